@@ -1,18 +1,16 @@
 // Package migration turns files into migrations: names, versions, sections,
 // annotations, checksums. It is pure: it reads files from an fs.FS and knows
-// nothing of databases.
+// nothing of databases. Everything in it may be called concurrently.
+//
+// Load reads whole folders; Parse reads one file; ParseStored reads the way
+// back that a history table keeps. What they return are values that nothing
+// alters afterwards.
 package migration
 
 import "github.com/whimbrel-db/whimbrel/internal/pgsql"
 
 // Position is a place in a migration's file.
 type Position = pgsql.Position
-
-// Version orders migrations: 1 to 19 decimal digits, as they stand in the
-// file's name (leading zeros kept). Versions found in a history table may be
-// any text. Compare with Compare or Equal, not with ==: "0001" and "1" are the
-// same version.
-type Version string
 
 // Kind says what a migration is written in.
 type Kind string
@@ -34,70 +32,35 @@ type Migration struct {
 	Path string
 	// Text is the whole file, without a byte-order mark. Positions refer to it.
 	Text string
-	// Checksum is the hexadecimal SHA-256 of Text with CRLF read as LF.
+	// Checksum is the hexadecimal SHA-256 of Text with CRLF read as LF. It is
+	// empty for what has no file: functions and stored ways back.
 	Checksum string
 	Up, Down Section
 	// Irreversible is set by the annotation of that name, which says that
 	// there is deliberately no way back; Reason is its text, which may be empty.
 	Irreversible bool
 	Reason       string
-	Settings     []Setting
-	Allows       []Allow
-	// accepted are other checksums that stand for the same content.
-	accepted []string
+	// Settings hold for the whole file, in both directions, wherever they
+	// stand in it. No name occurs twice.
+	Settings []Setting
+	Allows   []Allow
+	// wayBack is what StoredDown answers.
+	wayBack string
 }
 
-// Section is what a migration does in one direction: all sections of that
-// direction in the file, one after the other.
-type Section struct {
-	// NoTransaction is set when the section's mark says notransaction: each
-	// statement then runs by itself.
-	NoTransaction bool
-	Statements    []Statement
+// Empty reports whether m is an SQL migration whose up part holds no
+// statement, as a file that create has just written. Loading such a file is
+// fine; running it would record that nothing was done.
+func (m Migration) Empty() bool {
+	return m.Kind == SQL && len(m.Up.Statements) == 0
 }
 
-// Statement is one statement of a section, with the annotation that stands
-// before it, if any.
-type Statement struct {
-	pgsql.Statement
-	Batch  *Batch
-	Assert *Assert
-}
-
-// Batch is the annotation "Batch <table> by <key> [size=…] [pause=…] [workers=…]".
-type Batch struct {
-	Table    string
-	Key      []string // one or more columns
-	Size     int      // rows per batch
-	Pause    string   // a Go duration, validated
-	Workers  int
-	Position Position
-}
-
-// Assert is the annotation "Assert [message]": every value of the first row of
-// the query that follows must be true.
-type Assert struct {
-	Message  string
-	Position Position
-}
-
-// Setting is the annotation "Set name = value".
-type Setting struct {
-	Name, Value string
-	Position    Position
-}
-
-// Allow is the annotation "Allow <hazard> <reason>".
-type Allow struct {
-	Hazard, Reason string
-	Position       Position
-}
-
-// Error is a file that cannot be read as a migration.
-type Error struct {
-	Code     string // stable, for machines: "bad_name", "duplicate_version", …
-	Path     string
-	Position Position // zero when the error is about the file as a whole
-	Message  string
-	Remedy   string
+// HasWayBack reports whether m can be undone. For SQL that is known: there is
+// a statement in a Down section. A script or a function is presumed to have a
+// way back; whoever loads it sees whether it has one.
+func (m Migration) HasWayBack() bool {
+	if m.Irreversible {
+		return false
+	}
+	return m.Kind != SQL || len(m.Down.Statements) > 0
 }

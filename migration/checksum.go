@@ -1,0 +1,52 @@
+package migration
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path"
+	"strings"
+)
+
+const byteOrderMark = "\uFEFF"
+
+// AcceptsChecksum reports whether a checksum from a history table stands for
+// this very file. A stored checksum that is empty is unknown, and accepted; so
+// is any for a migration that has none itself.
+//
+// Besides m's own checksum it accepts those that other runners would have
+// computed of the same content: the SHA-256 of the file as it is, with LF and
+// with CRLF line ends, each with and without a byte-order mark. For scripts it
+// accepts the SHA-256 of the file's name, with and without extension, as well:
+// some runners hash that in place of the content, and then there is nothing
+// better to compare. Hexadecimal digits may be of either case.
+func (m Migration) AcceptsChecksum(stored string) bool {
+	stored = strings.ToLower(strings.TrimSpace(stored))
+	if stored == "" || m.Checksum == "" || stored == m.Checksum {
+		return true
+	}
+	lf := strings.ReplaceAll(m.Text, "\r\n", "\n")
+	for _, text := range []string{m.Text, lf, strings.ReplaceAll(lf, "\n", "\r\n")} {
+		if stored == digest(text) || stored == digest(byteOrderMark+text) {
+			return true
+		}
+	}
+	if m.Kind != Script {
+		return false
+	}
+	file := path.Base(m.Path)
+	return stored == digest(file) || stored == digest(strings.TrimSuffix(file, path.Ext(file)))
+}
+
+// checksum is the rule for Migration.Checksum: the SHA-256, in lower-case
+// hexadecimal digits, of the file's bytes after its leading UTF-8 byte-order
+// mark (EF BB BF), if any, was removed and every pair CR LF was replaced by LF.
+// A CR alone, blanks at the ends of lines and the last line's end all count.
+// So a checkout that converts line ends does not look like an edited file.
+func checksum(text string) string {
+	return digest(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,126 @@
+package migration
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// line is an annotation's line that is read from left to right. It knows where
+// in the file it stands.
+type line struct {
+	text  string
+	next  int // where to read on
+	start Position
+}
+
+// position is where in the file the line is read on.
+func (l *line) position() Position {
+	return Position{
+		Offset: l.start.Offset + l.next,
+		Line:   l.start.Line,
+		Column: l.start.Column + utf8.RuneCountInString(l.text[:l.next]),
+	}
+}
+
+func (l *line) wrong(code, message, remedy string) *Error {
+	return &Error{Code: code, Position: l.position(), Message: message, Remedy: remedy}
+}
+
+func (l *line) atEnd() bool { return l.next == len(l.text) }
+
+func (l *line) at(what string) bool { return strings.HasPrefix(l.text[l.next:], what) }
+
+func (l *line) atBlank() bool { return l.atEnd() || l.at(" ") || l.at("\t") }
+
+func (l *line) skipBlanks() {
+	for !l.atEnd() && l.atBlank() {
+		l.next++
+	}
+}
+
+// until reads up to one of the characters, or to the end.
+func (l *line) until(characters string) string {
+	from := l.next
+	for !l.atEnd() && strings.IndexByte(characters, l.text[l.next]) < 0 {
+		l.next++
+	}
+	return l.text[from:l.next]
+}
+
+// word reads up to the next blank.
+func (l *line) word() string { return l.until(" \t") }
+
+// rest reads what is left, without the blanks around it.
+func (l *line) rest() string {
+	l.skipBlanks()
+	rest := l.text[l.next:]
+	l.next = len(l.text)
+	return strings.TrimRight(rest, " \t\r\n\f\v")
+}
+
+// qualifiedName reads identifiers with dots between them, and nothing else up
+// to the next blank.
+func (l *line) qualifiedName() ([]string, bool) {
+	var parts []string
+	before := l.next
+	for {
+		part, ok := l.identifier()
+		if !ok {
+			l.next = before
+			return nil, false
+		}
+		parts = append(parts, part)
+		if !l.at(".") {
+			break
+		}
+		l.next++
+	}
+	if !l.atBlank() || len(parts) > 2 {
+		l.next = before
+		return nil, false
+	}
+	return parts, true
+}
+
+// identifier reads a name as PostgreSQL's documentation, "Identifiers and Key
+// Words", has it, and returns it as the catalog does: in lower case if it
+// stands without quotes.
+func (l *line) identifier() (string, bool) {
+	from := l.next
+	if l.at(`"`) {
+		for l.next++; ; l.next++ {
+			l.until(`"`)
+			if l.atEnd() {
+				l.next = from
+				return "", false
+			}
+			if l.next++; !l.at(`"`) {
+				break
+			}
+		}
+		name := strings.ReplaceAll(l.text[from+1:l.next-1], `""`, `"`)
+		return name, name != ""
+	}
+	for !l.atEnd() && identifierByte(l.text[l.next], l.next == from) {
+		l.next++
+	}
+	return lowerASCII(l.text[from:l.next]), l.next > from
+}
+
+func identifierByte(b byte, first bool) bool {
+	switch {
+	case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b == '_', b >= utf8.RuneSelf:
+		return true
+	}
+	return !first && (b >= '0' && b <= '9' || b == '$')
+}
+
+// lowerASCII folds a name as the server does in multi-byte encodings.
+func lowerASCII(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}

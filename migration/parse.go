@@ -1,0 +1,314 @@
+package migration
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+)
+
+// Parse reads one file, of which file is the name for a reader; its last
+// element says version, name and kind. Scripts are not looked into.
+//
+// The error joins an *Error for everything that is wrong with the file (see
+// Problems), in the order of the text; then there is no migration.
+func Parse(file, text string) (Migration, error) {
+	version, name, kind, err := ParseName(path.Base(file))
+	if err != nil {
+		return Migration{}, locate(file, Problems(err))
+	}
+	m := Migration{
+		Version: version, Name: name, Kind: kind, Path: file,
+		Text: strings.TrimPrefix(text, byteOrderMark), Checksum: checksum(text),
+	}
+	if problem := readable(m.Text); problem != nil {
+		return Migration{}, locate(file, []*Error{problem})
+	}
+	if kind == Script {
+		return m, nil
+	}
+	m, problems := read(m, false)
+	if len(problems) > 0 {
+		return Migration{}, locate(file, problems)
+	}
+	return m, nil
+}
+
+// locate says of which file the problems are, and joins them.
+func locate(file string, problems []*Error) error {
+	all := make([]error, len(problems))
+	for i, problem := range problems {
+		problem.Path = file
+		all[i] = problem
+	}
+	return errors.Join(all...)
+}
+
+// readable refuses what is no text at all, with a better word than "invalid".
+func readable(text string) *Error {
+	switch {
+	case strings.HasPrefix(text, "\xFF\xFE"), strings.HasPrefix(text, "\xFE\xFF"):
+		return &Error{Code: CodeEncoding, Message: "the file is UTF-16, not UTF-8", Remedy: "save it as UTF-8"}
+	case strings.HasPrefix(text, byteOrderMark):
+		return &Error{Code: CodeEncoding, Message: "the file begins with two byte-order marks", Remedy: "save it as UTF-8 without a byte-order mark"}
+	case strings.TrimSpace(text) == "":
+		return &Error{Code: CodeEmpty, Message: "the file is empty", Remedy: `write the migration's SQL into it, or delete it`}
+	}
+	return nil
+}
+
+// read fills in what the text of an SQL migration says. What stands before the
+// first mark of a direction belongs to the way up, or to the way down.
+func read(m Migration, down bool) (Migration, []*Error) {
+	r := reader{migration: m}
+	statements, err := pgsql.Split(m.Text, pgsql.Options{Mark: isAnnotation})
+	if err != nil {
+		return m, []*Error{lexical(err)}
+	}
+	r.beginSection(down, 0)
+	for _, s := range statements {
+		if s.Class == pgsql.Mark {
+			r.annotation(s)
+		} else {
+			r.statement(s)
+		}
+	}
+	r.endSection(len(m.Text))
+	r.finish()
+	return r.migration, r.problems
+}
+
+func lexical(err error) *Error {
+	var broken *pgsql.Error
+	if !errors.As(err, &broken) {
+		return &Error{Code: CodeLexical, Message: err.Error()}
+	}
+	return &Error{Code: CodeLexical, Position: broken.Position, Message: broken.Message, Remedy: broken.Remedy}
+}
+
+// reader goes through a file's statements and marks in their order.
+type reader struct {
+	migration Migration
+	problems  []*Error
+
+	sections []part // in the file's order; the last one is open
+	last     *pgsql.Statement
+	// What waits for a statement or a counterpart in the open section.
+	batch  *Batch
+	assert *Assert
+	begun  *Position // of StatementBegin
+
+	irreversible *Position
+	foreign      bool // it was said that the file is for another tool
+}
+
+// part is a section as it stands in the file.
+type part struct {
+	down       bool
+	start, end int // offsets of its text, after its mark
+	// lastEnd is the offset of the end of its last statement, or start.
+	lastEnd  int
+	settings []Setting // that stand in it
+}
+
+func (r *reader) open() *part { return &r.sections[len(r.sections)-1] }
+
+func (r *reader) section() *Section {
+	if r.open().down {
+		return &r.migration.Down
+	}
+	return &r.migration.Up
+}
+
+func (r *reader) problem(problem *Error) { r.problems = append(r.problems, problem) }
+
+func (r *reader) misplaced(position Position, message, remedy string) {
+	r.problem(&Error{Code: CodeMisplacedAnnotation, Position: position, Message: message, Remedy: remedy})
+}
+
+func (r *reader) beginSection(down bool, start int) {
+	r.sections = append(r.sections, part{down: down, start: start, lastEnd: start})
+	r.last = nil
+}
+
+func (r *reader) endSection(end int) {
+	r.open().end = end
+	r.dropWaiting("the section ends without one")
+	if r.begun != nil {
+		r.misplaced(*r.begun, "StatementBegin without StatementEnd", `write "-- +migrate StatementEnd" after the statement, or leave both out: they are not needed`)
+		r.begun = nil
+	}
+}
+
+// dropWaiting reports the annotation that is still without its statement.
+func (r *reader) dropWaiting(why string) {
+	const remedy = "put it right before its statement"
+	if r.batch != nil {
+		r.misplaced(r.batch.Position, "Batch needs a statement after it; "+why, remedy)
+	}
+	if r.assert != nil {
+		r.misplaced(r.assert.Position, "Assert needs a query after it; "+why, remedy)
+	}
+	r.batch, r.assert = nil, nil
+}
+
+// statement puts a statement into its section, with what waited for it.
+func (r *reader) statement(s pgsql.Statement) {
+	if r.batch != nil {
+		if message := unfitForBatch(s); message != "" {
+			r.problem(&Error{Code: CodeBadAnnotation, Position: s.Start, Message: message,
+				Remedy: "write for example: UPDATE t SET a = b WHERE id > :from AND id <= :to"})
+		}
+	}
+	if r.assert != nil && s.Class != pgsql.Query {
+		r.problem(&Error{Code: CodeBadAnnotation, Position: s.Start,
+			Message: fmt.Sprintf("the statement after Assert is no query: %s", firstLine(s.Text)),
+			Remedy:  "write for example: SELECT count(*) = 0 FROM t WHERE a IS NULL"})
+	}
+	section := r.section()
+	section.Statements = append(section.Statements, Statement{Statement: s, Batch: r.batch, Assert: r.assert})
+	r.batch, r.assert = nil, nil
+	r.last = &s
+	r.open().lastEnd = s.End.Offset
+}
+
+var (
+	usesFrom = regexp.MustCompile(`(?:^|[^:]):from\b`)
+	usesTo   = regexp.MustCompile(`(?:^|[^:]):to\b`)
+)
+
+// unfitForBatch says why a statement cannot run once per range of keys, or "".
+// It does not look for placeholders in quotes: the engine will.
+func unfitForBatch(s pgsql.Statement) string {
+	switch {
+	case s.HasData || (s.Class != pgsql.Change && s.Class != pgsql.Query && s.Class != pgsql.Other):
+		return fmt.Sprintf("the statement after Batch cannot run in batches: %s", firstLine(s.Text))
+	case !usesFrom.MatchString(s.Text) || !usesTo.MatchString(s.Text):
+		return "the statement after Batch does not use :from (exclusive) and :to (inclusive)"
+	}
+	return ""
+}
+
+// annotation does what a mark says.
+func (r *reader) annotation(s pgsql.Statement) {
+	l := &line{text: strings.TrimRight(s.Text, " \t\r\n\f\v"), start: s.Start}
+	if tool := foreignTool(l.text); tool != "" {
+		r.foreignMark(l, tool)
+		return
+	}
+	word, problem := l.annotation()
+	if problem != nil {
+		r.problem(problem)
+		return
+	}
+	if word != "Up" && word != "Down" && word != "StatementEnd" && r.unfinished(s.Start.Offset) {
+		r.misplaced(s.Start, fmt.Sprintf("%s stands in the middle of a statement", word),
+			"put it before the statement, or end the statement before it with a semicolon")
+		return
+	}
+	l.skipBlanks()
+	if problem := r.obey(word, l); problem != nil {
+		r.problem(problem)
+	}
+}
+
+func (r *reader) foreignMark(l *line, tool string) {
+	if !r.foreign {
+		r.problem(l.wrong(CodeForeignAnnotation, fmt.Sprintf("this is a mark of %s, which whimbrel does not read", tool),
+			`mark the directions with "-- +migrate Up" and "-- +migrate Down"`))
+	}
+	r.foreign = true
+}
+
+// unfinished reports whether the statement before offset has no semicolon.
+func (r *reader) unfinished(offset int) bool {
+	return r.last != nil && !strings.Contains(r.migration.Text[r.last.End.Offset:offset], ";")
+}
+
+func (r *reader) obey(word string, l *line) (problem *Error) {
+	switch word {
+	case "Up", "Down":
+		r.endSection(l.start.Offset)
+		r.beginSection(word == "Down", l.start.Offset+len(l.text))
+		var without bool
+		if without, problem = l.noTransaction(); without {
+			r.section().NoTransaction = true
+		}
+		return problem
+	case "StatementBegin", "StatementEnd":
+		r.statementMark(word == "StatementBegin", l)
+	case "Batch":
+		r.dropWaiting("another annotation follows")
+		r.batch, problem = l.batch()
+		return problem
+	case "Assert":
+		r.dropWaiting("another annotation follows")
+		r.assert = &Assert{Message: l.rest(), Position: l.start}
+	case "Set":
+		var setting Setting
+		if setting, problem = l.setting(); problem == nil {
+			r.set(setting)
+		}
+		return problem
+	case "Allow":
+		var allow Allow
+		if allow, problem = l.allow(); problem == nil {
+			r.migration.Allows = append(r.migration.Allows, allow)
+		}
+		return problem
+	case "Irreversible":
+		if r.irreversible != nil {
+			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")
+			return nil
+		}
+		r.irreversible = &l.start
+		r.migration.Irreversible, r.migration.Reason = true, l.rest()
+	}
+	return nil
+}
+
+func (r *reader) statementMark(begin bool, l *line) {
+	switch {
+	case begin && r.begun != nil:
+		r.misplaced(l.start, fmt.Sprintf("StatementBegin within that of line %d", r.begun.Line), "leave both out: they are not needed")
+	case begin:
+		r.begun = &l.start
+	case r.begun == nil:
+		r.misplaced(l.start, "StatementEnd without StatementBegin", "leave it out: it is not needed")
+	default:
+		r.begun = nil
+	}
+}
+
+func (r *reader) set(setting Setting) {
+	for _, earlier := range r.migration.Settings {
+		if strings.EqualFold(earlier.Name, setting.Name) {
+			r.misplaced(setting.Position, fmt.Sprintf("%s is set in line %d already", setting.Name, earlier.Position.Line),
+				"leave one out: a setting holds for the whole file, in both directions")
+			return
+		}
+	}
+	r.migration.Settings = append(r.migration.Settings, setting)
+	r.open().settings = append(r.open().settings, setting)
+}
+
+// finish checks what only the whole file shows.
+func (r *reader) finish() {
+	for _, section := range []*Section{&r.migration.Up, &r.migration.Down} {
+		without, problems := section.withoutBlock()
+		*section = without
+		r.problems = append(r.problems, problems...)
+	}
+	if r.irreversible != nil && len(r.migration.Down.Statements) > 0 {
+		r.problem(&Error{Code: CodeIrreversible, Position: *r.irreversible,
+			Message: "the migration says it is irreversible, but has a way back",
+			Remedy:  "remove the annotation, or the statements below Down"})
+	}
+	slices.SortStableFunc(r.problems, func(a, b *Error) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
+	r.migration.wayBack = r.wayBack()
+}

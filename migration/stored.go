@@ -1,0 +1,81 @@
+package migration
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// StoredDown returns the text to keep in the history table, from which
+// ParseStored reads the way back when the file is not there. It is the source
+// of the Down sections with their comments, and nothing else if that is all
+// there is to know; other runners can then execute it as it is. Otherwise
+// annotations stand before it, which they read as comments. It is "" when there
+// is no way back in SQL: for scripts and functions always.
+func (m Migration) StoredDown() string { return m.wayBack }
+
+// ParseStored reads what StoredDown returned, or what a home-grown runner kept:
+// text without a mark is the way down. The migration that comes back has the
+// Down section, and no checksum, since nothing is known of the file.
+// An empty text is no error; there is then no way back.
+func ParseStored(version Version, name, stored string) (Migration, error) {
+	m := Migration{
+		Version: version, Name: name, Kind: SQL,
+		Path: fmt.Sprintf("stored way back of %s_%s", version, name),
+		Text: strings.TrimPrefix(stored, byteOrderMark),
+	}
+	if function.MatchString(m.Text) {
+		return Migration{}, locate(m.Path, []*Error{{
+			Code:    CodeStoredScript,
+			Message: "it is the source of a JavaScript function, not SQL",
+			Remedy:  "check out a version that has the migration's file, and run the same command there",
+		}})
+	}
+	m, problems := read(m, true)
+	if len(problems) > 0 {
+		return Migration{}, locate(m.Path, problems)
+	}
+	return m, nil
+}
+
+// function is how a function begins that some home-grown runner stored in
+// place of SQL. No SQL statement begins like that.
+var function = regexp.MustCompile(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
+
+// wayBack builds the text for StoredDown.
+func (r *reader) wayBack() string {
+	m := &r.migration
+	if m.Irreversible {
+		return strings.TrimRight("-- +migrate Irreversible "+m.Reason, " ") + "\n"
+	}
+	if len(m.Down.Statements) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	if m.Down.NoTransaction {
+		text.WriteString("-- +migrate Down notransaction\n")
+	}
+	var downs []part
+	for _, p := range r.sections {
+		if p.down && strings.TrimSpace(m.Text[p.start:p.end]) != "" {
+			downs = append(downs, p)
+			continue
+		}
+		for _, setting := range p.settings {
+			text.WriteString(setting.annotation())
+		}
+	}
+	for i, p := range downs {
+		text.WriteString(strings.TrimLeft(m.Text[p.start:p.end], " \t\r\n\f\v"))
+		if i+1 < len(downs) && !p.terminated(m.Text) {
+			text.WriteString(";\n")
+		}
+	}
+	return text.String()
+}
+
+// terminated reports whether the section's last statement surely has its
+// semicolon, so that another section's text can follow. One too many does no harm.
+func (p part) terminated(text string) bool {
+	return p.lastEnd == p.start || strings.HasPrefix(strings.TrimLeft(text[p.lastEnd:p.end], " \t\r\n"), ";")
+}
