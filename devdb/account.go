@@ -1,0 +1,124 @@
+package devdb
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// account is who runs the server. The zero value is whoever runs this program. Root needs another one, because initdb and postgres
+// refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
+type account struct {
+	name      string
+	uid, gid  int
+	namespace bool // seen as this account only inside a user namespace; on the outside it stays root, and so do its files (Linux only)
+}
+
+// accounts lists who may run the server, best first. The account must exist, because initdb looks its name up.
+func accounts() ([]account, error) {
+	if os.Getuid() != 0 {
+		return []account{{}}, nil
+	}
+	var list []account
+	for _, name := range []string{"postgres", "nobody"} {
+		found, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.Atoi(found.Uid)
+		if err != nil || uid == 0 {
+			continue
+		}
+		gid, err := strconv.Atoi(found.Gid)
+		if err != nil {
+			continue
+		}
+		list = append(list, account{name: name, uid: uid, gid: gid})
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("PostgreSQL cannot be run by root, and there is neither an account postgres nor an account nobody; run this as a normal user, or add one: useradd --system postgres")
+	}
+	if runtime.GOOS == "linux" {
+		inside := list[0]
+		inside.namespace = true
+		list = append(list, inside)
+	}
+	return list, nil
+}
+
+// changesOwner says whether files must be given to the account before it can use them.
+func (a account) changesOwner() bool { return a.uid != 0 && !a.namespace }
+
+// own gives a file or folder to the account.
+func (a account) own(path string) error {
+	if !a.changesOwner() {
+		return nil
+	}
+	return os.Lchown(path, a.uid, a.gid)
+}
+
+// makeFolder creates a folder that only the account can enter (and root, who can always).
+func (a account) makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return err
+	}
+	return a.own(path)
+}
+
+// canReach says whether the account can enter every folder on the way to path, path included.
+func (a account) canReach(path string) bool {
+	if !a.changesOwner() {
+		return true
+	}
+	for {
+		info, err := os.Stat(path)
+		if err != nil || !mayEnter(info, a) {
+			return false
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return true
+		}
+		path = parent
+	}
+}
+
+func (a account) describe() string {
+	switch {
+	case a.namespace:
+		return " in a user namespace"
+	case a.name != "":
+		return " as " + a.name
+	default:
+		return ""
+	}
+}
+
+// environment is what the server and its tools get to see: nothing that makes them behave differently from machine to machine.
+func environment() []string {
+	var list []string
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		name = strings.ToUpper(name)
+		if strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "LC_") || name == "LANG" || name == "TZ" {
+			continue
+		}
+		list = append(list, entry)
+	}
+	return append(list, "LC_ALL=C", "TZ=UTC")
+}
+
+// rootDir is a working directory that every account can enter.
+func rootDir() string {
+	if runtime.GOOS == "windows" {
+		return os.TempDir()
+	}
+	return "/"
+}

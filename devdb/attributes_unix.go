@@ -1,0 +1,25 @@
+//go:build unix && !linux
+
+package devdb
+
+import "syscall"
+
+// lifetime says what happens to a program when this process ends.
+type lifetime int
+
+const (
+	bound    lifetime = iota // it ends with us, even when we are killed; see guard
+	detached                 // it lives on
+)
+
+// attributes are how the account's programs are started.
+func (a account) attributes(lifetime lifetime) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Setsid: lifetime == detached, Setpgid: lifetime == bound}
+	if a.uid != 0 {
+		attributes.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+	}
+	return attributes
+}
+
+// guard ends the process when ours ends, until it is released.
+func guard(pid int) (release func(), err error) { return watch(pid) }

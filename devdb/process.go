@@ -1,0 +1,94 @@
+package devdb
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// process is a program that we started and that we will wait for.
+type process struct {
+	pid  int
+	done chan struct{} // closed when the program has ended and was waited for
+	err  error         // how it ended; to be read after done
+}
+
+// launch starts a program. Its goroutine stays on one operating system thread until the program has ended, because Linux ends a bound program
+// together with the thread that started it, not with the process.
+func launch(command *exec.Cmd, lifetime lifetime) (*process, error) {
+	p := &process{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.done)
+		err := command.Start()
+		if err != nil {
+			started <- err
+			return
+		}
+		p.pid = command.Process.Pid
+		release := func() {}
+		if lifetime == bound {
+			if release, err = guard(p.pid); err != nil {
+				_ = command.Process.Kill()
+				_ = command.Wait()
+				started <- err
+				return
+			}
+		}
+		started <- nil
+		p.err = command.Wait()
+		release()
+	}()
+	return p, <-started
+}
+
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// shutdown is one of PostgreSQL's ways to stop; see https://www.postgresql.org/docs/current/server-shutdown.html.
+type shutdown int
+
+const (
+	fast      shutdown = iota // ends the sessions, writes a checkpoint
+	immediate                 // ends the processes; the next start recovers from the log
+	kill                      // the operating system's last word
+)
+
+// patience is how long each way of stopping may take before a rougher one is tried.
+const patience = 5 * time.Second
+
+// pollInterval is how often a server is asked whether it is ready, or gone.
+const pollInterval = 2 * time.Millisecond
+
+// stopProcess stops the server with that process number, and returns when gone says that it is gone, or when ctx ends.
+func stopProcess(ctx context.Context, binaries Binaries, pid int, mode shutdown, gone func() bool) error {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		if err := signal(binaries, pid, mode); err != nil {
+			return fmt.Errorf("stopping the PostgreSQL server, process %d: %w", pid, err)
+		}
+		rougher := time.Now().Add(patience)
+		for time.Now().Before(rougher) {
+			if gone() {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("stopping the PostgreSQL server, process %d: %w", pid, ctx.Err())
+			case <-poll.C:
+			}
+		}
+		mode = min(mode+1, kill)
+	}
+}

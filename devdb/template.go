@@ -1,0 +1,203 @@
+package devdb
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// initdbArguments make the same cluster on every machine: UTF-8, byte order, one superuser who needs a password over TCP and none on
+// the socket, whose folder is closed to others.
+var initdbArguments = []string{"-U", superuser, "-E", "UTF8", "--locale=C", "--auth-local=trust", "--auth-host=scram-sha-256"}
+
+// superuser is the name under which everybody connects.
+const superuser = "postgres"
+
+// initdb creates a data folder; see https://www.postgresql.org/docs/current/app-initdb.html. The folder's parent must exist.
+func initdb(ctx context.Context, in installation, data, password string, extra ...string) error {
+	if err := in.account.makeFolder(data); err != nil {
+		return err
+	}
+	secret := data + ".password"
+	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(secret) }()
+	if err := in.account.own(secret); err != nil {
+		return err
+	}
+	arguments := append([]string{"-D", data, "--pwfile", secret}, initdbArguments...)
+	command := exec.CommandContext(ctx, filepath.Join(in.Dir, executable("initdb")), append(arguments, extra...)...)
+	command.Dir, command.Env = rootDir(), environment()
+	command.SysProcAttr = in.account.attributes(bound)
+	var output strings.Builder
+	command.Stdout, command.Stderr = &output, &output
+	program, err := launch(command, bound)
+	if err == nil {
+		<-program.done
+		err = program.err
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("creating a data folder with initdb of PostgreSQL %s%s: %w%s", in.Version, in.account.describe(), err, quoted(output.String()))
+	}
+	return nil
+}
+
+// template is a data folder in the cache, made once for each set of binaries, from which throw-away servers are copied: that takes a tenth
+// of initdb's time. Beside the data it holds the superuser's password.
+type template struct {
+	folder string
+	in     installation
+}
+
+// smallSegments keep the template small: 29 MB instead of 39 MB to be copied for each server.
+var templateArguments = []string{"--no-sync", "--no-instructions", "--wal-segsize=1"}
+
+// newTemplate names the template: everything that has an influence on its content is in the name.
+func newTemplate(cache string, in installation) (template, error) {
+	info, err := os.Stat(filepath.Join(in.Dir, executable("postgres")))
+	if err != nil {
+		return template{}, err
+	}
+	key := fmt.Sprint("1", in.Dir, in.Version, info.Size(), info.ModTime().UnixNano(), initdbArguments, templateArguments)
+	name := fmt.Sprintf("%s-%.8x", in.Version, sha256.Sum256([]byte(key)))
+	return template{filepath.Join(cache, "templates", name), in}, nil
+}
+
+// fill makes data a fresh data folder and gives its superuser's password. The first one of all processes runs initdb and keeps the result; the others
+// wait for it.
+func (t template) fill(ctx context.Context, data string, progress func(string)) (password string, err error) {
+	if !t.ready() {
+		if err := t.prepare(ctx, data, progress); err != nil {
+			return "", err
+		}
+	}
+	content, err := os.ReadFile(filepath.Join(t.folder, "password"))
+	if err != nil {
+		return "", err
+	}
+	return string(content), copyTree(ctx, filepath.Join(t.folder, "data"), data, t.in.account)
+}
+
+func (t template) ready() bool {
+	_, err := os.Stat(t.folder)
+	return err == nil
+}
+
+// prepare creates the template under another name and renames it when it is whole. The cluster is made beside data, where the
+// account may write.
+func (t template) prepare(ctx context.Context, data string, progress func(string)) error {
+	parent := filepath.Dir(t.folder)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("creating the template of PostgreSQL %s: %w; set %s to a folder that can be written", t.in.Version, err, cacheVariable)
+	}
+	held, err := waitLock(ctx, t.folder+".lock")
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	if t.ready() {
+		return nil
+	}
+	progress(fmt.Sprintf("creating the template of PostgreSQL %s, once", t.in.Version))
+	unfinished := t.folder + ".new"
+	original := data + ".original"
+	password := rand.Text()
+	err = errors.Join(
+		os.RemoveAll(unfinished),
+		os.Mkdir(unfinished, 0o700),
+		initdb(ctx, t.in, original, password, templateArguments...),
+	)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(unfinished, "password"), []byte(password), 0o600),
+		copyTree(ctx, original, filepath.Join(unfinished, "data"), account{}),
+		os.RemoveAll(original),
+	)
+	if err != nil {
+		return fmt.Errorf("keeping the template of PostgreSQL %s: %w", t.in.Version, err)
+	}
+	return os.Rename(unfinished, t.folder)
+}
+
+// copyWorkers copy at once; more do not help, since the kernel does nearly all of the work.
+const copyWorkers = 4
+
+// copyTree copies folders and files, and gives the copy to the account.
+func copyTree(ctx context.Context, from, to string, owner account) error {
+	files := make(chan string)
+	failures := make(chan error, copyWorkers)
+	var workers sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range copyWorkers {
+		workers.Go(func() {
+			for name := range files {
+				if err := copyFile(filepath.Join(from, name), filepath.Join(to, name), owner); err != nil {
+					failures <- err
+					stop()
+					return
+				}
+			}
+		})
+	}
+	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return owner.makeFolder(filepath.Join(to, name))
+		}
+		select {
+		case files <- name:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	close(files)
+	workers.Wait()
+	select {
+	case err = <-failures:
+	default:
+	}
+	return err
+}
+
+func copyFile(from, to string, owner account) (err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	if _, err := io.Copy(target, source); err != nil {
+		return err
+	}
+	if !owner.changesOwner() {
+		return nil
+	}
+	return target.Chown(owner.uid, owner.gid)
+}
