@@ -3,6 +3,8 @@ package migration
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
 // line is an annotation's line that is read from left to right. It knows where
@@ -82,45 +84,17 @@ func (l *line) qualifiedName() ([]string, bool) {
 	return parts, true
 }
 
-// identifier reads a name as PostgreSQL's documentation, "Identifiers and Key
-// Words", has it, and returns it as the catalog does: in lower case if it
-// stands without quotes.
+// identifier reads a name and returns it as the catalog has it: in lower case
+// if it stands without quotes.
 func (l *line) identifier() (string, bool) {
-	from := l.next
-	if l.at(`"`) {
-		for l.next++; ; l.next++ {
-			l.until(`"`)
-			if l.atEnd() {
-				l.next = from
-				return "", false
-			}
-			if l.next++; !l.at(`"`) {
-				break
-			}
+	for token := range pgsql.Tokens(l.text[l.next:]) {
+		closed := strings.Count(token.Text, `"`)%2 == 0
+		name := pgsql.Identifier(token.Text)
+		if token.Kind != pgsql.Word && (token.Kind != pgsql.QuotedIdentifier || !closed) || name == "" {
+			break
 		}
-		name := strings.ReplaceAll(l.text[from+1:l.next-1], `""`, `"`)
-		return name, name != ""
+		l.next += len(token.Text)
+		return name, true
 	}
-	for !l.atEnd() && identifierByte(l.text[l.next], l.next == from) {
-		l.next++
-	}
-	return lowerASCII(l.text[from:l.next]), l.next > from
-}
-
-func identifierByte(b byte, first bool) bool {
-	switch {
-	case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b == '_', b >= utf8.RuneSelf:
-		return true
-	}
-	return !first && (b >= '0' && b <= '9' || b == '$')
-}
-
-// lowerASCII folds a name as the server does in multi-byte encodings.
-func lowerASCII(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, name)
+	return "", false
 }

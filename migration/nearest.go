@@ -4,12 +4,12 @@ import "strings"
 
 // nearest returns the word that text most probably was meant to be: the one
 // from which it differs by the fewest insertions, deletions and replacements,
-// if those are not more than half of it. Case does not matter.
+// if those are not more than a third of its letters. Case does not matter.
 func nearest(text string, words []string) string {
 	best, least := "", 0
 	for _, word := range words {
 		steps := distance(strings.ToLower(text), strings.ToLower(word))
-		if steps <= max(1, len(word)/2) && (best == "" || steps < least) {
+		if steps <= (len(word)+2)/3 && (best == "" || steps < least) {
 			best, least = word, steps
 		}
 	}

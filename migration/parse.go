@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -177,21 +176,28 @@ func (r *reader) statement(s pgsql.Statement) {
 	r.open().lastEnd = s.End.Offset
 }
 
-var (
-	usesFrom = regexp.MustCompile(`(?:^|[^:]):from\b`)
-	usesTo   = regexp.MustCompile(`(?:^|[^:]):to\b`)
-)
-
 // unfitForBatch says why a statement cannot run once per range of keys, or "".
-// It does not look for placeholders in quotes: the engine will.
 func unfitForBatch(s pgsql.Statement) string {
 	switch {
 	case s.HasData || (s.Class != pgsql.Change && s.Class != pgsql.Query && s.Class != pgsql.Other):
 		return fmt.Sprintf("the statement after Batch cannot run in batches: %s", firstLine(s.Text))
-	case !usesFrom.MatchString(s.Text) || !usesTo.MatchString(s.Text):
+	case !uses(s.Text, "from") || !uses(s.Text, "to"):
 		return "the statement after Batch does not use :from (exclusive) and :to (inclusive)"
 	}
 	return ""
+}
+
+// uses reports whether a placeholder stands in a statement: a colon, and right
+// behind it the name.
+func uses(statement, name string) bool {
+	colon := false
+	for token := range pgsql.Tokens(statement) {
+		if colon && token.Kind == pgsql.Word && token.Text == name {
+			return true
+		}
+		colon = token.Kind == pgsql.Punctuation && token.Text == ":"
+	}
+	return false
 }
 
 // annotation does what a mark says.
@@ -227,7 +233,7 @@ func (r *reader) foreignMark(l *line, tool string) {
 
 // unfinished reports whether the statement before offset has no semicolon.
 func (r *reader) unfinished(offset int) bool {
-	return r.last != nil && !strings.Contains(r.migration.Text[r.last.End.Offset:offset], ";")
+	return r.last != nil && !terminated(r.migration.Text[r.last.End.Offset:offset])
 }
 
 func (r *reader) obey(word string, l *line) (problem *Error) {
@@ -244,7 +250,10 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 		r.statementMark(word == "StatementBegin", l)
 	case "Batch":
 		r.dropWaiting("another annotation follows")
-		r.batch, problem = l.batch()
+		var batch *Batch
+		if batch, problem = l.batch(); problem == nil {
+			r.batch = batch
+		}
 		return problem
 	case "Assert":
 		r.dropWaiting("another annotation follows")
@@ -281,7 +290,7 @@ func (r *reader) statementMark(begin bool, l *line) {
 	case r.begun == nil:
 		r.misplaced(l.start, "StatementEnd without StatementBegin", "leave it out: it is not needed")
 	default:
-		r.begun = nil
+		r.begun, r.last = nil, nil
 	}
 }
 

@@ -71,10 +71,31 @@ func endsBlock(s Statement) bool {
 
 // spelling returns the words of a statement of transaction control.
 func spelling(s Statement) string {
-	if s.Class != pgsql.TransactionControl {
-		return ""
+	var words []string
+	if s.Class == pgsql.TransactionControl {
+		for token := range pgsql.Tokens(s.Text) {
+			if !space(token) {
+				words = append(words, strings.ToUpper(token.Text))
+			}
+		}
 	}
-	return strings.ToUpper(strings.Join(strings.Fields(s.Text), " "))
+	return strings.Join(words, " ")
+}
+
+// space reports whether a token has no meaning for the server.
+func space(token pgsql.Token) bool {
+	return token.Kind == pgsql.Whitespace || token.Kind == pgsql.LineComment || token.Kind == pgsql.BlockComment
+}
+
+// terminated reports whether the statement before text ended with a semicolon,
+// and not with an annotation or the end of the file.
+func terminated(text string) bool {
+	for token := range pgsql.Tokens(text) {
+		if !space(token) {
+			return token.Text == ";"
+		}
+	}
+	return false
 }
 
 // firstLine shortens a statement for a message.

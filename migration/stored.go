@@ -67,15 +67,9 @@ func (r *reader) wayBack() string {
 	}
 	for i, p := range downs {
 		text.WriteString(strings.TrimLeft(m.Text[p.start:p.end], " \t\r\n\f\v"))
-		if i+1 < len(downs) && !p.terminated(m.Text) {
+		if i+1 < len(downs) && p.lastEnd > p.start && !terminated(m.Text[p.lastEnd:p.end]) {
 			text.WriteString(";\n")
 		}
 	}
 	return text.String()
-}
-
-// terminated reports whether the section's last statement surely has its
-// semicolon, so that another section's text can follow. One too many does no harm.
-func (p part) terminated(text string) bool {
-	return p.lastEnd == p.start || strings.HasPrefix(strings.TrimLeft(text[p.lastEnd:p.end], " \t\r\n"), ";")
 }

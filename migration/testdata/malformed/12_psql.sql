@@ -1,0 +1,4 @@
+-- +migrate Up
+SELECT 1;
+\copy a FROM 'a.csv'
+-- +migrate Upp

@@ -1,0 +1,3 @@
+SELECT 'größe', 1;
+DO $x$ BEGIN END $y$;
+-- +migrate Down

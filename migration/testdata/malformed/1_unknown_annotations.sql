@@ -1,0 +1,12 @@
+-- +migrate Upp
+-- +migrate Donw
+-- +migrate
+-- +migrate StatmentBegin
+-- +migrate Revert
+-- +migrateDown
+-- +migrate: Down
+-- +migration Up
+-- + migrate Down
+-- +migrate Up now
+-- +migrate Down NOTRANSACTIONS
+-- +migrate irreversable because

@@ -1,0 +1,21 @@
+-- +migrate Set
+-- +migrate Set lock_timeout
+-- +migrate Set lock_timeout 2s
+-- +migrate Set lock_timeout =
+-- +migrate Set lock-timeout = 2s
+-- +migrate Set .a = 2s
+-- +migrate Set a. = 2s
+-- +migrate Set = 2s
+-- +migrate Set LOCAL lock_timeout = 2s
+-- +migrate Set lock_timeout = 2s;
+-- +migrate Set lock_timeout = 2s -- be quick
+-- +migrate Set search_path = 'a', 'b'
+-- +migrate Set search_path = a, 'b'
+-- +migrate Set search_path = 'a
+-- +migrate Set search_path = '
+-- +migrate Set work_mem = 1MB
+-- +migrate Set Work_Mem = 2MB
+-- +migrate Allow
+-- +migrate Allow drop-table
+-- +migrate Allow drop/table because
+SELECT 1;

@@ -1,0 +1,8 @@
+BEGIN;
+SELECT 1;
+SAVEPOINT a;
+COMMIT AND NO CHAIN;
+-- +migrate Down notransaction
+BEGIN;
+SELECT 1;
+COMMIT;

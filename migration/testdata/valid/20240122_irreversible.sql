@@ -1,0 +1,4 @@
+-- +migrate Up
+DROP TABLE legacy;
+-- +migrate Down
+-- +migrate Irreversible the rows are gone; restore a backup
