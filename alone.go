@@ -1,0 +1,106 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// alone runs a statement that cannot be in a transaction. The journal says
+// that it begins, before, and that it is done, after; a crash in between is
+// cleared up by asking the catalog, or by what the server says to a repetition.
+func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
+	conn := r.db.conn.PgConn()
+	finish := func() error {
+		closing := append(tidy(), r.settings(p.Migration))
+		if last {
+			closing = append(closing, r.record(p)...)
+			closing = append(closing, r.recordEnd(p, earlier))
+		} else {
+			closing = append(closing, r.journalStep(p, s, "done", "")...)
+			closing = append(closing, piece{"SELECT " + r.setApplicationName(), ours})
+		}
+		_, err := send(ctx, conn, closing)
+		return err
+	}
+	if s.Done {
+		return 0, finish()
+	}
+	build, isBuild := indexBuild(s.Statements[0])
+	if isBuild {
+		valid, err := r.repairIndex(ctx, p, s, build)
+		if err != nil {
+			return 0, err
+		}
+		if valid {
+			return 0, finish()
+		}
+	}
+	if _, err := send(ctx, conn, append(r.journalStep(p, s, "started", ""), r.sessionSettings(p)...)); err != nil {
+		return 0, err
+	}
+	if err := r.lease.held(); err != nil {
+		return 0, err
+	}
+	rows, err = send(ctx, conn, message{{s.Statements[0].Text, 0}})
+	if err != nil && !(s.Started && alreadyDone(err)) {
+		r.cleanUp(p, s, build, isBuild)
+		return 0, err
+	}
+	return rows, finish()
+}
+
+// sessionSettings are what an alone statement runs under. Its waiting makes
+// nobody queue who reads or writes, so it may wait for its locks as long as it
+// takes; settings of the file apply to it too. Behind a pooler a setting of the
+// session would reach other clients, so there are none.
+func (r *run) sessionSettings(p Planned) message {
+	if r.db.facts.behindPool {
+		return nil
+	}
+	calls := []string{r.setConfig("lock_timeout", "0", false)}
+	if r.db.facts.Version >= 140000 && strings.Contains(r.db.facts.Platform, "linux") {
+		// If we are killed, the server notices and ends the statement.
+		calls = append(calls, r.setConfig("client_connection_check_interval", "1000", false))
+	}
+	for _, s := range p.Migration.Settings {
+		calls = append(calls, r.setConfig(s.Name, s.Value, false))
+	}
+	return message{{"SELECT " + strings.Join(calls, ", "), ours}}
+}
+
+func (r *run) setApplicationName() string {
+	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.token, 10), false)
+}
+
+// cleanUp puts the session back in order after a failed statement and removes
+// the invalid index that a failed build leaves. It does its best; whatever it
+// cannot do, the next attempt does.
+func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool) {
+	if r.db.conn.IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = send(ctx, r.db.conn.PgConn(), append(tidy(), piece{"SELECT " + r.setApplicationName(), ours}))
+	if isBuild && r.lease.held() == nil {
+		_, _ = r.repairIndex(ctx, p, s, build)
+	}
+}
+
+// alreadyDone reports whether the server refuses a repetition because the
+// first time had worked: what is to be made is there, what is to be removed is
+// not. It is only asked after a crash that left the outcome unknown.
+func alreadyDone(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && slices.Contains([]string{
+		"42P04", // duplicate_database
+		"42710", // duplicate_object: tablespace, subscription
+		"3D000", // the database to drop is gone
+		"42704", // undefined_object: the index, tablespace or subscription to drop is gone
+	}, refused.Code)
+}

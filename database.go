@@ -1,0 +1,388 @@
+package whimbrel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// database is a connection with what we learnt about the server behind it. It
+// belongs to one run and is used by one goroutine at a time.
+type database struct {
+	conn   *pgx.Conn
+	facts  facts
+	tables tables
+	// relations that exist, by unquoted name.
+	relations map[string]*relation
+	// ready is set once prepare has seen to all four tables.
+	ready bool
+	// onNotice receives what the server says while a statement runs.
+	onNotice func(*pgconn.Notice)
+}
+
+// facts are what one query tells of a server and a session.
+type facts struct {
+	Version    int         `json:"version"` // server_version_num
+	Shown      string      `json:"shown"`   // server_version
+	Platform   string      `json:"platform"`
+	Recovery   bool        `json:"recovery"`
+	PID        int         `json:"pid"`
+	Schema     *string     `json:"schema"` // of the history, or where it would be created
+	Relations  []*relation `json:"relations"`
+	behindPool bool
+}
+
+// connect opens a connection and asks the server, in one query, for everything
+// that a run needs to know before it reads the history.
+func (m *Migrator) connect(ctx context.Context) (*database, error) {
+	db := &database{}
+	config := m.connection.Copy()
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if db.onNotice != nil {
+			db.onNotice(notice)
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, m.connectionError(ctx, err)
+	}
+	db.conn = conn
+	if err := db.probe(ctx, m.config.Table); err != nil {
+		db.close()
+		return nil, m.serverError(ctx, "reading the catalog", err)
+	}
+	if db.facts.Schema == nil {
+		db.close()
+		return nil, &Error{
+			Code: CodeConfiguration, Message: "there is no schema to keep the history in: search_path names none that exists",
+			Remedy: "set search_path for this role, or name the table with its schema (--table public.schema_migrations)",
+		}
+	}
+	return db, nil
+}
+
+const probeQuery = `
+WITH home AS (
+	SELECT CASE WHEN $2 <> '' THEN $2 ELSE coalesce(
+		(SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		 WHERE c.relname = $1 AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname NOT LIKE 'pg\_%' LIMIT 1),
+		pg_catalog.current_schema()) END AS schema
+)
+SELECT pg_catalog.json_build_object(
+	'version', pg_catalog.current_setting('server_version_num')::int,
+	'shown', pg_catalog.current_setting('server_version'),
+	'platform', pg_catalog.version(),
+	'recovery', pg_catalog.pg_is_in_recovery(),
+	'pid', pg_catalog.pg_backend_pid(),
+	'schema', home.schema,
+	'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+		'name', c.relname, 'kind', c.relkind,
+		'unique_version', EXISTS (SELECT FROM pg_catalog.pg_index i
+			WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1
+			AND i.indkey[0] = (SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'version')),
+		'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+				'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, NULL)) ORDER BY a.attnum)
+			FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = home.schema AND c.relname = ANY ($3) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't'))
+) FROM home`
+
+// railsMetadata is the table that tells Rails' history from dbmate's.
+const railsMetadata = "ar_internal_metadata"
+
+func (db *database) probe(ctx context.Context, table string) error {
+	schema, name := "", table
+	if before, after, found := strings.Cut(table, "."); found {
+		schema, name = before, after
+	}
+	journal, log, lock := companions(name)
+	var raw []byte
+	names := []string{name, journal, log, lock, railsMetadata}
+	if err := db.conn.QueryRow(ctx, probeQuery, name, schema, names).Scan(&raw); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &db.facts); err != nil {
+		return fmt.Errorf("reading the catalog's answer: %w", err)
+	}
+	db.facts.behindPool = db.facts.PID != int(db.conn.PgConn().PID())
+	db.relations = map[string]*relation{}
+	for _, r := range db.facts.Relations {
+		db.relations[r.Name] = r
+	}
+	if db.facts.Schema != nil {
+		db.tables = nameTables(*db.facts.Schema, name)
+	}
+	return nil
+}
+
+// close ends the connection politely, in bounded time, whatever became of the run.
+func (db *database) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_ = db.conn.Close(ctx)
+}
+
+// history is the history table as the catalog has it; nil when it is not there.
+func (db *database) history() *relation { return db.relations[db.tables.name] }
+
+// complete reports whether all four tables are there with all our columns.
+func (db *database) complete() bool {
+	journal, log, lock := companions(db.tables.name)
+	return db.history().has("kind") && db.history().UniqueVersion && db.relations[journal] != nil &&
+		db.relations[log] != nil && db.relations[lock].has("tool_version")
+}
+
+// prepare creates what is missing of our tables and adopts what is there. When
+// it returns without error, the tables are there for good.
+func (m *Migrator) prepare(ctx context.Context, db *database) error {
+	if db.complete() {
+		db.ready = true
+		return nil
+	}
+	adopted := db.history()
+	_, _, lock := companions(db.tables.name)
+	if r := db.relations[lock]; r != nil && (!r.has("id") || !r.has("is_locked") || !r.has("locked_at") || !r.has("locked_by")) {
+		return &Error{
+			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, locked_at or locked_by", db.tables.schema, lock),
+			Remedy: "rename that table, or keep whimbrel's history under another name (--table)",
+		}
+	}
+	err := m.createMissing(ctx, db)
+	if err != nil {
+		return m.serverError(ctx, "creating whimbrel's tables", err)
+	}
+	db.ready = true
+	if adopted == nil || adopted.has("kind") {
+		return nil
+	}
+	var rows int
+	if err := db.conn.QueryRow(ctx, "SELECT count(*) FROM "+db.tables.history).Scan(&rows); err != nil {
+		return m.serverError(ctx, "counting the adopted rows", err)
+	}
+	if err := m.logAdoption(ctx, db, rows); err != nil {
+		return err
+	}
+	m.emit(TablesAdopted{Table: db.tables.schema + "." + db.tables.name, Rows: rows})
+	return nil
+}
+
+// createMissing runs the definitions in one transaction. Runners that start
+// together collide in the catalog, in any of the ways below; the one that came
+// late tries again and finds the work done.
+func (m *Migrator) createMissing(ctx context.Context, db *database) error {
+	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01"}
+	deadline := time.Now().Add(m.config.RetryBudget)
+	for attempt := 1; ; attempt++ {
+		sql := fmt.Sprintf("SET LOCAL lock_timeout = %d;\n%s", m.config.MaxStall.Milliseconds(), createTables(db.tables, db.history()))
+		_, err := db.conn.PgConn().Exec(ctx, sql).ReadAll()
+		var refused *pgconn.PgError
+		if err == nil || !errors.As(err, &refused) || !slices.Contains(collisions, refused.Code) || time.Now().After(deadline) || attempt > 1000 {
+			return err
+		}
+		if refused.Code == "23505" && refused.ConstraintName == db.tables.name+"_version_unique" {
+			return err // the adopted rows themselves are at odds
+		}
+		if err := pause(ctx, backoff(attempt)); err != nil {
+			return err
+		}
+	}
+}
+
+// backoff is how long to wait after the given attempt: it doubles from 20 ms
+// to 2 s, and half of it is chance, so that runners do not march in step.
+func backoff(attempt int) time.Duration {
+	full := min(20*time.Millisecond<<min(attempt-1, 10), 2*time.Second)
+	return full/2 + rand.N(full/2)
+}
+
+// pause waits, or returns early with the reason why the run ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// applied reads the history, in the order of application.
+func (db *database) applied(ctx context.Context) ([]Applied, error) {
+	if db.history() == nil && !db.ready {
+		return nil, nil
+	}
+	rows, err := db.conn.Query(ctx, db.appliedQuery())
+	if err != nil {
+		return nil, err
+	}
+	return scanApplied(rows)
+}
+
+func (db *database) appliedQuery() string {
+	kind := "kind"
+	if !db.ready && !db.history().has("kind") {
+		kind = "NULL"
+	}
+	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, 0)::bigint, " +
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, coalesce(rollback_sql, '') !~ '^\\s*$' AND coalesce(rollback_sql, '') !~* '^\\s*--\\s*\\+migrate\\s+irreversible', coalesce(" +
+		kind + ", '') FROM " + db.tables.history + " ORDER BY id"
+}
+
+func scanApplied(rows pgx.Rows) ([]Applied, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Applied, error) {
+		var a Applied
+		var at *time.Time
+		var milliseconds int64
+		err := row.Scan(&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch, &a.HasWayBack, &a.Kind)
+		if at != nil {
+			a.ExecutedAt = *at
+		}
+		a.Duration = Elapsed(time.Duration(milliseconds) * time.Millisecond)
+		return a, err
+	})
+}
+
+// storedWaysBack reads the ways back of applied versions that have no file.
+func (db *database) storedWaysBack(ctx context.Context, applied []Applied, onDisk map[migration.Version]migration.Migration) (map[migration.Version]string, error) {
+	var missing []string
+	for _, a := range applied {
+		if _, found := onDisk[a.Version.Canonical()]; !found {
+			missing = append(missing, string(a.Version))
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	rows, err := db.conn.Query(ctx, "SELECT version, coalesce(rollback_sql, '') FROM "+db.tables.history+" WHERE version = ANY ($1)", missing)
+	if err != nil {
+		return nil, err
+	}
+	stored := map[migration.Version]string{}
+	var version migration.Version
+	var text string
+	_, err = pgx.ForEachRow(rows, []any{&version, &text}, func() error {
+		stored[version.Canonical()] = text
+		return nil
+	})
+	return stored, err
+}
+
+// connectionError explains why the server could not be reached.
+func (m *Migrator) connectionError(ctx context.Context, err error) error {
+	e := m.serverError(ctx, "connecting", err)
+	if e.Code != CodeStatement {
+		return e
+	}
+	e.Code, e.Message = CodeConnection, "cannot connect to "+m.database()+": "+m.redact(rootCause(err))
+	switch e.SQLState {
+	case "28P01", "28000":
+		e.Remedy = "check user and password, and the server's pg_hba.conf"
+	case "3D000":
+		e.Remedy = "create the database, or correct its name"
+	case "53300":
+		e.Remedy = "free a connection, or raise max_connections"
+	case "57P03":
+		e.Remedy = "wait until the server has started, then run the command again"
+	default:
+		e.Remedy = "check that the server runs and listens there, and that host and port are right"
+	}
+	return e
+}
+
+// rootCause drops what the driver wraps around an error: it repeats user and host.
+func rootCause(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Message
+	}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network.Error()
+	}
+	return err.Error()
+}
+
+// serverError turns what the driver or the server said into an *Error.
+func (m *Migrator) serverError(ctx context.Context, doing string, err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	if cause := context.Cause(ctx); cause != nil && errors.As(cause, &own) {
+		return own
+	}
+	e := &Error{Code: CodeStatement, Message: doing + ": " + m.redact(err.Error()), Err: err}
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused):
+		e.fromServer(refused)
+		e.Message = doing + ": " + refused.Message
+	case ctx.Err() != nil:
+		e.Code, e.Message = CodeInterrupted, doing+": interrupted"
+		e.Remedy = "run the same command again: it goes on where this one stopped"
+	case brokenConnection(err):
+		e.Code = CodeConnection
+		e.Remedy = "run the same command again once the server can be reached: it goes on where this one stopped"
+	}
+	return e
+}
+
+// fromServer takes over what PostgreSQL said, and what to do about the
+// failures that are not the statement's fault.
+func (e *Error) fromServer(refused *pgconn.PgError) {
+	e.SQLState, e.Detail, e.Hint, e.Where = refused.Code, refused.Detail, refused.Hint, refused.Where
+	e.Constraint = refused.ConstraintName
+	switch refused.Code {
+	case "42501":
+		e.Code = CodePermission
+		e.Remedy = "grant the role that right, or connect as the owner"
+	case "25006":
+		e.Code = CodeReadOnly
+		e.Remedy = "connect to the primary, or unset default_transaction_read_only for this role"
+	case "55P03":
+		e.Code = CodeLockTimeout
+	case "53100":
+		e.Remedy = "free space on the server's disk, then run the same command again"
+	case "55P04":
+		e.Remedy = "a new enum value can be used only after its transaction: move the ALTER TYPE … ADD VALUE into a migration of its own"
+	case "57P01", "57P02", "57P03":
+		e.Code = CodeConnection
+		e.Remedy = "the server ended the session; run the same command again: it goes on where this one stopped"
+	}
+}
+
+func brokenConnection(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed") ||
+		strings.Contains(err.Error(), "connection reset") || strings.Contains(err.Error(), "broken pipe")
+}
+
+// redact removes the password from a text that somebody else wrote.
+func (m *Migrator) redact(text string) string {
+	if password := m.connection.Password; len(password) > 0 {
+		text = strings.ReplaceAll(text, password, "xxxxx")
+	}
+	return redact(text, m.config.DatabaseURL)
+}
+
+// redact removes a database URL from a text, since it may hold a password.
+func redact(text, url string) string {
+	if url == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, url, "(the given URL)")
+}

@@ -1,0 +1,132 @@
+package whimbrel
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Down rolls back the newest applied migrations, the newest first, each in a
+// transaction that also takes it off the history. The way back is the file's,
+// or the stored one where the file is not there. If one of them has none,
+// nothing is rolled back at all.
+func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error) {
+	return m.execute(ctx, "down", true, func(s state) (Plan, error) { return planDown(s, options) })
+}
+
+// PlanDown gives what Down would run. It only reads.
+func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, error) {
+	return m.plan(ctx, func(s state) (Plan, error) { return planDown(s, options) })
+}
+
+// Redo takes the newest applied migrations down and up again.
+func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error) {
+	return m.execute(ctx, "redo", true, func(s state) (Plan, error) { return planRedo(s, options) })
+}
+
+// PlanRedo gives what Redo would run. It only reads.
+func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, error) {
+	return m.plan(ctx, func(s state) (Plan, error) { return planRedo(s, options) })
+}
+
+func planDown(s state, options DownOptions) (Plan, error) {
+	if options.Steps < 0 {
+		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for one step"}
+	}
+	newest := s.newestFirst()
+	newest = newest[:min(max(options.Steps, 1), len(newest))]
+	planned, err := s.compileDown(newest, options.ForceNoDown)
+	return Plan{Migrations: planned}, err
+}
+
+func planRedo(s state, options RedoOptions) (Plan, error) {
+	if err := s.agrees(); err != nil {
+		return Plan{}, err
+	}
+	down, err := planDown(s, DownOptions{Steps: options.Steps})
+	if err != nil {
+		return Plan{}, err
+	}
+	onDisk := s.onDisk()
+	var again []migration.Migration
+	for _, p := range slices.Backward(down.Migrations) {
+		file, found := onDisk[p.Migration.Version.Canonical()]
+		if !found {
+			return Plan{}, missingFile(Applied{Version: p.Migration.Version, Name: p.Migration.Name})
+		}
+		again = append(again, file)
+	}
+	s.journal = nil
+	up, err := s.compileUp(again)
+	return Plan{Migrations: append(down.Migrations, up...)}, err
+}
+
+// newestFirst lists what can be rolled back, in the order in which it would
+// be: a migration that stopped half-way up is the newest of all.
+func (s state) newestFirst() []Applied {
+	newest := slices.Clone(s.applied)
+	slices.Reverse(newest)
+	applied := s.appliedVersions()
+	for _, e := range s.journal {
+		_, recorded := applied[e.version.Canonical()]
+		known := slices.ContainsFunc(newest, func(a Applied) bool { return a.Version.Equal(e.version) })
+		if e.direction == Up && !recorded && !known {
+			newest = slices.Insert(newest, 0, Applied{Version: e.version})
+		}
+	}
+	for i, a := range newest { // one that is half-way down goes on first
+		if slices.ContainsFunc(s.journal, func(e journalEntry) bool { return e.direction == Down && e.version.Equal(a.Version) }) {
+			return slices.Insert(slices.Delete(newest, i, i+1), 0, a)
+		}
+	}
+	return newest
+}
+
+// compileDown makes steps of ways back, and refuses the whole list if one of
+// them has none.
+func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
+	onDisk := s.onDisk()
+	var planned []Planned
+	for _, a := range rows {
+		m, isFile := onDisk[a.Version.Canonical()]
+		if !isFile {
+			stored, err := migration.ParseStored(a.Version, a.Name, s.stored[a.Version.Canonical()])
+			if err != nil {
+				return nil, asError(err, CodeMalformed)
+			}
+			m = stored
+		}
+		if m.Kind == migration.SQL && !m.HasWayBack() {
+			if !force {
+				return nil, noWayBack(a, m)
+			}
+			planned = append(planned, Planned{Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile})
+			continue
+		}
+		m.Version = a.Version // as the history spells it
+		p, err := compile(m, Down, s.journal)
+		if err != nil {
+			return nil, err
+		}
+		p.Stored = !isFile
+		planned = append(planned, p)
+	}
+	return planned, nil
+}
+
+func noWayBack(a Applied, m migration.Migration) *Error {
+	e := &Error{
+		Code: CodeNoWayBack, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
+		Message: fmt.Sprintf("%s has no way back, so nothing was rolled back", a.Version),
+		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by --force-no-down",
+	}
+	if m.Irreversible {
+		e.Message = fmt.Sprintf("%s is irreversible, so nothing was rolled back", a.Version)
+		if m.Reason != "" {
+			e.Detail = m.Reason
+		}
+	}
+	return e
+}

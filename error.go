@@ -1,0 +1,119 @@
+package whimbrel
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Code names a kind of failure. Codes are stable: programs may compare them.
+type Code string
+
+// The codes of the engine's errors. Those of malformed files come from package
+// migration and are passed on as they are.
+const (
+	CodeConfiguration  Code = "configuration"    // the Config or an option is wrong
+	CodeConnection     Code = "connection"       // the server cannot be reached, or the connection broke
+	CodePermission     Code = "permission"       // the role lacks a right
+	CodeReadOnly       Code = "read_only"        // a replica, or a session that may only read
+	CodeForeignTable   Code = "foreign_table"    // the history table belongs to another tool
+	CodeUnsupported    Code = "unsupported"      // this build or server cannot run that
+	CodeMalformed      Code = "malformed"        // a migration that cannot be run as it is written
+	CodeEmpty          Code = "empty_migration"  // a pending migration without a statement
+	CodeOutOfOrder     Code = "out_of_order"     // pending versions older than the newest applied one
+	CodeMissingFile    Code = "missing_file"     // a version is applied but its file is not there
+	CodeChanged        Code = "checksum_changed" // a file was edited after it was applied
+	CodeNoWayBack      Code = "no_way_back"      // a migration cannot be rolled back
+	CodeUnknownVersion Code = "unknown_version"  // the version asked for exists nowhere
+	CodeUnfinished     Code = "unfinished"       // a migration stopped half-way in the other direction
+	CodeJournal        Code = "journal_mismatch" // a done step no longer reads as it did
+	CodeLeaseHeld      Code = "lease_held"       // another runner holds the lease
+	CodeLeaseLost      Code = "lease_lost"       // another runner took the lease, or it could not be renewed
+	CodeStatement      Code = "statement_failed" // PostgreSQL refused a statement
+	CodeAssertion      Code = "assertion_failed" // an Assert did not hold
+	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
+	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
+	CodeInternal       Code = "internal"         // a fault of whimbrel's
+)
+
+// Sentinels for errors.Is, for the few failures that programs handle. They
+// match every Error with the same Code.
+var (
+	ErrLeaseHeld   = &Error{Code: CodeLeaseHeld}
+	ErrLeaseLost   = &Error{Code: CodeLeaseLost}
+	ErrInterrupted = &Error{Code: CodeInterrupted}
+	ErrNoWayBack   = &Error{Code: CodeNoWayBack}
+)
+
+// Error is every failure of the engine: what happened, where, and what to do.
+// It never holds a password.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+
+	Version   migration.Version `json:"version,omitempty"`
+	Name      string            `json:"name,omitempty"`
+	Direction Direction         `json:"direction,omitempty"`
+	Path      string            `json:"path,omitempty"`
+	Line      int               `json:"line,omitempty"`   // from 1; 0 when unknown
+	Column    int               `json:"column,omitempty"` // in characters, from 1
+
+	// Statement is the line of the failing statement that is to blame,
+	// shortened, and below it a caret under the position.
+	Statement string `json:"statement,omitempty"`
+
+	// What PostgreSQL said, when it was the server that refused.
+	SQLState   string `json:"sqlstate,omitempty"`
+	Detail     string `json:"detail,omitempty"`
+	Hint       string `json:"hint,omitempty"`
+	Where      string `json:"where,omitempty"`
+	Constraint string `json:"constraint,omitempty"`
+
+	// Err is the cause, for errors.As and errors.Is.
+	Err error `json:"-"`
+}
+
+// Error says in one line where and what: "path:line:column: message (SQLSTATE …)".
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Path != "" {
+		b.WriteString(e.Path)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	if e.SQLState != "" {
+		fmt.Fprintf(&b, " (SQLSTATE %s)", e.SQLState)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is a sentinel of the same Code.
+func (e *Error) Is(target error) bool {
+	sentinel, ok := target.(*Error)
+	return ok && sentinel.Message == "" && sentinel.Code == e.Code
+}
+
+// asError turns whatever failed into an *Error; what has no better code gets fallback.
+func asError(err error, fallback Code) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var file *migration.Error
+	if errors.As(err, &file) {
+		return &Error{
+			Code: Code(file.Code), Message: file.Message, Remedy: file.Remedy,
+			Path: file.Path, Line: file.Position.Line, Column: file.Position.Column, Err: err,
+		}
+	}
+	return &Error{Code: fallback, Message: err.Error(), Err: err}
+}

@@ -1,0 +1,246 @@
+package whimbrel
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Listener hears everything that happens during a run, in order. It is called
+// by one goroutine at a time and delays the run while it works, so it hands on
+// whatever takes long. The engine prints nothing: terminals, logs, metrics and
+// tests are listeners.
+type Listener func(Record)
+
+// Record is an event with its time.
+type Record struct {
+	Time  time.Time
+	Event Event
+}
+
+// MarshalJSON gives one flat object: "time", "event", and the event's fields.
+func (r Record) MarshalJSON() ([]byte, error) {
+	body, err := json.Marshal(r.Event)
+	if err != nil {
+		return nil, err
+	}
+	head := `{"time":` + strconv.Quote(r.Time.UTC().Format(time.RFC3339Nano)) + `,"event":` + strconv.Quote(r.Event.Kind())
+	if len(body) > len("{}") {
+		return append([]byte(head+","), body[1:]...), nil
+	}
+	return []byte(head + "}"), nil
+}
+
+// Event is one of the types below; the set is closed.
+type Event interface {
+	// Kind is the event's stable name, as in "migration_started".
+	Kind() string
+	sealed()
+}
+
+// Elapsed is a duration that JSON shows in milliseconds, with microseconds as
+// its decimals.
+type Elapsed time.Duration
+
+// MarshalJSON gives milliseconds.
+func (e Elapsed) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(time.Duration(e).Microseconds())/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads milliseconds.
+func (e *Elapsed) UnmarshalJSON(text []byte) error {
+	milliseconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return err
+	}
+	*e = Elapsed(milliseconds * float64(time.Millisecond))
+	return nil
+}
+
+// Ref names a migration in one direction.
+type Ref struct {
+	Version   migration.Version `json:"version"`
+	Name      string            `json:"name"`
+	Path      string            `json:"path,omitempty"`
+	Direction Direction         `json:"direction"`
+}
+
+// Blocker is a session that stands in the way of a lock.
+type Blocker struct {
+	PID         int     `json:"pid"`
+	Application string  `json:"application,omitempty"`
+	User        string  `json:"user,omitempty"`
+	State       string  `json:"state,omitempty"` // as in pg_stat_activity
+	Query       string  `json:"query,omitempty"` // shortened
+	Age         Elapsed `json:"age_ms"`          // of its transaction
+}
+
+// RunStarted opens every run.
+type RunStarted struct {
+	Command  string `json:"command"`
+	Database string `json:"database"` // user@host:port/name, never a password
+	Planned  int    `json:"planned"`  // migrations to run, as known before the lease
+}
+
+// TablesAdopted says that an existing history was taken over with its rows.
+type TablesAdopted struct {
+	Table string `json:"table"`
+	Rows  int    `json:"rows"`
+}
+
+// LeaseWaiting says that another runner holds the lease. It comes again when
+// the holder changes, and every few seconds.
+type LeaseWaiting struct {
+	Holder Holder  `json:"holder"`
+	Waited Elapsed `json:"waited_ms"`
+}
+
+// LeaseTaken says that this runner may begin.
+type LeaseTaken struct {
+	Token  int64   `json:"token"`
+	Waited Elapsed `json:"waited_ms"`
+	// TakenFrom is the holder whose lease had run out or who was gone.
+	TakenFrom *Holder `json:"taken_from,omitempty"`
+}
+
+// MigrationStarted opens a migration.
+type MigrationStarted struct {
+	Migration Ref `json:"migration"`
+	Steps     int `json:"steps"`
+	Done      int `json:"done"` // steps that an earlier run had finished
+}
+
+// StepStarted opens a step of a migration.
+type StepStarted struct {
+	Migration Ref      `json:"migration"`
+	Step      int      `json:"step"` // from 1
+	StepKind  StepKind `json:"step_kind"`
+	Summary   string   `json:"summary"`
+}
+
+// LockWaiting says who stands in the way of the running step.
+type LockWaiting struct {
+	Migration Ref       `json:"migration"`
+	Step      int       `json:"step"`
+	Blockers  []Blocker `json:"blockers"`
+	Waited    Elapsed   `json:"waited_ms"` // since the step was sent
+}
+
+// Retrying says that a step gave way (to a lock, a deadlock, a serialisation
+// failure) and will be sent again.
+type Retrying struct {
+	Migration Ref     `json:"migration"`
+	Step      int     `json:"step"`
+	Attempt   int     `json:"attempt"`  // the one that failed, from 1
+	After     Elapsed `json:"after_ms"` // the pause before the next
+	SQLState  string  `json:"sqlstate"`
+	Reason    string  `json:"reason"`
+}
+
+// IndexRepaired says what became of an index that an interrupted concurrent
+// build had left behind.
+type IndexRepaired struct {
+	Migration Ref    `json:"migration"`
+	Index     string `json:"index"`
+	Action    string `json:"action"` // "dropped_invalid" or "kept_valid"
+}
+
+// Notice is a message of the server's, as RAISE NOTICE makes it.
+type Notice struct {
+	Migration Ref    `json:"migration"`
+	Severity  string `json:"severity"`
+	Message   string `json:"message"`
+	Detail    string `json:"detail,omitempty"`
+	Hint      string `json:"hint,omitempty"`
+}
+
+// StepFinished closes a step.
+type StepFinished struct {
+	Migration Ref     `json:"migration"`
+	Step      int     `json:"step"`
+	Duration  Elapsed `json:"duration_ms"`
+	Rows      int64   `json:"rows"` // changed, as the server counts them
+}
+
+// MigrationFinished closes a migration that is done and recorded.
+type MigrationFinished struct {
+	Migration Ref     `json:"migration"`
+	Duration  Elapsed `json:"duration_ms"`
+	Rows      int64   `json:"rows"`
+	// RecordOnly is set where nothing ran (baseline, a forced down).
+	RecordOnly bool `json:"record_only,omitempty"`
+}
+
+// Failed says that a migration failed and what is left of it.
+type Failed struct {
+	Migration Ref     `json:"migration"`
+	Duration  Elapsed `json:"duration_ms"`
+	Error     *Error  `json:"error"`
+}
+
+// RunFinished closes every run, failed or not.
+type RunFinished struct {
+	Command  string  `json:"command"`
+	Duration Elapsed `json:"duration_ms"`
+	Done     int     `json:"done"` // migrations done
+	Error    *Error  `json:"error,omitempty"`
+}
+
+// Kind implements Event.
+func (RunStarted) Kind() string { return "run_started" }
+
+// Kind implements Event.
+func (TablesAdopted) Kind() string { return "tables_adopted" }
+
+// Kind implements Event.
+func (LeaseWaiting) Kind() string { return "lease_waiting" }
+
+// Kind implements Event.
+func (LeaseTaken) Kind() string { return "lease_taken" }
+
+// Kind implements Event.
+func (MigrationStarted) Kind() string { return "migration_started" }
+
+// Kind implements Event.
+func (StepStarted) Kind() string { return "step_started" }
+
+// Kind implements Event.
+func (LockWaiting) Kind() string { return "lock_waiting" }
+
+// Kind implements Event.
+func (Retrying) Kind() string { return "retrying" }
+
+// Kind implements Event.
+func (IndexRepaired) Kind() string { return "index_repaired" }
+
+// Kind implements Event.
+func (Notice) Kind() string { return "notice" }
+
+// Kind implements Event.
+func (StepFinished) Kind() string { return "step_finished" }
+
+// Kind implements Event.
+func (MigrationFinished) Kind() string { return "migration_finished" }
+
+// Kind implements Event.
+func (Failed) Kind() string { return "failed" }
+
+// Kind implements Event.
+func (RunFinished) Kind() string { return "run_finished" }
+
+func (RunStarted) sealed()        {}
+func (TablesAdopted) sealed()     {}
+func (LeaseWaiting) sealed()      {}
+func (LeaseTaken) sealed()        {}
+func (MigrationStarted) sealed()  {}
+func (StepStarted) sealed()       {}
+func (LockWaiting) sealed()       {}
+func (Retrying) sealed()          {}
+func (IndexRepaired) sealed()     {}
+func (Notice) sealed()            {}
+func (StepFinished) sealed()      {}
+func (MigrationFinished) sealed() {}
+func (Failed) sealed()            {}
+func (RunFinished) sealed()       {}

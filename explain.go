@@ -1,0 +1,136 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+)
+
+// explain turns the failure of a step into an *Error that names the statement,
+// its place in the file, what PostgreSQL said, and what to do.
+func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error {
+	var own *Error
+	isOwn := errors.As(err, &own)
+	if isOwn && own.Code != CodeAssertion {
+		return own.of(p)
+	}
+	var f *failure
+	located := errors.As(err, &f)
+	var refused *pgconn.PgError
+	isServer := errors.As(err, &refused)
+	if located && f.statement == fence && isServer && refused.Code == "22P02" {
+		return leaseLost(r.lease.token, err).of(p)
+	}
+	var e *Error
+	switch {
+	case isOwn:
+		e = own
+	case isServer:
+		e = &Error{Code: CodeStatement, Message: r.m.redact(refused.Message), Err: err}
+		e.fromServer(refused)
+		if cause := new(Error); refused.Code == "57014" && ctx.Err() != nil && !errors.As(context.Cause(ctx), &cause) {
+			e.Code, e.Remedy = CodeInterrupted, "run the same command again: it goes on where this one stopped"
+		} else if refused.Code == "57014" && ctx.Err() != nil {
+			return cause.of(p)
+		}
+	default:
+		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
+	}
+	e.of(p)
+	if located && f.statement >= 0 && f.statement < len(s.Statements) {
+		e.at(p, s, f)
+	}
+	var gaveUp *exhausted
+	if errors.As(err, &gaveUp) {
+		e.gaveUp(gaveUp)
+	}
+	return e
+}
+
+func (e *Error) of(p Planned) *Error {
+	e.Version, e.Name, e.Direction = p.Migration.Version, p.Migration.Name, p.Direction
+	if e.Path == "" {
+		e.Path = p.Migration.Path
+	}
+	return e
+}
+
+// at fills in the place of the failure: where the server pointed, or else the
+// statement's beginning.
+func (e *Error) at(p Planned, s Step, f *failure) {
+	statement := s.Statements[f.statement]
+	offset := statement.Start.Offset
+	if f.offset >= 0 {
+		offset += f.offset
+	}
+	position := pgsql.PositionAt(p.Migration.Text, offset)
+	e.Line, e.Column = position.Line, position.Column
+	e.Statement = excerpt(p.Migration.Text, position)
+}
+
+// gaveUp says how long a lock was waited for, and who held it.
+func (e *Error) gaveUp(x *exhausted) {
+	e.Code = CodeLockTimeout
+	e.Message = fmt.Sprintf("%s; tried %d times in %s", e.Message, x.attempts, x.took.Round(time.Second))
+	e.Remedy = "run the command again when the table is less busy, or raise --retry-budget"
+	if len(x.blockers) > 0 {
+		var shown []string
+		for _, b := range x.blockers {
+			shown = append(shown, b.String())
+		}
+		e.Remedy += "; in the way: " + strings.Join(shown, "; ")
+	}
+}
+
+// String shows a blocker in one line.
+func (b Blocker) String() string {
+	text := fmt.Sprintf("pid %d", b.PID)
+	if b.Application != "" {
+		text += " " + b.Application
+	}
+	return fmt.Sprintf("%s (%s for %s): %s", text, b.State, time.Duration(b.Age).Round(time.Second), b.Query)
+}
+
+// widest is how many characters of a line an excerpt shows.
+const widest = 100
+
+// excerpt is the line at a position, shortened, and a caret below the place.
+func excerpt(text string, at pgsql.Position) string {
+	start := strings.LastIndexByte(text[:at.Offset], '\n') + 1
+	end := len(text)
+	if n := strings.IndexByte(text[at.Offset:], '\n'); n >= 0 {
+		end = at.Offset + n
+	}
+	before, behind := []rune(text[start:at.Offset]), []rune(strings.TrimRight(text[at.Offset:end], "\r"))
+	if len(before) > widest*2/3 {
+		before = append([]rune("…"), before[len(before)-widest*2/3:]...)
+	}
+	if room := widest - len(before); len(behind) > room {
+		behind = append(behind[:room:room], '…')
+	}
+	var caret strings.Builder
+	for _, c := range before {
+		if c == '\t' {
+			caret.WriteByte('\t')
+		} else {
+			caret.WriteByte(' ')
+		}
+	}
+	return string(before) + string(behind) + "\n" + caret.String() + "^"
+}
+
+// shorten makes a query fit for one line of output.
+func shorten(query string) string {
+	query = strings.Join(strings.Fields(query), " ")
+	if utf8.RuneCountInString(query) > widest {
+		query = string([]rune(query)[:widest]) + "…"
+	}
+	return query
+}

@@ -1,0 +1,418 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// lease is the right to change the schema. It is a row that one runner holds
+// by compare-and-set under the server's clock, with a token that grows by one
+// with every holder.
+//
+// Three things keep two runners apart. The fence: every transaction of ours
+// first proves the token and holds the row FOR KEY SHARE until it ends, while
+// taking over asks FOR UPDATE, so nobody enters beside a living transaction.
+// Retirement: whoever takes over a lease that was not given back ends the
+// sessions of older tokens, which covers what cannot run in a transaction. And
+// the holder's own clock: what it has not been able to renew, it gives up
+// before it runs out.
+//
+// There is no session state in it: it holds behind a pooler in transaction mode.
+type lease struct {
+	migrator *Migrator
+	tables   tables
+	token    int64
+	// lost is closed over by the run's context: cancel ends all work.
+	cancel context.CancelCauseFunc
+
+	mutex   sync.Mutex
+	renewed time.Time // by this machine's clock, when the last renewal was sent
+
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// renewals per lease duration.
+const renewals = 3
+
+// takeQuery takes the lease if it is free, run out, or its holder's session is
+// gone. FOR UPDATE SKIP LOCKED never waits, and finds nothing while a fenced
+// transaction of the holder is alive.
+const takeQuery = `
+WITH free AS (
+	SELECT l.id, l.is_locked, l.locked_by, l.host, l.token, l.locked_at, l.expires_at, l.backend_pid
+	FROM %[1]s l
+	WHERE l.id = 1 AND (NOT l.is_locked
+		OR coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp()
+		OR (l.backend_pid IS NOT NULL AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = l.backend_pid
+			AND (a.backend_start IS NULL OR l.backend_start IS NULL OR a.backend_start = l.backend_start))))
+	FOR UPDATE OF l SKIP LOCKED
+), taken AS (
+	UPDATE %[1]s l SET is_locked = true, locked_at = pg_catalog.clock_timestamp(), locked_by = $1, host = $2, os_user = $3, tool_version = $4,
+		token = l.token + 1, expires_at = pg_catalog.clock_timestamp() + $5::bigint * interval '1 millisecond',
+		backend_pid = CASE WHEN $6 THEN pg_catalog.pg_backend_pid() END,
+		backend_start = CASE WHEN $6 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
+	FROM free WHERE l.id = free.id
+	RETURNING l.token
+)
+SELECT taken.token, free.is_locked, coalesce(free.locked_by, ''), coalesce(free.host, ''), free.token,
+	free.locked_at::timestamptz, free.expires_at, coalesce(free.backend_pid, 0),
+	pg_catalog.set_config('application_name', $7 || taken.token, false)
+FROM taken, free`
+
+// take waits for the lease, at most as long as the configuration allows, and
+// then keeps it until release. The context that it gives back ends, with
+// ErrLeaseLost as its cause, when the lease cannot be kept.
+func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Context, error) {
+	began := time.Now()
+	var shown Holder
+	var told time.Time
+	for attempt := 1; ; attempt++ {
+		sent := time.Now()
+		token, previous, err := m.tryTake(ctx, db)
+		if err != nil {
+			return nil, nil, m.serverError(ctx, "taking the lease", err)
+		}
+		if token != 0 {
+			l, leased, err := m.begin(ctx, db, token, previous, sent)
+			if err == nil {
+				m.emit(LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous})
+			}
+			return l, leased, err
+		}
+		holder, err := m.holder(ctx, db)
+		if err != nil {
+			return nil, nil, m.serverError(ctx, "reading the lease", err)
+		}
+		if holder != nil && (m.config.LockWait < 0 || time.Since(began) > m.config.LockWait) {
+			return nil, nil, leaseHeld(holder, time.Since(began))
+		}
+		if holder != nil && (holder.Token != shown.Token || holder.State != shown.State || time.Since(told) > 5*time.Second) {
+			shown, told = *holder, time.Now()
+			m.emit(LeaseWaiting{Holder: *holder, Waited: Elapsed(time.Since(began))})
+		}
+		if m.stopping() {
+			return nil, nil, interrupted()
+		}
+		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil {
+			return nil, nil, m.serverError(ctx, "waiting for the lease", err)
+		}
+	}
+}
+
+func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, previous *Holder, err error) {
+	var held bool
+	var holder Holder
+	var since, expires *time.Time
+	var name string
+	who := m.identity
+	err = db.conn.QueryRow(ctx, fmt.Sprintf(takeQuery, db.tables.lock),
+		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
+		!db.facts.behindPool, applicationPrefix(db.tables)).
+		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil, nil
+	}
+	if err != nil || !held {
+		return token, nil, err
+	}
+	holder.State = "expired"
+	holder.Since, holder.Expires = moment(since), moment(expires)
+	if expires != nil && time.Now().Before(*expires) {
+		holder.State = "gone"
+	}
+	return token, &holder, nil
+}
+
+// begin makes a token that was just taken into a lease that renews itself.
+func (m *Migrator) begin(ctx context.Context, db *database, token int64, previous *Holder, sent time.Time) (*lease, context.Context, error) {
+	leased, cancel := context.WithCancelCause(ctx)
+	l := &lease{migrator: m, tables: db.tables, token: token, cancel: cancel, renewed: sent, stop: make(chan struct{})}
+	l.done.Go(func() { l.keep(leased) })
+	if previous != nil {
+		if err := m.retire(leased, db, token); err != nil {
+			l.release(db)
+			return nil, nil, err
+		}
+	}
+	return l, leased, nil
+}
+
+// keep renews the lease from a connection of its own until release is called,
+// and ends the run when it cannot.
+func (l *lease) keep(ctx context.Context) {
+	var conn *pgx.Conn
+	defer func() {
+		if conn != nil {
+			closing, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = conn.Close(closing)
+		}
+	}()
+	duration := l.migrator.config.LeaseDuration
+	wait := duration / renewals
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-l.stop:
+			timer.Stop()
+			return
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		wait = duration / renewals
+		if err := l.renew(ctx, &conn); err != nil {
+			if errors.Is(err, ErrLeaseLost) || time.Now().After(l.deadline()) {
+				l.cancel(leaseLost(l.token, err))
+				return
+			}
+			wait = duration / (renewals * 10)
+		}
+	}
+}
+
+// renew sends one renewal, over a connection that it opens where there is none.
+func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
+	ctx, cancel := context.WithDeadline(ctx, l.deadline())
+	defer cancel()
+	if *conn == nil || (*conn).IsClosed() {
+		opened, err := pgx.ConnectConfig(ctx, l.migrator.connection)
+		if err != nil {
+			return err
+		}
+		*conn = opened
+	}
+	sent := time.Now()
+	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint * interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1",
+		l.token, l.migrator.config.LeaseDuration.Milliseconds())
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrLeaseLost
+	}
+	l.mutex.Lock()
+	l.renewed = sent
+	l.mutex.Unlock()
+	return nil
+}
+
+// deadline is when the holder must have stopped: a fifth before the lease runs
+// out by the server's clock, counted from when the renewal was sent.
+func (l *lease) deadline() time.Time {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.renewed.Add(l.migrator.config.LeaseDuration * 4 / 5)
+}
+
+// held reports, by this machine's clock alone, whether the lease can still be
+// ours. It is asked right before what the fence cannot protect. The wall clock
+// is asked too, because the other one may stand still while a machine sleeps.
+func (l *lease) held() error {
+	deadline := l.deadline()
+	if time.Now().After(deadline) || time.Now().Round(0).After(deadline.Round(0)) {
+		return leaseLost(l.token, nil)
+	}
+	return nil
+}
+
+// release gives the lease back and stops renewing. If the server cannot be
+// reached, the lease runs out, or is taken at once since our session is gone.
+func (l *lease) release(db *database) {
+	close(l.stop)
+	l.done.Wait()
+	l.cancel(nil)
+	if db.conn.IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = db.conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", l.token)
+}
+
+// rejoin tells the lease row which session works for the token now, after the
+// run had to connect anew. It fails when the token is no longer the holder's.
+func (l *lease) rejoin(ctx context.Context, db *database) error {
+	var name string
+	err := db.conn.QueryRow(ctx, "UPDATE "+l.tables.lock+` SET
+		backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
+		backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
+		WHERE id = 1 AND is_locked AND token = $1
+		RETURNING pg_catalog.set_config('application_name', $3 || token, false)`,
+		l.token, !db.facts.behindPool, applicationPrefix(db.tables)).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return leaseLost(l.token, nil)
+	}
+	return err
+}
+
+// retire makes sure that no session of an older token is still at work: it
+// asks the server to end them and waits until they are gone.
+func (m *Migrator) retire(ctx context.Context, db *database, token int64) error {
+	deadline := time.Now().Add(max(m.config.LockWait, cancelPatience))
+	for attempt := 1; ; attempt++ {
+		older, err := m.olderSessions(ctx, db, token)
+		if err != nil {
+			return m.serverError(ctx, "looking for sessions of an earlier runner", err)
+		}
+		if len(older) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return &Error{
+				Code: CodeLeaseHeld, Message: fmt.Sprintf("an earlier runner's session (backend pid %d) is still at work and could not be ended", older[0]),
+				Remedy: fmt.Sprintf("end it with SELECT pg_terminate_backend(%d) as a role that may, then run the command again", older[0]),
+			}
+		}
+		// A role that may not end them just waits until they end by themselves.
+		_, _ = db.conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::int[]) AS pid", older)
+		if err := pause(ctx, backoff(attempt)); err != nil {
+			return m.serverError(ctx, "waiting for an earlier runner's session to end", err)
+		}
+	}
+}
+
+func (m *Migrator) olderSessions(ctx context.Context, db *database, token int64) ([]int, error) {
+	prefix := applicationPrefix(db.tables)
+	rows, err := db.conn.Query(ctx, `SELECT pid, application_name FROM pg_catalog.pg_stat_activity
+		WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.starts_with(application_name, $1)`, prefix)
+	if err != nil {
+		return nil, err
+	}
+	var older []int
+	var pid int
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&pid, &name}, func() error {
+		if theirs, err := strconv.ParseInt(strings.TrimPrefix(name, prefix), 10, 64); err == nil && theirs < token {
+			older = append(older, pid)
+		}
+		return nil
+	})
+	return older, err
+}
+
+// applicationPrefix begins the application_name of every session that works
+// under a lease; the token follows. The hash tells apart the leases of several
+// histories in one database.
+func applicationPrefix(t tables) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(t.lock))
+	return fmt.Sprintf("whimbrel/%08x/", sum.Sum32())
+}
+
+// holder reads who holds the lease; nil when it is free.
+func (m *Migrator) holder(ctx context.Context, db *database) (*Holder, error) {
+	_, _, lock := companions(db.tables.name)
+	if !db.ready && !db.relations[lock].has("tool_version") {
+		return nil, nil
+	}
+	var h Holder
+	var since, expires *time.Time
+	err := db.conn.QueryRow(ctx, `
+SELECT coalesce(l.locked_by, ''), coalesce(l.host, ''), coalesce(l.os_user, ''), coalesce(l.tool_version, ''), l.token,
+	l.locked_at::timestamptz, coalesce(l.expires_at, l.locked_at + interval '30 seconds'), coalesce(l.backend_pid, 0),
+	coalesce(pg_catalog.left(a.query, 200), ''),
+	CASE WHEN l.backend_pid IS NOT NULL AND a.pid IS NULL THEN 'gone'
+		WHEN coalesce(l.expires_at, l.locked_at + interval '30 seconds') < pg_catalog.clock_timestamp() THEN 'expired' ELSE 'alive' END
+FROM `+db.tables.lock+` l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.backend_pid
+	AND (a.backend_start IS NULL OR l.backend_start IS NULL OR a.backend_start = l.backend_start)
+WHERE l.id = 1 AND l.is_locked`).Scan(&h.By, &h.Host, &h.User, &h.Tool, &h.Token, &since, &expires, &h.PID, &h.Activity, &h.State)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	h.Since, h.Expires = moment(since), moment(expires)
+	h.Activity = m.redact(h.Activity)
+	return &h, err
+}
+
+// Lock tells who holds the lease; nil when it is free. It only reads.
+func (m *Migrator) Lock(ctx context.Context) (*Holder, error) {
+	db, err := m.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer db.close()
+	holder, err := m.holder(ctx, db)
+	if err != nil {
+		return nil, m.serverError(ctx, "reading the lease", err)
+	}
+	return holder, nil
+}
+
+// ReleaseLock frees the lease that the given token holds, and ends its
+// session, so that a runner which is alive after all cannot go on beside the
+// next one. The token is asked for so that nobody frees a lease other than the
+// one that was looked at.
+func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
+	db, err := m.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	holder, err := m.holder(ctx, db)
+	if err != nil {
+		return m.serverError(ctx, "reading the lease", err)
+	}
+	if holder == nil || holder.Token != token {
+		return &Error{
+			Code: CodeLeaseHeld, Message: fmt.Sprintf("the lease is not held with token %d any more", token),
+			Remedy: "look at it again with `whimbrel lock`",
+		}
+	}
+	if err := m.retire(ctx, db, token+1); err != nil {
+		return err
+	}
+	_, err = db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", token)
+	if err != nil {
+		return m.serverError(ctx, "releasing the lease", err)
+	}
+	return nil
+}
+
+func leaseHeld(h *Holder, waited time.Duration) error {
+	return &Error{
+		Code:    CodeLeaseHeld,
+		Message: fmt.Sprintf("%s holds the lease since %s (%s, backend pid %d); waited %s", h.By, h.Since.UTC().Format(time.RFC3339), h.State, h.PID, waited.Round(time.Millisecond)),
+		Remedy:  "wait for it to end, raise --lock-wait, or look with `whimbrel lock`",
+	}
+}
+
+func leaseLost(token int64, cause error) *Error {
+	return &Error{
+		Code: CodeLeaseLost, Message: fmt.Sprintf("the lease (token %d) is no longer this runner's, so it changes nothing more", token),
+		Remedy: "run the same command again: it goes on where this one stopped", Err: cause,
+	}
+}
+
+func interrupted() error {
+	return &Error{
+		Code: CodeInterrupted, Message: "interrupted before the next step",
+		Remedy: "run the same command again: it goes on where this one stopped",
+	}
+}
+
+func moment(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// clip keeps a text within the 255 characters of our columns.
+func clip(text string) string {
+	if runes := []rune(text); len(runes) > 255 {
+		return string(runes[:255])
+	}
+	return text
+}

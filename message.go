@@ -1,0 +1,246 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// piece is one statement of a message: the user's (statement is its index in
+// the step) or one of ours (ours, fence).
+type piece struct {
+	text      string
+	statement int
+}
+
+// What a piece is when it is no statement of the user's.
+const (
+	ours  = -1 // bookkeeping
+	fence = -2 // proves that the lease is still this runner's
+)
+
+// separator stands between pieces. The line ends keep a trailing comment from
+// swallowing what follows, the semicolon ends a statement that lacks one.
+const separator = "\n;\n"
+
+// message is one simple-protocol message: several statements that the server,
+// without a BEGIN among them, runs as one transaction.
+// See "Multiple Statements in a Simple Query" in PostgreSQL's protocol documentation.
+type message []piece
+
+func (m message) String() string {
+	texts := make([]string, len(m))
+	for i, p := range m {
+		texts[i] = p.text
+	}
+	return strings.Join(texts, separator)
+}
+
+// locate says in which piece the server's error position lies, and at which
+// byte of it. Positions count the characters of the whole message from 1.
+func (m message) locate(position int) (index, offset int, found bool) {
+	before := 0
+	for i, p := range m {
+		characters := utf8.RuneCountInString(p.text)
+		if position <= before+characters {
+			return i, pgsql.OffsetOfCharacter(p.text, position-before), position > before
+		}
+		before += characters + len(separator)
+	}
+	return 0, 0, false
+}
+
+// failure is what went wrong while a message ran: the cause, the piece, and the
+// byte offset in it where the server pointed at one.
+type failure struct {
+	cause     error
+	statement int
+	offset    int // -1 where the server named no place
+}
+
+func (f *failure) Error() string { return f.cause.Error() }
+func (f *failure) Unwrap() error { return f.cause }
+
+// send runs a message and counts the rows that the user's statements changed.
+// Nothing of it stays when it fails, unless it commits in its middle, which
+// only ours do.
+func send(ctx context.Context, conn *pgconn.PgConn, m message) (rows int64, err error) {
+	results := conn.Exec(ctx, m.String())
+	done := 0
+	for results.NextResult() {
+		tag, err := results.ResultReader().Close()
+		if err != nil {
+			break // reported by Close below
+		}
+		if m[min(done, len(m)-1)].statement >= 0 && changes(tag) {
+			rows += tag.RowsAffected()
+		}
+		done++
+	}
+	err = results.Close()
+	if err == nil {
+		return rows, nil
+	}
+	f := &failure{cause: err, statement: ours, offset: -1}
+	if done < len(m) {
+		f.statement = m[done].statement
+	} else if len(m) > 0 { // refused at the end of the transaction: a deferred constraint
+		f.statement = slices.MaxFunc(m, func(a, b piece) int { return a.statement - b.statement }).statement
+	}
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Position > 0 {
+		if index, offset, found := m.locate(int(refused.Position)); found {
+			f.statement, f.offset = m[index].statement, offset
+		}
+	}
+	return 0, f
+}
+
+func changes(tag pgconn.CommandTag) bool {
+	return tag.Insert() || tag.Update() || tag.Delete() || strings.HasPrefix(tag.String(), "MERGE") || strings.HasPrefix(tag.String(), "COPY")
+}
+
+// literal quotes a text for SQL. The connection's client encoding and
+// standard_conforming_strings are what the driver set at its start, and every
+// transaction of ours ends by resetting them.
+func literal(conn *pgx.Conn, text string) string {
+	if text == "" {
+		return "NULL"
+	}
+	escaped, err := conn.PgConn().EscapeString(text)
+	if err != nil { // the session has odd settings: spell it out so that they do not matter
+		escaped = strings.ReplaceAll(text, "'", "''")
+		return "E'" + strings.ReplaceAll(escaped, `\`, `\\`) + "'"
+	}
+	return "'" + escaped + "'"
+}
+
+// transaction runs the statements of one step together with our own, as one
+// transaction: in one message where that is possible. Inline COPY data, an
+// Assert and a change of how strings are read need a stop in between, and thus
+// a BEGIN and several messages.
+func (r *run) transaction(ctx context.Context, step Step, before, after message) (rows int64, err error) {
+	conn := r.db.conn.PgConn()
+	if !slices.ContainsFunc(step.Statements, needsStop) {
+		whole := slices.Clone(before)
+		for i, s := range step.Statements {
+			whole = append(whole, piece{s.Text, i})
+		}
+		return send(ctx, conn, append(whole, after...))
+	}
+	defer func() {
+		if err != nil {
+			rollback(conn)
+		}
+	}()
+	pending := append(message{{"BEGIN", ours}}, before...)
+	flush := func() error {
+		if len(pending) == 0 {
+			return nil
+		}
+		n, err := send(ctx, conn, pending)
+		rows, pending = rows+n, nil
+		return err
+	}
+	for i, s := range step.Statements {
+		if !needsStop(s) {
+			pending = append(pending, piece{s.Text, i})
+			continue
+		}
+		if settles(s) {
+			pending = append(pending, piece{s.Text, i})
+		}
+		if err := flush(); err != nil {
+			return 0, err
+		}
+		n, err := stop(ctx, conn, s, i)
+		if err != nil {
+			return 0, err
+		}
+		rows += n
+	}
+	pending = append(append(pending, after...), piece{"COMMIT", ours})
+	return rows, flush()
+}
+
+// needsStop reports whether what follows a statement cannot be in its message.
+func needsStop(s migration.Statement) bool { return s.HasData || s.Assert != nil || settles(s) }
+
+// settles reports whether a statement changes how the server reads the text
+// behind it. The server reads a whole message before it runs any of it.
+func settles(s migration.Statement) bool {
+	return s.Class == pgsql.Setting && strings.Contains(strings.ToLower(s.Text), "standard_conforming_strings") ||
+		s.Class == pgsql.Query && strings.Contains(strings.ToLower(s.Text), "set_config") && strings.Contains(strings.ToLower(s.Text), "standard_conforming_strings")
+}
+
+// stop runs a statement that has to be dealt with by itself.
+func stop(ctx context.Context, conn *pgconn.PgConn, s migration.Statement, index int) (rows int64, err error) {
+	switch {
+	case s.HasData:
+		tag, err := conn.CopyFrom(ctx, strings.NewReader(s.Data), s.Text)
+		if err != nil {
+			return 0, &failure{cause: err, statement: index, offset: offsetOf(err, s.Text)}
+		}
+		return tag.RowsAffected(), nil
+	case s.Assert != nil:
+		return 0, assert(ctx, conn, s, index)
+	}
+	return 0, nil
+}
+
+// assert runs a query and fails unless it gives a row and every value of the
+// first one is true.
+func assert(ctx context.Context, conn *pgconn.PgConn, s migration.Statement, index int) error {
+	results, err := conn.Exec(ctx, s.Text).ReadAll()
+	if err != nil {
+		return &failure{cause: err, statement: index, offset: offsetOf(err, s.Text)}
+	}
+	refuse := func(format string, args ...any) error {
+		message := s.Assert.Message
+		if message == "" {
+			message = "the assertion does not hold"
+		}
+		return &failure{statement: index, offset: -1, cause: &Error{
+			Code: CodeAssertion, Message: message + ": " + fmt.Sprintf(format, args...),
+			Remedy: "look at the data with the query itself; the migration was rolled back",
+		}}
+	}
+	if len(results) == 0 || len(results[0].Rows) == 0 {
+		return refuse("the query gives no row")
+	}
+	for i, value := range results[0].Rows[0] {
+		if string(value) != "t" {
+			shown := string(value)
+			if value == nil {
+				shown = "NULL"
+			}
+			return refuse("column %q is %s", results[0].FieldDescriptions[i].Name, shown)
+		}
+	}
+	return nil
+}
+
+func offsetOf(err error, text string) int {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Position > 0 {
+		return pgsql.OffsetOfCharacter(text, int(refused.Position))
+	}
+	return -1
+}
+
+// rollback ends a failed transaction. Where that does not work the connection
+// is of no more use, which the next statement on it will tell.
+func rollback(conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "ROLLBACK").ReadAll()
+}

@@ -1,0 +1,226 @@
+// Package whimbrel migrates PostgreSQL databases: exactly once, one runner at
+// a time, without stalling live traffic, with a way back.
+//
+// Load migrations with package migration, describe the database in a Config,
+// and call a method of the Migrator:
+//
+//	migrations, err := migration.Load(migration.Source{FS: files, Dir: "migrations"})
+//	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations})
+//	result, err := migrator.Up(ctx, whimbrel.UpOptions{})
+//
+// A failure is always an *Error. After a crash at any point the same call
+// finishes the work.
+package whimbrel
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Defaults of a Config.
+const (
+	DefaultTable         = "schema_migrations"
+	DefaultMaxStall      = 100 * time.Millisecond
+	DefaultRetryBudget   = 10 * time.Minute
+	DefaultLeaseDuration = 30 * time.Second
+	DefaultLockWait      = 10 * time.Minute
+)
+
+// OutOfOrder is what to do with pending versions that are older than the
+// newest applied one.
+type OutOfOrder string
+
+// The policies for out-of-order versions.
+const (
+	RefuseOutOfOrder OutOfOrder = "refuse" // an error that lists them
+	ApplyOutOfOrder  OutOfOrder = "apply"  // run them, oldest first
+	SkipOutOfOrder   OutOfOrder = "skip"   // leave them pending
+)
+
+// Config describes a database and its migrations. The zero value of every
+// field but DatabaseURL (or Connection) is a sensible default.
+type Config struct {
+	// DatabaseURL is a URL or a keyword/value string, as libpq takes it.
+	DatabaseURL string
+	// Connection is used instead of DatabaseURL where it is given. It must
+	// come from pgx.ParseConfig. It is copied.
+	Connection *pgx.ConnConfig
+	// Migrations as migration.Load gives them.
+	Migrations []migration.Migration
+	// Table is the history table's name, with or without schema; its
+	// companions are named after it.
+	Table string
+	// OutOfOrder is RefuseOutOfOrder unless set.
+	OutOfOrder OutOfOrder
+	// AllowMissing lets a run go on although applied versions have no file.
+	AllowMissing bool
+	// MaxStall is how long a statement of ours may wait for a lock while
+	// others queue behind it.
+	MaxStall time.Duration
+	// RetryBudget is how long a step that gave way is tried again.
+	RetryBudget time.Duration
+	// LeaseDuration is how long a lease holds without renewal.
+	LeaseDuration time.Duration
+	// LockWait is how long to wait for another runner; negative: not at all.
+	LockWait time.Duration
+	// Listener hears what happens; may be nil.
+	Listener Listener
+	// Stop, once closed, ends a run after its current step. Cancelling the
+	// context ends it at once. Nothing is lost either way. May be nil.
+	Stop <-chan struct{}
+	// ToolVersion is recorded with every run.
+	ToolVersion string
+}
+
+// Migrator migrates one database. Its methods open connections of their own
+// and close them before they return; they may be called concurrently, from any
+// number of processes.
+type Migrator struct {
+	config     Config
+	connection *pgx.ConnConfig
+	identity   identity
+	emitting   sync.Mutex
+}
+
+// identity is who runs this process, as recorded in the tables.
+type identity struct {
+	user, host string
+	pid        int
+	tool       string
+}
+
+func (i identity) String() string { return fmt.Sprintf("%s@%s pid %d", i.user, i.host, i.pid) }
+
+// New checks the configuration. It does not connect.
+func New(config Config) (*Migrator, error) {
+	config.Table = cmp.Or(config.Table, DefaultTable)
+	config.OutOfOrder = cmp.Or(config.OutOfOrder, RefuseOutOfOrder)
+	config.MaxStall = cmp.Or(config.MaxStall, DefaultMaxStall)
+	config.RetryBudget = cmp.Or(config.RetryBudget, DefaultRetryBudget)
+	config.LeaseDuration = cmp.Or(config.LeaseDuration, DefaultLeaseDuration)
+	config.LockWait = cmp.Or(config.LockWait, DefaultLockWait)
+	config.ToolVersion = cmp.Or(config.ToolVersion, "library")
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	connection, err := parseConnection(config)
+	if err != nil {
+		return nil, err
+	}
+	config.Migrations = slices.Clone(config.Migrations)
+	slices.SortStableFunc(config.Migrations, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
+	for i := 1; i < len(config.Migrations); i++ {
+		if a, b := config.Migrations[i-1], config.Migrations[i]; a.Version.Equal(b.Version) {
+			return nil, &Error{
+				Code: CodeConfiguration, Version: b.Version, Path: b.Path,
+				Message: fmt.Sprintf("version %s stands twice: here and in %s", b.Version, a.Path),
+				Remedy:  "give one of them another version",
+			}
+		}
+	}
+	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion)}, nil
+}
+
+func (c Config) check() error {
+	wrong := func(remedy, format string, args ...any) error {
+		return &Error{Code: CodeConfiguration, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	}
+	if !slices.Contains([]OutOfOrder{RefuseOutOfOrder, ApplyOutOfOrder, SkipOutOfOrder}, c.OutOfOrder) {
+		return wrong("use refuse, apply or skip", "unknown out-of-order policy %q", c.OutOfOrder)
+	}
+	if parts := strings.Split(c.Table, "."); len(parts) > 2 || slices.Contains(parts, "") {
+		return wrong("write table or schema.table", "%q is no name for the history table", c.Table)
+	}
+	if c.MaxStall < time.Millisecond {
+		return wrong("use at least 1ms", "a stall budget of %s cannot be kept", c.MaxStall)
+	}
+	if c.LeaseDuration < time.Second {
+		return wrong("use at least 1s", "a lease of %s is too short to be renewed in time", c.LeaseDuration)
+	}
+	return nil
+}
+
+// parseConnection prepares a connection for our use: no statement cache (it
+// breaks after DDL and behind poolers), and a cancelled context asks the
+// server to stop instead of cutting the line.
+func parseConnection(config Config) (*pgx.ConnConfig, error) {
+	connection := config.Connection
+	if connection == nil {
+		if config.DatabaseURL == "" {
+			return nil, &Error{Code: CodeConfiguration, Message: "no database is given", Remedy: "give a database URL"}
+		}
+		parsed, err := pgx.ParseConfig(config.DatabaseURL)
+		if err != nil {
+			return nil, &Error{
+				Code: CodeConfiguration, Message: "the database URL cannot be read: " + redact(err.Error(), config.DatabaseURL),
+				Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password percent-encoded",
+			}
+		}
+		connection = parsed
+	} else {
+		connection = connection.Copy()
+	}
+	connection.DefaultQueryExecMode = pgx.QueryExecModeExec
+	connection.StatementCacheCapacity, connection.DescriptionCacheCapacity = 0, 0
+	connection.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
+	}
+	if connection.RuntimeParams["application_name"] == "" {
+		connection.RuntimeParams["application_name"] = "whimbrel"
+	}
+	return connection, nil
+}
+
+// cancelPatience is how long a cancelled statement may take to end before the
+// connection is given up.
+const cancelPatience = 5 * time.Second
+
+// database names the target for people, without the password.
+func (m *Migrator) database() string {
+	c := m.connection
+	return c.User + "@" + c.Host + ":" + strconv.Itoa(int(c.Port)) + "/" + c.Database
+}
+
+func (m *Migrator) emit(event Event) {
+	if m.config.Listener == nil {
+		return
+	}
+	m.emitting.Lock()
+	defer m.emitting.Unlock()
+	m.config.Listener(Record{Time: time.Now(), Event: event})
+}
+
+// stopping reports whether the caller asked for an orderly end.
+func (m *Migrator) stopping() bool {
+	select {
+	case <-m.config.Stop: // a nil channel never answers
+		return true
+	default:
+		return false
+	}
+}
+
+func whoami(tool string) identity {
+	who := identity{user: "unknown", host: "unknown", pid: os.Getpid(), tool: tool}
+	if u, err := user.Current(); err == nil {
+		who.user = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		who.host = host
+	}
+	return who
+}

@@ -1,0 +1,262 @@
+package whimbrel
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Direction is the way a migration is taken.
+type Direction string
+
+// The two directions.
+const (
+	Up   Direction = "up"
+	Down Direction = "down"
+)
+
+// StepKind says how a step runs.
+type StepKind string
+
+// The kinds of steps.
+const (
+	// StepSQL is one or more statements in one transaction.
+	StepSQL StepKind = "sql"
+	// StepAlone is one statement that cannot run in a transaction.
+	StepAlone StepKind = "alone"
+)
+
+// Step is the unit of execution and of resumption.
+type Step struct {
+	Number     int // from 1
+	Kind       StepKind
+	Statements []migration.Statement
+	// Done is set where an earlier run finished the step.
+	Done bool
+	// Started is set where an earlier run began the step and its end is unknown.
+	Started bool
+}
+
+// Planned is one migration of a Plan, in one direction, with its steps.
+type Planned struct {
+	Migration migration.Migration
+	Direction Direction
+	Steps     []Step
+	// RecordOnly is set where the history is changed and nothing runs.
+	RecordOnly bool
+	// Stored is set where the way back comes from the history, because the
+	// file is not there.
+	Stored bool
+	// accept is set where an edited file's checksum is stored.
+	accept bool
+}
+
+// Plan is what a run will do, in order. The engine executes this very value.
+type Plan struct {
+	Migrations []Planned
+	// Skipped are pending versions left alone by the out-of-order policy.
+	Skipped []migration.Migration
+}
+
+// Ref names the migration and its direction.
+func (p Planned) Ref() Ref {
+	return Ref{Version: p.Migration.Version, Name: p.Migration.Name, Path: p.Migration.Path, Direction: p.Direction}
+}
+
+// Atomic reports whether the migration is one transaction with its record in
+// it. Otherwise it is a chain of steps that the journal keeps.
+func (p Planned) Atomic() bool {
+	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].Kind == StepSQL
+}
+
+// done counts the steps that an earlier run finished.
+func (p Planned) done() int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Done {
+			n++
+		}
+	}
+	return n
+}
+
+// Summary says in a few words what the step does: the commands of its
+// statements.
+func (s Step) Summary() string {
+	var names []string
+	for _, statement := range s.Statements {
+		if len(names) == 3 {
+			return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), len(s.Statements)-3)
+		}
+		names = append(names, statement.Command)
+	}
+	return strings.Join(names, ", ")
+}
+
+// hash identifies what the step does, so that a resumed run can tell whether
+// the file still says what was done.
+func (s Step) hash() string {
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, string(s.Kind))
+	for _, statement := range s.Statements {
+		_, _ = io.WriteString(sum, "\x00"+statement.Text+"\x00"+statement.Data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// MarshalJSON gives the plan as an array of migrations with their steps and
+// statements.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	type statement struct {
+		Line    int    `json:"line"`
+		Command string `json:"command"`
+		Text    string `json:"text"`
+	}
+	type step struct {
+		Number     int         `json:"number"`
+		Kind       StepKind    `json:"kind"`
+		Done       bool        `json:"done"`
+		Statements []statement `json:"statements"`
+	}
+	type planned struct {
+		Ref
+		Atomic     bool   `json:"atomic"`
+		RecordOnly bool   `json:"record_only,omitempty"`
+		Stored     bool   `json:"stored,omitempty"`
+		Steps      []step `json:"steps"`
+	}
+	out := struct {
+		Migrations []planned `json:"migrations"`
+		Skipped    []Ref     `json:"skipped,omitempty"`
+	}{Migrations: []planned{}}
+	for _, m := range p.Migrations {
+		entry := planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Steps: []step{}}
+		for _, s := range m.Steps {
+			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done}
+			for _, t := range s.Statements {
+				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Text})
+			}
+			entry.Steps = append(entry.Steps, shown)
+		}
+		out.Migrations = append(out.Migrations, entry)
+	}
+	for _, m := range p.Skipped {
+		out.Skipped = append(out.Skipped, Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up})
+	}
+	return json.Marshal(out)
+}
+
+// compile divides a section into steps: what may share a transaction stays
+// together, what cannot run in one stands alone, in the order of the file.
+func compile(m migration.Migration, direction Direction, journal []journalEntry) (Planned, error) {
+	planned := Planned{Migration: m, Direction: direction}
+	if m.Kind != migration.SQL {
+		return planned, malformed(m, migration.Position{}, CodeUnsupported,
+			"this program has no runner for migrations of kind "+string(m.Kind), "use a build that has one, or write the migration in SQL")
+	}
+	section := m.Up
+	if direction == Down {
+		section = m.Down
+	}
+	for _, statement := range section.Statements {
+		if err := runnable(m, statement); err != nil {
+			return planned, err
+		}
+		last := len(planned.Steps) - 1
+		switch {
+		case alone(section, statement):
+			planned.Steps = append(planned.Steps, Step{Kind: StepAlone, Statements: []migration.Statement{statement}})
+		case last >= 0 && planned.Steps[last].Kind == StepSQL && !section.NoTransaction:
+			planned.Steps[last].Statements = append(planned.Steps[last].Statements, statement)
+		default:
+			planned.Steps = append(planned.Steps, Step{Kind: StepSQL, Statements: []migration.Statement{statement}})
+		}
+	}
+	for i := range planned.Steps {
+		planned.Steps[i].Number = i + 1
+	}
+	return planned, planned.resume(journal)
+}
+
+// alone reports whether a statement must stand outside any transaction. In a
+// notransaction section that is also what may commit by itself; the rest of
+// such a section gets a transaction per statement, so that the journal can
+// record it exactly once.
+func alone(section migration.Section, statement migration.Statement) bool {
+	if statement.Class == pgsql.Alone {
+		return true
+	}
+	return section.NoTransaction && statement.Class == pgsql.Other
+}
+
+// runnable refuses what the engine cannot run, before anything is touched.
+func runnable(m migration.Migration, statement migration.Statement) error {
+	switch {
+	case statement.Batch != nil:
+		return malformed(m, statement.Batch.Position, CodeUnsupported,
+			"this version of whimbrel does not run Batch steps", "write the backfill as ordinary statements")
+	case statement.Command == "COPY" && statement.Class == pgsql.Query && copiesToClient(statement.Text):
+		return malformed(m, statement.Start, CodeMalformed,
+			"COPY … TO STDOUT has nowhere to go in a migration", "remove the statement")
+	case statement.Assert != nil && alone(migration.Section{}, statement):
+		return malformed(m, statement.Start, CodeMalformed, "an Assert needs a query", "write a SELECT below it")
+	}
+	return nil
+}
+
+func copiesToClient(text string) bool {
+	previous := ""
+	for token := range pgsql.Tokens(text) {
+		if token.Kind != pgsql.Word {
+			continue
+		}
+		word := strings.ToUpper(token.Text)
+		if previous == "TO" && word == "STDOUT" {
+			return true
+		}
+		previous = word
+	}
+	return false
+}
+
+// resume marks the steps that the journal knows, and refuses a file whose done
+// steps no longer read as they did.
+func (p *Planned) resume(journal []journalEntry) error {
+	for _, entry := range journal {
+		if !entry.version.Equal(p.Migration.Version) || entry.direction != p.Direction {
+			continue
+		}
+		i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Number == entry.step })
+		if i >= 0 && p.Steps[i].hash() == entry.hash {
+			p.Steps[i].Done, p.Steps[i].Started = entry.done, !entry.done
+			continue
+		}
+		if !entry.done {
+			continue // it was begun and never finished: whatever stands there now runs
+		}
+		e := &Error{
+			Code: CodeJournal, Path: p.Migration.Path, Version: p.Migration.Version, Name: p.Migration.Name, Direction: p.Direction,
+			Message: fmt.Sprintf("step %d of %s was done by an earlier run and now reads otherwise", entry.step, p.Migration.Version),
+			Remedy:  "put the statements that were done back as they were; those that come after may be edited",
+		}
+		if i >= 0 {
+			e.Line, e.Column = p.Steps[i].Statements[0].Start.Line, p.Steps[i].Statements[0].Start.Column
+		}
+		return e
+	}
+	return nil
+}
+
+func malformed(m migration.Migration, at migration.Position, code Code, message, remedy string) error {
+	return &Error{
+		Code: code, Message: message, Remedy: remedy,
+		Version: m.Version, Name: m.Name, Path: m.Path, Line: at.Line, Column: at.Column,
+	}
+}

@@ -1,0 +1,144 @@
+package whimbrel
+
+import (
+	"time"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Result is what a run did.
+type Result struct {
+	Command  string    `json:"command"`
+	Database string    `json:"database"` // user@host:port/name
+	Done     []Outcome `json:"done"`     // in order; empty when there was nothing to do
+	Batch    int       `json:"batch,omitempty"`
+	Duration Elapsed   `json:"duration_ms"`
+	// Skipped are pending versions that the out-of-order policy left alone.
+	Skipped []Ref `json:"skipped,omitempty"`
+}
+
+// Outcome is one migration of a Result.
+type Outcome struct {
+	Ref
+	Duration   Elapsed `json:"duration_ms"`
+	Rows       int64   `json:"rows"`
+	RecordOnly bool    `json:"record_only,omitempty"`
+}
+
+// Status is what the database and the files say, side by side. Getting it only
+// reads.
+type Status struct {
+	Database string `json:"database"`
+	Server   string `json:"server"` // PostgreSQL's version, "15.18"
+	Table    string `json:"table"`  // with its schema
+	// Initialised is false where no history table exists yet.
+	Initialised bool      `json:"initialised"`
+	Applied     []Applied `json:"applied"` // in the order in which they were applied
+	Pending     []Pending `json:"pending"` // in the order in which they would run
+	// Holder is who holds the lease at this moment.
+	Holder *Holder `json:"holder,omitempty"`
+}
+
+// Applied is a row of the history.
+type Applied struct {
+	ID          int64             `json:"id"`
+	Version     migration.Version `json:"version"`
+	Name        string            `json:"name"`
+	ExecutedAt  time.Time         `json:"executed_at"`
+	Duration    Elapsed           `json:"duration_ms"`
+	Checksum    string            `json:"checksum,omitempty"`
+	Batch       int               `json:"batch,omitempty"`
+	Kind        string            `json:"kind,omitempty"`
+	HasWayBack  bool              `json:"has_way_back"`     // stored, or in the file
+	Missing     bool              `json:"missing"`          // no file with this version
+	Changed     bool              `json:"changed"`          // the file's checksum is another one
+	Path        string            `json:"path,omitempty"`   // of the file, where there is one
+	RollingBack bool              `json:"rolling_back"`     // a way back stopped half-way
+	Reason      string            `json:"reason,omitempty"` // why it is irreversible
+}
+
+// Pending is a migration that is not applied.
+type Pending struct {
+	Ref
+	Steps      int  `json:"steps"`
+	Done       int  `json:"done"` // steps that an earlier run finished
+	OutOfOrder bool `json:"out_of_order"`
+}
+
+// Holder is who holds the lease.
+type Holder struct {
+	By       string    `json:"by"` // user@host pid n
+	Host     string    `json:"host,omitempty"`
+	User     string    `json:"user,omitempty"`
+	Tool     string    `json:"tool_version,omitempty"`
+	Token    int64     `json:"token"`
+	Since    time.Time `json:"since"`
+	Expires  time.Time `json:"expires"`
+	PID      int       `json:"backend_pid,omitempty"` // 0 behind a pooler
+	Activity string    `json:"activity,omitempty"`    // what its session does now, as far as it can be seen
+	// State is "alive", "expired", or "gone" (its session has ended).
+	State string `json:"state"`
+}
+
+// Verification is how history and files differ; none means they agree.
+type Verification struct {
+	Database    string       `json:"database"`
+	Applied     int          `json:"applied"`
+	Differences []Difference `json:"differences"`
+}
+
+// Difference is one disagreement between the history and the files.
+type Difference struct {
+	Kind    string            `json:"kind"` // "pending", "missing_file", "checksum_changed", "unfinished"
+	Version migration.Version `json:"version"`
+	Name    string            `json:"name"`
+	Path    string            `json:"path,omitempty"`
+	Message string            `json:"message"`
+	Remedy  string            `json:"remedy"`
+}
+
+// LogEntry is a row of the append-only log: one attempt at one migration.
+type LogEntry struct {
+	ID       int64             `json:"id"`
+	At       time.Time         `json:"at"`
+	Action   string            `json:"action"`  // up, down, baseline, force_down, adopt, accept
+	Outcome  string            `json:"outcome"` // done or failed
+	Version  migration.Version `json:"version"`
+	Name     string            `json:"name"`
+	Batch    int               `json:"batch,omitempty"`
+	Duration Elapsed           `json:"duration_ms"`
+	Error    string            `json:"error,omitempty"`
+	SQLState string            `json:"sqlstate,omitempty"`
+	By       string            `json:"by"`
+	Role     string            `json:"role"` // the database's user
+	Tool     string            `json:"tool_version"`
+}
+
+// UpOptions narrow an Up. The zero value applies everything that is pending.
+type UpOptions struct {
+	Steps int // at most so many migrations; 0: all
+}
+
+// DownOptions say how far Down goes.
+type DownOptions struct {
+	Steps int // so many migrations; 0: one
+	// ForceNoDown un-records migrations that have no way back, without
+	// running anything for them.
+	ForceNoDown bool
+}
+
+// RedoOptions say how many of the newest migrations Redo takes down and up again.
+type RedoOptions struct {
+	Steps int // 0: one
+}
+
+// ToOptions refine To.
+type ToOptions struct {
+	ForceNoDown bool // as in DownOptions
+}
+
+// HistoryOptions narrow History.
+type HistoryOptions struct {
+	Version migration.Version // only this one
+	Limit   int               // the newest so many; 0: all
+}

@@ -1,0 +1,321 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// state is what a plan is made from: the files and what the database says.
+type state struct {
+	migrations []migration.Migration // sorted by version
+	applied    []Applied             // in the order of application
+	journal    []journalEntry
+	// stored are ways back of applied versions that have no file.
+	stored map[migration.Version]string
+	policy OutOfOrder
+	// allowMissing lets applied versions without a file pass.
+	allowMissing bool
+}
+
+// planner turns a state into a plan. It is pure: the same state gives the same
+// plan, before the lease and under it.
+type planner func(state) (Plan, error)
+
+// run is one command at work: a connection, a lease, a batch.
+type run struct {
+	m      *Migrator
+	db     *database
+	lease  *lease
+	batch  int
+	watch  *watch
+	result Result
+}
+
+// read gathers the state. It only reads, and needs no table to be there.
+func (m *Migrator) read(ctx context.Context, db *database, needStored bool) (state, error) {
+	s := state{migrations: m.config.Migrations, policy: m.config.OutOfOrder, allowMissing: m.config.AllowMissing}
+	if !db.ready {
+		if tool := owner(db.history(), db.relations[railsMetadata] != nil); tool != "" {
+			return s, foreignTable(db.tables, db.history(), tool)
+		}
+	}
+	var err error
+	if s.applied, err = db.applied(ctx); err != nil {
+		return s, m.serverError(ctx, "reading the history", err)
+	}
+	if s.journal, err = db.unfinished(ctx); err != nil {
+		return s, m.serverError(ctx, "reading the journal", err)
+	}
+	if needStored {
+		if s.stored, err = db.storedWaysBack(ctx, s.applied, s.onDisk()); err != nil {
+			return s, m.serverError(ctx, "reading the stored ways back", err)
+		}
+	}
+	return s, nil
+}
+
+// plan connects, reads and plans, and changes nothing.
+func (m *Migrator) plan(ctx context.Context, plan planner) (Plan, error) {
+	db, err := m.connect(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer db.close()
+	s, err := m.read(ctx, db, true)
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan(s)
+}
+
+// execute plans, takes the lease, plans again with what is true under it, and
+// runs that. With nothing to do it takes no lease and creates no table.
+func (m *Migrator) execute(ctx context.Context, command string, needStored bool, plan planner) (Result, error) {
+	began := time.Now()
+	r := &run{m: m, result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
+	err := r.execute(ctx, needStored, plan)
+	r.result.Duration = Elapsed(time.Since(began))
+	finished := RunFinished{Command: command, Duration: r.result.Duration, Done: len(r.result.Done)}
+	if err == nil {
+		m.emit(finished)
+		return r.result, nil
+	}
+	finished.Error = asError(err, CodeInternal)
+	m.emit(finished)
+	return r.result, finished.Error
+}
+
+func (r *run) execute(ctx context.Context, needStored bool, plan planner) error {
+	m := r.m
+	started := RunStarted{Command: r.result.Command, Database: m.database()}
+	db, err := m.connect(ctx)
+	if err != nil {
+		m.emit(started)
+		return err
+	}
+	defer db.close()
+	r.db = db
+	s, err := m.read(ctx, db, needStored)
+	if err != nil {
+		m.emit(started)
+		return err
+	}
+	planned, err := plan(s)
+	started.Planned = len(planned.Migrations)
+	m.emit(started)
+	if err != nil || len(planned.Migrations) == 0 {
+		r.result.skipped(planned)
+		return err
+	}
+	if err := r.writable(); err != nil {
+		return err
+	}
+	if err := m.prepare(ctx, db); err != nil {
+		return err
+	}
+	var leased context.Context
+	r.lease, leased, err = m.take(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer r.lease.release(db)
+	if s, err = m.read(leased, db, needStored); err != nil {
+		return err
+	}
+	if planned, err = plan(s); err != nil {
+		return err
+	}
+	r.result.skipped(planned)
+	r.batch = nextBatch(s.applied)
+	return r.migrations(leased, planned)
+}
+
+// writable refuses a server that cannot be written to, before anything starts.
+func (r *run) writable() error {
+	if !r.db.facts.Recovery {
+		return nil
+	}
+	return &Error{
+		Code: CodeReadOnly, Message: "the server " + r.m.database() + " is a replica, or still recovering: it cannot be changed",
+		Remedy: "connect to the primary (several hosts with target_session_attrs=read-write find it)",
+	}
+}
+
+func (r *Result) skipped(p Plan) {
+	r.Skipped = nil
+	for _, m := range p.Skipped {
+		r.Skipped = append(r.Skipped, Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up})
+	}
+}
+
+func nextBatch(applied []Applied) int {
+	newest := 0
+	for _, a := range applied {
+		newest = max(newest, a.Batch)
+	}
+	return newest + 1
+}
+
+// migrations runs the plan, one migration after the other.
+func (r *run) migrations(ctx context.Context, plan Plan) error {
+	r.watch = r.m.startWatch(ctx, r.db, r.lease.token)
+	defer r.watch.stop()
+	for _, p := range plan.Migrations {
+		if r.m.stopping() {
+			return interrupted()
+		}
+		began := time.Now()
+		rows, err := r.migrate(ctx, p)
+		took := Elapsed(time.Since(began))
+		if err != nil {
+			e := asError(err, CodeInternal)
+			r.logFailure(p, e, took)
+			r.m.emit(Failed{Migration: p.Ref(), Duration: took, Error: e})
+			return e
+		}
+		r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
+		r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
+		if p.Direction == Up {
+			r.result.Batch = r.batch
+		}
+	}
+	return nil
+}
+
+// migrate runs one migration: as one transaction, or as a chain of steps.
+func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
+	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
+	defer func() { r.db.onNotice = nil }()
+	r.m.emit(MigrationStarted{Migration: p.Ref(), Steps: len(p.Steps), Done: p.done()})
+	if len(p.Steps) == 0 || p.RecordOnly {
+		return 0, r.recordOnly(ctx, p)
+	}
+	var earlier Elapsed
+	for i, s := range p.Steps {
+		if s.Done && i < len(p.Steps)-1 {
+			continue
+		}
+		if r.m.stopping() {
+			return rows, interrupted()
+		}
+		began := time.Now()
+		r.m.emit(StepStarted{Migration: p.Ref(), Step: s.Number, StepKind: s.Kind, Summary: s.Summary()})
+		n, err := r.step(ctx, p, s, i == len(p.Steps)-1, earlier)
+		if err != nil {
+			return rows, r.explain(ctx, p, s, err)
+		}
+		rows += n
+		took := Elapsed(time.Since(began))
+		earlier += took
+		r.m.emit(StepFinished{Migration: p.Ref(), Step: s.Number, Duration: took, Rows: n})
+	}
+	return rows, nil
+}
+
+// recordOnly changes the history without running anything.
+func (r *run) recordOnly(ctx context.Context, p Planned) error {
+	m := append(message{r.settings(migration.Migration{})}, r.record(p)...)
+	_, err := send(ctx, r.db.conn.PgConn(), append(m, r.recordEnd(p, 0)))
+	if err != nil {
+		return r.explain(ctx, p, Step{}, err)
+	}
+	return nil
+}
+
+// record is what the transaction of a migration's last step says in the history.
+func (r *run) record(p Planned) message {
+	var recorded message
+	switch {
+	case p.accept:
+		return r.recordAccepted(p)
+	case p.Direction == Up:
+		recorded = r.recordUp(p)
+	default:
+		recorded = r.recordDown(p)
+	}
+	if !p.Atomic() || p.RecordOnly {
+		recorded = append(recorded, r.clearJournal(p))
+	}
+	return recorded
+}
+
+// step runs one step until it is done, tries again what gave way, and records
+// it. The last step of a migration records the migration.
+func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
+	if s.Kind == StepAlone {
+		return r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s, last, earlier) })
+	}
+	before := message{r.settings(p.Migration)}
+	after := append(tidy(), piece{"SELECT " + r.setApplicationName(), ours})
+	if last {
+		before = append(before, r.record(p)...)
+		after = append(tidy(), r.recordEnd(p, earlier))
+	} else {
+		before = append(before, r.journalStep(p, s, "done", "")...)
+	}
+	return r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, s, before, after) })
+}
+
+// persist sends a step until it succeeds, fails for good, or the retry budget
+// ends. Only what left nothing behind is sent again.
+func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64, error)) (int64, error) {
+	began := time.Now()
+	for attempt := 1; ; attempt++ {
+		r.watch.begin(p.Ref(), s.Number)
+		rows, err := once()
+		blockers := r.watch.end()
+		if err == nil {
+			return rows, nil
+		}
+		refused, gaveWay := givesWay(err)
+		if !gaveWay || ctx.Err() != nil {
+			return 0, err
+		}
+		wait := backoff(attempt)
+		if time.Since(began)+wait > r.m.config.RetryBudget {
+			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
+		}
+		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code, Reason: refused.Message})
+		r.watch.wake()
+		if r.m.stopping() {
+			return 0, interrupted()
+		}
+		if err := pause(ctx, wait); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// exhausted is a step that gave way until the retry budget ended.
+type exhausted struct {
+	cause    error
+	attempts int
+	took     time.Duration
+	blockers []Blocker
+}
+
+func (e *exhausted) Error() string { return e.cause.Error() }
+func (e *exhausted) Unwrap() error { return e.cause }
+
+// givesWay reports whether a failure is one that passes by itself: a lock that
+// could not be had in time, a deadlock, a serialisation failure.
+func givesWay(err error) (*pgconn.PgError, bool) {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return nil, false
+	}
+	switch refused.Code {
+	case "55P03", "40P01", "40001":
+		return refused, true
+	}
+	return refused, false
+}
+
+func (r *run) notice(ref Ref, n *pgconn.Notice) {
+	r.m.emit(Notice{Migration: ref, Severity: n.SeverityUnlocalized, Message: r.m.redact(n.Message), Detail: n.Detail, Hint: n.Hint})
+}

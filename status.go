@@ -1,0 +1,114 @@
+package whimbrel
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Status tells what is applied, what is pending, and who holds the lease. It
+// only reads, so it works for a role that may not write and on a replica.
+func (m *Migrator) Status(ctx context.Context) (Status, error) {
+	db, err := m.connect(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	defer db.close()
+	s, err := m.read(ctx, db, false)
+	if err != nil {
+		return Status{}, err
+	}
+	status := Status{
+		Database: m.database(), Server: db.facts.Shown, Table: db.tables.schema + "." + db.tables.name,
+		Initialised: db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
+	}
+	if status.Holder, err = m.holder(ctx, db); err != nil {
+		return Status{}, m.serverError(ctx, "reading the lease", err)
+	}
+	return status, nil
+}
+
+// describeApplied sets the history's rows beside the files.
+func (s state) describeApplied() []Applied {
+	onDisk := s.onDisk()
+	out := []Applied{}
+	for _, a := range s.applied {
+		file, found := onDisk[a.Version.Canonical()]
+		a.Missing = !found
+		if found {
+			a.Path, a.Reason = file.Path, file.Reason
+			a.Changed = !file.AcceptsChecksum(a.Checksum)
+			a.HasWayBack = file.HasWayBack()
+		}
+		a.RollingBack = slices.ContainsFunc(s.journal, func(e journalEntry) bool { return e.direction == Down && e.version.Equal(a.Version) })
+		out = append(out, a)
+	}
+	return out
+}
+
+// describePending lists what is not applied, whatever the policy would say.
+func (s state) describePending() []Pending {
+	everything := s
+	everything.policy = ApplyOutOfOrder
+	late := s
+	late.policy = SkipOutOfOrder
+	files, _, _ := everything.pending()
+	_, skipped, _ := late.pending()
+	out := []Pending{}
+	for _, m := range files {
+		p := Pending{Ref: Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up}}
+		p.OutOfOrder = slices.ContainsFunc(skipped, func(o migration.Migration) bool { return o.Version.Equal(m.Version) })
+		if planned, err := compile(m, Up, s.journal); err == nil {
+			p.Steps, p.Done = len(planned.Steps), planned.done()
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Verify compares the history with the files: what is pending, missing or
+// changed, and what stopped half-way. It only reads.
+func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
+	db, err := m.connect(ctx)
+	if err != nil {
+		return Verification{}, err
+	}
+	defer db.close()
+	s, err := m.read(ctx, db, false)
+	if err != nil {
+		return Verification{}, err
+	}
+	return Verification{Database: m.database(), Applied: len(s.applied), Differences: s.differences()}, nil
+}
+
+func (s state) differences() []Difference {
+	out := []Difference{}
+	add := func(kind string, version migration.Version, name, path, message, remedy string) {
+		out = append(out, Difference{Kind: kind, Version: version, Name: name, Path: path, Message: message, Remedy: remedy})
+	}
+	onDisk := s.onDisk()
+	for _, a := range s.applied {
+		file, found := onDisk[a.Version.Canonical()]
+		if !found {
+			e := missingFile(a)
+			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
+		} else if !file.AcceptsChecksum(a.Checksum) {
+			e := changed(a, file)
+			add(string(e.Code), a.Version, a.Name, file.Path, e.Message, e.Remedy)
+		}
+	}
+	told := map[migration.Version]bool{}
+	for _, e := range s.journal {
+		if key := e.version.Canonical(); !told[key] {
+			told[key] = true
+			add("unfinished", e.version, onDisk[key].Name, onDisk[key].Path,
+				fmt.Sprintf("%s is half-way %s", e.version, e.direction), fmt.Sprintf("finish it with `whimbrel %s`", e.direction))
+		}
+	}
+	for _, p := range s.describePending() {
+		add("pending", p.Version, p.Name, p.Path, fmt.Sprintf("%s is not applied", p.Version), "apply it with `whimbrel up`")
+	}
+	return out
+}

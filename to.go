@@ -1,0 +1,67 @@
+package whimbrel
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// To goes up or down until exactly the migrations up to the version are
+// applied: newer ones are rolled back, older pending ones are applied. Version
+// "0" rolls back everything.
+func (m *Migrator) To(ctx context.Context, version migration.Version, options ToOptions) (Result, error) {
+	return m.execute(ctx, "to", true, func(s state) (Plan, error) { return planTo(s, version, options) })
+}
+
+// PlanTo gives what To would run. It only reads.
+func (m *Migrator) PlanTo(ctx context.Context, version migration.Version, options ToOptions) (Plan, error) {
+	return m.plan(ctx, func(s state) (Plan, error) { return planTo(s, version, options) })
+}
+
+func planTo(s state, version migration.Version, options ToOptions) (Plan, error) {
+	if err := s.knows(version); err != nil {
+		return Plan{}, err
+	}
+	var newer []Applied
+	for _, a := range s.newestFirst() {
+		if a.Version.Compare(version) > 0 {
+			newer = append(newer, a)
+		}
+	}
+	down, err := s.compileDown(newer, options.ForceNoDown)
+	if err != nil {
+		return Plan{}, err
+	}
+	if len(newer) == 0 {
+		if err := s.agrees(); err != nil {
+			return Plan{}, err
+		}
+	}
+	applied := s.appliedVersions()
+	var older []migration.Migration
+	for _, m := range s.migrations {
+		if _, done := applied[m.Version.Canonical()]; !done && m.Version.Compare(version) <= 0 {
+			older = append(older, m)
+		}
+	}
+	up, err := s.compileUp(older)
+	return Plan{Migrations: append(down, up...)}, err
+}
+
+// knows refuses a version that is neither a file nor applied.
+func (s state) knows(version migration.Version) error {
+	if version.Equal("0") {
+		return nil
+	}
+	if _, found := s.onDisk()[version.Canonical()]; found {
+		return nil
+	}
+	if _, found := s.appliedVersions()[version.Canonical()]; found {
+		return nil
+	}
+	return &Error{
+		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("there is no migration %s, neither as a file nor in the history", version),
+		Remedy: "see the versions with `whimbrel status --all`",
+	}
+}

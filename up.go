@@ -1,0 +1,164 @@
+package whimbrel
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Up applies what is pending, oldest first. Each migration is recorded in the
+// transaction that completes it: what the Result lists is durable, also when an
+// error comes with it.
+func (m *Migrator) Up(ctx context.Context, options UpOptions) (Result, error) {
+	return m.execute(ctx, "up", false, func(s state) (Plan, error) { return planUp(s, options) })
+}
+
+// PlanUp gives what Up would run. It only reads.
+func (m *Migrator) PlanUp(ctx context.Context, options UpOptions) (Plan, error) {
+	return m.plan(ctx, func(s state) (Plan, error) { return planUp(s, options) })
+}
+
+func planUp(s state, options UpOptions) (Plan, error) {
+	if options.Steps < 0 {
+		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for everything"}
+	}
+	if err := s.agrees(); err != nil {
+		return Plan{}, err
+	}
+	pending, skipped, err := s.pending()
+	if err != nil {
+		return Plan{}, err
+	}
+	if options.Steps > 0 {
+		pending = pending[:min(options.Steps, len(pending))]
+	}
+	plan := Plan{Skipped: skipped}
+	plan.Migrations, err = s.compileUp(pending)
+	return plan, err
+}
+
+// compileUp makes steps of pending migrations.
+func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
+	var planned []Planned
+	for _, m := range pending {
+		if m.Empty() {
+			return nil, malformed(m, migration.Position{}, CodeEmpty, "the up part has no statement",
+				"write one, remove the file, or put SELECT 1 there if the version is wanted")
+		}
+		p, err := compile(m, Up, s.journal)
+		if err != nil {
+			return nil, err
+		}
+		planned = append(planned, p)
+	}
+	return planned, nil
+}
+
+// agrees refuses a state in which files and history contradict each other.
+func (s state) agrees() error {
+	if err := s.finished(Down); err != nil {
+		return err
+	}
+	onDisk := s.onDisk()
+	for _, a := range s.applied {
+		file, found := onDisk[a.Version.Canonical()]
+		if !found && !s.allowMissing {
+			return missingFile(a)
+		}
+		if found && !file.AcceptsChecksum(a.Checksum) {
+			return changed(a, file)
+		}
+	}
+	return nil
+}
+
+// finished refuses to go one way while a migration is half-way on the other.
+func (s state) finished(other Direction) error {
+	for _, e := range s.journal {
+		if e.direction != other {
+			continue
+		}
+		return &Error{
+			Code: CodeUnfinished, Version: e.version, Direction: other,
+			Message: fmt.Sprintf("%s is half-way %s: an earlier run stopped in it", e.version, other),
+			Remedy:  fmt.Sprintf("finish it with `whimbrel %s`", other),
+		}
+	}
+	return nil
+}
+
+func missingFile(a Applied) *Error {
+	return &Error{
+		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
+		Message: fmt.Sprintf("%s (%s) is applied, but there is no file for it", a.Version, a.Name),
+		Remedy:  "use the checkout that has it, roll it back with `whimbrel down` (its way back is stored), or go on without it by --allow-missing",
+	}
+}
+
+func changed(a Applied, file migration.Migration) *Error {
+	return &Error{
+		Code: CodeChanged, Version: a.Version, Name: a.Name, Path: file.Path,
+		Message: fmt.Sprintf("the file was changed after it was applied: its checksum is %.12s…, the history has %.12s…", file.Checksum, a.Checksum),
+		Remedy:  fmt.Sprintf("put the file back and write a new migration, or accept the change with `whimbrel verify --accept %s`", a.Version),
+	}
+}
+
+func (s state) onDisk() map[migration.Version]migration.Migration {
+	files := make(map[migration.Version]migration.Migration, len(s.migrations))
+	for _, m := range s.migrations {
+		files[m.Version.Canonical()] = m
+	}
+	return files
+}
+
+func (s state) appliedVersions() map[migration.Version]Applied {
+	rows := make(map[migration.Version]Applied, len(s.applied))
+	for _, a := range s.applied {
+		rows[a.Version.Canonical()] = a
+	}
+	return rows
+}
+
+// pending lists what is not applied, oldest first, and treats versions older
+// than the newest applied one as the policy says.
+func (s state) pending() (pending, skipped []migration.Migration, err error) {
+	applied := s.appliedVersions()
+	var newest Applied
+	for _, a := range s.applied {
+		if newest.Version == "" || a.Version.Compare(newest.Version) > 0 {
+			newest = a
+		}
+	}
+	var late []migration.Migration
+	for _, m := range s.migrations {
+		if _, done := applied[m.Version.Canonical()]; done {
+			continue
+		}
+		if newest.Version != "" && m.Version.Compare(newest.Version) < 0 {
+			late = append(late, m)
+			if s.policy == SkipOutOfOrder {
+				continue
+			}
+		}
+		pending = append(pending, m)
+	}
+	switch {
+	case len(late) == 0:
+		return pending, nil, nil
+	case s.policy == SkipOutOfOrder:
+		return pending, late, nil
+	case s.policy == ApplyOutOfOrder:
+		return pending, nil, nil
+	}
+	var names []string
+	for _, m := range late {
+		names = append(names, m.Path)
+	}
+	return nil, nil, &Error{
+		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path,
+		Message: fmt.Sprintf("%d pending and older than %s, the newest applied: %s", len(late), newest.Version, strings.Join(names, ", ")),
+		Remedy:  "give them newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
+	}
+}
