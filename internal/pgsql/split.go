@@ -34,7 +34,7 @@ func Split(text string, options Options) ([]Statement, error) {
 		return nil, s.fault(s.body, "BEGIN ATOMIC has no END",
 			"close the body with END; every statement in it, the last one too, ends with a semicolon")
 	}
-	if err := s.finish(); err != nil {
+	if err := s.finish(false); err != nil {
 		return nil, err
 	}
 	return s.statements, nil
@@ -85,7 +85,7 @@ func (s *splitter) take(token Token) error {
 		s.freshLine = false
 		return nil
 	case QuotedIdentifier:
-		if strings.HasSuffix(token.Text, `""`) && len(token.Text) <= len(`U&""`) && Identifier(token.Text) == "" {
+		if strings.TrimLeft(token.Text, "uU&") == `""` {
 			return s.fault(token.Offset, "a quoted identifier is empty", "write a name between the double quotes")
 		}
 	case Stray:
@@ -95,7 +95,7 @@ func (s *splitter) take(token Token) error {
 	}
 	s.freshLine = false
 	if token.Text == ";" && s.depth == 0 && s.nesting == 0 {
-		return s.finish()
+		return s.finish(true)
 	}
 	s.extend(token)
 	return nil
@@ -109,44 +109,38 @@ func (s *splitter) extend(token Token) {
 		s.start = s.place
 	}
 	s.end = token.Offset + len(token.Text)
-	switch token.Kind {
-	case Punctuation:
-		switch token.Text {
-		case "(", "[":
-			s.depth++
-		case ")", "]":
-			s.depth = max(s.depth-1, 0)
-		}
-	case Word:
-		if s.form == routineForm && s.depth == 0 {
-			s.followBody(token)
-		}
+	s.depth = max(s.depth+token.nests(), 0)
+	if s.form == routineForm && s.depth == 0 {
+		s.followBody(token)
 	}
 	s.form = s.form.follow(token, s.previous, s.depth)
-	s.atStart = token.Text == ";" || s.atStart && s.previous.is("BEGIN") && token.is("ATOMIC")
 	s.previous = token
 }
 
-// followBody counts the blocks of a body BEGIN ATOMIC … END. A block begins
-// and ends only where a statement could begin, which tells its END from that
-// of a CASE and from a label.
+// followBody counts the blocks of a body BEGIN ATOMIC … END. Within it a block
+// begins and ends only where a statement could begin, which tells its END from
+// the one of a CASE, and its BEGIN from a column of that name.
 func (s *splitter) followBody(token Token) {
-	switch {
+	switch opens := token.is("ATOMIC") && s.previous.is("BEGIN"); {
 	case s.nesting == 0:
-		if token.is("ATOMIC") && s.previous.is("BEGIN") {
+		if opens {
 			s.nesting, s.body = 1, s.previous.Offset
-			s.atStart = true
 		}
-	case !s.atStart:
-	case token.is("BEGIN"):
+		s.atStart = opens
+	case s.atStart && token.is("BEGIN"):
 		s.nesting++
-	case token.is("END"):
+	case s.atStart && opens: // the second word of BEGIN ATOMIC
+	case s.atStart && token.is("END"):
 		s.nesting--
+		s.atStart = false
+	default:
+		s.atStart = token.is(";")
 	}
 }
 
-// finish ends the open statement and adds it to the result.
-func (s *splitter) finish() error {
+// finish ends the open statement, with or without a semicolon, and adds it to
+// the result.
+func (s *splitter) finish(semicolon bool) error {
 	if !s.open {
 		return nil
 	}
@@ -161,7 +155,7 @@ func (s *splitter) finish() error {
 		Command: command,
 	}
 	if s.form == copyFromStdinForm {
-		if err := s.takeData(&statement); err != nil {
+		if err := s.takeData(&statement, semicolon); err != nil {
 			return err
 		}
 	}
@@ -173,7 +167,7 @@ func (s *splitter) finish() error {
 
 // takeMark adds a comment that Options.Mark claimed.
 func (s *splitter) takeMark(token Token) error {
-	if err := s.finish(); err != nil {
+	if err := s.finish(false); err != nil {
 		return err
 	}
 	s.place.advance(s.text, token.Offset)
@@ -186,33 +180,25 @@ func (s *splitter) takeMark(token Token) error {
 
 // takeData reads the data of a COPY … FROM stdin: the lines behind the line
 // with its semicolon, up to the line "\.".
-func (s *splitter) takeData(statement *Statement) error {
-	missing := s.fault(statement.Start.Offset, `COPY … FROM stdin without data that end with a line "\."`,
-		`write the data on the lines behind the semicolon, and "\." on a line of its own behind them`)
-	rest := s.text[s.scan.offset:]
-	if s.previousByte() != ';' {
-		return missing
-	}
-	line, _, ok := strings.Cut(rest, "\n")
-	if text := strings.TrimLeft(line, " \t\r\f\v"); text != "" && !strings.HasPrefix(text, "--") {
+func (s *splitter) takeData(statement *Statement, semicolon bool) error {
+	line, _, hasLines := strings.Cut(s.text[s.scan.offset:], "\n")
+	text := strings.TrimLeft(line, " \t\r\f\v")
+	if semicolon && text != "" && !strings.HasPrefix(text, "--") {
 		return s.fault(s.scan.offset+len(line)-len(text), "text between COPY … FROM stdin and its data",
 			"begin the data on the line behind the semicolon, and other statements behind their end")
 	}
-	if !ok {
-		return missing
+	start, length := s.scan.offset+len(line)+1, -1
+	if semicolon && hasLines {
+		length = dataLength(s.text[start:])
 	}
-	start := s.scan.offset + len(line) + 1
-	length := dataLength(s.text[start:])
 	if length < 0 {
-		return missing
+		return s.fault(statement.Start.Offset, `COPY … FROM stdin without data that end with a line "\."`,
+			`write the data on the lines behind the semicolon, and "\." on a line of its own behind them`)
 	}
 	statement.Data, statement.HasData = s.text[start:start+length], true
 	s.scan.offset = start + length + len(endOfData)
 	return nil
 }
-
-// previousByte is the byte before the one that is read next.
-func (s *splitter) previousByte() byte { return s.text[s.scan.offset-1] }
 
 const endOfData = `\.`
 
@@ -314,8 +300,10 @@ func (s *splitter) unterminated(token Token) error {
 // psqlCommand is the error for a backslash outside quotes.
 func (s *splitter) psqlCommand(at int) error {
 	name := s.text[at:]
-	if i := strings.IndexAny(name[1:], " \t\r\n\f\v;'\"\\"); i >= 0 {
-		name = name[:max(i+1, 2)]
+	if i := strings.IndexFunc(name[1:], func(r rune) bool {
+		return group[byte(min(r, 0xff))] != letter && !strings.ContainsRune(".+!?", r)
+	}); i >= 0 {
+		name = name[:1+i]
 	}
 	const notSQL = "the commands of psql are not SQL; "
 	remedy := notSQL + "take it out"
@@ -329,7 +317,7 @@ func (s *splitter) psqlCommand(at int) error {
 		remedy = notSQL + "put the included file into a migration of its own"
 	case `\restrict`, `\unrestrict`:
 		remedy = notSQL + "pg_dump writes this line for psql only, so take it out"
-	case `\`, "\\\n", "\\\r", `\ `:
+	case `\`:
 		return s.fault(at, "a backslash outside quotes", "take it out, or quote it")
 	}
 	return s.fault(at, "psql command "+name, remedy)
