@@ -1,0 +1,158 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// globalFlags are those that every command has.
+type globalFlags struct {
+	env, databaseURL, configPath, table string
+	dirs                                []string
+	dev, json, noColor, quiet, verbose  bool
+}
+
+// app is one run of the program.
+type app struct {
+	environment
+	flags        globalFlags
+	redactor     *redactor
+	out, err     io.Writer // guarded by the redactor
+	palette      palette   // of out
+	errPalette   palette   // of err
+	interruption *interruption
+	// failing is what a command knew about the failure that ended it.
+	failing *failing
+	// streaming is set by commands that write events with --json.
+	streaming bool
+}
+
+func newApp(env environment, interruption *interruption) *app {
+	a := &app{environment: env, redactor: &redactor{}, interruption: interruption}
+	a.out, a.err = a.redactor.writer(env.stdout), a.redactor.writer(env.stderr)
+	return a
+}
+
+// begin is called when the flags are known.
+func (a *app) begin() {
+	colour := !a.flags.noColor && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
+	a.palette = palette{colour: colour && a.outTerminal}
+	a.errPalette = palette{colour: colour && a.errTerminal}
+	a.redactor.learn(a.flags.databaseURL)
+}
+
+// say writes a line for people: nothing with --json or --quiet.
+func (a *app) say(format string, args ...any) {
+	if !a.flags.json && !a.flags.quiet {
+		_, _ = fmt.Fprintf(a.out, format+"\n", args...)
+	}
+}
+
+// note writes a remark to stderr.
+func (a *app) note(format string, args ...any) {
+	if !a.flags.quiet {
+		_, _ = fmt.Fprintf(a.err, format+"\n", args...)
+	}
+}
+
+// config reads the project's whimbrel.yaml, if it has one.
+func (a *app) config() (config, error) {
+	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")))
+}
+
+// migrationFolders are the folders of the migrations: as the flags name them,
+// or the file, or "migrations" beside the file.
+func (a *app) migrationFolders(file config) []string {
+	if len(a.flags.dirs) > 0 {
+		return a.flags.dirs
+	}
+	named := file.Migrations
+	if len(named) == 0 {
+		named = folders{"migrations"}
+	}
+	var dirs []string
+	for _, dir := range named {
+		if !filepath.IsAbs(dir) {
+			dir = shownPath(a.folder, filepath.Join(file.place, dir))
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// absolute is a path as the operating system needs it.
+func (a *app) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(a.folder, path)
+}
+
+// load reads the project's migrations.
+func (a *app) load(file config) ([]migration.Migration, error) {
+	var sources []migration.Source
+	for _, dir := range a.migrationFolders(file) {
+		sources = append(sources, migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
+	}
+	return migration.Load(sources...)
+}
+
+// project is what most commands need: the migrations and the Config of the
+// database, without a listener.
+type project struct {
+	file       config
+	migrations []migration.Migration
+	config     whimbrel.Config
+}
+
+// open reads configuration and migrations, in this order, and starts the
+// development server where it is meant.
+func (a *app) open(ctx context.Context) (project, error) {
+	p := project{}
+	var err error
+	if p.file, err = a.config(); err != nil {
+		return p, err
+	}
+	t, err := resolveTarget(a.flags, p.file, a.lookup)
+	if err != nil {
+		return p, err
+	}
+	a.redactor.learn(t.conninfo)
+	if p.migrations, err = a.load(p.file); err != nil {
+		return p, err
+	}
+	if t.embedded {
+		if t.conninfo, err = a.startEmbedded(ctx, p.file, t.major); err != nil {
+			return p, err
+		}
+		a.redactor.learn(t.conninfo)
+	}
+	p.config = whimbrel.Config{
+		Migrations: p.migrations, Table: a.flags.table, ToolVersion: build().Version,
+		OutOfOrder: p.file.OutOfOrder, MaxStall: time.Duration(p.file.MaxStall),
+		RetryBudget: time.Duration(p.file.RetryBudget), LockWait: time.Duration(p.file.LockWait),
+	}
+	if err := t.configure(&p.config); err != nil {
+		return p, err
+	}
+	p.config.Table = cmp.Or(p.config.Table, p.file.Table)
+	return p, nil
+}
+
+// reader opens the project for a command that only reads.
+func (a *app) reader(ctx context.Context) (*whimbrel.Migrator, project, error) {
+	p, err := a.open(ctx)
+	if err != nil {
+		return nil, p, err
+	}
+	migrator, err := whimbrel.New(p.config)
+	return migrator, p, err
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// configName is the file that describes a project.
+const configName = "whimbrel.yaml"
+
+// config is a whimbrel.yaml. Its zero value is that of a project without one.
+type config struct {
+	Migrations         folders              `yaml:"migrations"`
+	Table              string               `yaml:"table"`
+	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`
+	MaxStall           duration             `yaml:"max_stall"`
+	RetryBudget        duration             `yaml:"retry_budget"`
+	LockWait           duration             `yaml:"lock_wait"`
+	DefaultEnvironment string               `yaml:"default_environment"`
+	Environments       map[string]namedBase `yaml:"environments"`
+
+	path  string // as shown in errors; "" when there is no file
+	place string // the folder of the file, absolute
+	body  ast.Node
+}
+
+// namedBase is one of a config's environments: a database with a name.
+type namedBase struct {
+	URL       string `yaml:"url"`
+	Embedded  bool   `yaml:"embedded"`
+	Table     string `yaml:"table"`
+	PGVersion int    `yaml:"pg_version"`
+}
+
+// folders are one path or a list of them.
+type folders []string
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (f *folders) UnmarshalYAML(decode func(any) error) error {
+	var one string
+	if err := decode(&one); err == nil {
+		*f = folders{one}
+		return nil
+	}
+	var several []string
+	if err := decode(&several); err != nil {
+		return err
+	}
+	*f = several
+	return nil
+}
+
+// duration is a time.Duration that is written with its unit.
+type duration time.Duration
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (d *duration) UnmarshalYAML(decode func(any) error) error {
+	var text string
+	if err := decode(&text); err != nil {
+		return err
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text)
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+// loadConfig reads the file at explicit, or the one that findConfig finds, or
+// none. Every error names file, line and column.
+func loadConfig(explicit, folder, home string) (config, error) {
+	path := explicit
+	if path == "" {
+		path = findConfig(folder, home)
+	}
+	if path == "" {
+		return config{place: folder}, nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(folder, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return config{}, usage("create one with whimbrel init, or leave --config away",
+			"the configuration file cannot be read: %s: %v", shownPath(folder, path), reasonOf(err))
+	}
+	c, err := parseConfig(shownPath(folder, path), text)
+	c.place = filepath.Dir(path)
+	return c, err
+}
+
+// findConfig looks for a whimbrel.yaml in folder and above it, up to the root
+// of the repository or the home folder. It gives "" when there is none.
+func findConfig(folder, home string) string {
+	for {
+		path := filepath.Join(folder, configName)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path
+		}
+		_, err := os.Stat(filepath.Join(folder, ".git"))
+		parent := filepath.Dir(folder)
+		if err == nil || folder == home || parent == folder {
+			return ""
+		}
+		folder = parent
+	}
+}
+
+// parseConfig reads a whimbrel.yaml. path is only for errors.
+func parseConfig(path string, text []byte) (config, error) {
+	c := config{path: path}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return c, c.unreadable(err)
+	}
+	if len(file.Docs) > 1 {
+		return c, c.wrong(file.Docs[1].GetToken(), "keep one of them", "the file holds more than one document")
+	}
+	if len(file.Docs) == 1 {
+		c.body = file.Docs[0].Body
+	}
+	if c.body == nil || c.body.Type() == ast.CommentType {
+		c.body = nil
+		return c, nil
+	}
+	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
+		return c, c.unreadable(err)
+	}
+	return c, c.check()
+}
+
+// check refuses values that can be read and make no sense.
+func (c config) check() error {
+	policies := []whimbrel.OutOfOrder{"", whimbrel.RefuseOutOfOrder, whimbrel.ApplyOutOfOrder, whimbrel.SkipOutOfOrder}
+	if !slices.Contains(policies, c.OutOfOrder) {
+		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q", c.OutOfOrder)
+	}
+	for i, folder := range c.Migrations {
+		if folder == "" {
+			return c.wrong(c.token("migrations"), "name a folder, relative to this file", "migrations: folder %d is empty", i+1)
+		}
+	}
+	if c.MaxStall < 0 || c.RetryBudget < 0 {
+		key := "max_stall"
+		if c.MaxStall >= 0 {
+			key = "retry_budget"
+		}
+		return c.wrong(c.token(key), "write a positive duration, as in 100ms", "%s: must not be negative", key)
+	}
+	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
+		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
+			"default_environment: there is no environment %q", c.DefaultEnvironment)
+	}
+	for _, name := range c.names() {
+		if err := c.checkEnvironment(name, c.Environments[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c config) checkEnvironment(name string, base namedBase) error {
+	at := func(key string) *token.Token { return c.token("environments", name, key) }
+	switch {
+	case base.URL != "" && base.Embedded:
+		return c.wrong(at("embedded"), "keep one of the two", "environment %q has a url and is embedded", name)
+	case base.URL == "" && !base.Embedded:
+		return c.wrong(c.token("environments", name), "write url: postgres://…, or embedded: true",
+			"environment %q says no database", name)
+	case base.PGVersion != 0 && !base.Embedded:
+		return c.wrong(at("pg_version"), "remove it, or write embedded: true", "environment %q: pg_version is for embedded servers", name)
+	case base.PGVersion != 0 && !knownMajor(base.PGVersion):
+		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: there is no embedded PostgreSQL %d", name, base.PGVersion)
+	}
+	return nil
+}
+
+// names are the environments' names, sorted.
+func (c config) names() []string {
+	var names []string
+	for name := range c.Environments {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (c config) environmentsRemedy(wanted string) string {
+	names := c.names()
+	if len(names) == 0 {
+		return "add it below environments:"
+	}
+	if near := didYouMean("", wanted, names); near != "" {
+		return near
+	}
+	return "use one of " + strings.Join(names, ", ")
+}
+
+// unreadable turns an error of the YAML library into ours.
+func (c config) unreadable(err error) error {
+	var positioned yaml.Error
+	if !errors.As(err, &positioned) {
+		return c.wrong(nil, "", "%v", err)
+	}
+	message, remedy := positioned.GetMessage(), ""
+	var unknown *yaml.UnknownFieldError
+	if errors.As(err, &unknown) && positioned.GetToken() != nil {
+		key := positioned.GetToken().Value
+		message, remedy = fmt.Sprintf("unknown key %q", key), didYouMean("", key, keys())
+		if remedy == "" {
+			remedy = "the keys are " + strings.Join(keys(), ", ")
+		}
+	}
+	return c.wrong(positioned.GetToken(), remedy, "%s", message)
+}
+
+// wrong is an error at a place of the file.
+func (c config) wrong(at *token.Token, remedy, format string, args ...any) error {
+	e := &whimbrel.Error{Code: whimbrel.CodeConfiguration, Path: c.path, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	if at != nil && at.Position != nil {
+		e.Line, e.Column = at.Position.Line, at.Position.Column
+	}
+	return e
+}
+
+// token is where the value of a key stands, or nil.
+func (c config) token(path ...string) *token.Token {
+	node := c.body
+	for _, key := range path {
+		mapping, ok := node.(*ast.MappingNode)
+		if !ok {
+			return nil
+		}
+		i := slices.IndexFunc(mapping.Values, func(v *ast.MappingValueNode) bool { return v.Key.GetToken().Value == key })
+		if i < 0 {
+			return nil
+		}
+		node = mapping.Values[i].Value
+	}
+	if node == nil {
+		return nil
+	}
+	if mapping, ok := node.(*ast.MappingNode); ok && len(mapping.Values) > 0 {
+		return mapping.Values[0].Key.GetToken()
+	}
+	return node.GetToken()
+}
+
+// keys are all the keys that a whimbrel.yaml may have.
+func keys() []string {
+	var names []string
+	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase]()} {
+		for i := range of.NumField() {
+			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// The major versions of PostgreSQL that the embedded server may have.
+const oldestMajor, newestMajor = 14, 18
+
+func knownMajor(major int) bool { return major >= oldestMajor && major <= newestMajor }
+
+func majorsText() string {
+	var all []string
+	for major := oldestMajor; major <= newestMajor; major++ {
+		all = append(all, strconv.Itoa(major))
+	}
+	return strings.Join(all, ", ")
+}
+
+// shownPath is path as its reader would write it: relative to his folder where
+// that is shorter.
+func shownPath(folder, path string) string {
+	relative, err := filepath.Rel(folder, path)
+	if err != nil || strings.HasPrefix(relative, filepath.Join("..", "..", "..")) {
+		return path
+	}
+	return relative
+}
+
+// reasonOf is a file system's error without the operation and the path.
+func reasonOf(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// target is the database that a command works on.
+type target struct {
+	conninfo string // a URL or keywords; "" with viaPG: what the PG* variables say
+	viaPG    bool
+	embedded bool   // the project's development server
+	major    int    // of the embedded server; 0: the newest
+	table    string // the environment's own history table; "" for none
+	source   string // where the decision came from, for people
+}
+
+// The variables that say which database is meant. Others of PostgreSQL's
+// (PGSSLMODE, PGPASSWORD, …) only refine what was said.
+var (
+	dbVariables = []string{"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD"}
+	pgVariables = []string{"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE"}
+)
+
+// resolveTarget finds out which database is meant: the first that is given of
+// flag, environment in whimbrel.yaml, DATABASE_URL, DB_*, PG*. There is no
+// default: without any of them it is an error that lists the ways.
+func resolveTarget(flags globalFlags, file config, lookup func(string) (string, bool)) (target, error) {
+	variable := func(name string) string { value, _ := lookup(name); return value }
+	switch {
+	case flags.databaseURL != "" && flags.dev:
+		return target{}, usage("keep one of the two", "--database-url and --dev are two databases")
+	case flags.databaseURL != "":
+		return target{conninfo: flags.databaseURL, source: "--database-url"}, nil
+	case flags.dev:
+		t := target{embedded: true, source: "--dev"}
+		if base, ok := file.Environments[cmp.Or(flags.env, file.DefaultEnvironment)]; ok && base.Embedded {
+			t.major, t.table = base.PGVersion, base.Table
+		}
+		return t, nil
+	case flags.env != "" || file.DefaultEnvironment != "":
+		return file.target(cmp.Or(flags.env, file.DefaultEnvironment), lookup)
+	case variable("DATABASE_URL") != "":
+		return target{conninfo: variable("DATABASE_URL"), source: "DATABASE_URL"}, nil
+	}
+	for _, name := range dbVariables {
+		if variable(name) != "" {
+			return target{conninfo: fromDBVariables(variable), source: name}, nil
+		}
+	}
+	for _, name := range pgVariables {
+		if variable(name) != "" {
+			return target{viaPG: true, source: name}, nil
+		}
+	}
+	return target{}, usage(
+		"say it in one of these ways:\n"+
+			"  --database-url postgres://user:password@host:5432/database\n"+
+			"  --env NAME, with an environment of that name in "+configName+"\n"+
+			"  the variable DATABASE_URL, or DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD, or PGHOST, PGDATABASE, …\n"+
+			"  --dev: a development server that whimbrel starts on this machine",
+		"no database is given")
+}
+
+// target is the database of one of the file's environments.
+func (c config) target(name string, lookup func(string) (string, bool)) (target, error) {
+	base, ok := c.Environments[name]
+	if !ok && c.path == "" {
+		return target{}, usage("write one with whimbrel init, or name it with --config",
+			"there is no %s that could say what environment %q is", configName, name)
+	}
+	if !ok {
+		return target{}, &whimbrel.Error{
+			Code: whimbrel.CodeConfiguration, Path: c.path,
+			Message: "there is no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
+		}
+	}
+	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name}
+	if base.Embedded {
+		return t, nil
+	}
+	url, err := expand(base.URL, lookup)
+	if err != nil {
+		return t, c.wrong(c.token("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special characters of a password must be percent-encoded",
+			"environment %q: %v", name, err)
+	}
+	t.conninfo = url
+	return t, nil
+}
+
+// fromDBVariables builds a connection string from DB_HOST and its kin. What is
+// not set has the defaults that the runners of this convention have.
+func fromDBVariables(variable func(string) string) string {
+	quote := func(value string) string {
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+	}
+	words := []string{
+		"host=" + quote(cmp.Or(variable("DB_HOST"), "localhost")),
+		"port=" + quote(cmp.Or(variable("DB_PORT"), "5432")),
+		"dbname=" + quote(cmp.Or(variable("DB_NAME"), "myapp")),
+		"user=" + quote(cmp.Or(variable("DB_USER"), "postgres")),
+	}
+	if password := variable("DB_PASSWORD"); password != "" {
+		words = append(words, "password="+quote(password))
+	}
+	return strings.Join(words, " ")
+}
+
+// configure puts the target into a Config.
+func (t target) configure(c *whimbrel.Config) error {
+	c.Table = cmp.Or(c.Table, t.table)
+	if !t.viaPG {
+		c.DatabaseURL = t.conninfo
+		return nil
+	}
+	connection, err := pgx.ParseConfig("")
+	if err != nil {
+		return &whimbrel.Error{
+			Code: whimbrel.CodeConfiguration, Message: "the PG* variables cannot be read: " + err.Error(),
+			Remedy: "put them right, or give --database-url", Err: err,
+		}
+	}
+	c.Connection = connection
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+func newDown(a *app) *cobra.Command {
+	flags := &runFlags{}
+	options := whimbrel.DownOptions{}
+	command := &cobra.Command{
+		Use:   "down [STEPS]",
+		Short: "Roll the newest migrations back, one unless said otherwise",
+		Long: `Roll the newest migrations back, newest first: one, or as many as STEPS says.
+
+A migration whose file is not there is rolled back with the way back that was
+stored when it ran. One without a way back is refused, and nothing is rolled
+back, unless --force-no-down says that it shall be forgotten.`,
+		Example: `  whimbrel down
+  whimbrel down 3
+  whimbrel down 2 --dry-run`,
+		Args:        arguments(0, 1, "[STEPS]"),
+		Annotations: streams,
+		RunE: func(command *cobra.Command, args []string) error {
+			var err error
+			if options.Steps, err = steps(args); err != nil {
+				return err
+			}
+			if flags.dryRun {
+				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+					return m.PlanDown(ctx, options)
+				})
+			}
+			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+				return m.Down(ctx, options)
+			})
+		},
+	}
+	flags.add(command)
+	forceFlag(command, &options.ForceNoDown)
+	return command
+}
+
+func forceFlag(command *cobra.Command, force *bool) {
+	command.Flags().BoolVar(force, "force-no-down", false, "forget migrations that have no way back, running nothing for them")
+}
+
+// steps reads an optional number of migrations; 0: it is not given.
+func steps(args []string) (int, error) {
+	if len(args) == 0 {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 {
+		return 0, usage("write a number from 1, or nothing for one migration", "%q is no number of migrations", args[0])
+	}
+	return n, nil
+}
+
+func notNegative(flag string, n int) error {
+	if n < 0 {
+		return usage("write a number from 1, or leave it away", "%s must not be negative", flag)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// streams marks the commands whose --json output is a stream of events.
+var streams = map[string]string{"output": "events"}
+
+// runFlags are the flags of the commands that change the database.
+type runFlags struct {
+	dryRun, allowMissing            bool
+	outOfOrder                      string
+	maxStall, retryBudget, lockWait time.Duration
+	changed                         func(name string) bool
+}
+
+// add declares them on a command.
+func (f *runFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	f.changed = flags.Changed
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would run, and run nothing")
+	f.addOrder(command)
+	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
+	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step that gave way is tried again")
+	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
+}
+
+// addOrder declares those that matter to a plan.
+func (f *runFlags) addOrder(command *cobra.Command) {
+	flags := command.Flags()
+	f.changed = flags.Changed
+	flags.StringVar(&f.outOfOrder, "out-of-order", "refuse", "pending versions older than the newest applied one: `refuse|apply|skip`")
+	flags.BoolVar(&f.allowMissing, "allow-missing", false, "go on although applied versions have no file")
+	_ = command.RegisterFlagCompletionFunc("out-of-order", cobra.FixedCompletions([]string{"refuse", "apply", "skip"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// apply puts the flags that were given into a Config.
+func (f *runFlags) apply(c *whimbrel.Config) {
+	c.AllowMissing = f.allowMissing
+	if f.changed("out-of-order") {
+		c.OutOfOrder = whimbrel.OutOfOrder(f.outOfOrder)
+	}
+	if f.changed("max-stall") {
+		c.MaxStall = max(f.maxStall, time.Nanosecond) // the engine refuses what is too little
+	}
+	if f.changed("retry-budget") {
+		c.RetryBudget = max(f.retryBudget, time.Nanosecond) // 0 would mean the default
+	}
+	if f.changed("lock-wait") {
+		c.LockWait = f.lockWait
+		if f.lockWait == 0 {
+			c.LockWait = -1 // 0 would mean the default
+		}
+	}
+}
+
+// execute opens the project and lets do change the database, while the
+// terminal or, with --json, a stream of events shows what happens.
+func (a *app) execute(ctx context.Context, flags *runFlags, do func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)) error {
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	if flags != nil {
+		flags.apply(&p.config)
+	}
+	p.config.Stop = a.interruption.gently()
+	finish := a.listen(&p)
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		finish()
+		return err
+	}
+	result, err := do(ctx, migrator)
+	finish()
+	if a.flags.json {
+		if err == nil {
+			a.object(resultJSON{Event: "result", Result: result})
+		}
+		return err
+	}
+	for _, skipped := range result.Skipped {
+		a.say("%s %s %s is out of order and stays pending", a.palette.warn("-"), skipped.Version, skipped.Name)
+	}
+	if err == nil || len(result.Done) > 0 {
+		a.say("%s", summary(result, len(p.migrations)-len(result.Skipped)))
+	}
+	return err
+}
+
+// resultJSON is the last line of a stream.
+type resultJSON struct {
+	Event string `json:"event"`
+	whimbrel.Result
+}
+
+// listen sets the Listener of a project. The function that it gives back must
+// be called when the run is over.
+func (a *app) listen(p *project) (finish func()) {
+	if a.flags.json {
+		p.config.Listener = func(record whimbrel.Record) { a.object(record) }
+		return func() {}
+	}
+	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, width: labelWidth(p.migrations)}
+	out := a.out
+	if a.flags.quiet {
+		out = io.Discard
+	}
+	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb"
+	screen := newScreen(shown, out, live, a.outWidth)
+	p.config.Listener = screen.hear
+	return func() {
+		screen.close()
+		a.failing = shown.failing
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// The exit statuses of the program. They are stable.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitWrongUse    = 2
+	exitRefused     = 3
+	exitLeaseHeld   = 4
+	exitDifferences = 5
+	exitInterrupted = 130
+)
+
+// codeUsage is the code of errors in flags and arguments.
+const codeUsage whimbrel.Code = "usage"
+
+// exits is the one table of exit statuses: what they mean, and which failures
+// end in them. Whatever has to be put right in files or flags before anything
+// can run is wrong use.
+var exits = []struct {
+	status  int
+	meaning string
+	codes   []whimbrel.Code
+}{
+	{exitDone, "done, or nothing to do", nil},
+	{exitFailed, "failed", []whimbrel.Code{
+		whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeForeignTable,
+		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
+		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeLockTimeout,
+		whimbrel.CodeInternal,
+	}},
+	{exitWrongUse, "wrong use: flags, configuration, malformed files", []whimbrel.Code{
+		codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
+		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
+	}},
+	{exitRefused, "refused: a migration has no way back", []whimbrel.Code{whimbrel.CodeNoWayBack}},
+	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
+	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},
+	{exitInterrupted, "interrupted; the next run goes on where this one stopped", []whimbrel.Code{whimbrel.CodeInterrupted}},
+}
+
+// exitTable is the table as the help shows it.
+func exitTable() string {
+	var b strings.Builder
+	for _, row := range exits {
+		fmt.Fprintf(&b, "  %-5d%s\n", row.status, row.meaning)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// exitStatus says how a run that ended with err exits.
+func exitStatus(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var difference differenceError
+	if errors.As(err, &difference) {
+		return exitDifferences
+	}
+	var file *migration.Error
+	if errors.As(err, &file) {
+		return exitWrongUse
+	}
+	var own *whimbrel.Error
+	if errors.As(err, &own) {
+		return exitOfCode(own.Code)
+	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+func exitOfCode(code whimbrel.Code) int {
+	for _, row := range exits {
+		for _, c := range row.codes {
+			if c == code {
+				return row.status
+			}
+		}
+	}
+	return exitFailed
+}
+
+// differenceError ends a command that worked and found what its caller asked
+// about. It is not printed.
+type differenceError struct{}
+
+func (differenceError) Error() string { return "there are differences" }
+
+// usage is an error in flags or arguments.
+func usage(remedy, format string, args ...any) error {
+	return &whimbrel.Error{Code: codeUsage, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+}

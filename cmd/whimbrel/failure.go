@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// failing is what is known about the migration that failed.
+type failing struct {
+	migration whimbrel.Ref
+	after     time.Duration
+	// steps of a chain, and how many of them are done and stay; steps is 0
+	// where the migration was one transaction.
+	steps, done int
+}
+
+// headline says what is left of the failed migration.
+func (f failing) headline() string {
+	name := fmt.Sprintf("%s %s", f.migration.Version, f.migration.Name)
+	if f.migration.Direction == whimbrel.Down {
+		name += ", on its way back,"
+	}
+	left := "nothing of it stays"
+	if f.steps > 1 && f.done > 0 {
+		left = fmt.Sprintf("%d of its %d steps are done and stay; the next run goes on after them", f.done, f.steps)
+	}
+	return fmt.Sprintf("%s failed after %s; %s", name, span(f.after), left)
+}
+
+// reportFailure prints err: on stderr for people, on stdout for machines.
+func (a *app) reportFailure(err error) {
+	all := failures(err)
+	if !a.flags.json {
+		var b strings.Builder
+		for i, e := range all {
+			context := a.failing
+			if i > 0 || e.Code == whimbrel.CodeInterrupted {
+				context = nil
+			}
+			b.WriteString(renderFailure(a.errPalette, e, context))
+		}
+		_, _ = fmt.Fprint(a.err, b.String())
+		return
+	}
+	shown := failureJSON{Error: all[0]}
+	if a.streaming {
+		shown.Event = "error"
+	}
+	if len(all) > 1 {
+		shown.Errors = all
+	}
+	a.object(shown)
+}
+
+// failureJSON is a failure for machines. Errors is there when there are
+// several, and Error is the first of them.
+type failureJSON struct {
+	Event  string            `json:"event,omitempty"`
+	Error  *whimbrel.Error   `json:"error"`
+	Errors []*whimbrel.Error `json:"errors,omitempty"`
+}
+
+// object writes one line of JSON to stdout.
+func (a *app) object(value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		text, _ = json.Marshal(failureJSON{Error: &whimbrel.Error{Code: whimbrel.CodeInternal, Message: err.Error()}})
+	}
+	_, _ = fmt.Fprintf(a.out, "%s\n", text)
+}
+
+// failures are all the errors that err holds; at least one.
+func failures(err error) []*whimbrel.Error {
+	var own *whimbrel.Error
+	if errors.As(err, &own) && len(migration.Problems(err)) < 2 {
+		return []*whimbrel.Error{own}
+	}
+	var all []*whimbrel.Error
+	for _, problem := range migration.Problems(err) {
+		all = append(all, &whimbrel.Error{
+			Code: whimbrel.Code(problem.Code), Message: problem.Message, Remedy: problem.Remedy,
+			Path: problem.Path, Line: problem.Position.Line, Column: problem.Position.Column, Err: problem,
+		})
+	}
+	if len(all) == 0 {
+		all = append(all, &whimbrel.Error{Code: whimbrel.CodeInternal, Message: err.Error(), Err: err})
+	}
+	return all
+}
+
+// renderFailure gives the block of one error: a headline, the place, the line
+// to blame with a caret, and what to do.
+func renderFailure(p palette, e *whimbrel.Error, context *failing) string {
+	var b strings.Builder
+	headline, rest := e.Error(), ""
+	if context != nil {
+		headline, rest = context.headline(), e.Error()
+	}
+	fmt.Fprintf(&b, "%s %s\n", p.bad("✗"), indented(headline, "  "))
+	if rest != "" {
+		fmt.Fprintf(&b, "  %s\n", indented(rest, "  "))
+	}
+	b.WriteString(excerpt(p, e))
+	for _, part := range []struct{ label, text string }{
+		{"detail:", e.Detail}, {"hint:", e.Hint}, {"where:", e.Where}, {"remedy:", e.Remedy},
+	} {
+		if part.text != "" {
+			fmt.Fprintf(&b, "  %s %s\n", p.faint(pad(part.label, 7)), indented(part.text, "          "))
+		}
+	}
+	return b.String()
+}
+
+// excerpt shows the line to blame, numbered, with the caret below it.
+func excerpt(p palette, e *whimbrel.Error) string {
+	if e.Statement == "" {
+		return ""
+	}
+	var b strings.Builder
+	gutter := "     "
+	if e.Line > 0 {
+		gutter = fmt.Sprintf("%8d", e.Line)
+	}
+	for i, line := range strings.Split(strings.TrimRight(e.Statement, "\n"), "\n") {
+		if i > 0 {
+			gutter = strings.Repeat(" ", len(gutter))
+		}
+		b.WriteString(p.faint(gutter+" |") + strings.TrimRight(" "+line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// indented puts a prefix before every line but the first.
+func indented(text, prefix string) string {
+	return strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+prefix)
+}

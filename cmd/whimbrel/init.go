@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+)
+
+func newInit(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Prepare this folder: migrations, whimbrel.yaml, .gitignore",
+		Long: `Create a folder for migrations and a whimbrel.yaml, and keep the development
+server's files out of git. What is there already is left as it is.`,
+		Example: `  whimbrel init
+  whimbrel init --dir db/migrations`,
+		Args: arguments(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			created, err := a.prepare()
+			if err != nil {
+				return err
+			}
+			if a.flags.json {
+				a.object(initJSON{Created: append([]string{}, created...)})
+				return nil
+			}
+			for _, path := range created {
+				a.say("%s %s", a.palette.good("✓"), path)
+			}
+			if len(created) == 0 {
+				a.say("Everything is there already.")
+			}
+			a.say("\nNext:\n  whimbrel create add_users    # write a migration\n  whimbrel up --dev            # run it on a server of your own")
+			return nil
+		},
+	}
+}
+
+// initJSON is what init prints with --json.
+type initJSON struct {
+	Created []string `json:"created"`
+}
+
+// prepare creates what is missing and gives its paths.
+func (a *app) prepare() (created []string, err error) {
+	dirs := a.flags.dirs
+	if len(dirs) == 0 {
+		dirs = []string{"migrations"}
+		if _, err := os.Stat(a.absolute(configName)); err == nil {
+			file, err := loadConfig(configName, a.folder, "")
+			if err != nil {
+				return nil, err
+			}
+			dirs = a.migrationFolders(file)
+		}
+	}
+	for _, dir := range dirs {
+		if _, err := os.Stat(a.absolute(dir)); err == nil {
+			continue
+		}
+		if err := os.MkdirAll(a.absolute(dir), 0o755); err != nil {
+			return created, cannotWrite(dir, err)
+		}
+		created = append(created, strings.TrimRight(dir, "/")+"/")
+	}
+	err = writeNew(a.absolute(configName), configName, configTemplate(dirs))
+	if err == nil {
+		created = append(created, configName)
+	} else if !errors.Is(err, fs.ErrExist) {
+		return created, err
+	}
+	added, err := ignore(a.absolute(".gitignore"))
+	if added {
+		created = append(created, ".gitignore")
+	}
+	return created, err
+}
+
+// ignore adds the development server's folder to a .gitignore.
+func ignore(path string) (added bool, err error) {
+	const entry = ".whimbrel/"
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, cannotWrite(filepath.Base(path), err)
+	}
+	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+	for _, written := range []string{entry, "/" + entry, ".whimbrel", "/.whimbrel", "**/" + entry} {
+		if slices.Contains(lines, written) {
+			return false, nil
+		}
+	}
+	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
+		text = append(text, '\n')
+	}
+	if err := os.WriteFile(path, append(text, entry+"\n"...), 0o644); err != nil {
+		return false, cannotWrite(filepath.Base(path), err)
+	}
+	return true, nil
+}
+
+// configTemplate is a new whimbrel.yaml.
+func configTemplate(dirs []string) string {
+	named := "migrations"
+	if len(dirs) == 1 {
+		named = dirs[0]
+	}
+	folder, err := yaml.Marshal(named)
+	if err != nil {
+		folder = []byte("migrations\n")
+	}
+	return `# The folder of the migrations, or a list of folders, relative to this file.
+migrations: ` + string(folder) + `
+# The database that is meant where --env names no other. It goes before
+# DATABASE_URL and its kin.
+# default_environment: development
+
+environments:
+  # A PostgreSQL server that whimbrel runs on this machine for you.
+  development:
+    embedded: true
+
+  # ${NAME} and ${NAME:-default} are read from the environment, and only when
+  # this environment is used. Keep passwords out of this file.
+  production:
+    url: ${DATABASE_URL}
+
+# How long live traffic may be made to wait for a lock of ours, how long a step
+# that gave way is tried again, and how long to wait for another runner.
+# max_stall: 100ms
+# retry_budget: 10m
+# lock_wait: 10m
+
+# Pending versions that are older than the newest applied one: refuse, apply or skip.
+# out_of_order: refuse
+
+# The history table.
+# table: schema_migrations
+`
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+func newLock(a *app) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "lock",
+		Short: "Show who is migrating the database at this moment",
+		Long: `Show who holds the lease that only one runner can have: who, where, since when,
+and what its session does now.
+
+A lease whose holder has died needs nobody's help: the next runner takes it.`,
+		Example: `  whimbrel lock
+  whimbrel lock release`,
+		Args: arguments(0, 0, ""),
+		RunE: func(command *cobra.Command, _ []string) error {
+			migrator, _, err := a.reader(command.Context())
+			if err != nil {
+				return err
+			}
+			holder, err := migrator.Lock(command.Context())
+			if err != nil {
+				return err
+			}
+			if a.flags.json {
+				a.object(lockJSON{Holder: holder})
+				return nil
+			}
+			a.say("%s", strings.TrimRight(renderHolder(a.palette, holder, time.Now()), "\n"))
+			return nil
+		},
+	}
+	command.AddCommand(newLockRelease(a))
+	return command
+}
+
+// lockJSON is what lock prints with --json; a free lease has no holder.
+type lockJSON struct {
+	Holder   *whimbrel.Holder `json:"holder"`
+	Released bool             `json:"released,omitempty"`
+}
+
+func newLockRelease(a *app) *cobra.Command {
+	var yes bool
+	command := &cobra.Command{
+		Use:   "release",
+		Short: "Take the lease away from its holder",
+		Long: `Take the lease away from its holder. A holder that is alive notices, and stops
+before it does anything more.`,
+		Example: `  whimbrel lock release
+  whimbrel lock release --yes`,
+		Args: arguments(0, 0, ""),
+		RunE: func(command *cobra.Command, _ []string) error {
+			migrator, _, err := a.reader(command.Context())
+			if err != nil {
+				return err
+			}
+			holder, err := migrator.Lock(command.Context())
+			if err != nil {
+				return err
+			}
+			if holder == nil {
+				if a.flags.json {
+					a.object(lockJSON{})
+				}
+				a.say("The lease is free: there is nothing to release.")
+				return nil
+			}
+			question := fmt.Sprintf("%sTake the lease away?", renderHolder(a.errPalette, holder, time.Now()))
+			if sure, err := a.sure(question, yes); err != nil || !sure {
+				return err
+			}
+			if err := migrator.ReleaseLock(command.Context(), holder.Token); err != nil {
+				return err
+			}
+			if a.flags.json {
+				a.object(lockJSON{Holder: holder, Released: true})
+			}
+			a.say("%s the lease of %s is released", a.palette.good("✓"), holder.By)
+			return nil
+		},
+	}
+	command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return command
+}
+
+// renderHolder shows who holds the lease; nil: nobody.
+func renderHolder(p palette, h *whimbrel.Holder, now time.Time) string {
+	if h == nil {
+		return "The lease is free: nobody is migrating.\n"
+	}
+	state := map[string]string{
+		"alive": "alive", "expired": "its time has run out; the next runner takes it",
+		"gone": "its session has ended; the next runner takes it",
+	}[h.State]
+	rows := [][]string{{p.faint("held by"), h.By}, {p.faint("state"), state}}
+	if !h.Since.IsZero() {
+		rows = append(rows, []string{p.faint("since"), clock(h.Since) + ", " + ago(h.Since, now)})
+	}
+	for _, row := range [][]string{
+		{"host", h.Host}, {"user", h.User}, {"whimbrel", h.Tool}, {"doing", oneLine(h.Activity, 100)},
+	} {
+		if row[1] != "" {
+			rows = append(rows, []string{p.faint(row[0]), row[1]})
+		}
+	}
+	if h.PID != 0 {
+		rows = append(rows, []string{p.faint("session"), fmt.Sprintf("pid %d", h.PID)})
+	}
+	rows = append(rows, []string{p.faint("token"), fmt.Sprint(h.Token)})
+	return renderTable(p, nil, rows)
+}

@@ -1,0 +1,12 @@
+// Command whimbrel migrates PostgreSQL databases: exactly once, one runner at a
+// time, without stalling live traffic, with a way back.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], process()))
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/whimbrel-db/whimbrel/devdb"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// server is the one PostgreSQL of this test binary.
+var server *devdb.Server
+
+func TestMain(m *testing.M) {
+	testscript.Main(withServer{m}, map[string]func(){"whimbrel": main})
+}
+
+// withServer runs the tests between the start and the end of a server. The
+// commands, which are this same binary under another name, never come here.
+type withServer struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (w withServer) Run() int {
+	var err error
+	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
+		return 1
+	}
+	code := w.m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "the server did not stop:", err)
+		return 1
+	}
+	return code
+}

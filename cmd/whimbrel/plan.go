@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+func newPlan(a *app) *cobra.Command {
+	flags := &runFlags{}
+	var limit int
+	var force bool
+	command := &cobra.Command{
+		Use:   "plan [up | down [STEPS] | redo [STEPS] | to VERSION]",
+		Short: "Show what a command would do, without doing it",
+		Long: `Show what up (or down, redo, to) would do: the migrations, their steps and, with
+-v, their statements. It only reads, and needs no right to write.`,
+		Example: `  whimbrel plan
+  whimbrel plan down 2
+  whimbrel plan to 20240115120000 --json`,
+		Args:      arguments(0, 2, "[up | down [STEPS] | redo [STEPS] | to VERSION]"),
+		ValidArgs: []string{"up", "down", "redo", "to"},
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := notNegative("--steps", limit); err != nil {
+				return err
+			}
+			planner, err := plannerOf(args, limit, force)
+			if err != nil {
+				return err
+			}
+			return a.plan(command.Context(), flags, planner)
+		},
+	}
+	flags.addOrder(command)
+	forceFlag(command, &force)
+	command.Flags().IntVar(&limit, "steps", 0, "at most `N` migrations of up (default all)")
+	return command
+}
+
+// planner asks a Migrator for a plan.
+type planner func(context.Context, *whimbrel.Migrator) (whimbrel.Plan, error)
+
+// plannerOf finds the planner that the arguments of plan ask for.
+func plannerOf(args []string, limit int, force bool) (planner, error) {
+	what, rest := "up", []string(nil)
+	if len(args) > 0 {
+		what, rest = args[0], args[1:]
+	}
+	switch what {
+	case "up":
+		if len(rest) > 0 {
+			return nil, usage("write it as: whimbrel plan up --steps "+rest[0], "plan up takes no argument %q", rest[0])
+		}
+		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return m.PlanUp(ctx, whimbrel.UpOptions{Steps: limit})
+		}, nil
+	case "down", "redo":
+		n, err := steps(rest)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			if what == "redo" {
+				return m.PlanRedo(ctx, whimbrel.RedoOptions{Steps: n})
+			}
+			return m.PlanDown(ctx, whimbrel.DownOptions{Steps: n, ForceNoDown: force})
+		}, nil
+	case "to":
+		if len(rest) == 0 {
+			return nil, usage("write it as: whimbrel plan to VERSION", "plan to needs a version")
+		}
+		version, err := versionOf(rest[0])
+		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return m.PlanTo(ctx, version, whimbrel.ToOptions{ForceNoDown: force})
+		}, err
+	}
+	remedy := didYouMean("whimbrel plan ", what, []string{"up", "down", "redo", "to"})
+	if remedy == "" {
+		remedy = "write up, down, redo or to"
+	}
+	return nil, usage(remedy, "there is no plan for %q", what)
+}
+
+// plan shows what a run would do.
+func (a *app) plan(ctx context.Context, flags *runFlags, ask planner) error {
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	flags.apply(&p.config)
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	plan, err := ask(ctx, migrator)
+	if err != nil {
+		return err
+	}
+	if a.flags.json {
+		a.object(plan)
+		return nil
+	}
+	a.say("%s", strings.TrimRight(renderPlan(a.palette, plan, a.flags.verbose), "\n"))
+	return nil
+}
+
+// renderPlan lists migrations, the steps of those that have several, and their
+// statements where statements is set.
+func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
+	var b strings.Builder
+	if len(plan.Migrations) == 0 {
+		b.WriteString("Nothing to do.\n")
+	} else {
+		fmt.Fprintf(&b, "%s would run:\n", plural(len(plan.Migrations), "migration"))
+	}
+	width := 0
+	for _, m := range plan.Migrations {
+		width = max(width, len(m.Migration.Version)+1+len(m.Migration.Name))
+	}
+	for _, m := range plan.Migrations {
+		b.WriteString(renderPlanned(p, m, min(width, 60), statements))
+	}
+	for _, m := range plan.Skipped {
+		fmt.Fprintf(&b, "%s %s %s is out of order and stays pending\n", p.warn("-"), m.Version, m.Name)
+	}
+	return b.String()
+}
+
+func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) string {
+	var b strings.Builder
+	arrow := p.good("↑")
+	if m.Direction == whimbrel.Down {
+		arrow = p.warn("↓")
+	}
+	label := pad(string(m.Migration.Version)+" "+m.Migration.Name, width)
+	about := plural(len(m.Steps), "step")
+	switch {
+	case m.RecordOnly:
+		about = "only the record changes, nothing runs"
+	case m.Atomic():
+		about = "one transaction: " + m.Steps[0].Summary()
+	}
+	if m.Stored {
+		about += "; the way back that was stored, as the file is not there"
+	}
+	fmt.Fprintf(&b, "%s %s  %s\n", arrow, label, p.faint(about))
+	for _, step := range m.Steps {
+		if !m.Atomic() {
+			b.WriteString(renderStep(p, step))
+		}
+		for _, s := range step.Statements {
+			if statements {
+				fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), oneLine(s.Text, 100))
+			}
+		}
+	}
+	return b.String()
+}
+
+func renderStep(p palette, step whimbrel.Step) string {
+	how := map[whimbrel.StepKind]string{
+		whimbrel.StepSQL: "in a transaction", whimbrel.StepAlone: "by itself",
+	}[step.Kind]
+	state := ""
+	if step.Done {
+		state = p.faint("  done")
+	}
+	return fmt.Sprintf("    %d  %s  %s%s\n", step.Number, pad(how, len("in a transaction")), step.Summary(), state)
+}

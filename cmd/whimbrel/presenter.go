@@ -1,0 +1,306 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// longStep is from when on a step is worth a line of its own, and a wait is
+// worth a live line.
+const longStep = time.Second
+
+// presenter turns the events of a run into lines for people. It is a pure
+// state machine: it neither prints nor asks for the time.
+type presenter struct {
+	palette palette
+	verbose bool
+	width   int // of "version name", in columns
+
+	run     *whimbrel.RunStarted
+	began   time.Time
+	current *underway
+	waiting string // for the lease
+	failing *failing
+}
+
+// underway is the migration that runs at the moment.
+type underway struct {
+	started     whimbrel.MigrationStarted
+	at          time.Time
+	done        int // steps, with those of earlier runs
+	step        whimbrel.StepStarted
+	stepAt      time.Time
+	blockers    []int // whose waiting line is on the screen
+	waiting     string
+	attempt     int
+	gaveWayOver bool
+}
+
+// labelWidth is the width of the widest "version name", within reason.
+func labelWidth(migrations []migration.Migration) int {
+	width := 0
+	for _, m := range migrations {
+		width = max(width, lipgloss.Width(string(m.Version)+" "+m.Name))
+	}
+	return min(width, 60)
+}
+
+// hear gives the lines that an event is worth.
+func (p *presenter) hear(record whimbrel.Record) []string {
+	switch event := record.Event.(type) {
+	case whimbrel.RunStarted:
+		p.run, p.began = &event, record.Time
+		return p.header(event)
+	case whimbrel.TablesAdopted:
+		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
+	case whimbrel.LeaseWaiting:
+		line := "… waiting for " + holderText(event.Holder, record.Time)
+		if line == p.waiting {
+			return nil
+		}
+		p.waiting = line
+		return []string{p.palette.warn(line)}
+	case whimbrel.LeaseTaken:
+		return p.leaseTaken(event)
+	case whimbrel.RunFinished:
+		p.current, p.run = nil, nil
+		return nil
+	}
+	return p.hearMigration(record)
+}
+
+// hearMigration is about what happens inside a migration.
+func (p *presenter) hearMigration(record whimbrel.Record) []string {
+	switch event := record.Event.(type) {
+	case whimbrel.MigrationStarted:
+		p.waiting = ""
+		p.current = &underway{started: event, at: record.Time, done: event.Done}
+		if event.Done > 0 {
+			return []string{fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)}
+		}
+	case whimbrel.MigrationFinished:
+		p.current = nil
+		return []string{p.finished(event)}
+	case whimbrel.Failed:
+		p.failing = &failing{migration: event.Migration, after: time.Duration(event.Duration)}
+		if p.current != nil {
+			p.failing.steps, p.failing.done = p.current.started.Steps, p.current.done
+		}
+		p.current = nil
+	case whimbrel.Notice:
+		return p.notice(event)
+	case whimbrel.IndexRepaired:
+		action := map[string]string{
+			"dropped_invalid": "an interrupted run left index %s invalid: dropped, to be built again",
+			"kept_valid":      "index %s was built by an interrupted run: kept",
+		}[event.Action]
+		return []string{"  " + fmt.Sprintf(action, event.Index)}
+	}
+	if p.current == nil {
+		return nil
+	}
+	return p.hearStep(record)
+}
+
+// hearStep is about the step that runs.
+func (p *presenter) hearStep(record whimbrel.Record) []string {
+	current := p.current
+	switch event := record.Event.(type) {
+	case whimbrel.StepStarted:
+		current.step, current.stepAt, current.blockers, current.waiting = event, record.Time, nil, ""
+	case whimbrel.StepFinished:
+		current.done, current.waiting = max(current.done, event.Step), ""
+		long := time.Duration(event.Duration) >= longStep
+		if current.started.Steps > 1 && (p.verbose || long) {
+			return []string{p.palette.faint(fmt.Sprintf("  · step %d of %d  %s  %s",
+				event.Step, current.started.Steps, current.step.Summary, span(time.Duration(event.Duration))))}
+		}
+	case whimbrel.LockWaiting:
+		return p.lockWaiting(event)
+	case whimbrel.Retrying:
+		current.waiting, current.blockers = "", nil
+		return []string{p.palette.warn(fmt.Sprintf("  ↻ gave way (%s); attempt %d in %s",
+			oneLine(event.Reason, 80), event.Attempt+1, span(time.Duration(event.After))))}
+	}
+	return nil
+}
+
+// live is the line that stands below all others while something takes long;
+// "" when nothing does.
+func (p *presenter) live(now time.Time) string {
+	if p.current == nil {
+		if p.run != nil && p.waiting != "" && now.Sub(p.began) >= longStep {
+			return "waiting for another runner  " + span(now.Sub(p.began).Truncate(time.Second))
+		}
+		return ""
+	}
+	elapsed := now.Sub(p.current.at)
+	if elapsed < longStep {
+		return ""
+	}
+	ref := p.current.started.Migration
+	line := fmt.Sprintf("%s %s  %s", ref.Version, ref.Name, span(elapsed.Truncate(time.Second)))
+	if p.current.started.Steps > 1 && p.current.step.Step > 0 {
+		line += fmt.Sprintf("  step %d of %d", p.current.step.Step, p.current.started.Steps)
+	}
+	if p.current.step.Summary != "" {
+		line += "  " + p.current.step.Summary
+	}
+	return line
+}
+
+func (p *presenter) header(event whimbrel.RunStarted) []string {
+	if event.Planned == 0 {
+		return nil
+	}
+	what := map[string]string{
+		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record", "accept": "to accept",
+	}[event.Command]
+	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s", event.Planned, what), " "))}
+}
+
+func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
+	p.waiting = ""
+	switch {
+	case event.TakenFrom != nil:
+		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s",
+			event.TakenFrom.By, map[bool]string{true: "session is gone", false: "time had run out"}[event.TakenFrom.State == "gone"]))}
+	case p.verbose:
+		return []string{p.palette.faint(fmt.Sprintf("took the lease, token %d", event.Token))}
+	}
+	return nil
+}
+
+func (p *presenter) finished(event whimbrel.MigrationFinished) string {
+	remark := ""
+	switch {
+	case event.RecordOnly && event.Migration.Direction == whimbrel.Down:
+		remark = "un-recorded, nothing was run"
+	case event.RecordOnly:
+		remark = "recorded, not run"
+	case event.Migration.Direction == whimbrel.Down:
+		remark = "rolled back"
+	case p.verbose && event.Rows > 0:
+		remark = plural(int(event.Rows), "row")
+	}
+	took := fmt.Sprintf("%8s", span(time.Duration(event.Duration)))
+	if event.RecordOnly {
+		took = strings.Repeat(" ", 8)
+	}
+	label := pad(string(event.Migration.Version)+" "+event.Migration.Name, p.width)
+	return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), label, took, p.palette.faint(remark)), " ")
+}
+
+func (p *presenter) notice(event whimbrel.Notice) []string {
+	lines := []string{fmt.Sprintf("  %s: %s", event.Severity, indented(event.Message, "    "))}
+	if p.verbose && event.Detail != "" {
+		lines = append(lines, "    detail: "+indented(event.Detail, "      "))
+	}
+	if p.verbose && event.Hint != "" {
+		lines = append(lines, "    hint: "+indented(event.Hint, "      "))
+	}
+	return lines
+}
+
+// lockWaiting says who stands in the way, once per set of sessions.
+func (p *presenter) lockWaiting(event whimbrel.LockWaiting) []string {
+	var pids []int
+	for _, blocker := range event.Blockers {
+		pids = append(pids, blocker.PID)
+	}
+	if len(pids) == 0 || slices.Equal(pids, p.current.blockers) {
+		return nil
+	}
+	p.current.blockers = pids
+	line := "  … waiting for a lock held by " + blockerText(event.Blockers[0])
+	if len(pids) > 1 {
+		line += fmt.Sprintf("; and %s", plural(len(pids)-1, "other session"))
+	}
+	return []string{p.palette.warn(line)}
+}
+
+// blockerText is "pid 123 (app psql, idle in transaction for 12 s): UPDATE …".
+func blockerText(b whimbrel.Blocker) string {
+	var about []string
+	if b.Application != "" {
+		about = append(about, "app "+b.Application)
+	} else if b.User != "" {
+		about = append(about, "user "+b.User)
+	}
+	if b.State != "" {
+		about = append(about, b.State+" for "+span(time.Duration(b.Age)))
+	}
+	text := fmt.Sprintf("pid %d", b.PID)
+	if len(about) > 0 {
+		text += " (" + strings.Join(about, ", ") + ")"
+	}
+	if b.Query != "" {
+		text += ": " + oneLine(b.Query, 60)
+	}
+	return text
+}
+
+// holderText is who holds the lease and since when.
+func holderText(h whimbrel.Holder, now time.Time) string {
+	text := h.By
+	if text == "" {
+		text = "another runner"
+	}
+	if h.Since.IsZero() {
+		return text + ", who holds the lease"
+	}
+	return fmt.Sprintf("%s, who holds the lease since %s", text, h.Since.Local().Format("15:04:05"))
+}
+
+// summary is the last line of a run that worked.
+func summary(result whimbrel.Result, applied int) string {
+	up, down := 0, 0
+	for _, outcome := range result.Done {
+		if outcome.Direction == whimbrel.Down {
+			down++
+		} else {
+			up++
+		}
+	}
+	took := span(time.Duration(result.Duration))
+	batch := ""
+	if result.Batch > 0 {
+		batch = fmt.Sprintf(", batch %d", result.Batch)
+	}
+	switch {
+	case up > 0 && down > 0:
+		return fmt.Sprintf("%s rolled back and %d run in %s%s", plural(down, "migration"), up, took, batch)
+	case up > 0 && result.Command == "baseline":
+		return fmt.Sprintf("%s recorded as applied", plural(up, "migration"))
+	case up > 0:
+		return fmt.Sprintf("%s in %s%s", plural(up, "migration"), took, batch)
+	case down > 0:
+		return fmt.Sprintf("%s rolled back in %s", plural(down, "migration"), took)
+	}
+	switch result.Command {
+	case "up":
+		return fmt.Sprintf("Nothing to do: %s applied.", areApplied(applied))
+	case "down", "redo":
+		return "Nothing to do: no migration is applied."
+	case "baseline":
+		return "Nothing to do: they are all recorded."
+	}
+	return "Nothing to do."
+}
+
+func areApplied(n int) string {
+	switch n {
+	case 0:
+		return "no migrations are there to be"
+	case 1:
+		return "1 migration is"
+	}
+	return fmt.Sprintf("%d migrations are", n)
+}

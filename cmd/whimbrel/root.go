@@ -1,0 +1,47 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// newRoot builds the tree of commands.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "whimbrel",
+		Short: "Migrate PostgreSQL databases: exactly once, without stalling live traffic, with a way back",
+		Long: `whimbrel migrates PostgreSQL databases: exactly once, one runner at a time,
+without stalling live traffic, with a way back.
+
+The database is the first that is given of: --database-url or --dev, the
+environment of whimbrel.yaml (--env, else its default_environment), DATABASE_URL,
+DB_HOST and its kin (DB_PORT, DB_NAME, DB_USER, DB_PASSWORD), PG*.
+
+Exit statuses:
+` + exitTable(),
+		Example: `  whimbrel init                      # a folder for migrations and a whimbrel.yaml
+  whimbrel create add_users          # a new migration to fill in
+  whimbrel up --dev                  # run it on a development server of your own
+  whimbrel status --env production`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { a.begin(); return nil },
+	}
+	root.SetFlagErrorFunc(flagError)
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.flags.env, "env", "", "the `NAME` of an environment in whimbrel.yaml")
+	flags.StringVar(&a.flags.databaseURL, "database-url", "", "the database, as a `URL` or as keywords")
+	flags.BoolVar(&a.flags.dev, "dev", false, "the project's development server, started where needed")
+	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
+	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")
+	flags.StringVar(&a.flags.table, "table", "", "the history table, `[SCHEMA.]NAME` (default schema_migrations)")
+	flags.BoolVar(&a.flags.json, "json", false, "machine-readable output")
+	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours; NO_COLOR in the environment says the same")
+	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "print errors only")
+	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "print more")
+	root.AddCommand(
+		newInit(a), newCreate(a), newUp(a), newDown(a), newRedo(a), newTo(a),
+		newStatus(a), newPlan(a), newVerify(a), newBaseline(a), newHistory(a),
+		newLock(a), newDev(a), newVersion(a),
+	)
+	return root
+}

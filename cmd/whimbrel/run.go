@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// run executes one command line and gives the exit status. It blocks until
+// the command is done and leaves nothing running.
+func run(ctx context.Context, args []string, env environment) int {
+	var a *app
+	ctx, interruption := watch(ctx, env.interrupts, func() {
+		_, _ = fmt.Fprintln(env.stderr, "finishing the current step; press Ctrl-C again to cancel it")
+	})
+	defer interruption.end()
+	a = newApp(env, interruption)
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(env.stdin)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	// Flags that stand after the mistake, --json above all, must count too.
+	a.flags.json = slices.Contains(args, "--json")
+	a.begin()
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	a.streaming = command.Annotations["output"] == "events" && !slices.Contains(args, "--dry-run")
+	var difference differenceError
+	if !errors.As(err, &difference) {
+		err = asUsage(root, err)
+		a.reportFailure(err)
+	}
+	if interruption.came.Load() && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	return exitStatus(err)
+}
+
+// asUsage gives cobra's own errors, which are all about the command line, the
+// form of ours.
+func asUsage(root *cobra.Command, err error) error {
+	var own *whimbrel.Error
+	message := err.Error()
+	if errors.As(err, &own) || !strings.HasPrefix(message, "unknown command") && !strings.HasPrefix(message, "required flag") {
+		return err
+	}
+	first, _, _ := strings.Cut(message, "\n")
+	remedy := "see " + root.Name() + " --help"
+	if parts := strings.Split(first, `"`); len(parts) > 1 {
+		if near := didYouMean(root.Name()+" ", parts[1], names(root)); near != "" {
+			remedy = near
+		}
+	}
+	return usage(remedy, "%s", first)
+}
+
+// names are the names of a command's sub-commands.
+func names(command *cobra.Command) []string {
+	var all []string
+	for _, sub := range command.Commands() {
+		if sub.IsAvailableCommand() {
+			all = append(all, sub.Name())
+		}
+	}
+	return all
+}
+
+// flagError is cobra's hook for errors in flags.
+func flagError(command *cobra.Command, err error) error {
+	remedy := "see " + command.CommandPath() + " --help"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var flags []string
+		command.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+		if near := didYouMean("--", unknown.GetSpecifiedName(), flags); near != "" && unknown.GetSpecifiedName() != "" {
+			remedy = near
+		}
+	}
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		flag := invalid.GetFlag()
+		return usage(remedy, "--%s: %q is no %s", flag.Name, invalid.GetValue(), valueName(flag.Value.Type()))
+	}
+	return usage(remedy, "%v", err)
+}
+
+// valueName is what a flag's type is called.
+func valueName(kind string) string {
+	switch kind {
+	case "int":
+		return "whole number"
+	case "duration":
+		return "duration: write a number with its unit, as in 100ms, 30s or 10m"
+	case "bool":
+		return "yes or no: write true or false"
+	}
+	return kind
+}
+
+// arguments allows between least and most arguments; form shows them.
+func arguments(least, most int, form string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		remedy := "write it as: " + strings.TrimSpace(command.CommandPath()+" "+form)
+		switch {
+		case len(args) < least:
+			return usage(remedy, "%s needs %s", command.CommandPath(), form)
+		case len(args) > most && command.HasSubCommands():
+			if near := didYouMean(command.CommandPath()+" ", args[0], names(command)); near != "" {
+				remedy = near
+			}
+			return usage(remedy, "unknown command %q for %q", args[0], command.CommandPath())
+		case len(args) > most:
+			return usage(remedy, "%s takes no argument %q", command.CommandPath(), args[most])
+		}
+		return nil
+	}
+}

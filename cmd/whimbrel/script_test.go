@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+// TestScripts runs the terminal sessions in testdata/script. Each has a
+// database of its own in DATABASE_URL.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               setupScript,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sql":       sqlCommand,
+			"untouched": untouchedCommand,
+			"status":    statusCommand,
+			"long":      longCommand,
+			"bytes":     bytesCommand,
+			"unset":     unsetCommand,
+		},
+	})
+}
+
+func setupScript(env *testscript.Env) error {
+	url, drop, err := server.FreshDatabase(context.Background())
+	if err != nil {
+		return err
+	}
+	env.Defer(drop)
+	env.Setenv("DATABASE_URL", url)
+	env.Setenv("TZ", "UTC")
+	// The commands must not look for a whimbrel.yaml above the script.
+	env.Setenv("HOME", env.WorkDir)
+	return nil
+}
+
+func connect(ts *testscript.TestScript) *pgx.Conn {
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("DATABASE_URL"))
+	ts.Check(err)
+	return conn
+}
+
+// sqlCommand runs a query and compares: sql 'SELECT …' [EXPECTED].
+func sqlCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: sql QUERY [EXPECTED]")
+	}
+	conn := connect(ts)
+	defer func() { ts.Check(conn.Close(context.Background())) }()
+	if len(args) == 1 {
+		_, err := conn.Exec(context.Background(), args[0], pgx.QueryExecModeSimpleProtocol)
+		ts.Check(err)
+		return
+	}
+	rows, err := conn.Query(context.Background(), args[0], pgx.QueryExecModeSimpleProtocol)
+	ts.Check(err)
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var cells []string
+		for _, cell := range row.RawValues() {
+			cells = append(cells, string(cell))
+		}
+		return strings.Join(cells, " "), nil
+	})
+	ts.Check(err)
+	if got := strings.Join(found, ", "); got != args[1] {
+		ts.Fatalf("%s gives %q and not %q", args[0], got, args[1])
+	}
+}
+
+// untouchedCommand checks that the database is as it was created.
+func untouchedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: untouched")
+	}
+	sqlCommand(ts, false, []string{`SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'`, "0"})
+}
+
+// statusCommand runs a command and checks its exit status: status 2 whimbrel up.
+// Its output is there for stdout and stderr.
+func statusCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := err.(interface{ ExitCode() int }); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d and not %d", got, want)
+	}
+}
+
+// longCommand writes a migration of so many lines with a mistake in one of
+// them: long FILE LINES MISTAKE.
+func longCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: long FILE LINES MISTAKE")
+	}
+	lines, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	mistake, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	var b strings.Builder
+	for n := 1; n <= lines; n++ {
+		if n == mistake {
+			b.WriteString("SELECT id, citty FROM users;\n")
+		} else {
+			fmt.Fprintf(&b, "CREATE TABLE line_%d (id int);\n", n)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o644))
+}
+
+// bytesCommand writes a file from a Go string: bytes FILE 'SELECT 1;\x00'.
+func bytesCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: bytes FILE TEXT")
+	}
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// unsetCommand removes variables: unset NAME….
+func unsetCommand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		ts.Setenv(name, "")
+	}
+}
+
+// TestEveryCommandHasHelpWithExamples keeps the help complete.
+func TestEveryCommandHasHelpWithExamples(t *testing.T) {
+	t.Parallel()
+	root := newRoot(newApp(process(), nil))
+	pending := root.Commands()
+	require.NotEmpty(t, pending)
+	for len(pending) > 0 {
+		command := pending[0]
+		pending = append(pending[1:], command.Commands()...)
+		require.NotEmpty(t, command.Short, command.CommandPath())
+		require.NotEmpty(t, command.Example, command.CommandPath())
+		require.Regexp(t, regexp.MustCompile(`^  (whimbrel|export)`), command.Example, command.CommandPath())
+	}
+}

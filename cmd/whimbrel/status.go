@@ -1,0 +1,127 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// newest is how many executed migrations status shows.
+const newest = 5
+
+func newStatus(a *app) *cobra.Command {
+	var exitCode, all bool
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is executed and what is pending",
+		Long: `Show what is executed and what is pending, files that were edited or removed after
+they ran, migrations that stopped half-way, and who is migrating at this moment.
+
+It only reads: it works for a role that may not write, and on a replica.`,
+		Example: `  whimbrel status
+  whimbrel status --all
+  whimbrel status --exit-code    # ends with 5 when something is pending
+  whimbrel status --json`,
+		Args: arguments(0, 0, ""),
+		RunE: func(command *cobra.Command, _ []string) error {
+			migrator, _, err := a.reader(command.Context())
+			if err != nil {
+				return err
+			}
+			status, err := migrator.Status(command.Context())
+			if err != nil {
+				return err
+			}
+			if a.flags.json {
+				a.object(status)
+			} else {
+				a.say("%s", strings.TrimRight(renderStatus(a.palette, status, time.Now(), all || a.flags.verbose), "\n"))
+			}
+			if exitCode && len(status.Pending) > 0 {
+				return differenceError{}
+			}
+			return nil
+		},
+	}
+	command.Flags().BoolVar(&exitCode, "exit-code", false, "end with status 5 when migrations are pending")
+	command.Flags().BoolVarP(&all, "all", "a", false, "show all executed migrations")
+	return command
+}
+
+// renderStatus shows a Status to people.
+func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(status.Database), p.faint("PostgreSQL "+status.Server+", history in "+status.Table))
+	fmt.Fprintf(&b, "Executed  %d\nPending   %d\n", len(status.Applied), len(status.Pending))
+	if !status.Initialised {
+		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")
+	}
+	if status.Holder != nil {
+		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder, now), status.Holder.State)
+	}
+	if len(status.Pending) > 0 {
+		b.WriteString("\nPending\n")
+		var rows [][]string
+		for _, m := range status.Pending {
+			rows = append(rows, []string{string(m.Version), m.Name, p.warn(pendingRemark(m))})
+		}
+		b.WriteString(renderTable(p, nil, rows))
+	}
+	b.WriteString(renderApplied(p, status.Applied, now, all))
+	return b.String()
+}
+
+// renderApplied lists the newest executed migrations first. Those about which
+// there is something to say are always in it.
+func renderApplied(p palette, applied []whimbrel.Applied, now time.Time, all bool) string {
+	var rows [][]string
+	hidden := 0
+	for i, m := range slices.Backward(applied) {
+		remark := appliedRemark(m)
+		if !all && remark == "" && len(applied)-i > newest {
+			hidden++
+			continue
+		}
+		rows = append(rows, []string{
+			string(m.Version), m.Name, clock(m.ExecutedAt), p.faint(ago(m.ExecutedAt, now)), span(time.Duration(m.Duration)), p.bad(remark),
+		})
+	}
+	if len(rows) == 0 {
+		return ""
+	}
+	text := "\nExecuted, newest first\n" + renderTable(p, nil, rows)
+	if hidden > 0 {
+		text += p.faint(fmt.Sprintf("  and %d more; --all shows them", hidden)) + "\n"
+	}
+	return text
+}
+
+func pendingRemark(m whimbrel.Pending) string {
+	var remarks []string
+	if m.Done > 0 {
+		remarks = append(remarks, fmt.Sprintf("unfinished: %d of %d steps done", m.Done, m.Steps))
+	}
+	if m.OutOfOrder {
+		remarks = append(remarks, "out of order")
+	}
+	return strings.Join(remarks, ", ")
+}
+
+func appliedRemark(m whimbrel.Applied) string {
+	var remarks []string
+	if m.Changed {
+		remarks = append(remarks, "changed since")
+	}
+	if m.Missing {
+		remarks = append(remarks, "file missing")
+	}
+	if m.RollingBack {
+		remarks = append(remarks, "way back unfinished")
+	}
+	return strings.Join(remarks, ", ")
+}

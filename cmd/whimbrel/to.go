@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+func newTo(a *app) *cobra.Command {
+	flags := &runFlags{}
+	options := whimbrel.ToOptions{}
+	command := &cobra.Command{
+		Use:   "to VERSION",
+		Short: "Go up or down to a version; 0 is the empty database",
+		Long: `Run what is pending up to VERSION, and roll back what is newer than it. The
+version 0 stands before the first migration: everything is rolled back.`,
+		Example: `  whimbrel to 20240115120000
+  whimbrel to 20240115120000 --dry-run
+  whimbrel to 0`,
+		Args:        arguments(1, 1, "VERSION"),
+		Annotations: streams,
+		RunE: func(command *cobra.Command, args []string) error {
+			version, err := versionOf(args[0])
+			if err != nil {
+				return err
+			}
+			if flags.dryRun {
+				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+					return m.PlanTo(ctx, version, options)
+				})
+			}
+			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+				return m.To(ctx, version, options)
+			})
+		},
+	}
+	flags.add(command)
+	forceFlag(command, &options.ForceNoDown)
+	return command
+}
+
+// versionOf reads a version; the name of its file will do as well. A history
+// may hold versions that are no numbers, so any other text is taken as it is.
+func versionOf(text string) (migration.Version, error) {
+	if text == "" {
+		return "", usage("write the digits in front of the file's name", "the version is empty")
+	}
+	if version, _, _, err := migration.ParseName(text); err == nil {
+		return version, nil
+	}
+	return migration.Version(text), nil
+}
