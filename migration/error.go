@@ -82,7 +82,7 @@ func (e *Error) Unwrap() error { return e.cause }
 // Problems returns every *Error that err holds, in order. Load and Parse
 // report all that is wrong at once, in one joined error.
 func Problems(err error) []*Error {
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it unwraps by itself, to find all and not only the first
 	case *Error:
 		return []*Error{err}
 	case interface{ Unwrap() []error }:

@@ -83,11 +83,11 @@ func read(m Migration, down bool) (Migration, []*Error) {
 }
 
 func lexical(err error) *Error {
-	var broken *pgsql.Error
-	if !errors.As(err, &broken) {
-		return &Error{Code: CodeLexical, Message: err.Error()}
+	problem := &Error{Code: CodeLexical, Message: err.Error()}
+	if broken, ok := errors.AsType[*pgsql.Error](err); ok {
+		problem.Position, problem.Message, problem.Remedy = broken.Position, broken.Message, broken.Remedy
 	}
-	return &Error{Code: CodeLexical, Position: broken.Position, Message: broken.Message, Remedy: broken.Remedy}
+	return problem
 }
 
 // reader goes through a file's statements and marks in their order.
@@ -95,13 +95,14 @@ type reader struct {
 	migration Migration
 	problems  []*Error
 
-	sections []part // in the file's order; the last one is open
-	last     *pgsql.Statement
+	sections []part           // in the file's order; the last one is open
+	last     *pgsql.Statement // if nothing but comments followed it yet
 	// What waits for a statement or a counterpart in the open section.
 	batch  *Batch
 	assert *Assert
 	begun  *Position // of StatementBegin
 
+	settings     map[string]Position // by name in lower case
 	irreversible *Position
 	foreign      bool // it was said that the file is for another tool
 }
@@ -212,7 +213,9 @@ func (r *reader) annotation(s pgsql.Statement) {
 		r.problem(problem)
 		return
 	}
-	if word != "Up" && word != "Down" && word != "StatementEnd" && r.unfinished(s.Start.Offset) {
+	unfinished := r.unfinished(s.Start.Offset)
+	r.last = nil
+	if unfinished && word != "Up" && word != "Down" && word != "StatementEnd" {
 		r.misplaced(s.Start, fmt.Sprintf("%s stands in the middle of a statement", word),
 			"put it before the statement, or end the statement before it with a semicolon")
 		return
@@ -290,18 +293,21 @@ func (r *reader) statementMark(begin bool, l *line) {
 	case r.begun == nil:
 		r.misplaced(l.start, "StatementEnd without StatementBegin", "leave it out: it is not needed")
 	default:
-		r.begun, r.last = nil, nil
+		r.begun = nil
 	}
 }
 
 func (r *reader) set(setting Setting) {
-	for _, earlier := range r.migration.Settings {
-		if strings.EqualFold(earlier.Name, setting.Name) {
-			r.misplaced(setting.Position, fmt.Sprintf("%s is set in line %d already", setting.Name, earlier.Position.Line),
-				"leave one out: a setting holds for the whole file, in both directions")
-			return
-		}
+	name := strings.ToLower(setting.Name)
+	if earlier, set := r.settings[name]; set {
+		r.misplaced(setting.Position, fmt.Sprintf("%s is set in line %d already", setting.Name, earlier.Line),
+			"leave one out: a setting holds for the whole file, in both directions")
+		return
 	}
+	if r.settings == nil {
+		r.settings = map[string]Position{}
+	}
+	r.settings[name] = setting.Position
 	r.migration.Settings = append(r.migration.Settings, setting)
 	r.open().settings = append(r.open().settings, setting)
 }
