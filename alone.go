@@ -16,7 +16,7 @@ import (
 func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	finish := func() error {
-		closing := append(tidy(), r.settings(p.Migration))
+		closing := append(tidy(), r.settings(p))
 		if last {
 			closing = append(closing, r.record(p)...)
 			closing = append(closing, r.recordEnd(p, earlier))

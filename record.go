@@ -15,13 +15,16 @@ import (
 // it records: the fence, the history row, the journal and the log.
 
 // settings begins every transaction: the stall budget as lock_timeout, and
-// what the file sets. All of it ends with the transaction.
-func (r *run) settings(m migration.Migration) piece {
+// what the file sets. All of it ends with the transaction. The comment is for
+// whoever looks at pg_stat_activity and wonders.
+func (r *run) settings(p Planned) piece {
+	m := p.Migration
 	calls := []string{r.setConfig("lock_timeout", strconv.FormatInt(r.m.config.MaxStall.Milliseconds(), 10), true)}
 	for _, s := range m.Settings {
 		calls = append(calls, r.setConfig(s.Name, s.Value, true))
 	}
-	return piece{"SELECT " + strings.Join(calls, ", "), ours}
+	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, m.Version, m.Name))
+	return piece{"/* whimbrel " + label + " */ SELECT " + strings.Join(calls, ", "), ours}
 }
 
 func (r *run) setConfig(name, value string, local bool) string {

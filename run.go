@@ -219,7 +219,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 
 // recordOnly changes the history without running anything.
 func (r *run) recordOnly(ctx context.Context, p Planned) error {
-	m := append(message{r.settings(migration.Migration{})}, r.record(p)...)
+	m := append(message{r.settings(p)}, r.record(p)...)
 	_, err := send(ctx, r.db.conn.PgConn(), append(m, r.recordEnd(p, 0)))
 	if err != nil {
 		return r.explain(ctx, p, Step{}, err)
@@ -250,7 +250,7 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.Kind == StepAlone {
 		return r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s, last, earlier) })
 	}
-	before := message{r.settings(p.Migration)}
+	before := message{r.settings(p)}
 	after := append(tidy(), piece{"SELECT " + r.setApplicationName(), ours})
 	if last {
 		before = append(before, r.record(p)...)

@@ -1,0 +1,254 @@
+package whimbrel_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// fifty are migrations that would show it if one ran twice, halfway, or out of
+// order.
+func fifty() files {
+	f := files{"001_first.sql": "CREATE TABLE ledger (id serial PRIMARY KEY, step int UNIQUE, before bigint)"}
+	for i := 2; i <= 50; i++ {
+		f[fmt.Sprintf("%03d_step.sql", i)] = fmt.Sprintf(
+			"CREATE TABLE t%[1]d (id int PRIMARY KEY, note text);\nINSERT INTO t%[1]d SELECT g, 'x' FROM generate_series(1, 50) g;\nINSERT INTO ledger (step, before) SELECT %[1]d, count(*) FROM ledger;\nCREATE INDEX i%[1]d ON t%[1]d (note);", i)
+	}
+	return f
+}
+
+func TestTwentyProcessesApplyEverythingExactlyOnce(t *testing.T) {
+	b := setup(t)
+	folder := fifty().write(t)
+	var group sync.WaitGroup
+	failures := make([]string, 20)
+	for i := range failures {
+		cmd, errors := b.runner(folder)
+		group.Go(func() {
+			if err := cmd.Run(); err != nil {
+				failures[i] = err.Error() + ": " + errors.String()
+			}
+		})
+	}
+	group.Wait()
+	require.Equal(t, make([]string, 20), failures)
+	require.Equal(t, "50", b.text("SELECT count(*) FROM schema_migrations"))
+	require.Equal(t, "50", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'up' AND outcome = 'done'"))
+	require.Equal(t, "49", b.text("SELECT count(*) FROM ledger WHERE before = step - 2"))
+	require.Equal(t, "1", b.text("SELECT count(DISTINCT batch_number) FROM schema_migrations"))
+}
+
+func TestAKilledRunLeavesNothingToRepair(t *testing.T) {
+	undisturbed, b := setupTwo(t)
+	f := fifty()
+	_, err := undisturbed.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+
+	cmd, _ := b.runner(f.write(t))
+	killAt(t, cmd, "migration_started 025")
+	done := b.text("SELECT count(*) FROM schema_migrations")
+	require.NotEqual(t, "50", done)
+	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "50", b.text("SELECT count(*) FROM schema_migrations"))
+	require.Equal(t, undisturbed.schema(), b.schema())
+	require.Equal(t, "49", b.text("SELECT count(*) FROM ledger WHERE before = step - 2"))
+}
+
+func setupTwo(t *testing.T) (*bundle, *bundle) {
+	t.Helper()
+	first := setup(t)
+	url, drop, err := server.FreshDatabase(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(drop)
+	second := &bundle{T: t, url: url}
+	second.conn = second.connect()
+	return first, second
+}
+
+// killAt starts a runner and kills it without warning when it says a line.
+func killAt(t *testing.T, cmd *exec.Cmd, line string) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	waitFor(t, out, line)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+}
+
+func waitFor(t *testing.T, out interface{ Read([]byte) (int, error) }, line string) {
+	t.Helper()
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if lines.Text() == line {
+			return
+		}
+	}
+	require.Fail(t, "the runner ended without saying "+line)
+}
+
+func TestADeadHolderIsSucceededAtOnce(t *testing.T) {
+	b := setup(t)
+	f := files{"1_slow.sql": "CREATE TABLE slow (); SELECT pg_sleep(0.2);"}
+	cmd, _ := b.runner(f.write(t), childLeaseSeconds+"=10m")
+	killAt(t, cmd, "migration_started 1")
+	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err, "long before its ten minutes are over")
+	var taken *whimbrel.LeaseTaken
+	for _, r := range b.events {
+		if e, ok := r.Event.(whimbrel.LeaseTaken); ok {
+			taken = &e
+		}
+	}
+	require.NotNil(t, taken.TakenFrom)
+	require.Equal(t, "gone", taken.TakenFrom.State)
+	require.EqualValues(t, 2, taken.Token)
+}
+
+// holding starts a run that stays inside its first migration until release is
+// called, and waits until it is there.
+func (b *bundle) holding(change ...func(*whimbrel.Config)) (release func() error) {
+	b.Helper()
+	gate := b.connect()
+	b.exec("CREATE TABLE gate ()")
+	_, err := gate.Exec(b.Context(), "BEGIN; LOCK TABLE gate", pgx.QueryExecModeSimpleProtocol)
+	require.NoError(b, err)
+	started := make(chan struct{})
+	m := b.migrator(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE hold (); SELECT count(*) FROM gate;"}, append(change, func(c *whimbrel.Config) {
+		inner := c.Listener
+		c.Listener = func(r whimbrel.Record) {
+			inner(r)
+			if r.Event.Kind() == "step_started" {
+				close(started)
+			}
+		}
+	})...)
+	result := make(chan error, 1)
+	go func() {
+		_, err := m.Up(context.Background(), whimbrel.UpOptions{})
+		result <- err
+	}()
+	<-started
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%'")
+	return func() error {
+		_, _ = gate.Exec(context.Background(), "ROLLBACK")
+		return <-result
+	}
+}
+
+// eventually polls until a query gives true.
+func (b *bundle) eventually(query string) {
+	b.Helper()
+	for deadline := time.Now().Add(30 * time.Second); b.text(query) != "true"; time.Sleep(5 * time.Millisecond) {
+		require.True(b, time.Now().Before(deadline), "never true: %s", query)
+	}
+}
+
+func TestAWaitingRunnerSaysWhoHoldsTheLease(t *testing.T) {
+	b := setup(t)
+	release := b.holding()
+	holder, err := b.migrator(simple).Lock(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "alive", holder.State)
+	require.Contains(t, holder.By, "@")
+	require.Contains(t, holder.Activity, "up 1_hold")
+	_, err = b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 50 * time.Millisecond }).Up(t.Context(), whimbrel.UpOptions{})
+	e := fails(t, err, whimbrel.CodeLeaseHeld)
+	require.ErrorIs(t, err, whimbrel.ErrLeaseHeld)
+	require.Contains(t, e.Message, holder.By)
+	require.Contains(t, b.heard(), "lease_waiting")
+	require.NoError(t, release())
+	holder, err = b.migrator(simple).Lock(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, holder)
+}
+
+func TestReleasingALockEndsItsSession(t *testing.T) {
+	b := setup(t)
+	release := b.holding()
+	m := b.migrator(simple)
+	holder, err := m.Lock(t.Context())
+	require.NoError(t, err)
+	fails(t, m.ReleaseLock(t.Context(), holder.Token+1), whimbrel.CodeLeaseHeld)
+	require.NoError(t, m.ReleaseLock(t.Context(), holder.Token))
+	require.Error(t, release(), "the runner was alive and is told")
+	require.Equal(t, "", b.applied())
+	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+}
+
+func TestALongMigrationKeepsItsLease(t *testing.T) {
+	b := setup(t)
+	release := b.holding(func(c *whimbrel.Config) { c.LeaseDuration = time.Second })
+	first := b.text("SELECT expires_at FROM migration_lock")
+	b.eventually("SELECT expires_at > '" + first + "'::timestamptz + interval '2 seconds' FROM migration_lock")
+	require.NoError(t, release())
+	require.Equal(t, "1", b.applied())
+}
+
+func TestALeaseThatWasTakenAwayCancelsTheWork(t *testing.T) {
+	b := setup(t)
+	release := b.holding(func(c *whimbrel.Config) { c.LeaseDuration = time.Second })
+	// What no successor can do while the transaction lives, an operator's UPDATE can.
+	b.exec("UPDATE migration_lock SET token = token + 1")
+	b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%'")
+	err := release()
+	fails(t, err, whimbrel.CodeLeaseLost)
+	require.Equal(t, "", b.applied())
+	require.Equal(t, "NULL", b.text("SELECT to_regclass('hold')"))
+}
+
+func TestTheFenceStopsARunnerWhoseTokenIsOld(t *testing.T) {
+	b := setup(t)
+	m := b.migrator(simple, func(c *whimbrel.Config) {
+		c.Listener = func(r whimbrel.Record) {
+			if e, ok := r.Event.(whimbrel.MigrationStarted); ok && e.Migration.Version == "2" {
+				b.exec("UPDATE migration_lock SET token = token + 1")
+			}
+		}
+	})
+	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
+	fails(t, err, whimbrel.CodeLeaseLost)
+	require.Equal(t, "1", b.applied())
+	require.Equal(t, "NULL", b.text("SELECT to_regclass('orders')"))
+}
+
+func TestNobodyEntersBesideALivingTransactionEvenAfterExpiry(t *testing.T) {
+	b := setup(t)
+	release := b.holding()
+	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
+	_, err := b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 300 * time.Millisecond }).Up(t.Context(), whimbrel.UpOptions{})
+	e := fails(t, err, whimbrel.CodeLeaseHeld)
+	require.Contains(t, e.Message, "expired")
+	require.NoError(t, release())
+}
+
+func TestAPasswordIsNowhere(t *testing.T) {
+	b := setup(t)
+	b.exec("DO $$ BEGIN CREATE ROLE secretive LOGIN SUPERUSER PASSWORD 's3cr3t-p/ss'; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+	url := strings.Replace(b.url, "postgres@", "secretive:s3cr3t-p%2Fss@", 1)
+	require.NotEqual(t, b.url, url)
+	f := files{"1_a.sql": "CREATE TABLE a (); SELECT broken"}
+	_, err := b.migrator(f, func(c *whimbrel.Config) { c.DatabaseURL = url }).Up(t.Context(), whimbrel.UpOptions{})
+	require.Error(t, err)
+	_, missing := b.migrator(f, func(c *whimbrel.Config) {
+		c.DatabaseURL = "postgres://u:s3cr3t-p%2Fss@127.0.0.1:1/nowhere"
+	}).Up(t.Context(), whimbrel.UpOptions{})
+	fails(t, missing, whimbrel.CodeConnection)
+	_, malformed := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://u:s3cr3t-p%2Fss@host:port/db"})
+	require.Error(t, malformed)
+	everything := fmt.Sprintf("%+v %+v %+v %+v", err, missing, malformed, b.events) +
+		b.text("SELECT coalesce(string_agg(l::text, ' '), '') FROM schema_migrations_log l") + b.text("SELECT l FROM migration_lock l")
+	require.NotContains(t, everything, "s3cr3t")
+}
