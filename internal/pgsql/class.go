@@ -105,6 +105,15 @@ var commands = sync.OnceValue(func() *command {
 	return root
 })
 
+// String gives the name of the class in words.
+func (c Class) String() string {
+	names := [...]string{"other", "transaction control", "alone", "definition", "change", "query", "setting", "mark"}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "unknown"
+}
+
 // classify gives class and command of the statement that a scanner is about
 // to read and that ends with the scanner's text.
 func classify(scan scanner) (Class, string) {
@@ -117,7 +126,8 @@ func classify(scan scanner) (Class, string) {
 	c := root.follow(&words)
 	switch {
 	case c != root && c.decide != nil:
-		return c.decide(c, &words)
+		rest := words // a copy, so that only these statements allocate a reader
+		return c.decide(c, &rest)
 	case c != root:
 		return c.class, c.name
 	case inParentheses:
@@ -378,17 +388,21 @@ func wholeDatabase(c *command, words *reader) (Class, string) {
 // scanner is about to read: standard_conforming_strings may be set by SET,
 // RESET, DISCARD ALL and SELECT set_config(…), with literal values.
 func escapesAfter(scan scanner, command string) bool {
-	words := newReader(scan)
 	switch command {
 	case "DISCARD ALL":
 		return false
+	case "RESET", "SET", "SET LOCAL", "SET SESSION", "SELECT":
+	default:
+		return scan.escapes
+	}
+	words := newReader(scan)
+	words.advance()
+	switch command {
 	case "RESET":
-		words.advance()
 		if words.token.is("ALL") || words.isConformingStrings() {
 			return false
 		}
 	case "SET", "SET LOCAL", "SET SESSION":
-		words.advance()
 		if command != "SET" {
 			words.advance()
 		}
@@ -401,7 +415,6 @@ func escapesAfter(scan scanner, command string) bool {
 			return isFalse(words.token)
 		}
 	case "SELECT":
-		words.advance()
 		if Identifier(words.token.Text) == "pg_catalog" {
 			words.advance()
 			words.accept(".")

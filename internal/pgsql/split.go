@@ -182,12 +182,14 @@ func (s *splitter) takeMark(token Token) error {
 // with its semicolon, up to the line "\.".
 func (s *splitter) takeData(statement *Statement, semicolon bool) error {
 	line, _, hasLines := strings.Cut(s.text[s.scan.offset:], "\n")
-	text := strings.TrimLeft(line, " \t\r\f\v")
-	if semicolon && text != "" && !strings.HasPrefix(text, "--") {
-		return s.fault(s.scan.offset+len(line)-len(text), "text between COPY … FROM stdin and its data",
-			"begin the data on the line behind the semicolon, and other statements behind their end")
-	}
 	start, length := s.scan.offset+len(line)+1, -1
+	rest := scanner{text: s.text[:start-1], offset: s.scan.offset}
+	for token, ok := rest.next(); ok && semicolon; token, ok = rest.next() {
+		if token.Kind != Whitespace && token.Kind != LineComment {
+			return s.fault(token.Offset, "text between COPY … FROM stdin and its data",
+				"begin the data on the line behind the semicolon, and other statements behind their end")
+		}
+	}
 	if semicolon && hasLines {
 		length = dataLength(s.text[start:])
 	}
