@@ -75,6 +75,19 @@ func (t Token) is(text string) bool {
 // isSpace tells whether a token has no meaning of its own.
 func (t Token) isSpace() bool { return t.Kind <= BlockComment }
 
+// nests tells by how much a token deepens the nesting of parentheses.
+func (t Token) nests() int {
+	if t.Kind == Punctuation {
+		switch t.Text {
+		case "(", "[":
+			return 1
+		case ")", "]":
+			return -1
+		}
+	}
+	return 0
+}
+
 // scanner reads the tokens of a text one after the other. A copy of a scanner
 // reads on independently.
 type scanner struct {
@@ -256,10 +269,10 @@ func (s *scanner) continuation(at int) int {
 
 // lineEnd returns where the line ends; for the server a carriage return does.
 func (s *scanner) lineEnd(at int) int {
-	if i := strings.IndexAny(s.text[at:], "\r\n"); i >= 0 {
-		return at + i
+	for at < len(s.text) && s.text[at] != '\n' && s.text[at] != '\r' {
+		at++
 	}
-	return len(s.text)
+	return at
 }
 
 // identifier reads a quoted identifier whose quote stands at quote.

@@ -76,13 +76,6 @@ func (r *reader) optionsBehindWith() map[string]bool {
 	return r.options()
 }
 
-// isConformingStrings tells whether the token, a word or a literal, names the
-// setting standard_conforming_strings.
-func (r *reader) isConformingStrings() bool {
-	name := strings.Trim(Identifier(r.token.Text), "'")
-	return strings.EqualFold(name, "standard_conforming_strings")
-}
-
 // isFalse tells whether a word, number or literal is one of PostgreSQL's ways
 // to write false; for on and off, and true and false, any beginning that is
 // not ambiguous will do.
@@ -95,17 +88,4 @@ func isFalse(token Token) bool {
 		return true
 	}
 	return value != "o" && strings.HasPrefix("off", value)
-}
-
-// nests tells by how much a token deepens the nesting of parentheses.
-func (t Token) nests() int {
-	if t.Kind == Punctuation {
-		switch t.Text {
-		case "(", "[":
-			return 1
-		case ")", "]":
-			return -1
-		}
-	}
-	return 0
 }

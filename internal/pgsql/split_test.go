@@ -85,7 +85,7 @@ func TestStatementsEndAtSemicolons(t *testing.T) {
 		"quoted END in a body":                   {`create function f() begin atomic "end"; 'end'; $$end$$; end; x`, []string{`create function f() begin atomic "end"; 'end'; $$end$$; end`, "x"}},
 		"an aggregate has no body":               {"create aggregate f begin atomic; x", []string{"create aggregate f begin atomic", "x"}},
 		"a rule with several commands":           {"create rule r as on insert to t do (a; b;); x", []string{"create rule r as on insert to t do (a; b;)", "x"}},
-		"a backslash in quotes":                  {`a '\' "\" $$\$$ /* \ */; b -- \i`, []string{`a '\' "\" $$\$$ /* \ */`, "b"}},
+		"a backslash in quotes":                  {`a '\' "\" /* \ */ $$\$$; b -- \i`, []string{`a '\' "\" /* \ */ $$\$$`, "b"}},
 		"what the server refuses is not our job": {"$ } { \x01 1abc; b", []string{"$ } { \x01 1abc", "b"}},
 	} {
 		statements, err := Split(c.text, Options{})
