@@ -50,33 +50,34 @@ type namedBase struct {
 // folders are one path or a list of them.
 type folders []string
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
-func (f *folders) UnmarshalYAML(decode func(any) error) error {
-	var one string
-	if err := decode(&one); err == nil {
-		*f = folders{one}
-		return nil
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (f *folders) UnmarshalYAML(node ast.Node) error {
+	nodes := []ast.Node{node}
+	if list, ok := node.(*ast.SequenceNode); ok {
+		nodes = list.Values
 	}
-	var several []string
-	if err := decode(&several); err != nil {
-		return err
+	*f = nil
+	for _, n := range nodes {
+		folder, ok := n.(*ast.StringNode)
+		if !ok || folder.Value == "" {
+			return &yaml.SyntaxError{Message: "migrations: write the path of a folder, or a list of paths", Token: n.GetToken()}
+		}
+		*f = append(*f, folder.Value)
 	}
-	*f = several
 	return nil
 }
 
 // duration is a time.Duration that is written with its unit.
 type duration time.Duration
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
-func (d *duration) UnmarshalYAML(decode func(any) error) error {
-	var text string
-	if err := decode(&text); err != nil {
-		return err
-	}
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (d *duration) UnmarshalYAML(node ast.Node) error {
+	text := node.GetToken().Value
 	parsed, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text)
+		return &yaml.SyntaxError{
+			Message: fmt.Sprintf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text), Token: node.GetToken(),
+		}
 	}
 	*d = duration(parsed)
 	return nil
@@ -150,11 +151,6 @@ func (c config) check() error {
 	policies := []whimbrel.OutOfOrder{"", whimbrel.RefuseOutOfOrder, whimbrel.ApplyOutOfOrder, whimbrel.SkipOutOfOrder}
 	if !slices.Contains(policies, c.OutOfOrder) {
 		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q", c.OutOfOrder)
-	}
-	for i, folder := range c.Migrations {
-		if folder == "" {
-			return c.wrong(c.token("migrations"), "name a folder, relative to this file", "migrations: folder %d is empty", i+1)
-		}
 	}
 	if c.MaxStall < 0 || c.RetryBudget < 0 {
 		key := "max_stall"

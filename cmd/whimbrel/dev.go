@@ -3,12 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -16,9 +18,6 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 )
-
-// devDatabase is the database of a project on its development server.
-const devDatabase = "dev"
 
 func newDev(a *app) *cobra.Command {
 	var major int
@@ -43,19 +42,17 @@ work on it, and start it where needed.`,
 	return command
 }
 
-// development opens the project's development server, without starting it.
+// development names the project's development server, without starting it.
 func (a *app) development(file config, major int) (*devdb.Project, error) {
-	if major != 0 && !knownMajor(major) {
-		return nil, usage("use one of "+majorsText(), "there is no development server with PostgreSQL %d", major)
-	}
 	if major == 0 {
 		major = file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].PGVersion
 	}
-	folder := filepath.Join(file.place, ".whimbrel")
-	server, err := devdb.OpenProject(folder, devdb.ProjectOptions{
+	if major != 0 && !knownMajor(major) {
+		return nil, usage("use one of "+majorsText(), "there is no development server with PostgreSQL %d", major)
+	}
+	return devdb.OpenProject(filepath.Join(file.place, ".whimbrel"), devdb.ProjectOptions{
 		Major: major, Progress: func(message string) { a.note("%s", message) },
-	})
-	return server, devError(err)
+	}), nil
 }
 
 // startEmbedded makes sure that the development server runs, and gives the URL
@@ -65,10 +62,7 @@ func (a *app) startEmbedded(ctx context.Context, file config, major int) (string
 	if err != nil {
 		return "", err
 	}
-	if err := server.Start(ctx); err != nil {
-		return "", devError(err)
-	}
-	url, err := server.URL(ctx, devDatabase)
+	url, err := server.URL(ctx, "")
 	return url, devError(err)
 }
 
@@ -84,7 +78,7 @@ func devError(err error) error {
 }
 
 // onServer runs do with the project's development server.
-func (a *app) onServer(major *int, do func(context.Context, config, *devdb.Project) error) func(*cobra.Command, []string) error {
+func (a *app) onServer(major *int, do func(context.Context, *devdb.Project) error) func(*cobra.Command, []string) error {
 	return func(command *cobra.Command, _ []string) error {
 		file, err := a.config()
 		if err != nil {
@@ -94,7 +88,7 @@ func (a *app) onServer(major *int, do func(context.Context, config, *devdb.Proje
 		if err != nil {
 			return err
 		}
-		return do(command.Context(), file, server)
+		return do(command.Context(), server)
 	}
 }
 
@@ -103,21 +97,28 @@ func newDevStart(a *app, major *int) *cobra.Command {
 		Use: "start", Short: "Start the server and print the URL of the project's database",
 		Example: "  whimbrel dev start\n  whimbrel dev start --pg-version 16",
 		Args:    arguments(0, 0, ""),
-		RunE: a.onServer(major, func(ctx context.Context, file config, _ *devdb.Project) error {
-			return a.printURL(ctx, file, *major)
+		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
+			return a.printURL(ctx, server, false)
 		}),
 	}
 }
 
 func newDevURL(a *app, major *int) *cobra.Command {
-	return &cobra.Command{
+	var overTCP bool
+	command := &cobra.Command{
 		Use: "url", Short: "Print the URL of the project's database, starting the server where needed",
+		Long: `Print the URL of the project's database, starting the server where needed.
+
+It is that of a socket that only you can open. For tools that know no sockets,
+--tcp prints one with a password, which is good for this server only.`,
 		Example: `  export DATABASE_URL="$(whimbrel dev url)"`,
 		Args:    arguments(0, 0, ""),
-		RunE: a.onServer(major, func(ctx context.Context, file config, _ *devdb.Project) error {
-			return a.printURL(ctx, file, *major)
+		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
+			return a.printURL(ctx, server, overTCP)
 		}),
 	}
+	command.Flags().BoolVar(&overTCP, "tcp", false, "the URL over TCP, with its password")
+	return command
 }
 
 // devURL is what dev start and dev url print with --json.
@@ -125,19 +126,28 @@ type devURL struct {
 	URL string `json:"url"`
 }
 
-// printURL is the one place that prints a URL: that of a server that whimbrel
-// runs, which has no secret in it.
-func (a *app) printURL(ctx context.Context, file config, major int) error {
-	url, err := a.startEmbedded(ctx, file, major)
+// printURL is the one place that may print a password, because it was asked
+// for: that of the development server. So it passes by the redactor.
+func (a *app) printURL(ctx context.Context, server *devdb.Project, overTCP bool) error {
+	url, err := server.URL(ctx, "")
 	if err != nil {
-		return err
+		return devError(err)
 	}
+	if overTCP {
+		status, err := server.Status(ctx)
+		if err != nil {
+			return devError(err)
+		}
+		url = status.TCPURL
+	}
+	text := []byte(url)
 	if a.flags.json {
-		a.object(devURL{URL: url})
-		return nil
+		if text, err = json.Marshal(devURL{URL: url}); err != nil {
+			return err
+		}
 	}
-	a.say("%s", url)
-	return nil
+	_, err = fmt.Fprintf(a.stdout, "%s\n", text)
+	return err
 }
 
 func newDevStop(a *app, major *int) *cobra.Command {
@@ -145,7 +155,7 @@ func newDevStop(a *app, major *int) *cobra.Command {
 		Use: "stop", Short: "Stop the server; its data stays",
 		Example: "  whimbrel dev stop",
 		Args:    arguments(0, 0, ""),
-		RunE: a.onServer(major, func(ctx context.Context, _ config, server *devdb.Project) error {
+		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
 			if err := server.Stop(ctx); err != nil {
 				return devError(err)
 			}
@@ -159,7 +169,7 @@ func newDevStatus(a *app, major *int) *cobra.Command {
 		Use: "status", Short: "Show whether the server runs, and where its data is",
 		Example: "  whimbrel dev status\n  whimbrel dev status --json",
 		Args:    arguments(0, 0, ""),
-		RunE: a.onServer(major, func(ctx context.Context, _ config, server *devdb.Project) error {
+		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
 			return a.devStatus(ctx, server)
 		}),
 	}
@@ -171,7 +181,7 @@ func newDevReset(a *app, major *int) *cobra.Command {
 		Use: "reset", Short: "Throw all data of the server away",
 		Example: "  whimbrel dev reset\n  whimbrel dev reset --yes --pg-version 18",
 		Args:    arguments(0, 0, ""),
-		RunE: a.onServer(major, func(ctx context.Context, _ config, server *devdb.Project) error {
+		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
 			if sure, err := a.sure("Throw all data of the development server away?", yes); err != nil || !sure {
 				return err
 			}
@@ -226,12 +236,68 @@ func (a *app) psql(program, url string, args []string) error {
 	return nil
 }
 
+// devStatusJSON is what dev status prints with --json.
+type devStatusJSON struct {
+	Running   bool          `json:"running"`
+	URL       string        `json:"url,omitempty"` // never one with a password
+	Version   string        `json:"version,omitempty"`
+	PID       int           `json:"pid,omitempty"`
+	Since     *time.Time    `json:"since,omitempty"`
+	DataDir   string        `json:"data_dir,omitempty"`
+	LogFile   string        `json:"log_file,omitempty"`
+	Note      string        `json:"note,omitempty"`
+	Databases []devDatabase `json:"databases"`
+}
+
+// devDatabase is one of the server's databases.
+type devDatabase struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
 // devStatus shows the server's state.
 func (a *app) devStatus(ctx context.Context, server *devdb.Project) error {
 	status, err := server.Status(ctx)
 	if err != nil {
 		return devError(err)
 	}
-	a.object(status)
+	a.redactor.learn(status.TCPURL)
+	if a.flags.json {
+		shown := devStatusJSON{
+			Running: status.Running, URL: status.URL, Version: status.Version, PID: status.PID,
+			DataDir: status.DataDir, LogFile: status.LogFile, Note: status.Note, Databases: []devDatabase{},
+		}
+		if status.Running {
+			shown.Since = &status.Since
+		}
+		for _, d := range status.Databases {
+			shown.Databases = append(shown.Databases, devDatabase(d))
+		}
+		a.object(shown)
+		return nil
+	}
+	a.say("%s", strings.TrimRight(renderDevStatus(a.palette, status, time.Now()), "\n"))
 	return nil
+}
+
+// renderDevStatus shows a development server's state to people.
+func renderDevStatus(p palette, s devdb.Status, now time.Time) string {
+	if s.DataDir == "" {
+		return "There is no development server yet; whimbrel dev start creates it.\n"
+	}
+	state := p.warn("stopped")
+	if s.Running {
+		state = p.good("running") + fmt.Sprintf(", pid %d, since %s, %s", s.PID, clock(s.Since), ago(s.Since, now))
+	}
+	rows := [][]string{
+		{p.faint("server"), state}, {p.faint("PostgreSQL"), s.Version}, {p.faint("url"), s.URL},
+		{p.faint("data"), s.DataDir}, {p.faint("log"), s.LogFile},
+	}
+	if s.Note != "" {
+		rows = append(rows, []string{p.faint("note"), s.Note})
+	}
+	for _, d := range s.Databases {
+		rows = append(rows, []string{p.faint("database"), fmt.Sprintf("%s, %.1f MB", d.Name, float64(d.Bytes)/1e6)})
+	}
+	return renderTable(p, nil, rows)
 }

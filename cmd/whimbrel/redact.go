@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"fmt"
 	"io"
 	"net/url"
 	"regexp"
@@ -20,31 +20,33 @@ const redacted = "xxxxx"
 // used concurrently.
 type redactor struct {
 	mutex   sync.Mutex
-	needles []string
+	known   []string
+	secrets []secret
 }
 
-// learn makes the redactor know the passwords in a connection string, as they
-// stand there, decoded, and encoded.
+// secret is a password in every way in which it may be written.
+type secret struct {
+	// named is the password where it stands as one: in a URL or after a keyword.
+	named *regexp.Regexp
+	// bare is the password anywhere; nil for ordinary words.
+	bare *regexp.Regexp
+}
+
+// learn makes the redactor know the passwords in a connection string.
 func (r *redactor) learn(conninfo string) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for _, password := range passwords(conninfo) {
-		for _, form := range forms(password) {
-			r.add(":" + form + "@")
-			r.add("password=" + form)
-			r.add("password='" + form + "'")
-			if !isWord(password) {
-				r.add(form)
-			}
+		if slices.Contains(r.known, password) {
+			continue
 		}
-	}
-	// The longest first, so that no part of one survives the replacement of another.
-	slices.SortStableFunc(r.needles, func(a, b string) int { return len(b) - len(a) })
-}
-
-func (r *redactor) add(needle string) {
-	if !slices.Contains(r.needles, needle) {
-		r.needles = append(r.needles, needle)
+		r.known = append(r.known, password)
+		written := anyWriting(password)
+		s := secret{named: regexp.MustCompile(`(://[^:/@\s]*:|(?i:password)\s*=\s*'?)` + written)}
+		if !isWord(password) {
+			s.bare = regexp.MustCompile(written)
+		}
+		r.secrets = append(r.secrets, s)
 	}
 }
 
@@ -52,13 +54,10 @@ func (r *redactor) add(needle string) {
 func (r *redactor) clean(text string) string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	for _, needle := range r.needles {
-		if strings.Contains(text, needle) {
-			replacement := redacted
-			if strings.HasPrefix(needle, ":") && strings.HasSuffix(needle, "@") {
-				replacement = ":" + redacted + "@"
-			}
-			text = strings.ReplaceAll(text, needle, replacement)
+	for _, s := range r.secrets {
+		text = s.named.ReplaceAllString(text, "${1}"+redacted)
+		if s.bare != nil {
+			text = s.bare.ReplaceAllString(text, redacted)
 		}
 	}
 	return text
@@ -98,24 +97,27 @@ func passwords(conninfo string) []string {
 	for _, match := range keywordPassword.FindAllStringSubmatch(conninfo, -1) {
 		found = append(found, match[1], match[2])
 	}
+	for _, password := range found {
+		if decoded, err := url.PathUnescape(password); err == nil {
+			found = append(found, decoded)
+		}
+	}
 	return slices.DeleteFunc(found, func(s string) bool { return s == "" })
 }
 
-// forms are the ways in which a password may turn up in a text.
-func forms(password string) []string {
-	all := []string{password}
-	if decoded, err := url.PathUnescape(password); err == nil {
-		all = append(all, decoded)
-	}
-	for _, plain := range slices.Clone(all) {
-		userinfo := strings.TrimPrefix(url.UserPassword("", plain).String(), ":")
-		all = append(all, url.PathEscape(plain), url.QueryEscape(plain), userinfo)
-		if quoted, err := json.Marshal(plain); err == nil {
-			all = append(all, strings.Trim(string(quoted), `"`))
+// anyWriting is a regular expression for a password, each character of which
+// may be as it is, percent-encoded, or escaped as in JSON.
+func anyWriting(password string) string {
+	var b strings.Builder
+	for _, r := range password {
+		plain := string(r)
+		var percent strings.Builder
+		for _, octet := range []byte(plain) {
+			fmt.Fprintf(&percent, "%%%02X", octet)
 		}
+		fmt.Fprintf(&b, `(?:\\?%s|(?i:%s|\\u%04x))`, regexp.QuoteMeta(plain), percent.String(), r)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return b.String()
 }
 
 // isWord reports whether a password is an ordinary word, which may well stand

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -31,6 +32,8 @@ func TestScripts(t *testing.T) {
 			"long":      longCommand,
 			"bytes":     bytesCommand,
 			"unset":     unsetCommand,
+			"json":      jsonCommand,
+			"hidden":    hiddenCommand,
 		},
 	})
 }
@@ -42,6 +45,18 @@ func setupScript(env *testscript.Env) error {
 	}
 	env.Defer(drop)
 	env.Setenv("DATABASE_URL", url)
+	parsed, err := pgx.ParseConfig(url)
+	if err != nil {
+		return err
+	}
+	overTCP, err := pgx.ParseConfig(server.TCPURL(parsed.Database))
+	if err != nil {
+		return err
+	}
+	env.Setenv("DATABASE", overTCP.Database)
+	env.Setenv("TCP_HOST", overTCP.Host)
+	env.Setenv("TCP_PORT", strconv.Itoa(int(overTCP.Port)))
+	env.Setenv("TCP", fmt.Sprintf("%s:%d/%s", overTCP.Host, overTCP.Port, overTCP.Database))
 	env.Setenv("TZ", "UTC")
 	// The commands must not look for a whimbrel.yaml above the script.
 	env.Setenv("HOME", env.WorkDir)
@@ -160,5 +175,30 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 		require.NotEmpty(t, command.Short, command.CommandPath())
 		require.NotEmpty(t, command.Example, command.CommandPath())
 		require.Regexp(t, regexp.MustCompile(`^  (whimbrel|export)`), command.Example, command.CommandPath())
+	}
+}
+
+// hiddenCommand checks that a word stands in no output of the last command.
+func hiddenCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hidden WORD")
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(name), args[0]) {
+			ts.Fatalf("%s shows %s", name, args[0])
+		}
+	}
+}
+
+// jsonCommand checks that every line of the last command's stdout is JSON.
+func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: json")
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\n"), "\n")
+	for _, line := range lines {
+		if !json.Valid([]byte(line)) {
+			ts.Fatalf("no JSON: %q", line)
+		}
 	}
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+func TestConfigReadsEveryKey(t *testing.T) {
+	t.Parallel()
+	c, err := parseConfig("whimbrel.yaml", []byte(`
+migrations: [db/one, db/two]
+table: ops.history
+out_of_order: apply
+max_stall: 50ms
+retry_budget: 1h
+lock_wait: 30s
+default_environment: here
+environments:
+  here:
+    embedded: true
+    pg_version: 16
+  there:
+    url: postgres://app@db/app
+    table: there_migrations
+`))
+	require.NoError(t, err)
+	require.Equal(t, folders{"db/one", "db/two"}, c.Migrations)
+	require.Equal(t, "ops.history", c.Table)
+	require.Equal(t, whimbrel.ApplyOutOfOrder, c.OutOfOrder)
+	require.Equal(t, 50*time.Millisecond, time.Duration(c.MaxStall))
+	require.Equal(t, time.Hour, time.Duration(c.RetryBudget))
+	require.Equal(t, 30*time.Second, time.Duration(c.LockWait))
+	require.Equal(t, "here", c.DefaultEnvironment)
+	require.Equal(t, map[string]namedBase{
+		"here":  {Embedded: true, PGVersion: 16},
+		"there": {URL: "postgres://app@db/app", Table: "there_migrations"},
+	}, c.Environments)
+}
+
+func TestConfigMayBeEmptyOrOneFolder(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\n", "# nothing\n", "---\n"} {
+		c, err := parseConfig("whimbrel.yaml", []byte(text))
+		require.NoError(t, err, "%q", text)
+		require.Empty(t, c.Migrations)
+	}
+	c, err := parseConfig("whimbrel.yaml", []byte("migrations: db\n"))
+	require.NoError(t, err)
+	require.Equal(t, folders{"db"}, c.Migrations)
+}
+
+func TestConfigErrorsNameTheirPlace(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		text         string
+		line, column int
+		message      string
+		remedy       string
+	}{
+		"an unknown key":                     {"tabel: x\n", 1, 1, `unknown key "tabel"`, "did you mean table?"},
+		"an unknown key far from all":        {"something_else: x\n", 1, 1, `unknown key`, "the keys are migrations, "},
+		"an unknown key of an environment":   {"environments:\n  a:\n    ulr: x\n", 3, 5, `unknown key "ulr"`, "did you mean url?"},
+		"a key twice":                        {"table: a\ntable: b\n", 2, 1, `"table"`, ""},
+		"a duration without a unit":          {"lock_wait: 30\n", 1, 12, `"30" is no duration`, ""},
+		"a negative duration":                {"max_stall: -1s\n", 1, 12, "max_stall: must not be negative", "positive"},
+		"a negative budget":                  {"retry_budget: -1s\n", 1, 15, "retry_budget: must not be negative", "positive"},
+		"an unknown policy":                  {"out_of_order: no\n", 1, 15, "unknown policy", "refuse, apply or skip"},
+		"a folder that is a mapping":         {"migrations:\n  a: b\n", 2, 4, "migrations: write the path", ""},
+		"an empty folder":                    {"migrations: [a, '']\n", 1, 17, "migrations: write the path", ""},
+		"a list for a text":                  {"table: [a]\n", 1, 8, "", ""},
+		"a text for a mapping":               {"environments: a\n", 1, 15, "", ""},
+		"a text for a yes or no":             {"environments:\n  a:\n    embedded: maybe\n", 3, 15, "", ""},
+		"a default that is not there":        {"default_environment: a\n", 1, 22, `there is no environment "a"`, "add it below environments:"},
+		"a default that is nearly there":     {"default_environment: prud\nenvironments:\n  prod:\n    embedded: true\n", 1, 22, `"prud"`, "did you mean prod?"},
+		"an environment with two databases":  {"environments:\n  a:\n    url: x\n    embedded: true\n", 4, 15, "has a url and is embedded", "keep one"},
+		"an environment with no database":    {"environments:\n  a:\n    table: x\n", 3, 5, "says no database", "embedded: true"},
+		"a version for somebody else's":      {"environments:\n  a:\n    url: x\n    pg_version: 16\n", 4, 17, "pg_version is for embedded servers", ""},
+		"a version that is not there":        {"environments:\n  a:\n    embedded: true\n    pg_version: 9\n", 4, 17, "no embedded PostgreSQL 9", "14, 15, 16, 17, 18"},
+		"brackets that are not closed":       {"migrations: [a\n", 1, 13, "", ""},
+		"several documents":                  {"table: a\n---\ntable: b\n", 0, 0, "more than one document", "keep one"},
+		"a text in place of a configuration": {"hello\n", 1, 1, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parseConfig("whimbrel.yaml", []byte(test.text))
+			require.Error(t, err)
+			var e *whimbrel.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, whimbrel.CodeConfiguration, e.Code)
+			require.Equal(t, "whimbrel.yaml", e.Path)
+			require.Contains(t, e.Message, test.message)
+			require.Contains(t, e.Remedy, test.remedy)
+			if test.line > 0 {
+				require.Equal(t, [2]int{test.line, test.column}, [2]int{e.Line, e.Column}, e.Error())
+			}
+			require.Equal(t, exitWrongUse, exitStatus(err))
+		})
+	}
+}
+
+// FuzzConfig checks that no text makes the reader of configurations panic, and
+// that every error is one of ours.
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte("migrations: [a, b]\nenvironments:\n  x:\n    url: ${A:-b}\n"))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("? {}\n: - -\n"))
+	f.Add([]byte("environments: {a: {embedded: true, pg_version: 99}}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, err := parseConfig("whimbrel.yaml", text)
+		var own *whimbrel.Error
+		if err != nil && !errors.As(err, &own) {
+			t.Fatalf("a foreign error: %v", err)
+		}
+	})
+}
+
+func TestConfigIsFoundUpToTheRootOfTheRepository(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	deep := filepath.Join(root, "repository", "a", "b")
+	require.NoError(t, os.MkdirAll(deep, 0o755))
+	outside := filepath.Join(root, configName)
+	require.NoError(t, os.WriteFile(outside, nil, 0o644))
+	require.Equal(t, outside, findConfig(deep, ""))
+
+	require.Empty(t, findConfig(deep, filepath.Join(root, "repository")), "the home folder is the last one")
+	require.NoError(t, os.Mkdir(filepath.Join(root, "repository", ".git"), 0o755))
+	require.Empty(t, findConfig(deep, ""), "so is the root of the repository")
+
+	inside := filepath.Join(root, "repository", configName)
+	require.NoError(t, os.WriteFile(inside, nil, 0o644))
+	require.Equal(t, inside, findConfig(deep, ""))
+	near := filepath.Join(deep, configName)
+	require.NoError(t, os.WriteFile(near, nil, 0o644))
+	require.Equal(t, near, findConfig(deep, ""))
+}
+
+func TestTheConfigThatInitWritesCanBeRead(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"migrations", "db: #1", "- x"} {
+		c, err := parseConfig(configName, []byte(configTemplate([]string{dir})))
+		require.NoError(t, err)
+		require.Equal(t, folders{dir}, c.Migrations)
+		require.Equal(t, []string{"development", "production"}, c.names())
+	}
+}
+
+func TestIgnoreAddsOneLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ before, after string }{
+		"an empty file":              {"", ".whimbrel/\n"},
+		"a file with other lines":    {"/bin/\n", "/bin/\n.whimbrel/\n"},
+		"a file without a last line": {"/bin/", "/bin/\n.whimbrel/\n"},
+		"a file that has it":         {"/.whimbrel/\n", "/.whimbrel/\n"},
+		"a file with CRLF":           {".whimbrel\r\n", ".whimbrel\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), ".gitignore")
+			require.NoError(t, os.WriteFile(path, []byte(test.before), 0o644))
+			added, err := ignore(path)
+			require.NoError(t, err)
+			require.Equal(t, test.before != test.after, added)
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, test.after, string(text))
+		})
+	}
+}
