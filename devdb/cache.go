@@ -70,3 +70,22 @@ func privateFolder(path string) error {
 	}
 	return os.Chmod(path, mode)
 }
+
+// makeShared creates folders, one in the other, that every account can enter whatever the umask. What protects them is the folder at
+// their root.
+func makeShared(root string, names ...string) (string, error) {
+	path := root
+	for _, name := range names {
+		path = filepath.Join(path, name)
+		if err := os.Mkdir(path, 0o755); err != nil {
+			if errors.Is(err, os.ErrExist) {
+				continue
+			}
+			return "", fmt.Errorf("%w; set %s to a folder that can be written", err, cacheVariable)
+		}
+		if err := os.Chmod(path, 0o755); err != nil {
+			return "", err
+		}
+	}
+	return path, nil
+}

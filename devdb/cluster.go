@@ -141,7 +141,7 @@ func (c cluster) start(ctx context.Context, lifetime lifetime) (*process, error)
 var errSessionsLeft = errors.New("processes of the killed server are still there")
 
 func (c cluster) startOnce(ctx context.Context, lifetime lifetime, limit time.Time) (*process, error) {
-	if err := errors.Join(ctx.Err(), c.checkSocket(), forgetStale(c.data)); err != nil {
+	if err := errors.Join(ctx.Err(), c.checkSocket(), c.clear()); err != nil {
 		return nil, err
 	}
 	log, err := os.OpenFile(c.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -160,15 +160,36 @@ func (c cluster) startOnce(ctx context.Context, lifetime lifetime, limit time.Ti
 	if err != nil {
 		return nil, err
 	}
-	err = c.awaitReady(ctx, server, limit)
+	err = c.awaitReady(ctx, server.failure, limit)
 	if err == nil {
 		return server, nil
 	}
-	gone := func() bool { return server.ended() }
-	if !gone() { // not with ctx, which may be what has ended
-		err = errors.Join(err, stopProcess(context.WithoutCancel(ctx), c.in.Binaries, server.pid, immediate, gone))
+	if !server.ended() { // not with ctx, which may be what has ended
+		err = errors.Join(err, stopProcess(context.WithoutCancel(ctx), c.in.Binaries, server.pid, immediate, server.ended))
 	}
 	return nil, explain(err, tail(c.logFile, before.Size()))
+}
+
+// clear removes what a dead server has left behind and what would keep the next one from starting: the sockets with their lock files, and a
+// postmaster.pid whose number belongs to another program by now.
+func (c cluster) clear() error {
+	found, err := running(c.data)
+	if err != nil {
+		return fmt.Errorf("%w; remove the file if no server runs on the folder", err)
+	}
+	if found.pid != 0 {
+		return fmt.Errorf("process %d already serves %s; stop it first", found.pid, c.data)
+	}
+	left, err := filepath.Glob(filepath.Join(c.socket, ".s.PGSQL.*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return forgetStale(c.data)
 }
 
 func (c cluster) command() *exec.Cmd {
@@ -204,36 +225,26 @@ func explain(err error, log string) error {
 	return fmt.Errorf("%w; the end of its log:%s", err, quoted(log))
 }
 
-// awaitReady returns when the server has answered a query.
-func (c cluster) awaitReady(ctx context.Context, server *process, limit time.Time) error {
+// awaitReady returns when the server has answered a query, or when ended gives the reason why it never will.
+func (c cluster) awaitReady(ctx context.Context, ended func() error, limit time.Time) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, limit, fmt.Errorf("it did not answer within %v", startLimit))
 	defer cancel()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
-		if err := c.answers(ctx); err == nil && !server.ended() {
+		answer := c.execute(ctx, "SELECT 1")
+		if err := ended(); err != nil { // even after an answer, which then was another server's
+			return err
+		}
+		if answer == nil {
 			return nil
 		}
 		select {
-		case <-server.done:
-			return fmt.Errorf("it ended at once (%w)", exitStatus(server.err))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-poll.C:
 		}
 	}
-}
-
-func exitStatus(err error) error {
-	if err == nil {
-		return errors.New("exit status 0")
-	}
-	return err
-}
-
-// answers asks the server a question.
-func (c cluster) answers(ctx context.Context) error {
-	return c.execute(ctx, "SELECT 1")
 }
 
 // execute runs one command on the maintenance database.

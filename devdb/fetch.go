@@ -54,9 +54,9 @@ func fetch(ctx context.Context, cache string, options FindOptions) (installation
 	if err != nil {
 		return installation{}, fmt.Errorf("PostgreSQL %d could be fetched with npm, but there is no program npm", major)
 	}
-	folder := filepath.Join(cache, "postgres")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return installation{}, fmt.Errorf("creating a folder for fetched servers: %w; set %s to a folder that can be written", err, cacheVariable)
+	folder, err := makeShared(cache, "postgres")
+	if err != nil {
+		return installation{}, fmt.Errorf("creating a folder for fetched servers: %w", err)
 	}
 	version := published[major]
 	target := filepath.Join(folder, version)

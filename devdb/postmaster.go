@@ -19,12 +19,15 @@ type postmaster struct {
 	ready   bool
 }
 
-// readPostmaster reads the file. A missing file is os.ErrNotExist.
+// readPostmaster reads the file. A missing file is os.ErrNotExist; an empty one names the process 0.
 func readPostmaster(data string) (postmaster, error) {
 	path := filepath.Join(data, "postmaster.pid")
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return postmaster{}, err
+	}
+	if len(content) == 0 { // a crash of the machine can leave it so
+		return postmaster{}, nil
 	}
 	found, err := parsePostmaster(string(content))
 	if err != nil {
@@ -66,7 +69,7 @@ func running(data string) (postmaster, error) {
 
 // serves says whether the process is a server on the data folder. When in doubt it says yes: two servers on one folder would destroy it.
 func serves(found postmaster, data string) bool {
-	if !exists(found.pid) {
+	if found.pid == 0 || !exists(found.pid) {
 		return false
 	}
 	arguments := processArguments(found.pid)
@@ -97,16 +100,16 @@ func sameFolder(left, right string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// forgetStale removes a postmaster.pid whose process is another program by now. PostgreSQL itself would take that program for a server and refuse to
-// start. All other leftovers are PostgreSQL's own business: it knows whether sessions of the dead server are still there.
+// forgetStale removes a postmaster.pid that is empty, or whose process is another program by now. PostgreSQL itself would take that program for a
+// server and refuse to start. All other leftovers are PostgreSQL's own business: it knows whether sessions of the dead server are still there.
 func forgetStale(data string) error {
 	found, err := readPostmaster(data)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w; remove the file if no server runs on the folder", err)
-	case !exists(found.pid) || serves(found, data):
+		return err
+	case found.pid != 0 && (!exists(found.pid) || serves(found, data)):
 		return nil
 	}
 	return os.Remove(filepath.Join(data, "postmaster.pid"))

@@ -2,6 +2,7 @@ package devdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -15,15 +16,17 @@ type process struct {
 	err  error         // how it ended; to be read after done
 }
 
-// launch starts a program. Its goroutine stays on one operating system thread until the program has ended, because Linux ends a bound program
-// together with the thread that started it, not with the process.
+// launch starts a program and waits for it in a goroutine, so that it never becomes a zombie. For a bound program that goroutine stays on one operating
+// system thread, because Linux ends the program together with the thread that started it, not with the process.
 func launch(command *exec.Cmd, lifetime lifetime) (*process, error) {
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
 		defer close(p.done)
+		if lifetime == bound {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
 		err := command.Start()
 		if err != nil {
 			started <- err
@@ -53,6 +56,17 @@ func (p *process) ended() bool {
 	default:
 		return false
 	}
+}
+
+// failure is the error of a program that should still run; nil while it does.
+func (p *process) failure() error {
+	if !p.ended() {
+		return nil
+	}
+	if p.err == nil {
+		return errors.New("it ended at once")
+	}
+	return fmt.Errorf("it ended at once (%w)", p.err)
 }
 
 // shutdown is one of PostgreSQL's ways to stop; see https://www.postgresql.org/docs/current/server-shutdown.html.

@@ -2,7 +2,6 @@ package devdb
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -58,7 +57,8 @@ func initdb(ctx context.Context, in installation, data, password string, extra .
 // template is a data folder in the cache, made once for each set of binaries, from which throw-away servers are copied: that takes a tenth
 // of initdb's time. Beside the data it holds the superuser's password.
 type template struct {
-	folder string
+	cache  string
+	folder string // in the cache
 	in     installation
 }
 
@@ -73,7 +73,7 @@ func newTemplate(cache string, in installation) (template, error) {
 	}
 	key := fmt.Sprint("1", in.Dir, in.Version, info.Size(), info.ModTime().UnixNano(), initdbArguments, templateArguments)
 	name := fmt.Sprintf("%s-%.8x", in.Version, sha256.Sum256([]byte(key)))
-	return template{filepath.Join(cache, "templates", name), in}, nil
+	return template{cache, filepath.Join(cache, "templates", name), in}, nil
 }
 
 // fill makes data a fresh data folder and gives its superuser's password. The first one of all processes runs initdb and keeps the result; the others
@@ -99,9 +99,8 @@ func (t template) ready() bool {
 // prepare creates the template under another name and renames it when it is whole. The cluster is made beside data, where the
 // account may write.
 func (t template) prepare(ctx context.Context, data string, progress func(string)) error {
-	parent := filepath.Dir(t.folder)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return fmt.Errorf("creating the template of PostgreSQL %s: %w; set %s to a folder that can be written", t.in.Version, err, cacheVariable)
+	if _, err := makeShared(t.cache, "templates"); err != nil {
+		return fmt.Errorf("creating the template of PostgreSQL %s: %w", t.in.Version, err)
 	}
 	held, err := waitLock(ctx, t.folder+".lock")
 	if err != nil {
@@ -114,7 +113,7 @@ func (t template) prepare(ctx context.Context, data string, progress func(string
 	progress(fmt.Sprintf("creating the template of PostgreSQL %s, once", t.in.Version))
 	unfinished := t.folder + ".new"
 	original := data + ".original"
-	password := rand.Text()
+	password := newPassword()
 	err = errors.Join(
 		os.RemoveAll(unfinished),
 		os.Mkdir(unfinished, 0o700),
