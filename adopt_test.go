@@ -74,6 +74,7 @@ func TestAHomeGrownHistoryIsAdoptedWithItsRows(t *testing.T) {
 }
 
 func TestATableOfAnotherToolIsRecognised(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ sql, owner string }{
 		"golang-migrate": {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (3, false)", "golang-migrate"},
 		"Rails":          {"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); CREATE TABLE ar_internal_metadata (key varchar)", "Rails"},

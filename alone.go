@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,15 +15,19 @@ import (
 func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	finish := func() error {
-		closing := append(tidy(), r.settings(p))
+		ending := append(tidy(), r.opening(p)...)
 		if last {
-			closing = append(closing, r.record(p)...)
-			closing = append(closing, r.recordEnd(p, earlier))
+			ending = append(ending, r.closing(p, earlier)...)
 		} else {
-			closing = append(closing, r.journalStep(p, s, "done", "")...)
-			closing = append(closing, piece{"SELECT " + r.setApplicationName(), ours})
+			ending = append(ending, r.journalStep(p, s, "done"))
 		}
-		_, err := send(ctx, conn, closing)
+		_, err := send(ctx, conn, ending)
+		if threwOurStatementsAway(err) { // the statement itself was a DISCARD ALL
+			if err := r.prepareTemplates(ctx); err != nil {
+				return err
+			}
+			_, err = send(ctx, conn, ending)
+		}
 		return err
 	}
 	if s.Done {
@@ -40,7 +43,7 @@ func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier E
 			return 0, finish()
 		}
 	}
-	if _, err := send(ctx, conn, append(r.journalStep(p, s, "started", ""), r.sessionSettings(p)...)); err != nil {
+	if _, err := send(ctx, conn, append(append(r.opening(p), r.journalStep(p, s, "started")), r.sessionSettings(p)...)); err != nil {
 		return 0, err
 	}
 	if err := r.lease.held(); err != nil {
@@ -71,10 +74,6 @@ func (r *run) sessionSettings(p Planned) message {
 		calls = append(calls, r.setConfig(s.Name, s.Value, false))
 	}
 	return message{{"SELECT " + strings.Join(calls, ", "), ours}}
-}
-
-func (r *run) setApplicationName() string {
-	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.token, 10), false)
 }
 
 // cleanUp puts the session back in order after a failed statement and removes

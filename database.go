@@ -237,7 +237,7 @@ func (db *database) appliedQuery() string {
 		kind = "NULL"
 	}
 	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, 0)::bigint, " +
-		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, coalesce(rollback_sql, '') !~ '^\\s*$' AND coalesce(rollback_sql, '') !~* '^\\s*--\\s*\\+migrate\\s+irreversible', coalesce(" +
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false), coalesce(" +
 		kind + ", '') FROM " + db.tables.history + " ORDER BY id"
 }
 

@@ -42,6 +42,7 @@ func TestDownWorksFromTheStoredWayBackWhenTheFileIsGone(t *testing.T) {
 }
 
 func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"no down part":         "CREATE TABLE a ()",
 		"an empty down part":   "CREATE TABLE a ();\n-- +migrate Down\n-- nothing",
@@ -58,14 +59,14 @@ func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
 				m = b.migrator(files{})
 			}
 			_, err = m.Down(t.Context(), whimbrel.DownOptions{Steps: 2})
-			fails(t, err, whimbrel.CodeNoWayBack)
+			_ = fails(t, err, whimbrel.CodeNoWayBack)
 			require.ErrorIs(t, err, whimbrel.ErrNoWayBack)
 			require.Equal(t, "1 2", b.applied(), "not even the one that has a way back")
 
 			result, err := m.Down(t.Context(), whimbrel.DownOptions{Steps: 2, ForceNoDown: true})
 			require.NoError(t, err)
 			require.True(t, result.Done[1].RecordOnly)
-			require.Equal(t, "", b.applied())
+			require.Empty(t, b.applied())
 			require.Equal(t, "a", b.text("SELECT to_regclass('a')"), "nothing ran for it")
 			require.Equal(t, "force_down", b.text("SELECT action FROM schema_migrations_log ORDER BY id DESC LIMIT 1"))
 		})
@@ -93,7 +94,7 @@ func TestUpIsRefusedWhileAMigrationIsHalfWayDown(t *testing.T) {
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
 	require.Error(t, err)
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
-	fails(t, err, whimbrel.CodeUnfinished)
+	_ = fails(t, err, whimbrel.CodeUnfinished)
 	status, err := b.migrator(f).Status(t.Context())
 	require.NoError(t, err)
 	require.True(t, status.Applied[0].RollingBack)
@@ -101,7 +102,7 @@ func TestUpIsRefusedWhileAMigrationIsHalfWayDown(t *testing.T) {
 	b.exec("CREATE TABLE missing ()")
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "", b.applied())
+	require.Empty(t, b.applied())
 	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
 }
 
@@ -131,7 +132,7 @@ func TestToGoesInEitherDirection(t *testing.T) {
 		require.Equal(t, step.want, b.applied(), step.to)
 	}
 	_, err := m.To(t.Context(), "9", whimbrel.ToOptions{})
-	fails(t, err, whimbrel.CodeUnknownVersion)
+	_ = fails(t, err, whimbrel.CodeUnknownVersion)
 }
 
 func TestBaselineRecordsWithoutRunning(t *testing.T) {
@@ -139,7 +140,7 @@ func TestBaselineRecordsWithoutRunning(t *testing.T) {
 	b.exec("CREATE TABLE users (id int PRIMARY KEY)")
 	m := b.migrator(simple)
 	_, err := m.Baseline(t.Context(), "7")
-	fails(t, err, whimbrel.CodeUnknownVersion)
+	_ = fails(t, err, whimbrel.CodeUnknownVersion)
 	result, err := m.Baseline(t.Context(), "1")
 	require.NoError(t, err)
 	require.True(t, result.Done[0].RecordOnly)

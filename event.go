@@ -139,6 +139,21 @@ type Retrying struct {
 	Reason    string  `json:"reason"`
 }
 
+// ConnectionLost says that the connection broke while a migration ran. The run
+// connects anew, asks what became of the migration, and goes on.
+type ConnectionLost struct {
+	Migration Ref    `json:"migration"`
+	Reason    string `json:"reason"`
+}
+
+// Reconnected follows ConnectionLost.
+type Reconnected struct {
+	Migration Ref     `json:"migration"`
+	Waited    Elapsed `json:"waited_ms"`
+	// Recorded is set where the migration turned out to be done.
+	Recorded bool `json:"recorded"`
+}
+
 // IndexRepaired says what became of an index that an interrupted concurrent
 // build had left behind.
 type IndexRepaired struct {
@@ -213,6 +228,12 @@ func (LockWaiting) Kind() string { return "lock_waiting" }
 func (Retrying) Kind() string { return "retrying" }
 
 // Kind implements Event.
+func (ConnectionLost) Kind() string { return "connection_lost" }
+
+// Kind implements Event.
+func (Reconnected) Kind() string { return "reconnected" }
+
+// Kind implements Event.
 func (IndexRepaired) Kind() string { return "index_repaired" }
 
 // Kind implements Event.
@@ -238,6 +259,8 @@ func (MigrationStarted) sealed()  {}
 func (StepStarted) sealed()       {}
 func (LockWaiting) sealed()       {}
 func (Retrying) sealed()          {}
+func (ConnectionLost) sealed()    {}
+func (Reconnected) sealed()       {}
 func (IndexRepaired) sealed()     {}
 func (Notice) sealed()            {}
 func (StepFinished) sealed()      {}

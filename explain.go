@@ -43,7 +43,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	default:
 		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
 	}
-	e.of(p)
+	e = e.of(p)
 	if located && f.statement >= 0 && f.statement < len(s.Statements) {
 		e.at(p, s, f)
 	}

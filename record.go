@@ -1,8 +1,10 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,17 +16,100 @@ import (
 // This file writes the bookkeeping that goes into the same transaction as what
 // it records: the fence, the history row, the journal and the log.
 
-// settings begins every transaction: the stall budget as lock_timeout, and
-// what the file sets. All of it ends with the transaction. The comment is for
-// whoever looks at pg_stat_activity and wonders.
-func (r *run) settings(p Planned) piece {
-	m := p.Migration
-	calls := []string{r.setConfig("lock_timeout", strconv.FormatInt(r.m.config.MaxStall.Milliseconds(), 10), true)}
-	for _, s := range m.Settings {
+// template is one of our statements, with parameters $1, $2, … and their types.
+type template struct {
+	name  string
+	types []string
+	sql   string
+}
+
+// templates are the statements that run with every migration. A session
+// prepares them once, which saves the server the planning: a third of the cost
+// of a small migration.
+func (r *run) templates() []template {
+	t := r.db.tables
+	who := r.m.identity
+	q := func(text string) string { return literal(r.db.conn, text) }
+	elapsed := func(earlier string) string {
+		return "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + " + earlier
+	}
+	log := func(duration, batch string) string {
+		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
+VALUES ($4, 'done', $1, $2, $3, %s, %s, %s, %s, %s, %d)
+RETURNING pg_catalog.set_config('application_name', '%s%d', false)`, t.log, duration, batch,
+			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.token, applicationPrefix(t), r.lease.token)
+	}
+	text := []string{"text", "text", "text", "text"}
+	return []template{
+		{"whimbrel_open", nil, fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true), %s", r.m.config.MaxStall.Milliseconds(), r.proof())},
+		{"whimbrel_up", append(slices.Clone(text), "double precision", "text", "text", "integer"), fmt.Sprintf(
+			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($1, $2, $3, least(round((%s)::numeric), 2147483647)::integer, $6, $7, $8))\n%s",
+			t.history, elapsed("$5"), log(elapsed("$5"), "$8"))},
+		{"whimbrel_down", append(slices.Clone(text), "double precision"), fmt.Sprintf(
+			"WITH recorded AS (DELETE FROM %s WHERE version = $1)\n%s", t.history, log(elapsed("$5"), "NULL"))},
+	}
+}
+
+// prepareTemplates makes the templates known to the session, anew if need be.
+// Behind a pooler there is no session to keep them in: see call.
+func (r *run) prepareTemplates(ctx context.Context) error {
+	if r.db.facts.behindPool {
+		return nil
+	}
+	var m message
+	for _, t := range r.templates() {
+		types := ""
+		if len(t.types) > 0 {
+			types = "(" + strings.Join(t.types, ", ") + ")"
+		}
+		m = append(m, piece{"PREPARE " + t.name + types + " AS " + t.sql, ours})
+	}
+	_, err := send(ctx, r.db.conn.PgConn(), m)
+	return err
+}
+
+// call runs a template by its name with arguments that are SQL; behind a
+// pooler it writes the template out.
+func (r *run) call(name string, arguments ...string) string {
+	if !r.db.facts.behindPool {
+		if len(arguments) == 0 {
+			return "EXECUTE " + name
+		}
+		return "EXECUTE " + name + "(" + strings.Join(arguments, ", ") + ")"
+	}
+	all := r.templates()
+	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == name })]
+	var replacements []string
+	for i, argument := range arguments {
+		replacements = append(replacements, "$"+strconv.Itoa(i+1), argument+"::"+t.types[i])
+	}
+	return strings.NewReplacer(replacements...).Replace(t.sql)
+}
+
+// proof is an expression that has a value while the lease is this runner's,
+// and holds the lease row FOR KEY SHARE until the transaction ends; otherwise
+// it fails. The clock in the text keeps the planner from evaluating the failing
+// branch in advance.
+func (r *run) proof() string {
+	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = %d FOR KEY SHARE), "+
+		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", r.db.tables.lock, r.lease.token)
+}
+
+// opening begins every transaction of ours: it sets the stall budget as
+// lock_timeout, proves the lease, and applies what the file sets. All of it
+// ends with the transaction. The comment is for whoever looks at
+// pg_stat_activity and wonders.
+func (r *run) opening(p Planned) message {
+	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, p.Migration.Version, p.Migration.Name))
+	m := message{{"/* whimbrel " + label + " */ " + r.call("whimbrel_open"), fence}}
+	if len(p.Migration.Settings) == 0 {
+		return m
+	}
+	var calls []string
+	for _, s := range p.Migration.Settings {
 		calls = append(calls, r.setConfig(s.Name, s.Value, true))
 	}
-	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, m.Version, m.Name))
-	return piece{"/* whimbrel " + label + " */ SELECT " + strings.Join(calls, ", "), ours}
+	return append(m, piece{"SELECT " + strings.Join(calls, ", "), ours})
 }
 
 func (r *run) setConfig(name, value string, local bool) string {
@@ -34,68 +119,56 @@ func (r *run) setConfig(name, value string, local bool) string {
 	return fmt.Sprintf("pg_catalog.set_config(%s, %s, %t)", literal(r.db.conn, name), literal(r.db.conn, value), local)
 }
 
-// proof is a bigint expression that gives value while the lease is this
-// runner's, and holds the lease row FOR KEY SHARE until the transaction ends;
-// otherwise it fails. The clock in the text keeps the planner from evaluating
-// the failing branch in advance.
-func (r *run) proof(value int64) string {
-	return fmt.Sprintf("coalesce((SELECT %d FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = %d FOR KEY SHARE), "+
-		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", value, r.db.tables.lock, r.lease.token)
-}
-
-// recordUp inserts the history row, and with it proves the lease. It comes
-// first in its transaction: whoever else tries the same version waits on its
-// unique key and then fails whole.
-func (r *run) recordUp(p Planned) message {
+// closing ends the transaction that completes a migration: the history row and
+// a line of the log. The row's unique key makes whoever records the same
+// version a second time, by whatever means, fail whole. The time of earlier
+// steps is added to that of this transaction.
+func (r *run) closing(p Planned, earlier Elapsed) message {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	m := p.Migration
+	name := clip(cmp.Or(m.Name, string(m.Version)))
+	milliseconds := strconv.FormatFloat(earlier.milliseconds(), 'f', 3, 64)
+	head := []string{q(string(m.Version)), q(name), q(m.Checksum), q(action(p)), milliseconds}
+	var out message
+	if !p.Atomic() || p.RecordOnly {
+		out = append(out, piece{fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, q(string(m.Version))), ours})
+	}
+	switch {
+	case p.accept:
+		return append(out, piece{r.accepted(p), ours})
+	case p.Direction == Down:
+		return append(out, piece{r.call("whimbrel_down", head...), ours})
+	}
 	kind := string(m.Kind)
 	if p.RecordOnly {
 		kind = "baseline"
 	}
-	name := m.Name
-	if name == "" {
-		name = string(m.Version)
-	}
-	return message{{fmt.Sprintf("INSERT INTO %s (version, name, checksum, rollback_sql, kind, execution_time_ms, batch_number) VALUES (%s, %s, %s, %s, %s, 0, %s)",
-		r.db.tables.history, q(string(m.Version)), q(clip(name)), q(m.Checksum), q(m.StoredDown()), q(kind), r.proof(int64(r.batch))), fence}}
+	return append(out, piece{r.call("whimbrel_up", append(head, q(m.StoredDown()), q(kind), strconv.Itoa(r.batch))...), ours})
 }
 
-// recordAccepted stores the checksum and the way back of an edited file.
-func (r *run) recordAccepted(p Planned) message {
+// accepted stores the checksum and the way back of an edited file.
+func (r *run) accepted(p Planned) string {
 	q := func(text string) string { return literal(r.db.conn, text) }
-	return message{
-		{"SELECT " + r.proof(1), fence},
-		{fmt.Sprintf("UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s",
-			r.db.tables.history, q(p.Migration.Checksum), q(p.Migration.StoredDown()), q(string(p.Migration.Version))), ours},
-	}
+	who, m := r.m.identity, p.Migration
+	return fmt.Sprintf(`WITH recorded AS (UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s)
+INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token) VALUES ('accept', 'done', %s, %s, %s, %s, %s, %s, %d)`,
+		r.db.tables.history, q(m.Checksum), q(m.StoredDown()), q(string(m.Version)),
+		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.token)
 }
 
-// recordDown takes the history row away, after proving the lease.
-func (r *run) recordDown(p Planned) message {
-	return message{
-		{"SELECT " + r.proof(1), fence},
-		{fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.history, literal(r.db.conn, string(p.Migration.Version))), ours},
-	}
-}
-
-// journalStep records the state of one step of a chain, after proving the lease.
-func (r *run) journalStep(p Planned, s Step, state, cursor string) message {
+// journalStep records the state of one step of a chain, and names the session
+// after its token again.
+func (r *run) journalStep(p Planned, s Step, state string) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	finished := "NULL"
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return message{{fmt.Sprintf(`INSERT INTO %s AS j (version, direction, step, statement_hash, state, cursor, finished_at, token) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state,
-	cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, token = excluded.token`,
-		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), strconv.Itoa(s.Number), q(s.hash()), q(state), q(cursor), finished,
-		r.proof(r.lease.token)), fence}}
-}
-
-// clearJournal forgets a chain that is over, in whichever direction it ran.
-func (r *run) clearJournal(p Planned) piece {
-	return piece{fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version))), ours}
+	return piece{fmt.Sprintf(`INSERT INTO %s (version, direction, step, statement_hash, state, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, finished_at = excluded.finished_at, token = excluded.token
+RETURNING %s`,
+		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), finished, r.lease.token,
+		r.setApplicationName()), ours}
 }
 
 // tidy undoes what a migration may have done to the session, so that nothing
@@ -104,32 +177,11 @@ func tidy() message {
 	return message{{"RESET SESSION AUTHORIZATION", ours}, {"RESET ROLE", ours}, {"RESET ALL", ours}, {"DISCARD TEMP", ours}}
 }
 
-// recordEnd completes the history row with the duration and appends to the
-// log. The time before this transaction (earlier steps of a chain) is added.
-func (r *run) recordEnd(p Planned, earlier Elapsed) piece {
-	q := func(text string) string { return literal(r.db.conn, text) }
-	who := r.m.identity
-	elapsed := fmt.Sprintf("(extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + %.3f)::double precision", earlier.milliseconds())
-	source, duration := "", elapsed
-	if p.Direction == Up && !p.accept {
-		source = fmt.Sprintf("WITH ended AS (UPDATE %s SET execution_time_ms = least(round(%s), 2147483647)::integer WHERE version = %s)\n",
-			r.db.tables.history, elapsed, q(string(p.Migration.Version)))
-	}
-	return piece{source + fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, batch_number, duration_ms, checksum, run_by, host, tool_version, token)
-VALUES (%s, 'done', %s, %s, %s, %s, %s, %s, %s, %s, %d) RETURNING %s`,
-		r.db.tables.log, q(action(p)), q(string(p.Migration.Version)), q(clip(p.Migration.Name)), r.batchOrNull(p), duration,
-		q(p.Migration.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.token,
-		r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.token, 10), false)), ours}
+func (r *run) setApplicationName() string {
+	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.token, 10), false)
 }
 
 func (e Elapsed) milliseconds() float64 { return float64(e) / 1e6 }
-
-func (r *run) batchOrNull(p Planned) string {
-	if p.Direction == Down {
-		return "NULL"
-	}
-	return strconv.Itoa(r.batch)
-}
 
 // action names what is done, as the log keeps it.
 func action(p Planned) string {

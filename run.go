@@ -98,8 +98,8 @@ func (r *run) execute(ctx context.Context, needStored bool, plan planner) error 
 		m.emit(started)
 		return err
 	}
-	defer db.close()
 	r.db = db
+	defer func() { r.db.close() }() // another one, after a lost connection
 	s, err := m.read(ctx, db, needStored)
 	if err != nil {
 		m.emit(started)
@@ -123,7 +123,7 @@ func (r *run) execute(ctx context.Context, needStored bool, plan planner) error 
 	if err != nil {
 		return err
 	}
-	defer r.lease.release(db)
+	defer func() { r.lease.release(r.db) }()
 	if s, err = m.read(leased, db, needStored); err != nil {
 		return err
 	}
@@ -163,6 +163,9 @@ func nextBatch(applied []Applied) int {
 
 // migrations runs the plan, one migration after the other.
 func (r *run) migrations(ctx context.Context, plan Plan) error {
+	if err := r.prepareTemplates(ctx); err != nil {
+		return r.m.serverError(ctx, "preparing", err)
+	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.token)
 	defer r.watch.stop()
 	for _, p := range plan.Migrations {
@@ -171,6 +174,9 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		}
 		began := time.Now()
 		rows, err := r.migrate(ctx, p)
+		for lostConnection(ctx, err) {
+			rows, err = r.resume(ctx, p, err)
+		}
 		took := Elapsed(time.Since(began))
 		if err != nil {
 			e := asError(err, CodeInternal)
@@ -219,29 +225,10 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 
 // recordOnly changes the history without running anything.
 func (r *run) recordOnly(ctx context.Context, p Planned) error {
-	m := append(message{r.settings(p)}, r.record(p)...)
-	_, err := send(ctx, r.db.conn.PgConn(), append(m, r.recordEnd(p, 0)))
-	if err != nil {
+	if _, err := send(ctx, r.db.conn.PgConn(), append(r.opening(p), r.closing(p, 0)...)); err != nil {
 		return r.explain(ctx, p, Step{}, err)
 	}
 	return nil
-}
-
-// record is what the transaction of a migration's last step says in the history.
-func (r *run) record(p Planned) message {
-	var recorded message
-	switch {
-	case p.accept:
-		return r.recordAccepted(p)
-	case p.Direction == Up:
-		recorded = r.recordUp(p)
-	default:
-		recorded = r.recordDown(p)
-	}
-	if !p.Atomic() || p.RecordOnly {
-		recorded = append(recorded, r.clearJournal(p))
-	}
-	return recorded
 }
 
 // step runs one step until it is done, tries again what gave way, and records
@@ -250,13 +237,11 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.Kind == StepAlone {
 		return r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s, last, earlier) })
 	}
-	before := message{r.settings(p)}
-	after := append(tidy(), piece{"SELECT " + r.setApplicationName(), ours})
+	before, after := r.opening(p), tidy()
 	if last {
-		before = append(before, r.record(p)...)
-		after = append(tidy(), r.recordEnd(p, earlier))
+		after = append(after, r.closing(p, earlier)...)
 	} else {
-		before = append(before, r.journalStep(p, s, "done", "")...)
+		after = append(after, r.journalStep(p, s, "done"))
 	}
 	return r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, s, before, after) })
 }
@@ -273,6 +258,12 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 			return rows, nil
 		}
 		refused, gaveWay := givesWay(err)
+		if attempt == 1 && threwOurStatementsAway(err) {
+			if err := r.prepareTemplates(ctx); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if !gaveWay || ctx.Err() != nil {
 			return 0, err
 		}
@@ -314,6 +305,14 @@ func givesWay(err error) (*pgconn.PgError, bool) {
 		return refused, true
 	}
 	return refused, false
+}
+
+// threwOurStatementsAway reports that one of the prepared statements is gone,
+// as after a DEALLOCATE ALL in an earlier migration.
+func threwOurStatementsAway(err error) bool {
+	var f *failure
+	refused, _ := givesWay(err)
+	return errors.As(err, &f) && f.statement < 0 && refused != nil && refused.Code == "26000"
 }
 
 func (r *run) notice(ref Ref, n *pgconn.Notice) {

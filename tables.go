@@ -53,8 +53,9 @@ func (r *relation) has(name string) bool {
 	return r != nil && slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == name })
 }
 
-func (r *relation) is(name string, types ...string) bool {
-	return r != nil && slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == name && slices.Contains(types, c.Type) })
+// versionIs reports whether the column "version" has one of the types.
+func (r *relation) versionIs(types ...string) bool {
+	return slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == "version" && slices.Contains(types, c.Type) })
 }
 
 // specified are the columns of a history table that any runner of this format
@@ -72,15 +73,15 @@ func owner(history *relation, hasRailsMetadata bool) string {
 	switch {
 	case history.Kind != "r" && history.Kind != "p":
 		return "something that is no table"
-	case !missing && history.is("version", texts...):
+	case !missing && history.versionIs(texts...):
 		return ""
-	case history.is("version", "bigint", "integer") && history.has("dirty"):
+	case history.versionIs("bigint", "integer") && history.has("dirty"):
 		return "golang-migrate"
-	case history.is("version", "bigint") && history.has("inserted_at"):
+	case history.versionIs("bigint") && history.has("inserted_at"):
 		return "Ecto"
-	case history.is("version", texts...) && len(history.Columns) == 1 && hasRailsMetadata:
+	case history.versionIs(texts...) && len(history.Columns) == 1 && hasRailsMetadata:
 		return "Rails"
-	case history.is("version", texts...) && len(history.Columns) == 1:
+	case history.versionIs(texts...) && len(history.Columns) == 1:
 		return "dbmate or Rails"
 	default:
 		return "another tool"

@@ -101,7 +101,7 @@ func TestADeferredConstraintFailsAtTheEndAndRollsBack(t *testing.T) {
 	}).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, "23503", e.SQLState)
-	require.Equal(t, "", b.applied())
+	require.Empty(t, b.applied())
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('a')"))
 }
 
@@ -140,7 +140,7 @@ func TestAStatementThatCannotBeInATransactionStandsAlone(t *testing.T) {
 		_, err = b.migrator(chain).Down(t.Context(), whimbrel.DownOptions{})
 		require.NoError(t, err)
 		require.Equal(t, before, b.schema())
-		require.Equal(t, "", b.applied())
+		require.Empty(t, b.applied())
 	}
 }
 
@@ -150,7 +150,7 @@ func TestAChainThatFailedGoesOnAtItsStep(t *testing.T) {
 	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, 4, e.Line)
-	require.Equal(t, "", b.applied())
+	require.Empty(t, b.applied())
 	require.Equal(t, "1 done,2 done", b.text("SELECT string_agg(step || ' ' || state, ',' ORDER BY step) FROM schema_migrations_journal"))
 	status, err := b.migrator(chain).Status(t.Context())
 	require.NoError(t, err)
@@ -254,6 +254,22 @@ END $$`,
 	require.Equal(t, "1 2", b.applied())
 }
 
+func TestAMigrationMayThrowAwayPreparedStatements(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(files{
+		"1_a.sql": "CREATE TABLE a (); PREPARE mine AS SELECT 1; EXECUTE mine",
+		"2_b.sql": "DEALLOCATE mine; CREATE TABLE b ()",
+		"3_c.sql": "CREATE TABLE c ()",
+		"4_d.sql": "DISCARD ALL",
+		"5_e.sql": "CREATE TABLE e ()",
+		"6_f.sql": "EXECUTE theirs",
+	}).Up(t.Context(), whimbrel.UpOptions{})
+	e := fails(t, err, whimbrel.CodeStatement)
+	require.Equal(t, "26000", e.SQLState)
+	require.Equal(t, "migrations/6_f.sql", e.Path)
+	require.Equal(t, "1 2 3 4 5", b.applied())
+}
+
 func TestSettingsOfAFileHoldForItAlone(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{
@@ -337,7 +353,7 @@ func TestAMissingFileAndAChangedOneAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	without := files{"2_orders.sql": simple["2_orders.sql"]}
 	_, err = b.migrator(without).Up(t.Context(), whimbrel.UpOptions{})
-	fails(t, err, whimbrel.CodeMissingFile)
+	_ = fails(t, err, whimbrel.CodeMissingFile)
 	_, err = b.migrator(without, func(c *whimbrel.Config) { c.AllowMissing = true }).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 
@@ -358,7 +374,7 @@ func TestAMissingFileAndAChangedOneAreRefused(t *testing.T) {
 func TestAnEmptyPendingMigrationIsRefusedBeforeAnythingHappens(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{"1_ok.sql": "CREATE TABLE ok ()", "2_template.sql": "-- nothing yet\n-- +migrate Up\n-- +migrate Down\n"}).Up(t.Context(), whimbrel.UpOptions{})
-	fails(t, err, whimbrel.CodeEmpty)
+	_ = fails(t, err, whimbrel.CodeEmpty)
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"))
 }
 
@@ -374,7 +390,7 @@ func TestAStopBetweenMigrationsKeepsWhatIsDone(t *testing.T) {
 		}
 	})
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
-	fails(t, err, whimbrel.CodeInterrupted)
+	_ = fails(t, err, whimbrel.CodeInterrupted)
 	require.ErrorIs(t, err, whimbrel.ErrInterrupted)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
@@ -392,8 +408,8 @@ func TestCancellingEndsAStatementAndRollsBack(t *testing.T) {
 		}
 	})
 	_, err := m.Up(ctx, whimbrel.UpOptions{})
-	fails(t, err, whimbrel.CodeInterrupted)
-	require.Equal(t, "", b.applied())
+	_ = fails(t, err, whimbrel.CodeInterrupted)
+	require.Empty(t, b.applied())
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('slow')"))
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
 }
