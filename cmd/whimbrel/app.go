@@ -138,7 +138,8 @@ func (a *app) open(ctx context.Context) (project, error) {
 	p.config = whimbrel.Config{
 		Migrations: p.migrations, Table: a.flags.table, ToolVersion: build().Version,
 		OutOfOrder: p.file.OutOfOrder, MaxStall: time.Duration(p.file.MaxStall),
-		RetryBudget: time.Duration(p.file.RetryBudget), LockWait: time.Duration(p.file.LockWait),
+		RetryBudget: p.file.orNothing("retry_budget", p.file.RetryBudget, time.Nanosecond),
+		LockWait:    p.file.orNothing("lock_wait", p.file.LockWait, -1),
 	}
 	if err := t.configure(&p.config); err != nil {
 		return p, err
@@ -148,11 +149,10 @@ func (a *app) open(ctx context.Context) (project, error) {
 }
 
 // reader opens the project for a command that only reads.
-func (a *app) reader(ctx context.Context) (*whimbrel.Migrator, project, error) {
+func (a *app) reader(ctx context.Context) (*whimbrel.Migrator, error) {
 	p, err := a.open(ctx)
 	if err != nil {
-		return nil, p, err
+		return nil, err
 	}
-	migrator, err := whimbrel.New(p.config)
-	return migrator, p, err
+	return whimbrel.New(p.config)
 }

@@ -152,12 +152,11 @@ func (c config) check() error {
 	if !slices.Contains(policies, c.OutOfOrder) {
 		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q", c.OutOfOrder)
 	}
-	if c.MaxStall < 0 || c.RetryBudget < 0 {
-		key := "max_stall"
-		if c.MaxStall >= 0 {
-			key = "retry_budget"
-		}
-		return c.wrong(c.token(key), "write a positive duration, as in 100ms", "%s: must not be negative", key)
+	if c.RetryBudget < 0 {
+		return c.wrong(c.token("retry_budget"), "write 0s or a positive duration, as in 10m", "retry_budget: must not be negative")
+	}
+	if at := c.token("max_stall"); at != nil && time.Duration(c.MaxStall) < time.Millisecond {
+		return c.wrong(at, "write at least 1ms", "max_stall: a stall budget of %s cannot be kept", time.Duration(c.MaxStall))
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
 		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
@@ -256,6 +255,15 @@ func (c config) token(path ...string) *token.Token {
 		return mapping.Values[0].Key.GetToken()
 	}
 	return node.GetToken()
+}
+
+// orNothing is a duration of the file. To the engine 0 means the default; where
+// the file says 0, nothing is meant, which the engine writes in another way.
+func (c config) orNothing(key string, value duration, nothing time.Duration) time.Duration {
+	if value == 0 && c.token(key) != nil {
+		return nothing
+	}
+	return time.Duration(value)
 }
 
 // keys are all the keys that a whimbrel.yaml may have.

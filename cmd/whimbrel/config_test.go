@@ -69,7 +69,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"an unknown key of an environment":   {"environments:\n  a:\n    ulr: x\n", 3, 5, `unknown key "ulr"`, "did you mean url?"},
 		"a key twice":                        {"table: a\ntable: b\n", 2, 1, `"table"`, ""},
 		"a duration without a unit":          {"lock_wait: 30\n", 1, 12, `"30" is no duration`, ""},
-		"a negative duration":                {"max_stall: -1s\n", 1, 12, "max_stall: must not be negative", "positive"},
+		"a negative duration":                {"max_stall: -1s\n", 1, 12, "max_stall: a stall budget of -1s cannot be kept", "at least 1ms"},
 		"a negative budget":                  {"retry_budget: -1s\n", 1, 15, "retry_budget: must not be negative", "positive"},
 		"an unknown policy":                  {"out_of_order: no\n", 1, 15, "unknown policy", "refuse, apply or skip"},
 		"a folder that is a mapping":         {"migrations:\n  a: b\n", 2, 4, "migrations: write the path", ""},
@@ -173,4 +173,13 @@ func TestIgnoreAddsOneLine(t *testing.T) {
 			require.Equal(t, test.after, string(text))
 		})
 	}
+}
+
+func TestZeroInTheFileMeansNothing(t *testing.T) {
+	t.Parallel()
+	c, err := parseConfig(configName, []byte("lock_wait: 0s\nretry_budget: 0s\n"))
+	require.NoError(t, err)
+	require.Equal(t, time.Duration(-1), c.orNothing("lock_wait", c.LockWait, -1))
+	require.Equal(t, time.Nanosecond, c.orNothing("retry_budget", c.RetryBudget, time.Nanosecond))
+	require.Zero(t, config{}.orNothing("lock_wait", 0, -1))
 }

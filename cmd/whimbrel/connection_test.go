@@ -162,7 +162,7 @@ func TestRedactorLeavesOrdinaryWordsAlone(t *testing.T) {
 	r := &redactor{}
 	r.learn("postgres://postgres:postgres@localhost/app")
 	require.Equal(t, "postgres@localhost:5432/app", r.clean("postgres@localhost:5432/app"))
-	require.Equal(t, `{"event":"up"}`, r.clean(`{"event":"up"}`))
+	require.Equal(t, `an "up" event`, r.clean(`an "up" event`))
 	require.Equal(t, "postgres://postgres:xxxxx@localhost/app", r.clean("postgres://postgres:postgres@localhost/app"))
 	require.Equal(t, "user=x password=xxxxx y", r.clean("user=x password=postgres y"))
 	require.Equal(t, "nothing known", (&redactor{}).clean("nothing known"))
@@ -176,5 +176,5 @@ func TestRedactorKnowsJSON(t *testing.T) {
 	var out strings.Builder
 	a.out = r.writer(&out)
 	a.object(map[string]string{"error": `the password a<b&"c\d is wrong`})
-	require.Equal(t, `{"error":"the password xxxxx is wrong"}`+"\n", out.String())
+	require.JSONEq(t, `{"error":"the password xxxxx is wrong"}`, out.String())
 }

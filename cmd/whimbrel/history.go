@@ -31,7 +31,7 @@ and how long. Nothing is ever removed from it.`,
 					return err
 				}
 			}
-			migrator, _, err := a.reader(command.Context())
+			migrator, err := a.reader(command.Context())
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -27,6 +28,7 @@ type withServer struct{ m *testing.M }
 
 // Run implements testscript.TestingM.
 func (w withServer) Run() int {
+	time.Local = time.UTC // so that renderings are the same everywhere
 	var err error
 	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true})
 	if err != nil {

@@ -32,15 +32,11 @@ type presenter struct {
 
 // underway is the migration that runs at the moment.
 type underway struct {
-	started     whimbrel.MigrationStarted
-	at          time.Time
-	done        int // steps, with those of earlier runs
-	step        whimbrel.StepStarted
-	stepAt      time.Time
-	blockers    []int // whose waiting line is on the screen
-	waiting     string
-	attempt     int
-	gaveWayOver bool
+	started  whimbrel.MigrationStarted
+	at       time.Time
+	done     int // steps, with those of earlier runs
+	step     whimbrel.StepStarted
+	blockers []int // whose waiting line is on the screen
 }
 
 // labelWidth is the width of the widest "version name", within reason.
@@ -61,7 +57,7 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 	case whimbrel.TablesAdopted:
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
 	case whimbrel.LeaseWaiting:
-		line := "… waiting for " + holderText(event.Holder, record.Time)
+		line := "… waiting for " + holderText(event.Holder)
 		if line == p.waiting {
 			return nil
 		}
@@ -97,11 +93,10 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 	case whimbrel.Notice:
 		return p.notice(event)
 	case whimbrel.IndexRepaired:
-		action := map[string]string{
-			"dropped_invalid": "an interrupted run left index %s invalid: dropped, to be built again",
-			"kept_valid":      "index %s was built by an interrupted run: kept",
-		}[event.Action]
-		return []string{"  " + fmt.Sprintf(action, event.Index)}
+		if event.Action == "dropped_invalid" {
+			return []string{fmt.Sprintf("  an interrupted run left index %s invalid: dropped, to be built again", event.Index)}
+		}
+		return []string{fmt.Sprintf("  index %s was built by an interrupted run: kept", event.Index)}
 	}
 	if p.current == nil {
 		return nil
@@ -114,9 +109,9 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	current := p.current
 	switch event := record.Event.(type) {
 	case whimbrel.StepStarted:
-		current.step, current.stepAt, current.blockers, current.waiting = event, record.Time, nil, ""
+		current.step, current.blockers = event, nil
 	case whimbrel.StepFinished:
-		current.done, current.waiting = max(current.done, event.Step), ""
+		current.done = max(current.done, event.Step)
 		long := time.Duration(event.Duration) >= longStep
 		if current.started.Steps > 1 && (p.verbose || long) {
 			return []string{p.palette.faint(fmt.Sprintf("  · step %d of %d  %s  %s",
@@ -125,7 +120,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	case whimbrel.LockWaiting:
 		return p.lockWaiting(event)
 	case whimbrel.Retrying:
-		current.waiting, current.blockers = "", nil
+		current.blockers = nil
 		return []string{p.palette.warn(fmt.Sprintf("  ↻ gave way (%s); attempt %d in %s",
 			oneLine(event.Reason, 80), event.Attempt+1, span(time.Duration(event.After))))}
 	}
@@ -248,7 +243,7 @@ func blockerText(b whimbrel.Blocker) string {
 }
 
 // holderText is who holds the lease and since when.
-func holderText(h whimbrel.Holder, now time.Time) string {
+func holderText(h whimbrel.Holder) string {
 	text := h.By
 	if text == "" {
 		text = "another runner"
@@ -284,23 +279,15 @@ func summary(result whimbrel.Result, applied int) string {
 	case down > 0:
 		return fmt.Sprintf("%s rolled back in %s", plural(down, "migration"), took)
 	}
-	switch result.Command {
-	case "up":
-		return fmt.Sprintf("Nothing to do: %s applied.", areApplied(applied))
-	case "down", "redo":
-		return "Nothing to do: no migration is applied."
-	case "baseline":
+	switch {
+	case result.Command == "up" && applied == 0:
+		return "Nothing to do: there are no migrations."
+	case result.Command == "up":
+		return fmt.Sprintf("Nothing to do: %s applied.", are(applied, "migration"))
+	case result.Command == "baseline":
 		return "Nothing to do: they are all recorded."
+	case result.Command == "to":
+		return "Nothing to do: the database is at this version already."
 	}
-	return "Nothing to do."
-}
-
-func areApplied(n int) string {
-	switch n {
-	case 0:
-		return "no migrations are there to be"
-	case 1:
-		return "1 migration is"
-	}
-	return fmt.Sprintf("%d migrations are", n)
+	return "Nothing to do: no migration is applied."
 }

@@ -38,6 +38,10 @@ Exit statuses:
 	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours; NO_COLOR in the environment says the same")
 	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "print more")
+	_ = root.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		file, _ := a.config() // a shell has no place for an error
+		return file.names(), cobra.ShellCompDirectiveNoFileComp
+	})
 	root.AddCommand(
 		newInit(a), newCreate(a), newUp(a), newDown(a), newRedo(a), newTo(a),
 		newStatus(a), newPlan(a), newVerify(a), newBaseline(a), newHistory(a),

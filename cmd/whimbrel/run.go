@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -16,12 +17,14 @@ import (
 // run executes one command line and gives the exit status. It blocks until
 // the command is done and leaves nothing running.
 func run(ctx context.Context, args []string, env environment) int {
-	var a *app
 	ctx, interruption := watch(ctx, env.interrupts, func() {
+		if env.outTerminal && env.errTerminal {
+			_, _ = fmt.Fprint(env.stderr, "\r"+ansi.EraseEntireLine) // a live line may stand there
+		}
 		_, _ = fmt.Fprintln(env.stderr, "finishing the current step; press Ctrl-C again to cancel it")
 	})
 	defer interruption.end()
-	a = newApp(env, interruption)
+	a := newApp(env, interruption)
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(env.stdin)

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"regexp"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/devdb"
 )
 
 // TestScripts runs the terminal sessions in testdata/script. Each has a
@@ -58,9 +60,17 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("TCP_PORT", strconv.Itoa(int(overTCP.Port)))
 	env.Setenv("TCP", fmt.Sprintf("%s:%d/%s", overTCP.Host, overTCP.Port, overTCP.Database))
 	env.Setenv("TZ", "UTC")
+	env.Defer(func() { stopDevelopment(filepath.Join(env.WorkDir, ".whimbrel")) })
 	// The commands must not look for a whimbrel.yaml above the script.
 	env.Setenv("HOME", env.WorkDir)
 	return nil
+}
+
+// stopDevelopment ends a development server that a script may have left.
+func stopDevelopment(folder string) {
+	if _, err := os.Stat(folder); err == nil {
+		_ = devdb.OpenProject(folder, devdb.ProjectOptions{}).Stop(context.Background())
+	}
 }
 
 func connect(ts *testscript.TestScript) *pgx.Conn {
@@ -158,6 +168,9 @@ func bytesCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 // unsetCommand removes variables: unset NAME….
 func unsetCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: unset NAME…")
+	}
 	for _, name := range args {
 		ts.Setenv(name, "")
 	}
@@ -174,7 +187,7 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 		pending = append(pending[1:], command.Commands()...)
 		require.NotEmpty(t, command.Short, command.CommandPath())
 		require.NotEmpty(t, command.Example, command.CommandPath())
-		require.Regexp(t, regexp.MustCompile(`^  (whimbrel|export)`), command.Example, command.CommandPath())
+		require.Regexp(t, `^  (whimbrel|export)`, command.Example, command.CommandPath())
 	}
 }
 

@@ -29,7 +29,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
   whimbrel status --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, _, err := a.reader(command.Context())
+			migrator, err := a.reader(command.Context())
 			if err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")
 	}
 	if status.Holder != nil {
-		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder, now), status.Holder.State)
+		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder), status.Holder.State)
 	}
 	if len(status.Pending) > 0 {
 		b.WriteString("\nPending\n")

@@ -24,7 +24,7 @@ half-done. Differences end in status 5.
   whimbrel verify --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, _, err := a.reader(command.Context())
+			migrator, err := a.reader(command.Context())
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (a *app) accept(command *cobra.Command, migrator *whimbrel.Migrator, texts 
 // renderVerification lists the differences with what to do about each.
 func renderVerification(p palette, v whimbrel.Verification) string {
 	if len(v.Differences) == 0 {
-		return fmt.Sprintf("%s %s: %s applied, and the files agree\n", p.good("✓"), v.Database, areApplied(v.Applied))
+		return fmt.Sprintf("%s %s: %s applied, and the files agree\n", p.good("✓"), v.Database, are(v.Applied, "migration"))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))
