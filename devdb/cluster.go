@@ -26,6 +26,7 @@ type cluster struct {
 	port     int
 	tcp      bool
 	password string
+	volatile bool // it has no fsync: checkpoints cost nothing
 }
 
 // socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the same.

@@ -35,14 +35,14 @@ func (s *Server) FreshDatabase(ctx context.Context) (url string, drop func(), er
 	return s.URL(name), drop, nil
 }
 
-// createDatabase copies files rather than writing all pages to the log, where there is the choice: on a server that we own the two checkpoints that this
-// takes cost nothing; see https://www.postgresql.org/docs/current/sql-createdatabase.html.
+// createDatabase copies files rather than writing all pages to the log, where there is the choice and the two checkpoints that this takes cost nothing;
+// see https://www.postgresql.org/docs/current/sql-createdatabase.html.
 func (c cluster) createDatabase(ctx context.Context, name, template string) error {
 	sql := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
 	if template != "" {
 		sql += " TEMPLATE " + pgx.Identifier{template}.Sanitize()
 	}
-	if c.in.Major >= 15 {
+	if c.volatile && c.in.Major >= 15 {
 		sql += " STRATEGY file_copy"
 	}
 	if err := c.execute(ctx, sql); err != nil {

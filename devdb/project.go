@@ -236,7 +236,8 @@ func (p *Project) create(ctx context.Context, c cluster) error {
 	if err := os.RemoveAll(unfinished.data); err != nil {
 		return err
 	}
-	if err := initdb(ctx, c.in, unfinished.data, c.password); err != nil {
+	// without waiting for the disk: there is nothing yet that could be lost
+	if err := initdb(ctx, c.in, unfinished.data, c.password, "--no-sync"); err != nil {
 		return errors.Join(err, os.RemoveAll(unfinished.data))
 	}
 	if err := unfinished.configure(projectSettings); err != nil {

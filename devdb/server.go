@@ -69,7 +69,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{scratch: scratch, cluster: scratch.cluster(in, options.TCP)}
+	s := &Server{scratch: scratch, cluster: scratch.cluster(in, options)}
 	if err := s.create(ctx, template, options, progress); err != nil {
 		return nil, errors.Join(err, scratch.remove())
 	}
@@ -77,14 +77,16 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 }
 
 // cluster lays out the folder of a throw-away server. Names are short, because the path of a socket must be.
-func (s *scratch) cluster(in installation, tcp bool) cluster {
+func (s *scratch) cluster(in installation, options Options) cluster {
 	return cluster{
 		in:      in,
 		data:    filepath.Join(s.path, "data"),
 		socket:  filepath.Join(s.path, "s"),
 		logFile: filepath.Join(s.path, "log"),
 		port:    socketPort,
-		tcp:     tcp || !hasSockets,
+		tcp:     options.TCP || !hasSockets,
+
+		volatile: !options.Durable,
 	}
 }
 
