@@ -20,8 +20,8 @@ type failing struct {
 	steps, done int
 }
 
-// headline says what is left of the failed migration.
-func (f failing) headline() string {
+// headline says what is left of the migration that failed or was interrupted.
+func (f failing) headline(verb string) string {
 	name := fmt.Sprintf("%s %s", f.migration.Version, f.migration.Name)
 	if f.migration.Direction == whimbrel.Down {
 		name += ", on its way back,"
@@ -30,7 +30,7 @@ func (f failing) headline() string {
 	if f.steps > 1 && f.done > 0 {
 		left = fmt.Sprintf("%d of its %d steps are done and stay; the next run goes on after them", f.done, f.steps)
 	}
-	return fmt.Sprintf("%s failed after %s; %s", name, span(f.after), left)
+	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), left)
 }
 
 // reportFailure prints err: on stderr for people, on stdout for machines.
@@ -40,7 +40,7 @@ func (a *app) reportFailure(err error) {
 		var b strings.Builder
 		for i, e := range all {
 			context := a.failing
-			if i > 0 || e.Code == whimbrel.CodeInterrupted {
+			if i > 0 {
 				context = nil
 			}
 			b.WriteString(renderFailure(a.errPalette, e, context))
@@ -100,7 +100,10 @@ func renderFailure(p palette, e *whimbrel.Error, context *failing) string {
 	var b strings.Builder
 	headline, rest := e.Error(), ""
 	if context != nil {
-		headline, rest = context.headline(), e.Error()
+		headline, rest = context.headline("failed"), e.Error()
+		if e.Code == whimbrel.CodeInterrupted {
+			headline = context.headline("was interrupted")
+		}
 	}
 	fmt.Fprintf(&b, "%s %s\n", p.bad("✗"), indented(headline, "  "))
 	if rest != "" {

@@ -128,6 +128,7 @@ func TestTheSecondSignalCancelsTheStep(t *testing.T) {
 	s.interrupts <- os.Interrupt
 	require.Equal(t, exitInterrupted, <-done)
 	require.NotContains(t, s.out.String(), "✓")
+	require.Regexp(t, `(?m)^✗ 1 a was interrupted after .*; nothing of it stays$`, s.err.String())
 	require.Equal(t, "0", s.value("SELECT count(*)::text FROM schema_migrations"))
 	require.Equal(t, "true", s.value("SELECT (to_regclass('a') IS NULL)::text"))
 }

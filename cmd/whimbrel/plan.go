@@ -169,5 +169,5 @@ func renderStep(p palette, step whimbrel.Step) string {
 	if step.Done {
 		state = p.faint("  done")
 	}
-	return fmt.Sprintf("    %d  %s  %s%s\n", step.Number, pad(how, len("in a transaction")), step.Summary(), state)
+	return fmt.Sprintf("    %2d  %s  %s%s\n", step.Number, pad(how, len("in a transaction")), step.Summary(), state)
 }

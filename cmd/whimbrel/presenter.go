@@ -36,6 +36,7 @@ type underway struct {
 	at       time.Time
 	done     int // steps, with those of earlier runs
 	step     whimbrel.StepStarted
+	attempt  int   // of the step; 0 while it is the first
 	blockers []int // whose waiting line is on the screen
 }
 
@@ -109,7 +110,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	current := p.current
 	switch event := record.Event.(type) {
 	case whimbrel.StepStarted:
-		current.step, current.blockers = event, nil
+		current.step, current.blockers, current.attempt = event, nil, 0
 	case whimbrel.StepFinished:
 		current.done = max(current.done, event.Step)
 		long := time.Duration(event.Duration) >= longStep
@@ -120,7 +121,11 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	case whimbrel.LockWaiting:
 		return p.lockWaiting(event)
 	case whimbrel.Retrying:
-		current.blockers = nil
+		current.attempt = event.Attempt + 1
+		// A busy lock makes many short attempts; one line says enough.
+		if event.Attempt > 1 && time.Duration(event.After) < longStep && !p.verbose {
+			return nil
+		}
 		return []string{p.palette.warn(fmt.Sprintf("  ↻ gave way (%s); attempt %d in %s",
 			oneLine(event.Reason, 80), event.Attempt+1, span(time.Duration(event.After))))}
 	}
@@ -147,6 +152,9 @@ func (p *presenter) live(now time.Time) string {
 	}
 	if p.current.step.Summary != "" {
 		line += "  " + p.current.step.Summary
+	}
+	if p.current.attempt > 0 {
+		line += fmt.Sprintf("  attempt %d", p.current.attempt)
 	}
 	return line
 }

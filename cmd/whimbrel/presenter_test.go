@@ -58,6 +58,9 @@ func aRun() []moment {
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}, Waited: elapsed(50 * ms)}},
 		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 1, After: elapsed(200 * ms), SQLState: "55P03", Reason: "canceling statement due to lock timeout"}},
+		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: elapsed(300 * ms), SQLState: "55P03", Reason: "again"}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: elapsed(2 * s), SQLState: "55P03", Reason: "and again"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql, {PID: 5}, {PID: 6}}}},
 		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: elapsed(s), Rows: 3}},
 		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: elapsed(12 * ms), Rows: 3}},
@@ -98,9 +101,11 @@ func TestTheLiveLineComesAfterASecond(t *testing.T) {
 	hearAll(p, all[4:7])
 	require.Empty(t, p.live(now.Add(3500*time.Millisecond)))
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE", p.live(now.Add(10*time.Second)))
-	hearAll(p, all[7:18])
+	hearAll(p, all[7:14])
+	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE  attempt 4", p.live(now.Add(10*time.Second)))
+	hearAll(p, all[14:21])
 	require.Equal(t, "20240116000000 index_users  2 min 6 s  step 2 of 4  CREATE INDEX CONCURRENTLY", p.live(now.Add(130*time.Second)))
-	hearAll(p, all[18:])
+	hearAll(p, all[21:])
 	require.Empty(t, p.live(now.Add(time.Hour)))
 }
 

@@ -120,6 +120,8 @@ func TestFailuresReadWell(t *testing.T) {
 	b.WriteString(renderFailure(palette{}, statement, &failing{migration: back, after: time.Second, steps: 5}) + "\n")
 	b.WriteString(renderFailure(palette{}, statement, nil) + "\n")
 	b.WriteString(renderFailure(palette{}, &whimbrel.Error{Message: "no place", Statement: "SELECT 1"}, nil))
+	interrupted := &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "canceling statement due to user request", SQLState: "57014"}
+	b.WriteString("\n" + renderFailure(palette{}, interrupted, &failing{migration: split, after: time.Second, steps: 1}))
 	golden(t, "failure.txt", b.String())
 }
 
