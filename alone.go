@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
 // alone runs a statement that cannot be in a transaction. The journal says
@@ -50,6 +52,9 @@ func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier E
 		return 0, err
 	}
 	rows, err = send(ctx, conn, message{{s.Statements[0].Text, 0}})
+	if finalize, pending := pendingDetach(s.Statements[0].Text, err); pending {
+		rows, err = send(ctx, conn, message{{finalize, 0}})
+	}
 	if err != nil && !(s.Started && alreadyDone(err)) {
 		r.cleanUp(p, s, build, isBuild)
 		return 0, err
@@ -91,6 +96,29 @@ func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool) {
 	}
 }
 
+// pendingDetach recognises an ALTER TABLE … DETACH PARTITION … CONCURRENTLY
+// that an earlier attempt left half done, and gives the statement that ends it.
+// See "DETACH PARTITION" in PostgreSQL's documentation of ALTER TABLE.
+func pendingDetach(text string, err error) (finalize string, pending bool) {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "55000" {
+		return "", false
+	}
+	var detach, last pgsql.Token
+	for token := range pgsql.Tokens(text) {
+		if token.Kind == pgsql.Word && strings.EqualFold(token.Text, "DETACH") {
+			detach = token
+		}
+		if token.Kind > pgsql.BlockComment {
+			last = token
+		}
+	}
+	if detach.Text == "" || !strings.EqualFold(last.Text, "CONCURRENTLY") {
+		return "", false
+	}
+	return text[:last.Offset] + "FINALIZE", true
+}
+
 // alreadyDone reports whether the server refuses a repetition because the
 // first time had worked: what is to be made is there, what is to be removed is
 // not. It is only asked after a crash that left the outcome unknown.
@@ -100,6 +128,7 @@ func alreadyDone(err error) bool {
 		"42P04", // duplicate_database
 		"42710", // duplicate_object: tablespace, subscription
 		"3D000", // the database to drop is gone
+		"42P01", // the partition to detach is none any more
 		"42704", // undefined_object: the index, tablespace or subscription to drop is gone
 	}, refused.Code)
 }

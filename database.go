@@ -354,6 +354,8 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 		e.Remedy = "connect to the primary, or unset default_transaction_read_only for this role"
 	case "55P03":
 		e.Code = CodeLockTimeout
+	case "25001":
+		e.Remedy = "this statement cannot run inside a transaction: put it into a file of its own whose mark says `-- +migrate Up notransaction`"
 	case "53100":
 		e.Remedy = "free space on the server's disk, then run the same command again"
 	case "55P04":

@@ -128,6 +128,15 @@ type LockWaiting struct {
 	Waited    Elapsed   `json:"waited_ms"` // since the step was sent
 }
 
+// TrafficWaiting says that others have been waiting behind the running step for
+// longer than the stall budget.
+type TrafficWaiting struct {
+	Migration Ref       `json:"migration"`
+	Step      int       `json:"step"`
+	Waiting   []Blocker `json:"waiting"` // Age is for how long each has been running its query
+	Longest   Elapsed   `json:"longest_ms"`
+}
+
 // Retrying says that a step gave way (to a lock, a deadlock, a serialisation
 // failure) and will be sent again.
 type Retrying struct {
@@ -225,6 +234,9 @@ func (StepStarted) Kind() string { return "step_started" }
 func (LockWaiting) Kind() string { return "lock_waiting" }
 
 // Kind implements Event.
+func (TrafficWaiting) Kind() string { return "traffic_waiting" }
+
+// Kind implements Event.
 func (Retrying) Kind() string { return "retrying" }
 
 // Kind implements Event.
@@ -258,6 +270,7 @@ func (LeaseTaken) sealed()        {}
 func (MigrationStarted) sealed()  {}
 func (StepStarted) sealed()       {}
 func (LockWaiting) sealed()       {}
+func (TrafficWaiting) sealed()    {}
 func (Retrying) sealed()          {}
 func (ConnectionLost) sealed()    {}
 func (Reconnected) sealed()       {}

@@ -128,12 +128,12 @@ func literal(conn *pgx.Conn, text string) string {
 // transaction: in one message where that is possible. Inline COPY data, an
 // Assert and a change of how strings are read need a stop in between, and thus
 // a BEGIN and several messages.
-func (r *run) transaction(ctx context.Context, step Step, before, after message) (rows int64, err error) {
+func (r *run) transaction(ctx context.Context, p Planned, step Step, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	if !slices.ContainsFunc(step.Statements, needsStop) {
 		whole := slices.Clone(before)
 		for i, s := range step.Statements {
-			whole = append(whole, piece{s.Text, i})
+			whole = append(append(whole, piece{s.Text, i}), r.keepBudget(p, s)...)
 		}
 		return send(ctx, conn, append(whole, after...))
 	}
@@ -153,7 +153,7 @@ func (r *run) transaction(ctx context.Context, step Step, before, after message)
 	}
 	for i, s := range step.Statements {
 		if !needsStop(s) {
-			pending = append(pending, piece{s.Text, i})
+			pending = append(append(pending, piece{s.Text, i}), r.keepBudget(p, s)...)
 			continue
 		}
 		if settles(s) {
@@ -170,6 +170,19 @@ func (r *run) transaction(ctx context.Context, step Step, before, after message)
 	}
 	pending = append(append(pending, after...), piece{"COMMIT", ours})
 	return rows, flush()
+}
+
+// keepBudget puts the stall budget back in force behind a statement that may
+// have lifted it, as the first lines of a pg_dump do. A file that wants another
+// budget says so by an annotation.
+func (r *run) keepBudget(p Planned, s migration.Statement) message {
+	mentions := strings.Contains(strings.ToLower(s.Text), "lock_timeout")
+	set := slices.ContainsFunc(p.Migration.Settings, func(s migration.Setting) bool { return s.Name == "lock_timeout" })
+	if set || !mentions && s.Command != "RESET" || s.Class == pgsql.Definition {
+		return nil
+	}
+	budget := r.m.config.MaxStall.Milliseconds()
+	return message{{fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget), ours}}
 }
 
 // needsStop reports whether what follows a statement cannot be in its message.

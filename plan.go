@@ -42,6 +42,8 @@ type Step struct {
 	Done bool
 	// Started is set where an earlier run began the step and its end is unknown.
 	Started bool
+	// apart is set in a notransaction section.
+	apart bool
 }
 
 // Planned is one migration of a Plan, in one direction, with its steps.
@@ -181,6 +183,7 @@ func compile(m migration.Migration, direction Direction, journal []journalEntry)
 	}
 	for i := range planned.Steps {
 		planned.Steps[i].Number = i + 1
+		planned.Steps[i].apart = section.NoTransaction
 	}
 	return planned, planned.resume(journal)
 }

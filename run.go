@@ -243,7 +243,15 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	} else {
 		after = append(after, r.journalStep(p, s, "done"))
 	}
-	return r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, s, before, after) })
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, before, after) })
+	var refused *pgconn.PgError
+	if s.apart && errors.As(err, &refused) && refused.Code == "25001" {
+		// Only the catalog told that it cannot be in a transaction, as with
+		// REINDEX of a partitioned table; the section allows to run it without.
+		s.Kind = StepAlone
+		return r.step(ctx, p, s, last, earlier)
+	}
+	return rows, err
 }
 
 // persist sends a step until it succeeds, fails for good, or the retry budget
@@ -251,13 +259,15 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64, error)) (int64, error) {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
-		r.watch.begin(p.Ref(), s.Number)
+		if err := r.watch.begin(ctx, p.Ref(), s); err != nil {
+			return 0, err
+		}
 		rows, err := once()
 		blockers := r.watch.end()
 		if err == nil {
 			return rows, nil
 		}
-		refused, gaveWay := givesWay(err)
+		refused, gaveWay := r.givesWay(err)
 		if attempt == 1 && threwOurStatementsAway(err) {
 			if err := r.prepareTemplates(ctx); err != nil {
 				return 0, err
@@ -272,7 +282,6 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
 		}
 		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code, Reason: refused.Message})
-		r.watch.wake()
 		if r.m.stopping() {
 			return 0, interrupted()
 		}
@@ -294,8 +303,9 @@ func (e *exhausted) Error() string { return e.cause.Error() }
 func (e *exhausted) Unwrap() error { return e.cause }
 
 // givesWay reports whether a failure is one that passes by itself: a lock that
-// could not be had in time, a deadlock, a serialisation failure.
-func givesWay(err error) (*pgconn.PgError, bool) {
+// could not be had in time, a deadlock, a serialisation failure, or a statement
+// that the watch cancelled for the sake of others.
+func (r *run) givesWay(err error) (*pgconn.PgError, bool) {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
 		return nil, false
@@ -303,6 +313,8 @@ func givesWay(err error) (*pgconn.PgError, bool) {
 	switch refused.Code {
 	case "55P03", "40P01", "40001":
 		return refused, true
+	case "57014":
+		return refused, r.watch.cancelled()
 	}
 	return refused, false
 }
@@ -311,8 +323,8 @@ func givesWay(err error) (*pgconn.PgError, bool) {
 // as after a DEALLOCATE ALL in an earlier migration.
 func threwOurStatementsAway(err error) bool {
 	var f *failure
-	refused, _ := givesWay(err)
-	return errors.As(err, &f) && f.statement < 0 && refused != nil && refused.Code == "26000"
+	var refused *pgconn.PgError
+	return errors.As(err, &f) && f.statement < 0 && errors.As(err, &refused) && refused.Code == "26000"
 }
 
 func (r *run) notice(ref Ref, n *pgconn.Notice) {

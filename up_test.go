@@ -314,6 +314,30 @@ func TestBackslashesInStringsFollowTheSettingFromTheNextStatementOn(t *testing.T
 	require.Equal(t, `back\`, b.text("SELECT v FROM b"))
 }
 
+func TestAFileCannotLiftTheStallBudgetByAStatement(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(files{
+		"1_a.sql": "SET lock_timeout = 0;\nCREATE TABLE a AS SELECT current_setting('lock_timeout') AS l",
+		"2_b.sql": "SELECT pg_catalog.set_config('lock_timeout', '1h', false);\nCREATE TABLE b AS SELECT current_setting('lock_timeout') AS l",
+		"3_c.sql": "RESET ALL;\nCREATE TABLE c AS SELECT current_setting('lock_timeout') AS l",
+		"4_d.sql": "SET lock_timeout = 20;\nCREATE TABLE d AS SELECT current_setting('lock_timeout') AS l",
+	}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "100ms 100ms 100ms 20ms", b.text("SELECT concat_ws(' ', a.l, b.l, c.l, d.l) FROM a, b, c, d"))
+}
+
+func TestANotransactionSectionRunsWhatOnlyTheCatalogCanTell(t *testing.T) {
+	b := setup(t)
+	b.exec("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); CREATE INDEX p_id ON p (id)")
+	_, err := b.migrator(files{"1_r.sql": "REINDEX TABLE p"}).Up(t.Context(), whimbrel.UpOptions{})
+	e := fails(t, err, whimbrel.CodeStatement)
+	require.Contains(t, e.Remedy, "notransaction")
+	_, err = b.migrator(files{"1_r.sql": "-- +migrate Up notransaction\nCREATE TABLE q (id int);\nREINDEX TABLE p;\nINSERT INTO q VALUES (1);"}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "1", b.applied())
+	require.Equal(t, "1", b.text("SELECT count(*) FROM q"))
+}
+
 func TestNoticesAreEvents(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{"1_a.sql": "DO $$ BEGIN RAISE NOTICE 'hello %', 1; END $$"}).Up(t.Context(), whimbrel.UpOptions{})
@@ -421,14 +445,16 @@ func TestALockInTheWayIsWaitedForByTryingAgain(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), "SELECT * FROM busy")
 	require.NoError(t, err)
-	var once bool
+	var seen *whimbrel.LockWaiting
 	m := b.migrator(files{"1_alter.sql": "ALTER TABLE busy ADD COLUMN note text"}, func(c *whimbrel.Config) {
 		c.Listener = func(r whimbrel.Record) {
 			b.listen(r)
-			if waiting, ok := r.Event.(whimbrel.LockWaiting); ok && !once {
-				once = true
-				if waiting.Blockers[0].State == "idle in transaction" {
-					go func() { _ = tx.Rollback(context.Background()) }()
+			switch e := r.Event.(type) {
+			case whimbrel.LockWaiting:
+				seen = &e
+			case whimbrel.Retrying:
+				if seen != nil {
+					_ = tx.Rollback(context.Background())
 				}
 			}
 		}
@@ -436,6 +462,8 @@ func TestALockInTheWayIsWaitedForByTryingAgain(t *testing.T) {
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Contains(t, b.heard(), "retrying")
+	require.Equal(t, "idle in transaction", seen.Blockers[0].State)
+	require.Equal(t, "SELECT * FROM busy", seen.Blockers[0].Query)
 }
 
 func TestTheRetryBudgetEndsWithTheNameOfWhoIsInTheWay(t *testing.T) {

@@ -10,49 +10,76 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// watch looks, from a connection of its own, at who stands in the way of the
-// step that is running. It connects only once there is a reason: a step that
-// gave way, or one that has been running for a second.
+// watch looks, from a connection of its own, at the queue around the step that
+// is running: who stands before it, and who has come to stand behind it. It
+// keeps the stall budget where lock_timeout alone cannot:
+//
+//   - A statement that waits for a second lock while it holds a first has the
+//     time of both waits stand in the way of others. If somebody has waited
+//     behind it for as long as the budget, and it is itself waiting, it is
+//     cancelled and sent again later.
+//   - A statement outside a transaction may wait as long as it takes, since its
+//     waiting blocks nobody, until somebody does queue behind it.
+//
+// A step that holds a lock because it is at work is not cancelled, only
+// reported: giving way would throw the work away and begin it again.
 type watch struct {
 	m      *Migrator
 	worker string // the application_name of the session that works
 
 	mutex    sync.Mutex
 	ref      Ref
-	step     int
+	step     Step
 	began    time.Time // zero while no step runs
 	blockers []Blocker // of the step that runs, or ran last
+	cancels  time.Time // when a step was last cancelled
 
-	awake chan struct{}
-	quit  chan struct{}
-	done  sync.WaitGroup
+	connected chan struct{} // closed once there is a connection
+	quit      chan struct{}
+	done      sync.WaitGroup
 }
 
-// watchAfter is how long a step runs before it is looked at; watchEvery is how
-// often from then on.
+// watchEvery is how often the queue is looked at while a step runs, and
+// watchAfter how long a step has run when the first look is taken: most steps
+// are over by then.
 const (
-	watchAfter = time.Second
-	watchEvery = 50 * time.Millisecond
+	watchEvery = 20 * time.Millisecond
+	watchAfter = 20 * time.Millisecond
 )
 
 // startWatch begins watching; stop ends it.
 func (m *Migrator) startWatch(ctx context.Context, db *database, token int64) *watch {
 	w := &watch{
 		m: m, worker: applicationPrefix(db.tables) + strconv.FormatInt(token, 10),
-		awake: make(chan struct{}, 1), quit: make(chan struct{}),
+		connected: make(chan struct{}), quit: make(chan struct{}),
 	}
 	w.done.Go(func() { w.look(ctx) })
 	return w
 }
 
-// begin says that a step runs.
-func (w *watch) begin(ref Ref, step int) {
+// begin says that a step runs. For a step that may wait for as long as it
+// takes, it returns only once the queue behind it can be seen.
+func (w *watch) begin(ctx context.Context, ref Ref, step Step) error {
 	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	w.ref, w.step, w.began = ref, step, time.Now()
+	w.ref, w.step, w.began, w.blockers = ref, step, time.Now(), nil
+	w.mutex.Unlock()
+	if step.Kind != StepAlone {
+		return nil
+	}
+	select {
+	case <-w.connected:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(w.m.config.LeaseDuration):
+		return &Error{
+			Code: CodeConnection, Message: "no second connection could be opened to see who waits behind a statement outside a transaction",
+			Remedy: "allow this role one more connection, then run the command again",
+		}
+	}
 }
 
-// end says that no step runs, and tells who was last seen in its way.
+// end says that no step runs. It tells who was last seen in its way.
 func (w *watch) end() []Blocker {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -60,12 +87,13 @@ func (w *watch) end() []Blocker {
 	return w.blockers
 }
 
-// wake makes the watch begin at once.
-func (w *watch) wake() {
-	select {
-	case w.awake <- struct{}{}:
-	default:
-	}
+// cancelled reports whether a cancelled statement was cancelled by the watch.
+// A cancellation can come late and hit the statement after the one it was
+// meant for, so a moment's grace is given.
+func (w *watch) cancelled() bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return time.Since(w.cancels) < time.Second
 }
 
 func (w *watch) stop() {
@@ -73,8 +101,17 @@ func (w *watch) stop() {
 	w.done.Wait()
 }
 
-// look polls until stop. What goes wrong here costs a report, never the run.
+// look polls until stop. What goes wrong with its connection is tried again.
 func (w *watch) look(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.done.Go(func() { // connecting must not delay stop
+		select {
+		case <-w.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	var conn *pgx.Conn
 	defer func() {
 		if conn != nil {
@@ -83,79 +120,142 @@ func (w *watch) look(ctx context.Context) {
 			_ = conn.Close(closing)
 		}
 	}()
-	eager := false
-	var told time.Time
-	var shown []int
-	for w.tick(ctx, &eager) {
-		ref, step, began := w.running()
-		if began.IsZero() || !eager && time.Since(began) < watchAfter {
-			continue
-		}
+	var told teller
+	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if conn == nil || conn.IsClosed() {
 			opened, err := pgx.ConnectConfig(ctx, w.m.connection)
 			if err != nil {
+				_ = pause(ctx, backoff(attempt))
 				continue
+			}
+			if conn == nil {
+				close(w.connected)
 			}
 			conn = opened
 		}
-		blockers, err := w.poll(ctx, conn)
-		if err != nil || len(blockers) == 0 {
+		attempt = 0
+		_ = pause(ctx, watchEvery)
+		ref, step, began := w.running()
+		if began.IsZero() || time.Since(began) < watchAfter {
 			continue
 		}
-		w.mutex.Lock()
-		w.blockers = blockers
-		w.mutex.Unlock()
-		var pids []int
-		for _, b := range blockers {
-			pids = append(pids, b.PID)
+		q, err := w.poll(ctx, conn)
+		if err != nil {
+			continue
 		}
-		if !slices.Equal(pids, shown) || time.Since(told) > 5*time.Second {
-			shown, told = pids, time.Now()
-			w.m.emit(LockWaiting{Migration: ref, Step: step, Blockers: blockers, Waited: Elapsed(time.Since(began))})
-		}
+		w.judge(ctx, conn, q, step)
+		told.tell(w.m, ref, step, began, q)
 	}
 }
 
-// tick waits for the next look; it reports false when the watch is over.
-func (w *watch) tick(ctx context.Context, eager *bool) bool {
-	timer := time.NewTimer(watchEvery)
-	defer timer.Stop()
-	select {
-	case <-w.quit:
-		return false
-	case <-ctx.Done():
-		return false
-	case <-w.awake:
-		*eager = true
-	case <-timer.C:
-	}
-	return true
-}
-
-func (w *watch) running() (Ref, int, time.Time) {
+func (w *watch) running() (Ref, Step, time.Time) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return w.ref, w.step, w.began
 }
 
-// poll asks who blocks our worker. See pg_blocking_pids in PostgreSQL's
-// documentation of system information functions.
-func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]Blocker, error) {
-	rows, err := conn.Query(ctx, `
-SELECT DISTINCT ON (b.pid) b.pid, coalesce(b.application_name, ''), coalesce(b.usename, ''), coalesce(b.state, b.backend_type, ''),
-	coalesce(b.query, ''), coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(b.xact_start, b.query_start)), 0)::float8
-FROM pg_catalog.pg_stat_activity a
-CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) AS blocking (pid)
-JOIN pg_catalog.pg_stat_activity b ON b.pid = blocking.pid
-WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock' ORDER BY b.pid`, w.worker)
-	if err != nil {
-		return nil, err
+// queue is what stands around the step that is running.
+type queue struct {
+	worker  int  // the pid at work
+	waiting bool // whether it is itself waiting for a lock
+	ahead   []Blocker
+	behind  []Blocker // Age is for how long they have been waiting
+}
+
+// longest is for how long somebody has been waiting behind the step.
+func (q queue) longest() time.Duration {
+	var longest Elapsed
+	for _, b := range q.behind {
+		longest = max(longest, b.Age)
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Blocker, error) {
-		var b Blocker
-		var seconds float64
-		err := row.Scan(&b.PID, &b.Application, &b.User, &b.State, &b.Query, &seconds)
-		b.Query, b.Age = shorten(w.m.redact(b.Query)), Elapsed(seconds*float64(time.Second))
-		return b, err
+	return time.Duration(longest)
+}
+
+// judge cancels the step if it makes others wait for longer than the budget
+// without getting on itself. What it takes to notice and to cancel is taken off
+// the budget.
+func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
+	w.mutex.Lock()
+	if len(q.ahead) > 0 {
+		w.blockers = q.ahead
+	}
+	w.mutex.Unlock()
+	budget := w.m.config.MaxStall
+	if q.longest() < max(budget-watchEvery, budget/2) || !q.waiting && step.Kind != StepAlone {
+		return
+	}
+	w.mutex.Lock()
+	running := !w.began.IsZero()
+	if running {
+		w.cancels = time.Now()
+	}
+	w.mutex.Unlock()
+	if running {
+		_, _ = conn.Exec(ctx, "SELECT pg_catalog.pg_cancel_backend($1)", q.worker)
+	}
+}
+
+// poll asks the server for the queue. See pg_blocking_pids and pg_locks in
+// PostgreSQL's documentation.
+func (w *watch) poll(ctx context.Context, conn *pgx.Conn) (queue, error) {
+	rows, err := conn.Query(ctx, `
+WITH worker AS MATERIALIZED (
+	SELECT a.pid, a.wait_event_type IS NOT DISTINCT FROM 'Lock' AS waiting FROM pg_catalog.pg_stat_activity a
+	WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.state = 'active' LIMIT 1
+), waiters AS MATERIALIZED (
+	SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE NOT l.granted
+)
+SELECT worker.pid, worker.waiting, near.ahead, b.pid, coalesce(b.application_name, ''), coalesce(b.usename, ''), coalesce(b.state, b.backend_type, ''), coalesce(b.query, ''),
+	extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN near.ahead THEN coalesce(b.xact_start, b.query_start) ELSE b.query_start END)::float8
+FROM worker CROSS JOIN LATERAL (
+	SELECT true AS ahead, pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(worker.pid)) AS pid WHERE worker.waiting
+	UNION
+	SELECT false, waiters.pid FROM waiters WHERE waiters.pid <> worker.pid AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
+) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
+ORDER BY near.ahead, b.pid`, w.worker)
+	if err != nil {
+		return queue{}, err
+	}
+	var q queue
+	var ahead bool
+	var b Blocker
+	var seconds *float64
+	_, err = pgx.ForEachRow(rows, []any{&q.worker, &q.waiting, &ahead, &b.PID, &b.Application, &b.User, &b.State, &b.Query, &seconds}, func() error {
+		b.Age = 0
+		if seconds != nil {
+			b.Age = Elapsed(*seconds * float64(time.Second))
+		}
+		b.Query = shorten(w.m.redact(b.Query))
+		if ahead {
+			q.ahead = append(q.ahead, b)
+		} else {
+			q.behind = append(q.behind, b)
+		}
+		return nil
 	})
+	return q, err
+}
+
+// teller makes events of what was seen, but not one for every look.
+type teller struct {
+	ahead   []int
+	at      time.Time
+	stalled time.Time // the beginning of the step whose stall was told
+}
+
+func (t *teller) tell(m *Migrator, ref Ref, step Step, began time.Time, q queue) {
+	if len(q.ahead) > 0 {
+		var pids []int
+		for _, b := range q.ahead {
+			pids = append(pids, b.PID)
+		}
+		if !slices.Equal(pids, t.ahead) || time.Since(t.at) > 5*time.Second {
+			t.ahead, t.at = pids, time.Now()
+			m.emit(LockWaiting{Migration: ref, Step: step.Number, Blockers: q.ahead, Waited: Elapsed(time.Since(began))})
+		}
+	}
+	if q.longest() >= m.config.MaxStall && !t.stalled.Equal(began) {
+		t.stalled = began
+		m.emit(TrafficWaiting{Migration: ref, Step: step.Number, Waiting: q.behind, Longest: Elapsed(q.longest())})
+	}
 }
