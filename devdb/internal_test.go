@@ -215,6 +215,9 @@ func TestEveryAccountThatCanRunTheServerDoes(t *testing.T) {
 	require.NoError(t, err)
 	candidates, err := accounts()
 	require.NoError(t, err)
+	cache, err := os.MkdirTemp(TestsInMemory(), "devdb")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, os.RemoveAll(cache)) }()
 	worked := 0
 	for _, candidate := range candidates {
 		if _, err := runVersion(t.Context(), in.Dir, candidate); err != nil {
@@ -224,11 +227,12 @@ func TestEveryAccountThatCanRunTheServerDoes(t *testing.T) {
 		in.account = candidate
 		scratch, err := newScratch(t.Context(), in.Binaries, candidate, true)
 		require.NoError(t, err)
-		template, err := newTemplate(t.TempDir(), in)
+		template, err := newTemplate(cache, in)
 		require.NoError(t, err)
 		server := &Server{scratch: scratch, cluster: scratch.cluster(in, Options{})}
 		require.NoError(t, server.create(t.Context(), template, Options{}, func(string) {}), candidate.describe())
 		require.NoError(t, server.Stop())
+		require.NoError(t, os.RemoveAll(template.folder), "the next one makes it itself")
 		worked++
 	}
 	require.Positive(t, worked)

@@ -94,7 +94,7 @@ func (h *helper) finish() error { return errors.Join(h.input.Close(), h.Wait()) 
 // reachableFolder is a folder for temporary files which the account that runs a server for root can enter; the one of testing.T is closed.
 func reachableFolder(t testing.TB) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "devdb")
+	folder, err := os.MkdirTemp(devdb.TestsInMemory(), "devdb")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(folder, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })

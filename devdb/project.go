@@ -292,6 +292,7 @@ func (p *Project) stop(ctx context.Context, home folder) error {
 			return err
 		}
 	}
+	_ = os.Remove(known.Socket) // the folder, which is empty then; the next start makes it again
 	child := p.child
 	p.child = nil
 	if child == nil || child.ended() {

@@ -171,6 +171,7 @@ func TestALeftoverProcessNumberOfAnotherProgramIsNotTakenForTheServer(t *testing
 			socket, err := url.Parse(status.URL)
 			require.NoError(t, err)
 			lock := filepath.Join(socket.Query().Get("host"), ".s.PGSQL."+socket.Query().Get("port")+".lock")
+			require.NoError(t, os.MkdirAll(filepath.Dir(lock), 0o700))
 			for _, path := range []string{filepath.Join(status.DataDir, "postmaster.pid"), lock} {
 				require.NoError(t, os.WriteFile(path, []byte(test.content), 0o644))
 			}
