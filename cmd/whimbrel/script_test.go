@@ -60,6 +60,8 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("TCP_PORT", strconv.Itoa(int(overTCP.Port)))
 	env.Setenv("TCP", fmt.Sprintf("%s:%d/%s", overTCP.Host, overTCP.Port, overTCP.Database))
 	env.Setenv("TZ", "UTC")
+	// A command built with the race detector would sleep for a second at its end.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	env.Defer(func() { stopDevelopment(filepath.Join(env.WorkDir, ".whimbrel")) })
 	// The commands must not look for a whimbrel.yaml above the script.
 	env.Setenv("HOME", env.WorkDir)
