@@ -159,8 +159,8 @@ type ConnectionLost struct {
 type Reconnected struct {
 	Migration Ref     `json:"migration"`
 	Waited    Elapsed `json:"waited_ms"`
-	// Recorded is set where the migration turned out to be done.
-	Recorded bool `json:"recorded"`
+	// Recorded is how many migrations turned out to be done, this one first.
+	Recorded int `json:"recorded"`
 }
 
 // IndexRepaired says what became of an index that an interrupted concurrent

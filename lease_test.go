@@ -212,6 +212,7 @@ func TestALeaseThatWasTakenAwayCancelsTheWork(t *testing.T) {
 func TestTheFenceStopsARunnerWhoseTokenIsOld(t *testing.T) {
 	b := setup(t)
 	m := b.migrator(simple, func(c *whimbrel.Config) {
+		c.NoPipeline = true
 		c.Listener = func(r whimbrel.Record) {
 			if e, ok := r.Event.(whimbrel.MigrationStarted); ok && e.Migration.Version == "2" {
 				b.exec("UPDATE migration_lock SET token = token + 1")

@@ -59,6 +59,16 @@ func (m message) locate(position int) (index, offset int, found bool) {
 	return 0, 0, false
 }
 
+// last is the user's last statement in the message, or ours where there is
+// none. A failure at the end of the transaction is laid at its door.
+func (m message) last() int {
+	last := ours
+	for _, p := range m {
+		last = max(last, p.statement)
+	}
+	return last
+}
+
 // failure is what went wrong while a message ran: the cause, the piece, and the
 // byte offset in it where the server pointed at one.
 type failure struct {
@@ -94,7 +104,7 @@ func send(ctx context.Context, conn *pgconn.PgConn, m message) (rows int64, err 
 	if done < len(m) {
 		f.statement = m[done].statement
 	} else if len(m) > 0 { // refused at the end of the transaction: a deferred constraint
-		f.statement = slices.MaxFunc(m, func(a, b piece) int { return a.statement - b.statement }).statement
+		f.statement = m.last()
 	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Position > 0 {
@@ -168,7 +178,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 		}
 		rows += n
 	}
-	pending = append(append(pending, after...), piece{"COMMIT", ours})
+	pending = append(append(pending, after...), piece{commit, ours})
 	return rows, flush()
 }
 

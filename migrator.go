@@ -77,6 +77,9 @@ type Config struct {
 	LeaseDuration time.Duration
 	// LockWait is how long to wait for another runner; negative: not at all.
 	LockWait time.Duration
+	// NoPipeline waits for the answer to each migration before the next is
+	// sent. Without it, migrations that are one transaction are sent ahead.
+	NoPipeline bool
 	// Listener hears what happens; may be nil.
 	Listener Listener
 	// Stop, once closed, ends a run after its current step. Cancelling the

@@ -13,35 +13,45 @@ func lostConnection(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() == nil && errors.As(err, &e) && e.Code == CodeConnection
 }
 
-// resume connects anew after the connection broke in the middle of a
-// migration, asks the database what became of it, and does what is left. It
-// goes on only while the lease is this runner's; the lease's own clock ends the
-// attempts.
-func (r *run) resume(ctx context.Context, p Planned, lost error) (rows int64, err error) {
+// resume connects anew after the connection broke, asks the database what
+// became of the migrations that were on their way, and gives what is left of
+// the plan. It goes on only while the lease is this runner's; the lease's own
+// clock ends the attempts.
+func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost error) ([]Planned, error) {
 	began := time.Now()
-	r.m.emit(ConnectionLost{Migration: p.Ref(), Reason: lost.Error()})
+	r.m.emit(ConnectionLost{Migration: left[0].Ref(), Reason: lost.Error()})
 	if err := r.reconnect(ctx, lost); err != nil {
-		return 0, err
+		return left, err
 	}
 	s, err := r.m.read(ctx, r.db, false)
 	if err != nil {
-		return 0, err
+		return left, err
 	}
-	recorded := slices.ContainsFunc(s.applied, func(a Applied) bool { return a.Version.Equal(p.Migration.Version) })
-	done := recorded == (p.Direction == Up) && !p.accept
-	r.m.emit(Reconnected{Migration: p.Ref(), Waited: Elapsed(time.Since(began)), Recorded: done})
-	if done {
-		return 0, nil
+	recorded := 0
+	for recorded < onTheWay && s.shows(left[recorded]) {
+		recorded++
 	}
-	if err := p.resume(s.journal); err != nil {
-		return 0, err
+	r.m.emit(Reconnected{Migration: left[0].Ref(), Waited: Elapsed(time.Since(began)), Recorded: recorded})
+	for _, p := range left[:recorded] {
+		r.finished(p, Elapsed(time.Since(began)), 0)
 	}
-	return r.migrate(ctx, p)
+	left = left[recorded:]
+	if len(left) == 0 {
+		return left, nil
+	}
+	return left, left[0].resume(s.journal)
+}
+
+// shows reports whether a planned migration is recorded as done.
+func (s state) shows(p Planned) bool {
+	applied := slices.ContainsFunc(s.applied, func(a Applied) bool { return a.Version.Equal(p.Migration.Version) })
+	return applied == (p.Direction == Up) && !p.accept
 }
 
 // reconnect replaces the run's connection and joins it to the lease.
 func (r *run) reconnect(ctx context.Context, lost error) error {
 	r.db.close()
+	r.db.onNotice = nil
 	for attempt := 1; ; attempt++ {
 		if r.m.stopping() {
 			return asError(lost, CodeConnection)
@@ -58,6 +68,10 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 		}
 		db.ready = true
 		r.db = db
+		// The session that was lost may still be at work on what it had received.
+		if err := r.m.retire(ctx, db, r.lease.token+1); err != nil {
+			return err
+		}
 		if err := r.lease.rejoin(ctx, db); err != nil {
 			return r.m.serverError(ctx, "joining the lease again", err)
 		}

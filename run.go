@@ -161,36 +161,60 @@ func nextBatch(applied []Applied) int {
 	return newest + 1
 }
 
-// migrations runs the plan, one migration after the other.
+// migrations runs the plan, in groups that are sent together where that is
+// possible. What finished is durable, whatever becomes of the rest.
 func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if err := r.prepareTemplates(ctx); err != nil {
 		return r.m.serverError(ctx, "preparing", err)
 	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.token)
 	defer r.watch.stop()
-	for _, p := range plan.Migrations {
+	for left := plan.Migrations; len(left) > 0; {
 		if r.m.stopping() {
 			return interrupted()
 		}
 		began := time.Now()
-		rows, err := r.migrate(ctx, p)
-		for lostConnection(ctx, err) {
-			rows, err = r.resume(ctx, p, err)
+		group := left[:r.group(left)]
+		done, err := r.runGroup(ctx, group)
+		left = left[done:]
+		if lostConnection(ctx, err) {
+			left, err = r.resume(ctx, left, len(group)-done, err)
 		}
-		took := Elapsed(time.Since(began))
 		if err != nil {
 			e := asError(err, CodeInternal)
-			r.logFailure(p, e, took)
-			r.m.emit(Failed{Migration: p.Ref(), Duration: took, Error: e})
+			took := Elapsed(time.Since(began))
+			r.logFailure(left[0], e, took)
+			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e})
 			return e
-		}
-		r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
-		r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
-		if p.Direction == Up {
-			r.result.Batch = r.batch
 		}
 	}
 	return nil
+}
+
+// runGroup runs migrations and returns how many of them are done; an error
+// belongs to the next one.
+func (r *run) runGroup(ctx context.Context, group []Planned) (done int, err error) {
+	if len(group) > 1 {
+		if done, err = r.ahead(ctx, group); !errors.Is(err, errAgain) {
+			return done, err
+		}
+	}
+	began := time.Now()
+	rows, err := r.migrate(ctx, group[done])
+	if err != nil {
+		return done, err
+	}
+	r.finished(group[done], Elapsed(time.Since(began)), rows)
+	return done + 1, nil
+}
+
+// finished tells that a migration is done and recorded.
+func (r *run) finished(p Planned, took Elapsed, rows int64) {
+	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
+	r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
+	if p.Direction == Up {
+		r.result.Batch = r.batch
+	}
 }
 
 // migrate runs one migration: as one transaction, or as a chain of steps.

@@ -406,7 +406,7 @@ func TestAStopBetweenMigrationsKeepsWhatIsDone(t *testing.T) {
 	b := setup(t)
 	stop := make(chan struct{})
 	m := b.migrator(simple, func(c *whimbrel.Config) {
-		c.Stop = stop
+		c.Stop, c.NoPipeline = stop, true
 		c.Listener = func(r whimbrel.Record) {
 			if r.Event.Kind() == "migration_finished" {
 				close(stop)
@@ -418,6 +418,58 @@ func TestAStopBetweenMigrationsKeepsWhatIsDone(t *testing.T) {
 	require.ErrorIs(t, err, whimbrel.ErrInterrupted)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
+}
+
+func TestAStopWhileMigrationsAreSentAheadTellsExactlyWhatIsDone(t *testing.T) {
+	b := setup(t)
+	stop := make(chan struct{})
+	f := files{}
+	for i := range 100 {
+		f[fmt.Sprintf("%03d_t.sql", i+1)] = fmt.Sprintf("CREATE TABLE t%d (id int); SELECT pg_sleep(0.01)", i)
+	}
+	m := b.migrator(f, func(c *whimbrel.Config) {
+		c.Stop = stop
+		c.Listener = func(r whimbrel.Record) {
+			if e, ok := r.Event.(whimbrel.MigrationFinished); ok && e.Migration.Version == "010" {
+				close(stop)
+			}
+		}
+	})
+	result, err := m.Up(t.Context(), whimbrel.UpOptions{})
+	_ = fails(t, err, whimbrel.CodeInterrupted)
+	require.Less(t, len(result.Done), 100)
+	require.Equal(t, b.text("SELECT count(*) FROM schema_migrations"), fmt.Sprint(len(result.Done)))
+	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "100", b.text("SELECT count(*) FROM schema_migrations"))
+}
+
+func TestAnErrorAmongMigrationsSentAheadLeavesExactlyThoseBeforeIt(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]string{
+		"at run time": "CREATE TABLE broken (); SELECT 1/0",
+		"in syntax":   "CREATE TABLE broken (); SELEC 1",
+		"at commit":   "CREATE TABLE broken (id int PRIMARY KEY, p int REFERENCES broken DEFERRABLE INITIALLY DEFERRED); INSERT INTO broken VALUES (1, 2)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			f := files{}
+			for i := range 100 {
+				f[fmt.Sprintf("%03d_t.sql", i+1)] = fmt.Sprintf("CREATE TABLE t%d (id int); INSERT INTO t%d VALUES (1)", i, i)
+			}
+			f["050_t.sql"] = broken
+			result, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+			e := fails(t, err, whimbrel.CodeStatement)
+			require.Equal(t, "migrations/050_t.sql", e.Path)
+			require.Equal(t, 1, e.Line)
+			require.Len(t, result.Done, 49)
+			require.EqualValues(t, 1, result.Done[3].Rows)
+			require.Equal(t, "49", b.text("SELECT count(*) FROM schema_migrations"))
+			require.Equal(t, "NULL", b.text("SELECT to_regclass('broken')"))
+			require.Equal(t, "NULL", b.text("SELECT to_regclass('t50')"))
+			require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
+		})
+	}
 }
 
 func TestCancellingEndsAStatementAndRollsBack(t *testing.T) {

@@ -1,0 +1,212 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// This file sends migrations ahead of the answers, so that a slow link costs
+// its delay once and not once per migration.
+//
+// It uses PostgreSQL's pipeline mode: every migration is BEGIN … COMMIT in the
+// extended protocol, and there is one Sync, behind the last of them. After an
+// error the server ignores everything up to the Sync, so nothing that was sent
+// ahead can run behind a failed migration: the protocol itself is the safeguard.
+// See "Pipelining" in PostgreSQL's protocol documentation.
+
+// How much is sent ahead: enough to fill a slow link, little enough to keep in
+// memory on both sides.
+const (
+	aheadMigrations = 256
+	aheadBytes      = 1 << 20
+)
+
+const commit = "COMMIT"
+
+// group counts the migrations at the head of the plan that may be sent as one
+// pipeline.
+func (r *run) group(plan []Planned) int {
+	if r.m.config.NoPipeline || r.db.facts.behindPool {
+		return 1
+	}
+	n := slices.IndexFunc(plan, func(p Planned) bool { return !canGoAhead(p) })
+	if n < 0 {
+		n = len(plan)
+	}
+	return max(n, 1)
+}
+
+// canGoAhead reports whether a migration is one transaction in which nothing
+// depends on an answer. A statement that came from a COPY, an Assert or a
+// change of how strings are read needs a stop; see needsStop.
+func canGoAhead(p Planned) bool {
+	return p.Atomic() && !p.RecordOnly && len(p.Steps) == 1 && !slices.ContainsFunc(p.Steps[0].Statements, needsStop)
+}
+
+// pipeline is a group of migrations on their way.
+type pipeline struct {
+	r     *run
+	wire  *pgconn.Pipeline
+	group []Planned
+	sent  []message // by migration
+	bytes int       // sent and not yet answered
+	// stopped is set once the caller asked for an orderly end.
+	stopped bool
+}
+
+// ahead runs a group of migrations as one pipeline. It returns how many of them
+// are done. Any error belongs to the migration behind those.
+func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) {
+	p := &pipeline{r: r, wire: r.db.conn.PgConn().StartPipeline(ctx), group: group}
+	defer func() {
+		if closing := p.close(); err == nil && closing != nil {
+			err = r.m.serverError(ctx, "ending the pipeline", closing)
+		}
+	}()
+	for i, planned := range group {
+		if r.m.stopping() && !p.stopped {
+			p.stopped = true
+			p.cancel()
+		}
+		if p.stopped && i == len(p.sent) {
+			return i, interrupted()
+		}
+		if err := p.fill(i); err != nil {
+			return i, r.m.serverError(ctx, "sending ahead", err)
+		}
+		if err := p.finish(ctx, i, planned); err != nil {
+			return i, err
+		}
+	}
+	return len(group), nil
+}
+
+// errAgain is the failure of a migration that the pipeline leaves to the ordinary
+// way, which knows how to wait and to try again.
+var errAgain = errors.New("to be sent again by itself")
+
+// fill sends migrations until enough are on their way. It does so when half of
+// them have been answered, not after each.
+func (p *pipeline) fill(answered int) error {
+	if p.stopped {
+		return nil
+	}
+	if onTheWay := len(p.sent) - answered; onTheWay > aheadMigrations/2 || onTheWay > 0 && p.bytes > aheadBytes/2 {
+		return nil
+	}
+	before := len(p.sent)
+	for len(p.sent) < len(p.group) && len(p.sent)-answered < aheadMigrations && p.bytes < aheadBytes {
+		p.send(p.group[len(p.sent)])
+	}
+	if len(p.sent) == before {
+		return nil
+	}
+	return p.wire.Flush()
+}
+
+// send puts one migration on the wire and asks the server for its answers.
+func (p *pipeline) send(planned Planned) {
+	m := p.r.whole(planned)
+	for _, piece := range m {
+		p.wire.SendQueryParams(piece.text, nil, nil, nil, nil)
+		p.bytes += len(piece.text)
+	}
+	p.wire.SendFlushRequest()
+	p.sent = append(p.sent, m)
+}
+
+// whole is a migration as the pipeline sends it.
+func (r *run) whole(p Planned) message {
+	m := append(message{{"BEGIN", ours}}, r.opening(p)...)
+	for i, s := range p.Steps[0].Statements {
+		m = append(append(m, piece{s.Text, i}), r.keepBudget(p, s)...)
+	}
+	m = append(append(m, tidy()...), r.closing(p, 0)...)
+	return append(m, piece{commit, ours})
+}
+
+// finish reads the answers for one migration and tells what they say.
+func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
+	r, s := p.r, planned.Steps[0]
+	began := time.Now()
+	r.db.onNotice = func(n *pgconn.Notice) { r.notice(planned.Ref(), n) }
+	defer func() { r.db.onNotice = nil }()
+	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1})
+	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})
+	if err := r.watch.begin(ctx, planned.Ref(), s); err != nil {
+		return err
+	}
+	rows, err := p.answers(i)
+	r.watch.end()
+	if err != nil && p.stopped {
+		return interrupted()
+	}
+	if err != nil {
+		if refused, gaveWay := r.givesWay(err); gaveWay && ctx.Err() == nil {
+			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code, Reason: refused.Message})
+			return errAgain
+		}
+		if threwOurStatementsAway(err) {
+			return errAgain
+		}
+		return r.explain(ctx, planned, s, err)
+	}
+	took := Elapsed(time.Since(began))
+	r.m.emit(StepFinished{Migration: planned.Ref(), Step: 1, Duration: took, Rows: rows})
+	r.finished(planned, took, rows)
+	return nil
+}
+
+// answers reads what the server says to each piece of a migration.
+func (p *pipeline) answers(i int) (rows int64, err error) {
+	for _, piece := range p.sent[i] {
+		var tag pgconn.CommandTag
+		results, err := p.wire.GetResults()
+		if reader, ok := results.(*pgconn.ResultReader); err == nil && ok {
+			tag, err = reader.Close()
+		} else if err == nil {
+			err = errors.New("the server's answers do not fit what was sent")
+		}
+		if err != nil {
+			f := &failure{cause: err, statement: piece.statement, offset: offsetOf(err, piece.text)}
+			if piece.text == commit {
+				f.statement = p.sent[i].last()
+			}
+			return 0, f
+		}
+		if piece.statement >= 0 && changes(tag) {
+			rows += tag.RowsAffected()
+		}
+		p.bytes -= len(piece.text)
+	}
+	p.sent[i] = nil
+	return rows, nil
+}
+
+// cancel makes the server roll back what runs; the Sync ends the rest. What is
+// done by then is still read and told.
+func (p *pipeline) cancel() {
+	ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
+	defer stop()
+	_ = p.r.db.conn.PgConn().CancelRequest(ctx)
+}
+
+// close ends the pipeline and what transaction a failure may have left open.
+// Only the end of the connection is an error: the server's own errors have been
+// read before.
+func (p *pipeline) close() error {
+	conn := p.r.db.conn.PgConn()
+	_ = p.wire.Sync()
+	err := p.wire.Close()
+	if conn.IsClosed() {
+		return err
+	}
+	if conn.TxStatus() != 'I' {
+		rollback(conn)
+	}
+	return nil
+}
