@@ -7,3 +7,6 @@ func TestsInMemory() string {
 	}
 	return ""
 }
+
+// Exists says whether there is a process with that number.
+func Exists(pid int) bool { return exists(pid) }

@@ -128,3 +128,10 @@ func execute(t testing.TB, url, sql string) {
 	_, err = connection.Exec(context.Background(), sql)
 	require.NoError(t, err)
 }
+
+func killProcess(t *testing.T, pid int) {
+	t.Helper()
+	process, err := os.FindProcess(pid)
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+}

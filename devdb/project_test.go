@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -141,7 +140,7 @@ func TestAProjectServerThatWasKilledIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	project, before := startProject(t, reachableFolder(t))
 	execute(t, before.URL, "SET synchronous_commit = on; CREATE TABLE kept AS SELECT 'still there' AS word")
-	require.NoError(t, syscall.Kill(before.PID, syscall.SIGKILL))
+	killProcess(t, before.PID)
 	require.Eventually(t, func() bool {
 		status, err := project.Status(context.Background())
 		return err == nil && !status.Running

@@ -5,11 +5,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -33,7 +33,7 @@ func TestAServerAnswersQueriesAndIsGoneAfterStop(t *testing.T) {
 	require.NoError(t, server.Stop(), "a second stop does nothing")
 
 	require.Zero(t, server.PID())
-	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+	require.False(t, devdb.Exists(pid), "it was waited for")
 	require.NoDirExists(t, filepath.Dir(server.DataDir()))
 	require.NoFileExists(t, filepath.Dir(server.DataDir())+".lock")
 	require.ErrorContains(t, server.Restart(t.Context(), false), "it was stopped")
@@ -114,9 +114,26 @@ func TestAKilledServerCanBeRestarted(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = session.Close(context.Background()) }()
 	execute(t, server.URL("postgres"), "CREATE TABLE kept AS SELECT 'still there' AS word")
-	require.NoError(t, syscall.Kill(server.PID(), syscall.SIGKILL))
+	killProcess(t, server.PID())
 	require.NoError(t, server.Restart(t.Context(), false))
 	require.Equal(t, "still there", ask(t, server.URL("postgres"), "SELECT word FROM kept"))
+}
+
+func TestAServerOutlivesTheThreadThatAskedForIt(t *testing.T) {
+	t.Parallel()
+	var server *devdb.Server
+	var err error
+	var starts sync.WaitGroup
+	starts.Go(func() {
+		runtime.LockOSThread() // and never unlocks it: the thread ends with the goroutine
+		server, err = devdb.Start(t.Context(), devdb.Options{})
+	})
+	starts.Wait()
+	require.NoError(t, err)
+	pid := server.PID()
+	require.Equal(t, "1", ask(t, server.URL("postgres"), "SELECT '1'"))
+	require.Equal(t, pid, server.PID())
+	require.NoError(t, server.Stop())
 }
 
 func TestTCPNeedsThePassword(t *testing.T) {
