@@ -68,9 +68,9 @@ func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) 
 		}
 	}()
 	for i, planned := range group {
-		if r.m.stopping() && !p.stopped {
+		if r.m.stopping() {
 			p.stopped = true
-			p.cancel()
+			p.cancel() // each time: a request that falls between two statements is lost
 		}
 		if p.stopped && i == len(p.sent) {
 			return i, interrupted()

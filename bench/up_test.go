@@ -102,7 +102,9 @@ func BenchmarkUp(b *testing.B) {
 			b.Fatal(err)
 		}
 		return timed(b, func() error { _, err := m.Up(b.Context(), whimbrel.UpOptions{}); return err })
-	}, func(url string) time.Duration { return timed(b, func() error { return sendBare(b.Context(), url, migrations) }) })
+	}, func(url string) time.Duration {
+		return timed(b, func() error { return sendBare(b.Context(), url, migrations) })
+	})
 }
 
 func sendBare(ctx context.Context, url string, migrations []migration.Migration) error {
