@@ -136,6 +136,9 @@ func (t template) prepare(ctx context.Context, data string, progress func(string
 // copyWorkers copy at once; more do not help, since the kernel does nearly all of the work.
 const copyWorkers = 4
 
+// copyBuffer holds nearly every file of a fresh cluster as a whole.
+const copyBuffer = 256 << 10
+
 // copyTree copies folders and files, and gives the copy to the account.
 func copyTree(ctx context.Context, from, to string, owner account) error {
 	files := make(chan string)
@@ -145,8 +148,9 @@ func copyTree(ctx context.Context, from, to string, owner account) error {
 	defer stop()
 	for range copyWorkers {
 		workers.Go(func() {
+			buffer := make([]byte, copyBuffer)
 			for name := range files {
-				if err := copyFile(filepath.Join(from, name), filepath.Join(to, name), owner); err != nil {
+				if err := copyFile(filepath.Join(from, name), filepath.Join(to, name), owner, buffer); err != nil {
 					failures <- err
 					stop()
 					return
@@ -181,7 +185,9 @@ func copyTree(ctx context.Context, from, to string, owner account) error {
 	return err
 }
 
-func copyFile(from, to string, owner account) (err error) {
+// copyFile copies through the buffer. io.Copy alone would first try the kernel's ways to copy between files, which do not work from a disk to memory:
+// for a thousand small files these attempts are a third of the time.
+func copyFile(from, to string, owner account, buffer []byte) (err error) {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
@@ -192,7 +198,7 @@ func copyFile(from, to string, owner account) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if _, err := io.Copy(target, source); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{target}, struct{ io.Reader }{source}, buffer); err != nil {
 		return err
 	}
 	if !owner.changesOwner() {
