@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,8 +55,6 @@ type pipeline struct {
 	group []Planned
 	sent  []message // by migration
 	bytes int       // sent and not yet answered
-	// stopped is set once the caller asked for an orderly end.
-	stopped bool
 }
 
 // ahead runs a group of migrations as one pipeline. It returns how many of them
@@ -67,12 +66,19 @@ func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) 
 			err = r.m.serverError(ctx, "ending the pipeline", closing)
 		}
 	}()
-	for i, planned := range group {
-		if r.m.stopping() {
-			p.stopped = true
-			p.cancel() // each time: a request that falls between two statements is lost
+	ending := make(chan struct{})
+	var recalling sync.WaitGroup
+	recalling.Go(func() { // what was sent cannot be unsent, but it can be made to fail at its fence
+		select {
+		case <-r.m.config.Stop:
+			r.lease.revoke(ctx)
+		case <-ending:
 		}
-		if p.stopped && i == len(p.sent) {
+	})
+	defer recalling.Wait()
+	defer close(ending)
+	for i, planned := range group {
+		if r.m.stopping() && i == len(p.sent) {
 			return i, interrupted()
 		}
 		if err := p.fill(i); err != nil {
@@ -92,7 +98,7 @@ var errAgain = errors.New("to be sent again by itself")
 // fill sends migrations until enough are on their way. It does so when half of
 // them have been answered, not after each.
 func (p *pipeline) fill(answered int) error {
-	if p.stopped {
+	if p.r.m.stopping() {
 		return nil
 	}
 	if onTheWay := len(p.sent) - answered; onTheWay > aheadMigrations/2 || onTheWay > 0 && p.bytes > aheadBytes/2 {
@@ -142,7 +148,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	}
 	rows, err := p.answers(i)
 	r.watch.end()
-	if err != nil && p.stopped {
+	if r.m.stopping() && fenced(err) {
 		return interrupted()
 	}
 	if err != nil {
@@ -185,14 +191,6 @@ func (p *pipeline) answers(i int) (rows int64, err error) {
 	}
 	p.sent[i] = nil
 	return rows, nil
-}
-
-// cancel makes the server roll back what runs; the Sync ends the rest. What is
-// done by then is still read and told.
-func (p *pipeline) cancel() {
-	ctx, stop := context.WithTimeout(context.Background(), cancelPatience)
-	defer stop()
-	_ = p.r.db.conn.PgConn().CancelRequest(ctx)
 }
 
 // close ends the pipeline and what transaction a failure may have left open.

@@ -25,7 +25,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	located := errors.As(err, &f)
 	var refused *pgconn.PgError
 	isServer := errors.As(err, &refused)
-	if located && f.statement == fence && isServer && refused.Code == "22P02" {
+	if fenced(err) {
 		return leaseLost(r.lease.token, err).of(p)
 	}
 	var e *Error
@@ -52,6 +52,13 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 		e.gaveUp(gaveUp)
 	}
 	return e
+}
+
+// fenced reports whether a transaction failed because it could not prove the lease.
+func fenced(err error) bool {
+	var f *failure
+	var refused *pgconn.PgError
+	return errors.As(err, &f) && f.statement == fence && errors.As(err, &refused) && refused.Code == "22P02"
 }
 
 func (e *Error) of(p Planned) *Error {

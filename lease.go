@@ -36,8 +36,9 @@ type lease struct {
 	mutex   sync.Mutex
 	renewed time.Time // by this machine's clock, when the last renewal was sent
 
-	stop chan struct{}
-	done sync.WaitGroup
+	stopping sync.Once
+	stop     chan struct{}
+	done     sync.WaitGroup
 }
 
 // renewals per lease duration.
@@ -230,7 +231,7 @@ func (l *lease) held() error {
 // release gives the lease back and stops renewing. If the server cannot be
 // reached, the lease runs out, or is taken at once since our session is gone.
 func (l *lease) release(db *database) {
-	close(l.stop)
+	l.stopping.Do(func() { close(l.stop) })
 	l.done.Wait()
 	l.cancel(nil)
 	if db.conn.IsClosed() {
@@ -239,6 +240,19 @@ func (l *lease) release(db *database) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
 	_, _ = db.conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", l.token)
+}
+
+// revoke gives the lease back before the work on its way is over: what is
+// inside a transaction proved the lease and goes on to its end, and nobody
+// enters beside it; what has not begun fails at its fence.
+func (l *lease) revoke(ctx context.Context) {
+	l.stopping.Do(func() { close(l.stop) })
+	conn, err := pgx.ConnectConfig(ctx, l.migrator.connection)
+	if err != nil {
+		return // then everything that was sent is done before the run ends
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, _ = conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false WHERE id = 1 AND token = $1", l.token)
 }
 
 // rejoin tells the lease row which session works for the token now, after the
