@@ -9,7 +9,7 @@ import (
 // Baseline records every file up to the version as applied, without running
 // anything: for a database that was made by other means.
 func (m *Migrator) Baseline(ctx context.Context, version migration.Version) (Result, error) {
-	return m.execute(ctx, "baseline", false, func(s state) (Plan, error) { return planBaseline(s, version) })
+	return m.execute(ctx, "baseline", withoutWaysBack, func(s state) (Plan, error) { return planBaseline(s, version) })
 }
 
 func planBaseline(s state, version migration.Version) (Plan, error) {

@@ -26,8 +26,10 @@ type database struct {
 	tables tables
 	// relations that exist, by unquoted name.
 	relations map[string]*relation
-	// ready is set once prepare has seen to all four tables.
+	// ready is set once all four tables are known to be there and complete.
 	ready bool
+	// glanced is what the first look read of the tables; nil if it could not.
+	glanced *state
 	// onNotice receives what the server says while a statement runs.
 	onNotice func(*pgconn.Notice)
 }
@@ -44,8 +46,9 @@ type facts struct {
 	behindPool bool
 }
 
-// connect opens a connection and asks the server, in one query, for everything
-// that a run needs to know before it reads the history.
+// connect opens a connection and learns what a run needs to know before it
+// plans: where our tables are complete, by reading them in one round trip;
+// otherwise by asking the catalog.
 func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	db := &database{}
 	config := m.connection.Copy()
@@ -59,6 +62,9 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		return nil, m.connectionError(ctx, err)
 	}
 	db.conn = conn
+	if db.glance(ctx, m.config.Table) == nil {
+		return db, nil
+	}
 	if err := db.probe(ctx, m.config.Table); err != nil {
 		db.close()
 		return nil, m.serverError(ctx, "reading the catalog", err)
@@ -71,6 +77,64 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		}
 	}
 	return db, nil
+}
+
+const glanceQuery = `
+SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
+	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),
+	(SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p')
+	 AND 4 = (SELECT count(*) FROM pg_catalog.pg_class o WHERE o.relnamespace = c.relnamespace AND o.relname = ANY ($2)))`
+
+// glance reads our tables as if they were complete, and fails if they are not.
+// This is the common case, and the quick way to find that there is nothing to do.
+func (db *database) glance(ctx context.Context, table string) error {
+	name := table
+	if _, after, found := strings.Cut(table, "."); found {
+		name = after
+	}
+	quoted := pgx.Identifier(strings.Split(table, ".")).Sanitize()
+	journal, log, lock := companions(name)
+	batch := &pgx.Batch{}
+	batch.Queue(glanceQuery, quoted, []string{name, journal, log, lock})
+	batch.Queue(appliedQuery(quoted, false, true))
+	batch.Queue(journalQuery(pgx.Identifier(append(strings.Split(table, ".")[:strings.Count(table, ".")], journal)).Sanitize()))
+	results := db.conn.SendBatch(ctx, batch)
+	defer func() { _ = results.Close() }()
+	var f facts
+	err := results.QueryRow().Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.Schema)
+	if err != nil {
+		return err
+	}
+	if f.Schema == nil {
+		return errors.New("not all tables are there")
+	}
+	var s state
+	if s.applied, s.journal, err = readBoth(results); err != nil {
+		return err
+	}
+	if err := results.Close(); err != nil {
+		return err
+	}
+	f.behindPool = f.PID != int(db.conn.PgConn().PID())
+	db.facts, db.tables, db.ready, db.glanced = f, nameTables(*f.Schema, name), true, &s
+	return nil
+}
+
+func readBoth(results pgx.BatchResults) ([]Applied, []journalEntry, error) {
+	rows, err := results.Query()
+	if err != nil {
+		return nil, nil, err
+	}
+	applied, err := scanApplied(rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rows, err = results.Query(); err != nil {
+		return nil, nil, err
+	}
+	journal, err := scanJournal(rows)
+	return applied, journal, err
 }
 
 const probeQuery = `
@@ -147,8 +211,7 @@ func (db *database) complete() bool {
 // prepare creates what is missing of our tables and adopts what is there. When
 // it returns without error, the tables are there for good.
 func (m *Migrator) prepare(ctx context.Context, db *database) error {
-	if db.complete() {
-		db.ready = true
+	if db.ready = db.ready || db.complete(); db.ready {
 		return nil
 	}
 	adopted := db.history()
@@ -219,26 +282,49 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// applied reads the history, in the order of application.
-func (db *database) applied(ctx context.Context) ([]Applied, error) {
-	if db.history() == nil && !db.ready {
-		return nil, nil
+// read reads history and journal in one round trip, as far as they are there.
+// The ways back are only looked at where whole is set: they can be large.
+func (db *database) read(ctx context.Context, whole bool) (s state, err error) {
+	if db.glanced != nil && !whole {
+		s, db.glanced = *db.glanced, nil
+		return s, nil
 	}
-	rows, err := db.conn.Query(ctx, db.appliedQuery())
-	if err != nil {
-		return nil, err
+	journal, _, _ := companions(db.tables.name)
+	if !db.ready && db.history() == nil {
+		return s, nil
 	}
-	return scanApplied(rows)
+	batch := &pgx.Batch{}
+	batch.Queue(appliedQuery(db.tables.history, whole, db.ready || db.history().has("kind")))
+	if !db.ready && db.relations[journal] == nil {
+		rows, err := db.conn.Query(ctx, batch.QueuedQueries[0].SQL)
+		if err != nil {
+			return s, err
+		}
+		s.applied, err = scanApplied(rows)
+		return s, err
+	}
+	batch.Queue(journalQuery(db.tables.journal))
+	results := db.conn.SendBatch(ctx, batch)
+	s.applied, s.journal, err = readBoth(results)
+	return s, errors.Join(err, results.Close())
 }
 
-func (db *database) appliedQuery() string {
-	kind := "kind"
-	if !db.ready && !db.history().has("kind") {
-		kind = "NULL"
+// appliedQuery reads the history in the order of application.
+func appliedQuery(table string, whole, hasKind bool) string {
+	wayBack, kind := "false", "NULL"
+	if whole {
+		wayBack = "coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false)"
+	}
+	if hasKind {
+		kind = "kind"
 	}
 	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, 0)::bigint, " +
-		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false), coalesce(" +
-		kind + ", '') FROM " + db.tables.history + " ORDER BY id"
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + wayBack + ", coalesce(" + kind + ", '') FROM " + table + " ORDER BY id"
+}
+
+// journalQuery reads the chains that stopped half-way.
+func journalQuery(table string) string {
+	return "SELECT version, direction, step, statement_hash, state = 'done' FROM " + table + " ORDER BY version, direction, step"
 }
 
 func scanApplied(rows pgx.Rows) ([]Applied, error) {

@@ -13,7 +13,7 @@ import (
 // or the stored one where the file is not there. If one of them has none,
 // nothing is rolled back at all.
 func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error) {
-	return m.execute(ctx, "down", true, func(s state) (Plan, error) { return planDown(s, options) })
+	return m.execute(ctx, "down", withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // PlanDown gives what Down would run. It only reads.
@@ -23,7 +23,7 @@ func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, err
 
 // Redo takes the newest applied migrations down and up again.
 func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error) {
-	return m.execute(ctx, "redo", true, func(s state) (Plan, error) { return planRedo(s, options) })
+	return m.execute(ctx, "redo", withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 // PlanRedo gives what Redo would run. It only reads.

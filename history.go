@@ -18,7 +18,7 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 	}
 	defer db.close()
 	_, log, _ := companions(db.tables.name)
-	if db.relations[log] == nil {
+	if !db.ready && db.relations[log] == nil {
 		return []LogEntry{}, nil
 	}
 	var limit *int
@@ -50,7 +50,7 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 // Accept stores the checksums of files that were changed after they were
 // applied, for the versions given, and says so in the log.
 func (m *Migrator) Accept(ctx context.Context, versions ...migration.Version) (Result, error) {
-	return m.execute(ctx, "accept", false, func(s state) (Plan, error) { return planAccept(s, versions) })
+	return m.execute(ctx, "accept", withoutWaysBack, func(s state) (Plan, error) { return planAccept(s, versions) })
 }
 
 func planAccept(s state, versions []migration.Version) (Plan, error) {

@@ -23,7 +23,7 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 	if err := r.reconnect(ctx, lost); err != nil {
 		return left, err
 	}
-	s, err := r.m.read(ctx, r.db, false)
+	s, err := r.m.read(ctx, r.db, withoutWaysBack)
 	if err != nil {
 		return left, err
 	}
@@ -66,7 +66,7 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 			}
 			return err
 		}
-		db.ready = true
+		db.ready, db.glanced = true, nil // what is on its way may still change it
 		r.db = db
 		// The session that was lost may still be at work on what it had received.
 		if err := r.m.retire(ctx, db, r.lease.token+1); err != nil {

@@ -230,22 +230,12 @@ type journalEntry struct {
 	step      int
 	hash      string
 	done      bool
-	cursor    string
 }
 
-// unfinished reads the journal: the chains that stopped half-way.
-func (db *database) unfinished(ctx context.Context) ([]journalEntry, error) {
-	journal, _, _ := companions(db.tables.name)
-	if !db.ready && db.relations[journal] == nil {
-		return nil, nil
-	}
-	rows, err := db.conn.Query(ctx, "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, '') FROM "+db.tables.journal+" ORDER BY version, direction, step")
-	if err != nil {
-		return nil, err
-	}
+func scanJournal(rows pgx.Rows) ([]journalEntry, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (journalEntry, error) {
 		var e journalEntry
-		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done, &e.cursor)
+		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done)
 		return e, err
 	})
 }

@@ -36,22 +36,28 @@ type run struct {
 	result Result
 }
 
+// reading says what a command needs to know of the ways back that are stored.
+type reading int
+
+const (
+	withoutWaysBack reading = iota
+	whetherThereAreWaysBack
+	withMissingWaysBack // of versions that have no file
+)
+
 // read gathers the state. It only reads, and needs no table to be there.
-func (m *Migrator) read(ctx context.Context, db *database, needStored bool) (state, error) {
-	s := state{migrations: m.config.Migrations, policy: m.config.OutOfOrder, allowMissing: m.config.AllowMissing}
+func (m *Migrator) read(ctx context.Context, db *database, need reading) (state, error) {
 	if !db.ready {
 		if tool := owner(db.history(), db.relations[railsMetadata] != nil); tool != "" {
-			return s, foreignTable(db.tables, db.history(), tool)
+			return state{}, foreignTable(db.tables, db.history(), tool)
 		}
 	}
-	var err error
-	if s.applied, err = db.applied(ctx); err != nil {
+	s, err := db.read(ctx, need == whetherThereAreWaysBack)
+	if err != nil {
 		return s, m.serverError(ctx, "reading the history", err)
 	}
-	if s.journal, err = db.unfinished(ctx); err != nil {
-		return s, m.serverError(ctx, "reading the journal", err)
-	}
-	if needStored {
+	s.migrations, s.policy, s.allowMissing = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing
+	if need == withMissingWaysBack {
 		if s.stored, err = db.storedWaysBack(ctx, s.applied, s.onDisk()); err != nil {
 			return s, m.serverError(ctx, "reading the stored ways back", err)
 		}
@@ -66,7 +72,7 @@ func (m *Migrator) plan(ctx context.Context, plan planner) (Plan, error) {
 		return Plan{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, true)
+	s, err := m.read(ctx, db, withMissingWaysBack)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -75,10 +81,10 @@ func (m *Migrator) plan(ctx context.Context, plan planner) (Plan, error) {
 
 // execute plans, takes the lease, plans again with what is true under it, and
 // runs that. With nothing to do it takes no lease and creates no table.
-func (m *Migrator) execute(ctx context.Context, command string, needStored bool, plan planner) (Result, error) {
+func (m *Migrator) execute(ctx context.Context, command string, need reading, plan planner) (Result, error) {
 	began := time.Now()
 	r := &run{m: m, result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
-	err := r.execute(ctx, needStored, plan)
+	err := r.execute(ctx, need, plan)
 	r.result.Duration = Elapsed(time.Since(began))
 	finished := RunFinished{Command: command, Duration: r.result.Duration, Done: len(r.result.Done)}
 	if err == nil {
@@ -90,7 +96,7 @@ func (m *Migrator) execute(ctx context.Context, command string, needStored bool,
 	return r.result, finished.Error
 }
 
-func (r *run) execute(ctx context.Context, needStored bool, plan planner) error {
+func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	m := r.m
 	started := RunStarted{Command: r.result.Command, Database: m.database()}
 	db, err := m.connect(ctx)
@@ -100,7 +106,7 @@ func (r *run) execute(ctx context.Context, needStored bool, plan planner) error 
 	}
 	r.db = db
 	defer func() { r.db.close() }() // another one, after a lost connection
-	s, err := m.read(ctx, db, needStored)
+	s, err := m.read(ctx, db, need)
 	if err != nil {
 		m.emit(started)
 		return err
@@ -124,7 +130,7 @@ func (r *run) execute(ctx context.Context, needStored bool, plan planner) error 
 		return err
 	}
 	defer func() { r.lease.release(r.db) }()
-	if s, err = m.read(leased, db, needStored); err != nil {
+	if s, err = m.read(leased, db, need); err != nil {
 		return err
 	}
 	if planned, err = plan(s); err != nil {

@@ -16,13 +16,13 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, false)
+	s, err := m.read(ctx, db, whetherThereAreWaysBack)
 	if err != nil {
 		return Status{}, err
 	}
 	status := Status{
 		Database: m.database(), Server: db.facts.Shown, Table: db.tables.schema + "." + db.tables.name,
-		Initialised: db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
+		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
 	}
 	if status.Holder, err = m.holder(ctx, db); err != nil {
 		return Status{}, m.serverError(ctx, "reading the lease", err)
@@ -76,7 +76,7 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 		return Verification{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, false)
+	s, err := m.read(ctx, db, withoutWaysBack)
 	if err != nil {
 		return Verification{}, err
 	}

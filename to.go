@@ -11,7 +11,7 @@ import (
 // applied: newer ones are rolled back, older pending ones are applied. Version
 // "0" rolls back everything.
 func (m *Migrator) To(ctx context.Context, version migration.Version, options ToOptions) (Result, error) {
-	return m.execute(ctx, "to", true, func(s state) (Plan, error) { return planTo(s, version, options) })
+	return m.execute(ctx, "to", withMissingWaysBack, func(s state) (Plan, error) { return planTo(s, version, options) })
 }
 
 // PlanTo gives what To would run. It only reads.

@@ -12,7 +12,7 @@ import (
 // transaction that completes it: what the Result lists is durable, also when an
 // error comes with it.
 func (m *Migrator) Up(ctx context.Context, options UpOptions) (Result, error) {
-	return m.execute(ctx, "up", false, func(s state) (Plan, error) { return planUp(s, options) })
+	return m.execute(ctx, "up", withoutWaysBack, func(s state) (Plan, error) { return planUp(s, options) })
 }
 
 // PlanUp gives what Up would run. It only reads.
