@@ -1,0 +1,170 @@
+//go:build linux
+
+package faults_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
+)
+
+// survives runs the fifty, strikes at a random moment, runs them again if the
+// first run did not get over it, and requires that all is as it should be.
+func (b *bundle) survives(trial int, outcomes *tally, strike func(), change ...func(*whimbrel.Config)) {
+	b.Helper()
+	striking, struck := strikeAt(randomMoment(b.T, trial), strike)
+	err := b.up(fifty(), append(change, striking)...)
+	struck()
+	if err != nil {
+		var e *whimbrel.Error
+		require.ErrorAs(b, err, &e)
+		require.Contains(b, []whimbrel.Code{whimbrel.CodeConnection, whimbrel.CodeLeaseLost}, e.Code, "%v", err)
+		require.NotEmpty(b, e.Remedy, "%v", err)
+		outcomes.add("up again: " + string(e.Code))
+		b.conn = b.connect() // the old one may have been hit, too
+		require.NoError(b, b.up(fifty()))
+	} else if _, met := last[whimbrel.Reconnected](b); met {
+		outcomes.add("went on by itself")
+	} else {
+		outcomes.add("not noticed")
+	}
+	b.conn = b.connect()
+	b.intact()
+}
+
+const trials = 50
+
+func TestATerminatedBackendAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	var outcomes tally
+	t.Run("trials", func(t *testing.T) {
+		for trial := range trials {
+			t.Run(fmt.Sprint(trial), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				striker := b.connect()
+				b.survives(trial, &outcomes, func() {
+					_, _ = striker.Exec(context.Background(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel%'")
+				})
+			})
+		}
+	})
+	require.Positive(t, outcomes.count("went on by itself"))
+	t.Logf("%v", outcomes.counts)
+}
+
+func TestANetworkThatIsResetAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	var outcomes tally
+	t.Run("trials", func(t *testing.T) {
+		for trial := range trials {
+			t.Run(fmt.Sprint(trial), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				proxy, url, err := faults.InFrontOf(b.url)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, proxy.Close()) }()
+				b.survives(trial, &outcomes, proxy.Reset, through(url))
+			})
+		}
+	})
+	require.Positive(t, outcomes.count("went on by itself"))
+	t.Logf("%v", outcomes.counts)
+}
+
+func TestANetworkThatFallsSilentAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	var outcomes tally
+	t.Run("trials", func(t *testing.T) {
+		for trial := range trials {
+			t.Run(fmt.Sprint(trial), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				proxy, url, err := faults.InFrontOf(b.url)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, proxy.Close()) }()
+				// It stays silent while the next run, by another way, finishes the work.
+				b.survives(trial, &outcomes, proxy.BlackHole, through(url), lease(2*time.Second))
+			})
+		}
+	})
+	t.Logf("%v", outcomes.counts)
+}
+
+func TestAnImmediateServerRestartAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	own, err := devdb.Start(t.Context(), devdb.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, own.Stop()) })
+	var outcomes tally
+	for trial := range trials {
+		t.Run(fmt.Sprint(trial), func(t *testing.T) {
+			b := setupOn(t, own)
+			b.survives(trial, &outcomes, func() {
+				if err := own.Restart(context.Background(), true); err != nil {
+					t.Errorf("restarting: %v", err)
+				}
+			})
+		})
+	}
+	require.Positive(t, outcomes.count("went on by itself"))
+	t.Logf("%v", outcomes.counts)
+}
+
+// A server does not notice that a client has fallen silent. What it left open
+// must not keep the next run out for the two hours that TCP would take.
+func TestATransactionThatFellSilentDoesNotKeepTheNextRunOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	open := b.gate()
+	proxy, url, err := faults.InFrontOf(b.url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	f := files{"1_stop.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE one ();\n-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\nCREATE TABLE two ();"}
+	silent := make(chan error, 1)
+	go func() { silent <- b.up(f, through(url), lease(time.Second)) }()
+	b.eventually(working)
+	proxy.BlackHole()
+	open()
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()")
+	require.NoError(t, b.up(f, func(c *whimbrel.Config) { c.LockWait = 20 * time.Second }))
+	require.Equal(t, "1", b.applied())
+	_ = fails(t, <-silent, whimbrel.CodeLeaseLost)
+}
+
+// The lease is renewed, and the queue watched, from connections of their own.
+// Their loss is not the run's.
+func TestLosingTheSecondConnectionsDoesNotFailARun(t *testing.T) {
+	t.Parallel()
+	for _, function := range []string{"pg_terminate_backend", "pg_cancel_backend"} {
+		t.Run(function, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			open := b.gate()
+			result := make(chan error, 1)
+			go func() {
+				result <- b.up(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE hold (); SELECT count(*) FROM gate;"}, lease(3*time.Second))
+			}()
+			b.eventually(working)
+			first := b.text("SELECT expires_at FROM migration_lock")
+			hit := 0
+			b.until("two renewals in spite of it all", func() bool {
+				if b.text("SELECT count("+function+"(pid)) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'whimbrel' AND random() < 0.2") == "true" {
+					hit++
+				}
+				return b.text("SELECT expires_at > '"+first+"'::timestamptz + interval '4 seconds' FROM migration_lock") == "true"
+			})
+			require.Positive(t, hit)
+			open()
+			require.NoError(t, <-result)
+			require.Equal(t, "1", b.applied())
+		})
+	}
+}
