@@ -224,7 +224,11 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 	}
 	err := m.createMissing(ctx, db)
 	if err != nil {
-		return m.serverError(ctx, "creating whimbrel's tables", err)
+		e := m.serverError(ctx, "creating whimbrel's tables", err)
+		if e.SQLState == "3F000" {
+			e.Remedy = "create that schema, or name another one (--table)"
+		}
+		return e
 	}
 	db.ready = true
 	if adopted == nil || adopted.has("kind") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -21,7 +22,7 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	status := Status{
-		Database: m.database(), Server: db.facts.Shown, Table: db.tables.schema + "." + db.tables.name,
+		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
 		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
 	}
 	if status.Holder, err = m.holder(ctx, db); err != nil {

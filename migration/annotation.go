@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/spelling"
 )
 
 // Batch is the annotation "Batch <table> by <key>[,<key>…] [size=1000]
@@ -128,7 +130,7 @@ func (l *line) unknown(word string) *Error {
 	meant := regexp.MustCompile(`(?i)^\+[ \t]*migrat(?:e|ions?|ed)?[ \t:]*`).ReplaceAllString(word, "")
 	meant, _, _ = strings.Cut(meant, " ")
 	remedy := "write one of " + strings.Join(annotations, ", ")
-	if known := nearest(meant, annotations); known != "" {
+	if known := spelling.Nearest(meant, annotations); known != "" {
 		remedy = fmt.Sprintf(`did you mean "-- +migrate %s"?`, known)
 	}
 	return l.wrong(CodeUnknownAnnotation, fmt.Sprintf("unknown annotation %q", word), remedy)
@@ -201,7 +203,7 @@ func (l *line) batchOptions(b *Batch) *Error {
 			}
 		default:
 			message, remedy = fmt.Sprintf("Batch has no option %q", word), "write size=…, pause=… or workers=…"
-			if known := nearest(name, []string{"size", "pause", "workers"}); known != "" {
+			if known := spelling.Nearest(name, []string{"size", "pause", "workers"}); known != "" {
 				remedy = fmt.Sprintf("did you mean %s=…?", known)
 			}
 		}

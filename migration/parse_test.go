@@ -139,16 +139,6 @@ func TestParseDoesNotLookIntoScripts(t *testing.T) {
 	require.Empty(t, m.StoredDown())
 }
 
-func TestNearestFindsWhatWasMeant(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"": "", "u": "Up", "upp": "Up", "dwn": "Down", "statementstart": "StatementBegin", "begin": "", "irreversable": "Irreversible",
-		"sett": "Set", "alow": "Allow", "asert": "Assert", "bach": "Batch", "revert": "", "donw": "Down", "Ünïcode": "", strings.Repeat("up", 1000): "",
-	} {
-		require.Equal(t, want, nearest(text, annotations), text)
-	}
-}
-
 func TestSettingsComeThroughTheirQuotes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -54,7 +54,7 @@ func (s Section) withoutBlock() (Section, []*Error) {
 }
 
 func beginsBlock(s Statement) bool {
-	switch spelling(s) {
+	switch spelled(s) {
 	case "BEGIN", "BEGIN WORK", "BEGIN TRANSACTION", "START TRANSACTION":
 		return true
 	}
@@ -62,15 +62,15 @@ func beginsBlock(s Statement) bool {
 }
 
 func endsBlock(s Statement) bool {
-	switch strings.TrimSuffix(spelling(s), " AND NO CHAIN") {
+	switch strings.TrimSuffix(spelled(s), " AND NO CHAIN") {
 	case "COMMIT", "COMMIT WORK", "COMMIT TRANSACTION", "END", "END WORK", "END TRANSACTION":
 		return true
 	}
 	return false
 }
 
-// spelling returns the words of a statement of transaction control.
-func spelling(s Statement) string {
+// spelled returns the words of a statement of transaction control.
+func spelled(s Statement) string {
 	var words []string
 	if s.Class == pgsql.TransactionControl {
 		for token := range pgsql.Tokens(s.Text) {

@@ -15,10 +15,10 @@ var streams = map[string]string{"output": "events"}
 
 // runFlags are the flags of the commands that change the database.
 type runFlags struct {
-	dryRun, allowMissing            bool
-	outOfOrder                      string
-	maxStall, retryBudget, lockWait time.Duration
-	changed                         func(name string) bool
+	dryRun, allowMissing, noPipeline bool
+	outOfOrder                       string
+	maxStall, retryBudget, lockWait  time.Duration
+	changed                          func(name string) bool
 }
 
 // add declares them on a command.
@@ -30,6 +30,7 @@ func (f *runFlags) add(command *cobra.Command) {
 	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
 	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step that gave way is tried again")
 	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
+	flags.BoolVar(&f.noPipeline, "no-pipeline", false, "wait for the answer to each migration before the next is sent")
 }
 
 // addOrder declares those that matter to a plan.
@@ -43,7 +44,7 @@ func (f *runFlags) addOrder(command *cobra.Command) {
 
 // apply puts the flags that were given into a Config.
 func (f *runFlags) apply(c *whimbrel.Config) {
-	c.AllowMissing = f.allowMissing
+	c.AllowMissing, c.NoPipeline = f.allowMissing, f.noPipeline
 	if f.changed("out-of-order") {
 		c.OutOfOrder = whimbrel.OutOfOrder(f.outOfOrder)
 	}

@@ -83,18 +83,3 @@ func TestEveryCodeOfTheEngineHasAnExitStatus(t *testing.T) {
 	})
 	require.Positive(t, found)
 }
-
-func TestNearestFindsSlips(t *testing.T) {
-	t.Parallel()
-	candidates := []string{"up", "down", "status", "history", "verify"}
-	for word, want := range map[string]string{
-		"statsu": "status", "Down": "down", "dwon": "down", "histroy": "history", "varify": "verify",
-		"u": "up", "completely-different": "", "": "",
-	} {
-		require.Equal(t, want, nearest(word, candidates), word)
-	}
-	require.Empty(t, nearest("x", nil))
-	require.Equal(t, 1, distance("ab", "ba"))
-	require.Equal(t, 3, distance("", "abc"))
-	require.Equal(t, 0, distance("ä", "ä"))
-}

@@ -98,6 +98,10 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 			return []string{fmt.Sprintf("  an interrupted run left index %s invalid: dropped, to be built again", event.Index)}
 		}
 		return []string{fmt.Sprintf("  index %s was built by an interrupted run: kept", event.Index)}
+	case whimbrel.ConnectionLost:
+		return []string{p.palette.warn("  the connection broke; connecting anew")}
+	case whimbrel.Reconnected:
+		return []string{p.palette.warn(fmt.Sprintf("  connected again after %s", span(time.Duration(event.Waited))))}
 	}
 	if p.current == nil {
 		return nil
@@ -120,6 +124,9 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		}
 	case whimbrel.LockWaiting:
 		return p.lockWaiting(event)
+	case whimbrel.TrafficWaiting:
+		return []string{p.palette.warn(fmt.Sprintf("  ! %s waiting behind this step, for %s already: %s",
+			plural(len(event.Waiting), "session"), span(time.Duration(event.Longest)), blockerText(event.Waiting[0])))}
 	case whimbrel.Retrying:
 		current.attempt = event.Attempt + 1
 		// A busy lock makes many short attempts; one line says enough.

@@ -62,6 +62,10 @@ func aRun() []moment {
 		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: elapsed(300 * ms), SQLState: "55P03", Reason: "again"}},
 		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: elapsed(2 * s), SQLState: "55P03", Reason: "and again"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql, {PID: 5}, {PID: 6}}}},
+		{3 * s, whimbrel.TrafficWaiting{Migration: users, Step: 1, Longest: elapsed(120 * ms), Waiting: []whimbrel.Blocker{
+			{PID: 8, Application: "web", State: "active", Query: "SELECT 1", Age: elapsed(120 * ms)}, {PID: 9}}}},
+		{3 * s, whimbrel.ConnectionLost{Migration: users, Reason: "terminating connection"}},
+		{4 * s, whimbrel.Reconnected{Migration: users, Waited: elapsed(s)}},
 		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: elapsed(s), Rows: 3}},
 		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: elapsed(12 * ms), Rows: 3}},
 		{4 * s, whimbrel.MigrationStarted{Migration: index, Steps: 4, Done: 1}},

@@ -1,24 +1,21 @@
-package main
+// Package spelling guesses which word was meant, for the sentence "did you
+// mean …?" in an error.
+package spelling
 
 import "strings"
 
-// nearest gives the candidate that word was probably meant to be, or "".
-func nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/3+2
+// Nearest gives the candidate that word was probably meant to be: the one with
+// the fewest differences, if those are not more than a third of its letters;
+// otherwise "". Case does not matter.
+func Nearest(word string, candidates []string) string {
+	best, least := "", 0
 	for _, candidate := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < bestDistance {
-			best, bestDistance = candidate, d
+		d := distance(strings.ToLower(word), strings.ToLower(candidate))
+		if d <= (len(candidate)+2)/3 && (best == "" || d < least) {
+			best, least = candidate, d
 		}
 	}
 	return best
-}
-
-// didYouMean is a sentence for a remedy, or "" when nothing is near.
-func didYouMean(prefix, word string, candidates []string) string {
-	if near := nearest(word, candidates); near != "" {
-		return "did you mean " + prefix + near + "?"
-	}
-	return ""
 }
 
 // distance is the number of letters to insert, remove, replace or swap with
