@@ -107,9 +107,9 @@ func TestTheLiveLineComesAfterASecond(t *testing.T) {
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE", p.live(now.Add(10*time.Second)))
 	hearAll(p, all[7:14])
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE  attempt 4", p.live(now.Add(10*time.Second)))
-	hearAll(p, all[14:21])
+	hearAll(p, all[14:24])
 	require.Equal(t, "20240116000000 index_users  2 min 6 s  step 2 of 4  CREATE INDEX CONCURRENTLY", p.live(now.Add(130*time.Second)))
-	hearAll(p, all[21:])
+	hearAll(p, all[24:])
 	require.Empty(t, p.live(now.Add(time.Hour)))
 }
 
