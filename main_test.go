@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,12 +22,23 @@ import (
 // a database of its own in it.
 var server *devdb.Server
 
+// majorEnvironment picks the major version of PostgreSQL that the tests run on;
+// the machine's own where it is not set.
+const majorEnvironment = "WHIMBREL_TEST_PG_MAJOR"
+
 func TestMain(m *testing.M) {
 	if child := os.Getenv(childEnvironment); child != "" {
 		os.Exit(runChild(child))
 	}
 	var err error
-	server, err = devdb.Start(context.Background(), devdb.Options{Settings: map[string]string{"max_connections": "300"}})
+	options := devdb.Options{Settings: map[string]string{"max_connections": "300"}}
+	if text := os.Getenv(majorEnvironment); text != "" {
+		if options.Major, err = strconv.Atoi(text); err != nil {
+			fmt.Fprintln(os.Stderr, majorEnvironment+":", err)
+			os.Exit(1)
+		}
+	}
+	server, err = devdb.Start(context.Background(), options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
 		os.Exit(1)
