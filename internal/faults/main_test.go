@@ -83,6 +83,11 @@ func setupOn(t *testing.T, s *devdb.Server) *bundle {
 	return b
 }
 
+// at is the same database by another way.
+func (b *bundle) at(url string) *bundle {
+	return &bundle{T: b.T, server: b.server, url: url, name: b.name, conn: b.conn}
+}
+
 func (b *bundle) connect() *pgx.Conn {
 	b.Helper()
 	conn, err := pgx.Connect(b.Context(), b.url)
@@ -127,10 +132,14 @@ func (b *bundle) migrator(f files, change ...func(*whimbrel.Config)) *whimbrel.M
 	return m
 }
 
-// up runs Up with a Migrator of its own.
+// up runs Up with a Migrator of its own. Whoever connects to a network that has
+// fallen silent has nothing that ends the attempt but the context: here it is a
+// minute.
 func (b *bundle) up(f files, change ...func(*whimbrel.Config)) error {
 	b.Helper()
-	_, err := b.migrator(f, change...).Up(context.Background(), whimbrel.UpOptions{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := b.migrator(f, change...).Up(ctx, whimbrel.UpOptions{})
 	return err
 }
 
