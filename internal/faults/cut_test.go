@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -165,6 +166,65 @@ func TestLosingTheSecondConnectionsDoesNotFailARun(t *testing.T) {
 			open()
 			require.NoError(t, <-result)
 			require.Equal(t, "1", b.applied())
+		})
+	}
+}
+
+// What the server has committed is done, even if its answer was lost. The
+// version alone does not tell: a redo takes it away and brings it back.
+func TestWorkWhoseAnswersWereLostIsNotDoneTwice(t *testing.T) {
+	t.Parallel()
+	f := files{
+		"1_gate.sql":   "CREATE TABLE gate ()",
+		"2_ledger.sql": "CREATE TABLE ledger (step text)",
+		"3_gated.sql":  "SELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 up');\n-- +migrate Down\nSELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 down');",
+		"4_plain.sql":  "INSERT INTO ledger VALUES ('4 up');\n-- +migrate Down\nSELECT count(*) FROM gate; INSERT INTO ledger VALUES ('4 down');",
+	}
+	for _, c := range []struct {
+		name    string
+		command func(context.Context, *whimbrel.Migrator) error
+		before  int // migrations that are applied when the command begins
+		ledger  string
+	}{
+		{"up", func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Up(ctx, whimbrel.UpOptions{})
+			return err
+		}, 2, "3 up, 4 up"},
+		{"down", func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Down(ctx, whimbrel.DownOptions{Steps: 2})
+			return err
+		}, 4, "3 up, 4 up, 4 down, 3 down"},
+		{"redo", func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Redo(ctx, whimbrel.RedoOptions{Steps: 2})
+			return err
+		}, 4, "3 up, 4 up, 4 down, 3 down, 3 up, 4 up"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{Steps: c.before})
+			require.NoError(t, err)
+			gatekeeper := b.connect()
+			_, err = gatekeeper.Exec(t.Context(), "BEGIN; LOCK TABLE gate", pgx.QueryExecModeSimpleProtocol)
+			require.NoError(t, err)
+			proxy, url, err := faults.InFrontOf(b.url)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, proxy.Close()) }()
+
+			result := make(chan error, 1)
+			m := b.migrator(f, through(url), func(c *whimbrel.Config) { c.MaxStall = 10 * time.Second })
+			go func() { result <- c.command(t.Context(), m) }()
+			b.eventually(working)
+			proxy.BlackHole() // everything has been sent, nothing has been answered
+			_, err = gatekeeper.Exec(t.Context(), "ROLLBACK")
+			require.NoError(t, err)
+			b.eventually("SELECT string_agg(step, ', ') = '" + c.ledger + "' FROM ledger")
+			proxy.Reset()
+			proxy.Heal()
+			require.NoError(t, <-result)
+			require.Contains(t, b.heard(), "reconnected")
+			require.Equal(t, c.ledger, b.text("SELECT string_agg(step, ', ') FROM ledger"))
+			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
 		})
 	}
 }
