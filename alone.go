@@ -3,7 +3,6 @@ package whimbrel
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,54 +11,58 @@ import (
 )
 
 // alone runs a statement that cannot be in a transaction. The journal says
-// that it begins, before, and that it is done, after; a crash in between is
-// cleared up by asking the catalog, or by what the server says to a repetition.
-func (r *run) alone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
-	conn := r.db.conn.PgConn()
-	finish := func() error {
-		ending := append(tidy(), r.opening(p)...)
-		if last {
-			ending = append(ending, r.closing(p, earlier)...)
-		} else {
-			ending = append(ending, r.journalStep(p, s, "done"))
-		}
-		_, err := send(ctx, conn, ending)
-		if threwOurStatementsAway(err) { // the statement itself was a DISCARD ALL
-			if err := r.prepareTemplates(ctx); err != nil {
-				return err
-			}
-			_, err = send(ctx, conn, ending)
-		}
-		return err
-	}
+// beforehand that it begins; recordAlone says that it is done. A crash in
+// between is cleared up by asking the catalog, or by what the server says to a
+// repetition.
+func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err error) {
 	if s.Done {
-		return 0, finish()
+		return 0, nil
 	}
-	build, isBuild := indexBuild(s.Statements[0])
+	conn, statement := r.db.conn.PgConn(), s.Statements[0]
+	build, isBuild := indexBuild(statement)
+	var others string
 	if isBuild {
-		valid, err := r.repairIndex(ctx, p, s, build)
-		if err != nil {
+		if valid, err := r.repairIndex(ctx, p, s, build); err != nil || valid {
 			return 0, err
 		}
-		if valid {
-			return 0, finish()
+		if others, err = r.others(ctx, build); err != nil {
+			return 0, err
 		}
 	}
-	if _, err := send(ctx, conn, append(append(r.opening(p), r.journalStep(p, s, "started")), r.sessionSettings(p)...)); err != nil {
+	if _, err := send(ctx, conn, append(append(r.opening(p), r.journalStep(p, s, "started", others)), r.sessionSettings(p)...)); err != nil {
 		return 0, err
 	}
+	rows, err = r.sendAlone(ctx, statement.Text)
+	if finalize, pending := pendingDetach(statement.Text, err); pending {
+		rows, err = r.sendAlone(ctx, finalize)
+	}
+	if err == nil || s.Started && alreadyDone(statement.Command, err) {
+		return rows, nil
+	}
+	r.cleanUp(p, s, build, isBuild, err)
+	return 0, err
+}
+
+// sendAlone sends a statement that no fence protects, if by this machine's
+// clock the lease is still ours.
+func (r *run) sendAlone(ctx context.Context, text string) (int64, error) {
 	if err := r.lease.held(); err != nil {
 		return 0, err
 	}
-	rows, err = send(ctx, conn, message{{s.Statements[0].Text, 0}})
-	if finalize, pending := pendingDetach(s.Statements[0].Text, err); pending {
-		rows, err = send(ctx, conn, message{{finalize, 0}})
+	return send(ctx, r.db.conn.PgConn(), message{{text, 0}})
+}
+
+// recordAlone says in the journal, or in the history, that a statement outside
+// a transaction is done.
+func (r *run) recordAlone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
+	ending := append(tidy(), r.opening(p)...)
+	if last {
+		ending = append(ending, r.closing(p, earlier)...)
+	} else {
+		ending = append(ending, r.journalStep(p, s, "done", ""))
 	}
-	if err != nil && !(s.Started && alreadyDone(err)) {
-		r.cleanUp(p, s, build, isBuild)
-		return 0, err
-	}
-	return rows, finish()
+	_, err := send(ctx, r.db.conn.PgConn(), ending)
+	return err
 }
 
 // sessionSettings are what an alone statement runs under. Its waiting makes
@@ -81,19 +84,28 @@ func (r *run) sessionSettings(p Planned) message {
 	return message{{"SELECT " + strings.Join(calls, ", "), ours}}
 }
 
-// cleanUp puts the session back in order after a failed statement and removes
-// the invalid index that a failed build leaves. It does its best; whatever it
-// cannot do, the next attempt does.
-func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool) {
+// cleanUp puts the session back in order after a failed statement, removes the
+// invalid index that a failed build leaves, and takes back that the step had
+// begun where the server itself said that it came to nothing. It does its best;
+// whatever it cannot do, the next attempt does.
+func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error) {
 	if r.db.conn.IsClosed() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	_, _ = send(ctx, r.db.conn.PgConn(), append(tidy(), piece{"SELECT " + r.setApplicationName(), ours}))
-	if isBuild && r.lease.held() == nil {
-		_, _ = r.repairIndex(ctx, p, s, build)
+	conn := r.db.conn.PgConn()
+	_, _ = send(ctx, conn, append(tidy(), piece{"SELECT " + r.setApplicationName(), ours}))
+	var refused *pgconn.PgError
+	if !errors.As(failed, &refused) {
+		return // nobody knows what became of it
 	}
+	if isBuild && r.lease.held() == nil {
+		if _, err := r.repairIndex(ctx, p, s, build); err != nil {
+			return
+		}
+	}
+	_, _ = send(ctx, conn, append(r.opening(p), r.forgetStep(p, s)))
 }
 
 // pendingDetach recognises an ALTER TABLE … DETACH PARTITION … CONCURRENTLY
@@ -122,13 +134,23 @@ func pendingDetach(text string, err error) (finalize string, pending bool) {
 // alreadyDone reports whether the server refuses a repetition because the
 // first time had worked: what is to be made is there, what is to be removed is
 // not. It is only asked after a crash that left the outcome unknown.
-func alreadyDone(err error) bool {
+func alreadyDone(command string, err error) bool {
 	var refused *pgconn.PgError
-	return errors.As(err, &refused) && slices.Contains([]string{
-		"42P04", // duplicate_database
-		"42710", // duplicate_object: tablespace, subscription
-		"3D000", // the database to drop is gone
-		"42P01", // the partition to detach is none any more
-		"42704", // undefined_object: the index, tablespace or subscription to drop is gone
-	}, refused.Code)
+	if !errors.As(err, &refused) {
+		return false
+	}
+	const (
+		undefinedTable    = "42P01" // also: is not a partition of that table
+		undefinedObject   = "42704"
+		undefinedDatabase = "3D000"
+		duplicateDatabase = "42P04"
+		duplicateObject   = "42710"
+	)
+	expected := map[string]string{
+		"CREATE DATABASE": duplicateDatabase, "DROP DATABASE": undefinedDatabase,
+		"CREATE TABLESPACE": duplicateObject, "DROP TABLESPACE": undefinedObject,
+		"CREATE SUBSCRIPTION": duplicateObject, "DROP SUBSCRIPTION": undefinedObject,
+		"DROP INDEX CONCURRENTLY": undefinedObject, "ALTER TABLE": undefinedTable,
+	}
+	return expected[command] == refused.Code
 }

@@ -26,7 +26,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	var refused *pgconn.PgError
 	isServer := errors.As(err, &refused)
 	if fenced(err) {
-		return leaseLost(r.lease.token, err).of(p)
+		return leaseLost(r.lease.current(), err).of(p)
 	}
 	var e *Error
 	switch {

@@ -74,14 +74,14 @@ func indexBuild(s migration.Statement) (build, bool) {
 // index is the one that the statement describes. See "Building Indexes
 // Concurrently" in PostgreSQL's documentation of CREATE INDEX.
 func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done bool, err error) {
-	if b.index == "" {
-		return false, nil
-	}
 	var name string
 	var valid bool
 	err = r.db.conn.QueryRow(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), i.indisvalid AND i.indisready
 		FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = $2`, b.table, b.index).Scan(&name, &valid)
+		WHERE i.indrelid = pg_catalog.to_regclass($1) AND CASE WHEN $2 <> '' THEN c.relname = $2
+			ELSE EXISTS (SELECT FROM `+r.db.tables.journal+` j WHERE j.version = $3 AND j.direction = $4 AND j.step = $5
+				AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' '))) END
+		ORDER BY i.indisvalid LIMIT 1`, b.table, b.index, string(p.Migration.Version), string(p.Direction), s.Number).Scan(&name, &valid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -105,6 +105,16 @@ func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done
 	}
 	r.m.emit(IndexRepaired{Migration: p.Ref(), Index: name, Action: "kept_valid"})
 	return true, nil
+}
+
+// others lists the indexes that the table has before a build whose name the
+// server chooses, so that the new one can be told from them.
+func (r *run) others(ctx context.Context, b build) (list string, err error) {
+	if b.index != "" {
+		return "", nil
+	}
+	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(indexrelid::text, ' '), '0') FROM pg_catalog.pg_index WHERE indrelid = pg_catalog.to_regclass($1)", b.table).Scan(&list)
+	return list, err
 }
 
 // describes reports whether an index is the one that the statement describes.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // lease is the right to change the schema. It is a row that one runner holds
@@ -29,12 +30,13 @@ import (
 type lease struct {
 	migrator *Migrator
 	tables   tables
-	token    int64
-	// lost is closed over by the run's context: cancel ends all work.
-	cancel context.CancelCauseFunc
+	cancel   context.CancelCauseFunc // ends all work under the lease
 
 	mutex   sync.Mutex
+	token   int64     // grows when the run has to connect anew
 	renewed time.Time // by this machine's clock, when the last renewal was sent
+	lost    bool      // known to be somebody else's
+	keepRow bool      // never to be given back: an earlier session may be at work
 
 	stopping sync.Once
 	stop     chan struct{}
@@ -91,13 +93,16 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 			return l, leased, err
 		}
 		holder, err := m.holder(ctx, db)
+		if err == nil && holder == nil { // given back this moment, or the row was deleted
+			holder, err = &Holder{By: "another runner", State: "alive"}, m.insertRow(ctx, db)
+		}
 		if err != nil {
 			return nil, nil, m.serverError(ctx, "reading the lease", err)
 		}
-		if holder != nil && (m.config.LockWait < 0 || time.Since(began) > m.config.LockWait) {
+		if m.config.LockWait < 0 || time.Since(began) > m.config.LockWait {
 			return nil, nil, leaseHeld(holder, time.Since(began))
 		}
-		if holder != nil && (holder.Token != shown.Token || holder.State != shown.State || time.Since(told) > 5*time.Second) {
+		if holder.Token != 0 && (holder.Token != shown.Token || holder.State != shown.State || time.Since(told) > 5*time.Second) {
 			shown, told = *holder, time.Now()
 			m.emit(LeaseWaiting{Holder: *holder, Waited: Elapsed(time.Since(began))})
 		}
@@ -120,8 +125,9 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
 		!db.facts.behindPool, applicationPrefix(db.tables)).
 		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &name)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil, nil
+	var refused *pgconn.PgError
+	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &refused) && refused.Code == "40001" {
+		return 0, nil, nil // not now; 40001 where the role's isolation level is a higher one
 	}
 	if err != nil || !held {
 		return token, nil, err
@@ -134,6 +140,13 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	return token, &holder, nil
 }
 
+// insertRow puts the lease's row back if somebody deleted it, above every token
+// that the log knows.
+func (m *Migrator) insertRow(ctx context.Context, db *database) error {
+	_, err := db.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s (id, is_locked, token) SELECT 1, false, coalesce(max(token), 0) FROM %s ON CONFLICT (id) DO NOTHING", db.tables.lock, db.tables.log))
+	return err
+}
+
 // begin makes a token that was just taken into a lease that renews itself.
 func (m *Migrator) begin(ctx context.Context, db *database, token int64, previous *Holder, sent time.Time) (*lease, context.Context, error) {
 	leased, cancel := context.WithCancelCause(ctx)
@@ -141,6 +154,8 @@ func (m *Migrator) begin(ctx context.Context, db *database, token int64, previou
 	l.done.Go(func() { l.keep(leased) })
 	if previous != nil {
 		if err := m.retire(leased, db, token); err != nil {
+			// The row stays as it is, so that whoever comes next retires too.
+			l.keepRow = true
 			l.release(db)
 			return nil, nil, err
 		}
@@ -175,7 +190,7 @@ func (l *lease) keep(ctx context.Context) {
 		wait = duration / renewals
 		if err := l.renew(ctx, &conn); err != nil {
 			if errors.Is(err, ErrLeaseLost) || time.Now().After(l.deadline()) {
-				l.cancel(leaseLost(l.token, err))
+				l.lose(err)
 				return
 			}
 			wait = duration / (renewals * 10)
@@ -194,19 +209,37 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 		}
 		*conn = opened
 	}
-	sent := time.Now()
+	sent, token := time.Now(), l.current()
 	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint * interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1",
-		l.token, l.migrator.config.LeaseDuration.Milliseconds())
+		token, l.migrator.config.LeaseDuration.Milliseconds())
 	if err != nil {
 		return err
 	}
 	if tag.RowsAffected() == 0 {
+		if token != l.current() {
+			return nil // the run has connected anew meanwhile
+		}
 		return ErrLeaseLost
 	}
 	l.mutex.Lock()
 	l.renewed = sent
 	l.mutex.Unlock()
 	return nil
+}
+
+// current is the lease's token.
+func (l *lease) current() int64 {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.token
+}
+
+// lose ends the run because the lease is lost or could not be kept.
+func (l *lease) lose(cause error) {
+	l.mutex.Lock()
+	l.lost = true
+	l.mutex.Unlock()
+	l.cancel(leaseLost(l.current(), cause))
 }
 
 // deadline is when the holder must have stopped: a fifth before the lease runs
@@ -222,8 +255,11 @@ func (l *lease) deadline() time.Time {
 // is asked too, because the other one may stand still while a machine sleeps.
 func (l *lease) held() error {
 	deadline := l.deadline()
-	if time.Now().After(deadline) || time.Now().Round(0).After(deadline.Round(0)) {
-		return leaseLost(l.token, nil)
+	l.mutex.Lock()
+	lost := l.lost
+	l.mutex.Unlock()
+	if lost || time.Now().After(deadline) || time.Now().Round(0).After(deadline.Round(0)) {
+		return leaseLost(l.current(), nil)
 	}
 	return nil
 }
@@ -234,12 +270,12 @@ func (l *lease) release(db *database) {
 	l.stopping.Do(func() { close(l.stop) })
 	l.done.Wait()
 	l.cancel(nil)
-	if db.conn.IsClosed() {
+	if l.keepRow || db.conn.IsClosed() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	_, _ = db.conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", l.token)
+	_, _ = db.conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", l.current())
 }
 
 // revoke gives the lease back before the work on its way is over: what is
@@ -252,23 +288,54 @@ func (l *lease) revoke(ctx context.Context) {
 		return // then everything that was sent is done before the run ends
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	_, _ = conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false WHERE id = 1 AND token = $1", l.token)
+	_, _ = conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false WHERE id = 1 AND token = $1", l.current())
 }
 
-// rejoin tells the lease row which session works for the token now, after the
-// run had to connect anew. It fails when the token is no longer the holder's.
+// rejoin takes the lease from itself after the run had to connect anew: a token
+// one higher, and the new session in the row. Like any taking it passes no
+// living transaction, and whatever the lost session has not begun fails at its
+// fence from then on. It fails when the lease is no longer this runner's.
 func (l *lease) rejoin(ctx context.Context, db *database) error {
-	var name string
-	err := db.conn.QueryRow(ctx, "UPDATE "+l.tables.lock+` SET
-		backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
-		backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
-		WHERE id = 1 AND is_locked AND token = $1
-		RETURNING pg_catalog.set_config('application_name', $3 || token, false)`,
-		l.token, !db.facts.behindPool, applicationPrefix(db.tables)).Scan(&name)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return leaseLost(l.token, nil)
+	l.keepRow = true // until the lost session is known to be over
+	for attempt := 1; ; attempt++ {
+		if err := l.migrator.end(ctx, db, l.current()+1); err != nil {
+			return err
+		}
+		sent := time.Now()
+		var token int64
+		var name string
+		err := db.conn.QueryRow(ctx, fmt.Sprintf(`
+WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE SKIP LOCKED)
+UPDATE %[1]s l SET token = l.token + 1, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
+	backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
+	backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
+FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('application_name', $3 || l.token, false)`, l.tables.lock),
+			l.current(), !db.facts.behindPool, applicationPrefix(db.tables), l.migrator.config.LeaseDuration.Milliseconds()).Scan(&token, &name)
+		if err == nil {
+			l.mutex.Lock()
+			l.token, l.renewed = token, sent
+			l.mutex.Unlock()
+			break
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		holder, err := l.migrator.holder(ctx, db)
+		if err != nil {
+			return err
+		}
+		if holder == nil || holder.Token != l.current() {
+			return leaseLost(l.current(), nil)
+		}
+		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil {
+			return err
+		}
 	}
-	return err
+	if err := l.migrator.retire(ctx, db, l.current()); err != nil {
+		return err
+	}
+	l.keepRow = false
+	return nil
 }
 
 // retire makes sure that no session of an older token is still at work: it
@@ -289,12 +356,27 @@ func (m *Migrator) retire(ctx context.Context, db *database, token int64) error 
 				Remedy: fmt.Sprintf("end it with SELECT pg_terminate_backend(%d) as a role that may, then run the command again", older[0]),
 			}
 		}
-		// A role that may not end them just waits until they end by themselves.
-		_, _ = db.conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::int[]) AS pid", older)
+		if err := m.end(ctx, db, token); err != nil {
+			return m.serverError(ctx, "ending an earlier runner's session", err)
+		}
 		if err := pause(ctx, backoff(attempt)); err != nil {
 			return m.serverError(ctx, "waiting for an earlier runner's session to end", err)
 		}
 	}
+}
+
+// end asks the server to end the sessions of older tokens. A role that may not
+// do that just waits until they end by themselves.
+func (m *Migrator) end(ctx context.Context, db *database, token int64) error {
+	older, err := m.olderSessions(ctx, db, token)
+	if err != nil || len(older) == 0 {
+		return err
+	}
+	var refused *pgconn.PgError
+	if _, err = db.conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::int[]) AS pid", older); errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
 
 func (m *Migrator) olderSessions(ctx context.Context, db *database, token int64) ([]int, error) {
@@ -387,6 +469,7 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 	if err := m.retire(ctx, db, token+1); err != nil {
 		return err
 	}
+	// A run that connected anew meanwhile has another token, and keeps the lease.
 	_, err = db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", token)
 	if err != nil {
 		return m.serverError(ctx, "releasing the lease", err)

@@ -253,3 +253,72 @@ func TestAPasswordIsNowhere(t *testing.T) {
 		b.text("SELECT coalesce(string_agg(l::text, ' '), '') FROM schema_migrations_log l") + b.text("SELECT l FROM migration_lock l")
 	require.NotContains(t, everything, "s3cr3t")
 }
+
+func TestAFailedRetirementDoesNotGiveTheLeaseBack(t *testing.T) {
+	b := setup(t)
+	b.exec("DO $$ BEGIN CREATE ROLE lesser LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+	b.exec("CREATE PROCEDURE hold() LANGUAGE plpgsql AS $$ BEGIN LOOP COMMIT; EXIT WHEN EXISTS (SELECT FROM go); PERFORM pg_sleep(0.01); END LOOP; END $$; CREATE TABLE go ()")
+	started := make(chan struct{})
+	result := make(chan error, 1)
+	first := b.migrator(files{"1_hold.sql": "-- +migrate Up notransaction\nCALL hold();"}, func(c *whimbrel.Config) {
+		c.LeaseDuration = time.Hour // it does not notice by itself that it was succeeded
+		c.Listener = func(r whimbrel.Record) {
+			if r.Event.Kind() == "step_started" {
+				close(started)
+			}
+		}
+	})
+	go func() {
+		_, err := first.Up(context.Background(), whimbrel.UpOptions{})
+		result <- err
+	}()
+	<-started
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'CALL hold()' AND state = 'active'")
+	b.exec("GRANT ALL ON SCHEMA public TO lesser; GRANT ALL ON ALL TABLES IN SCHEMA public TO lesser; GRANT pg_read_all_stats TO lesser; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO lesser")
+	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
+	lesser := func(c *whimbrel.Config) {
+		c.DatabaseURL = strings.Replace(b.url, "postgres@", "lesser@", 1)
+		c.LockWait = -1
+	}
+	both := files{"1_hold.sql": "-- +migrate Up notransaction\nCALL hold();", "2_next.sql": "CREATE TABLE next ()"}
+	for range 2 {
+		_, err := b.migrator(both, lesser).Up(t.Context(), whimbrel.UpOptions{})
+		e := fails(t, err, whimbrel.CodeLeaseHeld)
+		require.Contains(t, e.Message, "earlier runner's session")
+		require.Equal(t, "true", b.text("SELECT is_locked FROM migration_lock"))
+	}
+	b.exec("INSERT INTO go DEFAULT VALUES")
+	require.Error(t, <-result, "its token is an old one")
+	_, err := b.migrator(both).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "1 2", b.applied())
+}
+
+func TestADeletedLockRowIsPutBackAboveEveryToken(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(simple).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	b.exec("DELETE FROM migration_lock")
+	_, err = b.migrator(simple).Down(t.Context(), whimbrel.DownOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "2", b.text("SELECT token FROM migration_lock"))
+}
+
+func TestARoleWithAHigherIsolationLevelWaitsLikeOthers(t *testing.T) {
+	b := setup(t)
+	b.exec("ALTER DATABASE " + b.conn.Config().Database + " SET default_transaction_isolation = 'serializable'")
+	folder := fifty().write(t)
+	var group sync.WaitGroup
+	failures := make([]string, 8)
+	for i := range failures {
+		cmd, errors := b.runner(folder)
+		group.Go(func() {
+			if err := cmd.Run(); err != nil {
+				failures[i] = err.Error() + ": " + errors.String()
+			}
+		})
+	}
+	group.Wait()
+	require.Equal(t, make([]string, len(failures)), failures)
+	require.Equal(t, "50", b.text("SELECT count(*) FROM schema_migrations"))
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -152,7 +153,9 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 			rollback(conn)
 		}
 	}()
-	pending := append(message{{"BEGIN", ours}}, before...)
+	// If we are cut off between two messages, the transaction must not stay.
+	patience := r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(r.m.config.LeaseDuration.Milliseconds(), 10), true)
+	pending := append(append(message{{"BEGIN", ours}}, before...), piece{"SELECT " + patience, ours})
 	flush := func() error {
 		if len(pending) == 0 {
 			return nil

@@ -163,6 +163,12 @@ func compile(m migration.Migration, direction Direction, journal []journalEntry)
 		return planned, malformed(m, migration.Position{}, CodeUnsupported,
 			"this program has no runner for migrations of kind "+string(m.Kind), "use a build that has one, or write the migration in SQL")
 	}
+	for _, s := range m.Settings {
+		if s.Name == "application_name" {
+			return planned, malformed(m, s.Position, CodeMalformed,
+				"application_name cannot be set: by it a runner knows the sessions of its predecessors", "remove the line")
+		}
+	}
 	section := m.Up
 	if direction == Down {
 		section = m.Down

@@ -68,13 +68,14 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 		}
 		db.ready, db.glanced = true, nil // what is on its way may still change it
 		r.db = db
-		// The session that was lost may still be at work on what it had received.
-		if err := r.m.retire(ctx, db, r.lease.token+1); err != nil {
-			return err
-		}
 		if err := r.lease.rejoin(ctx, db); err != nil {
+			if lostConnection(ctx, r.m.serverError(ctx, "joining the lease again", err)) {
+				db.close()
+				continue
+			}
 			return r.m.serverError(ctx, "joining the lease again", err)
 		}
+		r.watch.rename(db, r.lease.current())
 		if err := r.prepareTemplates(ctx); err != nil {
 			return r.m.serverError(ctx, "preparing", err)
 		}

@@ -37,7 +37,7 @@ func (r *run) templates() []template {
 		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
 VALUES ($4, 'done', $1, $2, $3, %s, %s, %s, %s, %s, %d)
 RETURNING pg_catalog.set_config('application_name', '%s%d', false)`, t.log, duration, batch,
-			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.token, applicationPrefix(t), r.lease.token)
+			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current(), applicationPrefix(t), r.lease.current())
 	}
 	text := []string{"text", "text", "text", "text"}
 	return []template{
@@ -92,7 +92,7 @@ func (r *run) call(name string, arguments ...string) string {
 // branch in advance.
 func (r *run) proof() string {
 	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = %d FOR KEY SHARE), "+
-		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", r.db.tables.lock, r.lease.token)
+		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", r.db.tables.lock, r.lease.current())
 }
 
 // opening begins every transaction of ours: it sets the stall budget as
@@ -153,22 +153,28 @@ func (r *run) accepted(p Planned) string {
 	return fmt.Sprintf(`WITH recorded AS (UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s)
 INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token) VALUES ('accept', 'done', %s, %s, %s, %s, %s, %s, %d)`,
 		r.db.tables.history, q(m.Checksum), q(m.StoredDown()), q(string(m.Version)),
-		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.token)
+		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current())
 }
 
-// journalStep records the state of one step of a chain, and names the session
-// after its token again.
-func (r *run) journalStep(p Planned, s Step, state string) piece {
+// journalStep records the state of one step of a chain, with what is to be
+// remembered of it, and names the session after its token again.
+func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	finished := "NULL"
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{fmt.Sprintf(`INSERT INTO %s (version, direction, step, statement_hash, state, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %d)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, finished_at = excluded.finished_at, token = excluded.token
+	return piece{fmt.Sprintf(`INSERT INTO %s AS j (version, direction, step, statement_hash, state, cursor, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %s, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, token = excluded.token
 RETURNING %s`,
-		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), finished, r.lease.token,
+		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), q(cursor), finished, r.lease.current(),
 		r.setApplicationName()), ours}
+}
+
+// forgetStep takes back that a step had begun.
+func (r *run) forgetStep(p Planned, s Step) piece {
+	return piece{fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
+		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), s.Number), ours}
 }
 
 // tidy undoes what a migration may have done to the session, so that nothing
@@ -178,7 +184,7 @@ func tidy() message {
 }
 
 func (r *run) setApplicationName() string {
-	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.token, 10), false)
+	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.current(), 10), false)
 }
 
 func (e Elapsed) milliseconds() float64 { return float64(e) / 1e6 }
@@ -209,7 +215,7 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token)
 		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12)`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
-		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.token)
+		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current())
 }
 
 // logAdoption appends that an existing history was taken over.

@@ -173,7 +173,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if err := r.prepareTemplates(ctx); err != nil {
 		return r.m.serverError(ctx, "preparing", err)
 	}
-	r.watch = r.m.startWatch(ctx, r.db, r.lease.token)
+	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
 	defer r.watch.stop()
 	for left := plan.Migrations; len(left) > 0; {
 		if r.m.stopping() {
@@ -265,13 +265,19 @@ func (r *run) recordOnly(ctx context.Context, p Planned) error {
 // it. The last step of a migration records the migration.
 func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
 	if s.Kind == StepAlone {
-		return r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s, last, earlier) })
+		rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
+		if err != nil {
+			return 0, err
+		}
+		recording := s
+		recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
+		return rows, second(r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) }))
 	}
 	before, after := r.opening(p), tidy()
 	if last {
 		after = append(after, r.closing(p, earlier)...)
 	} else {
-		after = append(after, r.journalStep(p, s, "done"))
+		after = append(after, r.journalStep(p, s, "done", ""))
 	}
 	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, before, after) })
 	var refused *pgconn.PgError
@@ -283,6 +289,8 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	}
 	return rows, err
 }
+
+func second[T any](_ T, err error) error { return err }
 
 // persist sends a step until it succeeds, fails for good, or the retry budget
 // ends. Only what left nothing behind is sent again.

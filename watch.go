@@ -24,10 +24,10 @@ import (
 // A step that holds a lock because it is at work is not cancelled, only
 // reported: giving way would throw the work away and begin it again.
 type watch struct {
-	m      *Migrator
-	worker string // the application_name of the session that works
+	m *Migrator
 
 	mutex    sync.Mutex
+	worker   string // the application_name of the session that works
 	ref      Ref
 	step     Step
 	began    time.Time // zero while no step runs
@@ -50,11 +50,18 @@ const (
 // startWatch begins watching; stop ends it.
 func (m *Migrator) startWatch(ctx context.Context, db *database, token int64) *watch {
 	w := &watch{
-		m: m, worker: applicationPrefix(db.tables) + strconv.FormatInt(token, 10),
-		connected: make(chan struct{}), quit: make(chan struct{}),
+		m: m, connected: make(chan struct{}), quit: make(chan struct{}),
 	}
+	w.rename(db, token)
 	w.done.Go(func() { w.look(ctx) })
 	return w
+}
+
+// rename says which session works from now on.
+func (w *watch) rename(db *database, token int64) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.worker = applicationPrefix(db.tables) + strconv.FormatInt(token, 10)
 }
 
 // begin says that a step runs. For a step that may wait for as long as it
@@ -198,6 +205,9 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 // poll asks the server for the queue. See pg_blocking_pids and pg_locks in
 // PostgreSQL's documentation.
 func (w *watch) poll(ctx context.Context, conn *pgx.Conn) (queue, error) {
+	w.mutex.Lock()
+	worker := w.worker
+	w.mutex.Unlock()
 	rows, err := conn.Query(ctx, `
 WITH worker AS MATERIALIZED (
 	SELECT a.pid, a.wait_event_type IS NOT DISTINCT FROM 'Lock' AS waiting FROM pg_catalog.pg_stat_activity a
@@ -212,7 +222,7 @@ FROM worker CROSS JOIN LATERAL (
 	UNION
 	SELECT false, waiters.pid FROM waiters WHERE waiters.pid <> worker.pid AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
 ) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
-ORDER BY near.ahead, b.pid`, w.worker)
+ORDER BY near.ahead, b.pid`, worker)
 	if err != nil {
 		return queue{}, err
 	}
