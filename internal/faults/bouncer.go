@@ -36,9 +36,10 @@ type Bouncer struct {
 
 // StartBouncer starts a PgBouncer in front of a server that was started with
 // devdb.Options.TCP, with at most poolSize connections to it per database, and
-// returns when it accepts clients. It ends with Stop, or with this process.
+// returns when it accepts clients. It ends with Stop, or with this process, whose sudden
+// death leaves a folder in /tmp.
 func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, poolSize int) (*Bouncer, error) {
-	program, err := findBouncer()
+	program, err := findBouncer("/usr/sbin/pgbouncer") // which is not in everybody's PATH
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +60,11 @@ func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, pool
 	return nil, errors.Join(fmt.Errorf("starting PgBouncer: %w", err), os.RemoveAll(folder))
 }
 
-func findBouncer() (string, error) {
+func findBouncer(elsewhere string) (string, error) {
 	program, err := exec.LookPath("pgbouncer")
 	if err == nil {
 		return program, nil
 	}
-	const elsewhere = "/usr/sbin/pgbouncer" // which is not in everybody's PATH
 	if _, err := os.Stat(elsewhere); err == nil {
 		return elsewhere, nil
 	}

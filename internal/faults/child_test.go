@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -32,6 +33,10 @@ const (
 )
 
 func runChild(folder string) int {
+	go func() { // for as long as this process lives
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(3) // the test has gone
+	}()
 	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != ""}
 	var err error
 	if text := os.Getenv(childLease); text != "" {
@@ -81,6 +86,11 @@ func (b *bundle) start(folder string, environment ...string) *runner {
 	r := &runner{bundle: b, command: exec.CommandContext(b.Context(), self), events: make(chan string, 10000)}
 	r.command.Env = append(os.Environ(), append([]string{childFolder + "=" + folder, childURL + "=" + b.url}, environment...)...)
 	r.command.Stderr = &r.errors
+	// In a process group of its own, the kernel wakes and ends even a paused
+	// runner when the test dies; see setpgid(2) on orphaned groups.
+	r.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	_, err = r.command.StdinPipe()
+	require.NoError(b, err)
 	out, err := r.command.StdoutPipe()
 	require.NoError(b, err)
 	require.NoError(b, r.command.Start())

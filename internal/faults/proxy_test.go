@@ -55,7 +55,8 @@ func dial(t *testing.T, proxy *faults.Proxy) net.Conn {
 }
 
 // roundTrip sends a word and waits until it is back.
-func roundTrip(conn net.Conn, word string) error {
+func roundTrip(conn net.Conn) error {
+	const word = "hello"
 	if _, err := conn.Write([]byte(word)); err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func TestAProxyReachesAUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = proxy.Close() })
 	require.Equal(t, "postgres://me@"+proxy.Address()+"/database?sslmode=disable", through)
-	require.NoError(t, roundTrip(dial(t, proxy), "hello"))
+	require.NoError(t, roundTrip(dial(t, proxy)))
 }
 
 func TestADelayIsPaidOncePerDirectionAndNotPerByte(t *testing.T) {
@@ -94,7 +95,7 @@ func TestADelayIsPaidOncePerDirectionAndNotPerByte(t *testing.T) {
 	const oneWay = 100 * time.Millisecond
 	proxy.Delay(oneWay)
 	began := time.Now()
-	require.NoError(t, roundTrip(conn, "hello"))
+	require.NoError(t, roundTrip(conn))
 	require.GreaterOrEqual(t, time.Since(began), 2*oneWay)
 
 	began = time.Now()
@@ -110,25 +111,25 @@ func TestADelayIsPaidOncePerDirectionAndNotPerByte(t *testing.T) {
 
 func TestACutIsAnOrderlyEndAndTheNextConnectionWorks(t *testing.T) {
 	proxy, conn := proxied(t)
-	require.NoError(t, roundTrip(conn, "hello"))
+	require.NoError(t, roundTrip(conn))
 	proxy.Cut()
 	_, err := conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
-	require.NoError(t, roundTrip(dial(t, proxy), "hello"))
+	require.NoError(t, roundTrip(dial(t, proxy)))
 }
 
 func TestAResetIsSeenAsOne(t *testing.T) {
 	proxy, conn := proxied(t)
-	require.NoError(t, roundTrip(conn, "hello"))
+	require.NoError(t, roundTrip(conn))
 	proxy.Reset()
 	_, err := conn.Read(make([]byte, 1))
 	require.True(t, errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "reset"), "%v", err)
-	require.NoError(t, roundTrip(dial(t, proxy), "hello"))
+	require.NoError(t, roundTrip(dial(t, proxy)))
 }
 
 func TestABlackHoleHoldsEverythingBackUntilItIsHealed(t *testing.T) {
 	proxy, conn := proxied(t)
-	require.NoError(t, roundTrip(conn, "hello"))
+	require.NoError(t, roundTrip(conn))
 	proxy.BlackHole()
 	late := dial(t, proxy) // is accepted all the same
 	for _, c := range []net.Conn{conn, late} {
@@ -150,7 +151,7 @@ func TestABlackHoleHoldsEverythingBackUntilItIsHealed(t *testing.T) {
 
 func TestABlackHoleSwallowsThatAClientHasGone(t *testing.T) {
 	proxy, conn := proxied(t)
-	require.NoError(t, roundTrip(conn, "hello"))
+	require.NoError(t, roundTrip(conn))
 	proxy.BlackHole()
 	require.NoError(t, conn.Close())
 	require.Equal(t, 1, proxy.Connections())
@@ -162,7 +163,7 @@ func TestClosingAProxyEndsItInTheMiddleOfEverything(t *testing.T) {
 	proxy, err := faults.Listen("tcp", echo(t, "tcp", "127.0.0.1:0").Addr().String())
 	require.NoError(t, err)
 	slow, silent := dial(t, proxy), dial(t, proxy)
-	require.NoError(t, roundTrip(slow, "hello"))
+	require.NoError(t, roundTrip(slow))
 	proxy.Delay(time.Hour)
 	_, err = slow.Write([]byte("never to arrive"))
 	require.NoError(t, err)
