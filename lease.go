@@ -461,20 +461,27 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 		return m.serverError(ctx, "reading the lease", err)
 	}
 	if holder == nil || holder.Token != token {
-		return &Error{
-			Code: CodeLeaseHeld, Message: fmt.Sprintf("the lease is not held with token %d any more", token),
-			Remedy: "look at it again with `whimbrel lock`",
-		}
+		return notHeldWith(token)
 	}
 	if err := m.retire(ctx, db, token+1); err != nil {
 		return err
 	}
 	// A run that connected anew meanwhile has another token, and keeps the lease.
-	_, err = db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", token)
+	tag, err := db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", token)
 	if err != nil {
 		return m.serverError(ctx, "releasing the lease", err)
 	}
+	if tag.RowsAffected() == 0 {
+		return notHeldWith(token)
+	}
 	return nil
+}
+
+func notHeldWith(token int64) error {
+	return &Error{
+		Code: CodeLeaseHeld, Message: fmt.Sprintf("the lease is not held with token %d any more", token),
+		Remedy: "look at it again with `whimbrel lock`",
+	}
 }
 
 func leaseHeld(h *Holder, waited time.Duration) error {

@@ -1,12 +1,15 @@
 package leasemodel_test
 
 import (
+	"cmp"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/internal/testtool"
 )
 
 func TestTheProtocolKeepsItsPromises(t *testing.T) {
@@ -107,11 +110,14 @@ func check(t *testing.T, optimise string, switches ...string) verdict {
 	return verdict{errors: count[1], states: states[1], report: report}
 }
 
+// packages are those of Debian that are not called as their programs are.
+var packages = map[string]string{"gcc": "build-essential"}
+
 // tool runs a program in a folder and gives back what it printed.
 func tool(t *testing.T, folder, name string, arguments ...string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	require.NoError(t, err, "checking the model of the lease needs Spin and a C compiler; on Debian: apt-get install spin gcc libc6-dev")
+	path, err := testtool.Find(t.Context(), name, cmp.Or(packages[name], name))
+	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), path, arguments...)
 	command.Dir = folder
 	output, err := command.CombinedOutput()

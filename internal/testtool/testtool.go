@@ -1,0 +1,71 @@
+// Package testtool finds the programs of other projects that tests run: a
+// pooler, a model checker. On Debian and its kin, as root, it installs what is
+// missing; elsewhere its error says what to install. No test goes on without
+// the program that it is about.
+package testtool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+)
+
+// elsewhere are folders of programs that are not on everybody's PATH.
+var elsewhere = []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"}
+
+// installing keeps two tests of a process from running apt-get at once; apt's
+// own lock does the same between processes.
+var installing sync.Mutex
+
+// Find gives the path of a program, after installing the Debian package that
+// has it where that is possible. It may be called concurrently, and may take as
+// long as an installation does.
+func Find(ctx context.Context, program, debianPackage string) (string, error) {
+	if found, err := look(program); err == nil {
+		return found, nil
+	}
+	installing.Lock()
+	defer installing.Unlock()
+	if found, err := look(program); err == nil {
+		return found, nil
+	}
+	if err := install(ctx, debianPackage); err != nil {
+		return "", fmt.Errorf("this needs %s, which is not on the machine (Debian: apt-get install %s; macOS: brew install %s): %w", program, debianPackage, program, err)
+	}
+	return look(program)
+}
+
+func look(program string) (string, error) {
+	if found, err := exec.LookPath(program); err == nil {
+		return found, nil
+	}
+	for _, folder := range elsewhere {
+		if found, err := exec.LookPath(filepath.Join(folder, program)); err == nil {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", program, exec.ErrNotFound)
+}
+
+func install(ctx context.Context, debianPackage string) error {
+	aptGet, err := exec.LookPath("apt-get")
+	if err != nil {
+		return err
+	}
+	if os.Getuid() != 0 {
+		return errors.New("only root may install it")
+	}
+	// Another process may be installing at this moment: wait for its lock.
+	for _, arguments := range [][]string{{"update", "-q"}, {"install", "-q", "-y", "--no-install-recommends", debianPackage}} {
+		command := exec.CommandContext(ctx, aptGet, append([]string{"-o", "DPkg::Lock::Timeout=120", "-o", "APT::Update::Lock-Timeout=120"}, arguments...)...)
+		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("apt-get %s: %w\n%s", arguments[0], err, output)
+		}
+	}
+	return nil
+}

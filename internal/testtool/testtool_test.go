@@ -1,0 +1,22 @@
+package testtool_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/internal/testtool"
+)
+
+func TestAProgramThatIsThereIsFound(t *testing.T) {
+	t.Parallel()
+	found, err := testtool.Find(t.Context(), "go", "golang-go")
+	require.NoError(t, err)
+	require.FileExists(t, found)
+}
+
+func TestAProgramThatNobodyHasSaysWhatToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no apt-get either
+	_, err := testtool.Find(t.Context(), "no-such-program", "no-such-package")
+	require.ErrorContains(t, err, "apt-get install no-such-package")
+}
