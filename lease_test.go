@@ -150,8 +150,13 @@ func (b *bundle) holding(change ...func(*whimbrel.Config)) (release func() error
 // eventually polls until a query gives true.
 func (b *bundle) eventually(query string) {
 	b.Helper()
-	for deadline := time.Now().Add(30 * time.Second); b.text(query) != "true"; time.Sleep(5 * time.Millisecond) {
-		require.True(b, time.Now().Before(deadline), "never true: %s", query)
+	b.eventuallyTrue(func() bool { return b.text(query) == "true" }, query)
+}
+
+func (b *bundle) eventuallyTrue(condition func() bool, about ...any) {
+	b.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		require.True(b, time.Now().Before(deadline), about...)
 	}
 }
 
