@@ -132,21 +132,16 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), nil
 }
 
+// awaitReady goes by what PgBouncer says: an answer on the port could be another
+// program's.
 func (b *Bouncer) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	for {
-		conn, err := net.Dial("tcp", b.address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		if b.process.ended() { // even after an answer, which then was another program's
-			return fmt.Errorf("it ended at once: %s", &b.process.output)
-		}
-		if err == nil {
-			return nil
+	for !strings.Contains(b.Log(), "process up") {
+		if b.process.ended() {
+			return fmt.Errorf("it ended at once: %s", b.Log())
 		}
 		select {
 		case <-ctx.Done():
@@ -154,6 +149,7 @@ func (b *Bouncer) awaitReady(ctx context.Context) error {
 		case <-poll.C:
 		}
 	}
+	return nil
 }
 
 // URL leads to a database through the pooler.
@@ -162,8 +158,13 @@ func (b *Bouncer) URL(database string) string {
 	return u.String()
 }
 
-// Log is what PgBouncer has said so far.
-func (b *Bouncer) Log() string { return b.process.output.String() }
+// Log is what PgBouncer has said so far, and how it ended if it has.
+func (b *Bouncer) Log() string {
+	if b.process.ended() {
+		return fmt.Sprintf("%s\nended: %v", &b.process.output, b.process.err)
+	}
+	return b.process.output.String()
+}
 
 // Stop ends PgBouncer at once, with all connections, and removes its files.
 func (b *Bouncer) Stop() error {

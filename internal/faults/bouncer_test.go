@@ -63,11 +63,12 @@ func TestTheExampleShopGoesThroughAPooler(t *testing.T) {
 	for mode := range poolSizes {
 		t.Run(string(mode), func(t *testing.T) {
 			b := setup(t)
-			url := bouncer(t, mode).URL(b.name)
-			require.NoError(t, b.up(nil, withShop, through(url)))
+			pool := bouncer(t, mode)
+			url := pool.URL(b.name)
+			require.NoError(t, b.up(nil, withShop, through(url)), pool.Log())
 			require.Equal(t, direct.schema(), b.schema())
 			require.Equal(t, direct.applied(), b.applied())
-			require.NoError(t, b.up(nil, withShop, through(url)), "with nothing left to do")
+			require.NoError(t, b.up(nil, withShop, through(url)), "with nothing left to do: %s", pool.Log())
 			require.Equal(t, "public", b.text("SELECT current_schema()"))
 		})
 	}
