@@ -1,6 +1,7 @@
 package whimbrel_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,11 +74,14 @@ func TestAHalfDetachedPartitionIsFinished(t *testing.T) {
 	_, err = reader.Exec(t.Context(), "SELECT * FROM p")
 	require.NoError(t, err)
 	other := b.connect()
+	cancelled := make(chan error, 1)
 	go func() { // ends its first phase, and is cancelled in the second
-		_, _ = other.Exec(t.Context(), "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY")
+		_, err := other.Exec(context.Background(), "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY")
+		cancelled <- err
 	}()
 	b.eventually("SELECT count(*) = 1 FROM pg_inherits WHERE inhdetachpending")
 	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE p DETACH%' AND datname = current_database()")
+	require.Error(t, <-cancelled)
 	require.NoError(t, reader.Rollback(t.Context()))
 	_, err = b.migrator(files{"1_a.sql": "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
