@@ -99,12 +99,12 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if err != nil {
 			return nil, nil, m.serverError(ctx, "reading the lease", err)
 		}
-		if m.config.LockWait < 0 || time.Since(began) > m.config.LockWait {
-			return nil, nil, leaseHeld(holder, time.Since(began))
-		}
 		if holder.Token != 0 && (holder.Token != shown.Token || holder.State != shown.State || time.Since(told) > 5*time.Second) {
 			shown, told = *holder, time.Now()
 			m.emit(LeaseWaiting{Holder: *holder, Waited: Elapsed(time.Since(began))})
+		}
+		if m.config.LockWait < 0 || time.Since(began) > m.config.LockWait {
+			return nil, nil, leaseHeld(holder, time.Since(began))
 		}
 		if m.stopping() {
 			return nil, nil, interrupted()
