@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Row is one line of the table: what whimbrel took, and what another program
+// took that was measured in turns with it.
+type Row struct {
+	Name string `json:"name"`
+	// Against is the comparator; empty for a figure that stands by itself.
+	Against    string  `json:"against,omitempty"`
+	Unit       string  `json:"unit"`
+	Ours       float64 `json:"ours"`                 // the median
+	Comparator float64 `json:"comparator,omitempty"` // the median
+	Ratio      float64 `json:"ratio,omitempty"`      // the median of the rounds' ratios
+	// Least and Most are the spread of the ratio, or of our figure where there
+	// is no ratio.
+	Least  float64 `json:"least"`
+	Most   float64 `json:"most"`
+	Rounds int     `json:"rounds"`
+	// Limit is what is promised of the ratio, or of our figure where there is
+	// no ratio; 0 where nothing is.
+	Limit float64 `json:"limit,omitempty"`
+}
+
+// Kept reports whether the promise, if there is one, was kept.
+func (r Row) Kept() bool {
+	figure := r.Ours
+	if r.Against != "" {
+		figure = r.Ratio
+	}
+	return r.Limit == 0 || figure <= r.Limit
+}
+
+func (r Row) promise() string {
+	switch {
+	case r.Limit == 0:
+		return ""
+	case r.Kept():
+		return fmt.Sprintf("≤ %g", r.Limit)
+	}
+	return fmt.Sprintf("≤ %g MISSED", r.Limit)
+}
+
+func (r Row) cells() string {
+	if r.Against == "" {
+		return fmt.Sprintf("%s\t\t%.4g %s\t\t\t%.4g–%.4g\t%d\t%s", r.Name, r.Ours, r.Unit, r.Least, r.Most, r.Rounds, r.promise())
+	}
+	return fmt.Sprintf("%s\t%s\t%.4g %s\t%.4g %s\t%.3f\t%.3f–%.3f\t%d\t%s",
+		r.Name, r.Against, r.Ours, r.Unit, r.Comparator, r.Unit, r.Ratio, r.Least, r.Most, r.Rounds, r.promise())
+}
+
+// Stall is one line of the second table: a statement that somebody stands in
+// the way of, and what live traffic had to wait for meanwhile.
+type Stall struct {
+	Statement string `json:"statement"`
+	Blocker   string `json:"blocker"`
+	By        string `json:"by"` // who sent the statement: whimbrel, or a bare connection
+	Runs      int    `json:"runs"`
+	// Before is the slowest request before the statement was sent, in
+	// milliseconds: what the machine itself makes requests wait.
+	Before float64 `json:"before_ms"`
+	// Slowest is the slowest request from then on: the median of the runs, and
+	// the worst of all.
+	Slowest float64 `json:"slowest_ms"`
+	Worst   float64 `json:"worst_ms"`
+	// Done is how long after the blocker had left the statement was done: the
+	// median, and the latest. 0 where the blocker was not in its way.
+	Done   float64 `json:"done_after_ms"`
+	Latest float64 `json:"latest_ms"`
+	// Kept is in how many runs no request waited longer than the budget and
+	// 25 ms, none failed, and the statement was done in time.
+	Kept int `json:"kept"`
+	// Failed is how many requests of the load failed.
+	Failed int `json:"failed"`
+}
+
+// inTime is when a statement is to be done after its blocker has left, and
+// tolerance what may be added to the stall budget.
+const (
+	inTime    = 2 * time.Second
+	tolerance = 25 * time.Millisecond
+)
+
+func (s Stall) cells() string {
+	return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%d\t%d of %d",
+		s.Statement, s.Blocker, s.By, s.Before, s.Slowest, s.Worst, s.Done, s.Latest, s.Failed, s.Kept, s.Runs)
+}
+
+// print writes the tables for people.
+func (r report) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "PostgreSQL %s\n", r.PostgreSQL)
+	if len(r.Rows) > 0 {
+		fmt.Fprintln(w, "\nWHAT\tAGAINST\tWHIMBREL\tOTHER\tRATIO\tSPREAD\tROUNDS\tPROMISED")
+	}
+	for _, row := range r.Rows {
+		fmt.Fprintln(w, row.cells())
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	if len(r.Stalls) > 0 {
+		fmt.Fprintln(w, "\nSTATEMENT\tBLOCKER\tBY\tBEFORE ms\tSLOWEST ms\tWORST ms\tDONE AFTER ms\tLATEST ms\tFAILED\tKEPT")
+	}
+	for _, s := range r.Stalls {
+		fmt.Fprintln(w, s.cells())
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
