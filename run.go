@@ -271,7 +271,8 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		}
 		recording := s
 		recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
-		return rows, second(r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) }))
+		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
+		return rows, err
 	}
 	before, after := r.opening(p), tidy()
 	if last {
@@ -289,8 +290,6 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	}
 	return rows, err
 }
-
-func second[T any](_ T, err error) error { return err }
 
 // persist sends a step until it succeeds, fails for good, or the retry budget
 // ends. Only what left nothing behind is sent again.
