@@ -21,9 +21,9 @@ import (
 )
 
 // lonely starts a server for one test.
-func lonely(t *testing.T) *devdb.Server {
+func lonely(t *testing.T, settings map[string]string) *devdb.Server {
 	t.Helper()
-	own, err := devdb.Start(t.Context(), devdb.Options{})
+	own, err := devdb.Start(t.Context(), devdb.Options{Settings: settings})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, own.Stop()) })
 	return own
@@ -74,7 +74,7 @@ func TestNoServer(t *testing.T) {
 
 func TestTheServerGoesAwayInTheMiddleAndStaysAway(t *testing.T) {
 	t.Parallel()
-	own := lonely(t)
+	own := lonely(t, nil)
 	b := setupOn(t, own)
 	f := diary("")
 	striking, struck := strikeAt(moment{event: 5}, func() {
@@ -144,7 +144,7 @@ func tmpfs(t *testing.T, options string) (folder string) {
 
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
-	own := lonely(t)
+	own := lonely(t, nil)
 	b := setupOn(t, own)
 	info, err := os.Stat(own.DataDir())
 	require.NoError(t, err)
@@ -268,7 +268,7 @@ func TestTheClockOfThisMachineAnHourWrong(t *testing.T) {
 			t.Setenv("LD_PRELOAD", found[0])
 			t.Setenv("FAKETIME", offset)
 			t.Setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-			own := lonely(t)
+			own := lonely(t, nil)
 			require.NoError(t, os.Unsetenv("LD_PRELOAD")) // the runners have the true time
 			b := setupOn(t, own)
 			wrong := b.text(fmt.Sprintf("SELECT abs(extract(epoch FROM clock_timestamp()) - %d) BETWEEN 3000 AND 4200", time.Now().Unix()))

@@ -39,9 +39,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	var err error
-	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true, Settings: map[string]string{
-		"max_connections": "300", "wal_level": "replica", "max_wal_senders": "10",
-	}})
+	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true, Settings: map[string]string{"max_connections": "300"}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
 		os.Exit(1)
@@ -132,12 +130,11 @@ func (b *bundle) migrator(f files, change ...func(*whimbrel.Config)) *whimbrel.M
 	return m
 }
 
-// up runs Up with a Migrator of its own. Whoever connects to a network that has
-// fallen silent has nothing that ends the attempt but the context: here it is a
-// minute.
+// up runs Up with a Migrator of its own. Before a run has a lease, only its
+// caller's patience ends the waiting for a network that has fallen silent.
 func (b *bundle) up(f files, change ...func(*whimbrel.Config)) error {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	_, err := b.migrator(f, change...).Up(ctx, whimbrel.UpOptions{})
 	return err

@@ -27,9 +27,9 @@ type Replica struct {
 }
 
 // StartReplica copies a server and starts a replica that follows it; it returns
-// when the replica answers. The server needs the settings wal_level=replica and
-// some max_wal_senders. It ends with Stop, or with this process,
-// whose sudden death leaves a folder in /tmp. See
+// when the replica answers. The server needs the settings wal_level=replica,
+// some max_wal_senders, and a wal_keep_size for what happens meanwhile. It ends
+// with Stop, or with this process, whose sudden death leaves a folder in /tmp. See
 // https://www.postgresql.org/docs/current/warm-standby.html.
 func StartReplica(ctx context.Context, primary *devdb.Server) (*Replica, error) {
 	as, err := ownerOf(primary.DataDir())

@@ -13,10 +13,11 @@ import (
 
 func TestAReplicaCanBeAskedEverythingAndChangedNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	primary := lonely(t, map[string]string{"wal_level": "replica", "max_wal_senders": "10", "wal_keep_size": "64MB"})
+	b := setupOn(t, primary)
 	f := files{"1_users.sql": "CREATE TABLE users (id int)\n-- +migrate Down\nDROP TABLE users"}
 	require.NoError(t, b.up(f))
-	replica, err := faults.StartReplica(t.Context(), server)
+	replica, err := faults.StartReplica(t.Context(), primary)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, replica.Stop()) })
 	require.NoError(t, replica.CatchUp(t.Context()))
@@ -58,7 +59,7 @@ func TestAReplicaCanBeAskedEverythingAndChangedNothing(t *testing.T) {
 
 func TestAServerWithoutSendersCannotHaveAReplica(t *testing.T) {
 	t.Parallel()
-	_, err := faults.StartReplica(t.Context(), lonely(t))
+	_, err := faults.StartReplica(t.Context(), lonely(t, nil))
 	require.ErrorContains(t, err, "starting a replica")
 	require.ErrorContains(t, err, "pg_basebackup")
 }
