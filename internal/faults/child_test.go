@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -55,7 +56,10 @@ func runChild(folder string) int {
 		_ = out.Encode(r)
 		if r.Event.Kind() == pause {
 			pause = ""
+			woken := make(chan os.Signal, 1)
+			signal.Notify(woken, syscall.SIGCONT)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			<-woken // another thread may have taken the signal, and this one still run
 		}
 	}
 	m, err := whimbrel.New(config)
