@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,24 +31,47 @@ func awaited(part func(migration.Migration) migration.Section) work {
 // one pipeline with a single Sync at its end.
 func pipelined(prepare, record string, part func(migration.Migration) migration.Section) work {
 	return connected(func(ctx context.Context, conn *pgx.Conn, h history) error {
-		wire := conn.PgConn().StartPipeline(ctx)
-		wire.SendQueryParams(prepare, nil, nil, nil, nil)
-		wire.SendPrepare("record", record, nil)
-		for _, m := range h.migrations {
-			wire.SendQueryParams("BEGIN", nil, nil, nil, nil)
-			wire.SendQueryParams(part(m).Statements[0].Text, nil, nil, nil, nil)
-			wire.SendQueryPrepared("record", [][]byte{[]byte(m.Version), []byte(m.Name), []byte(m.Checksum)}, nil, nil)
-			wire.SendQueryParams("COMMIT", nil, nil, nil, nil)
-		}
-		if err := wire.Sync(); err != nil {
-			return err
-		}
-		if err := drain(wire); err != nil {
-			return err
-		}
-		return wire.Close()
+		return sendPipeline(ctx, conn, h, prepare, record, part)
 	})
 }
+
+func sendPipeline(ctx context.Context, conn *pgx.Conn, h history, prepare, record string, part func(migration.Migration) migration.Section) error {
+	wire := conn.PgConn().StartPipeline(ctx)
+	wire.SendQueryParams(prepare, nil, nil, nil, nil)
+	wire.SendPrepare("record", record, nil)
+	for _, m := range h.migrations {
+		wire.SendQueryParams("BEGIN", nil, nil, nil, nil)
+		wire.SendQueryParams(part(m).Statements[0].Text, nil, nil, nil, nil)
+		wire.SendQueryPrepared("record", [][]byte{[]byte(m.Version), []byte(m.Name), []byte(m.Checksum)}, nil, nil)
+		wire.SendQueryParams("COMMIT", nil, nil, nil, nil)
+	}
+	if err := wire.Sync(); err != nil {
+		return err
+	}
+	if err := drain(wire); err != nil {
+		return err
+	}
+	return wire.Close()
+}
+
+// guarded is the same by a program that also does what makes a runner safe: it
+// takes a lock, makes sure of its table, looks at what is applied, and gives the
+// lock back, each awaited.
+var guarded = connected(func(ctx context.Context, conn *pgx.Conn, h history) error {
+	for _, sql := range []string{
+		"SELECT pg_advisory_lock(1)", strings.Replace(bareHistory, "TABLE", "TABLE IF NOT EXISTS", 1),
+		"SELECT version, checksum FROM schema_migrations ORDER BY id",
+	} {
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			return err
+		}
+	}
+	if err := sendPipeline(ctx, conn, h, "SELECT 1", insertRow, upPart); err != nil {
+		return err
+	}
+	_, err := conn.PgConn().Exec(ctx, "SELECT pg_advisory_unlock(1)").ReadAll()
+	return err
+})
 
 // drain reads the answers of a pipeline up to its Sync.
 func drain(wire *pgconn.Pipeline) error {
@@ -74,9 +98,11 @@ func downPart(m migration.Migration) migration.Section { return m.Down }
 var (
 	awaitedUp    = awaited(upPart)
 	awaitedDown  = awaited(downPart)
-	pipelinedUp  = pipelined(bareHistory, "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)", upPart)
+	pipelinedUp  = pipelined(bareHistory, insertRow, upPart)
 	pipelineDown = pipelined("SELECT 1", "DELETE FROM schema_migrations WHERE version = $1 AND $2 <> '' AND $3 <> ''", downPart)
 )
+
+const insertRow = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
 
 // bareHistory is a history table without anything that is only whimbrel's.
 const bareHistory = `CREATE TABLE schema_migrations (

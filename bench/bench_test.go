@@ -38,7 +38,7 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 			require.Positive(t, row.Ratio, row.Name)
 		}
 	}
-	require.Len(t, r.Rows, 2*3+2+2+1+2+4+4)
+	require.Len(t, r.Rows, 2*4+3+2+1+2+4+4)
 	require.Len(t, r.Stalls, 2+len(statements))
 	for _, s := range r.Stalls {
 		require.Positive(t, s.Worst, s.Statement)

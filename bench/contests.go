@@ -12,6 +12,7 @@ import (
 const (
 	bareAwaited   = "(a) a message per migration, awaited"
 	barePipelined = "(b) a pipeline that records too"
+	bareGuarded   = "(c) as (b), with a lock and a look"
 	bareRead      = "connect and read the table"
 )
 
@@ -50,6 +51,7 @@ func (l *lab) ups(s sizes) (all []contest) {
 		all = append(all, contest{"ms", []pair{
 			{name, ahead, a, 0},
 			{name, ahead, b, only(n == 1000, 1.15)},
+			{name, ahead, l.onFresh(bareGuarded, n, guarded), 0},
 			{name + ", no pipeline", alone, a, only(n == 1000, 1.15)},
 		}})
 	}
@@ -62,8 +64,10 @@ func (l *lab) links(s sizes) (all []contest) {
 		side := func(name string, do work) *side { return l.onFresh(name, link.count, over(link.roundTrip, do)) }
 		name := fmt.Sprintf("up of %d, %d ms link", link.count, link.roundTrip.Milliseconds())
 		tenth := link.roundTrip.Milliseconds() == 10
+		ahead := side("whimbrel", call(false, up))
 		all = append(all, contest{"ms", []pair{
-			{name, side("whimbrel", call(false, up)), side(barePipelined, pipelinedUp), only(tenth && link.count == 100, 1.15)},
+			{name, ahead, side(barePipelined, pipelinedUp), only(tenth && link.count == 100, 1.15)},
+			{name, ahead, side(bareGuarded, guarded), 0},
 			{name + ", no pipeline", side("whimbrel without pipeline", call(true, up)), side(bareAwaited, awaitedUp), only(tenth, 1.1)},
 		}})
 	}
