@@ -29,12 +29,13 @@ const (
 const commit = "COMMIT"
 
 // group counts the migrations at the head of the plan that may be sent as one
-// pipeline.
+// pipeline. They all go in one direction, so that after a lost connection the
+// history tells which of them are done.
 func (r *run) group(plan []Planned) int {
 	if r.m.config.NoPipeline || r.db.facts.behindPool {
 		return 1
 	}
-	n := slices.IndexFunc(plan, func(p Planned) bool { return !canGoAhead(p) })
+	n := slices.IndexFunc(plan, func(p Planned) bool { return !canGoAhead(p) || p.Direction != plan[0].Direction })
 	if n < 0 {
 		n = len(plan)
 	}
@@ -61,11 +62,7 @@ type pipeline struct {
 // are done. Any error belongs to the migration behind those.
 func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) {
 	p := &pipeline{r: r, wire: r.db.conn.PgConn().StartPipeline(ctx), group: group}
-	defer func() {
-		if closing := p.close(); err == nil && closing != nil {
-			err = r.m.serverError(ctx, "ending the pipeline", closing)
-		}
-	}()
+	defer p.close()
 	ending := make(chan struct{})
 	var recalling sync.WaitGroup
 	recalling.Go(func() { // what was sent cannot be unsent, but it can be made to fail at its fence
@@ -194,17 +191,16 @@ func (p *pipeline) answers(i int) (rows int64, err error) {
 }
 
 // close ends the pipeline and what transaction a failure may have left open.
-// Only the end of the connection is an error: the server's own errors have been
-// read before.
-func (p *pipeline) close() error {
+// What the server refused has been read before, and of what is done the
+// answers have come: if the connection ends here, whoever uses it next is told.
+func (p *pipeline) close() {
 	conn := p.r.db.conn.PgConn()
-	_ = p.wire.Sync()
-	err := p.wire.Close()
 	if conn.IsClosed() {
-		return err
+		return // the driver is ending it at this moment, and must be left alone
 	}
-	if conn.TxStatus() != 'I' {
+	_ = p.wire.Sync()
+	_ = p.wire.Close()
+	if !conn.IsClosed() && conn.TxStatus() != 'I' {
 		rollback(conn)
 	}
-	return nil
 }

@@ -50,6 +50,9 @@ type facts struct {
 // plans: where our tables are complete, by reading them in one round trip;
 // otherwise by asking the catalog.
 func (m *Migrator) connect(ctx context.Context) (*database, error) {
+	// A server, or a network, that falls silent is not waited for in vain.
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
 	db := &database{}
 	config := m.connection.Copy()
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
@@ -78,6 +81,9 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	}
 	return db, nil
 }
+
+// connectPatience is how long connecting and the first look may take together.
+const connectPatience = 30 * time.Second
 
 const glanceQuery = `
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
@@ -373,7 +379,7 @@ func (db *database) storedWaysBack(ctx context.Context, applied []Applied, onDis
 // connectionError explains why the server could not be reached.
 func (m *Migrator) connectionError(ctx context.Context, err error) error {
 	e := m.serverError(ctx, "connecting", err)
-	if e.Code != CodeStatement {
+	if e.Err == nil || e.Code == CodeInterrupted {
 		return e
 	}
 	e.Code, e.Message = CodeConnection, "cannot connect to "+m.database()+": "+m.redact(rootCause(err))
@@ -420,6 +426,9 @@ func (m *Migrator) serverError(ctx context.Context, doing string, err error) *Er
 	case errors.As(err, &refused):
 		e.fromServer(refused)
 		e.Message = doing + ": " + refused.Message
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		e.Code, e.Message = CodeConnection, doing+": no answer in time"
+		e.Remedy = "check the network between here and the server, then run the same command again"
 	case ctx.Err() != nil:
 		e.Code, e.Message = CodeInterrupted, doing+": interrupted"
 		e.Remedy = "run the same command again: it goes on where this one stopped"
@@ -450,7 +459,7 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 		e.Remedy = "free space on the server's disk, then run the same command again"
 	case "55P04":
 		e.Remedy = "a new enum value can be used only after its transaction: move the ALTER TYPE … ADD VALUE into a migration of its own"
-	case "57P01", "57P02", "57P03":
+	case "57P01", "57P02", "57P03", "25P03":
 		e.Code = CodeConnection
 		e.Remedy = "the server ended the session; run the same command again: it goes on where this one stopped"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,14 +33,15 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	switch {
 	case isOwn:
 		e = own
+	case ctx.Err() != nil && (!isServer || slices.Contains([]string{"57014", "57P01"}, refused.Code)):
+		// Ended because the run is over; the context knows why.
+		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
+		if e.Code != CodeLeaseLost {
+			e.Code, e.Remedy = CodeInterrupted, "run the same command again: it goes on where this one stopped"
+		}
 	case isServer:
 		e = &Error{Code: CodeStatement, Message: r.m.redact(refused.Message), Err: err}
 		e.fromServer(refused)
-		if cause := new(Error); refused.Code == "57014" && ctx.Err() != nil && !errors.As(context.Cause(ctx), &cause) {
-			e.Code, e.Remedy = CodeInterrupted, "run the same command again: it goes on where this one stopped"
-		} else if refused.Code == "57014" && ctx.Err() != nil {
-			return cause.of(p)
-		}
 	default:
 		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
 	}

@@ -51,7 +51,8 @@ const renewals = 3
 // transaction of the holder is alive.
 const takeQuery = `
 WITH free AS (
-	SELECT l.id, l.is_locked, l.locked_by, l.host, l.token, l.locked_at, l.expires_at, l.backend_pid
+	SELECT l.id, l.is_locked, l.locked_by, l.host, l.token, l.locked_at, l.expires_at, l.backend_pid,
+		coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp() AS expired
 	FROM %[1]s l
 	WHERE l.id = 1 AND (NOT l.is_locked
 		OR coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp()
@@ -68,7 +69,7 @@ WITH free AS (
 	RETURNING l.token
 )
 SELECT taken.token, free.is_locked, coalesce(free.locked_by, ''), coalesce(free.host, ''), free.token,
-	free.locked_at::timestamptz, free.expires_at, coalesce(free.backend_pid, 0),
+	free.locked_at::timestamptz, free.expires_at, coalesce(free.backend_pid, 0), free.expired,
 	pg_catalog.set_config('application_name', $7 || taken.token, false)
 FROM taken, free`
 
@@ -116,7 +117,7 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 }
 
 func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, previous *Holder, err error) {
-	var held bool
+	var held, expired bool
 	var holder Holder
 	var since, expires *time.Time
 	var name string
@@ -124,7 +125,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	err = db.conn.QueryRow(ctx, fmt.Sprintf(takeQuery, db.tables.lock),
 		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
 		!db.facts.behindPool, applicationPrefix(db.tables)).
-		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &name)
+		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &expired, &name)
 	var refused *pgconn.PgError
 	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &refused) && refused.Code == "40001" {
 		return 0, nil, nil // not now; 40001 where the role's isolation level is a higher one
@@ -132,11 +133,11 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	if err != nil || !held {
 		return token, nil, err
 	}
-	holder.State = "expired"
-	holder.Since, holder.Expires = moment(since), moment(expires)
-	if expires != nil && time.Now().Before(*expires) {
-		holder.State = "gone"
+	holder.State = "gone"
+	if expired {
+		holder.State = "expired"
 	}
+	holder.Since, holder.Expires = moment(since), moment(expires)
 	return token, &holder, nil
 }
 
@@ -203,7 +204,7 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 	ctx, cancel := context.WithDeadline(ctx, l.deadline())
 	defer cancel()
 	if *conn == nil || (*conn).IsClosed() {
-		opened, err := pgx.ConnectConfig(ctx, l.migrator.connection)
+		opened, err := pgx.ConnectConfig(ctx, l.migrator.aside())
 		if err != nil {
 			return err
 		}
@@ -239,7 +240,11 @@ func (l *lease) lose(cause error) {
 	l.mutex.Lock()
 	l.lost = true
 	l.mutex.Unlock()
-	l.cancel(leaseLost(l.current(), cause))
+	lost := leaseLost(l.current(), cause)
+	if cause != nil && !errors.Is(cause, ErrLeaseLost) {
+		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so nothing more is changed: %s", l.current(), l.migrator.redact(rootCause(cause)))
+	}
+	l.cancel(lost)
 }
 
 // deadline is when the holder must have stopped: a fifth before the lease runs
@@ -283,7 +288,7 @@ func (l *lease) release(db *database) {
 // enters beside it; what has not begun fails at its fence.
 func (l *lease) revoke(ctx context.Context) {
 	l.stopping.Do(func() { close(l.stop) })
-	conn, err := pgx.ConnectConfig(ctx, l.migrator.connection)
+	conn, err := pgx.ConnectConfig(ctx, l.migrator.aside())
 	if err != nil {
 		return // then everything that was sent is done before the run ends
 	}

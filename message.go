@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -153,9 +152,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 			rollback(conn)
 		}
 	}()
-	// If we are cut off between two messages, the transaction must not stay.
-	patience := r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(r.m.config.LeaseDuration.Milliseconds(), 10), true)
-	pending := append(append(message{{"BEGIN", ours}}, before...), piece{"SELECT " + patience, ours})
+	pending := append(message{{"BEGIN", ours}}, before...)
 	flush := func() error {
 		if len(pending) == 0 {
 			return nil

@@ -188,6 +188,17 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 	return connection, nil
 }
 
+// aside is the connection beside the one at work: for renewing the lease and
+// for watching. When its time is over it is closed, and nothing is asked of the
+// server: a request to cancel is of no use there, and some poolers are upset by it.
+func (m *Migrator) aside() *pgx.ConnConfig {
+	connection := m.connection.Copy()
+	connection.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
+	}
+	return connection
+}
+
 // cancelPatience is how long a cancelled statement may take to end before the
 // connection is given up.
 const cancelPatience = 5 * time.Second

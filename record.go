@@ -41,7 +41,9 @@ RETURNING pg_catalog.set_config('application_name', '%s%d', false)`, t.log, dura
 	}
 	text := []string{"text", "text", "text", "text"}
 	return []template{
-		{"whimbrel_open", nil, fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true), %s", r.m.config.MaxStall.Milliseconds(), r.proof())},
+		{"whimbrel_open", nil, fmt.Sprintf(
+			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
+			r.m.config.MaxStall.Milliseconds(), r.m.config.LeaseDuration.Milliseconds(), r.proof())},
 		{"whimbrel_up", append(slices.Clone(text), "double precision", "text", "text", "integer"), fmt.Sprintf(
 			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($1, $2, $3, least(round((%s)::numeric), 2147483647)::integer, $6, $7, $8))\n%s",
 			t.history, elapsed("$5"), log(elapsed("$5"), "$8"))},
@@ -96,8 +98,9 @@ func (r *run) proof() string {
 }
 
 // opening begins every transaction of ours: it sets the stall budget as
-// lock_timeout, proves the lease, and applies what the file sets. All of it
-// ends with the transaction. The comment is for whoever looks at
+// lock_timeout, proves the lease, and applies what the file sets. If we are cut
+// off, the server does not keep the transaction, and with it the proof, for
+// longer than a lease. All of it ends with the transaction. The comment is for whoever looks at
 // pg_stat_activity and wonders.
 func (r *run) opening(p Planned) message {
 	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, p.Migration.Version, p.Migration.Name))

@@ -183,8 +183,10 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		group := left[:r.group(left)]
 		done, err := r.runGroup(ctx, group)
 		left = left[done:]
-		if lostConnection(ctx, err) {
-			left, err = r.resume(ctx, left, len(group)-done, err)
+		for onTheWay := len(group) - done; lostConnection(ctx, err); {
+			before := len(left)
+			left, err = r.resume(ctx, left, onTheWay, err)
+			onTheWay -= before - len(left)
 		}
 		if err != nil {
 			e := asError(err, CodeInternal)

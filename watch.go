@@ -130,7 +130,7 @@ func (w *watch) look(ctx context.Context) {
 	var told teller
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if conn == nil || conn.IsClosed() {
-			opened, err := pgx.ConnectConfig(ctx, w.m.connection)
+			opened, err := pgx.ConnectConfig(ctx, w.m.aside())
 			if err != nil {
 				_ = pause(ctx, backoff(attempt))
 				continue
