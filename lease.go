@@ -189,6 +189,10 @@ func (l *lease) keep(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait = duration / renewals
+		if l.held() != nil { // this process, or this machine, stood still
+			l.lose(nil)
+			return
+		}
 		if err := l.renew(ctx, &conn); err != nil {
 			if errors.Is(err, ErrLeaseLost) || time.Now().After(l.deadline()) {
 				l.lose(err)
@@ -242,7 +246,7 @@ func (l *lease) lose(cause error) {
 	l.mutex.Unlock()
 	lost := leaseLost(l.current(), cause)
 	if cause != nil && !errors.Is(cause, ErrLeaseLost) {
-		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so nothing more is changed: %s", l.current(), l.migrator.redact(rootCause(cause)))
+		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so this runner changes nothing more: %s", l.current(), l.migrator.redact(rootCause(cause)))
 	}
 	l.cancel(lost)
 }

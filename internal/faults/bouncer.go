@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/testtool"
 )
 
 // PoolMode is when PgBouncer gives a server connection to another client.
@@ -39,7 +40,7 @@ type Bouncer struct {
 // returns when it accepts clients. It ends with Stop, or with this process, whose sudden
 // death leaves a folder in /tmp.
 func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, poolSize int) (*Bouncer, error) {
-	program, err := findBouncer("/usr/sbin/pgbouncer") // which is not in everybody's PATH
+	program, err := testtool.Find(ctx, "pgbouncer", "pgbouncer")
 	if err != nil {
 		return nil, err
 	}
@@ -58,17 +59,6 @@ func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, pool
 		}
 	}
 	return nil, errors.Join(fmt.Errorf("starting PgBouncer: %w", err), os.RemoveAll(folder))
-}
-
-func findBouncer(elsewhere string) (string, error) {
-	program, err := exec.LookPath("pgbouncer")
-	if err == nil {
-		return program, nil
-	}
-	if _, err := os.Stat(elsewhere); err == nil {
-		return elsewhere, nil
-	}
-	return "", errors.New("there is no pgbouncer here; install the package pgbouncer (Debian: apt-get install pgbouncer)")
 }
 
 func (b *Bouncer) start(ctx context.Context, program string, as account, server *devdb.Server, mode PoolMode, poolSize int) error {

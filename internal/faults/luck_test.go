@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/testtool"
 )
 
 // lonely starts a server for one test.
@@ -260,12 +260,11 @@ func TestTwoCheckoutsWithDifferentFilesAtTheSameTime(t *testing.T) {
 // Go asks the kernel for the time and not the C library, so it is the server
 // whose clock is moved by libfaketime, and this machine that is wrong in its eyes.
 func TestTheClockOfThisMachineAnHourWrong(t *testing.T) {
-	found, err := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
+	library, err := testtool.FindFile(t.Context(), "/usr/lib/*/faketime/libfaketime.so.1", "libfaketime")
 	require.NoError(t, err)
-	require.NotEmpty(t, found, "libfaketime is missing; install the package libfaketime (Debian: apt-get install libfaketime)")
 	for name, offset := range map[string]string{"behind": "+3600", "ahead": "-3600"} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("LD_PRELOAD", found[0])
+			t.Setenv("LD_PRELOAD", library)
 			t.Setenv("FAKETIME", offset)
 			t.Setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
 			own := lonely(t, nil)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,18 +26,37 @@ var installing sync.Mutex
 // has it where that is possible. It may be called concurrently, and may take as
 // long as an installation does.
 func Find(ctx context.Context, program, debianPackage string) (string, error) {
-	if found, err := look(program); err == nil {
+	return find(ctx, debianPackage, program, look)
+}
+
+// FindFile is Find for a file that is no program, as a library: one that
+// matches a pattern of path/filepath.
+func FindFile(ctx context.Context, pattern, debianPackage string) (string, error) {
+	return find(ctx, debianPackage, pattern, func(pattern string) (string, error) {
+		found, err := filepath.Glob(pattern)
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("%s: %w", pattern, fs.ErrNotExist)
+		}
+		if err != nil {
+			return "", err
+		}
+		return found[0], nil
+	})
+}
+
+func find(ctx context.Context, debianPackage, what string, look func(string) (string, error)) (string, error) {
+	if found, err := look(what); err == nil {
 		return found, nil
 	}
 	installing.Lock()
 	defer installing.Unlock()
-	if found, err := look(program); err == nil {
+	if found, err := look(what); err == nil {
 		return found, nil
 	}
 	if err := install(ctx, debianPackage); err != nil {
-		return "", fmt.Errorf("this needs %s, which is not on the machine (Debian: apt-get install %s; macOS: brew install %s): %w", program, debianPackage, program, err)
+		return "", fmt.Errorf("this needs %s, which is not on the machine (Debian: apt-get install %s): %w", what, debianPackage, err)
 	}
-	return look(program)
+	return look(what)
 }
 
 func look(program string) (string, error) {

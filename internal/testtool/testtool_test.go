@@ -13,10 +13,15 @@ func TestAProgramThatIsThereIsFound(t *testing.T) {
 	found, err := testtool.Find(t.Context(), "go", "golang-go")
 	require.NoError(t, err)
 	require.FileExists(t, found)
+	file, err := testtool.FindFile(t.Context(), found[:len(found)-1]+"?", "golang-go")
+	require.NoError(t, err)
+	require.FileExists(t, file)
 }
 
 func TestAProgramThatNobodyHasSaysWhatToInstall(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no apt-get either
 	_, err := testtool.Find(t.Context(), "no-such-program", "no-such-package")
 	require.ErrorContains(t, err, "apt-get install no-such-package")
+	_, err = testtool.FindFile(t.Context(), "/no/such/*.so", "no-such-library")
+	require.ErrorContains(t, err, "apt-get install no-such-library")
 }
