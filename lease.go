@@ -177,6 +177,7 @@ func (l *lease) keep(ctx context.Context) {
 	}()
 	duration := l.migrator.config.LeaseDuration
 	wait := duration / renewals
+	var failed error // of the last renewal, if it did not work
 	for {
 		timer := time.NewTimer(wait)
 		select {
@@ -189,16 +190,19 @@ func (l *lease) keep(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait = duration / renewals
-		if l.held() != nil { // this process, or this machine, stood still
-			l.lose(nil)
+		if l.held() != nil { // no renewal worked, or this process stood still
+			l.lose(failed)
 			return
 		}
 		if err := l.renew(ctx, &conn); err != nil {
+			failed = err
 			if errors.Is(err, ErrLeaseLost) || time.Now().After(l.deadline()) {
 				l.lose(err)
 				return
 			}
 			wait = duration / (renewals * 10)
+		} else {
+			failed = nil
 		}
 	}
 }
