@@ -56,6 +56,7 @@ type pipeline struct {
 	group []Planned
 	sent  []message // by migration
 	bytes int       // sent and not yet answered
+	ended bool      // the Sync has been sent
 }
 
 // ahead runs a group of migrations as one pipeline. It returns how many of them
@@ -108,6 +109,10 @@ func (p *pipeline) fill(answered int) error {
 	if len(p.sent) == before {
 		return nil
 	}
+	if len(p.sent) == len(p.group) {
+		p.wire.SendPipelineSync() // with the last, so that its answer costs no delay of its own
+		p.ended = true
+	}
 	return p.wire.Flush()
 }
 
@@ -115,7 +120,11 @@ func (p *pipeline) fill(answered int) error {
 func (p *pipeline) send(planned Planned) {
 	m := p.r.whole(planned)
 	for _, piece := range m {
-		p.wire.SendQueryParams(piece.text, nil, nil, nil, nil)
+		if piece.prepared != nil {
+			p.wire.SendQueryPrepared(piece.prepared.name, piece.prepared.arguments, nil, nil)
+		} else {
+			p.wire.SendQueryParams(piece.text, nil, nil, nil, nil)
+		}
 		p.bytes += len(piece.text)
 	}
 	p.wire.SendFlushRequest()
@@ -124,12 +133,12 @@ func (p *pipeline) send(planned Planned) {
 
 // whole is a migration as the pipeline sends it.
 func (r *run) whole(p Planned) message {
-	m := append(message{{"BEGIN", ours}}, r.opening(p)...)
+	m := append(message{{text: "BEGIN", statement: ours}}, r.opening(p)...)
 	for i, s := range p.Steps[0].Statements {
-		m = append(append(m, piece{s.Text, i}), r.keepBudget(p, s)...)
+		m = append(append(m, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 	}
 	m = append(append(m, tidy()...), r.closing(p, 0)...)
-	return append(m, piece{commit, ours})
+	return append(m, piece{text: commit, statement: ours})
 }
 
 // finish reads the answers for one migration and tells what they say.
@@ -198,7 +207,9 @@ func (p *pipeline) close() {
 	if conn.IsClosed() {
 		return // the driver is ending it at this moment, and must be left alone
 	}
-	_ = p.wire.Sync()
+	if !p.ended {
+		_ = p.wire.Sync()
+	}
 	_ = p.wire.Close()
 	if !conn.IsClosed() && conn.TxStatus() != 'I' {
 		rollback(conn)

@@ -49,7 +49,7 @@ func (r *run) sendAlone(ctx context.Context, text string) (int64, error) {
 	if err := r.lease.held(); err != nil {
 		return 0, err
 	}
-	return send(ctx, r.db.conn.PgConn(), message{{text, 0}})
+	return send(ctx, r.db.conn.PgConn(), message{{text: text}})
 }
 
 // recordAlone says in the journal, or in the history, that a statement outside
@@ -81,7 +81,7 @@ func (r *run) sessionSettings(p Planned) message {
 	for _, s := range p.Migration.Settings {
 		calls = append(calls, r.setConfig(s.Name, s.Value, false))
 	}
-	return message{{"SELECT " + strings.Join(calls, ", "), ours}}
+	return message{{text: "SELECT " + strings.Join(calls, ", "), statement: ours}}
 }
 
 // cleanUp puts the session back in order after a failed statement, removes the
@@ -95,7 +95,7 @@ func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
 	conn := r.db.conn.PgConn()
-	_, _ = send(ctx, conn, append(tidy(), piece{"SELECT " + r.setApplicationName(), ours}))
+	_, _ = send(ctx, conn, append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
 	var refused *pgconn.PgError
 	if !errors.As(failed, &refused) {
 		return // nobody knows what became of it

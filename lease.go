@@ -126,9 +126,8 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
 		!db.facts.behindPool, applicationPrefix(db.tables)).
 		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &expired, &name)
-	var refused *pgconn.PgError
-	if errors.Is(err, pgx.ErrNoRows) || errors.As(err, &refused) && refused.Code == "40001" {
-		return 0, nil, nil // not now; 40001 where the role's isolation level is a higher one
+	if errors.Is(err, pgx.ErrNoRows) || notNow(err) {
+		return 0, nil, nil
 	}
 	if err != nil || !held {
 		return token, nil, err
@@ -145,7 +144,17 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 // that the log knows.
 func (m *Migrator) insertRow(ctx context.Context, db *database) error {
 	_, err := db.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s (id, is_locked, token) SELECT 1, false, coalesce(max(token), 0) FROM %s ON CONFLICT (id) DO NOTHING", db.tables.lock, db.tables.log))
+	if notNow(err) {
+		return nil
+	}
 	return err
+}
+
+// notNow reports a failure that only says that somebody else was quicker, as
+// it happens where the role's isolation level is higher than the usual one.
+func notNow(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "40001"
 }
 
 // begin makes a token that was just taken into a lease that renews itself.

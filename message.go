@@ -20,6 +20,15 @@ import (
 type piece struct {
 	text      string
 	statement int
+	// prepared is set where the piece calls one of our prepared statements,
+	// which the extended protocol can do without sending a text.
+	prepared *prepared
+}
+
+// prepared is a prepared statement and its arguments as text; nil is NULL.
+type prepared struct {
+	name      string
+	arguments [][]byte
 }
 
 // What a piece is when it is no statement of the user's.
@@ -143,7 +152,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 	if !slices.ContainsFunc(step.Statements, needsStop) {
 		whole := slices.Clone(before)
 		for i, s := range step.Statements {
-			whole = append(append(whole, piece{s.Text, i}), r.keepBudget(p, s)...)
+			whole = append(append(whole, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 		}
 		return send(ctx, conn, append(whole, after...))
 	}
@@ -152,7 +161,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 			rollback(conn)
 		}
 	}()
-	pending := append(message{{"BEGIN", ours}}, before...)
+	pending := append(message{{text: "BEGIN", statement: ours}}, before...)
 	flush := func() error {
 		if len(pending) == 0 {
 			return nil
@@ -163,11 +172,11 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 	}
 	for i, s := range step.Statements {
 		if !needsStop(s) {
-			pending = append(append(pending, piece{s.Text, i}), r.keepBudget(p, s)...)
+			pending = append(append(pending, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 			continue
 		}
 		if settles(s) {
-			pending = append(pending, piece{s.Text, i})
+			pending = append(pending, piece{text: s.Text, statement: i})
 		}
 		if err := flush(); err != nil {
 			return 0, err
@@ -178,7 +187,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 		}
 		rows += n
 	}
-	pending = append(append(pending, after...), piece{commit, ours})
+	pending = append(append(pending, after...), piece{text: commit, statement: ours})
 	return rows, flush()
 }
 
@@ -192,7 +201,7 @@ func (r *run) keepBudget(p Planned, s migration.Statement) message {
 		return nil
 	}
 	budget := r.m.config.MaxStall.Milliseconds()
-	return message{{fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget), ours}}
+	return message{{text: fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget), statement: ours}}
 }
 
 // needsStop reports whether what follows a statement cannot be in its message.

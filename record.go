@@ -64,26 +64,42 @@ func (r *run) prepareTemplates(ctx context.Context) error {
 		if len(t.types) > 0 {
 			types = "(" + strings.Join(t.types, ", ") + ")"
 		}
-		m = append(m, piece{"PREPARE " + t.name + types + " AS " + t.sql, ours})
+		m = append(m, piece{text: "PREPARE " + t.name + types + " AS " + t.sql, statement: ours})
 	}
 	_, err := send(ctx, r.db.conn.PgConn(), m)
 	return err
 }
 
-// call runs a template by its name with arguments that are SQL; behind a
-// pooler it writes the template out.
-func (r *run) call(name string, arguments ...string) string {
-	if !r.db.facts.behindPool {
-		if len(arguments) == 0 {
-			return "EXECUTE " + name
+// call runs a template with its arguments, of which an empty one is NULL;
+// behind a pooler it writes the template out.
+func (r *run) call(name string, arguments ...string) piece {
+	p := prepared{name: name}
+	var literals []string
+	for _, argument := range arguments {
+		literals = append(literals, literal(r.db.conn, argument))
+		var value []byte
+		if argument != "" {
+			value = []byte(argument)
 		}
-		return "EXECUTE " + name + "(" + strings.Join(arguments, ", ") + ")"
+		p.arguments = append(p.arguments, value)
 	}
+	if r.db.facts.behindPool {
+		return piece{text: r.spelledOut(name, literals), statement: ours}
+	}
+	text := "EXECUTE " + name
+	if len(literals) > 0 {
+		text += "(" + strings.Join(literals, ", ") + ")"
+	}
+	return piece{text: text, statement: ours, prepared: &p}
+}
+
+// spelledOut is a template with its arguments in place.
+func (r *run) spelledOut(name string, literals []string) string {
 	all := r.templates()
 	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == name })]
 	var replacements []string
-	for i, argument := range arguments {
-		replacements = append(replacements, "$"+strconv.Itoa(i+1), argument+"::"+t.types[i])
+	for i, literal := range literals {
+		replacements = append(replacements, "$"+strconv.Itoa(i+1), literal+"::"+t.types[i])
 	}
 	return strings.NewReplacer(replacements...).Replace(t.sql)
 }
@@ -104,7 +120,9 @@ func (r *run) proof() string {
 // pg_stat_activity and wonders.
 func (r *run) opening(p Planned) message {
 	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, p.Migration.Version, p.Migration.Name))
-	m := message{{"/* whimbrel " + label + " */ " + r.call("whimbrel_open"), fence}}
+	proof := r.call("whimbrel_open")
+	proof.text, proof.statement = "/* whimbrel "+label+" */ "+proof.text, fence
+	m := message{proof}
 	if len(p.Migration.Settings) == 0 {
 		return m
 	}
@@ -112,7 +130,7 @@ func (r *run) opening(p Planned) message {
 	for _, s := range p.Migration.Settings {
 		calls = append(calls, r.setConfig(s.Name, s.Value, true))
 	}
-	return append(m, piece{"SELECT " + strings.Join(calls, ", "), ours})
+	return append(m, piece{text: "SELECT " + strings.Join(calls, ", "), statement: ours})
 }
 
 func (r *run) setConfig(name, value string, local bool) string {
@@ -131,22 +149,22 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
 	milliseconds := strconv.FormatFloat(earlier.milliseconds(), 'f', 3, 64)
-	head := []string{q(string(m.Version)), q(name), q(m.Checksum), q(action(p)), milliseconds}
+	head := []string{string(m.Version), name, m.Checksum, action(p), milliseconds}
 	var out message
 	if !p.Atomic() || p.RecordOnly {
-		out = append(out, piece{fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, q(string(m.Version))), ours})
+		out = append(out, piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, q(string(m.Version))), statement: ours})
 	}
 	switch {
 	case p.accept:
-		return append(out, piece{r.accepted(p), ours})
+		return append(out, piece{text: r.accepted(p), statement: ours})
 	case p.Direction == Down:
-		return append(out, piece{r.call("whimbrel_down", head...), ours})
+		return append(out, r.call("whimbrel_down", head...))
 	}
 	kind := string(m.Kind)
 	if p.RecordOnly {
 		kind = "baseline"
 	}
-	return append(out, piece{r.call("whimbrel_up", append(head, q(m.StoredDown()), q(kind), strconv.Itoa(r.batch))...), ours})
+	return append(out, r.call("whimbrel_up", append(head, m.StoredDown(), kind, strconv.Itoa(r.batch))...))
 }
 
 // accepted stores the checksum and the way back of an edited file.
@@ -167,23 +185,26 @@ func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{fmt.Sprintf(`INSERT INTO %s AS j (version, direction, step, statement_hash, state, cursor, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %s, %d)
+	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (version, direction, step, statement_hash, state, cursor, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %s, %d)
 ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, token = excluded.token
 RETURNING %s`,
 		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), q(cursor), finished, r.lease.current(),
-		r.setApplicationName()), ours}
+		r.setApplicationName()), statement: ours}
 }
 
 // forgetStep takes back that a step had begun.
 func (r *run) forgetStep(p Planned, s Step) piece {
-	return piece{fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
-		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), s.Number), ours}
+	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
+		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), s.Number), statement: ours}
 }
 
 // tidy undoes what a migration may have done to the session, so that nothing
 // leaks into the next one, nor, behind a pooler, to other clients.
 func tidy() message {
-	return message{{"RESET SESSION AUTHORIZATION", ours}, {"RESET ROLE", ours}, {"RESET ALL", ours}, {"DISCARD TEMP", ours}}
+	return message{
+		{text: "RESET SESSION AUTHORIZATION", statement: ours}, {text: "RESET ROLE", statement: ours},
+		{text: "RESET ALL", statement: ours}, {text: "DISCARD TEMP", statement: ours},
+	}
 }
 
 func (r *run) setApplicationName() string {
