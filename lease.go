@@ -468,35 +468,73 @@ func (m *Migrator) Lock(ctx context.Context) (*Holder, error) {
 	return holder, nil
 }
 
-// ReleaseLock frees the lease that the given token holds, and ends its
-// session, so that a runner which is alive after all cannot go on beside the
-// next one. The token is asked for so that nobody frees a lease other than the
-// one that was looked at.
+// ReleaseLock takes the lease away from the runner that holds it with the given
+// token, ends its session, and gives the lease back. A runner that is alive
+// after all changes nothing more from then on. The token is asked for so that
+// nobody frees a lease other than the one that was looked at.
 func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 	db, err := m.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.close()
-	holder, err := m.holder(ctx, db)
+	held, err := m.holder(ctx, db)
 	if err != nil {
 		return m.serverError(ctx, "reading the lease", err)
 	}
-	if holder == nil || holder.Token != token {
+	if held == nil || held.Token != token {
 		return notHeldWith(token)
 	}
-	if err := m.retire(ctx, db, token+1); err != nil {
+	taken, err := m.takeAway(ctx, db, *held)
+	if err != nil || taken == 0 {
 		return err
 	}
-	// A run that connected anew meanwhile has another token, and keeps the lease.
-	tag, err := db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", token)
+	if err := m.retire(ctx, db, taken); err != nil {
+		return err // the row stays as it is, so that whoever comes next retires too
+	}
+	_, err = db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", taken)
 	if err != nil {
 		return m.serverError(ctx, "releasing the lease", err)
 	}
-	if tag.RowsAffected() == 0 {
-		return notHeldWith(token)
-	}
 	return nil
+}
+
+// takeAway makes this session the holder of a lease that another runner holds,
+// and gives the new token; 0 where the runner gave the lease back by itself. It
+// ends the runner's session as often as it takes: a runner that lives connects
+// anew, and has a new token then.
+func (m *Migrator) takeAway(ctx context.Context, db *database, held Holder) (token int64, err error) {
+	for attempt := 1; ; attempt++ {
+		err := db.conn.QueryRow(ctx, fmt.Sprintf(`
+WITH its AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE SKIP LOCKED)
+UPDATE %[1]s l SET token = l.token + 1, locked_by = $2, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
+	backend_pid = CASE WHEN $3 THEN pg_catalog.pg_backend_pid() END, backend_start = NULL
+FROM its WHERE l.id = its.id RETURNING l.token`, db.tables.lock),
+			held.Token, clip(m.identity.String()), !db.facts.behindPool, m.config.LeaseDuration.Milliseconds()).Scan(&token)
+		if err == nil {
+			return token, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) && !notNow(err) {
+			return 0, m.serverError(ctx, "taking the lease away", err)
+		}
+		now, err := m.holder(ctx, db)
+		if err != nil {
+			return 0, m.serverError(ctx, "reading the lease", err)
+		}
+		if now == nil {
+			return 0, nil
+		}
+		if now.By != held.By {
+			return 0, notHeldWith(held.Token)
+		}
+		held = *now
+		if err := m.end(ctx, db, held.Token+1); err != nil {
+			return 0, m.serverError(ctx, "ending the runner's session", err)
+		}
+		if err := pause(ctx, min(backoff(attempt), 100*time.Millisecond)); err != nil {
+			return 0, m.serverError(ctx, "waiting for the runner's session to end", err)
+		}
+	}
 }
 
 func notHeldWith(token int64) error {
