@@ -559,7 +559,8 @@ func leaseLost(token int64, cause error) *Error {
 	}
 }
 
-func interrupted() error {
+// interrupted is an orderly end between two migrations, or two steps.
+func interrupted() *Error {
 	return &Error{
 		Code: CodeInterrupted, Message: "interrupted before the next step",
 		Remedy: "run the same command again: it goes on where this one stopped",

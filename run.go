@@ -190,6 +190,9 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		}
 		if err != nil {
 			e := asError(err, CodeInternal)
+			if e.Code == CodeInterrupted && e.Version == "" {
+				return e // the next migration had not begun: it did not fail
+			}
 			took := Elapsed(time.Since(began))
 			r.logFailure(left[0], e, took)
 			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e})
@@ -239,7 +242,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 			continue
 		}
 		if r.m.stopping() {
-			return rows, interrupted()
+			return rows, interrupted().of(p)
 		}
 		began := time.Now()
 		r.m.emit(StepStarted{Migration: p.Ref(), Step: s.Number, StepKind: s.Kind, Summary: s.Summary()})

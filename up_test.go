@@ -439,6 +439,7 @@ func TestAStopWhileMigrationsAreSentAheadTellsExactlyWhatIsDone(t *testing.T) {
 	_ = fails(t, err, whimbrel.CodeInterrupted)
 	require.Less(t, len(result.Done), 100)
 	require.Equal(t, b.text("SELECT count(*) FROM schema_migrations"), fmt.Sprint(len(result.Done)))
+	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'failed'"), "what had not begun did not fail")
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "100", b.text("SELECT count(*) FROM schema_migrations"))
