@@ -107,6 +107,9 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if m.config.LockWait < 0 || time.Since(began) > m.config.LockWait {
 			return nil, nil, leaseHeld(holder, time.Since(began))
 		}
+		if holder.State == "expired" {
+			m.endSilent(ctx, db, *holder)
+		}
 		if m.stopping() {
 			return nil, nil, interrupted()
 		}
@@ -138,6 +141,19 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	}
 	holder.Since, holder.Expires = moment(since), moment(expires)
 	return token, &holder, nil
+}
+
+// endSilent ends the session of a holder whose lease has run out and whose
+// transaction has been waiting for its client, and for nothing else, for as
+// long as a lease. The server's own timeout for that does not count inside a
+// pipeline. Where the role may not, the transaction ends when the server finds
+// out by itself that the client is gone.
+func (m *Migrator) endSilent(ctx context.Context, db *database, holder Holder) {
+	_, _ = db.conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a
+		JOIN `+db.tables.lock+` l ON a.pid = l.backend_pid AND a.backend_start = l.backend_start
+		WHERE l.id = 1 AND l.is_locked AND l.token = $1 AND l.expires_at < pg_catalog.clock_timestamp()
+		AND a.state <> 'idle' AND a.wait_event = 'ClientRead'
+		AND greatest(a.state_change, a.query_start) < l.expires_at`, holder.Token)
 }
 
 // insertRow puts the lease's row back if somebody deleted it, above every token
