@@ -33,6 +33,7 @@ const (
 	CodeLeaseLost      Code = "lease_lost"       // another runner took the lease, or it could not be renewed
 	CodeStatement      Code = "statement_failed" // PostgreSQL refused a statement
 	CodeAssertion      Code = "assertion_failed" // an Assert did not hold
+	CodeScript         Code = "script_failed"    // a script or a function threw
 	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's

@@ -181,7 +181,12 @@ func (s Source) load(file string) (Migration, error) {
 		problem.Path = s.name(file)
 		return Migration{}, problem
 	}
-	return Parse(s.name(file), text)
+	m, err := Parse(s.name(file), text)
+	if err != nil || m.Kind != Script {
+		return m, err
+	}
+	m.Folder, err = fs.Sub(s.FS, s.dir())
+	return m, err
 }
 
 func (s Source) read(file string) (string, *Error) {

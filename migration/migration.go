@@ -7,7 +7,11 @@
 // alters afterwards.
 package migration
 
-import "github.com/whimbrel-db/whimbrel/internal/pgsql"
+import (
+	"io/fs"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+)
 
 // Position is a place in a migration's file.
 type Position = pgsql.Position
@@ -30,6 +34,9 @@ type Migration struct {
 	Kind    Kind
 	// Path names the file for a reader ("migrations/20240115120000_add_users.sql").
 	Path string
+	// Folder is where the file lies; nil for what has none. It is not part of
+	// what the migration is.
+	Folder fs.FS
 	// Text is the whole file, without a byte-order mark. Positions refer to it.
 	Text string
 	// Checksum is the hexadecimal SHA-256 of Text with CRLF read as LF. It is
