@@ -1,0 +1,2 @@
+CREATE TABLE shop.modern (a int, b int GENERATED ALWAYS AS (a + 1), CONSTRAINT a_there NOT NULL a NOT VALID);
+ALTER TABLE shop.modern ADD CONSTRAINT lax CHECK (a > 0) NOT ENFORCED;
