@@ -36,11 +36,15 @@ type Difference struct {
 //
 // Long values are shortened, and of texts of several lines it has the first line that differs.
 func (d Difference) String() string {
-	switch d.Change {
-	case Added:
-		return d.Reference.String() + " is new"
-	case Removed:
-		return d.Reference.String() + " is missing"
+	switch {
+	case d.Change == Added && d.Kind == "privileges":
+		return d.Reference.String() + " are not those it came with"
+	case d.Change == Removed && d.Kind == "privileges":
+		return d.Reference.String() + " are again those it came with"
+	case d.Change == Added:
+		return d.Reference.String() + d.is() + "new"
+	case d.Change == Removed:
+		return d.Reference.String() + d.is() + "missing"
 	}
 	property := d.Property
 	from, to, line := d.From, d.To, 0
@@ -51,6 +55,13 @@ func (d Difference) String() string {
 		property += " in line " + strconv.Itoa(line)
 	}
 	return fmt.Sprintf("%s: %s %s → %s", d.Reference, property, shorten(from), shorten(to))
+}
+
+func (d Difference) is() string {
+	if strings.HasSuffix(d.Kind, "privileges") {
+		return " are "
+	}
+	return " is "
 }
 
 // Diff gives everything in which after differs from before, in order of kinds

@@ -47,7 +47,7 @@ func (r reading) sql(major int) string {
 		r.kind + " AS kind",
 		r.name + " AS name",
 		orNull(r.schema) + " AS schema",
-		"json_strip_nulls(json_build_array(" + strings.Join(r.parents, ", ") + ")) AS parents",
+		"json_build_array(" + strings.Join(r.parents, ", ") + ") AS parents",
 	}
 	for _, p := range append(r.properties[:len(r.properties):len(r.properties)], r.common()...) {
 		if p.since <= major && (p.before == 0 || major < p.before) {
@@ -149,10 +149,16 @@ func list(text, from string) string {
 	return "(SELECT string_agg(" + text + ", ', ' ORDER BY (" + text + ") COLLATE \"C\") FROM " + from + ")"
 }
 
-// ruleNamed gives the name of what pg_proc holds, with its arguments; NULL for none.
+// madeFor is the type that an object was made for by the server, as those are that come with a range.
+func madeFor(catalog, oid string) string {
+	return reference("'type'", "(SELECT min(d.refobjid::regtype::text) FROM pg_depend d WHERE d.classid = '"+catalog+"'::regclass AND d.objid = "+oid+
+		" AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')")
+}
+
+// routine is a function with its arguments; NULL for none.
 func routine(oid string) string { return "nullif(" + oid + ", 0)::regprocedure::text" }
 
-// kindless is a routine without arguments, as most support functions are given.
+// support is a function without its arguments, which are always the same where it is used; NULL for none.
 func support(oid string) string { return "nullif(" + oid + "::oid, 0)::regproc::text" }
 
 // typeName is a type as SQL writes it; NULL for none.

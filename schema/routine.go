@@ -4,6 +4,7 @@ package schema
 var routines = []reading{
 	{
 		kind: choice("p.prokind", "f", "function", "w", "function", "p", "procedure", "a", "aggregate"), name: "p.oid::regprocedure::text", schema: "n.nspname",
+		parents: []string{madeFor("pg_proc", "p.oid")},
 		catalog: "pg_proc", oid: "p.oid", owner: "p.proowner", acl: "p.proacl", aclType: "f",
 		properties: append([]property{
 			{name: "arguments", value: "pg_get_function_arguments(p.oid)"},
@@ -29,6 +30,7 @@ var routines = []reading{
 	},
 	{
 		kind: "'cast'", name: "'(' || format_type(c.castsource, NULL) || ' AS ' || format_type(c.casttarget, NULL) || ')'",
+		parents: []string{madeFor("pg_cast", "c.oid")},
 		catalog: "pg_cast", oid: "c.oid",
 		properties: []property{
 			{name: "context", value: choice("c.castcontext", "e", "explicit", "a", "assignment", "i", "implicit")},

@@ -6,7 +6,7 @@ package schema
 var types = []reading{
 	{
 		kind: "CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END", name: qualified("n", "t.typname"), schema: "n.nspname",
-		parents: []string{reference("'type'", "multirange.rngtypid::regtype::text")},
+		parents: []string{"CASE t.typtype WHEN 'm' THEN " + madeFor("pg_type", "t.oid") + " END"},
 		catalog: "pg_type", oid: "t.oid", owner: "t.typowner", acl: "t.typacl", aclType: "T",
 		properties: []property{
 			{name: "form", value: choice("t.typtype", "e", "enum", "c", "composite", "r", "range", "m", "multirange", "b", "base", "p", "shell")},
@@ -32,8 +32,6 @@ var types = []reading{
 		},
 		from: `pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
 			LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type b ON b.oid = t.typbasetype
-			LEFT JOIN LATERAL (SELECT d.refobjid AS rngtypid FROM pg_depend d WHERE t.typtype = 'm' AND d.classid = 'pg_type'::regclass AND d.objid = t.oid
-				AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i') multirange ON true
 			WHERE ` + ordinary("n") + ` AND coalesce(c.relkind = 'c', true) AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)`,
 	},
 	{

@@ -92,6 +92,8 @@ COMMENT ON TRIGGER stamp_note ON shop.users IS 'marks';
 CREATE VIEW shop.names WITH (security_barrier = true) AS SELECT id, name FROM shop.users WHERE name <> '';
 CREATE VIEW shop.cheap_orders AS SELECT id, price FROM shop.orders WHERE price < 10 WITH LOCAL CHECK OPTION;
 ALTER VIEW shop.names ALTER COLUMN name SET DEFAULT 'y';
+CREATE TABLE shop.ruled (k int);
+CREATE RULE keep AS ON DELETE TO shop.ruled WHERE OLD.k < 0 DO INSTEAD NOTHING;
 CREATE RULE no_delete AS ON DELETE TO shop.names DO INSTEAD NOTHING;
 CREATE MATERIALIZED VIEW shop.totals AS SELECT user_id, sum(price) AS total FROM shop.orders GROUP BY user_id;
 CREATE UNIQUE INDEX totals_user ON shop.totals (user_id);
