@@ -57,12 +57,17 @@ type pipeline struct {
 	sent  []message // by migration
 	bytes int       // sent and not yet answered
 	ended bool      // the Sync has been sent
+	// last is set where the lease is given back behind the group; release is
+	// then what was sent for that, until it is answered.
+	last    bool
+	release message
 }
 
 // ahead runs a group of migrations as one pipeline. It returns how many of them
-// are done. Any error belongs to the migration behind those.
-func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) {
-	p := &pipeline{r: r, wire: r.db.conn.PgConn().StartPipeline(ctx), group: group}
+// are done. Any error belongs to the migration behind those. Behind the last
+// group of a run it gives the lease back.
+func (r *run) ahead(ctx context.Context, group []Planned, last bool) (done int, err error) {
+	p := &pipeline{r: r, wire: r.db.conn.PgConn().StartPipeline(ctx), group: group, last: last}
 	defer p.close()
 	ending := make(chan struct{})
 	var recalling sync.WaitGroup
@@ -85,6 +90,11 @@ func (r *run) ahead(ctx context.Context, group []Planned) (done int, err error) 
 		if err := p.finish(ctx, i, planned); err != nil {
 			return i, err
 		}
+	}
+	if last { // if that went wrong, the end of the run tries again
+		_, err := p.answers(p.release)
+		r.lease.gave(err == nil)
+		p.release = nil
 	}
 	return len(group), nil
 }
@@ -110,6 +120,10 @@ func (p *pipeline) fill(answered int) error {
 		return nil
 	}
 	if len(p.sent) == len(p.group) {
+		if p.last {
+			p.release = p.r.lease.give()
+			p.put(p.release)
+		}
 		p.wire.SendPipelineSync() // with the last, so that its answer costs no delay of its own
 		p.ended = true
 	}
@@ -119,6 +133,12 @@ func (p *pipeline) fill(answered int) error {
 // send puts one migration on the wire and asks the server for its answers.
 func (p *pipeline) send(planned Planned) {
 	m := p.r.whole(planned)
+	p.put(m)
+	p.wire.SendFlushRequest()
+	p.sent = append(p.sent, m)
+}
+
+func (p *pipeline) put(m message) {
 	for _, piece := range m {
 		if piece.prepared != nil {
 			p.wire.SendQueryPrepared(piece.prepared.name, piece.prepared.arguments, nil, nil)
@@ -127,8 +147,6 @@ func (p *pipeline) send(planned Planned) {
 		}
 		p.bytes += len(piece.text)
 	}
-	p.wire.SendFlushRequest()
-	p.sent = append(p.sent, m)
 }
 
 // whole is a migration as the pipeline sends it.
@@ -137,7 +155,7 @@ func (r *run) whole(p Planned) message {
 	for i, s := range p.Steps[0].Statements {
 		m = append(append(m, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 	}
-	m = append(append(m, tidy()...), r.closing(p, 0)...)
+	m = append(append(m, r.tidyAfter(p.Steps[0])...), r.closing(p, 0)...)
 	return append(m, piece{text: commit, statement: ours})
 }
 
@@ -152,7 +170,8 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	if err := r.watch.begin(ctx, planned.Ref(), s); err != nil {
 		return err
 	}
-	rows, err := p.answers(i)
+	rows, err := p.answers(p.sent[i])
+	p.sent[i] = nil
 	r.watch.end()
 	if r.m.stopping() && fenced(err) {
 		return interrupted()
@@ -173,9 +192,9 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	return nil
 }
 
-// answers reads what the server says to each piece of a migration.
-func (p *pipeline) answers(i int) (rows int64, err error) {
-	for _, piece := range p.sent[i] {
+// answers reads what the server says to each piece of a message.
+func (p *pipeline) answers(m message) (rows int64, err error) {
+	for _, piece := range m {
 		var tag pgconn.CommandTag
 		results, err := p.wire.GetResults()
 		if reader, ok := results.(*pgconn.ResultReader); err == nil && ok {
@@ -186,7 +205,7 @@ func (p *pipeline) answers(i int) (rows int64, err error) {
 		if err != nil {
 			f := &failure{cause: err, statement: piece.statement, offset: offsetOf(err, piece.text)}
 			if piece.text == commit {
-				f.statement = p.sent[i].last()
+				f.statement = m.last()
 			}
 			return 0, f
 		}
@@ -195,7 +214,6 @@ func (p *pipeline) answers(i int) (rows int64, err error) {
 		}
 		p.bytes -= len(piece.text)
 	}
-	p.sent[i] = nil
 	return rows, nil
 }
 
@@ -204,6 +222,9 @@ func (p *pipeline) answers(i int) (rows int64, err error) {
 // answers have come: if the connection ends here, whoever uses it next is told.
 func (p *pipeline) close() {
 	conn := p.r.db.conn.PgConn()
+	if p.release != nil && !conn.IsClosed() {
+		p.r.lease.gave(false) // the server ignored it, after an error
+	}
 	if conn.IsClosed() {
 		return // the driver is ending it at this moment, and must be left alone
 	}

@@ -29,6 +29,16 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 			return 0, err
 		}
 	}
+	if rebuildsConcurrently(statement) {
+		if s.Started {
+			if err := r.dropCopies(ctx, p, s); err != nil {
+				return 0, err
+			}
+		}
+		if others, err = r.copies(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if _, err := send(ctx, conn, append(append(r.opening(p), r.journalStep(p, s, "started", others)), r.sessionSettings(p)...)); err != nil {
 		return 0, err
 	}
@@ -104,6 +114,9 @@ func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error
 		if _, err := r.repairIndex(ctx, p, s, build); err != nil {
 			return
 		}
+	}
+	if rebuildsConcurrently(s.Statements[0]) && r.lease.held() == nil && r.dropCopies(ctx, p, s) != nil {
+		return // the journal keeps what to look for
 	}
 	_, _ = send(ctx, conn, append(r.opening(p), r.forgetStep(p, s)))
 }

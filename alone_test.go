@@ -88,6 +88,32 @@ func TestAHalfDetachedPartitionIsFinished(t *testing.T) {
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_inherits"))
 }
 
+func TestAFailedReindexLeavesNoInvalidCopy(t *testing.T) {
+	b := setup(t)
+	b.exec("CREATE TABLE t (a int); CREATE INDEX i ON t (a); CREATE TABLE u (a int); CREATE INDEX j_ccnew ON u (a)")
+	b.exec("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'j_ccnew'::regclass") // somebody else's business
+	writer, err := b.connect().Begin(t.Context())
+	require.NoError(t, err)
+	_, err = writer.Exec(t.Context(), "INSERT INTO t VALUES (1)")
+	require.NoError(t, err)
+	failed := make(chan error, 1)
+	m := b.migrator(files{"1_a.sql": "REINDEX INDEX CONCURRENTLY i"})
+	go func() {
+		_, err := m.Up(context.Background(), whimbrel.UpOptions{})
+		failed <- err
+	}()
+	b.eventually("SELECT count(*) = 1 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE relname = 'i_ccnew'")
+	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'REINDEX%' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%i_ccnew%' AND datname = current_database()")
+	require.NoError(t, writer.Rollback(t.Context()))
+	_ = fails(t, <-failed, whimbrel.CodeStatement)
+	const indexes = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'i' AND relname ~ '^[ij](_|$)'"
+	require.Equal(t, "i j_ccnew", b.text(indexes))
+	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "i j_ccnew", b.text(indexes))
+}
+
 func TestOnlyTheRecordIsRepeatedWhenTheRecordGivesWay(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE calls (id serial); CREATE PROCEDURE p() LANGUAGE sql AS 'INSERT INTO calls DEFAULT VALUES'")

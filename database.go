@@ -30,25 +30,33 @@ type database struct {
 	ready bool
 	// glanced is what the first look read of the tables; nil if it could not.
 	glanced *state
+	// free is the lease's token if the lease was free before anything of the
+	// history was read.
+	free *int64
+	// prepared is set once the session knows our templates.
+	prepared bool
 	// onNotice receives what the server says while a statement runs.
 	onNotice func(*pgconn.Notice)
 }
 
 // facts are what one query tells of a server and a session.
 type facts struct {
-	Version    int         `json:"version"` // server_version_num
-	Shown      string      `json:"shown"`   // server_version
-	Platform   string      `json:"platform"`
-	Recovery   bool        `json:"recovery"`
-	PID        int         `json:"pid"`
-	Schema     *string     `json:"schema"` // of the history, or where it would be created
+	Version  int     `json:"version"` // server_version_num
+	Shown    string  `json:"shown"`   // server_version
+	Platform string  `json:"platform"`
+	Recovery bool    `json:"recovery"`
+	PID      int     `json:"pid"`
+	Schema   *string `json:"schema"` // of the history, or where it would be created
+	// EventTriggers is set where functions of the user's run at definitions.
+	EventTriggers bool `json:"event_triggers"`
+	// Complete is set where tables of our four names are there.
+	Complete   bool        `json:"complete"`
 	Relations  []*relation `json:"relations"`
 	behindPool bool
 }
 
 // connect opens a connection and learns what a run needs to know before it
-// plans: where our tables are complete, by reading them in one round trip;
-// otherwise by asking the catalog.
+// plans.
 func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	// A server, or a network, that falls silent is not waited for in vain.
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
@@ -65,10 +73,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		return nil, m.connectionError(ctx, err)
 	}
 	db.conn = conn
-	if db.glance(ctx, m.config.Table) == nil {
-		return db, nil
-	}
-	if err := db.probe(ctx, m.config.Table); err != nil {
+	if err := db.look(ctx, m.config.Table); err != nil {
 		db.close()
 		return nil, m.serverError(ctx, "reading the catalog", err)
 	}
@@ -85,36 +90,76 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 // connectPatience is how long connecting and the first look may take together.
 const connectPatience = 30 * time.Second
 
-const glanceQuery = `
-SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
-	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),
-	(SELECT n.nspname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p')
-	 AND 4 = (SELECT count(*) FROM pg_catalog.pg_class o WHERE o.relnamespace = c.relnamespace AND o.relname = ANY ($2)))`
-
-// glance reads our tables as if they were complete, and fails if they are not.
-// This is the common case, and the quick way to find that there is nothing to do.
-func (db *database) glance(ctx context.Context, table string) error {
-	name := table
-	if _, after, found := strings.Cut(table, "."); found {
-		name = after
+// look learns the facts, and reads our tables as if they were complete, which
+// is the common case and the quick way to find that there is nothing to do: one
+// round trip. The lease is read before the history, so that who then takes it
+// from the token that was seen knows that the history is still what was read.
+func (db *database) look(ctx context.Context, table string) error {
+	schema, name := "", table
+	if before, after, found := strings.Cut(table, "."); found {
+		schema, name = before, after
 	}
-	quoted := pgx.Identifier(strings.Split(table, ".")).Sanitize()
 	journal, log, lock := companions(name)
+	names := []string{name, journal, log, lock, railsMetadata}
+	as := func(name string) string {
+		if schema == "" {
+			return pgx.Identifier{name}.Sanitize()
+		}
+		return pgx.Identifier{schema, name}.Sanitize()
+	}
 	batch := &pgx.Batch{}
-	batch.Queue(glanceQuery, quoted, []string{name, journal, log, lock})
-	batch.Queue(appliedQuery(quoted, false, true))
-	batch.Queue(journalQuery(pgx.Identifier(append(strings.Split(table, ".")[:strings.Count(table, ".")], journal)).Sanitize()))
+	batch.Queue(factsQuery, name, schema, names, false)
+	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked")
+	batch.Queue(appliedQuery(as(name), false, true))
+	batch.Queue(journalQuery(as(journal)))
 	results := db.conn.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }()
-	var f facts
-	err := results.QueryRow().Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.Schema)
-	if err != nil {
+	if err := db.learn(results.QueryRow(), name); err != nil {
 		return err
 	}
-	if f.Schema == nil {
-		return errors.New("not all tables are there")
+	if len(db.facts.Relations) > 0 || db.facts.Schema == nil {
+		return nil
 	}
+	if !db.facts.Complete {
+		db.free = new(int64) // a new lease begins at zero
+		return nil
+	}
+	if db.glance(results) == nil {
+		return nil
+	}
+	_ = results.Close()
+	// Tables of these names that are not complete: which columns are there?
+	return db.learn(db.conn.QueryRow(ctx, factsQuery, name, schema, names, true), name)
+}
+
+// learn takes over what factsQuery says.
+func (db *database) learn(row pgx.Row, name string) error {
+	var raw []byte
+	if err := row.Scan(&raw); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &db.facts); err != nil {
+		return fmt.Errorf("reading the catalog's answer: %w", err)
+	}
+	db.facts.behindPool = db.facts.PID != int(db.conn.PgConn().PID())
+	db.relations = map[string]*relation{}
+	for _, r := range db.facts.Relations {
+		db.relations[r.Name] = r
+	}
+	if db.facts.Schema != nil {
+		db.tables = nameTables(*db.facts.Schema, name)
+	}
+	return nil
+}
+
+// glance reads lease, history and journal as they are in complete tables.
+func (db *database) glance(results pgx.BatchResults) error {
+	var free int64
+	err := results.QueryRow().Scan(&free)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	held := err != nil
 	var s state
 	if s.applied, s.journal, err = readBoth(results); err != nil {
 		return err
@@ -122,8 +167,10 @@ func (db *database) glance(ctx context.Context, table string) error {
 	if err := results.Close(); err != nil {
 		return err
 	}
-	f.behindPool = f.PID != int(db.conn.PgConn().PID())
-	db.facts, db.tables, db.ready, db.glanced = f, nameTables(*f.Schema, name), true, &s
+	db.ready, db.glanced = true, &s
+	if !held {
+		db.free = &free
+	}
 	return nil
 }
 
@@ -143,12 +190,17 @@ func readBoth(results pgx.BatchResults) ([]Applied, []journalEntry, error) {
 	return applied, journal, err
 }
 
-const probeQuery = `
+// factsQuery describes the tables of our names only where they are not all
+// there, or where $4 asks for it.
+const factsQuery = `
 WITH home AS (
 	SELECT CASE WHEN $2 <> '' THEN $2 ELSE coalesce(
 		(SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		 WHERE c.relname = $1 AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname NOT LIKE 'pg\_%' LIMIT 1),
 		pg_catalog.current_schema()) END AS schema
+), found AS (
+	SELECT 4 = (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relname = ANY (($3::text[])[1:4]) AND c.relkind IN ('r', 'p')
+		AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n, home WHERE n.nspname = home.schema)) AS complete
 )
 SELECT pg_catalog.json_build_object(
 	'version', pg_catalog.current_setting('server_version_num')::int,
@@ -156,46 +208,24 @@ SELECT pg_catalog.json_build_object(
 	'platform', pg_catalog.version(),
 	'recovery', pg_catalog.pg_is_in_recovery(),
 	'pid', pg_catalog.pg_backend_pid(),
+	'event_triggers', EXISTS (SELECT FROM pg_catalog.pg_event_trigger),
 	'schema', home.schema,
-	'relations', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+	'complete', found.complete,
+	'relations', CASE WHEN NOT found.complete OR $4 THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 		'name', c.relname, 'kind', c.relkind,
 		'unique_version', EXISTS (SELECT FROM pg_catalog.pg_index i
-			WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1
-			AND i.indkey[0] = (SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'version')),
+			JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version'
+			WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+			AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
 		'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 				'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, NULL)) ORDER BY a.attnum)
 			FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = home.schema AND c.relname = ANY ($3) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't'))
-) FROM home`
+		WHERE n.nspname = home.schema AND c.relname = ANY ($3) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't')) END
+) FROM home, found`
 
 // railsMetadata is the table that tells Rails' history from dbmate's.
 const railsMetadata = "ar_internal_metadata"
-
-func (db *database) probe(ctx context.Context, table string) error {
-	schema, name := "", table
-	if before, after, found := strings.Cut(table, "."); found {
-		schema, name = before, after
-	}
-	journal, log, lock := companions(name)
-	var raw []byte
-	names := []string{name, journal, log, lock, railsMetadata}
-	if err := db.conn.QueryRow(ctx, probeQuery, name, schema, names).Scan(&raw); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, &db.facts); err != nil {
-		return fmt.Errorf("reading the catalog's answer: %w", err)
-	}
-	db.facts.behindPool = db.facts.PID != int(db.conn.PgConn().PID())
-	db.relations = map[string]*relation{}
-	for _, r := range db.facts.Relations {
-		db.relations[r.Name] = r
-	}
-	if db.facts.Schema != nil {
-		db.tables = nameTables(*db.facts.Schema, name)
-	}
-	return nil
-}
 
 // close ends the connection politely, in bounded time, whatever became of the run.
 func (db *database) close() {
@@ -258,7 +288,7 @@ func (m *Migrator) createMissing(ctx context.Context, db *database) error {
 	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01"}
 	deadline := time.Now().Add(m.config.RetryBudget)
 	for attempt := 1; ; attempt++ {
-		sql := fmt.Sprintf("SET LOCAL lock_timeout = %d;\n%s", m.config.MaxStall.Milliseconds(), createTables(db.tables, db.history()))
+		sql := strings.Join(createTables(db.tables, db.history(), m.config.MaxStall), separator)
 		_, err := db.conn.PgConn().Exec(ctx, sql).ReadAll()
 		var refused *pgconn.PgError
 		if err == nil || !errors.As(err, &refused) || !slices.Contains(collisions, refused.Code) || time.Now().After(deadline) || attempt > 1000 {

@@ -37,6 +37,12 @@ type lease struct {
 	renewed time.Time // by this machine's clock, when the last renewal was sent
 	lost    bool      // known to be somebody else's
 	keepRow bool      // never to be given back: an earlier session may be at work
+	giving  bool      // the release is on its way, behind the last migration
+	given   bool      // it has been given back
+
+	// unchanged is set where nobody has held the lease since before the
+	// history was read: then the history is still what was read.
+	unchanged bool
 
 	stopping sync.Once
 	stop     chan struct{}
@@ -75,7 +81,8 @@ FROM taken, free`
 
 // take waits for the lease, at most as long as the configuration allows, and
 // then keeps it until release. The context that it gives back ends, with
-// ErrLeaseLost as its cause, when the lease cannot be kept.
+// ErrLeaseLost as its cause, when the lease cannot be kept. Our tables are
+// there afterwards.
 func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Context, error) {
 	began := time.Now()
 	var shown Holder
@@ -89,6 +96,7 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if token != 0 {
 			l, leased, err := m.begin(ctx, db, token, previous, sent)
 			if err == nil {
+				l.unchanged = previous == nil && db.free != nil && token == *db.free+1
 				m.emit(LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous})
 			}
 			return l, leased, err
@@ -119,17 +127,54 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 	}
 }
 
+// tryTake asks for the lease once. In the same round trip it creates our tables
+// where none is there, and prepares what runs with every migration.
 func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, previous *Holder, err error) {
+	batch := &pgx.Batch{}
+	creating := !db.ready
+	if creating {
+		for _, statement := range createTables(db.tables, nil, m.config.MaxStall) {
+			batch.Queue(statement)
+		}
+	}
+	before, who := batch.Len(), m.identity
+	batch.Queue(fmt.Sprintf(takeQuery, db.tables.lock),
+		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
+		!db.facts.behindPool, applicationPrefix(db.tables))
+	if !db.prepared {
+		for _, statement := range m.preparation(db) {
+			batch.Queue(statement)
+		}
+	}
+	results := db.conn.SendBatch(ctx, batch)
+	for range before {
+		_, _ = results.Exec() // an error stays, and comes again below
+	}
+	token, previous, err = scanTaken(results.QueryRow())
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	var refused *pgconn.PgError
+	if creating && errors.As(err, &refused) {
+		return 0, nil, m.prepare(ctx, db) // which waits for others, or says what is wrong
+	}
+	if notNow(err) {
+		return 0, nil, nil
+	}
+	if err == nil {
+		db.ready, db.prepared = true, true
+	}
+	return token, previous, err
+}
+
+// scanTaken reads the answer of takeQuery: no token where the lease is held.
+func scanTaken(row pgx.Row) (token int64, previous *Holder, err error) {
 	var held, expired bool
 	var holder Holder
 	var since, expires *time.Time
 	var name string
-	who := m.identity
-	err = db.conn.QueryRow(ctx, fmt.Sprintf(takeQuery, db.tables.lock),
-		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
-		!db.facts.behindPool, applicationPrefix(db.tables)).
-		Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &expired, &name)
-	if errors.Is(err, pgx.ErrNoRows) || notNow(err) {
+	err = row.Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &expired, &name)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil, nil
 	}
 	if err != nil || !held {
@@ -250,8 +295,8 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 		return err
 	}
 	if tag.RowsAffected() == 0 {
-		if token != l.current() {
-			return nil // the run has connected anew meanwhile
+		if token != l.current() || l.beingGiven() {
+			return nil // the run has connected anew meanwhile, or has come to its end
 		}
 		return ErrLeaseLost
 	}
@@ -259,6 +304,29 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 	l.renewed = sent
 	l.mutex.Unlock()
 	return nil
+}
+
+// releaseQuery gives the lease with token %d back.
+const releaseQuery = "UPDATE %s SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = %d"
+
+// give says that the release is on its way; what became of it is told by gave.
+func (l *lease) give() message {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.giving = true
+	return message{{text: fmt.Sprintf(releaseQuery, l.tables.lock, l.token), statement: ours}}
+}
+
+func (l *lease) gave(done bool) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.giving, l.given = false, done
+}
+
+func (l *lease) beingGiven() bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.giving || l.given
 }
 
 // current is the lease's token.
@@ -308,12 +376,12 @@ func (l *lease) release(db *database) {
 	l.stopping.Do(func() { close(l.stop) })
 	l.done.Wait()
 	l.cancel(nil)
-	if l.keepRow || db.conn.IsClosed() {
+	if l.keepRow || l.given || db.conn.IsClosed() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	_, _ = db.conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", l.current())
+	_, _ = db.conn.Exec(ctx, fmt.Sprintf(releaseQuery, l.tables.lock, l.current()))
 }
 
 // revoke gives the lease back before the work on its way is over: what is
@@ -343,15 +411,15 @@ func (l *lease) rejoin(ctx context.Context, db *database) error {
 		var token int64
 		var name string
 		err := db.conn.QueryRow(ctx, fmt.Sprintf(`
-WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE SKIP LOCKED)
-UPDATE %[1]s l SET token = l.token + 1, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
+WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND (is_locked OR $5) AND token = $1 FOR UPDATE SKIP LOCKED)
+UPDATE %[1]s l SET token = l.token + 1, is_locked = true, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
 	backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
 	backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
 FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('application_name', $3 || l.token, false)`, l.tables.lock),
-			l.current(), !db.facts.behindPool, applicationPrefix(db.tables), l.migrator.config.LeaseDuration.Milliseconds()).Scan(&token, &name)
+			l.current(), !db.facts.behindPool, applicationPrefix(db.tables), l.migrator.config.LeaseDuration.Milliseconds(), l.beingGiven()).Scan(&token, &name)
 		if err == nil {
 			l.mutex.Lock()
-			l.token, l.renewed = token, sent
+			l.token, l.renewed, l.giving = token, sent, false
 			l.mutex.Unlock()
 			break
 		}
@@ -362,7 +430,7 @@ FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('applicati
 		if err != nil {
 			return err
 		}
-		if holder == nil || holder.Token != l.current() {
+		if holder == nil && !l.beingGiven() || holder != nil && holder.Token != l.current() {
 			return leaseLost(l.current(), nil)
 		}
 		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil {
@@ -508,7 +576,7 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 	if err := m.retire(ctx, db, taken); err != nil {
 		return err // the row stays as it is, so that whoever comes next retires too
 	}
-	_, err = db.conn.Exec(ctx, "UPDATE "+db.tables.lock+" SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = $1", taken)
+	_, err = db.conn.Exec(ctx, fmt.Sprintf(releaseQuery, db.tables.lock, taken))
 	if err != nil {
 		return m.serverError(ctx, "releasing the lease", err)
 	}

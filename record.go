@@ -26,53 +26,61 @@ type template struct {
 // templates are the statements that run with every migration. A session
 // prepares them once, which saves the server the planning: a third of the cost
 // of a small migration.
-func (r *run) templates() []template {
-	t := r.db.tables
-	who := r.m.identity
-	q := func(text string) string { return literal(r.db.conn, text) }
+func (m *Migrator) templates(db *database) []template {
+	t, who := db.tables, m.identity
+	q := func(text string) string { return literal(db.conn, text) }
 	elapsed := func(earlier string) string {
 		return "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + " + earlier
 	}
 	log := func(duration, batch string) string {
 		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
-VALUES ($4, 'done', $1, $2, $3, %s, %s, %s, %s, %s, %d)
-RETURNING pg_catalog.set_config('application_name', '%s%d', false)`, t.log, duration, batch,
-			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current(), applicationPrefix(t), r.lease.current())
+VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1)
+RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
+			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
 	}
-	text := []string{"text", "text", "text", "text"}
+	head := []string{"bigint", "text", "text", "text", "text", "double precision"}
 	return []template{
-		{"whimbrel_open", nil, fmt.Sprintf(
+		{"whimbrel_open", head[:1], fmt.Sprintf(
 			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
-			r.m.config.MaxStall.Milliseconds(), r.m.config.LeaseDuration.Milliseconds(), r.proof())},
-		{"whimbrel_up", append(slices.Clone(text), "double precision", "text", "text", "integer"), fmt.Sprintf(
-			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($1, $2, $3, least(round((%s)::numeric), 2147483647)::integer, $6, $7, $8))\n%s",
-			t.history, elapsed("$5"), log(elapsed("$5"), "$8"))},
-		{"whimbrel_down", append(slices.Clone(text), "double precision"), fmt.Sprintf(
-			"WITH recorded AS (DELETE FROM %s WHERE version = $1)\n%s", t.history, log(elapsed("$5"), "NULL"))},
+			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
+		{"whimbrel_up", append(slices.Clone(head), "text", "text", "integer"), fmt.Sprintf(
+			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $7, $8, $9))\n%s",
+			t.history, elapsed("$6"), log(elapsed("$6"), "$9"))},
+		{"whimbrel_down", head, fmt.Sprintf(
+			"WITH recorded AS (DELETE FROM %s WHERE version = $2)\n%s", t.history, log(elapsed("$6"), "NULL"))},
 	}
 }
 
-// prepareTemplates makes the templates known to the session, anew if need be.
+// preparation makes the templates known to the session, anew if need be.
 // Behind a pooler there is no session to keep them in: see call.
-func (r *run) prepareTemplates(ctx context.Context) error {
-	if r.db.facts.behindPool {
+func (m *Migrator) preparation(db *database) []string {
+	if db.facts.behindPool {
 		return nil
 	}
+	statements := []string{"DEALLOCATE ALL"}
+	for _, t := range m.templates(db) {
+		statements = append(statements, "PREPARE "+t.name+" ("+strings.Join(t.types, ", ")+") AS "+t.sql)
+	}
+	return statements
+}
+
+// prepareTemplates sends the preparation by itself.
+func (r *run) prepareTemplates(ctx context.Context) error {
 	var m message
-	for _, t := range r.templates() {
-		types := ""
-		if len(t.types) > 0 {
-			types = "(" + strings.Join(t.types, ", ") + ")"
-		}
-		m = append(m, piece{text: "PREPARE " + t.name + types + " AS " + t.sql, statement: ours})
+	for _, statement := range r.m.preparation(r.db) {
+		m = append(m, piece{text: statement, statement: ours})
+	}
+	if len(m) == 0 {
+		return nil
 	}
 	_, err := send(ctx, r.db.conn.PgConn(), m)
 	return err
 }
 
-// call runs a template with its arguments, of which an empty one is NULL;
-// behind a pooler it writes the template out.
+// call runs a template with the lease's token and its arguments, of which an
+// empty one is NULL; behind a pooler it writes the template out.
 func (r *run) call(name string, arguments ...string) piece {
+	arguments = slices.Insert(arguments, 0, strconv.FormatInt(r.lease.current(), 10))
 	p := prepared{name: name}
 	var literals []string
 	for _, argument := range arguments {
@@ -86,16 +94,12 @@ func (r *run) call(name string, arguments ...string) piece {
 	if r.db.facts.behindPool {
 		return piece{text: r.spelledOut(name, literals), statement: ours}
 	}
-	text := "EXECUTE " + name
-	if len(literals) > 0 {
-		text += "(" + strings.Join(literals, ", ") + ")"
-	}
-	return piece{text: text, statement: ours, prepared: &p}
+	return piece{text: "EXECUTE " + name + "(" + strings.Join(literals, ", ") + ")", statement: ours, prepared: &p}
 }
 
 // spelledOut is a template with its arguments in place.
 func (r *run) spelledOut(name string, literals []string) string {
-	all := r.templates()
+	all := r.m.templates(r.db)
 	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == name })]
 	var replacements []string
 	for i, literal := range literals {
@@ -104,13 +108,13 @@ func (r *run) spelledOut(name string, literals []string) string {
 	return strings.NewReplacer(replacements...).Replace(t.sql)
 }
 
-// proof is an expression that has a value while the lease is this runner's,
-// and holds the lease row FOR KEY SHARE until the transaction ends; otherwise
-// it fails. The clock in the text keeps the planner from evaluating the failing
-// branch in advance.
-func (r *run) proof() string {
-	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = %d FOR KEY SHARE), "+
-		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", r.db.tables.lock, r.lease.current())
+// proof is an expression that has a value while the lease with token $1 is
+// this runner's, and holds the lease row FOR KEY SHARE until the transaction
+// ends; otherwise it fails. The clock in the text keeps the planner from
+// evaluating the failing branch in advance.
+func proof(t tables) string {
+	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = $1 FOR KEY SHARE), "+
+		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", t.lock)
 }
 
 // opening begins every transaction of ours: it sets the stall budget as
@@ -196,15 +200,6 @@ RETURNING %s`,
 func (r *run) forgetStep(p Planned, s Step) piece {
 	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
 		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), s.Number), statement: ours}
-}
-
-// tidy undoes what a migration may have done to the session, so that nothing
-// leaks into the next one, nor, behind a pooler, to other clients.
-func tidy() message {
-	return message{
-		{text: "RESET SESSION AUTHORIZATION", statement: ours}, {text: "RESET ROLE", statement: ours},
-		{text: "RESET ALL", statement: ours}, {text: "DISCARD TEMP", statement: ours},
-	}
 }
 
 func (r *run) setApplicationName() string {

@@ -121,8 +121,10 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
-	if err := m.prepare(ctx, db); err != nil {
-		return err
+	if len(db.relations) > 0 {
+		if err := m.prepare(ctx, db); err != nil {
+			return err
+		}
 	}
 	var leased context.Context
 	r.lease, leased, err = m.take(ctx, db)
@@ -130,11 +132,13 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		return err
 	}
 	defer func() { r.lease.release(r.db) }()
-	if s, err = m.read(leased, db, need); err != nil {
-		return err
-	}
-	if planned, err = plan(s); err != nil {
-		return err
+	if !r.lease.unchanged {
+		if s, err = m.read(leased, db, need); err != nil {
+			return err
+		}
+		if planned, err = plan(s); err != nil {
+			return err
+		}
 	}
 	r.result.skipped(planned)
 	r.batch = nextBatch(s.applied)
@@ -170,9 +174,6 @@ func nextBatch(applied []Applied) int {
 // migrations runs the plan, in groups that are sent together where that is
 // possible. What finished is durable, whatever becomes of the rest.
 func (r *run) migrations(ctx context.Context, plan Plan) error {
-	if err := r.prepareTemplates(ctx); err != nil {
-		return r.m.serverError(ctx, "preparing", err)
-	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
 	defer r.watch.stop()
 	for left := plan.Migrations; len(left) > 0; {
@@ -181,7 +182,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		}
 		began := time.Now()
 		group := left[:r.group(left)]
-		done, err := r.runGroup(ctx, group)
+		done, err := r.runGroup(ctx, group, len(group) == len(left))
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
 			before := len(left)
@@ -203,10 +204,10 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 }
 
 // runGroup runs migrations and returns how many of them are done; an error
-// belongs to the next one.
-func (r *run) runGroup(ctx context.Context, group []Planned) (done int, err error) {
+// belongs to the next one. The last group may give the lease back.
+func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done int, err error) {
 	if len(group) > 1 {
-		if done, err = r.ahead(ctx, group); !errors.Is(err, errAgain) {
+		if done, err = r.ahead(ctx, group, last); !errors.Is(err, errAgain) {
 			return done, err
 		}
 	}
@@ -279,7 +280,7 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
 		return rows, err
 	}
-	before, after := r.opening(p), tidy()
+	before, after := r.opening(p), r.tidyAfter(s)
 	if last {
 		after = append(after, r.closing(p, earlier)...)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -104,11 +105,11 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 // createTables is what brings our tables into being, or gives an adopted table
 // the columns that we add. It may run any number of times, but two sessions
 // that run it at once can collide; see database.prepare.
-func createTables(t tables, history *relation) string {
+func createTables(t tables, history *relation, maxStall time.Duration) []string {
 	index := func(table, suffix string) string { return pgx.Identifier{table + suffix}.Sanitize() }
-	var b strings.Builder
-	b.WriteString(`SET LOCAL client_min_messages = warning;
-CREATE TABLE IF NOT EXISTS ` + t.history + ` (
+	statements := []string{
+		fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), pg_catalog.set_config('lock_timeout', '%d', true)", maxStall.Milliseconds()),
+		`CREATE TABLE IF NOT EXISTS ` + t.history + ` (
 	id serial PRIMARY KEY,
 	version varchar(255) NOT NULL UNIQUE,
 	name varchar(255) NOT NULL,
@@ -118,34 +119,32 @@ CREATE TABLE IF NOT EXISTS ` + t.history + ` (
 	rollback_sql text,
 	batch_number integer,
 	kind varchar(16)
-);
-`)
+)`}
 	if history == nil {
-		b.WriteString("CREATE INDEX IF NOT EXISTS " + index(t.name, "_batch_number") + " ON " + t.history + " (batch_number);\n")
+		statements = append(statements, "CREATE INDEX IF NOT EXISTS "+index(t.name, "_batch_number")+" ON "+t.history+" (batch_number)")
 	} else {
 		if !history.has("kind") {
-			b.WriteString("ALTER TABLE " + t.history + " ADD COLUMN IF NOT EXISTS kind varchar(16);\n")
+			statements = append(statements, "ALTER TABLE "+t.history+" ADD COLUMN IF NOT EXISTS kind varchar(16)")
 		}
 		if !history.UniqueVersion {
-			b.WriteString("CREATE UNIQUE INDEX IF NOT EXISTS " + index(t.name, "_version_unique") + " ON " + t.history + " (version);\n")
+			statements = append(statements, "CREATE UNIQUE INDEX IF NOT EXISTS "+index(t.name, "_version_unique")+" ON "+t.history+" (version)")
 		}
 	}
-	b.WriteString(`CREATE TABLE IF NOT EXISTS ` + t.lock + ` (
+	return append(statements, `CREATE TABLE IF NOT EXISTS `+t.lock+` (
 	id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
 	is_locked boolean NOT NULL DEFAULT false,
 	locked_at timestamptz,
 	locked_by varchar(255)
-);
-ALTER TABLE ` + t.lock + `
+)`, `ALTER TABLE `+t.lock+`
 	ADD COLUMN IF NOT EXISTS token bigint NOT NULL DEFAULT 0,
 	ADD COLUMN IF NOT EXISTS expires_at timestamptz,
 	ADD COLUMN IF NOT EXISTS backend_pid integer,
 	ADD COLUMN IF NOT EXISTS backend_start timestamptz,
 	ADD COLUMN IF NOT EXISTS host varchar(255),
 	ADD COLUMN IF NOT EXISTS os_user varchar(255),
-	ADD COLUMN IF NOT EXISTS tool_version varchar(255);
-INSERT INTO ` + t.lock + ` (id, is_locked) VALUES (1, false) ON CONFLICT (id) DO NOTHING;
-CREATE TABLE IF NOT EXISTS ` + t.journal + ` (
+	ADD COLUMN IF NOT EXISTS tool_version varchar(255)`,
+		`INSERT INTO `+t.lock+` (id, is_locked) VALUES (1, false) ON CONFLICT (id) DO NOTHING`,
+		`CREATE TABLE IF NOT EXISTS `+t.journal+` (
 	version varchar(255) NOT NULL,
 	direction varchar(4) NOT NULL,
 	step integer NOT NULL,
@@ -158,8 +157,7 @@ CREATE TABLE IF NOT EXISTS ` + t.journal + ` (
 	finished_at timestamptz,
 	token bigint NOT NULL,
 	PRIMARY KEY (version, direction, step)
-);
-CREATE TABLE IF NOT EXISTS ` + t.log + ` (
+)`, `CREATE TABLE IF NOT EXISTS `+t.log+` (
 	id bigserial PRIMARY KEY,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	action varchar(16) NOT NULL,
@@ -177,5 +175,4 @@ CREATE TABLE IF NOT EXISTS ` + t.log + ` (
 	tool_version varchar(255),
 	token bigint
 )`)
-	return b.String()
 }

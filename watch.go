@@ -39,12 +39,13 @@ type watch struct {
 	done      sync.WaitGroup
 }
 
-// watchEvery is how often the queue is looked at while a step runs, and
-// watchAfter how long a step has run when the first look is taken: most steps
-// are over by then.
+// watchEvery is how often the queue is looked at while a step runs, watchClosely
+// how often while somebody queues behind it, and watchAfter how long a step has
+// run when the first look is taken: most steps are over by then.
 const (
-	watchEvery = 20 * time.Millisecond
-	watchAfter = 20 * time.Millisecond
+	watchEvery   = 20 * time.Millisecond
+	watchClosely = 5 * time.Millisecond
+	watchAfter   = 20 * time.Millisecond
 )
 
 // startWatch begins watching; stop ends it.
@@ -128,6 +129,7 @@ func (w *watch) look(ctx context.Context) {
 		}
 	}()
 	var told teller
+	every := watchEvery
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if conn == nil || conn.IsClosed() {
 			opened, err := pgx.ConnectConfig(ctx, w.m.aside())
@@ -141,7 +143,8 @@ func (w *watch) look(ctx context.Context) {
 			conn = opened
 		}
 		attempt = 0
-		_ = pause(ctx, watchEvery)
+		_ = pause(ctx, every)
+		every = watchEvery
 		ref, step, began := w.running()
 		if began.IsZero() || time.Since(began) < watchAfter {
 			continue
@@ -149,6 +152,9 @@ func (w *watch) look(ctx context.Context) {
 		q, err := w.poll(ctx, conn)
 		if err != nil {
 			continue
+		}
+		if len(q.behind) > 0 {
+			every = watchClosely
 		}
 		w.judge(ctx, conn, q, step)
 		told.tell(w.m, ref, step, began, q)

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func Load(sources ...Source) ([]Migration, error) {
 			problems = append(problems, err)
 		}
 		for i, read := range source.loadAll(files) {
-			if err := claimVersion(paths, files[i], source.name(files[i])); err != nil {
+			if err := claimVersion(paths, files[i].Name(), source.name(files[i].Name())); err != nil {
 				problems = append(problems, err)
 			}
 			if read.err != nil {
@@ -103,8 +104,8 @@ func (s Source) name(file string) string {
 	return strings.TrimRight(s.Label, "/") + "/" + file
 }
 
-// files lists the names of what claims to be a migration, in order.
-func (s Source) files() ([]string, error) {
+// files lists what claims by its name to be a migration, in order.
+func (s Source) files() ([]fs.DirEntry, error) {
 	info, err := fs.Stat(s.FS, s.dir())
 	if err != nil {
 		return nil, s.folderError(err)
@@ -116,13 +117,7 @@ func (s Source) files() ([]string, error) {
 	if err != nil {
 		return nil, s.folderError(err)
 	}
-	var files []string
-	for _, entry := range entries {
-		if isCandidate(entry.Name()) {
-			files = append(files, entry.Name())
-		}
-	}
-	return files, nil
+	return slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return !isCandidate(entry.Name()) }), nil
 }
 
 // isCandidate reports whether a name must be that of a migration.
@@ -159,14 +154,15 @@ type loaded struct {
 
 // loadAll reads files, as many at once as the machine has processors: the time
 // that a run with nothing to do takes is mostly this.
-func (s Source) loadAll(files []string) []loaded {
+func (s Source) loadAll(files []fs.DirEntry) []loaded {
 	results := make([]loaded, len(files))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		workers.Go(func() {
+			var buffer bytes.Buffer // for one file after the other
 			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
-				results[i].migration, results[i].err = s.load(files[i])
+				results[i].migration, results[i].err = s.load(files[i], &buffer)
 			}
 		})
 	}
@@ -174,9 +170,10 @@ func (s Source) loadAll(files []string) []loaded {
 	return results
 }
 
-// load reads one file.
-func (s Source) load(file string) (Migration, error) {
-	text, problem := s.read(path.Join(s.dir(), file))
+// load reads one file by way of a buffer.
+func (s Source) load(entry fs.DirEntry, buffer *bytes.Buffer) (Migration, error) {
+	file := entry.Name()
+	text, problem := s.read(path.Join(s.dir(), file), entry.Type().IsRegular(), buffer)
 	if problem != nil {
 		problem.Path = s.name(file)
 		return Migration{}, problem
@@ -189,53 +186,35 @@ func (s Source) load(file string) (Migration, error) {
 	return m, err
 }
 
-func (s Source) read(file string) (string, *Error) {
-	info, err := fs.Stat(s.FS, file)
-	switch {
-	case err != nil:
-		return "", unreadable(err)
-	case info.IsDir():
-		return "", &Error{Code: CodeFolder, Message: "it is a folder where a file should be",
-			Remedy: "rename the folder; migrations are files right in the folder of the migrations"}
-	case !info.Mode().IsRegular():
-		// Reading a pipe or a device could block for ever.
-		return "", unreadable(errors.New("it is not a regular file"))
-	case info.Size() > MaxSize:
-		return "", tooLarge()
+// read gives a file's text. What the folder does not show to be a regular file
+// is looked at before it is opened: a pipe or a device could block for ever.
+func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *Error) {
+	if !regular {
+		info, err := fs.Stat(s.FS, file)
+		switch {
+		case err != nil:
+			return "", unreadable(err)
+		case info.IsDir():
+			return "", &Error{Code: CodeFolder, Message: "it is a folder where a file should be",
+				Remedy: "rename the folder; migrations are files right in the folder of the migrations"}
+		case !info.Mode().IsRegular():
+			return "", unreadable(errors.New("it is not a regular file"))
+		}
 	}
 	opened, err := s.FS.Open(file)
 	if err != nil {
 		return "", unreadable(err)
 	}
-	text, err := readAll(opened, int(info.Size()))
+	buffer.Reset()
+	_, err = buffer.ReadFrom(io.LimitReader(opened, MaxSize+1))
 	err = errors.Join(err, opened.Close())
 	switch {
 	case err != nil:
 		return "", unreadable(err)
-	case len(text) > MaxSize:
+	case buffer.Len() > MaxSize:
 		return "", tooLarge()
 	}
-	return string(text), nil
-}
-
-// readAll reads a file of about the given size, and at most one byte more than
-// is allowed, which shows a file that grew meanwhile.
-func readAll(file io.Reader, size int) ([]byte, error) {
-	text := make([]byte, 0, size+1)
-	for len(text) <= MaxSize {
-		if len(text) == cap(text) {
-			text = append(text, 0)[:len(text)]
-		}
-		n, err := file.Read(text[len(text):cap(text)])
-		text = text[:len(text)+n]
-		if err == io.EOF {
-			return text, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return text, nil
+	return buffer.String(), nil
 }
 
 func unreadable(err error) *Error {

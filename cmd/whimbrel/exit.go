@@ -36,7 +36,7 @@ var exits = []struct {
 	{exitFailed, "failed", []whimbrel.Code{
 		whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeForeignTable,
 		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
-		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeLockTimeout,
+		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
 		whimbrel.CodeInternal,
 	}},
 	{exitWrongUse, "wrong use: flags, configuration, malformed files", []whimbrel.Code{
