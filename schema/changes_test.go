@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,15 +84,18 @@ func forMajor(line string, major int) (plain string, applies bool) {
 	return line[len(found[0]):], major >= since && (before == 0 || major < before)
 }
 
-// updated keeps the lines that are for other versions.
+// updated are the lines to write: restrictions stay, and so do the lines that are for other versions.
 func (c change) updated(got []string, major int) []string {
-	lines := got
+	written := slices.Clone(got)
 	for _, line := range c.differences {
-		if _, applies := forMajor(line, major); !applies {
-			lines = append(lines, line)
+		plain, applies := forMajor(line, major)
+		if i := slices.Index(written, plain); applies && i >= 0 {
+			written[i] = line
+		} else if !applies {
+			written = append(written, line)
 		}
 	}
-	return lines
+	return written
 }
 
 func TestEachSingleChangeIsFoundAndNamedAndUndoingItGivesTheSameFingerprint(t *testing.T) {
@@ -117,7 +121,7 @@ func TestEachSingleChangeIsFoundAndNamedAndUndoingItGivesTheSameFingerprint(t *t
 			t.Parallel()
 			conn := copied(t)
 			before := read(t, conn)
-			exec(t, conn, c.do)
+			execute(t, conn, c.do)
 			after := read(t, conn)
 			got := lines(schema.Diff(before, after))
 			if *update {
@@ -131,7 +135,7 @@ func TestEachSingleChangeIsFoundAndNamedAndUndoingItGivesTheSameFingerprint(t *t
 			require.NotEqual(t, before.Fingerprint(), after.Fingerprint())
 			require.Len(t, schema.Diff(after, before), len(got))
 			if c.undo != "" {
-				exec(t, conn, c.undo)
+				execute(t, conn, c.undo)
 				again := read(t, conn)
 				require.Empty(t, lines(schema.Diff(before, again)))
 				require.Equal(t, before.Fingerprint(), again.Fingerprint())

@@ -55,24 +55,29 @@ const template = "everything"
 
 // prepare makes what the tests share: the roles of the server, and the template.
 func prepare(ctx context.Context) error {
-	if err := run(ctx, "postgres", "roles.sql"); err != nil {
+	if err := run(ctx, server.URL("postgres"), "roles.sql"); err != nil {
 		return err
 	}
 	if err := server.CreateDatabase(ctx, template, "template0"); err != nil {
 		return err
 	}
+	return run(ctx, server.URL(template), everything(server)...)
+}
+
+// everything are the files that make one of everything that a server knows.
+func everything(s *devdb.Server) []string {
 	files := []string{"everything.sql"}
 	for _, since := range []int{14, 15, 18} {
-		if server.Version().Major >= since {
+		if s.Version().Major >= since {
 			files = append(files, fmt.Sprintf("everything_%d.sql", since))
 		}
 	}
-	return run(ctx, template, files...)
+	return files
 }
 
 // run runs files of testdata in a database.
-func run(ctx context.Context, database string, files ...string) error {
-	conn, err := pgx.Connect(ctx, server.URL(database))
+func run(ctx context.Context, url string, files ...string) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -131,8 +136,8 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// exec runs statements, each on its own.
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
+// execute runs statements, each on its own.
+func execute(t testing.TB, conn *pgx.Conn, sql string) {
 	t.Helper()
 	for _, statement := range statements(sql) {
 		_, err := conn.PgConn().Exec(context.Background(), statement).ReadAll()

@@ -95,7 +95,7 @@ const (
 
 // settings make the server write the same text whatever the session is used to.
 // Where search_path has no schema of people, every name of theirs is written with its schema.
-const settings = `SELECT pg_catalog.set_config(name, value, true) FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('quote_all_identifiers', 'off'),
+const settings = `SELECT pg_catalog.set_config(name, value, true) FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('quote_all_identifiers', 'off'), ('standard_conforming_strings', 'on'),
 	('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'), ('extra_float_digits', '1'), ('bytea_output', 'hex'),
 	('jit', 'off')) AS wanted(name, value)`
 
@@ -198,7 +198,7 @@ func newObject(fields []pgconn.FieldDescription, row [][]byte) (Object, error) {
 				}
 			}
 		default:
-			object.Properties[name] = string(value)
+			object.Properties[name] = normal(name, string(value))
 		}
 	}
 	if len(object.Properties) == 0 {

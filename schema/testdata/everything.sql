@@ -46,10 +46,11 @@ CREATE TABLE shop.orders (
 	user_id bigint REFERENCES shop.users ON DELETE CASCADE,
 	price numeric(10, 2) CONSTRAINT positive CHECK (price > 0),
 	during tstzrange,
+	state varchar(10) NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'it''s paid', E'a\\b')),
 	EXCLUDE USING gist (during WITH &&)
 );
-ALTER TABLE shop.orders ADD CONSTRAINT cheap CHECK (price < 1000) NOT VALID;
 CREATE TABLE shop.archive () INHERITS (shop.orders);
+ALTER TABLE shop.orders ADD CONSTRAINT cheap CHECK (price < 1000) NOT VALID;
 CREATE UNLOGGED TABLE shop.scratch (k int, v text);
 CREATE TABLE shop.typed OF shop.address;
 CREATE TABLE "Odd ""names"""."Table; --" ("Col""umn" int PRIMARY KEY, "select" text);

@@ -1,0 +1,32 @@
+package schema
+
+import (
+	"regexp"
+	"slices"
+)
+
+// expressions are the properties that have SQL in them which the server wrote
+// out of the parsed form. The bodies of functions and comments are what people
+// wrote, and left alone.
+var expressions = []string{"definition", "default", "generated", "using", "check", "rows", "partition key"}
+
+// castArray is how the server writes what "column IN ('a', 'b')" becomes for a
+// column of type varchar; castElement is one of the values.
+var (
+	castArray   = regexp.MustCompile(`\(ARRAY\[(` + varcharConstant + `(?:, ` + varcharConstant + `)*)\]\)::text\[\]`)
+	castElement = regexp.MustCompile(varcharConstant)
+)
+
+const varcharConstant = `'(?:[^']|'')*'::character varying(?:\(\d+\))?`
+
+// normal undoes what a dump and its restoration change in a definition without a
+// change of meaning: a cast of an array of constants is read back as
+// an array of casts.
+func normal(property, value string) string {
+	if !slices.Contains(expressions, property) {
+		return value
+	}
+	return castArray.ReplaceAllStringFunc(value, func(array string) string {
+		return "ARRAY[" + castElement.ReplaceAllString(castArray.FindStringSubmatch(array)[1], "($0)::text") + "]"
+	})
+}
