@@ -1,0 +1,143 @@
+package js
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dop251/goja"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// limit watches a script while it runs, and stops it.
+type limit struct {
+	vm       *goja.Runtime
+	options  Options
+	baseline uint64 // bytes on the heap before the script
+	live     uint64 // bytes above the baseline after the last forced collection
+
+	since    atomic.Int64 // when it began to compute, in nanoseconds of the monotonic clock; 0 while it waits
+	started  time.Time
+	mutex    sync.Mutex
+	stopped  error // why
+	end      chan struct{}
+	watching sync.WaitGroup
+}
+
+// look is how often the limits are looked at. Reading the size of the heap
+// takes less than a microsecond.
+const look = 10 * time.Millisecond
+
+// watch begins to watch; close ends it.
+func watch(ctx context.Context, vm *goja.Runtime, options Options) *limit {
+	l := &limit{vm: vm, options: options, baseline: heap(), started: time.Now(), end: make(chan struct{})}
+	l.watching.Go(func() {
+		ticker := time.NewTicker(look)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-l.end:
+				return
+			case <-ctx.Done():
+				l.stop(context.Cause(ctx))
+				return
+			case <-ticker.C:
+				if err := l.exceeded(); err != nil {
+					l.stop(err)
+					return
+				}
+			}
+		}
+	})
+	return l
+}
+
+func (l *limit) close() {
+	close(l.end)
+	l.watching.Wait()
+}
+
+// computing and waiting tell where the time goes.
+func (l *limit) computing() { l.since.Store(int64(time.Since(l.started)) + 1) }
+func (l *limit) waiting()   { l.since.Store(0) }
+
+// stop ends the script at its next instruction; nothing in it can catch that.
+// The first reason counts.
+func (l *limit) stop(reason error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if l.stopped == nil {
+		l.stopped = reason
+		l.vm.Interrupt(reason)
+	}
+}
+
+// reason is why the script was stopped, nil if it was not.
+func (l *limit) reason() error {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.stopped
+}
+
+func (l *limit) exceeded() error {
+	if since := l.since.Load(); since > 0 && time.Since(l.started)-time.Duration(since) > l.options.Compute {
+		return &whimbrel.Error{Code: whimbrel.CodeScript,
+			Message: fmt.Sprintf("the script has computed for more than %s without asking the database anything", l.options.Compute),
+			Remedy:  "look for a loop that does not end; work on many rows belongs into SQL"}
+	}
+	if !l.tooLarge() {
+		return nil
+	}
+	return l.outOfMemory()
+}
+
+func (l *limit) outOfMemory() error {
+	return &whimbrel.Error{Code: whimbrel.CodeScript,
+		Message: fmt.Sprintf("the script needs more than its %s of memory", bytes(l.options.Memory)),
+		Remedy:  "read fewer rows at a time, as client.batch does, or do the work in SQL"}
+}
+
+// tooLarge looks at the heap, and where garbage may be in it, collects that
+// first: not more often than once per quarter of the limit.
+func (l *limit) tooLarge() bool {
+	most := uint64(l.options.Memory)
+	if l.above() <= max(most, l.live+most/4) {
+		return false
+	}
+	runtime.GC()
+	l.live = l.above()
+	return l.live > most
+}
+
+// above is how much the heap has grown.
+func (l *limit) above() uint64 {
+	now := heap()
+	if now < l.baseline {
+		l.baseline = now // what others held is gone
+	}
+	return now - l.baseline
+}
+
+func heap() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// bytes shows a size as people write it.
+func bytes(n int64) string {
+	const units = "KMGT"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	value, unit := float64(n)/(1<<10), 0
+	for value >= 1<<10 && unit < len(units)-1 {
+		value, unit = value/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.4g %ciB", value, units[unit])
+}

@@ -1,0 +1,95 @@
+package js
+
+import (
+	"regexp"
+	"strconv"
+
+	"github.com/dop251/goja"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// result is what a query gives, as Node's pg gives it.
+type result struct {
+	fields   []pgconn.FieldDescription
+	rows     []any
+	tag      pgconn.CommandTag
+	finished bool // there is a tag
+}
+
+// read takes the rows of a result from the connection, converted.
+func (m *machine) read(reader *pgconn.ResultReader, asArrays bool) (*result, error) {
+	r := &result{fields: reader.FieldDescriptions()}
+	conversions := make([]conversion, len(r.fields))
+	names := make([]string, len(r.fields))
+	for i, field := range r.fields {
+		conversions[i], names[i] = conversionOf(field.DataTypeOID), field.Name
+	}
+	for reader.NextRow() {
+		if m.limit.reason() != nil {
+			break // the rows that are still to come would be held, too
+		}
+		values := reader.Values()
+		row := make([]any, len(values))
+		for i, value := range values {
+			if value == nil {
+				row[i] = goja.Null()
+				continue
+			}
+			row[i] = conversions[i](m, string(value))
+		}
+		if asArrays {
+			r.rows = append(r.rows, m.vm.NewArray(row...))
+			continue
+		}
+		r.rows = append(r.rows, m.row(names, row))
+	}
+	tag, err := reader.Close()
+	r.tag, r.finished = tag, true
+	return r, err
+}
+
+// row makes an object of a row. Of columns of the same name the last one counts.
+func (m *machine) row(names []string, values []any) *goja.Object {
+	object := m.vm.NewObject()
+	for i, name := range names {
+		var err error
+		if name == "__proto__" { // which an assignment would not define
+			value, _ := values[i].(goja.Value)
+			err = object.DefineDataProperty(name, value, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_TRUE)
+		} else {
+			err = object.Set(name, values[i])
+		}
+		if err != nil {
+			panic(err)
+		}
+	}
+	return object
+}
+
+// tagPattern reads a command's tag: INSERT 0 5, SELECT 3, CREATE TABLE.
+var tagPattern = regexp.MustCompile(`^([A-Za-z]+)(?: (\d+))?(?: (\d+))?`)
+
+// object makes the result's object.
+func (r *result) object(m *machine, asArrays bool) *goja.Object {
+	command, count, oid := goja.Null(), goja.Null(), goja.Null()
+	if found := tagPattern.FindStringSubmatch(r.tag.String()); r.finished && found != nil {
+		number := func(text string) goja.Value {
+			n, _ := strconv.ParseInt(text, 10, 64) // digits
+			return m.vm.ToValue(n)
+		}
+		command = m.vm.ToValue(found[1])
+		if found[2] != "" {
+			count = number(found[2])
+		}
+		if found[3] != "" {
+			oid, count = count, number(found[3])
+		}
+	}
+	fields := make([]any, len(r.fields))
+	for i, f := range r.fields {
+		fields[i] = m.object("name", f.Name, "tableID", f.TableOID, "columnID", f.TableAttributeNumber,
+			"dataTypeID", f.DataTypeOID, "dataTypeSize", f.DataTypeSize, "dataTypeModifier", f.TypeModifier, "format", "text")
+	}
+	return m.object("command", command, "rowCount", count, "oid", oid,
+		"rows", m.vm.NewArray(r.rows...), "fields", m.vm.NewArray(fields...), "rowAsArray", asArrays)
+}

@@ -1,0 +1,145 @@
+package js
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dop251/goja"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// script is a compiled script, and what it exports.
+type script struct {
+	options     Options
+	bundle      *bundle
+	transaction bool
+	down        bool
+}
+
+// Transaction implements whimbrel.Script.
+func (s *script) Transaction() bool { return s.transaction }
+
+// HasDown implements whimbrel.Script.
+func (s *script) HasDown() bool { return s.down }
+
+// Source implements whimbrel.Script. A script without neighbours is kept as it
+// was written.
+func (s *script) Source() string { return s.bundle.source }
+
+// Run implements whimbrel.Script. It returns when the promise that up or down
+// returned is settled and what it left running is done; timers that are still
+// set then never fire.
+func (s *script) Run(ctx context.Context, direction whimbrel.Direction, session whimbrel.Session) error {
+	m, err := boot(ctx, s.bundle, s.options, session)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	m.atomic = s.transaction
+	return m.failure(s.run(m, direction))
+}
+
+func (s *script) run(m *machine, direction whimbrel.Direction) error {
+	exports, err := m.load()
+	if err != nil {
+		return err
+	}
+	returned, err := m.enter(func() (goja.Value, error) {
+		main, err := m.main(exports)
+		if err != nil {
+			return nil, err
+		}
+		function, ok := goja.AssertFunction(main.Get(string(direction)))
+		if !ok {
+			return nil, missing(s.bundle.path, string(direction))
+		}
+		return function(main, m.client(false))
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := m.await(returned); err != nil {
+		return err
+	}
+	return m.settle(nil)
+}
+
+// inspect looks at what the script exports.
+func (s *script) inspect(ctx context.Context) error {
+	m, err := boot(ctx, s.bundle, s.options, nil)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	exports, err := m.load()
+	if err == nil {
+		_, err = m.enter(func() (goja.Value, error) { return nil, s.look(m, exports) })
+	}
+	if err = m.failure(err); err != nil {
+		return malformed(err)
+	}
+	return nil
+}
+
+func (s *script) look(m *machine, exports *goja.Object) error {
+	main, err := m.main(exports)
+	if err != nil {
+		return err
+	}
+	if _, ok := goja.AssertFunction(main.Get("up")); !ok {
+		return missing(s.bundle.path, "up")
+	}
+	down := main.Get("down")
+	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) {
+		return missing(s.bundle.path, "down")
+	}
+	s.transaction = true
+	class, _ := main.Get("constructor").(*goja.Object)
+	for _, object := range []*goja.Object{exports, main, class} {
+		if object == nil {
+			continue
+		}
+		value := object.Get("transaction")
+		if value == nil || goja.IsUndefined(value) {
+			continue
+		}
+		choice, ok := value.Export().(bool)
+		if !ok {
+			return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: s.bundle.path,
+				Message: fmt.Sprintf("transaction is %s, but must be true or false", m.inspect(value)),
+				Remedy:  "export const transaction = false, for a script that is to run outside a transaction; else leave it away"}
+		}
+		s.transaction = choice
+		break
+	}
+	return nil
+}
+
+// main is the object that has up and down: what the script exports, or its
+// default export, or an instance of it where that is a class.
+func (m *machine) main(exports *goja.Object) (*goja.Object, error) {
+	main := exports
+	if value, ok := exports.Get("default").(*goja.Object); ok && !callable(exports.Get("up")) {
+		main = value
+	}
+	if !callable(main) || callable(main.Get("up")) {
+		return main, nil
+	}
+	prototype, ok := main.Get("prototype").(*goja.Object)
+	if !ok || !callable(prototype.Get("up")) {
+		return main, nil
+	}
+	return m.vm.New(main)
+}
+
+func callable(value goja.Value) bool {
+	_, ok := goja.AssertFunction(value)
+	return ok
+}
+
+func missing(path, function string) *whimbrel.Error {
+	return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: path,
+		Message: fmt.Sprintf("the script exports no function %s", function),
+		Remedy:  fmt.Sprintf("module.exports = { async up(client) { … }, async down(client) { … } }, or: export async function %s(client) { … }", function)}
+}

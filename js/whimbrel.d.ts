@@ -1,0 +1,1 @@
+// The types of what whimbrel gives to migrations in JavaScript and TypeScript.
