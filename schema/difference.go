@@ -54,6 +54,7 @@ func (d Difference) String() string {
 	if line > 0 {
 		property += " in line " + strconv.Itoa(line)
 	}
+	from, to = skipCommon(from, to)
 	return fmt.Sprintf("%s: %s %s → %s", d.Reference, property, shorten(from), shorten(to))
 }
 
@@ -211,8 +212,29 @@ func firstDifference(from, to string) (was, is string, number int) {
 	}
 }
 
-// longest is how many characters of a value are shown.
-const longest = 160
+// longest is how many characters of a value are shown, and before is how many of them may be
+// from before the place where it differs.
+const (
+	longest = 160
+	before  = 40
+)
+
+// skipCommon leaves out the beginning that two values share, where they are so
+// long that what differs might not be seen.
+func skipCommon(from, to string) (string, string) {
+	a, b := []rune(from), []rune(to)
+	if len(a) == 0 || len(b) == 0 || max(len(a), len(b)) <= longest {
+		return from, to
+	}
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	if same <= before {
+		return from, to
+	}
+	return "…" + string(a[same-before:]), "…" + string(b[same-before:])
+}
 
 // shorten puts a value into one line. Control characters are shown as blanks, so that a terminal obeys none.
 func shorten(value string) string {

@@ -31,6 +31,10 @@ const oldestMajor = 13
 // ErrTooOld is returned by Read for servers before PostgreSQL 13.
 var ErrTooOld = errors.New("reading a schema needs PostgreSQL 13 or newer")
 
+// ErrFailedTransaction is returned by Read for a connection in a transaction that has
+// failed; it can be used again after a rollback.
+var ErrFailedTransaction = errors.New("the connection is in a failed transaction, which has to be rolled back first")
+
 // Read reads the schema of the database that conn is connected to, in one round
 // trip. What the server keeps for itself and what belongs to an extension is left out;
 // the extensions are in. It needs no privileges beyond connecting.
@@ -67,8 +71,11 @@ func read(ctx context.Context, conn *pgx.Conn, options Options) (Schema, error) 
 		return Schema{}, err
 	}
 	begin, end := own, ownEnd
-	if conn.PgConn().TxStatus() != 'I' {
+	switch conn.PgConn().TxStatus() {
+	case 'T':
 		begin, end = within, withinEnd
+	case 'E':
+		return Schema{}, ErrFailedTransaction
 	}
 	statements := []string{begin, excluded, settings}
 	for _, r := range readings {
