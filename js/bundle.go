@@ -1,6 +1,7 @@
 package js
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dop251/goja"
+	"github.com/dop251/goja/file"
 	"github.com/dop251/goja/parser"
 	"github.com/evanw/esbuild/pkg/api"
 
@@ -66,7 +68,7 @@ func bundleOf(m migration.Migration) (*bundle, error) {
 	}
 	b.program, err = compile(programName, code+maps.forGoja().comment())
 	if err != nil {
-		return nil, &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: m.Path, Message: err.Error(), Err: err}
+		return nil, b.refused(err)
 	}
 	return b, nil
 }
@@ -75,13 +77,29 @@ func bundleOf(m migration.Migration) (*bundle, error) {
 func compile(name, code string) (*goja.Program, error) {
 	// It begins on the first line of the code, so that lines stay what they are;
 	// that line holds nothing but the banner.
-	parsed, err := goja.Parse(name, "(function (exports, require, module, __filename, __dirname) {"+code+"})",
+	parsed, err := parser.ParseFile(nil, name, "(function (exports, require, module, __filename, __dirname) {"+code+"})", 0,
 		parser.WithSourceMapLoader(func(string) ([]byte, error) { return nil, nil }))
 	if err != nil {
 		return nil, err
 	}
 	markThrown(parsed)
 	return goja.CompileAST(parsed, false)
+}
+
+// refused tells what goja found wrong that esbuild let pass, as a regular
+// expression that is none.
+func (b *bundle) refused(err error) *whimbrel.Error {
+	e := whimbrel.Error{Code: whimbrel.CodeMalformed, Message: err.Error(), Err: err}
+	var list parser.ErrorList
+	var one *goja.CompilerSyntaxError
+	var at file.Position
+	switch {
+	case errors.As(err, &list) && len(list) > 0:
+		e.Message, at = list[0].Message, list[0].Position
+	case errors.As(err, &one) && one.File != nil:
+		e.Message, at = one.Message, one.File.Position(one.Offset)
+	}
+	return b.locate(e, []frame{{file: fileName(at.Filename), line: at.Line, column: at.Column}})
 }
 
 // malformed tells what esbuild found wrong.

@@ -75,11 +75,11 @@ func (m *machine) failure(err error) error {
 		return m.uncaught(t)
 	case errors.As(err, &s):
 		if errors.As(s.reason, &own) {
-			return m.locate(*own, trace(s.stack))
+			return m.bundle.locate(*own, trace(s.stack))
 		}
 		return fmt.Errorf("running %s: %w", m.bundle.path, s.reason)
 	case errors.As(err, &own):
-		return m.locate(*own, nil)
+		return m.bundle.locate(*own, nil)
 	}
 	return fmt.Errorf("running %s: %w", m.bundle.path, err)
 }
@@ -113,7 +113,7 @@ func (m *machine) uncaught(t *thrown) error {
 	if t.floating && e.Code == whimbrel.CodeScript {
 		e.Remedy = "nobody awaited the promise that failed: write await before the call"
 	}
-	return m.locate(e, frames)
+	return m.bundle.locate(e, frames)
 }
 
 // headline is what an Error says, with its name where that says something.
@@ -163,15 +163,15 @@ type refusal struct{ message string }
 func (r *refusal) Error() string { return r.message }
 
 // locate fills in the place of a failure from the frames, the innermost first.
-func (m *machine) locate(e whimbrel.Error, frames []frame) *whimbrel.Error {
+func (b *bundle) locate(e whimbrel.Error, frames []frame) *whimbrel.Error {
 	var stack []string
 	for _, f := range frames {
-		text, known := m.bundle.sources[f.file]
+		text, known := b.sources[f.file]
 		if !known {
 			continue
 		}
 		f.column = characters(line(text, f.line), f.column)
-		path := beside(m.bundle.path, f.file)
+		path := beside(b.path, f.file)
 		stack = append(stack, fmt.Sprintf("at %s%s:%d:%d", f.function, path, f.line, f.column))
 		if e.Line == 0 {
 			e.Path, e.Line, e.Column = path, f.line, f.column
@@ -179,13 +179,19 @@ func (m *machine) locate(e whimbrel.Error, frames []frame) *whimbrel.Error {
 		}
 	}
 	if e.Path == "" {
-		e.Path = m.bundle.path
+		e.Path = b.path
+	}
+	if len(stack) > mostFrames {
+		stack = append(stack[:mostFrames:mostFrames], fmt.Sprintf("… and %d more", len(stack)-mostFrames))
 	}
 	if len(stack) > 1 {
 		e.Where = join(e.Where, strings.Join(stack, "\n"))
 	}
 	return &e
 }
+
+// mostFrames is how many lines of a stack are shown.
+const mostFrames = 10
 
 func join(a, b string) string {
 	if a == "" {

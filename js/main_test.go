@@ -71,6 +71,7 @@ type session struct {
 	ranges  []whimbrel.Range
 	batches []migration.Batch
 	rows    []int64
+	heard   func() // is called for what is printed
 }
 
 func (s *session) Conn() *pgx.Conn { return s.conn }
@@ -83,7 +84,12 @@ func (s *session) Check(text string) error {
 	return nil
 }
 
-func (s *session) Printed(level, text string) { s.printed = append(s.printed, level+": "+text) }
+func (s *session) Printed(level, text string) {
+	s.printed = append(s.printed, level+": "+text)
+	if s.heard != nil {
+		s.heard()
+	}
+}
 
 func (s *session) Transaction(ctx context.Context, work func(context.Context) error) error {
 	if _, err := s.conn.PgConn().Exec(ctx, "BEGIN").ReadAll(); err != nil {
