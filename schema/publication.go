@@ -32,26 +32,34 @@ var replication = []reading{
 		parents: []string{reference("'publication'", "quote_ident(p.pubname)"), reference("'schema'", "quote_ident(n.nspname)")},
 		from:    "pg_publication_namespace r JOIN pg_publication p ON p.oid = r.pnpubid JOIN pg_namespace n ON n.oid = r.pnnspid WHERE true",
 	},
-	subscriptions,
+	subscriptions(0, 14),
+	subscriptions(14, 0),
 }
 
-// subscriptions has only what everybody may read of pg_subscription: not its connection string.
-var subscriptions = reading{
-	kind: "'subscription'", name: "quote_ident(s.subname)", catalog: "pg_subscription", oid: "s.oid", shared: false, owner: "s.subowner",
-	properties: []property{
-		{name: "enabled", value: yesNo("s.subenabled")},
-		{name: "publications", value: list("one", "unnest(s.subpublications) one")},
-		{name: "slot", value: "quote_ident(s.subslotname)"},
-		{name: "synchronous commit", value: "s.subsynccommit"},
-		{name: "binary", value: yesNo("s.subbinary"), since: 14},
-		{name: "streaming", value: yesNo("s.substream"), since: 14, before: 16},
-		{name: "streaming", value: choice("s.substream", "f", "off", "t", "on", "p", "parallel"), since: 16},
-		{name: "two phase", value: yesNo("s.subtwophasestate <> 'd'"), since: 15},
-		{name: "disable on error", value: yesNo("s.subdisableonerr"), since: 15},
-		{name: "password required", value: yesNo("s.subpasswordrequired"), since: 16},
-		{name: "run as owner", value: yesNo("s.subrunasowner"), since: 16},
-		{name: "origin", value: "s.suborigin", since: 16},
-		{name: "failover", value: yesNo("s.subfailover"), since: 17},
-	},
-	from: "pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()",
+// subscriptions has only what everybody may read of pg_subscription: not its connection string, and in PostgreSQL 13
+// not even the number under which there might be a comment.
+func subscriptions(since, before int) reading {
+	r := reading{
+		since: since, before: before, kind: "'subscription'", name: "quote_ident(s.subname)", owner: "s.subowner",
+		properties: []property{
+			{name: "enabled", value: yesNo("s.subenabled")},
+			{name: "publications", value: list("one", "unnest(s.subpublications) one")},
+			{name: "slot", value: "quote_ident(s.subslotname)"},
+			{name: "synchronous commit", value: "s.subsynccommit", since: 14},
+			{name: "binary", value: yesNo("s.subbinary"), since: 14},
+			{name: "streaming", value: yesNo("s.substream"), since: 14, before: 16},
+			{name: "streaming", value: choice("s.substream", "f", "off", "t", "on", "p", "parallel"), since: 16},
+			{name: "two phase", value: yesNo("s.subtwophasestate <> 'd'"), since: 15},
+			{name: "disable on error", value: yesNo("s.subdisableonerr"), since: 15},
+			{name: "password required", value: yesNo("s.subpasswordrequired"), since: 16},
+			{name: "run as owner", value: yesNo("s.subrunasowner"), since: 16},
+			{name: "origin", value: "s.suborigin", since: 16},
+			{name: "failover", value: yesNo("s.subfailover"), since: 17},
+		},
+		from: "pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()",
+	}
+	if since >= 14 {
+		r.catalog, r.oid = "pg_subscription", "s.oid"
+	}
+	return r
 }

@@ -79,7 +79,7 @@ func read(ctx context.Context, conn *pgx.Conn, options Options) (Schema, error) 
 	}
 	statements := []string{begin, excluded, settings}
 	for _, r := range readings {
-		if r.since <= major {
+		if applies(r.since, r.before, major) {
 			statements = append(statements, r.sql(major))
 		}
 	}

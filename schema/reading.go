@@ -9,9 +9,9 @@ import (
 // in SQL; the properties that every object may have (owner, comment, privileges,
 // security labels) are added to those it lists.
 type reading struct {
-	since int    // the first major version that has the catalog; 0 = all
-	kind  string // of the objects, as an expression
-	name  string // the object's name within its kind
+	since, before int    // the major versions that have the catalog; 0 = all
+	kind          string // of the objects, as an expression
+	name          string // the object's name within its kind
 	// schema is the plain name of the schema it is in; "" = in none.
 	schema string
 	// parents are references, made with reference; each may be NULL.
@@ -50,7 +50,7 @@ func (r reading) sql(major int) string {
 		"json_build_array(" + strings.Join(r.parents, ", ") + ") AS parents",
 	}
 	for _, p := range append(r.properties[:len(r.properties):len(r.properties)], r.common()...) {
-		if p.since <= major && (p.before == 0 || major < p.before) {
+		if applies(p.since, p.before, major) {
 			columns = append(columns, fmt.Sprintf("%s AS %q", p.value, p.name))
 		}
 	}
@@ -64,6 +64,8 @@ func (r reading) sql(major int) string {
 	}
 	return sql
 }
+
+func applies(since, before, major int) bool { return since <= major && (before == 0 || major < before) }
 
 func orNull(expression string) string {
 	if expression == "" {
@@ -108,8 +110,7 @@ func qualified(n, name string) string {
 
 // reference is a parent: NULL when its name is.
 func reference(kind, name string) string {
-	return "(SELECT json_build_object('kind', parent_kind, 'name', parent_name) FROM (SELECT " + kind + " AS parent_kind, " + name +
-		" AS parent_name) parent WHERE parent_name IS NOT NULL)"
+	return "CASE WHEN (" + name + ") IS NOT NULL THEN json_build_object('kind', " + kind + ", 'name', " + name + ") END"
 }
 
 // relationKind is what a row of pg_class is called.
@@ -169,19 +170,26 @@ const secretNames = "(pass|secret|token|credential|api_?key|private_?key|access_
 
 // options makes properties of an array of texts "name=value".
 func options(array string) string {
-	return `(SELECT json_object_agg(option_name, CASE WHEN option_name ~* '` + secretNames + `' THEN '(set, not shown)' ELSE option_value END)
-		FROM pg_options_to_table(` + array + `))`
+	return `CASE WHEN ` + array + ` IS NOT NULL THEN (SELECT json_object_agg(option_name, CASE WHEN option_name ~* '` + secretNames + `' THEN '(set, not shown)' ELSE option_value END)
+		FROM pg_options_to_table(` + array + `)) END`
 }
+
+// columnACL is the letter for the privileges on a column.
+const columnACL = "c"
 
 // privileges makes a property for each grantee. A list that is not there stands for the default; the owner is not
 // called by name, so that a change of owner is one difference.
 func privileges(acl, aclType, owner string) string {
-	return `(SELECT json_object_agg(grantee, granted) FROM (
+	granted := `(SELECT json_object_agg(grantee, granted) FROM (
 		SELECT grantee, string_agg(privilege, ', ' ORDER BY privilege COLLATE "C") AS granted FROM (
 			SELECT CASE g.grantee WHEN 0 THEN 'PUBLIC' WHEN ` + owner + ` THEN 'the owner' ELSE ` + roleOr("g.grantee") + ` END AS grantee,
 				g.privilege_type || CASE WHEN g.is_grantable THEN ' with grant option' ELSE '' END
 				|| CASE WHEN g.grantor = ` + owner + ` THEN '' ELSE ' by ' || ` + roleOr("g.grantor") + ` END AS privilege
 			FROM aclexplode(coalesce(` + acl + `, acldefault('` + aclType + `', ` + owner + `))) g) each_one GROUP BY grantee) by_grantee)`
+	if aclType == columnACL { // of which the default is none
+		return "CASE WHEN " + acl + " IS NOT NULL THEN " + granted + " END"
+	}
+	return granted
 }
 
 // roleOr is the name of a role, or its number when it was dropped by force.

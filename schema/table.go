@@ -47,7 +47,7 @@ var columns = []reading{{
 	name: qualified("n", "c.relname") + " || '.' || quote_ident(a.attname)", schema: "n.nspname",
 	parents: []string{reference(relationKind("c"), qualified("n", "c.relname"))},
 	catalog: "pg_class", oid: "c.oid", column: "a.attnum", members: []address{{"pg_class", "c.oid"}, {"pg_type", "nullif(c.reltype, 0)"}},
-	owner: "c.relowner", hidesOwner: true, acl: "a.attacl", aclType: "c",
+	owner: "c.relowner", hidesOwner: true, acl: "a.attacl", aclType: columnACL,
 	properties: []property{
 		{name: positionProperty, value: "row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)::text"},
 		{name: "type", value: "format_type(a.atttypid, a.atttypmod)"},
@@ -115,7 +115,7 @@ var indexes = []reading{{
 	kind: "'index'", name: qualified("n", "c.relname"), schema: "n.nspname",
 	parents: []string{
 		reference(relationKind("tc"), "i.indrelid::regclass::text"),
-		reference("'constraint'", "(SELECT "+constraintName("con")+" FROM pg_constraint con WHERE con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x'))"),
+		reference("'constraint'", "CASE WHEN con.oid IS NOT NULL THEN "+constraintName("con")+" END"),
 		reference("'index'", "h.inhparent::regclass::text"),
 	},
 	catalog: "pg_class", oid: "c.oid", members: []address{{"pg_class", "tc.oid"}},
@@ -125,11 +125,13 @@ var indexes = []reading{{
 		{name: "ready", value: yesNo("i.indisready AND i.indislive")},
 		{name: "part of", value: "h.inhparent::regclass::text"},
 		{name: "tablespace", value: tablespace("c")},
-		{name: "statistics target of column", value: `(SELECT json_object_agg(a.attnum, a.attstattarget::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0)`},
+		{name: "statistics target of column", value: `CASE WHEN i.indexprs IS NOT NULL THEN
+			(SELECT json_object_agg(a.attnum, a.attstattarget::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0) END`},
 		neededExtensions("pg_class", "c.oid"),
 	},
 	from: `pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class tc ON tc.oid = i.indrelid
 		LEFT JOIN pg_inherits h ON h.inhrelid = c.oid
+		LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid AND con.conrelid = i.indrelid AND con.contype IN ('p', 'u', 'x')
 		WHERE ` + ordinary("n"),
 }}
 
