@@ -130,7 +130,10 @@ func (m *machine) ask(q question) (answer, failure goja.Value) {
 // answerError is the JavaScript Error for a failure of a query.
 func (m *machine) answerError(err error, text string) goja.Value {
 	var refused *pgconn.PgError
+	var t *thrown
 	switch {
+	case errors.As(err, &t):
+		return t.value
 	case m.ctx.Err() != nil:
 		m.limit.stop(context.Cause(m.ctx)) // it may not go on and do something else
 	case errors.As(err, &refused):
@@ -155,6 +158,7 @@ func (m *machine) send(q question) ([]*result, error) {
 		return []*result{r}, err
 	}
 	reader := connection.Exec(m.ctx, q.text)
+	defer func() { _ = reader.Close() }() // again, where all went well
 	var results []*result
 	var failed error
 	for reader.NextResult() {

@@ -27,9 +27,9 @@ var prelude = sync.OnceValue(func() *goja.Program {
 // natives are what the machine needs of JavaScript, taken before a script can
 // change it.
 type natives struct {
-	parse, stringify, resolve, isView goja.Callable
-	error, date, buffer, interval     *goja.Object
-	origin                            *goja.Symbol
+	stringify, resolve, isView    goja.Callable
+	error, date, buffer, interval *goja.Object
+	origin                        *goja.Symbol
 }
 
 // newError makes an Error, with the stack of this moment.
@@ -55,7 +55,7 @@ func (m *machine) furnish() error {
 		of, name string
 		into     *goja.Callable
 	}{
-		{"JSON", "parse", &m.natives.parse}, {"JSON", "stringify", &m.natives.stringify},
+		{"JSON", "stringify", &m.natives.stringify},
 		{"Promise", "resolve", &m.natives.resolve}, {"ArrayBuffer", "isView", &m.natives.isView},
 	} {
 		of := global.Get(method.of).ToObject(m.vm)

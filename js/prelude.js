@@ -87,5 +87,17 @@
     }
   }
 
+  // Years that do not have four digits are written with six.
+  const { toISOString } = Date.prototype;
+  Object.defineProperty(Date.prototype, 'toISOString', {
+    configurable: true, writable: true,
+    value: function () {
+      const text = toISOString.call(this);
+      const year = this.getUTCFullYear();
+      if (year >= 0 && year <= 9999) return text;
+      return (year < 0 ? '-' : '+') + String(Math.abs(year)).padStart(6, '0') + text.slice(text.lastIndexOf('T') - 6);
+    },
+  });
+
   return { Buffer, Interval };
 }

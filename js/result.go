@@ -2,6 +2,7 @@ package js
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/dop251/goja"
@@ -16,9 +17,21 @@ type result struct {
 	finished bool // there is a tag
 }
 
-// read takes the rows of a result from the connection, converted.
+// read takes the rows of a result from the connection, converted. Afterwards
+// the connection is free for the next result, whatever happened.
 func (m *machine) read(reader *pgconn.ResultReader, asArrays bool) (*result, error) {
-	r := &result{fields: reader.FieldDescriptions()}
+	defer func() { _, _ = reader.Close() }() // again, where all went well
+	r := &result{fields: slices.Clone(reader.FieldDescriptions())}
+	if exception := m.vm.Try(func() { m.take(r, reader, asArrays) }); exception != nil {
+		return nil, m.describe(exception)
+	}
+	tag, err := reader.Close()
+	r.tag, r.finished = tag, true
+	return r, err
+}
+
+// take converts the rows. It panics with a JavaScript Error.
+func (m *machine) take(r *result, reader *pgconn.ResultReader, asArrays bool) {
 	conversions := make([]conversion, len(r.fields))
 	names := make([]string, len(r.fields))
 	for i, field := range r.fields {
@@ -43,9 +56,6 @@ func (m *machine) read(reader *pgconn.ResultReader, asArrays bool) (*result, err
 		}
 		r.rows = append(r.rows, m.row(names, row))
 	}
-	tag, err := reader.Close()
-	r.tag, r.finished = tag, true
-	return r, err
 }
 
 // row makes an object of a row. Of columns of the same name the last one counts.

@@ -111,14 +111,6 @@ func asFloat(m *machine, text string) goja.Value {
 	return m.vm.ToValue(f)
 }
 
-func asJSON(m *machine, text string) goja.Value {
-	value, err := m.natives.parse(goja.Undefined(), m.vm.ToValue(text))
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 func asBuffer(m *machine, text string) goja.Value {
 	data, err := hex.DecodeString(strings.TrimPrefix(text, `\x`))
 	if !strings.HasPrefix(text, `\x`) || err != nil {
