@@ -72,15 +72,15 @@ const objectTypes = `CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN '
 
 // systemPrivileges are the ones that were changed on the server's own objects and on those of extensions, which are otherwise left out.
 var systemPrivileges = []reading{
-	changedPrivileges("pg_class", "c", "c.oid", relationKind("c")+" || ' ' || "+qualified("n", "c.relname"), "c.relacl", "r", "c.relowner",
+	changedPrivileges("pg_class", "c.oid", relationKind("c")+" || ' ' || "+qualified("n", "c.relname"), "c.relacl", "r", "c.relowner",
 		"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"),
-	changedPrivileges("pg_proc", "p", "p.oid", "'function ' || p.oid::regprocedure::text", "p.proacl", "f", "p.proowner",
+	changedPrivileges("pg_proc", "p.oid", "'function ' || p.oid::regprocedure::text", "p.proacl", "f", "p.proowner",
 		"pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"),
-	changedPrivileges("pg_namespace", "n", "n.oid", "'schema ' || quote_ident(n.nspname)", "n.nspacl", "n", "n.nspowner", "pg_namespace n"),
+	changedPrivileges("pg_namespace", "n.oid", "'schema ' || quote_ident(n.nspname)", "n.nspacl", "n", "n.nspowner", "pg_namespace n"),
 }
 
 // changedPrivileges compares privileges with those that an object was made with, which pg_init_privs has where they are not the default.
-func changedPrivileges(catalog, alias, oid, name, acl, aclType, owner, from string) reading {
+func changedPrivileges(catalog, oid, name, acl, aclType, owner, from string) reading {
 	asSet := func(acl string) string {
 		return "ARRAY(SELECT one::text FROM unnest(coalesce(" + acl + ", acldefault('" + aclType + "', " + owner + "))) one ORDER BY 1)"
 	}

@@ -119,6 +119,18 @@ func copied(t testing.TB) *pgx.Conn {
 	return connect(t, server.URL(name))
 }
 
+// modern is a server that can run the example shop, which needs PostgreSQL 14.
+func modern(t *testing.T) *devdb.Server {
+	t.Helper()
+	if server.Version().Major >= 14 {
+		return server
+	}
+	own, err := devdb.Start(t.Context(), devdb.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, own.Stop()) })
+	return own
+}
+
 // fresh gives a connection to an empty database of the test's own.
 func fresh(t testing.TB) *pgx.Conn {
 	t.Helper()

@@ -3,7 +3,6 @@ package schema_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -175,8 +174,8 @@ func TestInATransactionItsOwnChangesAreSeenAndItGoesOn(t *testing.T) {
 
 func TestAFailureLeavesTheConnectionAsItWas(t *testing.T) {
 	t.Parallel()
-	conn, other := copied(t), (*pgx.Conn)(nil)
-	other = connect(t, conn.Config().ConnString())
+	conn := copied(t)
+	other := connect(t, conn.Config().ConnString())
 	execute(t, other, "BEGIN")
 	execute(t, other, "LOCK TABLE shop.users IN ACCESS EXCLUSIVE MODE")
 	execute(t, conn, "SET lock_timeout = '10ms'")
@@ -201,7 +200,7 @@ func TestAFailureLeavesTheConnectionAsItWas(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = schema.Read(canceled, connect(t, conn.Config().ConnString()), schema.Options{})
-	require.True(t, errors.Is(err, context.Canceled), "%v", err)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestARoleWithoutPrivilegesReadsTheSame(t *testing.T) {
@@ -215,10 +214,13 @@ func TestARoleWithoutPrivilegesReadsTheSame(t *testing.T) {
 
 func TestTheShopsWayBackRestoresTheSchemaAtEveryStep(t *testing.T) {
 	t.Parallel()
-	conn := fresh(t)
+	url, drop, err := modern(t).FreshDatabase(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(drop)
+	conn := connect(t, url)
 	loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations", Label: "examples/shop"})
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: conn.Config().ConnString(), Migrations: loaded})
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: loaded})
 	require.NoError(t, err)
 	options := schema.Options{Exclude: []pgx.Identifier{
 		{"schema_migrations"}, {"schema_migrations_journal"}, {"schema_migrations_log"}, {"migration_lock"},
