@@ -68,7 +68,7 @@ func (r Reference) String() string {
 const fingerprintFormat = "whimbrel schema 1"
 
 // Fingerprint is a SHA-256 in hexadecimal of everything in the schema. Two
-// schemas have the same fingerprint when [Diff] finds no difference between
+// schemas that were read have the same fingerprint when [Diff] finds no difference between
 // them, and only then. Compare fingerprints that were made by the same version
 // of this package on the same major version of PostgreSQL: a newer one may see
 // more, and each major writes some definitions in a way of its own.
@@ -78,7 +78,9 @@ func (s Schema) Fingerprint() string {
 	for _, object := range sorted(s.Objects) {
 		put(sum, "object", object.Kind, object.Name)
 		for _, name := range slices.Sorted(maps.Keys(object.Properties)) {
-			put(sum, "property", name, object.Properties[name])
+			if value := object.Properties[name]; value != "" {
+				put(sum, "property", name, value)
+			}
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -101,7 +103,7 @@ func (s Schema) Find(kind, name string) (Object, bool) {
 	return Object{}, false
 }
 
-// UnmarshalJSON reads what MarshalJSON of the standard library has written. Objects may be in any
+// UnmarshalJSON reads a schema that was written as JSON. Objects may be in any
 // order; one that is there twice is an error.
 func (s *Schema) UnmarshalJSON(text []byte) error {
 	type plain Schema

@@ -255,6 +255,50 @@ func TestAnExtensionIsOneObjectHoweverMuchItBrings(t *testing.T) {
 	require.Equal(t, []string{"privileges on function plpgsql_call_handler() are not those it came with"}, lines(schema.Diff(before, read(t, conn))))
 }
 
+func TestWhatAnExtensionOwnsIsLeftOutWithWhatHangsOnIt(t *testing.T) {
+	t.Parallel()
+	conn := fresh(t)
+	before := read(t, conn)
+	execute(t, conn, `CREATE TABLE kept (id serial PRIMARY KEY, name text CHECK (name <> ''), EXCLUDE USING btree (name WITH =));
+COMMENT ON COLUMN kept.name IS 'theirs';
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER watch AFTER INSERT ON kept FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE POLICY mine ON kept USING (true);
+CREATE RULE quiet AS ON DELETE TO kept WHERE OLD.id < 0 DO INSTEAD NOTHING;
+CREATE TYPE pair AS (a int, b int);
+CREATE DOMAIN short AS text CONSTRAINT is_short CHECK (length(VALUE) < 9);
+CREATE VIEW seen AS SELECT id FROM kept;
+CREATE SEQUENCE numbers;
+ALTER EXTENSION plpgsql ADD TABLE kept;
+ALTER EXTENSION plpgsql ADD SEQUENCE kept_id_seq;
+ALTER EXTENSION plpgsql ADD FUNCTION nothing();
+ALTER EXTENSION plpgsql ADD TYPE pair;
+ALTER EXTENSION plpgsql ADD DOMAIN short;
+ALTER EXTENSION plpgsql ADD VIEW seen;
+ALTER EXTENSION plpgsql ADD SEQUENCE numbers;`)
+	require.Empty(t, lines(schema.Diff(before, read(t, conn))))
+	execute(t, conn, "GRANT SELECT ON kept TO clerk")
+	require.Equal(t, []string{"privileges on table public.kept are not those it came with"}, lines(schema.Diff(before, read(t, conn))))
+}
+
+func FuzzSchemaFromJSON(f *testing.F) {
+	f.Add([]byte(`{"objects":[{"kind":"table","name":"public.t"},{"kind":"column","name":"public.t.a","parents":[{"kind":"table","name":"public.t"}],"properties":{"position":"1"}}]}`))
+	f.Add([]byte(`{"objects":[{"kind":"x","name":"a"},{"kind":"x","name":"a"}]}`))
+	f.Add([]byte(`{"objects":[{"kind":"column","name":"","parents":[{}],"properties":{"position":"-99999999999999999999"}}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var s, again schema.Schema
+		if json.Unmarshal(text, &s) != nil {
+			return
+		}
+		require.Empty(t, schema.Diff(s, s))
+		written, err := json.Marshal(s)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(written, &again))
+		require.Equal(t, s.Fingerprint(), again.Fingerprint())
+		require.Empty(t, lines(schema.Diff(s, again)))
+	})
+}
+
 func BenchmarkReadOf200Tables(b *testing.B) {
 	conn := fresh(b)
 	for i := range 200 {
