@@ -65,12 +65,7 @@ func (r *run) sendAlone(ctx context.Context, text string) (int64, error) {
 // recordAlone says in the journal, or in the history, that a statement outside
 // a transaction is done.
 func (r *run) recordAlone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
-	ending := append(tidy(), r.opening(p)...)
-	if last {
-		ending = append(ending, r.closing(p, earlier)...)
-	} else {
-		ending = append(ending, r.journalStep(p, s, "done", ""))
-	}
+	ending := append(append(tidy(), r.opening(p)...), r.recording(p, s, last, earlier)...)
 	_, err := send(ctx, r.db.conn.PgConn(), ending)
 	return err
 }

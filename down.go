@@ -98,7 +98,11 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			}
 			m = stored
 		}
-		if m.Kind == migration.SQL && !m.HasWayBack() {
+		hasWayBack, err := s.hasWayBack(m)
+		if err != nil {
+			return nil, err
+		}
+		if !hasWayBack {
 			if !force {
 				return nil, noWayBack(a, m)
 			}
@@ -106,7 +110,7 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			continue
 		}
 		m.Version = a.Version // as the history spells it
-		p, err := compile(m, Down, s.journal)
+		p, err := s.compile(m, Down)
 		if err != nil {
 			return nil, err
 		}
@@ -121,6 +125,9 @@ func noWayBack(a Applied, m migration.Migration) *Error {
 		Code: CodeNoWayBack, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
 		Message: fmt.Sprintf("%s has no way back, so nothing was rolled back", a.Version),
 		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by --force-no-down",
+	}
+	if m.Kind != migration.SQL {
+		e.Remedy = "write its down function, or take it off the history without undoing anything by --force-no-down"
 	}
 	if m.Irreversible {
 		e.Message = fmt.Sprintf("%s is irreversible, so nothing was rolled back", a.Version)

@@ -180,6 +180,42 @@ type Notice struct {
 	Hint      string `json:"hint,omitempty"`
 }
 
+// Printed is what a script printed.
+type Printed struct {
+	Migration Ref    `json:"migration"`
+	Level     string `json:"level"` // "log", "info", "warn" or "error"
+	Text      string `json:"text"`
+}
+
+// BatchProgress says how far a backfill has come.
+type BatchProgress struct {
+	Migration Ref   `json:"migration"`
+	Step      int   `json:"step"`
+	Keys      int64 `json:"keys"`       // rows of the table gone through, with those of earlier runs
+	Total     int64 `json:"total"`      // the server's estimate of the table's rows; 0 if it has none
+	Rows      int64 `json:"rows"`       // changed, as the server counts them, with those of earlier runs
+	PerSecond int64 `json:"per_second"` // keys in this run
+	// Left is how long the rest will take at that pace; 0 if nobody knows.
+	Left Elapsed `json:"left_ms"`
+	Size int     `json:"size"` // of the next batch
+	Pass int     `json:"pass"` // from 1; more where an assertion did not hold yet
+}
+
+// BatchPaused says why a backfill waits before its next batch. It comes again
+// when the reason changes.
+type BatchPaused struct {
+	Migration Ref    `json:"migration"`
+	Step      int    `json:"step"`
+	Reason    string `json:"reason"`
+}
+
+// BatchResumed says that a backfill goes on after a pause.
+type BatchResumed struct {
+	Migration Ref     `json:"migration"`
+	Step      int     `json:"step"`
+	Paused    Elapsed `json:"paused_ms"`
+}
+
 // StepFinished closes a step.
 type StepFinished struct {
 	Migration Ref     `json:"migration"`
@@ -252,6 +288,18 @@ func (IndexRepaired) Kind() string { return "index_repaired" }
 func (Notice) Kind() string { return "notice" }
 
 // Kind implements Event.
+func (Printed) Kind() string { return "printed" }
+
+// Kind implements Event.
+func (BatchProgress) Kind() string { return "batch_progress" }
+
+// Kind implements Event.
+func (BatchPaused) Kind() string { return "batch_paused" }
+
+// Kind implements Event.
+func (BatchResumed) Kind() string { return "batch_resumed" }
+
+// Kind implements Event.
 func (StepFinished) Kind() string { return "step_finished" }
 
 // Kind implements Event.
@@ -276,6 +324,10 @@ func (ConnectionLost) sealed()    {}
 func (Reconnected) sealed()       {}
 func (IndexRepaired) sealed()     {}
 func (Notice) sealed()            {}
+func (Printed) sealed()           {}
+func (BatchProgress) sealed()     {}
+func (BatchPaused) sealed()       {}
+func (BatchResumed) sealed()      {}
 func (StepFinished) sealed()      {}
 func (MigrationFinished) sealed() {}
 func (Failed) sealed()            {}

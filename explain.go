@@ -19,7 +19,7 @@ import (
 func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error {
 	var own *Error
 	isOwn := errors.As(err, &own)
-	if isOwn && own.Code != CodeAssertion {
+	if isOwn && own.Code != CodeAssertion && own.Code != CodeScript {
 		return own.of(p)
 	}
 	var f *failure
@@ -31,7 +31,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	}
 	var e *Error
 	switch {
-	case isOwn:
+	case isOwn && (own.Code == CodeAssertion || ctx.Err() == nil):
 		e = own
 	case ctx.Err() != nil && (!isServer || slices.Contains([]string{"57014", "57P01"}, refused.Code)):
 		// Ended because the run is over; the context knows why.

@@ -61,6 +61,12 @@ type Config struct {
 	Connection *pgx.ConnConfig
 	// Migrations as migration.Load gives them.
 	Migrations []migration.Migration
+	// Functions are migrations written in Go, which take their place among the
+	// others by their version.
+	Functions []Function
+	// Scripts runs migrations in JavaScript and TypeScript; see package js.
+	// Without it they are refused once they are to run.
+	Scripts Runtime
 	// Table is the history table's name, with or without schema; its
 	// companions are named after it.
 	Table string
@@ -77,6 +83,10 @@ type Config struct {
 	LeaseDuration time.Duration
 	// LockWait is how long to wait for another runner; negative: not at all.
 	LockWait time.Duration
+	// MaxReplicaLag is how far replicas may be behind while a backfill runs,
+	// before it waits for them. With 0 they must have what was there before the
+	// last batch; with less, they are left out of account.
+	MaxReplicaLag time.Duration
 	// NoPipeline waits for the answer to each migration before the next is
 	// sent. Without it, migrations that are one transaction are sent ahead.
 	NoPipeline bool
@@ -125,6 +135,13 @@ func New(config Config) (*Migrator, error) {
 		return nil, err
 	}
 	config.Migrations = slices.Clone(config.Migrations)
+	for _, f := range config.Functions {
+		file, err := f.migration()
+		if err != nil {
+			return nil, err
+		}
+		config.Migrations = append(config.Migrations, file)
+	}
 	slices.SortStableFunc(config.Migrations, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	for i := 1; i < len(config.Migrations); i++ {
 		if a, b := config.Migrations[i-1], config.Migrations[i]; a.Version.Equal(b.Version) {

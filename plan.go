@@ -31,6 +31,13 @@ const (
 	StepSQL StepKind = "sql"
 	// StepAlone is one statement that cannot run in a transaction.
 	StepAlone StepKind = "alone"
+	// StepBatch is one statement that runs once per range of keys, each range
+	// a transaction, and the assertions that stand below it.
+	StepBatch StepKind = "batch"
+	// StepScript is one direction of a JavaScript or TypeScript migration.
+	StepScript StepKind = "script"
+	// StepFunc is one direction of a migration in Go.
+	StepFunc StepKind = "func"
 )
 
 // Step is the unit of execution and of resumption.
@@ -44,6 +51,13 @@ type Step struct {
 	Started bool
 	// apart is set in a notransaction section.
 	apart bool
+	// code is what a script or function step runs.
+	code code
+}
+
+// inTransaction reports whether the step is one transaction with its record.
+func (s Step) inTransaction() bool {
+	return s.Kind == StepSQL || s.code != nil && s.code.Transaction()
 }
 
 // Planned is one migration of a Plan, in one direction, with its steps.
@@ -75,7 +89,7 @@ func (p Planned) Ref() Ref {
 // Atomic reports whether the migration is one transaction with its record in
 // it. Otherwise it is a chain of steps that the journal keeps.
 func (p Planned) Atomic() bool {
-	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].Kind == StepSQL
+	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].inTransaction()
 }
 
 // done counts the steps that an earlier run finished.
@@ -93,6 +107,12 @@ func (p Planned) done() int {
 // statements.
 func (s Step) Summary() string {
 	var names []string
+	switch s.Kind {
+	case StepScript:
+		return "script"
+	case StepFunc:
+		return "function"
+	}
 	for _, statement := range s.Statements {
 		if len(names) == 3 {
 			return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), len(s.Statements)-3)
@@ -107,6 +127,9 @@ func (s Step) Summary() string {
 func (s Step) hash() string {
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, string(s.Kind))
+	if s.code != nil {
+		_, _ = io.WriteString(sum, "\x00"+s.code.Source())
+	}
 	for _, statement := range s.Statements {
 		_, _ = io.WriteString(sum, "\x00"+statement.Text+"\x00"+statement.Data)
 	}
@@ -157,11 +180,19 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 
 // compile divides a section into steps: what may share a transaction stays
 // together, what cannot run in one stands alone, in the order of the file.
-func compile(m migration.Migration, direction Direction, journal []journalEntry) (Planned, error) {
+// A script or function is one step.
+func (s state) compile(m migration.Migration, direction Direction) (Planned, error) {
 	planned := Planned{Migration: m, Direction: direction}
 	if m.Kind != migration.SQL {
-		return planned, malformed(m, migration.Position{}, CodeUnsupported,
-			"this program has no runner for migrations of kind "+string(m.Kind), "use a build that has one, or write the migration in SQL")
+		code, err := s.code(m)
+		if err != nil {
+			return planned, err
+		}
+		planned.Steps = []Step{{Number: 1, Kind: StepScript, code: code}}
+		if m.Kind == migration.Func {
+			planned.Steps[0].Kind = StepFunc
+		}
+		return planned, planned.resume(s.journal)
 	}
 	for _, s := range m.Settings {
 		if s.Name == "application_name" {
@@ -179,6 +210,10 @@ func compile(m migration.Migration, direction Direction, journal []journalEntry)
 		}
 		last := len(planned.Steps) - 1
 		switch {
+		case statement.Batch != nil:
+			planned.Steps = append(planned.Steps, Step{Kind: StepBatch, Statements: []migration.Statement{statement}})
+		case statement.Assert != nil && last >= 0 && planned.Steps[last].Kind == StepBatch:
+			planned.Steps[last].Statements = append(planned.Steps[last].Statements, statement)
 		case alone(section, statement):
 			planned.Steps = append(planned.Steps, Step{Kind: StepAlone, Statements: []migration.Statement{statement}})
 		case last >= 0 && planned.Steps[last].Kind == StepSQL && !section.NoTransaction:
@@ -191,7 +226,7 @@ func compile(m migration.Migration, direction Direction, journal []journalEntry)
 		planned.Steps[i].Number = i + 1
 		planned.Steps[i].apart = section.NoTransaction
 	}
-	return planned, planned.resume(journal)
+	return planned, planned.resume(s.journal)
 }
 
 // alone reports whether a statement must stand outside any transaction. In a
@@ -208,9 +243,6 @@ func alone(section migration.Section, statement migration.Statement) bool {
 // runnable refuses what the engine cannot run, before anything is touched.
 func runnable(m migration.Migration, statement migration.Statement) error {
 	switch {
-	case statement.Batch != nil:
-		return malformed(m, statement.Batch.Position, CodeUnsupported,
-			"this version of whimbrel does not run Batch steps", "write the backfill as ordinary statements")
 	case statement.Command == "COPY" && statement.Class == pgsql.Query && copiesToClient(statement.Text):
 		return malformed(m, statement.Start, CodeMalformed,
 			"COPY … TO STDOUT has nowhere to go in a migration", "remove the statement")
@@ -242,6 +274,9 @@ func (p *Planned) resume(journal []journalEntry) error {
 		if !entry.version.Equal(p.Migration.Version) || entry.direction != p.Direction {
 			continue
 		}
+		if entry.step >= partsOfSteps {
+			continue
+		}
 		i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Number == entry.step })
 		if i >= 0 && p.Steps[i].hash() == entry.hash {
 			p.Steps[i].Done, p.Steps[i].Started = entry.done, !entry.done
@@ -255,13 +290,17 @@ func (p *Planned) resume(journal []journalEntry) error {
 			Message: fmt.Sprintf("step %d of %s was done by an earlier run and now reads otherwise", entry.step, p.Migration.Version),
 			Remedy:  "put the statements that were done back as they were; those that come after may be edited",
 		}
-		if i >= 0 {
+		if i >= 0 && len(p.Steps[i].Statements) > 0 {
 			e.Line, e.Column = p.Steps[i].Statements[0].Start.Line, p.Steps[i].Statements[0].Start.Column
 		}
 		return e
 	}
 	return nil
 }
+
+// partsOfSteps is where the journal's numbers for parts of steps begin: the
+// batches of a step, by their workers. See backfill.
+const partsOfSteps = 1_000_000
 
 func malformed(m migration.Migration, at migration.Position, code Code, message, remedy string) error {
 	return &Error{

@@ -168,7 +168,16 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	if p.RecordOnly {
 		kind = "baseline"
 	}
-	return append(out, r.call("whimbrel_up", append(head, m.StoredDown(), kind, strconv.Itoa(r.batch))...))
+	return append(out, r.call("whimbrel_up", append(head, p.wayBack(), kind, strconv.Itoa(r.batch))...))
+}
+
+// recording says that a step is done: in the journal, or, if it is the last, in
+// the history.
+func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
+	if last {
+		return r.closing(p, earlier)
+	}
+	return message{r.journalStep(p, s, "done", "")}
 }
 
 // accepted stores the checksum and the way back of an edited file.
@@ -177,7 +186,7 @@ func (r *run) accepted(p Planned) string {
 	who, m := r.m.identity, p.Migration
 	return fmt.Sprintf(`WITH recorded AS (UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s)
 INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token) VALUES ('accept', 'done', %s, %s, %s, %s, %s, %s, %d)`,
-		r.db.tables.history, q(m.Checksum), q(m.StoredDown()), q(string(m.Version)),
+		r.db.tables.history, q(m.Checksum), q(p.wayBack()), q(string(m.Version)),
 		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current())
 }
 
@@ -194,6 +203,22 @@ ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.s
 RETURNING %s`,
 		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), q(cursor), finished, r.lease.current(),
 		r.setApplicationName()), statement: ours}
+}
+
+// journalPart records how far a part of a step is; see backfill.
+func (r *run) journalPart(p Planned, s Step, hash, cursor string, rows, total int64) piece {
+	q := func(text string) string { return literal(r.db.conn, text) }
+	return piece{text: fmt.Sprintf(`INSERT INTO %s (version, direction, step, statement_hash, state, cursor, rows_done, rows_total, token) VALUES (%s, %s, %d, %s, 'started', %s, %d, %d, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor, rows_done = excluded.rows_done, rows_total = excluded.rows_total, token = excluded.token
+RETURNING %s`,
+		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(hash), q(cursor), rows, total, r.lease.current(),
+		r.setApplicationName()), statement: ours}
+}
+
+// forgetParts removes what the journal has of a step's parts.
+func (r *run) forgetParts(p Planned, from, below int) piece {
+	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step >= %d AND step < %d",
+		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), from, below), statement: ours}
 }
 
 // forgetStep takes back that a step had begun.

@@ -20,6 +20,8 @@ type state struct {
 	policy OutOfOrder
 	// allowMissing lets applied versions without a file pass.
 	allowMissing bool
+	// code compiles what is not SQL. It is asked only for what is to run.
+	code func(migration.Migration) (code, error)
 }
 
 // planner turns a state into a plan. It is pure: the same state gives the same
@@ -57,6 +59,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		return s, m.serverError(ctx, "reading the history", err)
 	}
 	s.migrations, s.policy, s.allowMissing = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing
+	s.code = m.codes(ctx)
 	if need == withMissingWaysBack {
 		if s.stored, err = db.storedWaysBack(ctx, s.applied, s.onDisk()); err != nil {
 			return s, m.serverError(ctx, "reading the stored ways back", err)
@@ -280,11 +283,17 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
 		return rows, err
 	}
-	before, after := r.opening(p), r.tidyAfter(s)
-	if last {
-		after = append(after, r.closing(p, earlier)...)
-	} else {
-		after = append(after, r.journalStep(p, s, "done", ""))
+	if s.Kind == StepBatch {
+		return r.batches(ctx, p, s, last, earlier)
+	}
+	before, after := r.opening(p), append(r.tidyAfter(s), r.recording(p, s, last, earlier)...)
+	if s.code != nil && s.inTransaction() {
+		return r.persist(ctx, p, s, func() (int64, error) {
+			return 0, r.inTransaction(ctx, before, after, func() error { return r.runCode(ctx, p, s, true) })
+		})
+	}
+	if s.code != nil {
+		return 0, r.codeApart(ctx, p, s, last, earlier)
 	}
 	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, before, after) })
 	var refused *pgconn.PgError

@@ -61,7 +61,9 @@ func (s state) describePending() []Pending {
 	for _, m := range files {
 		p := Pending{Ref: Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up}}
 		p.OutOfOrder = slices.ContainsFunc(skipped, func(o migration.Migration) bool { return o.Version.Equal(m.Version) })
-		if planned, err := compile(m, Up, s.journal); err == nil {
+		if m.Kind != migration.SQL {
+			p.Steps = 1
+		} else if planned, err := s.compile(m, Up); err == nil {
 			p.Steps, p.Done = len(planned.Steps), planned.done()
 		}
 		out = append(out, p)

@@ -47,7 +47,7 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 			return nil, malformed(m, migration.Position{}, CodeEmpty, "the up part has no statement",
 				"write one, remove the file, or put SELECT 1 there if the version is wanted")
 		}
-		p, err := compile(m, Up, s.journal)
+		p, err := s.compile(m, Up)
 		if err != nil {
 			return nil, err
 		}

@@ -30,9 +30,11 @@ type watch struct {
 	worker   string // the application_name of the session that works
 	ref      Ref
 	step     Step
-	began    time.Time // zero while no step runs
+	active   int       // steps, or batches of one, that run
+	began    time.Time // of the oldest of them
 	blockers []Blocker // of the step that runs, or ran last
 	cancels  time.Time // when a step was last cancelled
+	stood    bool      // somebody stood behind since stalled was asked
 
 	connected chan struct{} // closed once there is a connection
 	quit      chan struct{}
@@ -69,7 +71,10 @@ func (w *watch) rename(db *database, token int64) {
 // takes, it returns only once the queue behind it can be seen.
 func (w *watch) begin(ctx context.Context, ref Ref, step Step) error {
 	w.mutex.Lock()
-	w.ref, w.step, w.began, w.blockers = ref, step, time.Now(), nil
+	if w.active++; w.active == 1 {
+		w.began, w.blockers = time.Now(), nil
+	}
+	w.ref, w.step = ref, step
 	w.mutex.Unlock()
 	if step.Kind != StepAlone {
 		return nil
@@ -91,8 +96,20 @@ func (w *watch) begin(ctx context.Context, ref Ref, step Step) error {
 func (w *watch) end() []Blocker {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	w.began = time.Time{}
+	if w.active = max(w.active-1, 0); w.active == 0 {
+		w.began = time.Time{}
+	}
 	return w.blockers
+}
+
+// stalled reports whether anybody was seen waiting behind us since it was last
+// asked.
+func (w *watch) stalled() bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	stood := w.stood
+	w.stood = false
+	return stood
 }
 
 // cancelled reports whether a cancelled statement was cancelled by the watch.
@@ -149,15 +166,17 @@ func (w *watch) look(ctx context.Context) {
 		if began.IsZero() || time.Since(began) < watchAfter {
 			continue
 		}
-		q, err := w.poll(ctx, conn)
+		queues, err := w.poll(ctx, conn)
 		if err != nil {
 			continue
 		}
-		if len(q.behind) > 0 {
-			every = watchClosely
+		for _, q := range queues {
+			if len(q.behind) > 0 {
+				every = watchClosely
+			}
+			w.judge(ctx, conn, q, step)
+			told.tell(w.m, ref, step, began, q)
 		}
-		w.judge(ctx, conn, q, step)
-		told.tell(w.m, ref, step, began, q)
 	}
 }
 
@@ -167,9 +186,9 @@ func (w *watch) running() (Ref, Step, time.Time) {
 	return w.ref, w.step, w.began
 }
 
-// queue is what stands around the step that is running.
+// queue is what stands around one session at work.
 type queue struct {
-	worker  int  // the pid at work
+	worker  int  // its pid
 	waiting bool // whether it is itself waiting for a lock
 	ahead   []Blocker
 	behind  []Blocker // Age is for how long they have been waiting
@@ -192,6 +211,7 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 	if len(q.ahead) > 0 {
 		w.blockers = q.ahead
 	}
+	w.stood = w.stood || len(q.behind) > 0
 	w.mutex.Unlock()
 	budget := w.m.config.MaxStall
 	if q.longest() < max(budget-watchEvery, budget/2) || !q.waiting && step.Kind != StepAlone {
@@ -208,16 +228,17 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 	}
 }
 
-// poll asks the server for the queue. See pg_blocking_pids and pg_locks in
+// poll asks the server for the queues around our sessions, of which most are
+// empty and left out. See pg_blocking_pids and pg_locks in
 // PostgreSQL's documentation.
-func (w *watch) poll(ctx context.Context, conn *pgx.Conn) (queue, error) {
+func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
 	w.mutex.Lock()
 	worker := w.worker
 	w.mutex.Unlock()
 	rows, err := conn.Query(ctx, `
 WITH worker AS MATERIALIZED (
 	SELECT a.pid, a.wait_event_type IS NOT DISTINCT FROM 'Lock' AS waiting FROM pg_catalog.pg_stat_activity a
-	WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.state = 'active' LIMIT 1
+	WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.state = 'active'
 ), waiters AS MATERIALIZED (
 	SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE NOT l.granted
 )
@@ -226,17 +247,22 @@ SELECT worker.pid, worker.waiting, near.ahead, b.pid, coalesce(b.application_nam
 FROM worker CROSS JOIN LATERAL (
 	SELECT true AS ahead, pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(worker.pid)) AS pid WHERE worker.waiting
 	UNION
-	SELECT false, waiters.pid FROM waiters WHERE waiters.pid <> worker.pid AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
+	SELECT false, waiters.pid FROM waiters WHERE waiters.pid NOT IN (SELECT w.pid FROM worker w) AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
 ) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
-ORDER BY near.ahead, b.pid`, worker)
+ORDER BY worker.pid, near.ahead, b.pid`, worker)
 	if err != nil {
-		return queue{}, err
+		return nil, err
 	}
-	var q queue
-	var ahead bool
+	var queues []queue
+	var pid int
+	var waiting, ahead bool
 	var b Blocker
 	var seconds *float64
-	_, err = pgx.ForEachRow(rows, []any{&q.worker, &q.waiting, &ahead, &b.PID, &b.Application, &b.User, &b.State, &b.Query, &seconds}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&pid, &waiting, &ahead, &b.PID, &b.Application, &b.User, &b.State, &b.Query, &seconds}, func() error {
+		if n := len(queues); n == 0 || queues[n-1].worker != pid {
+			queues = append(queues, queue{worker: pid, waiting: waiting})
+		}
+		q := &queues[len(queues)-1]
 		b.Age = 0
 		if seconds != nil {
 			b.Age = Elapsed(*seconds * float64(time.Second))
@@ -249,7 +275,7 @@ ORDER BY near.ahead, b.pid`, worker)
 		}
 		return nil
 	})
-	return q, err
+	return queues, err
 }
 
 // teller makes events of what was seen, but not one for every look.

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -14,15 +15,31 @@ import (
 // is no way back in SQL: for scripts and functions always.
 func (m Migration) StoredDown() string { return m.wayBack }
 
+// scriptHeader begins the stored way back of a script. Who takes it for SQL gets
+// an error of the server's.
+const scriptHeader = "-- +migrate Script "
+
+// StoredScript returns the text to keep for a script: its source, as one text
+// that needs no neighbour, below a line that names its file.
+func (m Migration) StoredScript(source string) string {
+	return scriptHeader + path.Base(m.Path) + "\n" + source
+}
+
 // ParseStored reads what StoredDown returned, or what a home-grown runner kept:
 // text without a mark is the way down. The migration that comes back has the
-// Down section, and no checksum, since nothing is known of the file.
+// Down section, or is a script, and no checksum, since nothing is known of the
+// file. A script's Path ends in its file's name.
 // An empty text is no error; there is then no way back.
 func ParseStored(version Version, name, stored string) (Migration, error) {
 	m := Migration{
 		Version: version, Name: name, Kind: SQL,
 		Path: fmt.Sprintf("stored way back of %s_%s", version, name),
 		Text: strings.TrimPrefix(stored, byteOrderMark),
+	}
+	if header, source, found := strings.Cut(m.Text, "\n"); found && strings.HasPrefix(header, scriptHeader) {
+		m.Kind, m.Text = Script, source
+		m.Path = "stored way back of " + strings.TrimPrefix(header, scriptHeader)
+		return m, nil
 	}
 	if function.MatchString(m.Text) {
 		return Migration{}, locate(m.Path, []*Error{{

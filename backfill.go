@@ -1,0 +1,445 @@
+package whimbrel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// backfill goes through a table in ranges of its key. Each range is one
+// transaction, in which the journal says that it is done, so that after a crash
+// every row is done exactly once. Several workers take ranges in turn.
+//
+// What the journal keeps of it are rows of their own, one per worker: the key
+// up to which everything is done (low), and the ranges beyond it that this
+// worker has done. Together they tell a later run what is left.
+type backfill struct {
+	run     *run
+	planned Planned
+	step    Step
+	batch   migration.Batch
+	call    int // of a script's batches, from 1; 0 for a step of its own
+	// work does one range in one transaction of a worker's run, with after at
+	// its end. It gives the rows changed.
+	work func(ctx context.Context, r *run, k *keys, s span, after message) (rows int64, err error)
+
+	keys  *keys
+	below key // where the first range begins
+
+	mutex    sync.Mutex
+	pass     int
+	size     int
+	cursor   key    // of the last range that was given out
+	low      key    // everything up to here is done
+	out      []span // given out and not done, or done beyond low, in order
+	finished []span // by an earlier run, beyond low, in order
+	own      map[int][]span
+	ended    bool
+
+	began  time.Time
+	keysIn int64 // gone through in this run
+	before tally // by earlier runs
+	done   tally
+	told   time.Time
+	gauge  *gauge
+}
+
+// tally counts what is done: keys gone through, rows changed.
+type tally struct{ keys, rows int64 }
+
+// place is what a journal row of a worker keeps.
+type place struct {
+	Pass  int    `json:"pass"`
+	Low   key    `json:"low,omitempty"`
+	Spans []span `json:"spans,omitempty"`
+	Keys  int64  `json:"keys"`
+	Rows  int64  `json:"rows"`
+	Ended bool   `json:"ended,omitempty"`
+}
+
+// batches runs a batch step: the statement over all ranges, and again as long
+// as an assertion below it does not hold and a pass changes something.
+func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
+	statement := s.Statements[0]
+	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys, at span, after message) (int64, error) {
+		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
+		m := append(append(r.opening(p), piece{text: text, statement: 0}), r.tidyAfter(s)...)
+		rows, err := send(ctx, r.db.conn.PgConn(), append(m, after...))
+		var f *failure
+		if errors.As(err, &f) && f.offset >= 0 {
+			f.offset = original(f.offset)
+		}
+		return rows, err
+	}}
+	for {
+		changed, err := b.execute(ctx)
+		if err != nil {
+			return rows, err
+		}
+		rows += changed
+		recording := s
+		recording.Kind = StepSQL
+		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, earlier) })
+		var own *Error
+		if err == nil || !errors.As(err, &own) || own.Code != CodeAssertion || changed == 0 {
+			return rows, err
+		}
+		if err := b.again(ctx); err != nil {
+			return rows, err
+		}
+	}
+}
+
+// settle makes sure that the assertions hold and records the step, in one
+// transaction.
+func (r *run) settle(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
+	return r.inTransaction(ctx, r.opening(p), r.recording(p, s, last, earlier), func() error {
+		for i, statement := range s.Statements[1:] {
+			if err := assert(ctx, r.db.conn.PgConn(), statement, i+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// execute makes one pass, or the rest of one that an earlier run began, and
+// gives how many rows it has changed as a whole.
+func (b *backfill) execute(ctx context.Context) (int64, error) {
+	r := b.run
+	var err error
+	if b.keys, err = findKeys(ctx, r.db.conn, b.batch); err != nil {
+		return 0, err
+	}
+	if err := b.remember(ctx); err != nil {
+		return 0, r.m.serverError(ctx, "reading how far the backfill is", err)
+	}
+	if b.ended && len(b.finished) == 0 {
+		return b.before.rows, nil
+	}
+	if b.below, err = b.keys.below(ctx, r.db.conn); err != nil {
+		return 0, err
+	}
+	b.size, b.began, b.gauge = b.batch.Size, time.Now(), &gauge{backfill: b}
+	if b.below != nil {
+		err = b.workers(ctx)
+	}
+	if err != nil {
+		return b.before.rows + b.done.rows, err
+	}
+	b.progress(true)
+	return b.before.rows + b.done.rows, b.write(ctx, r, 0, place{Pass: b.pass, Ended: true, Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows})
+}
+
+// again begins another pass.
+func (b *backfill) again(ctx context.Context) error {
+	return b.write(ctx, b.run, 0, place{Pass: b.pass + 1})
+}
+
+// workers runs as many workers as are wanted, the first on the run's own
+// connection, and waits for all. The first failure ends the others.
+func (b *backfill) workers(ctx context.Context) error {
+	working, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	var once sync.Once
+	var failed error
+	fail := func(err error) {
+		if err != nil {
+			once.Do(func() { failed = err; cancel(err) })
+		}
+	}
+	for i := 1; i < b.batch.Workers; i++ {
+		all.Go(func() { fail(b.apart(working, i)) })
+	}
+	fail(b.goThrough(working, b.run, 0))
+	all.Wait()
+	return failed
+}
+
+// apart is a worker with a connection of its own, under the same lease.
+func (b *backfill) apart(ctx context.Context, number int) error {
+	r := *b.run
+	db, err := r.m.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	db.ready, r.db = true, db
+	if err := r.prepareTemplates(ctx); err != nil {
+		return r.m.serverError(ctx, "preparing", err)
+	}
+	return b.goThrough(ctx, &r, number)
+}
+
+// goThrough does range after range until there are no more.
+func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
+	quick := b.step
+	quick.Kind = StepBatch
+	pausing, _ := time.ParseDuration(b.batch.Pause)
+	for first := true; ; first = false {
+		if r.m.stopping() {
+			return interrupted()
+		}
+		if !first && pausing > 0 {
+			if err := pause(ctx, pausing); err != nil {
+				return err
+			}
+		}
+		at, keys, err := b.take(ctx, r)
+		if err != nil || at == nil {
+			return err
+		}
+		began := time.Now()
+		rows, err := r.persist(ctx, b.planned, quick, func() (int64, error) {
+			return b.work(ctx, r, b.keys, *at, message{b.noting(r, number, *at, keys)})
+		})
+		if err != nil {
+			return err
+		}
+		b.finish(number, *at, keys, rows, time.Since(began))
+	}
+}
+
+// take gives out the next range, once nothing says that the database needs a
+// rest; nil when there are no more.
+func (b *backfill) take(ctx context.Context, r *run) (*span, int64, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if err := b.gauge.wait(ctx, r); err != nil {
+		return nil, 0, err
+	}
+	for !b.ended {
+		var limit key
+		if len(b.finished) > 0 {
+			limit = b.finished[0].From
+		}
+		if limit != nil && slices.Equal(limit, b.cursor) {
+			b.out = append(b.out, b.finished[0])
+			b.cursor, b.finished = b.finished[0].To, b.finished[1:]
+			b.advance()
+			continue
+		}
+		to, rows, err := b.keys.next(ctx, r.db.conn, b.cursor, limit, b.size)
+		if err != nil {
+			return nil, 0, r.m.serverError(ctx, "looking for the next range", err)
+		}
+		if rows == 0 {
+			b.cursor = limit
+			b.ended = limit == nil
+			continue
+		}
+		at := span{From: b.cursor, To: to}
+		if at.From == nil {
+			at.From = b.below
+		}
+		b.cursor = to
+		b.out = append(b.out, at)
+		return &at, rows, nil
+	}
+	return nil, 0, nil
+}
+
+// noting is the journal's row for a worker, with one more range done.
+func (b *backfill) noting(r *run, number int, at span, keys int64) piece {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	noted := place{Pass: b.pass, Low: b.low, Spans: append(slices.Clone(b.own[number]), at), Keys: b.before.keys + b.done.keys + keys, Rows: b.before.rows + b.done.rows}
+	if len(b.out) > 0 && slices.Equal(b.out[0].To, at.To) { // it is the lowest: then low is its end
+		noted.Low, noted.Spans = at.To, noted.Spans[:len(noted.Spans)-1]
+	}
+	return b.row(r, number, noted)
+}
+
+// row writes what the journal keeps of a worker.
+func (b *backfill) row(r *run, number int, p place) piece {
+	text, _ := json.Marshal(p) // of strings and numbers
+	part := b.step
+	part.Number = b.part(number)
+	return r.journalPart(b.planned, part, b.hash(), string(text), p.Rows, b.keys.total)
+}
+
+// write is row in a transaction of its own, in place of all that the journal had.
+func (b *backfill) write(ctx context.Context, r *run, number int, p place) error {
+	_, err := r.persist(ctx, b.planned, Step{Number: b.step.Number, Kind: StepSQL}, func() (int64, error) {
+		return send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned), r.forgetParts(b.planned, b.part(0), b.part(maxWorkers)), b.row(r, number, p)))
+	})
+	return err
+}
+
+// maxWorkers is one more than the number of the last worker.
+const maxWorkers = 1000
+
+// part is the number under which the journal keeps a worker's row.
+func (b *backfill) part(number int) int {
+	return partsOfSteps*b.step.Number + maxWorkers*b.call + number
+}
+
+// hash tells whether the journal's rows are about these ranges.
+func (b *backfill) hash() string {
+	return fmt.Sprintf("%.40s by %.20s", strings.Join(b.batch.TableName(), "."), strings.Join(b.batch.Key, ","))
+}
+
+// finish notes that a range is done and adapts the size of the next ones to the
+// time that it took.
+func (b *backfill) finish(number int, at span, keys, rows int64, took time.Duration) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.done.keys += keys
+	b.done.rows += rows
+	b.own[number] = append(b.own[number], at)
+	b.advance()
+	b.adapt(keys, took)
+	b.progress(false)
+}
+
+// advance moves low over everything that is done without a gap.
+func (b *backfill) advance() {
+	isDone := func(s span) bool {
+		for _, spans := range b.own {
+			if slices.ContainsFunc(spans, func(o span) bool { return slices.Equal(o.To, s.To) }) {
+				return true
+			}
+		}
+		return false
+	}
+	for len(b.out) > 0 && isDone(b.out[0]) {
+		passed := b.out[0]
+		b.low, b.out = passed.To, b.out[1:]
+		for number, spans := range b.own {
+			b.own[number] = slices.DeleteFunc(spans, func(o span) bool { return slices.Equal(o.To, passed.To) })
+		}
+	}
+}
+
+// The time that a batch should take, and the limits of its size.
+const (
+	batchTarget  = 200 * time.Millisecond
+	smallestSize = 100
+	largestSize  = 50_000
+)
+
+// adapt brings the size nearer to what takes the time that a batch should
+// take, and halves it where others had to wait for what the batch locked.
+func (b *backfill) adapt(keys int64, took time.Duration) {
+	if keys < int64(b.size)/2 {
+		return // the last of a stretch says little
+	}
+	factor := min(max(float64(batchTarget)/float64(max(took, time.Millisecond)), 0.5), 2)
+	if b.run.watch.stalled() {
+		factor = 0.5
+	}
+	b.size = min(max(int(float64(b.size)*factor), min(smallestSize, b.batch.Size)), max(largestSize, b.batch.Size))
+}
+
+// progress tells how far it is, ten times a second at most.
+func (b *backfill) progress(last bool) {
+	if !last && time.Since(b.told) < 100*time.Millisecond {
+		return
+	}
+	b.told = time.Now()
+	event := BatchProgress{
+		Migration: b.planned.Ref(), Step: b.step.Number, Total: b.keys.total, Size: b.size, Pass: b.pass,
+		Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows,
+	}
+	if seconds := time.Since(b.began).Seconds(); seconds > 0 {
+		event.PerSecond = int64(float64(b.done.keys) / seconds)
+	}
+	if left := event.Total - event.Keys; left > 0 && event.PerSecond > 0 && !last {
+		event.Left = Elapsed(float64(left) / float64(event.PerSecond) * float64(time.Second))
+	}
+	b.run.m.emit(event)
+}
+
+// remember takes over from the journal what an earlier run has done.
+func (b *backfill) remember(ctx context.Context) error {
+	b.pass, b.cursor, b.low, b.out, b.finished, b.ended = 1, nil, nil, nil, nil, false
+	b.own, b.before, b.done = map[int][]span{}, tally{}, tally{}
+	r := b.run
+	rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}') FROM "+r.db.tables.journal+
+		" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
+		string(b.planned.Migration.Version), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.hash())
+	if err != nil {
+		return err
+	}
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	var lows []key
+	var spans []span
+	for _, text := range texts {
+		var p place
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return fmt.Errorf("the journal's cursor %q: %w", text, err)
+		}
+		if p.Pass < b.pass {
+			continue
+		}
+		if p.Pass > b.pass {
+			b.pass, lows, spans, b.before, b.ended = p.Pass, nil, nil, tally{}, false
+		}
+		if p.Low != nil {
+			lows = append(lows, p.Low)
+		}
+		spans = append(spans, p.Spans...)
+		b.before.keys, b.before.rows, b.ended = max(b.before.keys, p.Keys), max(b.before.rows, p.Rows), b.ended || p.Ended
+	}
+	return b.arrange(ctx, lows, spans)
+}
+
+// arrange puts keys in their order, which only the server knows, and writes
+// them back as one row, since this run may have fewer workers.
+func (b *backfill) arrange(ctx context.Context, lows []key, spans []span) error {
+	all := slices.Clone(lows)
+	for _, s := range spans {
+		all = append(all, s.From)
+	}
+	order, err := b.keys.sort(ctx, b.run.db.conn, all)
+	if err != nil {
+		return err
+	}
+	for _, i := range order {
+		if i < len(lows) {
+			b.low, b.finished = lows[i], nil // whatever was before it is done
+			continue
+		}
+		b.finished = append(b.finished, spans[i-len(lows)])
+	}
+	b.cursor = b.low
+	b.own[0] = slices.Clone(b.finished)
+	return b.write(ctx, b.run, 0, place{Pass: b.pass, Low: b.low, Spans: b.finished, Keys: b.before.keys, Rows: b.before.rows, Ended: b.ended})
+}
+
+// sort gives the order of keys, as indexes.
+func (k *keys) sort(ctx context.Context, conn *pgx.Conn, all []key) ([]int, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	var rows, names, order []string
+	for i, values := range all {
+		rows = append(rows, fmt.Sprintf("(%d, %s)", i, k.literals(conn, values)))
+	}
+	for i, c := range k.columns {
+		names = append(names, fmt.Sprintf("k%d", i))
+		by := fmt.Sprintf("k%d", i)
+		if c.Collation != "" {
+			by += " COLLATE " + c.Collation
+		}
+		order = append(order, by)
+	}
+	found, err := conn.Query(ctx, fmt.Sprintf("SELECT n FROM (VALUES %s) AS keys (n, %s) ORDER BY %s, n", strings.Join(rows, ", "), strings.Join(names, ", "), strings.Join(order, ", ")))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, pgx.RowTo[int])
+}

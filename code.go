@@ -1,0 +1,259 @@
+package whimbrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// code is a migration that is not SQL: a script or a function in Go.
+type code = Script
+
+// codes gives what compiles scripts and finds functions.
+func (m *Migrator) codes(ctx context.Context) func(migration.Migration) (code, error) {
+	return func(file migration.Migration) (code, error) {
+		if file.Kind == migration.Func {
+			for _, f := range m.config.Functions {
+				if f.Version.Equal(file.Version) {
+					return f, nil
+				}
+			}
+		}
+		if file.Kind != migration.Script || m.config.Scripts == nil {
+			return nil, malformed(file, migration.Position{}, CodeUnsupported,
+				"this program has no runner for migrations of kind "+string(file.Kind), "use a build that has one, or write the migration in SQL")
+		}
+		script, err := m.config.Scripts.Compile(ctx, file)
+		if err != nil {
+			return nil, asError(err, CodeMalformed)
+		}
+		return script, nil
+	}
+}
+
+// hasWayBack asks a script or function itself whether it has one.
+func (s state) hasWayBack(m migration.Migration) (bool, error) {
+	if m.Kind == migration.SQL {
+		return m.HasWayBack(), nil
+	}
+	code, err := s.code(m)
+	if err != nil {
+		return false, err
+	}
+	return code.HasDown(), nil
+}
+
+// wayBack is what the history keeps for the day when the file is not there.
+func (p Planned) wayBack() string {
+	if p.Migration.Kind != migration.Script {
+		return p.Migration.StoredDown()
+	}
+	if len(p.Steps) == 0 || p.Steps[0].code == nil || !p.Steps[0].code.HasDown() {
+		return ""
+	}
+	return p.Migration.StoredScript(p.Steps[0].code.Source())
+}
+
+// runCode runs a script or a function.
+func (r *run) runCode(ctx context.Context, p Planned, s Step, inside bool) error {
+	return s.code.Run(ctx, p.Direction, &session{run: r, planned: p, step: s, inside: inside})
+}
+
+// inTransaction runs work between what opens and what closes a transaction. The
+// transaction is over when it returns.
+func (r *run) inTransaction(ctx context.Context, before, after message, work func() error) (err error) {
+	conn := r.db.conn.PgConn()
+	defer func() {
+		if err != nil && !conn.IsClosed() {
+			rollback(conn)
+		}
+	}()
+	if _, err := send(ctx, conn, append(message{{text: "BEGIN", statement: ours}}, before...)); err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		return err
+	}
+	switch conn.TxStatus() {
+	case 'E':
+		return &Error{
+			Code: CodeScript, Message: "a statement failed, and its error was caught: PostgreSQL has given up the whole transaction",
+			Remedy: "let the error through, or put a SAVEPOINT before the statement and ROLLBACK TO it after the error",
+		}
+	case 'I':
+		return &Error{
+			Code: CodeScript, Message: "the migration ended the transaction in which it is to be recorded",
+			Remedy: "leave BEGIN, COMMIT and ROLLBACK to whimbrel; what it committed stays and is not recorded",
+		}
+	}
+	_, err = send(ctx, conn, append(after, piece{text: commit, statement: ours}))
+	return err
+}
+
+// codeApart runs a script or function outside a transaction. The journal says
+// beforehand that it begins; after a crash it runs again from its start, and
+// its batches go on where they stopped.
+func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
+	if !s.Done {
+		begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
+		if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
+			return err
+		}
+		err := r.lease.held()
+		if err == nil {
+			err = r.watch.begin(ctx, p.Ref(), s)
+		}
+		if err == nil {
+			err = r.runCode(ctx, p, s, false)
+			r.watch.end()
+		}
+		if err != nil {
+			r.restore()
+			return err
+		}
+	}
+	recording := s
+	recording.Kind = StepSQL
+	_, err := r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
+	return err
+}
+
+// sessionBudget puts stall budget and settings in force for the session, for
+// code that runs outside our transactions. Behind a pooler a setting of the
+// session would reach other clients.
+func (r *run) sessionBudget(p Planned) piece {
+	if r.db.facts.behindPool {
+		return piece{text: "SELECT 1", statement: ours}
+	}
+	calls := []string{r.setConfig("lock_timeout", fmt.Sprint(r.m.config.MaxStall.Milliseconds()), false)}
+	for _, s := range p.Migration.Settings {
+		calls = append(calls, r.setConfig(s.Name, s.Value, false))
+	}
+	return piece{text: "SELECT " + strings.Join(calls, ", "), statement: ours}
+}
+
+// restore puts the session back in order after code that failed.
+func (r *run) restore() {
+	conn := r.db.conn.PgConn()
+	if conn.IsClosed() {
+		return
+	}
+	if conn.TxStatus() != 'I' {
+		rollback(conn)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = send(ctx, conn, append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
+}
+
+// session is the Session of one run of a script or function.
+type session struct {
+	run     *run
+	planned Planned
+	step    Step
+	inside  bool // a transaction of ours
+	batches int  // begun so far
+}
+
+func (s *session) Conn() *pgx.Conn { return s.run.db.conn }
+
+func (s *session) Printed(level, text string) {
+	s.run.m.emit(Printed{Migration: s.planned.Ref(), Level: level, Text: s.run.m.redact(text)})
+}
+
+func (s *session) Check(text string) error {
+	statements, err := pgsql.Split(text, pgsql.Options{})
+	if err != nil {
+		return nil // the server says it better
+	}
+	refuse := func(remedy, format string, args ...any) error {
+		return &Error{Code: CodeScript, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	}
+	for _, statement := range statements {
+		switch {
+		case statement.Class == pgsql.TransactionControl && !(s.inside && keepsTransaction(statement.Command)):
+			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; outside one, use client.tx()",
+				"%s is not allowed in a migration", statement.Command)
+		case statement.Class == pgsql.Alone && s.inside:
+			return refuse("say `export const transaction = false` (or module.exports.transaction = false), or write this statement in an SQL migration",
+				"%s cannot run inside a transaction", statement.Command)
+		}
+	}
+	return nil
+}
+
+// keepsTransaction reports whether a statement of transaction control leaves
+// the transaction itself open.
+func keepsTransaction(command string) bool {
+	return strings.HasPrefix(command, "SAVEPOINT") || strings.HasPrefix(command, "RELEASE") || strings.HasPrefix(command, "ROLLBACK TO")
+}
+
+func (s *session) outside(what string) error {
+	if !s.inside {
+		return nil
+	}
+	return &Error{
+		Code: CodeScript, Message: what + " commits by itself, and the migration already is in a transaction",
+		Remedy: "say `export const transaction = false` (or module.exports.transaction = false)",
+	}
+}
+
+func (s *session) Transaction(ctx context.Context, work func(context.Context) error) error {
+	if err := s.outside("client.tx()"); err != nil {
+		return err
+	}
+	r := s.run
+	before := r.opening(s.planned)
+	s.inside = true
+	defer func() { s.inside = false }()
+	quick := s.step
+	quick.Kind = StepSQL
+	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
+		return 0, r.inTransaction(ctx, before, nil, func() error { return work(ctx) })
+	})
+	if again := r.watch.begin(ctx, s.planned.Ref(), s.step); err == nil {
+		err = again
+	}
+	return err
+}
+
+func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context, Range) (int64, error)) error {
+	if err := s.outside("client.batch()"); err != nil {
+		return err
+	}
+	s.batches++
+	s.inside = true
+	defer func() { s.inside = false }()
+	batch.Workers = 1 // a script is one thread
+	fill := &backfill{run: s.run, planned: s.planned, step: s.step, batch: batch, call: s.batches}
+	fill.work = func(ctx context.Context, r *run, _ *keys, span span, after message) (rows int64, err error) {
+		err = r.inTransaction(ctx, r.opening(s.planned), after, func() error {
+			rows, err = work(ctx, span.asRange(fill.keys))
+			return err
+		})
+		return rows, err
+	}
+	_, err := fill.execute(ctx)
+	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step); err == nil {
+		err = again
+	}
+	return err
+}
+
+// quote takes over what the server said, if it is behind an error.
+func (e *Error) quote(err error) *Error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		code, remedy := e.Code, e.Remedy
+		e.fromServer(refused)
+		e.Code, e.Remedy = code, remedy
+	}
+	return e
+}
