@@ -25,8 +25,8 @@ func TestACastOfAnArrayIsWrittenAsAnArrayOfCasts(t *testing.T) {
 	for value, want := range map[string]string{
 		`((ARRAY['a'::character varying, 'it''s, b'::character varying(9)])::text[])`: `(ARRAY[('a'::character varying)::text, ('it''s, b'::character varying(9))::text])`,
 		`(ARRAY['a'::character varying])::text[]`:                                     `ARRAY[('a'::character varying)::text]`,
-		`(ARRAY[a])::text[]`:                                                          `(ARRAY[a])::text[]`,
-		`(ARRAY['a'::text])::text[]`:                                                  `(ARRAY['a'::text])::text[]`,
+		`(ARRAY[a])::text[]`:         `(ARRAY[a])::text[]`,
+		`(ARRAY['a'::text])::text[]`: `(ARRAY['a'::text])::text[]`,
 	} {
 		require.Equal(t, want, normal("definition", value))
 		require.Equal(t, want, normal("definition", want))
