@@ -19,8 +19,8 @@ func (m *machine) buffer(data []byte) goja.Value {
 	return made
 }
 
-// codecs are the functions that the class Buffer is built on.
-func (m *machine) codecs() map[string]any {
+// forPrelude are the functions that the prelude is built on.
+func (m *machine) forPrelude() map[string]any {
 	bytesOf := func(value goja.Value) []byte {
 		if object, ok := value.(*goja.Object); ok {
 			if data, ok := m.view(object); ok {
@@ -30,6 +30,10 @@ func (m *machine) codecs() map[string]any {
 		panic(m.vm.NewTypeError("a Buffer or Uint8Array is needed"))
 	}
 	return map[string]any{
+		"fits": func(call goja.FunctionCall) goja.Value {
+			m.fits(call.Argument(0).ToFloat())
+			return goja.Undefined()
+		},
 		"decode": func(call goja.FunctionCall) goja.Value {
 			return m.vm.ToValue(m.vm.NewArrayBuffer(decode(call.Argument(0).String(), call.Argument(1).String())))
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,6 +204,7 @@ func (m *machine) begin(name string, inner bool, call goja.FunctionCall, work fu
 		}
 		return m.vm.ToValue(promise)
 	}
+	call.Arguments = slices.Clone(call.Arguments) // the machine uses their memory again
 	m.loop.operations = append(m.loop.operations, &operation{name: name, site: site, resolve: resolve, reject: reject,
 		run: func() (goja.Value, error) { return work(call) }})
 	return m.vm.ToValue(promise)
@@ -343,7 +345,7 @@ func (m *machine) batchOf(value goja.Value) (migration.Batch, error) {
 	if strings.ContainsAny(text, "\r\n") {
 		return migration.Batch{}, &refusal{"the names of client.batch must stand on one line"}
 	}
-	read, err := migration.Parse("1_batch.sql", "-- +migrate Up\n-- +migrate "+text+"\nSELECT 1;\n")
+	read, err := migration.Parse("1_batch.sql", "-- +migrate Up\n-- +migrate "+text+"\nSELECT :from, :to;\n")
 	if problems := migration.Problems(err); len(problems) > 0 {
 		return migration.Batch{}, &refusal{"client.batch: " + problems[0].Message}
 	}

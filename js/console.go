@@ -157,8 +157,11 @@ func (m *machine) directive(letter byte, argument goja.Value) string {
 }
 
 func isString(value goja.Value) bool {
-	_, isObject := value.(*goja.Object)
-	return !isObject && value.ExportType() != nil && value.ExportType().Kind() == stringKind
+	switch value.(type) {
+	case *goja.Object, *goja.Symbol:
+		return false
+	}
+	return value.ExportType() != nil && value.ExportType().Kind() == stringKind
 }
 
 // shown is a value as console.log shows it: a string as it is.

@@ -29,6 +29,7 @@ var prelude = sync.OnceValue(func() *goja.Program {
 type natives struct {
 	stringify, resolve, isView    goja.Callable
 	error, date, buffer, interval *goja.Object
+	mapClass, setClass            *goja.Object
 	origin                        *goja.Symbol
 }
 
@@ -48,7 +49,7 @@ func (m *machine) furnish() error {
 	for _, class := range []struct {
 		name string
 		into **goja.Object
-	}{{"Error", &m.natives.error}, {"Date", &m.natives.date}} {
+	}{{"Error", &m.natives.error}, {"Date", &m.natives.date}, {"Map", &m.natives.mapClass}, {"Set", &m.natives.setClass}} {
 		*class.into = global.Get(class.name).ToObject(m.vm)
 	}
 	for _, method := range []struct {
@@ -95,7 +96,7 @@ func (m *machine) furnishPrelude() error {
 	}
 	function, _ := goja.AssertFunction(made)
 	native := m.vm.NewObject()
-	if err := m.define(native, m.codecs()); err != nil {
+	if err := m.define(native, m.forPrelude()); err != nil {
 		return err
 	}
 	classes, err := function(goja.Undefined(), native)
@@ -142,7 +143,7 @@ func (m *machine) queueMicrotask(call goja.FunctionCall) goja.Value {
 		panic(err)
 	}
 	then, _ := goja.AssertFunction(resolved.ToObject(m.vm).Get("then"))
-	arguments := call.Arguments[1:]
+	arguments := slices.Clone(call.Arguments[1:])
 	_, err = then(resolved, m.vm.ToValue(func(goja.FunctionCall) goja.Value {
 		if _, err := function(goja.Undefined(), arguments...); err != nil {
 			panic(err)

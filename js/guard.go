@@ -1,23 +1,12 @@
 package js
 
-import "github.com/dop251/goja"
+import (
+	"github.com/dop251/goja"
+)
 
 // furnishGuards puts a check before what would allocate without bound in one
 // step, between whose beginning and end nothing can be stopped.
 func (m *machine) furnishGuards() error {
-	global := m.vm.GlobalObject()
-	prototype := func(class string) *goja.Object {
-		return global.Get(class).ToObject(m.vm).Get("prototype").ToObject(m.vm)
-	}
-	length := func(value goja.Value) float64 {
-		if object, ok := value.(*goja.Object); ok {
-			if length := object.Get("length"); length != nil {
-				return length.ToFloat()
-			}
-			return 0
-		}
-		return float64(len(value.String()))
-	}
 	const perItem = 16 // bytes of a value in an array
 	for _, guard := range []struct {
 		class, method string
@@ -29,28 +18,42 @@ func (m *machine) furnishGuards() error {
 		{"Array", "fill", func(call goja.FunctionCall) float64 { return perItem * length(call.This) }},
 		{"Array", "join", func(call goja.FunctionCall) float64 { return length(call.This) }},
 	} {
-		of := prototype(guard.class)
-		original, _ := goja.AssertFunction(of.Get(guard.method))
-		err := m.define(of, map[string]any{guard.method: func(call goja.FunctionCall) goja.Value {
-			m.fits(guard.size(call))
-			value, err := original(call.This, call.Arguments...)
-			if err != nil {
-				panic(err)
-			}
-			return value
-		}})
-		if err != nil {
+		prototype := m.vm.GlobalObject().Get(guard.class).ToObject(m.vm).Get("prototype").ToObject(m.vm)
+		if err := m.guard(prototype, guard.method, guard.size); err != nil {
 			return err
 		}
 	}
-	return nil
+	array := m.vm.GlobalObject().Get("Array").ToObject(m.vm)
+	return m.guard(array, "from", func(call goja.FunctionCall) float64 { return perItem * length(call.Argument(0)) })
 }
 
-// fits stops the script if it asks for more memory at once than it may have.
+func (m *machine) guard(object *goja.Object, method string, size func(goja.FunctionCall) float64) error {
+	original, _ := goja.AssertFunction(object.Get(method))
+	return m.define(object, map[string]any{method: func(call goja.FunctionCall) goja.Value {
+		m.fits(size(call))
+		value, err := original(call.This, call.Arguments...)
+		if err != nil {
+			panic(err)
+		}
+		return value
+	}})
+}
+
+// length is what a string or a list is long, in characters or elements.
+func length(value goja.Value) float64 {
+	object, ok := value.(*goja.Object)
+	if !ok {
+		return float64(len(value.String()))
+	}
+	if length := object.Get("length"); length != nil {
+		return length.ToFloat()
+	}
+	return 0
+}
+
+// fits throws if the script asks for more memory at once than it may have.
 func (m *machine) fits(size float64) {
 	if size > float64(m.options.Memory) {
-		err := m.limit.outOfMemory()
-		m.limit.stop(err)
-		panic(m.goError(err))
+		panic(m.goError(m.limit.outOfMemory()))
 	}
 }

@@ -2,6 +2,7 @@ package js
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strconv"
@@ -46,9 +47,10 @@ func (i *inspector) show(value goja.Value, depth int) string {
 	i.above = append(i.above, object)
 	defer func() { i.above = i.above[:len(i.above)-1] }()
 	name := i.className(object)
-	switch class := object.ClassName(); class {
-	case "Function":
+	if callable(object) {
 		return function(object)
+	}
+	switch class := object.ClassName(); class {
 	case "Date":
 		if at, ok := object.Export().(time.Time); ok {
 			return at.UTC().Format("2006-01-02T15:04:05.000Z")
@@ -60,12 +62,15 @@ func (i *inspector) show(value goja.Value, depth int) string {
 		return i.failure(object, depth)
 	case "Array":
 		return i.list(object, depth)
-	case "Map", "Set":
-		return i.collection(object, class, depth)
 	case "Promise", "WeakMap", "WeakSet", "Symbol":
 		return name + " {}"
 	case "Number", "Boolean", "String", "BigInt":
 		return fmt.Sprintf("[%s: %s]", class, object.String())
+	}
+	for class, constructor := range map[string]*goja.Object{"Map": i.machine.natives.mapClass, "Set": i.machine.natives.setClass} {
+		if i.machine.vm.InstanceOf(object, constructor) {
+			return i.collection(object, class, depth)
+		}
 	}
 	if data, ok := i.machine.view(object); ok && name == "Buffer" {
 		return showBuffer(data)
@@ -80,6 +85,9 @@ func primitive(value goja.Value) string {
 	if value == nil {
 		return "undefined"
 	}
+	if symbol, ok := value.(*goja.Symbol); ok {
+		return "Symbol(" + symbol.String() + ")"
+	}
 	if isString(value) {
 		text := value.String()
 		if len(text) > inspectString {
@@ -90,8 +98,8 @@ func primitive(value goja.Value) string {
 	if _, ok := value.Export().(*big.Int); ok {
 		return value.String() + "n"
 	}
-	if symbol, ok := value.(*goja.Symbol); ok {
-		return "Symbol(" + symbol.String() + ")"
+	if number, ok := value.Export().(float64); ok && number == 0 && math.Signbit(number) {
+		return "-0"
 	}
 	return value.String()
 }
@@ -141,9 +149,14 @@ func (i *inspector) failure(object *goja.Object, depth int) string {
 		text += ": " + message
 	}
 	for _, f := range framesOf(property(object, "stack")) {
-		if _, known := i.machine.bundle.sources[f.file]; known {
-			text += fmt.Sprintf("\n    at %s(%s:%d:%d)", f.function, f.file, f.line, f.column)
+		if _, known := i.machine.bundle.sources[f.file]; !known {
+			continue
 		}
+		place := fmt.Sprintf("%s:%d:%d", f.file, f.line, f.column)
+		if f.function != "" {
+			place = f.function + "(" + place + ")"
+		}
+		text += "\n    at " + place
 	}
 	keys := slices.DeleteFunc(object.Keys(), func(name string) bool {
 		return name == "name" || name == "message" || name == "stack" || goja.IsUndefined(object.Get(name))

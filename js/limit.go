@@ -21,6 +21,9 @@ type limit struct {
 	baseline uint64 // bytes on the heap before the script
 	live     uint64 // bytes above the baseline after the last forced collection
 
+	collecting bool        // a forced collection is under way
+	collected  chan uint64 // its outcome
+
 	since    atomic.Int64 // when it began to compute, in nanoseconds of the monotonic clock; 0 while it waits
 	started  time.Time
 	mutex    sync.Mutex
@@ -35,7 +38,7 @@ const look = 10 * time.Millisecond
 
 // watch begins to watch; close ends it.
 func watch(ctx context.Context, vm *goja.Runtime, options Options) *limit {
-	l := &limit{vm: vm, options: options, baseline: heap(), started: time.Now(), end: make(chan struct{})}
+	l := &limit{vm: vm, options: options, baseline: heap(), started: time.Now(), end: make(chan struct{}), collected: make(chan uint64, 1)}
 	l.watching.Go(func() {
 		ticker := time.NewTicker(look)
 		defer ticker.Stop()
@@ -102,25 +105,36 @@ func (l *limit) outOfMemory() error {
 		Remedy:  "read fewer rows at a time, as client.batch does, or do the work in SQL"}
 }
 
-// tooLarge looks at the heap, and where garbage may be in it, collects that
-// first: not more often than once per quarter of the limit.
+// tooLarge looks at the heap. Where garbage may be in it, that is collected, not
+// more often than once per quarter of the limit; meanwhile looking goes on,
+// since a collection may have to wait for a large string to be copied. What is
+// far beyond the limit cannot be garbage only, as the heap is collected anyway
+// when it has doubled.
 func (l *limit) tooLarge() bool {
-	most := uint64(l.options.Memory)
-	if l.above() <= max(most, l.live+most/4) {
-		return false
+	most, above := uint64(l.options.Memory), l.above()
+	if above > 3*most+l.baseline {
+		return true
 	}
-	runtime.GC()
-	l.live = l.above()
+	select {
+	case l.live = <-l.collected:
+		l.collecting = false
+	default:
+	}
+	if !l.collecting && above > max(most, l.live+most/4) {
+		l.collecting = true
+		l.watching.Go(func() {
+			runtime.GC()
+			now := heap()
+			l.collected <- now - min(now, l.baseline)
+		})
+	}
 	return l.live > most
 }
 
 // above is how much the heap has grown.
 func (l *limit) above() uint64 {
 	now := heap()
-	if now < l.baseline {
-		l.baseline = now // what others held is gone
-	}
-	return now - l.baseline
+	return now - min(now, l.baseline)
 }
 
 func heap() uint64 {

@@ -95,7 +95,8 @@ func (m *machine) furnishTimers() error {
 		return goja.Undefined()
 	}
 	rest := func(call goja.FunctionCall, from int) []goja.Value {
-		return call.Arguments[min(from, len(call.Arguments)):]
+		// Copied, since the machine uses the memory of the call again.
+		return slices.Clone(call.Arguments[min(from, len(call.Arguments)):])
 	}
 	return m.define(m.vm.GlobalObject(), map[string]any{
 		"setTimeout": func(call goja.FunctionCall) goja.Value {

@@ -8,7 +8,28 @@
     return known;
   };
 
-  class Buffer extends Uint8Array {
+  const Bytes = Uint8Array;
+
+  // What allocates a given number of bytes at once asks before.
+  for (const name of ['ArrayBuffer', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array']) {
+    const original = globalThis[name];
+    if (!original) continue;
+    const checked = new Proxy(original, {
+      construct(target, [size, ...rest], newTarget) {
+        if (typeof size === 'number') native.fits(size * (target.BYTES_PER_ELEMENT || 1));
+        return Reflect.construct(target, [size, ...rest], newTarget === checked ? target : newTarget);
+      },
+    });
+    for (const [object, property] of [[globalThis, name], [original.prototype, 'constructor']]) {
+      Object.defineProperty(object, property, { value: checked, configurable: true, writable: true });
+    }
+  }
+
+  class Buffer extends Bytes {
+    constructor(value, offset, length) {
+      if (typeof value === 'number') native.fits(value);
+      super(value, offset, length);
+    }
     static from(value, encodingOrOffset, length) {
       if (typeof value === 'string') return new Buffer(native.decode(value, encodingOf(encodingOrOffset)));
       if (value instanceof ArrayBuffer) return new Buffer(value, encodingOrOffset, length);
