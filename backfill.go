@@ -46,7 +46,6 @@ type backfill struct {
 	ended    bool
 
 	began  time.Time
-	keysIn int64 // gone through in this run
 	before tally // by earlier runs
 	done   tally
 	told   time.Time

@@ -162,13 +162,21 @@ type session struct {
 	batches int  // begun so far
 }
 
+// Conn implements Session.
 func (s *session) Conn() *pgx.Conn { return s.run.db.conn }
 
+// Printed implements Session.
 func (s *session) Printed(level, text string) {
 	s.run.m.emit(Printed{Migration: s.planned.Ref(), Level: level, Text: s.run.m.redact(text)})
 }
 
+// Check implements Session. A text that nothing fences is refused once the lease may be over.
 func (s *session) Check(text string) error {
+	if !s.inside { // no fence protects it
+		if err := s.run.lease.held(); err != nil {
+			return err
+		}
+	}
 	statements, err := pgsql.Split(text, pgsql.Options{})
 	if err != nil {
 		return nil // the server says it better
@@ -205,6 +213,7 @@ func (s *session) outside(what string) error {
 	}
 }
 
+// Transaction implements Session.
 func (s *session) Transaction(ctx context.Context, work func(context.Context) error) error {
 	if err := s.outside("client.tx()"); err != nil {
 		return err
@@ -224,6 +233,7 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	return err
 }
 
+// Batch implements Session.
 func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context, Range) (int64, error)) error {
 	if err := s.outside("client.batch()"); err != nil {
 		return err

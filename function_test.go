@@ -46,13 +46,16 @@ func TestAFunctionThatFailsChangesNothing(t *testing.T) {
 		up            func(context.Context, pgx.Tx) error
 		message, code string
 	}{
-		"an error":            {func(context.Context, pgx.Tx) error { return errors.New("no, thanks") }, "no, thanks", ""},
-		"the server's error":  {execs("INSERT INTO a VALUES ('x')"), "invalid input syntax", "22P02"},
-		"a panic":             {func(context.Context, pgx.Tx) error { panic("oh") }, "panicked: oh", ""},
-		"a swallowed error":   {func(ctx context.Context, tx pgx.Tx) error { _, _ = tx.Exec(ctx, "SELECT 1/0"); return nil }, "its error was caught", ""},
-		"it ends our tx":      {func(ctx context.Context, tx pgx.Tx) error { return tx.Rollback(ctx) }, "ended the transaction", ""},
-		"it commits by SQL":   {execs("ROLLBACK"), "ended the transaction", ""},
-		"its own transaction": {func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Begin(ctx); return errors.Join(err, errors.New("stop")) }, "stop", ""},
+		"an error":           {func(context.Context, pgx.Tx) error { return errors.New("no, thanks") }, "no, thanks", ""},
+		"the server's error": {execs("INSERT INTO a VALUES ('x')"), "invalid input syntax", "22P02"},
+		"a panic":            {func(context.Context, pgx.Tx) error { panic("oh") }, "panicked: oh", ""},
+		"a swallowed error":  {func(ctx context.Context, tx pgx.Tx) error { _, _ = tx.Exec(ctx, "SELECT 1/0"); return nil }, "its error was caught", ""},
+		"it ends our tx":     {func(ctx context.Context, tx pgx.Tx) error { return tx.Rollback(ctx) }, "ended the transaction", ""},
+		"it commits by SQL":  {execs("ROLLBACK"), "ended the transaction", ""},
+		"its own transaction": {func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Begin(ctx)
+			return errors.Join(err, errors.New("stop"))
+		}, "stop", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -111,7 +114,7 @@ func TestAFunctionOutsideATransactionRunsAgainAfterAFailure(t *testing.T) {
 	m := b.migrator(files{"2_after.sql": "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b"}, functions(build))
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeScript).Message, "the first time fails")
-	require.Equal(t, "", b.applied())
+	require.Empty(t, b.applied())
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1 2", b.applied())

@@ -66,7 +66,7 @@ func TestAScriptThatFailsIsRolledBackAndPointsAtItsLine(t *testing.T) {
 			require.Equal(t, test.code, e.SQLState)
 			require.Equal(t, test.line, e.Line)
 			require.Equal(t, "migrations/1_a.js", e.Path)
-			require.Equal(t, "", b.applied())
+			require.Empty(t, b.applied())
 			require.Equal(t, "0", b.text("SELECT count(*) FROM pg_class WHERE relname = 'left_over'"))
 		})
 	}

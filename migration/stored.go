@@ -19,10 +19,13 @@ func (m Migration) StoredDown() string { return m.wayBack }
 // an error of the server's.
 const scriptHeader = "-- +migrate Script "
 
+// storedLabel begins the path of what comes from the history.
+const storedLabel = "stored way back of "
+
 // StoredScript returns the text to keep for a script: its source, as one text
 // that needs no neighbour, below a line that names its file.
 func (m Migration) StoredScript(source string) string {
-	return scriptHeader + path.Base(m.Path) + "\n" + source
+	return scriptHeader + strings.TrimPrefix(path.Base(m.Path), storedLabel) + "\n" + source
 }
 
 // ParseStored reads what StoredDown returned, or what a home-grown runner kept:
@@ -33,12 +36,12 @@ func (m Migration) StoredScript(source string) string {
 func ParseStored(version Version, name, stored string) (Migration, error) {
 	m := Migration{
 		Version: version, Name: name, Kind: SQL,
-		Path: fmt.Sprintf("stored way back of %s_%s", version, name),
+		Path: fmt.Sprintf("%s%s_%s", storedLabel, version, name),
 		Text: strings.TrimPrefix(stored, byteOrderMark),
 	}
 	if header, source, found := strings.Cut(m.Text, "\n"); found && strings.HasPrefix(header, scriptHeader) {
 		m.Kind, m.Text = Script, source
-		m.Path = "stored way back of " + strings.TrimPrefix(header, scriptHeader)
+		m.Path = storedLabel + strings.TrimPrefix(header, scriptHeader)
 		return m, nil
 	}
 	if function.MatchString(m.Text) {

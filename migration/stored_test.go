@@ -158,3 +158,16 @@ func fileGenerator(t *rapid.T) string {
 	}
 	return text.String()
 }
+
+func TestAStoredScriptComesBackAsAScript(t *testing.T) {
+	t.Parallel()
+	m := parse(t, "migrations/20240101000000_move.ts", "export async function up() {}")
+	stored := m.StoredScript("exports.up = 1;\n-- +migrate Down\n")
+	back, err := ParseStored(m.Version, m.Name, stored)
+	require.NoError(t, err)
+	require.Equal(t, Script, back.Kind)
+	require.Equal(t, "exports.up = 1;\n-- +migrate Down\n", back.Text)
+	require.True(t, strings.HasSuffix(back.Path, "20240101000000_move.ts"), back.Path)
+	require.Empty(t, back.Checksum)
+	require.Equal(t, stored, back.StoredScript(back.Text), "storing what was stored changes nothing")
+}
