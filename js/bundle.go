@@ -33,6 +33,10 @@ type bundle struct {
 // bundleOf reads a script and its neighbours.
 func bundleOf(m migration.Migration) (*bundle, error) {
 	n := &neighbours{migration: m, name: path.Base(filepath.ToSlash(m.Path)), read: map[string]string{}}
+	bundled := strings.HasPrefix(m.Text, bundleMark)
+	if bundled {
+		n.name = programName + ".js" // the ending of the file no longer says what it is
+	}
 	result := api.Build(api.BuildOptions{
 		EntryPoints:       []string{n.name},
 		Bundle:            true,
@@ -58,7 +62,7 @@ func bundleOf(m migration.Migration) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundling %s: %w", m.Path, err)
 	}
-	maps, err := readSourceMap(encoded)
+	maps, err := readSourceMap(encoded, bundled)
 	if err != nil {
 		return nil, fmt.Errorf("bundling %s: %w", m.Path, err)
 	}

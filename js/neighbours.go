@@ -28,7 +28,7 @@ func (n *neighbours) plugin() api.Plugin {
 	return api.Plugin{Name: "whimbrel", Setup: func(build api.PluginBuild) {
 		build.OnResolve(api.OnResolveOptions{Filter: ".*"}, func(args api.OnResolveArgs) (api.OnResolveResult, error) {
 			if args.Kind == api.ResolveEntryPoint {
-				return api.OnResolveResult{Path: args.Path, Namespace: namespace}, nil
+				return api.OnResolveResult{Path: n.name, Namespace: namespace}, nil
 			}
 			return n.resolve(args.Path, args.Importer), nil
 		})
@@ -115,15 +115,12 @@ func (n *neighbours) load(name string) (api.OnLoadResult, error) {
 	n.mutex.Lock()
 	n.read[name] = text
 	n.mutex.Unlock()
-	return api.OnLoadResult{Contents: &text, Loader: loaderOf(name, text)}, nil
+	return api.OnLoadResult{Contents: &text, Loader: loaderOf(name)}, nil
 }
 
-func loaderOf(name, text string) api.Loader {
+func loaderOf(name string) api.Loader {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".ts", ".mts", ".cts":
-		if strings.HasPrefix(text, bundleMark) {
-			return api.LoaderJS
-		}
 		return api.LoaderTS
 	case ".json":
 		return api.LoaderJSON

@@ -14,12 +14,14 @@
   for (const name of ['ArrayBuffer', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array']) {
     const original = globalThis[name];
     if (!original) continue;
-    const checked = new Proxy(original, {
-      construct(target, [size, ...rest], newTarget) {
-        if (typeof size === 'number') native.fits(size * (target.BYTES_PER_ELEMENT || 1));
-        return Reflect.construct(target, [size, ...rest], newTarget === checked ? target : newTarget);
-      },
-    });
+    const checked = function (...given) {
+      if (typeof given[0] === 'number') native.fits(given[0] * (original.BYTES_PER_ELEMENT || 1));
+      if (!new.target) throw new TypeError(`Constructor ${name} requires 'new'`);
+      return Reflect.construct(original, given, new.target === checked ? original : new.target);
+    };
+    Object.setPrototypeOf(checked, original);
+    Object.defineProperty(checked, 'name', { value: name });
+    Object.defineProperty(checked, 'prototype', { value: original.prototype });
     for (const [object, property] of [[globalThis, name], [original.prototype, 'constructor']]) {
       Object.defineProperty(object, property, { value: checked, configurable: true, writable: true });
     }

@@ -29,7 +29,9 @@ func cutSourceMap(text string) (code, encoded string, err error) {
 	return text[:at], strings.TrimSpace(text[at+len(sourceMapStart):]), nil
 }
 
-func readSourceMap(encoded string) (sourceMap, error) {
+// readSourceMap reads what esbuild made. Names that it took over from the map in
+// its input are escaped as in addresses, others are not.
+func readSourceMap(encoded string, escaped bool) (sourceMap, error) {
 	var m sourceMap
 	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	if err == nil {
@@ -43,6 +45,9 @@ func readSourceMap(encoded string) (sourceMap, error) {
 	}
 	for i, source := range m.Sources {
 		m.Sources[i] = strings.TrimPrefix(source, namespace+":")
+		if name, err := url.PathUnescape(m.Sources[i]); escaped && err == nil {
+			m.Sources[i] = name
+		}
 	}
 	return m, nil
 }
