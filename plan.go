@@ -144,10 +144,20 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Command string `json:"command"`
 		Text    string `json:"text"`
 	}
+	type batch struct {
+		Table   string   `json:"table"`
+		Key     []string `json:"key"`
+		Size    int      `json:"size"`
+		Pause   string   `json:"pause"`
+		Workers int      `json:"workers"`
+		// Checked is set where an assertion tells whether rows were left.
+		Checked bool `json:"checked"`
+	}
 	type step struct {
 		Number     int         `json:"number"`
 		Kind       StepKind    `json:"kind"`
 		Done       bool        `json:"done"`
+		Batch      *batch      `json:"batch,omitempty"`
 		Statements []statement `json:"statements"`
 	}
 	type planned struct {
@@ -164,7 +174,11 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	for _, m := range p.Migrations {
 		entry := planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Steps: []step{}}
 		for _, s := range m.Steps {
-			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done}
+			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
+			if s.Kind == StepBatch {
+				b := s.Statements[0].Batch
+				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
+			}
 			for _, t := range s.Statements {
 				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Text})
 			}

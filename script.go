@@ -55,8 +55,8 @@ type Session interface {
 	Batch(ctx context.Context, batch migration.Batch, work func(context.Context, Range) (rows int64, err error)) error
 }
 
-// Range is a range of keys: what comes after From (everything, where it is
-// nil), up to and with To.
+// Range is a range of keys: what comes after From, up to and with To. The first
+// range begins at a key that lies before all others.
 type Range struct {
 	From, To []KeyValue // by column of the key
 }
