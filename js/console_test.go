@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The lines of these tests are what Node.js 20 prints, save for Errors.
+// The lines of this test are what Node.js 20 prints, save for the small print:
+// boxed strings, circles, getters, the lengths that %o shows, and stacks.
 func TestTheConsoleShowsValuesAsNodeDoes(t *testing.T) {
 	b := setup(t)
 	for call, want := range map[string]string{
