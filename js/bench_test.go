@@ -37,7 +37,7 @@ func BenchmarkQueries(b *testing.B) {
 	script := compile(b, js.Options{}, files{"1_it.js": body("  for (let i = 0; i < 10000; i++) await client.query('" + query + "', [i, 'x']);")}.migration("1_it.js"))
 	b.Run("script", func(b *testing.B) {
 		for b.Loop() {
-			t.session.checked = nil
+			t.checked = nil
 			require.NoError(b, script.Run(b.Context(), whimbrel.Up, t.session))
 		}
 	})

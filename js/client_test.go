@@ -1,7 +1,6 @@
 package js_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -207,7 +206,7 @@ func TestABrokenConnectionIsNotTheScriptsFault(t *testing.T) {
 	err := b.up("1_it.js", body("  try { await client.query('SELECT pg_terminate_backend(pg_backend_pid())'); } catch (err) { console.log(err.code); }\n  await client.query('SELECT 1');"))
 	require.Error(t, err)
 	var e *whimbrel.Error
-	require.False(t, errors.As(err, &e), "%v", err)
+	require.NotErrorAs(t, err, &e)
 	require.ErrorContains(t, err, "running migrations/1_it.js: ")
 	require.Equal(t, []string{"log: 57P01"}, b.printed)
 }

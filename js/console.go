@@ -2,6 +2,7 @@ package js
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ func (m *machine) directive(letter byte, argument goja.Value) string {
 	case 'd':
 		return argument.ToNumber().String()
 	case 'i':
-		if f := argument.ToFloat(); f != f { //nolint:gocritic // not a number is not itself
+		if math.IsNaN(argument.ToFloat()) {
 			return "NaN"
 		}
 		return fmt.Sprint(argument.ToInteger())

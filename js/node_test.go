@@ -1,7 +1,6 @@
 package js_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -34,7 +33,7 @@ func TestScriptsSeeWhatNodesPgShows(t *testing.T) {
 		return
 	}
 	b := connect(t)
-	folder := nodePackages(t)
+	folder := nodePackages(t, "pg")
 	node, err := testtool.Find(t.Context(), "node", "nodejs")
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node.js"), b.url)
@@ -78,17 +77,27 @@ func answers(t *testing.T, lines []string) map[string]string {
 	return all
 }
 
-// nodePackages installs Node's pg beside a copy of the questions, once for
-// this and coming runs of the tests.
-func nodePackages(t *testing.T) string {
+// nodePackages copies a folder of testdata and installs the packages that its
+// lock file names. npm keeps what it has fetched once.
+func nodePackages(t *testing.T, name string) string {
 	t.Helper()
 	npm, err := testtool.Find(t.Context(), "npm", "npm")
 	require.NoError(t, err)
 	folder := t.TempDir()
-	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("testdata", "pg"))))
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), npm, "ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts")
+	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("testdata", name))))
+	command := exec.CommandContext(t.Context(), npm, "ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts")
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return folder
+}
+
+func TestTheDeclarationsFitWhatMigrationsDo(t *testing.T) {
+	t.Parallel()
+	folder := nodePackages(t, "types")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.d.ts"), []byte(js.Declarations), 0o600))
+	node, err := testtool.Find(t.Context(), "node", "nodejs")
+	require.NoError(t, err)
+	output, err := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node_modules", "typescript", "bin", "tsc"), "--project", folder).CombinedOutput()
+	require.NoError(t, err, "%s", output)
 }
