@@ -141,6 +141,7 @@ func TestAFunctionGivesWayToALockAndIsCalledAgain(t *testing.T) {
 	}})).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, calls, 3)
+	require.Equal(t, "true", b.text("SELECT retries >= 2 AND gave_way_ms > 100 FROM schema_migrations_log"))
 }
 
 func TestAFunctionIsCheckedBeforeAnythingRuns(t *testing.T) {

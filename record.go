@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,19 +35,19 @@ func (m *Migrator) templates(db *database) []template {
 		return "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + " + earlier
 	}
 	log := func(duration, batch string) string {
-		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
-VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1)
+		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms)
+VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
 	}
-	head := []string{"bigint", "text", "text", "text", "text", "double precision"}
+	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision"}
 	return []template{
 		{"whimbrel_open", head[:1], fmt.Sprintf(
 			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
 			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
 		{"whimbrel_up", append(slices.Clone(head), "text", "text", "integer"), fmt.Sprintf(
-			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $7, $8, $9))\n%s",
-			t.history, elapsed("$6"), log(elapsed("$6"), "$9"))},
+			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $9, $10, $11))\n%s",
+			t.history, elapsed("$6"), log(elapsed("$6"), "$11"))},
 		{"whimbrel_down", head, fmt.Sprintf(
 			"WITH recorded AS (DELETE FROM %s WHERE version = $2)\n%s", t.history, log(elapsed("$6"), "NULL"))},
 	}
@@ -153,7 +155,11 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
 	milliseconds := strconv.FormatFloat(earlier.milliseconds(), 'f', 3, 64)
-	head := []string{string(m.Version), name, m.Checksum, action(p), milliseconds}
+	retries, gaveWay := r.strain.so()
+	head := []string{
+		string(m.Version), name, m.Checksum, action(p), milliseconds,
+		strconv.Itoa(retries), strconv.FormatFloat(gaveWay.milliseconds(), 'f', 3, 64),
+	}
 	var out message
 	if !p.Atomic() || p.RecordOnly {
 		out = append(out, piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, q(string(m.Version))), statement: ours})
@@ -178,6 +184,27 @@ func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
 		return r.closing(p, earlier)
 	}
 	return message{r.journalStep(p, s, "done", "")}
+}
+
+// strain counts how often a migration gave way, and for how long altogether.
+type strain struct {
+	mutex   sync.Mutex
+	retries int
+	gaveWay time.Duration
+}
+
+func (s *strain) add(took time.Duration) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.retries++
+	s.gaveWay += took
+}
+
+// so gives the counts so far.
+func (s *strain) so() (retries int, gaveWay Elapsed) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.retries, Elapsed(s.gaveWay)
 }
 
 // accepted stores the checksum and the way back of an edited file.
@@ -256,10 +283,11 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		return
 	}
 	who := r.m.identity
-	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token)
-		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12)`,
+	retries, gaveWay := r.strain.so()
+	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms)
+		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14)`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
-		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current())
+		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(), retries, gaveWay.milliseconds())
 }
 
 // logAdoption appends that an existing history was taken over.

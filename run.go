@@ -35,6 +35,7 @@ type run struct {
 	lease  *lease
 	batch  int
 	watch  *watch
+	strain *strain // of the migration that runs
 	result Result
 }
 
@@ -184,6 +185,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			return interrupted()
 		}
 		began := time.Now()
+		r.strain = &strain{}
 		group := left[:r.group(left)]
 		done, err := r.runGroup(ctx, group, len(group) == len(left))
 		left = left[done:]
@@ -286,16 +288,16 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.Kind == StepBatch {
 		return r.batches(ctx, p, s, last, earlier)
 	}
-	before, after := r.opening(p), append(r.tidyAfter(s), r.recording(p, s, last, earlier)...)
+	after := func() message { return append(r.tidyAfter(s), r.recording(p, s, last, earlier)...) }
 	if s.code != nil && s.inTransaction() {
 		return r.persist(ctx, p, s, func() (int64, error) {
-			return 0, r.inTransaction(ctx, before, after, func() error { return r.runCode(ctx, p, s, true) })
+			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error { return r.runCode(ctx, p, s, true) })
 		})
 	}
 	if s.code != nil {
 		return 0, r.codeApart(ctx, p, s, last, earlier)
 	}
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, before, after) })
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after()) })
 	var refused *pgconn.PgError
 	if s.apart && errors.As(err, &refused) && refused.Code == "25001" {
 		// Only the catalog told that it cannot be in a transaction, as with
@@ -314,6 +316,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if err := r.watch.begin(ctx, p.Ref(), s); err != nil {
 			return 0, err
 		}
+		sent := time.Now()
 		rows, err := once()
 		blockers := r.watch.end()
 		if err == nil {
@@ -340,6 +343,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if err := pause(ctx, wait); err != nil {
 			return 0, err
 		}
+		r.strain.add(time.Since(sent))
 	}
 }
 

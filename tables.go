@@ -173,6 +173,8 @@ func createTables(t tables, history *relation, maxStall time.Duration) []string 
 	role text NOT NULL DEFAULT session_user,
 	host varchar(255),
 	tool_version varchar(255),
-	token bigint
+	token bigint,
+	retries integer,
+	gave_way_ms double precision
 )`)
 }
