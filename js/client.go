@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -178,12 +179,36 @@ func (m *machine) send(q question) ([]*result, error) {
 	return results, failed
 }
 
-var copyPattern = regexp.MustCompile(`(?is)\bcopy\b.*\bfrom\s+stdin\b`)
-
-// copiesIn reports whether the server would wait for rows that nobody sends.
+// copiesIn reports whether the server would wait for rows that nobody sends:
+// whether a statement of the text is COPY … FROM STDIN.
 func copiesIn(text string) bool {
-	return copyPattern.MatchString(text)
+	if !stdin.MatchString(text) {
+		return false
+	}
+	first, previous := "", ""
+	for token := range pgsql.Tokens(text) {
+		if token.Kind <= pgsql.BlockComment {
+			continue
+		}
+		word := ""
+		if token.Kind == pgsql.Word {
+			word = strings.ToUpper(token.Text)
+		}
+		switch {
+		case token.Text == ";":
+			first = ""
+			continue
+		case first == "":
+			first = word
+		case first == "COPY" && previous == "FROM" && word == "STDIN":
+			return true
+		}
+		previous = word
+	}
+	return false
 }
+
+var stdin = regexp.MustCompile(`(?i)\bstdin\b`)
 
 // begin queues a transaction, or a row of them, for when the script waits.
 func (m *machine) begin(name string, inner bool, call goja.FunctionCall, work func(goja.FunctionCall) (goja.Value, error)) goja.Value {

@@ -182,9 +182,10 @@ func TestWhatQueryDoesNotKnowIsRefused(t *testing.T) {
 		"{ text: 'SELECT 1', types: {} }":    "does not know the option types",
 		"'SELECT $1', 'x'":                   "must be an array",
 		"'SELECT $1::text', [new Date('x')]": "invalid Date",
-		"'copy t (n) from  STDIN'":           "COPY … FROM STDIN cannot be used in a script",
-		"'SELECT $1::json', [itself]":        "ircular",
-		"'SELECT $1::json', [array]":         "contains itself",
+		"'SELECT 1; /* x */ COPY t FROM /* y */ stdin'":          "COPY … FROM STDIN cannot be used in a script",
+		"'copy t (n) from  STDIN'":                               "COPY … FROM STDIN cannot be used in a script",
+		"'SELECT $1::json', [itself]":                            "ircular",
+		"'SELECT $1::json', [array]":                             "contains itself",
 		"'SELECT $1::json', [{ toPostgres() { return this; } }]": "contains itself",
 	} {
 		e := fails(t, b.up("1_it.js", body("  const itself = {}; itself.x = itself; const array = []; array.push(array);\n  await client.query("+call+");")), whimbrel.CodeScript)
@@ -214,4 +215,13 @@ func TestABrokenConnectionIsNotTheScriptsFault(t *testing.T) {
 func TestEscapesAreThoseOfPg(t *testing.T) {
 	b := setup(t)
 	b.prints(`console.log(client.escapeIdentifier('a"b'), client.escapeLiteral("it's"), client.escapeLiteral('a\\b'));`, `"a""b" 'it''s'  E'a\\b'`)
+}
+
+func TestATextAboutCopyingIsNoCopy(t *testing.T) {
+	b := setup(t)
+	b.prints(`
+	const { rows } = await client.query("SELECT 'copy t from stdin' AS a");
+	await client.query('CREATE TABLE "from" (stdin int)');
+	const copied = await client.query('COPY "from" (stdin) TO STDOUT; SELECT stdin FROM "from"');
+	console.log(rows[0].a, copied.map((r) => r.command));`, "copy t from stdin [ 'COPY', 'SELECT' ]")
 }

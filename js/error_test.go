@@ -166,6 +166,14 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 			files:   files{"1_it.js": "require('/etc/passwd');"},
 			message: `module "/etc/passwd" is not available`, line: 1, column: 9,
 		},
+		"another encoding": {
+			files:   files{"1_it.js": "// \uFFFD\nexports.up = () => {}; // \xe9"},
+			message: "the file is not in UTF-8", remedy: "save it", line: 2, column: 27,
+		},
+		"another encoding in a neighbour": {
+			files:   files{"1_it.ts": "import data from './data.json';\nexport const up = () => data;", "data.json": "\"\xe9\""},
+			message: "the file is not in UTF-8", path: "data.json", line: 1, column: 2,
+		},
 		"two module systems": {
 			files:   files{"1_it.js": "module.exports.transaction = false;\nexport async function up() {}"},
 			message: "the file exports both in the way of CommonJS and in that of ES modules", remedy: "either", line: 1, column: 1,

@@ -82,7 +82,14 @@ func (m *machine) define(object *goja.Object, properties map[string]any) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if err := object.DefineDataProperty(name, m.vm.ToValue(properties[name]), goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
+		value := m.vm.ToValue(properties[name])
+		if function, ok := value.(*goja.Object); ok && reflect.TypeOf(properties[name]).Kind() == reflect.Func {
+			// Or else stacks would show its name in Go.
+			if err := function.DefineDataProperty("name", m.vm.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
+				return fmt.Errorf("naming %s: %w", name, err)
+			}
+		}
+		if err := object.DefineDataProperty(name, value, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
 			return fmt.Errorf("defining %s: %w", name, err)
 		}
 	}

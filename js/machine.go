@@ -117,10 +117,11 @@ func (m *machine) enter(work func() (goja.Value, error)) (value goja.Value, err 
 // fault is a panic of the machine itself, or the end of a script that had to be
 // stopped.
 func (m *machine) fault(fault any) error {
-	if err, ok := fault.(error); ok {
-		if end := m.describe(err); end != err { //nolint:errorlint // described or not
-			return end
-		}
+	switch fault := fault.(type) {
+	case *goja.InterruptedError:
+		return m.describe(fault)
+	case *goja.StackOverflowError:
+		return m.describe(fault)
 	}
 	return &whimbrel.Error{Code: whimbrel.CodeInternal, Path: m.bundle.path,
 		Message: fmt.Sprintf("the JavaScript machine failed: %v", fault),

@@ -7,9 +7,11 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -115,7 +117,26 @@ func (n *neighbours) load(name string) (api.OnLoadResult, error) {
 	n.mutex.Lock()
 	n.read[name] = text
 	n.mutex.Unlock()
+	if problem := encoding(name, text); problem != nil {
+		return api.OnLoadResult{Errors: []api.Message{*problem}}, nil
+	}
 	return api.OnLoadResult{Contents: &text, Loader: loaderOf(name)}, nil
+}
+
+// encoding refuses what is not UTF-8: esbuild does not end on some of it.
+func encoding(name, text string) *api.Message {
+	for offset, c := range text {
+		if c != utf8.RuneError || strings.HasPrefix(text[offset:], string(utf8.RuneError)) {
+			continue
+		}
+		at := pgsql.PositionAt(text, offset)
+		start := strings.LastIndexByte(text[:offset], '\n') + 1
+		return &api.Message{
+			Text: "the file is not in UTF-8", Detail: "save it in UTF-8",
+			Location: &api.Location{File: name, Line: at.Line, Column: offset - start, LineText: strings.ToValidUTF8(line(text, at.Line), string(utf8.RuneError))},
+		}
+	}
+	return nil
 }
 
 func loaderOf(name string) api.Loader {
