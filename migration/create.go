@@ -14,44 +14,68 @@ const timestampLayout = "20060102150405"
 // maxNameLength is the length of the longest name that Template makes.
 const maxNameLength = 100
 
-// Template returns the name and the content of a new migration file. The
-// extension is "sql", "js", "cjs", "mjs" or "ts"; without a version (see
-// NextVersion) the date is it. Any title will do as long as a letter or digit
-// is in it: "Add users!" becomes add_users.
-func Template(extension string, version Version, title, author string, date time.Time) (file, content string, err error) {
-	extension = strings.ToLower(strings.TrimPrefix(extension, "."))
-	title = oneLine(title)
-	if _, known := kindOf(title); known {
-		title = strings.TrimSuffix(title, path.Ext(title))
+// Draft describes a new migration file.
+type Draft struct {
+	Extension string  // "sql", "js", "cjs", "mjs" or "ts"
+	Version   Version // see NextVersion; the date where it is empty
+	Title     string  // any text with a letter or digit in it
+	Author    string
+	Date      time.Time
+	Backfill  *Backfill // what to write into it; nil for an empty migration
+}
+
+// Template returns the name and the content of a new migration file. Of the
+// title "Add users!" comes the name add_users.
+func Template(d Draft) (file, content string, err error) {
+	d.Extension = strings.ToLower(strings.TrimPrefix(d.Extension, "."))
+	d.Title = oneLine(d.Title)
+	if _, known := kindOf(d.Title); known {
+		d.Title = strings.TrimSuffix(d.Title, path.Ext(d.Title))
 	}
-	name := normalise(title)
+	name := normalise(d.Title)
 	if name == "" {
 		return "", "", &Error{Code: CodeBadName,
-			Message: fmt.Sprintf("%q makes no name for a migration", title),
+			Message: fmt.Sprintf("%q makes no name for a migration", d.Title),
 			Remedy:  "use letters from a to z and digits, for example add_users"}
 	}
-	if version == "" {
-		version = Version(date.UTC().Format(timestampLayout))
+	if d.Version == "" {
+		d.Version = Version(d.Date.UTC().Format(timestampLayout))
 	}
-	file = fmt.Sprintf("%s_%s.%s", version, name, extension)
+	file = fmt.Sprintf("%s_%s.%s", d.Version, name, d.Extension)
 	if _, _, _, err := ParseName(file); err != nil {
 		return "", "", err
 	}
-	header := []string{
+	body, err := d.body(name)
+	if err != nil {
+		return "", "", err
+	}
+	mark := "// "
+	if d.Extension == "sql" {
+		mark = "-- "
+	}
+	return file, comment(mark, []string{
 		"Migration: " + name,
-		"Author: " + oneLine(author),
-		"Date: " + date.UTC().Format("2006-01-02 15:04:05 UTC"),
-		"Description: " + title,
+		"Author: " + oneLine(d.Author),
+		"Date: " + d.Date.UTC().Format("2006-01-02 15:04:05 UTC"),
+		"Description: " + d.Title,
+	}) + body, nil
+}
+
+func (d Draft) body(name string) (string, error) {
+	switch {
+	case d.Backfill != nil && d.Extension != "sql":
+		return "", &Error{Code: CodeBadName, Message: "the template of a backfill is SQL",
+			Remedy: "leave the language away; in a script, client.batch does the same"}
+	case d.Backfill != nil:
+		return d.Backfill.body(d.Version)
+	case d.Extension == "sql":
+		return sqlBody, nil
+	case d.Extension == "ts":
+		return fmt.Sprintf(typeScriptBody, name, d.Title), nil
+	case d.Extension == "mjs":
+		return fmt.Sprintf(scriptBody, "export default", name, d.Title), nil
 	}
-	switch extension {
-	case "sql":
-		return file, comment("-- ", header) + sqlBody, nil
-	case "ts":
-		return file, comment("// ", header) + fmt.Sprintf(typeScriptBody, name, title), nil
-	case "mjs":
-		return file, comment("// ", header) + fmt.Sprintf(scriptBody, "export default", name, title), nil
-	}
-	return file, comment("// ", header) + fmt.Sprintf(scriptBody, "module.exports =", name, title), nil
+	return fmt.Sprintf(scriptBody, "module.exports =", name, d.Title), nil
 }
 
 const sqlBody = `
@@ -65,6 +89,8 @@ const sqlBody = `
 // The functions of a new script fail until they are written: a way back that
 // does nothing would be believed.
 const scriptBody = `
+/// <reference path="./whimbrel.d.ts" />
+/** @type {import('whimbrel').Migration} */
 %s {
   name: %q,
   description: %q,
@@ -80,9 +106,8 @@ const scriptBody = `
 `
 
 const typeScriptBody = `
-interface Client {
-  query(text: string, params?: unknown[]): Promise<{ rows: any[]; rowCount: number | null }>;
-}
+/// <reference path="./whimbrel.d.ts" />
+import type { Client } from 'whimbrel';
 
 export default {
   name: %q,

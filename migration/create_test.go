@@ -13,7 +13,7 @@ var noon = time.Date(2024, 1, 15, 13, 0, 0, 0, time.FixedZone("CET", 3600))
 
 func TestTemplateOfSQLHasHeaderAndMarks(t *testing.T) {
 	t.Parallel()
-	file, content, err := Template("sql", "", "Add users", "Jo Doe <jo@example.com>", noon)
+	file, content, err := Template(Draft{Extension: "sql", Title: "Add users", Author: "Jo Doe <jo@example.com>", Date: noon})
 	require.NoError(t, err)
 	require.Equal(t, "20240115120000_add_users.sql", file)
 	require.Equal(t, `-- Migration: add_users
@@ -38,7 +38,7 @@ func TestTemplateOfScriptsFailsUntilItIsWritten(t *testing.T) {
 	for extension, export := range map[string]string{
 		"js": "module.exports = {", ".cjs": "module.exports = {", "mjs": "export default {", "TS": "export default {",
 	} {
-		file, content, err := Template(extension, "0007", `Say "hi"`, "", noon)
+		file, content, err := Template(Draft{Extension: extension, Version: "0007", Title: `Say "hi"`, Date: noon})
 		require.NoError(t, err)
 		require.Equal(t, "0007_say_hi."+strings.ToLower(strings.TrimPrefix(extension, ".")), file)
 		require.Contains(t, content, "// Author:\n")
@@ -66,7 +66,7 @@ func TestTitlesBecomeNames(t *testing.T) {
 		strings.Repeat("abcd ", 9): strings.Repeat("abcd_", 8) + "abcd",
 		strings.Repeat("abc ", 99): strings.Repeat("abc_", 24) + "abc",
 	} {
-		file, _, err := Template("sql", "1", title, "", noon)
+		file, _, err := Template(Draft{Extension: "sql", Version: "1", Title: title, Date: noon})
 		require.NoError(t, err, title)
 		require.Equal(t, "1_"+want+".sql", file, title)
 	}
@@ -78,7 +78,7 @@ func TestTemplateRefusesWhatMakesNoFile(t *testing.T) {
 		{"sql", "1", ""}, {"sql", "1", "?!"}, {"sql", "1", "äöü"},
 		{"txt", "1", "a"}, {"d.ts", "1", "a"}, {"sql", "x", "a"}, {"sql", "12345678901234567890", "a"},
 	} {
-		_, _, err := Template(test.extension, Version(test.version), test.title, "", noon)
+		_, _, err := Template(Draft{Extension: test.extension, Version: Version(test.version), Title: test.title, Date: noon})
 		require.Len(t, Problems(err), 1, "%v", test)
 		require.Equal(t, CodeBadName, Problems(err)[0].Code)
 		require.NotEmpty(t, Problems(err)[0].Remedy)
@@ -90,7 +90,7 @@ func TestTemplateIsAlwaysAValidFileWithNothingInIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		title := "a" + rapid.String().Draw(t, "title")
 		author := rapid.OneOf(rapid.String(), rapid.Just("x\n-- +migrate Up\nDROP TABLE t;")).Draw(t, "author")
-		file, content, err := Template("sql", "", title, author, noon)
+		file, content, err := Template(Draft{Extension: "sql", Title: title, Author: author, Date: noon})
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(file), 15+100+4)
 		m := parse(t, file, content)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/js"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -138,8 +139,10 @@ func (a *app) open(ctx context.Context) (project, error) {
 	p.config = whimbrel.Config{
 		Migrations: p.migrations, Table: a.flags.table, ToolVersion: build().Version,
 		OutOfOrder: p.file.OutOfOrder, MaxStall: time.Duration(p.file.MaxStall),
-		RetryBudget: p.file.orNothing("retry_budget", p.file.RetryBudget, time.Nanosecond),
-		LockWait:    p.file.orNothing("lock_wait", p.file.LockWait, -1),
+		RetryBudget:   p.file.orNothing("retry_budget", p.file.RetryBudget, time.Nanosecond),
+		LockWait:      p.file.orNothing("lock_wait", p.file.LockWait, -1),
+		MaxReplicaLag: time.Duration(p.file.MaxReplicaLag),
+		Scripts:       js.New(p.file.Scripts.options()),
 	}
 	if err := t.configure(&p.config); err != nil {
 		return p, err

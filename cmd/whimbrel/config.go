@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/js"
 )
 
 // configName is the file that describes a project.
@@ -31,6 +33,8 @@ type config struct {
 	MaxStall           duration             `yaml:"max_stall"`
 	RetryBudget        duration             `yaml:"retry_budget"`
 	LockWait           duration             `yaml:"lock_wait"`
+	MaxReplicaLag      duration             `yaml:"max_replica_lag"`
+	Scripts            scriptLimits         `yaml:"scripts"`
 	DefaultEnvironment string               `yaml:"default_environment"`
 	Environments       map[string]namedBase `yaml:"environments"`
 
@@ -45,6 +49,65 @@ type namedBase struct {
 	Embedded  bool   `yaml:"embedded"`
 	Table     string `yaml:"table"`
 	PGVersion int    `yaml:"pg_version"`
+}
+
+// scriptLimits are what migrations in JavaScript and TypeScript may do.
+type scriptLimits struct {
+	Environment variableNames `yaml:"environment"`
+	Memory      byteSize      `yaml:"memory"`
+	Compute     duration      `yaml:"compute"`
+}
+
+func (s scriptLimits) options() js.Options {
+	return js.Options{Environment: s.Environment, Memory: int64(s.Memory), Compute: time.Duration(s.Compute)}
+}
+
+// variableNames are names of the environment.
+type variableNames []string
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (v *variableNames) UnmarshalYAML(node ast.Node) error {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		return &yaml.SyntaxError{Message: "environment: write a list of names, as in [REGION, TENANT]", Token: node.GetToken()}
+	}
+	*v = nil
+	for _, n := range list.Values {
+		name, ok := n.(*ast.StringNode)
+		if !ok || !variableName.MatchString(name.Value) {
+			return &yaml.SyntaxError{Message: fmt.Sprintf("environment: %q is not the name of a variable", n.GetToken().Value), Token: n.GetToken()}
+		}
+		*v = append(*v, name.Value)
+	}
+	return nil
+}
+
+// byteSize is a number of bytes that is written with its unit, in powers of
+// 1024 as PostgreSQL has them.
+type byteSize int64
+
+var (
+	sizePattern = regexp.MustCompile(`^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`)
+	sizeUnits   = map[byte]int64{'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
+)
+
+// UnmarshalYAML implements yaml.NodeUnmarshaler.
+func (b *byteSize) UnmarshalYAML(node ast.Node) error {
+	text := node.GetToken().Value
+	match := sizePattern.FindStringSubmatch(text)
+	if match == nil {
+		return &yaml.SyntaxError{
+			Message: fmt.Sprintf("%q is no size: write a number with its unit, as in 256MB or 1GB", text), Token: node.GetToken(),
+		}
+	}
+	n, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil {
+		return err
+	}
+	*b = byteSize(n * sizeUnits[strings.ToUpper(match[2])[0]])
+	return nil
 }
 
 // folders are one path or a list of them.
@@ -162,6 +225,16 @@ func (c config) check() error {
 		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
 			"default_environment: there is no environment %q", c.DefaultEnvironment)
 	}
+	if at := c.token("max_replica_lag"); c.MaxReplicaLag < 0 {
+		return c.wrong(at, "write 0s or a positive duration, as in 5s; --ignore-replicas leaves replicas out of account",
+			"max_replica_lag: must not be negative")
+	}
+	if at := c.token("scripts", "memory"); at != nil && c.Scripts.Memory < 16<<20 {
+		return c.wrong(at, "write at least 16MB", "scripts.memory: so little is used by an empty script")
+	}
+	if at := c.token("scripts", "compute"); at != nil && c.Scripts.Compute <= 0 {
+		return c.wrong(at, "write a positive duration, as in 1m", "scripts.compute: a script needs some time")
+	}
 	for _, name := range c.names() {
 		if err := c.checkEnvironment(name, c.Environments[name]); err != nil {
 			return err
@@ -269,7 +342,7 @@ func (c config) orNothing(key string, value duration, nothing time.Duration) tim
 // keys are all the keys that a whimbrel.yaml may have.
 func keys() []string {
 	var names []string
-	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits]()} {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)

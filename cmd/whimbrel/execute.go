@@ -15,10 +15,10 @@ var streams = map[string]string{"output": "events"}
 
 // runFlags are the flags of the commands that change the database.
 type runFlags struct {
-	dryRun, allowMissing, noPipeline bool
-	outOfOrder                       string
-	maxStall, retryBudget, lockWait  time.Duration
-	changed                          func(name string) bool
+	dryRun, allowMissing, noPipeline, ignoreReplicas bool
+	outOfOrder                                       string
+	maxStall, retryBudget, lockWait, maxReplicaLag   time.Duration
+	changed                                          func(name string) bool
 }
 
 // add declares them on a command.
@@ -30,6 +30,8 @@ func (f *runFlags) add(command *cobra.Command) {
 	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
 	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step that gave way is tried again")
 	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
+	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it waits for them;\n0: they must have what was there before its last batch")
+	flags.BoolVar(&f.ignoreReplicas, "ignore-replicas", false, "let a backfill run however far replicas are behind")
 	flags.BoolVar(&f.noPipeline, "no-pipeline", false, "wait for the answer to each migration before the next is sent")
 }
 
@@ -40,6 +42,17 @@ func (f *runFlags) addOrder(command *cobra.Command) {
 	flags.StringVar(&f.outOfOrder, "out-of-order", "refuse", "pending versions older than the newest applied one: `refuse|apply|skip`")
 	flags.BoolVar(&f.allowMissing, "allow-missing", false, "go on although applied versions have no file")
 	_ = command.RegisterFlagCompletionFunc("out-of-order", cobra.FixedCompletions([]string{"refuse", "apply", "skip"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// check refuses flags that contradict each other or make no sense.
+func (f *runFlags) check() error {
+	if f.maxReplicaLag < 0 {
+		return usage("write 0s or more, or --ignore-replicas", "--max-replica-lag must not be negative")
+	}
+	if f.ignoreReplicas && f.changed("max-replica-lag") {
+		return usage("keep one of them", "--ignore-replicas and --max-replica-lag contradict each other")
+	}
+	return nil
 }
 
 // apply puts the flags that were given into a Config.
@@ -54,6 +67,12 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 	if f.changed("retry-budget") {
 		c.RetryBudget = max(f.retryBudget, time.Nanosecond) // 0 would mean the default
 	}
+	if f.changed("max-replica-lag") {
+		c.MaxReplicaLag = f.maxReplicaLag
+	}
+	if f.ignoreReplicas {
+		c.MaxReplicaLag = -1
+	}
 	if f.changed("lock-wait") {
 		c.LockWait = f.lockWait
 		if f.lockWait == 0 {
@@ -65,6 +84,11 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 // execute opens the project and lets do change the database, while the
 // terminal or, with --json, a stream of events shows what happens.
 func (a *app) execute(ctx context.Context, flags *runFlags, do func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)) error {
+	if flags != nil {
+		if err := flags.check(); err != nil {
+			return err
+		}
+	}
 	p, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -109,12 +133,12 @@ func (a *app) listen(p *project) (finish func()) {
 		p.config.Listener = func(record whimbrel.Record) { a.object(record) }
 		return func() {}
 	}
-	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, width: labelWidth(p.migrations)}
 	out := a.out
 	if a.flags.quiet {
 		out = io.Discard
 	}
 	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb"
+	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, width: labelWidth(p.migrations), terminal: live, columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
 	p.config.Listener = screen.hear
 	return func() {

@@ -18,6 +18,8 @@ type failing struct {
 	// steps of a chain, and how many of them are done and stay; steps is 0
 	// where the migration was one transaction.
 	steps, done int
+	kind        whimbrel.StepKind // of the step that failed
+	filling     bool              // whether that step was in a backfill
 }
 
 // headline says what is left of the migration that failed or was interrupted.
@@ -27,8 +29,15 @@ func (f failing) headline(verb string) string {
 		name += ", on its way back,"
 	}
 	left := "nothing of it stays"
-	if f.steps > 1 && f.done > 0 {
+	switch {
+	case f.steps > 1 && f.done > 0 && f.filling:
+		left = fmt.Sprintf("%d of its %d steps, and what the batches of the next one did, are done and stay; the next run goes on after them", f.done, f.steps)
+	case f.steps > 1 && f.done > 0:
 		left = fmt.Sprintf("%d of its %d steps are done and stay; the next run goes on after them", f.done, f.steps)
+	case f.filling:
+		left = "the batches that are done stay; the next run goes on after them"
+	case f.kind == whimbrel.StepScript || f.kind == whimbrel.StepFunc: // some run outside a transaction
+		left = "what it did in a transaction is rolled back"
 	}
 	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), left)
 }

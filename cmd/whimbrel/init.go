@@ -10,19 +10,27 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel/js"
 )
 
 func newInit(a *app) *cobra.Command {
-	return &cobra.Command{
+	var scripts bool
+	command := &cobra.Command{
 		Use:   "init",
 		Short: "Prepare this folder: migrations, whimbrel.yaml, .gitignore",
 		Long: `Create a folder for migrations and a whimbrel.yaml, and keep the development
-server's files out of git. What is there already is left as it is.`,
+server's files out of git. What is there already is left as it is.
+
+With --scripts it also writes whimbrel.d.ts beside the migrations, for editors:
+the types of what migrations in JavaScript and TypeScript get. It is brought up
+to date where it is there. (create --js, --mjs and --ts write it by themselves.)`,
 		Example: `  whimbrel init
-  whimbrel init --dir db/migrations`,
+  whimbrel init --dir db/migrations
+  whimbrel init --scripts`,
 		Args: arguments(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			created, err := a.prepare()
+			created, err := a.prepare(scripts)
 			if err != nil {
 				return err
 			}
@@ -40,6 +48,8 @@ server's files out of git. What is there already is left as it is.`,
 			return nil
 		},
 	}
+	command.Flags().BoolVar(&scripts, "scripts", false, "also write "+declarationsName+", the types for scripts")
+	return command
 }
 
 // initJSON is what init prints with --json.
@@ -48,17 +58,10 @@ type initJSON struct {
 }
 
 // prepare creates what is missing and gives its paths.
-func (a *app) prepare() (created []string, err error) {
-	dirs := a.flags.dirs
-	if len(dirs) == 0 {
-		dirs = []string{"migrations"}
-		if _, err := os.Stat(a.absolute(configName)); err == nil {
-			file, err := loadConfig(configName, a.folder, "")
-			if err != nil {
-				return nil, err
-			}
-			dirs = a.migrationFolders(file)
-		}
+func (a *app) prepare(scripts bool) (created []string, err error) {
+	dirs, err := a.foldersToPrepare()
+	if err != nil {
+		return nil, err
 	}
 	for _, dir := range dirs {
 		if _, err := os.Stat(a.absolute(dir)); err == nil {
@@ -68,6 +71,11 @@ func (a *app) prepare() (created []string, err error) {
 			return created, cannotWrite(dir, err)
 		}
 		created = append(created, strings.TrimRight(dir, "/")+"/")
+	}
+	if scripts {
+		if created, err = a.declareIn(dirs, created); err != nil {
+			return created, err
+		}
 	}
 	err = writeNew(a.absolute(configName), configName, configTemplate(dirs))
 	if err == nil {
@@ -80,6 +88,37 @@ func (a *app) prepare() (created []string, err error) {
 		created = append(created, ".gitignore")
 	}
 	return created, err
+}
+
+// foldersToPrepare are the folders of the migrations, as the flags or the
+// whimbrel.yaml of this very folder name them.
+func (a *app) foldersToPrepare() ([]string, error) {
+	if len(a.flags.dirs) > 0 {
+		return a.flags.dirs, nil
+	}
+	if _, err := os.Stat(a.absolute(configName)); err != nil {
+		return []string{"migrations"}, nil
+	}
+	file, err := loadConfig(configName, a.folder, "")
+	if err != nil {
+		return nil, err
+	}
+	return a.migrationFolders(file), nil
+}
+
+// declareIn writes the types for scripts into folders, also over older ones.
+func (a *app) declareIn(dirs, created []string) ([]string, error) {
+	for _, dir := range dirs {
+		path := filepath.Join(dir, declarationsName)
+		if text, err := os.ReadFile(a.absolute(path)); err == nil && string(text) == js.Declarations {
+			continue
+		}
+		if err := os.WriteFile(a.absolute(path), []byte(js.Declarations), 0o644); err != nil {
+			return created, cannotWrite(path, err)
+		}
+		created = append(created, path)
+	}
+	return created, nil
 }
 
 // ignore adds the development server's folder to a .gitignore.
@@ -135,6 +174,18 @@ environments:
 # max_stall: 100ms
 # retry_budget: 10m
 # lock_wait: 10m
+
+# How far replicas may be behind a backfill before it waits for them; 0s: they
+# must have what was there before its last batch.
+# max_replica_lag: 0s
+
+# What migrations in JavaScript and TypeScript may do: the variables of the
+# environment that they may read, the memory, and the time to compute between
+# two questions to the database.
+# scripts:
+#   environment: [REGION]
+#   memory: 256MB
+#   compute: 1m
 
 # Pending versions that are older than the newest applied one: refuse, apply or skip.
 # out_of_order: refuse

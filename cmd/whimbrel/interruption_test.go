@@ -106,7 +106,7 @@ func TestTheFirstSignalEndsTheRunAfterTheStep(t *testing.T) {
 	s.awaitQuery("pg_advisory_xact_lock")
 	s.interrupts <- os.Interrupt
 	require.Eventually(t, func() bool { return s.err.String() != "" }, time.Minute, time.Millisecond)
-	require.Equal(t, "finishing the current step; press Ctrl-C again to cancel it\n", s.err.String())
+	require.Equal(t, "finishing the current step or batch; press Ctrl-C again to cancel it\n", s.err.String())
 	require.Equal(t, "true", s.value("SELECT pg_advisory_unlock(1)::text"))
 	require.Equal(t, exitInterrupted, <-done)
 	require.Contains(t, s.out.String(), "✓ 1 a")

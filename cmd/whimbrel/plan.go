@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
+	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -148,9 +150,13 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		about += "; the way back that was stored, as the file is not there"
 	}
 	fmt.Fprintf(&b, "%s %s  %s\n", arrow, label, p.faint(about))
+	how := 0
+	for _, step := range m.Steps {
+		how = max(how, lipgloss.Width(howItRuns(step)))
+	}
 	for _, step := range m.Steps {
 		if !m.Atomic() {
-			b.WriteString(renderStep(p, step))
+			b.WriteString(renderStep(p, step, how))
 		}
 		for _, s := range step.Statements {
 			if statements {
@@ -161,13 +167,43 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	return b.String()
 }
 
-func renderStep(p palette, step whimbrel.Step) string {
-	how := map[whimbrel.StepKind]string{
-		whimbrel.StepSQL: "in a transaction", whimbrel.StepAlone: "by itself",
-	}[step.Kind]
-	state := ""
-	if step.Done {
-		state = p.faint("  done")
+// howItRuns says how a step of a chain runs.
+func howItRuns(step whimbrel.Step) string {
+	switch step.Kind {
+	case whimbrel.StepAlone:
+		return "by itself"
+	case whimbrel.StepScript, whimbrel.StepFunc:
+		return "outside a transaction"
+	case whimbrel.StepBatch:
+		batch := step.Statements[0].Batch
+		how := fmt.Sprintf("in batches of %d by %s", batch.Size, strings.Join(batch.Key, ", "))
+		if batch.Workers > 1 {
+			how += fmt.Sprintf(", %d workers", batch.Workers)
+		}
+		return how
 	}
-	return fmt.Sprintf("    %2d  %s  %s%s\n", step.Number, pad(how, len("in a transaction")), step.Summary(), state)
+	return "in a transaction"
+}
+
+// renderStep shows a step of a chain. width is that of how steps run.
+func renderStep(p palette, step whimbrel.Step, width int) string {
+	what, below := step.Summary(), ""
+	if step.Kind == whimbrel.StepBatch {
+		what = step.Statements[0].Command + " through " + step.Statements[0].Batch.Table
+		below = "rows written below the cursor while it runs are not looked for again: put an Assert below it"
+		for _, s := range step.Statements[1:] {
+			what += ", until " + cmp.Or(s.Assert.Message, "the Assert below it holds")
+			below = ""
+		}
+	}
+	if step.Done {
+		what += p.faint("  done")
+	} else if step.Started {
+		what += p.faint("  begun")
+	}
+	text := fmt.Sprintf("    %2d  %s  %s\n", step.Number, pad(howItRuns(step), width), what)
+	if below != "" {
+		text += "        " + p.warn("! "+below) + "\n"
+	}
+	return text
 }

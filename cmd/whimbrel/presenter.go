@@ -22,6 +22,10 @@ type presenter struct {
 	palette palette
 	verbose bool
 	width   int // of "version name", in columns
+	// terminal is set where a live line is shown; columns is the room for it, 0
+	// where nobody knows.
+	terminal bool
+	columns  int
 
 	run     *whimbrel.RunStarted
 	began   time.Time
@@ -36,8 +40,11 @@ type underway struct {
 	at       time.Time
 	done     int // steps, with those of earlier runs
 	step     whimbrel.StepStarted
-	attempt  int   // of the step; 0 while it is the first
-	blockers []int // whose waiting line is on the screen
+	stepAt   time.Time
+	filling  *filling // the backfill that the step is, once it has told of itself
+	filled   bool     // whether any step was a backfill
+	attempt  int      // of the step; 0 while it is the first
+	blockers []int    // whose waiting line is on the screen
 }
 
 // labelWidth is the width of the widest "version name", within reason.
@@ -83,16 +90,19 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 			return []string{fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)}
 		}
 	case whimbrel.MigrationFinished:
+		filled := p.current != nil && p.current.filled
 		p.current = nil
-		return []string{p.finished(event)}
+		return []string{p.finished(event, filled)}
 	case whimbrel.Failed:
 		p.failing = &failing{migration: event.Migration, after: time.Duration(event.Duration)}
-		if p.current != nil {
-			p.failing.steps, p.failing.done = p.current.started.Steps, p.current.done
+		if c := p.current; c != nil {
+			p.failing.steps, p.failing.done, p.failing.kind, p.failing.filling = c.started.Steps, c.done, c.step.StepKind, c.filling != nil
 		}
 		p.current = nil
 	case whimbrel.Notice:
 		return p.notice(event)
+	case whimbrel.Printed:
+		return []string{p.printed(event)}
 	case whimbrel.IndexRepaired:
 		if event.Action == "dropped_invalid" {
 			return []string{fmt.Sprintf("  an interrupted run left index %s invalid: dropped, to be built again", event.Index)}
@@ -114,9 +124,12 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	current := p.current
 	switch event := record.Event.(type) {
 	case whimbrel.StepStarted:
-		current.step, current.blockers, current.attempt = event, nil, 0
+		current.step, current.stepAt, current.filling, current.blockers, current.attempt = event, record.Time, nil, nil, 0
+	case whimbrel.BatchProgress, whimbrel.BatchPaused, whimbrel.BatchResumed:
+		current.filled = true
+		return p.hearFilling(record)
 	case whimbrel.StepFinished:
-		current.done = max(current.done, event.Step)
+		current.done, current.filling = max(current.done, event.Step), nil
 		long := time.Duration(event.Duration) >= longStep
 		if current.started.Steps > 1 && (p.verbose || long) {
 			return []string{p.palette.faint(fmt.Sprintf("  · step %d of %d  %s  %s",
@@ -131,6 +144,9 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		current.attempt = event.Attempt + 1
 		// A busy lock makes many short attempts; one line says enough.
 		if event.Attempt > 1 && time.Duration(event.After) < longStep && !p.verbose {
+			return nil
+		}
+		if !p.verbose && !current.filling.retryIsNews(record.Time) {
 			return nil
 		}
 		return []string{p.palette.warn(fmt.Sprintf("  ↻ gave way (%s); attempt %d in %s",
@@ -153,6 +169,13 @@ func (p *presenter) live(now time.Time) string {
 		return ""
 	}
 	ref := p.current.started.Migration
+	if p.current.filling != nil && p.current.attempt == 0 {
+		columns := p.columns - len("⠋ ")
+		if p.columns == 0 {
+			columns = 78
+		}
+		return p.current.filling.line(p.palette, ref, columns, now)
+	}
 	line := fmt.Sprintf("%s %s  %s", ref.Version, ref.Name, span(elapsed.Truncate(time.Second)))
 	if p.current.started.Steps > 1 && p.current.step.Step > 0 {
 		line += fmt.Sprintf("  step %d of %d", p.current.step.Step, p.current.started.Steps)
@@ -188,7 +211,7 @@ func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
 	return nil
 }
 
-func (p *presenter) finished(event whimbrel.MigrationFinished) string {
+func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) string {
 	remark := ""
 	switch {
 	case event.RecordOnly && event.Migration.Direction == whimbrel.Down:
@@ -197,8 +220,8 @@ func (p *presenter) finished(event whimbrel.MigrationFinished) string {
 		remark = "recorded, not run"
 	case event.Migration.Direction == whimbrel.Down:
 		remark = "rolled back"
-	case p.verbose && event.Rows > 0:
-		remark = plural(int(event.Rows), "row")
+	case (p.verbose || filled) && event.Rows > 0:
+		remark = strings.Replace(plural(int(event.Rows), "row"), fmt.Sprint(event.Rows), thousands(event.Rows), 1)
 	}
 	took := fmt.Sprintf("%8s", span(time.Duration(event.Duration)))
 	if event.RecordOnly {
@@ -206,6 +229,20 @@ func (p *presenter) finished(event whimbrel.MigrationFinished) string {
 	}
 	label := pad(string(event.Migration.Version)+" "+event.Migration.Name, p.width)
 	return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), label, took, p.palette.faint(remark)), " ")
+}
+
+// printed is what a script printed.
+func (p *presenter) printed(event whimbrel.Printed) string {
+	line := "  " + indented(event.Text, "  ")
+	colour := map[string]func(string) string{"warn": p.palette.warn, "error": p.palette.bad}[event.Level]
+	if colour == nil {
+		return line
+	}
+	var lines []string
+	for _, l := range strings.Split(line, "\n") {
+		lines = append(lines, colour(l))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (p *presenter) notice(event whimbrel.Notice) []string {

@@ -21,7 +21,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		if env.outTerminal && env.errTerminal {
 			_, _ = fmt.Fprint(env.stderr, "\r"+ansi.EraseEntireLine) // a live line may stand there
 		}
-		_, _ = fmt.Fprintln(env.stderr, "finishing the current step; press Ctrl-C again to cancel it")
+		_, _ = fmt.Fprintln(env.stderr, "finishing the current step or batch; press Ctrl-C again to cancel it")
 	})
 	defer interruption.end()
 	a := newApp(env, interruption)

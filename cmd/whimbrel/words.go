@@ -22,6 +22,15 @@ func are(n int, noun string) string {
 	return plural(n, noun) + " are"
 }
 
+// thousands is a number with its digits in groups of three.
+func thousands(n int64) string {
+	digits := fmt.Sprint(n)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
 // span is a duration for people: as precise as it is interesting.
 func span(d time.Duration) string {
 	switch {
