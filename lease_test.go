@@ -51,11 +51,17 @@ func TestTwentyProcessesApplyEverythingExactlyOnce(t *testing.T) {
 func TestAKilledRunLeavesNothingToRepair(t *testing.T) {
 	undisturbed, b := setupTwo(t)
 	f := fifty()
+	f["045_step.sql"] = "SELECT pg_advisory_xact_lock(45);\n" + f["045_step.sql"]
 	_, err := undisturbed.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 
+	gate, err := b.connect().Begin(t.Context()) // nobody gets beyond 44 for now
+	require.NoError(t, err)
+	_, err = gate.Exec(t.Context(), "SELECT pg_advisory_xact_lock(45)")
+	require.NoError(t, err)
 	cmd, _ := b.runner(f.write(t))
 	killAt(t, cmd, "migration_started 025")
+	require.NoError(t, gate.Rollback(t.Context()))
 	done := b.text("SELECT count(*) FROM schema_migrations")
 	require.NotEqual(t, "50", done)
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
