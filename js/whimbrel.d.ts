@@ -59,7 +59,7 @@ declare module 'whimbrel' {
      *
      *     await client.batch({ table: 'users', key: 'id' }, (range, client) =>
      *       client.query(`UPDATE users SET name = trim(name)
-     *         WHERE ($1::int IS NULL OR id > $1) AND id <= $2`, [range.from, range.to]));
+     *         WHERE id > $1 AND id <= $2`, [range.from, range.to]));
      */
     batch<Key = any>(options: BatchOptions, work: (range: Range<Key>, client: Queries) => Promise<number | Result | void> | number | Result | void): Promise<number>;
   }
@@ -105,8 +105,8 @@ declare module 'whimbrel' {
 
   /** The keys after from, up to and with to. Keys of several columns are arrays. */
   export interface Range<Key = any> {
-    /** null for the first range. */
-    from: Key | null;
+    /** In the first range, a key that lies before all others. */
+    from: Key;
     to: Key;
   }
 

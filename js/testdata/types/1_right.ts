@@ -16,7 +16,7 @@ export async function up(client: Client): Promise<void> {
   const one: number = first[0];
   const n: number = await client.tx(async (inner) => (await inner.query('SELECT 1')).rowCount ?? 0);
   const options: BatchOptions = { table: 'users', key: ['id', 'part'], size: 500, pause: '100ms' };
-  const total: number = await client.batch(options, (range: Range<[number, string]>, inner) => inner.query('SELECT $1, $2', [range.from?.[0], range.to]));
+  const total: number = await client.batch(options, (range: Range<[number, string]>, inner) => inner.query('SELECT $1, $2', [range.from[0], range.to]));
   try {
     await client.query('SELECT 1');
   } catch (err) {
