@@ -89,10 +89,12 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, earlier
 		recording.Kind = StepSQL
 		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, earlier) })
 		var own *Error
-		if err == nil || !errors.As(err, &own) || own.Code != CodeAssertion || changed == 0 {
+		if err == nil || !errors.As(err, &own) || own.Code != CodeAssertion {
 			return rows, err
 		}
-		if err := b.again(ctx); err != nil {
+		// Also where this is the end: when the file or the data has been
+		// corrected, the next run begins with a pass of its own.
+		if again := b.again(ctx); again != nil || changed == 0 {
 			return rows, err
 		}
 	}
@@ -173,7 +175,7 @@ func (b *backfill) apart(ctx context.Context, number int) error {
 		return err
 	}
 	defer db.close()
-	db.ready, r.db = true, db
+	db.ready, db.onNotice, r.db = true, b.run.db.onNotice, db
 	if err := r.prepareTemplates(ctx); err != nil {
 		return r.m.serverError(ctx, "preparing", err)
 	}
