@@ -48,7 +48,7 @@ func TestAStackShowsNoNamesInGo(t *testing.T) {
 func TestTheTemplatesOfCreateAreScripts(t *testing.T) {
 	t.Parallel()
 	for _, extension := range []string{"js", "cjs", "mjs", "ts"} {
-		file, content, err := migration.Template(extension, "1", `Add "users" \ ${now}`, "me", time.Now())
+		file, content, err := migration.Template(migration.Draft{Extension: extension, Version: "1", Title: `Add "users" \ ${now}`, Author: "me", Date: time.Now()})
 		require.NoError(t, err)
 		script, err := New(Options{}).Compile(t.Context(), migration.Migration{Path: file, Text: content})
 		require.NoError(t, err, content)
