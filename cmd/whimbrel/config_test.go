@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/js"
 )
 
 func TestConfigReadsEveryKey(t *testing.T) {
@@ -21,6 +22,11 @@ out_of_order: apply
 max_stall: 50ms
 retry_budget: 1h
 lock_wait: 30s
+max_replica_lag: 5s
+scripts:
+  environment: [REGION, _tenant2]
+  memory: 1GB
+  compute: 90s
 default_environment: here
 environments:
   here:
@@ -37,6 +43,8 @@ environments:
 	require.Equal(t, 50*time.Millisecond, time.Duration(c.MaxStall))
 	require.Equal(t, time.Hour, time.Duration(c.RetryBudget))
 	require.Equal(t, 30*time.Second, time.Duration(c.LockWait))
+	require.Equal(t, 5*time.Second, time.Duration(c.MaxReplicaLag))
+	require.Equal(t, js.Options{Environment: []string{"REGION", "_tenant2"}, Memory: 1 << 30, Compute: 90 * time.Second}, c.Scripts.options())
 	require.Equal(t, "here", c.DefaultEnvironment)
 	require.Equal(t, map[string]namedBase{
 		"here":  {Embedded: true, PGVersion: 16},
@@ -83,6 +91,15 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"an environment with no database":    {"environments:\n  a:\n    table: x\n", 3, 5, "says no database", "embedded: true"},
 		"a version for somebody else's":      {"environments:\n  a:\n    url: x\n    pg_version: 16\n", 4, 17, "pg_version is for embedded servers", ""},
 		"a version that is not there":        {"environments:\n  a:\n    embedded: true\n    pg_version: 9\n", 4, 17, "no embedded PostgreSQL 9", "14, 15, 16, 17, 18"},
+		"a replica that must be ahead":       {"max_replica_lag: -1s\n", 1, 18, "max_replica_lag: must not be negative", "--ignore-replicas"},
+		"an unknown key of scripts":          {"scripts:\n  enviroment: [A]\n", 2, 3, `unknown key "enviroment"`, "did you mean environment?"},
+		"variables that are no list":         {"scripts:\n  environment: A\n", 2, 16, "environment: write a list of names", ""},
+		"a variable that is none":            {"scripts:\n  environment: [A, B-C]\n", 2, 20, `"B-C" is not the name of a variable`, ""},
+		"a variable that is a number":        {"scripts:\n  environment: [1]\n", 2, 17, `"1" is not the name`, ""},
+		"a memory without a unit":            {"scripts:\n  memory: 256\n", 2, 11, `"256" is no size`, ""},
+		"a memory with a strange unit":       {"scripts:\n  memory: 256m\n", 2, 11, `"256m" is no size`, ""},
+		"a memory of next to nothing":        {"scripts:\n  memory: 1kB\n", 2, 11, "scripts.memory: ", "at least 16MB"},
+		"no time to compute":                 {"scripts:\n  compute: 0s\n", 2, 12, "scripts.compute: ", "positive"},
 		"brackets that are not closed":       {"migrations: [a\n", 1, 13, "", ""},
 		"several documents":                  {"table: a\n---\ntable: b\n", 0, 0, "more than one document", "keep one"},
 		"a text in place of a configuration": {"hello\n", 1, 1, "", ""},
