@@ -15,6 +15,7 @@ type gauge struct {
 	marks       []mark // of the WAL, before each of the last batches
 	checkpoints int64  // requested ones, when last looked at
 	wal         int64  // at that time
+	forced      time.Time
 	rest        time.Time
 	told        bool // that the role cannot see the replicas
 }
@@ -26,8 +27,11 @@ type mark struct {
 }
 
 const (
-	oldSnapshot    = time.Hour
-	checkpointRest = time.Second
+	oldSnapshot = time.Hour
+	// checkpointShare is the part of the time since the last checkpoint that a
+	// forced one is left alone, checkpointRest the most.
+	checkpointShare = 20
+	checkpointRest  = time.Second
 	// quietPause is how long a pause may be without being told.
 	quietPause = 300 * time.Millisecond
 )
@@ -93,10 +97,10 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 		r.m.emit(Notice{Migration: g.backfill.planned.Ref(), Severity: "WARNING", Message: "this role cannot see how far the replicas are, so the backfill does not wait for them (grant it pg_monitor)"})
 	}
 	if g.checkpoints != 0 && checkpoints > g.checkpoints && position-g.wal > limit/4 {
-		g.rest = time.Now().Add(checkpointRest)
+		g.rest = time.Now().Add(min(time.Since(g.forced)/checkpointShare, checkpointRest))
 	}
 	if g.checkpoints != checkpoints {
-		g.checkpoints, g.wal = checkpoints, position
+		g.checkpoints, g.wal, g.forced = checkpoints, position, time.Now()
 	}
 	switch {
 	case replica != "" && r.m.config.MaxReplicaLag >= 0:
