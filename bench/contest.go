@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -19,8 +20,20 @@ type pair struct {
 	name    string
 	ours    *side
 	against *side // nil: our figure stands by itself
-	limit   float64
+	limit   limit
 }
+
+// limit is what is promised of a ratio, or of a figure where there is no ratio.
+type limit struct {
+	bound  string
+	figure float64
+}
+
+// nothing is promised of what is there for comparison only.
+var nothing limit
+
+func atMost(figure float64) limit  { return limit{"≤", figure} }
+func atLeast(figure float64) limit { return limit{"≥", figure} }
 
 // contest measures sides in turns: each of them once in every round, so that
 // what disturbs the machine disturbs all of them.
@@ -63,7 +76,7 @@ func (c contest) run(ctx context.Context, s settings) ([]Row, error) {
 func (p pair) row(unit string, figures map[*side][]float64) Row {
 	ours := figures[p.ours]
 	row := Row{
-		Name: p.name, Unit: unit, Ours: median(ours), Limit: p.limit, Rounds: len(ours),
+		Name: p.name, Unit: unit, Ours: median(ours), Bound: p.limit.bound, Limit: p.limit.figure, Rounds: len(ours),
 		Least: slices.Min(ours), Most: slices.Max(ours),
 	}
 	if p.against == nil {
@@ -72,7 +85,7 @@ func (p pair) row(unit string, figures map[*side][]float64) Row {
 	theirs := figures[p.against]
 	ratios := make([]float64, len(ours))
 	for i := range ours {
-		ratios[i] = ours[i] / theirs[i]
+		ratios[i] = ours[i] / cmp.Or(theirs[i], 1) // a count of nothing compares as one
 	}
 	row.Against, row.Comparator, row.Ratio = p.against.name, median(theirs), median(ratios)
 	row.Least, row.Most = slices.Min(ratios), slices.Max(ratios)

@@ -49,10 +49,10 @@ func (l *lab) ups(s sizes) (all []contest) {
 		a, b := l.onFresh(bareAwaited, n, awaitedUp), l.onFresh(barePipelined, n, pipelinedUp)
 		name := fmt.Sprintf("up of %d, local", n)
 		all = append(all, contest{"ms", []pair{
-			{name, ahead, a, 0},
-			{name, ahead, b, only(n == 1000, 1.15)},
-			{name, ahead, l.onFresh(bareGuarded, n, guarded), 0},
-			{name + ", no pipeline", alone, a, only(n == 1000, 1.15)},
+			{name, ahead, a, nothing},
+			{name, ahead, b, only(n == 1000, atMost(1.15))},
+			{name, ahead, l.onFresh(bareGuarded, n, guarded), nothing},
+			{name + ", no pipeline", alone, a, only(n == 1000, atMost(1.15))},
 		}})
 	}
 	return all
@@ -66,9 +66,9 @@ func (l *lab) links(s sizes) (all []contest) {
 		tenth := link.roundTrip.Milliseconds() == 10
 		ahead := side("whimbrel", call(false, up))
 		all = append(all, contest{"ms", []pair{
-			{name, ahead, side(barePipelined, pipelinedUp), 0},
-			{name, ahead, side(bareGuarded, guarded), only(tenth && link.count == 100, 1.15)},
-			{name + ", no pipeline", side("whimbrel without pipeline", call(true, up)), side(bareAwaited, awaitedUp), only(tenth, 1.1)},
+			{name, ahead, side(barePipelined, pipelinedUp), nothing},
+			{name, ahead, side(bareGuarded, guarded), only(tenth && link.count == 100, atMost(1.15))},
+			{name + ", no pipeline", side("whimbrel without pipeline", call(true, up)), side(bareAwaited, awaitedUp), only(tenth, atMost(1.1))},
 		}})
 	}
 	return all
@@ -80,12 +80,12 @@ func (l *lab) nothingToDo(s sizes) []contest {
 	read := reading(bareRead, readTable)
 	return []contest{
 		{"ms", []pair{
-			{fmt.Sprintf("nothing to do, %d applied, in process", s.many), reading("whimbrel", call(false, up)), read, 0},
-			{fmt.Sprintf("status of %d, in process", s.many), reading("whimbrel", call(false, status)), read, 0},
+			{fmt.Sprintf("nothing to do, %d applied, in process", s.many), reading("whimbrel", call(false, up)), read, nothing},
+			{fmt.Sprintf("status of %d, in process", s.many), reading("whimbrel", call(false, status)), read, nothing},
 		}},
 		{"ms", []pair{{
 			fmt.Sprintf("nothing to do, %d applied, whole process", s.many),
-			reading("whimbrel", l.command("up")), reading("a program that does: "+bareRead, l.connectOnly), 1.5,
+			reading("whimbrel", l.command("up")), reading("a program that does: "+bareRead, l.connectOnly), atMost(1.5),
 		}}},
 	}
 }
@@ -99,8 +99,8 @@ func (l *lab) downs(s sizes) []contest {
 	}
 	name := fmt.Sprintf("down of %d, local", s.many)
 	return []contest{{"ms", []pair{
-		{name, side("whimbrel", call(false, down)), side(barePipelined, pipelineDown), 0},
-		{name + ", no pipeline", side("whimbrel without pipeline", call(true, down)), side(bareAwaited, awaitedDown), 0},
+		{name, side("whimbrel", call(false, down)), side(barePipelined, pipelineDown), nothing},
+		{name + ", no pipeline", side("whimbrel without pipeline", call(true, down)), side(bareAwaited, awaitedDown), nothing},
 	}}}
 }
 
@@ -108,10 +108,10 @@ func (l *lab) downs(s sizes) []contest {
 func (l *lab) processes(s sizes) []contest {
 	plan := fmt.Sprintf("plan of %d files, whole process", s.files)
 	return []contest{
-		{"ms", []pair{{plan, l.onFresh("whimbrel", s.files, l.command("plan", "--json")), nil, 300}}},
-		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("plan", "--json")), nil, 150}}},
-		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up")), nil, 25}}},
-		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up", "--no-pipeline")), nil, 0}}},
+		{"ms", []pair{{plan, l.onFresh("whimbrel", s.files, l.command("plan", "--json")), nil, atMost(300)}}},
+		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("plan", "--json")), nil, atMost(150)}}},
+		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up")), nil, atMost(25)}}},
+		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up", "--no-pipeline")), nil, nothing}}},
 	}
 }
 
@@ -119,17 +119,17 @@ func (l *lab) processes(s sizes) []contest {
 func (l *lab) roundTrips(s sizes) []contest {
 	count := "round trips after connecting: "
 	return []contest{{"", []pair{
-		{fmt.Sprintf("%snothing to do, %d applied", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(up)), nil, 3},
-		{fmt.Sprintf("%sstatus of %d", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(status)), nil, 0},
-		{count + "up of 1, empty database", l.onFresh("whimbrel", 1, trips(up)), nil, 0},
-		{count + "up of 100 in a pipeline, empty database", l.onFresh("whimbrel", 100, trips(up)), nil, 0},
+		{fmt.Sprintf("%snothing to do, %d applied", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(up)), nil, atMost(3)},
+		{fmt.Sprintf("%sstatus of %d", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(status)), nil, nothing},
+		{count + "up of 1, empty database", l.onFresh("whimbrel", 1, trips(up)), nil, nothing},
+		{count + "up of 100 in a pipeline, empty database", l.onFresh("whimbrel", 100, trips(up)), nil, nothing},
 	}}}
 }
 
 // only is the limit where it was promised, and none elsewhere.
-func only(promised bool, limit float64) float64 {
+func only(promised bool, l limit) limit {
 	if promised {
-		return limit
+		return l
 	}
-	return 0
+	return nothing
 }

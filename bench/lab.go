@@ -17,7 +17,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// lab is what measuring needs: a throw-away server, a temporary folder, and
+// lab is what measuring needs: throw-away servers, a temporary folder, and
 // what was made in them for several measurements. One goroutine uses it.
 type lab struct {
 	server    *devdb.Server
@@ -25,6 +25,7 @@ type lab struct {
 	histories map[int]history
 	migrated  map[int]string    // names of databases, by the migrations applied
 	programs  map[string]string // paths, by the package
+	stocks    []*stock
 }
 
 // history is a folder of small migrations.
@@ -42,10 +43,16 @@ func open(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	return &lab{server: server, folder: folder, histories: map[int]history{}, migrated: map[int]string{}, programs: map[string]string{}}, nil
+	return &lab{server: server, folder: folder, histories: map[int]history{}, migrated: map[int]string{}, programs: map[string]string{}, stocks: stocks()}, nil
 }
 
-func (l *lab) close() error { return errors.Join(l.server.Stop(), os.RemoveAll(l.folder)) }
+func (l *lab) close() error {
+	err := errors.Join(l.server.Stop(), os.RemoveAll(l.folder))
+	for _, s := range l.stocks {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
 
 // history gives n small migrations, which make a table with a key each and are
 // short enough that everything around them shows.

@@ -42,6 +42,9 @@ type report struct {
 	PostgreSQL string  `json:"postgresql"`
 	Rows       []Row   `json:"rows"`
 	Stalls     []Stall `json:"stalls"`
+	Backfills  []Row   `json:"backfills"`
+	// Servers are the settings of those that the backfills ran on.
+	Servers []string `json:"servers,omitempty"`
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
@@ -94,7 +97,7 @@ func measure(ctx context.Context, s settings) (r report, err error) {
 		return report{}, err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	r = report{PostgreSQL: l.server.Version().Version, Rows: []Row{}, Stalls: []Stall{}}
+	r = report{PostgreSQL: l.server.Version().Version, Rows: []Row{}, Stalls: []Stall{}, Backfills: []Row{}}
 	for _, c := range l.contests(s.sizes) {
 		rows, err := c.run(ctx, s)
 		if err != nil {
@@ -102,6 +105,30 @@ func measure(ctx context.Context, s settings) (r report, err error) {
 		}
 		r.Rows = append(r.Rows, rows...)
 	}
-	r.Stalls, err = l.stalls(ctx, s)
-	return r, err
+	if r.Stalls, err = l.stalls(ctx, s); err != nil {
+		return r, err
+	}
+	for _, on := range l.stocks {
+		if err := r.backfills(ctx, l, s, on); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// backfills takes the rows of the third table that are measured on one server.
+func (r *report) backfills(ctx context.Context, l *lab, s settings, on *stock) error {
+	for _, c := range l.backfills(s.sizes, on) {
+		rows, err := c.run(ctx, s)
+		if err != nil {
+			return err
+		}
+		r.Backfills = append(r.Backfills, rows...)
+	}
+	if on.server == nil {
+		return nil // nothing was asked for
+	}
+	set, err := on.settings(ctx)
+	r.Servers = append(r.Servers, set)
+	return errors.Join(err, on.close())
 }

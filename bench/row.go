@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -22,9 +23,10 @@ type Row struct {
 	Least  float64 `json:"least"`
 	Most   float64 `json:"most"`
 	Rounds int     `json:"rounds"`
-	// Limit is what is promised of the ratio, or of our figure where there is
-	// no ratio; 0 where nothing is.
-	Limit float64 `json:"limit,omitempty"`
+	// Bound and Limit are what is promised of the ratio, or of our figure where
+	// there is no ratio: "≤" or "≥", and how much. Bound is empty where nothing is.
+	Bound string  `json:"bound,omitempty"`
+	Limit float64 `json:"limit"`
 }
 
 // Kept reports whether the promise, if there is one, was kept.
@@ -33,17 +35,24 @@ func (r Row) Kept() bool {
 	if r.Against != "" {
 		figure = r.Ratio
 	}
-	return r.Limit == 0 || figure <= r.Limit
+	switch r.Bound {
+	case "≤":
+		return figure <= r.Limit
+	case "≥":
+		return figure >= r.Limit
+	}
+	return true
 }
 
 func (r Row) promise() string {
-	switch {
-	case r.Limit == 0:
+	if r.Bound == "" {
 		return ""
-	case r.Kept():
-		return fmt.Sprintf("≤ %g", r.Limit)
 	}
-	return fmt.Sprintf("≤ %g MISSED", r.Limit)
+	outcome := "MISSED"
+	if r.Kept() {
+		outcome = "KEPT"
+	}
+	return fmt.Sprintf("%s %g %s", r.Bound, r.Limit, outcome)
 }
 
 func (r Row) cells() string {
@@ -95,8 +104,9 @@ func (s Stall) cells() string {
 func (r report) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "PostgreSQL %s\n", r.PostgreSQL)
+	const head = "\nWHAT\tAGAINST\tWHIMBREL\tOTHER\tRATIO\tSPREAD\tROUNDS\tPROMISED"
 	if len(r.Rows) > 0 {
-		fmt.Fprintln(w, "\nWHAT\tAGAINST\tWHIMBREL\tOTHER\tRATIO\tSPREAD\tROUNDS\tPROMISED")
+		fmt.Fprintln(w, head)
 	}
 	for _, row := range r.Rows {
 		fmt.Fprintln(w, row.cells())
@@ -109,6 +119,15 @@ func (r report) print(out io.Writer) error {
 	}
 	for _, s := range r.Stalls {
 		fmt.Fprintln(w, s.cells())
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	if len(r.Backfills) > 0 {
+		fmt.Fprintf(w, "\nBackfills\n%s\n%s\n", strings.Join(r.Servers, "\n"), head)
+	}
+	for _, row := range r.Backfills {
+		fmt.Fprintln(w, row.cells())
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing: %w", err)

@@ -15,6 +15,10 @@ type sizes struct {
 	hold       time.Duration // how long a blocker of the stall table stays
 	statements []statement
 	blockers   []blocker
+
+	users  int           // of a backfill
+	sample int           // of them that are done a row at a time
+	quiet  time.Duration // how long traffic is looked at without a backfill
 }
 
 // link is a network with a round-trip time, and how many migrations go over it.
@@ -31,6 +35,7 @@ var full = sizes{
 	warmUp: 200 * time.Millisecond,
 	reader: 2 * time.Second, readerRuns: 5,
 	hold: 1500 * time.Millisecond, statements: statements, blockers: blockers,
+	users: 1_000_000, sample: 20_000, quiet: 6 * time.Second,
 }
 
 // small is a look at the same in a tenth of the time.
@@ -41,4 +46,5 @@ var small = sizes{
 	warmUp: 200 * time.Millisecond,
 	reader: time.Second, readerRuns: 2,
 	hold: 500 * time.Millisecond, statements: statements[:4], blockers: blockers,
+	users: 50_000, sample: 5_000, quiet: time.Second,
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,30 +15,24 @@ import (
 // traffic is a live application: connections that read or write a row by its
 // key, each so many times a second.
 type traffic struct {
-	readers, writers int
-	rate             int // requests per second and connection
+	rate int // requests per second and connection
+	keys int // the highest that is asked for
 
 	quit    chan struct{}
 	running sync.WaitGroup
 
-	mutex   sync.Mutex
-	began   bool          // the statement was sent
-	before  time.Duration // the slowest request until then
-	slowest time.Duration // the slowest that ended after that
-	failed  int
-	reason  error // of the last request that failed
+	mutex  sync.Mutex
+	began  bool            // the statement was sent
+	before time.Duration   // the slowest request until then
+	since  []time.Duration // of all requests that ended after that
+	failed int
+	reason error // of the last request that failed
 }
 
-// start opens the connections and begins. stop must be called.
-func (t *traffic) start(ctx context.Context, url string, s statement) error {
+// start opens a connection for each request, which has a key as $1, and begins.
+// stop must be called.
+func (t *traffic) start(ctx context.Context, url string, requests []string) error {
 	t.quit = make(chan struct{})
-	requests := make([]string, 0, t.readers+t.writers)
-	for range t.readers {
-		requests = append(requests, "SELECT id, note FROM "+s.reads+" WHERE id = $1")
-	}
-	for range t.writers {
-		requests = append(requests, "UPDATE "+s.writes+" SET balance = balance + 1 WHERE id = $1")
-	}
 	for _, sql := range requests {
 		conn, err := pgx.Connect(ctx, url)
 		if err != nil {
@@ -63,7 +59,7 @@ func (t *traffic) send(ctx context.Context, conn *pgx.Conn, sql string) {
 		case <-tick.C:
 		}
 		began := time.Now()
-		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeExec, 2+rand.N(keys-1))
+		_, err := conn.Exec(ctx, sql, pgx.QueryExecModeExec, 2+rand.N(t.keys-1))
 		t.record(time.Since(began), err)
 		if conn.IsClosed() {
 			return
@@ -79,7 +75,7 @@ func (t *traffic) record(took time.Duration, err error) {
 		t.reason = err
 	}
 	if t.began {
-		t.slowest = max(t.slowest, took)
+		t.since = append(t.since, took)
 	} else {
 		t.before = max(t.before, took)
 	}
@@ -90,6 +86,16 @@ func (t *traffic) mark() {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	t.began = true
+}
+
+// percentile gives the time that this share of the requests since the mark did
+// not exceed. It is asked for after stop.
+func (t *traffic) percentile(share float64) time.Duration {
+	if len(t.since) == 0 {
+		return 0
+	}
+	slices.Sort(t.since)
+	return t.since[int(math.Ceil(share*float64(len(t.since))))-1]
 }
 
 // stop ends the traffic, and returns when all requests are answered.

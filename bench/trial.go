@@ -139,13 +139,16 @@ func (t trial) run(ctx context.Context, l *lab) (o observation, err error) {
 	if _, err := conn.PgConn().Exec(ctx, schema+s.setup).ReadAll(); err != nil {
 		return o, fmt.Errorf("setting up: %w", err)
 	}
-	live := &traffic{readers: t.readers, writers: t.writers, rate: 100}
-	if err := live.start(ctx, url, s); err != nil {
+	live := &traffic{rate: 100, keys: keys}
+	requests := slices.Concat(
+		slices.Repeat([]string{"SELECT id, note FROM " + s.reads + " WHERE id = $1"}, t.readers),
+		slices.Repeat([]string{"UPDATE " + s.writes + " SET balance = balance + 1 WHERE id = $1"}, t.writers))
+	if err := live.start(ctx, url, requests); err != nil {
 		return o, err
 	}
 	o.done, err = t.collide(ctx, conn, url, s, live)
 	live.stop()
-	o.before, o.slowest, o.failed = live.before, live.slowest, live.failed
+	o.before, o.slowest, o.failed = live.before, live.percentile(1), live.failed
 	if live.reason != nil && err == nil && ctx.Err() != nil {
 		err = live.reason
 	}
