@@ -1,0 +1,252 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/schema"
+)
+
+// database is one throw-away database with a history up to some migration. It
+// is used by one goroutine.
+type database struct {
+	trial    *trial
+	made     made
+	config   *pgx.ConnConfig
+	conn     *pgx.Conn // looks at what came out
+	aside    *pgx.Conn // looks at locks meanwhile
+	history  pgx.Identifier
+	own      []string // the engine's tables, quoted, with their schema
+	position int      // so many migrations are applied
+	inserted map[*set]bool
+	tracked  []*tracked
+	filled   map[uint32]bool
+	worked   map[*query]bool          // queries that could run
+	medians  map[*query]time.Duration // what they took the last time
+}
+
+// newDatabase creates an empty database with the engine's tables and the observer in it.
+func (t *trial) newDatabase(ctx context.Context) (*database, error) {
+	config, m, err := t.host.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &database{trial: t, made: m, config: config, inserted: map[*set]bool{}, filled: map[uint32]bool{}, worked: map[*query]bool{}, medians: map[*query]time.Duration{}, history: pgx.Identifier(strings.Split(t.history.config.Table, "."))}
+	if err := d.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing the database %s: %w", m.name, err), d.drop(ctx))
+	}
+	return d, nil
+}
+
+func (d *database) prepare(ctx context.Context) error {
+	var err error
+	plain := d.config.Copy()
+	plain.DefaultQueryExecMode = pgx.QueryExecModeExec // no cache of plans for tables that change
+	plain.RuntimeParams["timezone"] = "UTC"
+	if d.conn, err = pgx.ConnectConfig(ctx, plain); err != nil {
+		return err
+	}
+	aside := d.config.Copy() // it asks the same thing again and again
+	if d.aside, err = pgx.ConnectConfig(ctx, aside); err != nil {
+		return err
+	}
+	if len(d.history) > 1 {
+		if _, err := d.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{d.history[0]}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if err := d.createHistory(ctx); err != nil {
+		return err
+	}
+	if err := installObserver(ctx, d.conn, d.history); err != nil {
+		return err
+	}
+	for _, table := range d.ownTables() {
+		var name string
+		if err := d.conn.QueryRow(ctx, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::text::regclass",
+			table.Sanitize()).Scan(&name); err != nil {
+			return err
+		}
+		d.own = append(d.own, name)
+	}
+	return nil
+}
+
+// createHistory lets the engine make its tables, by a migration that does
+// nothing and leaves no record.
+func (d *database) createHistory(ctx context.Context) error {
+	config := d.trial.history.until(0, d.config)
+	nothing := func(context.Context, pgx.Tx) error { return nil }
+	config.Functions = []whimbrel.Function{{Version: "0", Name: "prepare", Up: nothing, Down: nothing}}
+	config.Listener = nil
+	m, err := whimbrel.New(config)
+	if err != nil {
+		return err
+	}
+	if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
+		return err
+	}
+	_, err = m.Down(ctx, whimbrel.DownOptions{})
+	return err
+}
+
+// ownTables are the engine's tables.
+func (d *database) ownTables() []pgx.Identifier {
+	name := d.history[len(d.history)-1]
+	lock := name + "_lock"
+	if name == whimbrel.DefaultTable {
+		lock = "migration_lock"
+	}
+	var tables []pgx.Identifier
+	for _, n := range []string{name, name + "_journal", name + "_log", lock} {
+		tables = append(tables, append(slices.Clone(d.history[:len(d.history)-1]), n))
+	}
+	return tables
+}
+
+func (d *database) close() {
+	for _, conn := range []*pgx.Conn{d.conn, d.aside} {
+		if conn != nil {
+			_ = conn.Close(context.Background()) // nothing is lost by it
+		}
+	}
+}
+
+// drop removes the database.
+func (d *database) drop(ctx context.Context) error {
+	d.close()
+	return d.trial.host.drop(ctx, d.made)
+}
+
+// retain leaves the database for a look, if that is wished, and drops it otherwise.
+func (d *database) retain(ctx context.Context, state string) error {
+	d.close()
+	return d.trial.host.retain(ctx, d.made, state)
+}
+
+// schema reads everything but the engine's tables and the observer.
+func (d *database) schema(ctx context.Context) (schema.Schema, error) {
+	s, err := schema.Read(ctx, d.conn, schema.Options{Exclude: d.ownTables()})
+	return withoutOurs(s), err
+}
+
+// record is what the history says about one migration.
+type record struct {
+	id       int64
+	batch    *int
+	checksum *string
+}
+
+// recorded gives the history's row of a migration, if there is one.
+func (d *database) recorded(ctx context.Context, version migration.Version) (*record, error) {
+	var r record
+	err := d.conn.QueryRow(ctx, "SELECT id, batch_number, checksum FROM "+d.history.Sanitize()+" WHERE ltrim(version, '0') = ltrim($1, '0')", string(version)).
+		Scan(&r.id, &r.batch, &r.checksum)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &r, err
+}
+
+// marks counts what the engine has ever written about migrations.
+func (d *database) marks(ctx context.Context) (string, error) {
+	var text string
+	log := d.ownTables()[2]
+	err := d.conn.QueryRow(ctx, "SELECT (SELECT count(*) || '/' || coalesce(max(id), 0) FROM "+d.history.Sanitize()+") || ' ' || (SELECT count(*) FROM "+log.Sanitize()+")").Scan(&text)
+	return text, err
+}
+
+// migrator works on the first so many migrations.
+func (d *database) migrator(count int, listener whimbrel.Listener) (*whimbrel.Migrator, error) {
+	config := d.trial.history.until(count, d.config)
+	config.Listener = listener
+	return whimbrel.New(config)
+}
+
+// measured runs something of the engine's and measures what it does.
+func (d *database) measured(ctx context.Context, count int, apart bool, do func(*whimbrel.Migrator) (whimbrel.Result, error)) (whimbrel.Result, *Measure, error) {
+	if apart {
+		if err := errors.Join(settle(ctx, d.conn), handIn(ctx, d.conn.PgConn())); err != nil {
+			return whimbrel.Result{}, nil, err
+		}
+	}
+	if _, err := takeObservations(ctx, d.conn); err != nil { // of runs that nobody measures
+		return whimbrel.Result{}, nil, err
+	}
+	before, err := readRelations(ctx, d.conn, d.own)
+	if err != nil {
+		return whimbrel.Result{}, nil, err
+	}
+	s := startSampler(ctx, d.aside)
+	m, err := d.migrator(count, func(r whimbrel.Record) { s.hear(r); d.trial.forward(r) })
+	if err != nil {
+		_, _ = s.finish()
+		return whimbrel.Result{}, nil, err
+	}
+	result, failed := do(m)
+	samples, err := s.finish()
+	if err != nil {
+		return result, nil, errors.Join(failed, err)
+	}
+	if apart {
+		err = settle(ctx, d.conn)
+	}
+	after, err2 := readRelations(ctx, d.conn, d.own)
+	observed, err3 := takeObservations(ctx, d.conn)
+	if err := errors.Join(err, err2, err3); err != nil {
+		return result, nil, errors.Join(failed, err)
+	}
+	var totals relations
+	if apart { // what ran outside a transaction is not in what the trigger saw
+		totals = after
+	}
+	measure := &Measure{Locks: locksOf(before, observed, samples), Rewritten: rewritten(before, after), Scanned: scansOf(before, observed, totals)}
+	for _, outcome := range result.Done {
+		measure.Duration += outcome.Duration
+		measure.Rows += outcome.Rows
+	}
+	return result, measure, failed
+}
+
+// apart reports whether a migration does something outside a transaction.
+func apart(m migration.Migration) bool {
+	for _, section := range []migration.Section{m.Up, m.Down} {
+		if section.NoTransaction || slices.ContainsFunc(section.Statements, func(s migration.Statement) bool { return s.Class.String() == "alone" }) {
+			return true
+		}
+	}
+	return m.Kind != migration.SQL // it may
+}
+
+// advance applies migrations until so many are, and inserts the given rows in
+// their places.
+func (d *database) advance(ctx context.Context, count int) error {
+	for d.position < count {
+		if err := d.insertDue(ctx, d.position, func(*set) bool { return true }); err != nil {
+			return err
+		}
+		stop := count
+		for _, place := range d.trial.suite.places() {
+			if place > d.position {
+				stop = min(stop, place)
+			}
+		}
+		m, err := d.migrator(stop, d.trial.forward)
+		if err != nil {
+			return err
+		}
+		if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
+			return err
+		}
+		d.position = stop
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package trial
+
+import (
+	"fmt"
+	"strings"
+)
+
+// longestComment is how many bytes of Markdown there are at most: GitHub takes 65,536 characters in a comment.
+const longestComment = 60_000
+
+// Markdown gives the report as a comment for a pull request: what failed first
+// and in full, then a table of everything.
+func (r Report) Markdown() string {
+	var b strings.Builder
+	verdict := "✅ The migrations passed"
+	if !r.OK() {
+		verdict = "❌ The migrations did not pass"
+	}
+	s := r.Summary
+	fmt.Fprintf(&b, "### %s\n\n%d passed, %d failed, %d irreversible", verdict, s.Passed, s.Failed, s.Irreversible)
+	if s.NotRun > 0 {
+		fmt.Fprintf(&b, ", %d not run", s.NotRun)
+	}
+	fmt.Fprintf(&b, "; success rate %s%%. PostgreSQL %s, %s.\n", rate(s.SuccessRate), cell(r.Server), elapsed(r.Duration))
+	for _, m := range r.Migrations {
+		markdownFindings(&b, string(m.Version)+" "+m.Name, m.Findings)
+	}
+	markdownFindings(&b, "Besides", r.Findings)
+	rows := []string{}
+	for _, m := range r.Migrations {
+		rows = append(rows, m.row())
+	}
+	const head = "\n| | migration | up | down | rows | locks on existing tables | |\n|---|---|--:|--:|--:|---|---|\n"
+	if len(rows) > 0 {
+		b.WriteString(head)
+	}
+	for i, row := range rows {
+		if b.Len()+len(row) > longestComment {
+			fmt.Fprintf(&b, "\n… and %d more.\n", len(rows)-i)
+			break
+		}
+		b.WriteString(row)
+	}
+	return b.String()
+}
+
+func markdownFindings(b *strings.Builder, title string, findings []Finding) {
+	if len(findings) == 0 || b.Len() > longestComment/2 {
+		return
+	}
+	fmt.Fprintf(b, "\n**%s**\n\n", cell(title))
+	for i, f := range findings {
+		if b.Len() > longestComment/2 {
+			fmt.Fprintf(b, "- … and %d more\n", len(findings)-i)
+			break
+		}
+		sign := "❌"
+		if f.Severity == Warning {
+			sign = "⚠️"
+		}
+		fmt.Fprintf(b, "- %s %s\n", sign, cell(f.Message))
+		if at := strings.TrimSuffix(f.place(), ": "); at != "" {
+			fmt.Fprintf(b, "  `%s`\n", strings.ReplaceAll(at, "`", ""))
+		}
+		if f.Remedy != "" {
+			fmt.Fprintf(b, "  %s\n", cell(f.Remedy))
+		}
+	}
+}
+
+// row is a migration in the table.
+func (r Result) row() string {
+	sign := map[Status]string{Passed: "✅", Failed: "❌", Irreversible: "➡️", NotRun: "⏸️"}[r.Status]
+	up, down, rows, locks := "", "", "", ""
+	if r.Up != nil {
+		up, rows = elapsed(r.Up.Duration), fmt.Sprint(r.Up.Rows)
+		var parts []string
+		for _, l := range r.Up.Locks {
+			if l.Blocks != "" {
+				parts = append(parts, fmt.Sprintf("%s %s %s", l.Table, l.Mode, elapsed(l.Held)))
+			}
+		}
+		for _, table := range r.Up.Rewritten {
+			parts = append(parts, "rewrites "+table)
+		}
+		locks = enumerate(parts, 4)
+	}
+	if r.Down != nil {
+		down = elapsed(r.Down.Duration)
+	}
+	note := ""
+	if r.Reason != "" {
+		note = strings.ReplaceAll(string(r.Status), "_", " ") + ": " + r.Reason
+	}
+	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |\n", sign, r.Version, cell(r.Name), up, down, rows, cell(locks), cell(note))
+}
+
+// cell makes a text harmless inside a table, and keeps it one line.
+func cell(text string) string {
+	return strings.NewReplacer("\r", " ", "\n", " ", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "@", "@\u200b").Replace(text)
+}

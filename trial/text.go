@@ -1,0 +1,178 @@
+package trial
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// TextOptions say how a report looks on a terminal.
+type TextOptions struct {
+	// Verbose shows the measurements of every migration, and not only of those
+	// that stop others.
+	Verbose bool
+	// Good, Bad and Weak give text a colour; nil leaves it as it is.
+	Good, Bad, Weak func(string) string
+}
+
+// Text writes the report for people.
+func (r Report) Text(w io.Writer, options TextOptions) error {
+	p := &printer{w: w, options: options}
+	for _, m := range r.Migrations {
+		p.migration(m)
+	}
+	if len(r.Findings) > 0 {
+		p.line("besides:")
+		for _, f := range r.Findings {
+			p.finding(f)
+		}
+	}
+	p.line("%s", r.summary(p))
+	for _, k := range r.Kept {
+		p.line("kept %s, %s: psql '%s'", k.Database, k.State, k.URL)
+	}
+	return p.failed
+}
+
+// printer writes lines until one cannot be written.
+type printer struct {
+	w       io.Writer
+	options TextOptions
+	failed  error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.failed == nil {
+		_, p.failed = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func paint(colour func(string) string, text string) string {
+	if colour == nil {
+		return text
+	}
+	return colour(text)
+}
+
+var signs = map[Status]string{Passed: "✓", Failed: "✗", Irreversible: "→", NotRun: "-"}
+
+// Line is one migration's outcome in one line.
+func (r Result) Line() string {
+	line := fmt.Sprintf("%s %s %s", signs[r.Status], r.Version, r.Name)
+	if r.Up != nil {
+		line += "  up " + shownDuration(time.Duration(r.Up.Duration))
+	}
+	if r.Down != nil {
+		line += ", down " + shownDuration(time.Duration(r.Down.Duration))
+	}
+	switch r.Status {
+	case Irreversible:
+		line += "  irreversible: " + r.Reason
+	case NotRun:
+		line += "  not run: " + r.Reason
+	}
+	return line
+}
+
+func (p *printer) migration(r Result) {
+	colour := map[Status]func(string) string{Passed: p.options.Good, Failed: p.options.Bad, Irreversible: p.options.Weak, NotRun: p.options.Weak}[r.Status]
+	sign, rest, _ := strings.Cut(r.Line(), " ")
+	p.line("%s %s", paint(colour, sign), rest)
+	for _, f := range r.Findings {
+		p.finding(f)
+	}
+	for _, direction := range []struct {
+		name    string
+		measure *Measure
+	}{{"up", r.Up}, {"down", r.Down}} {
+		for _, note := range direction.measure.notes(p.options.Verbose) {
+			p.line("    %s", paint(p.options.Weak, direction.name+" "+note))
+		}
+	}
+	if p.options.Verbose {
+		for _, t := range r.Queries {
+			p.line("    %s", paint(p.options.Weak, fmt.Sprintf("query %q: %s, %s", t.Name, shownDuration(time.Duration(t.Median)), plural(t.Rows, "row"))))
+		}
+	}
+}
+
+func (p *printer) finding(f Finding) {
+	sign, colour := "✗", p.options.Bad
+	if f.Severity == Warning {
+		sign, colour = "!", p.options.Weak
+	}
+	p.line("    %s %s%s", paint(colour, sign), f.place(), f.Message)
+	if f.Remedy != "" {
+		p.line("      %s", paint(p.options.Weak, f.Remedy))
+	}
+}
+
+// place is where a finding points to, with a colon and a blank behind it.
+func (f Finding) place() string {
+	switch {
+	case f.Path == "":
+		return ""
+	case f.Line == 0:
+		return f.Path + ": "
+	}
+	return fmt.Sprintf("%s:%d:%d: ", f.Path, f.Line, f.Column)
+}
+
+// notes are what is worth to be known of a direction: what others had to wait
+// for, or everything.
+func (m *Measure) notes(everything bool) []string {
+	if m == nil {
+		return nil
+	}
+	var notes []string
+	for _, l := range m.Locks {
+		if l.Blocks == "" && !everything {
+			continue
+		}
+		note := fmt.Sprintf("locks %s in mode %s for %s", l.Table, l.Mode, shownDuration(time.Duration(l.Held)))
+		if l.Blocks != "" {
+			note += ", and " + l.Blocks + " wait"
+		}
+		notes = append(notes, note)
+	}
+	for _, table := range m.Rewritten {
+		notes = append(notes, "rewrites "+table)
+	}
+	for _, s := range m.Scanned {
+		if everything || s.Rows >= worthKnowing {
+			notes = append(notes, fmt.Sprintf("reads the whole of %s, %d rows", s.Table, s.Rows))
+		}
+	}
+	if everything && m.Rows > 0 {
+		notes = append(notes, fmt.Sprintf("changes %d rows", m.Rows))
+	}
+	return notes
+}
+
+// worthKnowing is how many rows must be read for a scan to be shown unasked.
+const worthKnowing = 1000
+
+func (r Report) summary(p *printer) string {
+	s := r.Summary
+	parts := []string{fmt.Sprintf("%d passed", s.Passed), fmt.Sprintf("%d failed", s.Failed), fmt.Sprintf("%d irreversible", s.Irreversible)}
+	if s.Failed > 0 {
+		parts[1] = paint(p.options.Bad, parts[1])
+	}
+	if s.NotRun > 0 {
+		parts = append(parts, fmt.Sprintf("%d not run", s.NotRun))
+	}
+	if s.Warnings > 0 {
+		parts = append(parts, plural(s.Warnings, "warning"))
+	}
+	return fmt.Sprintf("%s: %s; success rate %s%%; PostgreSQL %s, %s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "),
+		rate(s.SuccessRate), r.Server, shownDuration(time.Duration(r.Duration)))
+}
+
+func rate(percent float64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.2f", percent), ".00")
+}
+
+func elapsed(e whimbrel.Elapsed) string { return shownDuration(time.Duration(e)) }
