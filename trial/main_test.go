@@ -73,6 +73,16 @@ func (f files) options(t testing.TB, tests files) trial.Options {
 	return o
 }
 
+// shared are options for the server that tests share, which is quicker.
+func (f files) shared(t testing.TB, tests files) trial.Options {
+	t.Helper()
+	o := f.options(t, tests)
+	var err error
+	o.Connection, err = pgx.ParseConfig(server.URL("tests"))
+	require.NoError(t, err)
+	return o
+}
+
 // run tests migrations and gives the report.
 func run(t testing.TB, o trial.Options) trial.Report {
 	t.Helper()
