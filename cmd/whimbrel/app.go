@@ -114,6 +114,18 @@ type project struct {
 	config     whimbrel.Config
 }
 
+// settings are what the engine is told, all but the database.
+func (a *app) settings(file config, migrations []migration.Migration) whimbrel.Config {
+	return whimbrel.Config{
+		Migrations: migrations, Table: a.flags.table, ToolVersion: build().Version,
+		OutOfOrder: file.OutOfOrder, MaxStall: time.Duration(file.MaxStall),
+		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, time.Nanosecond),
+		LockWait:      file.orNothing("lock_wait", file.LockWait, -1),
+		MaxReplicaLag: time.Duration(file.MaxReplicaLag),
+		Scripts:       js.New(file.Scripts.options()),
+	}
+}
+
 // open reads configuration and migrations, in this order, and starts the
 // development server where it is meant.
 func (a *app) open(ctx context.Context) (project, error) {
@@ -136,14 +148,7 @@ func (a *app) open(ctx context.Context) (project, error) {
 		}
 		a.redactor.learn(t.conninfo)
 	}
-	p.config = whimbrel.Config{
-		Migrations: p.migrations, Table: a.flags.table, ToolVersion: build().Version,
-		OutOfOrder: p.file.OutOfOrder, MaxStall: time.Duration(p.file.MaxStall),
-		RetryBudget:   p.file.orNothing("retry_budget", p.file.RetryBudget, time.Nanosecond),
-		LockWait:      p.file.orNothing("lock_wait", p.file.LockWait, -1),
-		MaxReplicaLag: time.Duration(p.file.MaxReplicaLag),
-		Scripts:       js.New(p.file.Scripts.options()),
-	}
+	p.config = a.settings(p.file, p.migrations)
 	if err := t.configure(&p.config); err != nil {
 		return p, err
 	}

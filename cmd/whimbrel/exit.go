@@ -98,6 +98,12 @@ type differenceError struct{}
 
 func (differenceError) Error() string { return "there are differences" }
 
+// failedTestError ends a command whose output has already said what failed. It
+// is not printed.
+type failedTestError struct{}
+
+func (failedTestError) Error() string { return "a test failed" }
+
 // usage is an error in flags or arguments.
 func usage(remedy, format string, args ...any) error {
 	return &whimbrel.Error{Code: codeUsage, Message: fmt.Sprintf(format, args...), Remedy: remedy}

@@ -39,7 +39,8 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	a.streaming = command.Annotations["output"] == "events" && !slices.Contains(args, "--dry-run")
 	var difference differenceError
-	if !errors.As(err, &difference) {
+	var failed failedTestError
+	if !errors.As(err, &difference) && !errors.As(err, &failed) {
 		err = asUsage(root, err)
 		a.reportFailure(err)
 	}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel/trial"
+)
+
+// testFlags are the flags of test that Options does not have as they are.
+type testFlags struct {
+	options         trial.Options
+	tests           string
+	junit, markdown string
+}
+
+func newTest(a *app) *cobra.Command {
+	flags := &testFlags{}
+	command := &cobra.Command{
+		Use:   "test",
+		Short: "Prove on a throw-away database that migrations go up, down and up again",
+		Long: `Take every migration up, down and up again on a throw-away database, and compare:
+what is there after the way back is what was there before, and what is there
+after the second up is what was there after the first. Rows and queries in the
+folder of tests are looked after as well. Measured are times, locks, rewrites and
+scans.
+
+The server is one of its own, or that of TEST_DB_HOST, TEST_DB_PORT, TEST_DB_NAME,
+TEST_DB_USER and TEST_DB_PASSWORD, where it makes databases of its own and touches
+no other. A failure ends in status 1.`,
+		Example: `  whimbrel test
+  whimbrel test --only add_emails --keep
+  whimbrel test --changed-since origin/main --junit report.xml
+  whimbrel test --at-scale 100000 --jobs 2`,
+		Args: arguments(0, 0, ""),
+		RunE: func(command *cobra.Command, _ []string) error {
+			return a.test(command.Context(), flags)
+		},
+	}
+	o, set := &flags.options, command.Flags()
+	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries (default \"tests\" beside whimbrel.yaml, if it is there)")
+	set.StringSliceVar(&o.Only, "only", nil, "test these migrations, by `VERSION` or name, and just apply the others")
+	set.StringVar(&o.From, "from", "", "test from the migration of this `VERSION` or name on")
+	set.StringVar(&o.ChangedSince, "changed-since", "", "test the migrations whose files were changed in git since `REVISION`")
+	set.IntVar(&o.AtScale, "at-scale", 0, "fill every table with `N` generated rows before a migration is tested")
+	set.IntVar(&o.Jobs, "jobs", 1, "work on `N` databases at once")
+	set.IntVar(&o.Major, "pg-version", 0, "the `MAJOR` version of PostgreSQL (default what the machine has)")
+	set.BoolVar(&o.Keep, "keep", false, "keep the databases for a look, and say how to connect")
+	set.StringVar(&flags.junit, "junit", "", "write a report in JUnit's format to `FILE`")
+	set.StringVar(&flags.markdown, "markdown", "", "write a report in Markdown to `FILE`")
+	return command
+}
+
+// test runs the tester and shows its report.
+func (a *app) test(ctx context.Context, flags *testFlags) error {
+	options := flags.options
+	if err := notNegative("--at-scale", options.AtScale); err != nil {
+		return err
+	}
+	if options.Jobs < 1 {
+		return usage("write --jobs 1 or more", "--jobs %d leaves nobody to work", options.Jobs)
+	}
+	file, err := a.config()
+	if err != nil {
+		return err
+	}
+	migrations, err := a.load(file)
+	if err != nil {
+		return err
+	}
+	options.Config = a.settings(file, migrations)
+	options.Config.Stop = a.interruption.gently()
+	if options.Connection, err = trial.FromEnvironment(a.lookup); err != nil {
+		return err
+	}
+	if options.Connection != nil {
+		a.redactor.learn(options.Connection.ConnString())
+		a.redactor.learn(options.Connection.Password)
+	}
+	if err := a.findTests(&options, flags.tests, file); err != nil {
+		return err
+	}
+	options.Repository, options.KeepIn = a.folder, filepath.Join(file.place, ".whimbrel")
+	options.Progress = func(message string) { a.note("%s", message) }
+	options.Listener = a.testing()
+	report, err := trial.Run(ctx, options)
+	if written := a.reportTests(flags, report); err == nil {
+		err = written
+	}
+	if err == nil && !report.OK() {
+		return failedTestError{}
+	}
+	return err
+}
+
+// findTests opens the folder of rows and queries: the one that was named, or
+// the usual one if it is there.
+func (a *app) findTests(options *trial.Options, named string, file config) error {
+	folder := named
+	if folder == "" {
+		folder = shownPath(a.folder, filepath.Join(file.place, "tests"))
+	}
+	info, err := os.Stat(a.absolute(folder))
+	if err == nil && info.IsDir() {
+		options.Tests, options.TestsLabel = os.DirFS(a.absolute(folder)), filepath.ToSlash(folder)
+		return nil
+	}
+	if named == "" {
+		return nil
+	}
+	return usage("name the folder of the tests with --tests", "there is no folder %s", named)
+}
+
+// testing says on a terminal, where a test takes its time, how far it is.
+func (a *app) testing() trial.Listener {
+	if a.flags.json || a.flags.quiet || !a.errTerminal {
+		return nil
+	}
+	return func(event trial.Event) {
+		if tested, ok := event.(trial.Tested); ok {
+			a.note("%s", a.errPalette.faint(oneLine(fmt.Sprintf("%d of %d  %s", tested.Done, tested.Total, tested.Result.Line()), 100)))
+		}
+	}
+}
+
+// reportTests shows the report, and writes it to the files that were named.
+func (a *app) reportTests(flags *testFlags, report trial.Report) error {
+	if len(report.Migrations) == 0 && report.Server == "" {
+		return nil // it did not come to a test
+	}
+	if a.flags.json {
+		a.object(report)
+	} else if !a.flags.quiet {
+		p := a.palette
+		if err := report.Text(a.out, trial.TextOptions{Verbose: a.flags.verbose, Good: p.good, Bad: p.bad, Weak: p.faint}); err != nil {
+			return err
+		}
+	}
+	if flags.markdown != "" {
+		if err := os.WriteFile(a.absolute(flags.markdown), []byte(report.Markdown()), 0o644); err != nil {
+			return cannotWrite(flags.markdown, err)
+		}
+	}
+	if flags.junit == "" {
+		return nil
+	}
+	text, err := report.JUnit()
+	if err == nil {
+		err = os.WriteFile(a.absolute(flags.junit), text, 0o644)
+	}
+	if err != nil {
+		return cannotWrite(flags.junit, err)
+	}
+	return nil
+}
