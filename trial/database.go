@@ -24,8 +24,9 @@ type database struct {
 	conn     *pgx.Conn // looks at what came out
 	aside    *pgx.Conn // looks at locks meanwhile
 	history  pgx.Identifier
-	own      []string // the engine's tables, quoted, with their schema
-	position int      // so many migrations are applied
+	own      []string       // the engine's tables, quoted, with their schema
+	position int            // so many migrations are applied
+	known    *schema.Schema // what the schema is now, if that is known
 	inserted map[*set]bool
 	tracked  []*tracked
 	filled   map[uint32]bool
@@ -156,12 +157,17 @@ func (d *database) recorded(ctx context.Context, version migration.Version) (*re
 	return &r, err
 }
 
-// marks counts what the engine has ever written about migrations.
-func (d *database) marks(ctx context.Context) (string, error) {
-	var text string
+// marks tell whether anything was written meanwhile.
+type marks struct {
+	records     string // what the engine has ever written about migrations
+	transaction string // the server's next one that writes
+}
+
+func (d *database) marks(ctx context.Context) (m marks, err error) {
 	log := d.ownTables()[2]
-	err := d.conn.QueryRow(ctx, "SELECT (SELECT count(*) || '/' || coalesce(max(id), 0) FROM "+d.history.Sanitize()+") || ' ' || (SELECT count(*) FROM "+log.Sanitize()+")").Scan(&text)
-	return text, err
+	err = d.conn.QueryRow(ctx, "SELECT (SELECT count(*) || '/' || coalesce(max(id), 0) FROM "+d.history.Sanitize()+") || ' ' || (SELECT count(*) FROM "+log.Sanitize()+
+		"), pg_snapshot_xmax(pg_current_snapshot())::text").Scan(&m.records, &m.transaction)
+	return m, err
 }
 
 // migrator works on the first so many migrations.
@@ -246,7 +252,7 @@ func (d *database) advance(ctx context.Context, count int) error {
 		if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
 			return err
 		}
-		d.position = stop
+		d.position, d.known = stop, nil
 	}
 	return nil
 }

@@ -253,6 +253,7 @@ func texts(row [][]byte) []*string {
 // insertScript runs an SQL file in a transaction and keeps the rows that it wrote.
 func (d *database) insertScript(ctx context.Context, s *set) error {
 	conn := d.conn.PgConn()
+	d.known = nil // it may define something
 	if _, err := conn.Exec(ctx, "BEGIN").ReadAll(); err != nil {
 		return err
 	}
