@@ -92,7 +92,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"a version for somebody else's":      {"environments:\n  a:\n    url: x\n    pg_version: 16\n", 4, 17, "pg_version is for embedded servers", ""},
 		"a version that is not there":        {"environments:\n  a:\n    embedded: true\n    pg_version: 9\n", 4, 17, "no embedded PostgreSQL 9", "14, 15, 16, 17, 18"},
 		"a replica that must be ahead":       {"max_replica_lag: -1s\n", 1, 18, "max_replica_lag: must not be negative", "--ignore-replicas"},
-		"an unknown key of scripts":          {"scripts:\n  enviroment: [A]\n", 2, 3, `unknown key "enviroment"`, "did you mean environment?"},
+		"an unknown key of scripts":          {"scripts:\n  envronment: [A]\n", 2, 3, `unknown key "envronment"`, "did you mean environment?"},
 		"variables that are no list":         {"scripts:\n  environment: A\n", 2, 16, "environment: write a list of names", ""},
 		"a variable that is none":            {"scripts:\n  environment: [A, B-C]\n", 2, 20, `"B-C" is not the name of a variable`, ""},
 		"a variable that is a number":        {"scripts:\n  environment: [1]\n", 2, 17, `"1" is not the name`, ""},

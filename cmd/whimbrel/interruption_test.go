@@ -189,3 +189,47 @@ func TestQuestionsAreAskedOnATerminal(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, sure)
 }
+
+// The third batch waits for a lock that the test holds.
+const slowFilling = `-- +migrate Set lock_timeout = 60s
+-- +migrate Batch t by id size=100
+UPDATE t SET touched = touched + CASE WHEN id = 250 AND pg_advisory_xact_lock(1) IS NULL THEN 0 ELSE 1 END
+WHERE id > :from AND id <= :to;
+`
+
+func TestASignalEndsABackfillBetweenBatchesAndTheNextRunGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, map[string]string{"1_fill.sql": slowFilling})
+	_, err := s.conn.Exec(t.Context(), "CREATE TABLE t (id int PRIMARY KEY, touched int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 10000); ANALYZE t")
+	require.NoError(t, err)
+	s.value("SELECT pg_advisory_lock(1)::text")
+	done := s.start("up")
+	s.awaitQuery("touched + CASE")
+	s.interrupts <- os.Interrupt
+	require.Eventually(t, func() bool { return s.err.String() != "" }, time.Minute, time.Millisecond)
+	require.Equal(t, "true", s.value("SELECT pg_advisory_unlock(1)::text"))
+	require.Equal(t, exitInterrupted, <-done)
+	require.Regexp(t, `(?m)^✗ 1 fill was interrupted after .*; the batches that are done stay; the next run goes on after them$`, s.err.String())
+	stopped := s.value("SELECT count(*)::text FROM t WHERE touched = 1")
+	require.NotEqual(t, "10000", stopped)
+	require.Equal(t, stopped, s.value("SELECT max(id)::text FROM t WHERE touched = 1"), "whole batches, from the first row on")
+	require.Equal(t, "0", s.value("SELECT count(*)::text FROM schema_migrations"))
+
+	s.interrupts = make(chan os.Signal)
+	s.env.interrupts = s.interrupts
+	require.Equal(t, exitDone, s.run("up"))
+	require.Equal(t, "1", s.value("SELECT string_agg(DISTINCT touched::text, ' ') FROM t"), "every row once")
+	require.Contains(t, s.out.String(), "✓ 1 fill")
+}
+
+func TestASecondSignalEndsAScriptThatComputesForEver(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, map[string]string{"1_loop.js": "exports.up = async (client) => {\n  await client.query('CREATE TABLE loop ()');\n  console.log('round');\n  for (;;) { }\n};\n"})
+	done := s.start("up")
+	require.Eventually(t, func() bool { return strings.Contains(s.out.String(), "round") }, time.Minute, time.Millisecond)
+	s.interrupts <- os.Interrupt
+	s.interrupts <- os.Interrupt
+	require.Equal(t, exitInterrupted, <-done)
+	require.Regexp(t, `(?m)^✗ 1 loop was interrupted after `, s.err.String())
+	require.Equal(t, "true", s.value("SELECT (to_regclass('loop') IS NULL)::text"))
+}

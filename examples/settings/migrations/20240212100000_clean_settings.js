@@ -1,6 +1,6 @@
+/// <reference path="./whimbrel.d.ts" />
 'use strict';
 
-/// <reference path="./whimbrel.d.ts" />
 /** @type {import('whimbrel').Migration} */
 module.exports = {
   name: 'clean_settings',
