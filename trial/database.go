@@ -52,10 +52,11 @@ func (d *database) prepare(ctx context.Context) error {
 	plain := d.config.Copy()
 	plain.DefaultQueryExecMode = pgx.QueryExecModeExec // no cache of plans for tables that change
 	plain.RuntimeParams["timezone"] = "UTC"
+	aside := d.config.Copy() // it asks the same thing again and again
+	plain.RuntimeParams["application_name"], aside.RuntimeParams["application_name"] = "trial", "trial"
 	if d.conn, err = pgx.ConnectConfig(ctx, plain); err != nil {
 		return err
 	}
-	aside := d.config.Copy() // it asks the same thing again and again
 	if d.aside, err = pgx.ConnectConfig(ctx, aside); err != nil {
 		return err
 	}
@@ -178,11 +179,10 @@ func (d *database) migrator(count int, listener whimbrel.Listener) (*whimbrel.Mi
 }
 
 // measured runs something of the engine's and measures what it does.
-func (d *database) measured(ctx context.Context, count int, apart bool, do func(*whimbrel.Migrator) (whimbrel.Result, error)) (whimbrel.Result, *Measure, error) {
-	if apart {
-		if err := errors.Join(settle(ctx, d.conn), handIn(ctx, d.conn.PgConn())); err != nil {
-			return whimbrel.Result{}, nil, err
-		}
+func (d *database) measured(ctx context.Context, count int, do func(*whimbrel.Migrator) (whimbrel.Result, error)) (whimbrel.Result, *Measure, error) {
+	live, err := settle(ctx, d.conn)
+	if err != nil {
+		return whimbrel.Result{}, nil, err
 	}
 	if _, err := takeObservations(ctx, d.conn); err != nil { // of runs that nobody measures
 		return whimbrel.Result{}, nil, err
@@ -202,16 +202,14 @@ func (d *database) measured(ctx context.Context, count int, apart bool, do func(
 	if err != nil {
 		return result, nil, errors.Join(failed, err)
 	}
-	if apart {
-		err = settle(ctx, d.conn)
-	}
+	_, err = settle(ctx, d.conn)
 	after, err2 := readRelations(ctx, d.conn, d.own)
 	observed, err3 := takeObservations(ctx, d.conn)
 	if err := errors.Join(err, err2, err3); err != nil {
 		return result, nil, errors.Join(failed, err)
 	}
 	var totals relations
-	if apart { // what ran outside a transaction is not in what the trigger saw
+	if live { // parallel workers, and what ran outside a transaction, are not in what the trigger saw
 		totals = after
 	}
 	measure := &Measure{Locks: locksOf(before, observed, samples), Rewritten: rewritten(before, after), Scanned: scansOf(before, observed, totals)}
@@ -220,16 +218,6 @@ func (d *database) measured(ctx context.Context, count int, apart bool, do func(
 		measure.Rows += outcome.Rows
 	}
 	return result, measure, failed
-}
-
-// apart reports whether a migration does something outside a transaction.
-func apart(m migration.Migration) bool {
-	for _, section := range []migration.Section{m.Up, m.Down} {
-		if section.NoTransaction || slices.ContainsFunc(section.Statements, func(s migration.Statement) bool { return s.Class.String() == "alone" }) {
-			return true
-		}
-	}
-	return m.Kind != migration.SQL // it may
 }
 
 // advance applies migrations until so many are, and inserts the given rows in

@@ -67,6 +67,11 @@ func (t fillTable) uniteUniquely(a, b []int) bool {
 	return slices.ContainsFunc(t.Uniques, func(unique []int) bool { return touches(unique, a) && touches(unique, b) })
 }
 
+// unique reports whether a column is a unique key all by itself.
+func (t fillTable) unique(column int) bool {
+	return slices.ContainsFunc(t.Uniques, func(key []int) bool { return len(key) == 1 && key[0] == column })
+}
+
 // literals are the values that constraints on a column speak of: what is
 // allowed is often among them, or next to them.
 func (t fillTable) literals(column int) (texts, numbers []string) {
@@ -238,7 +243,6 @@ var byType = map[string][]string{
 	"pg_lsn":                      {"pg_lsn '0/0' + i"},
 	"hstore":                      {"''"},
 	"ltree":                       {"'a' || i"},
-	"void":                        nil,
 }
 
 // fillable reads all tables that can be filled.

@@ -195,6 +195,7 @@ func (h *host) create(ctx context.Context) (*pgx.ConnConfig, made, error) {
 	h.mutex.Unlock()
 	config := admin.Copy()
 	config.Database = m.name
+	delete(config.RuntimeParams, "application_name") // by which the engine's sessions are known
 	return config, m, nil
 }
 

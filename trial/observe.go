@@ -216,29 +216,30 @@ func look(ctx context.Context, conn *pgx.Conn) (sample, error) {
 	return one, err
 }
 
-// settle waits until no session of the engine is left in the database, so that
-// the server's figures are complete: a session hands them in when it ends.
-func settle(ctx context.Context, conn *pgx.Conn) error {
+// settle waits until no session of the engine is left in the database, and
+// hands in the figures of our own, so that the server's are complete: a session
+// hands in its own at the latest when it ends. live is whether the server can
+// say them at once, which it can from PostgreSQL 15 on.
+func settle(ctx context.Context, conn *pgx.Conn) (live bool, err error) {
 	for {
 		var left int
 		if err := conn.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_stat_activity
-WHERE datname = current_database() AND starts_with(application_name, 'whimbrel/')`).Scan(&left); err != nil || left == 0 {
-			return err
+WHERE datname = current_database() AND starts_with(application_name, 'whimbrel')`).Scan(&left); err != nil {
+			return false, err
+		}
+		if left == 0 {
+			break
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
 	}
-}
-
-// handIn makes the session hand in its own figures now, where the server can.
-func handIn(ctx context.Context, conn *pgconn.PgConn) error {
-	_, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()").ReadAll()
+	_, err = conn.PgConn().Exec(ctx, "SELECT pg_stat_force_next_flush()").ReadAll()
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == "42883" { // before PostgreSQL 15
-		return nil
+	if errors.As(err, &refused) && refused.Code == "42883" { // there is no such function
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }

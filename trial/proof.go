@@ -76,7 +76,7 @@ func (f Finding) identity(when string) string {
 
 // up takes the migration up for the first time.
 func (p *proof) up(ctx context.Context) (bool, error) {
-	result, measure, failed := p.database.measured(ctx, p.index+1, apart(p.migration), func(m *whimbrel.Migrator) (whimbrel.Result, error) {
+	result, measure, failed := p.database.measured(ctx, p.index+1, func(m *whimbrel.Migrator) (whimbrel.Result, error) {
 		return m.Up(ctx, whimbrel.UpOptions{})
 	})
 	p.result.Up = measure
@@ -171,7 +171,7 @@ func (p *proof) down(ctx context.Context) (bool, error) {
 		p.irreversible(wayBackMissing(p.migration))
 		return true, nil
 	}
-	_, measure, failed := p.database.measured(ctx, p.index+1, apart(p.migration), func(m *whimbrel.Migrator) (whimbrel.Result, error) {
+	_, measure, failed := p.database.measured(ctx, p.index+1, func(m *whimbrel.Migrator) (whimbrel.Result, error) {
 		return m.Down(ctx, whimbrel.DownOptions{})
 	})
 	if errors.Is(failed, whimbrel.ErrNoWayBack) { // a script or a function without one
