@@ -23,6 +23,7 @@ type database struct {
 	config   *pgx.ConnConfig
 	conn     *pgx.Conn // looks at what came out
 	aside    *pgx.Conn // looks at locks meanwhile
+	gate     *pgx.Conn
 	history  pgx.Identifier
 	own      []string       // the engine's tables, quoted, with their schema
 	position int            // so many migrations are applied
@@ -58,6 +59,9 @@ func (d *database) prepare(ctx context.Context) error {
 		return err
 	}
 	if d.aside, err = pgx.ConnectConfig(ctx, aside); err != nil {
+		return err
+	}
+	if d.gate, err = pgx.ConnectConfig(ctx, aside.Copy()); err != nil {
 		return err
 	}
 	if len(d.history) > 1 {
@@ -115,7 +119,7 @@ func (d *database) ownTables() []pgx.Identifier {
 }
 
 func (d *database) close() {
-	for _, conn := range []*pgx.Conn{d.conn, d.aside} {
+	for _, conn := range []*pgx.Conn{d.conn, d.aside, d.gate} {
 		if conn != nil {
 			_ = conn.Close(context.Background()) // nothing is lost by it
 		}
@@ -191,14 +195,14 @@ func (d *database) measured(ctx context.Context, count int, do func(*whimbrel.Mi
 	if err != nil {
 		return whimbrel.Result{}, nil, err
 	}
-	s := startSampler(ctx, d.aside)
-	m, err := d.migrator(count, func(r whimbrel.Record) { s.hear(r); d.trial.forward(r) })
+	s := startSampler(ctx, d.aside, newGate(d.gate, before))
+	m, err := d.migrator(count, func(r whimbrel.Record) { s.hear(ctx, r); d.trial.forward(r) })
 	if err != nil {
-		_, _ = s.finish()
+		_, _ = s.finish(ctx)
 		return whimbrel.Result{}, nil, err
 	}
 	result, failed := do(m)
-	samples, err := s.finish()
+	samples, err := s.finish(ctx)
 	if err != nil {
 		return result, nil, errors.Join(failed, err)
 	}

@@ -2,6 +2,7 @@ package trial_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,13 +80,17 @@ CREATE TABLE pairs (p pair NOT NULL);
 	require.Equal(t, "2 passed", statuses(report))
 	require.True(t, report.OK(), "it is a warning")
 	require.Equal(t, 5, report.Summary.Warnings)
+	found := messages(report.Findings)
+	for i := range found {
+		found[i], _, _ = strings.Cut(found[i], " (Failing") // the last that was tried
+	}
 	require.ElementsMatch(t, []string{
 		"the table public.moods could not be filled with 10 rows: only 2 rows fit its unique and exclusion constraints",
-		"the table public.riddles could not be filled with 10 rows: no values were found that fit: new row for relation \"riddles\" violates check constraint \"riddles_answer_check\" (Failing row contains (7b0b4f6a))",
+		"the table public.riddles could not be filled with 10 rows: no values were found that fit: new row for relation \"riddles\" violates check constraint \"riddles_answer_check\"",
 		"the table public.about could not be filled with 10 rows: its foreign key about_riddle_fkey needs rows of public.riddles, which has none",
 		"the table public.guarded could not be filled with 10 rows: not here",
 		"the table public.pairs could not be filled with 10 rows: no value of type pair is known for its column p",
-	}, messages(report.Findings))
+	}, found)
 }
 
 func TestAtScaleASlowQueryShows(t *testing.T) {

@@ -33,9 +33,10 @@ func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T)
 		"4_late.sql":    "SELECT pg_sleep(0.15);\nALTER TABLE b ADD x int;\n-- +migrate Down\nALTER TABLE b DROP x;",
 		"5_alone.sql":   "CREATE INDEX CONCURRENTLY a_n ON a (n);\n-- +migrate Down\nDROP INDEX CONCURRENTLY a_n;",
 		"6_early.sql":   "ALTER TABLE b ADD y int;\nSELECT pg_sleep(0.15);\n-- +migrate Down\nALTER TABLE b DROP y;",
+		"8_vacuum.sql":  "VACUUM a;\n-- +migrate Down\nVACUUM FULL a;",
 		"7_change.sql":  "UPDATE a SET n = n + 1;\n-- +migrate Down\nUPDATE a SET n = n - 1;",
 	}.options(t, nil))
-	require.Equal(t, 7, report.Summary.Passed, statuses(report))
+	require.Equal(t, 8, report.Summary.Passed, statuses(report))
 	up := func(version int) *trial.Measure { return report.Migrations[version-1].Up }
 
 	require.Empty(t, up(1).Locks, "all of its tables are new")
@@ -58,6 +59,9 @@ func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T)
 
 	require.EqualValues(t, 500, up(7).Rows)
 	require.Equal(t, "ROW EXCLUSIVE blocks ", lockOf(up(7), "public.a"))
+	require.Equal(t, "SHARE UPDATE EXCLUSIVE blocks ", lockOf(up(8), "public.a"))
+	require.Equal(t, "ACCESS EXCLUSIVE blocks readers and writers", lockOf(report.Migrations[7].Down, "public.a"))
+	require.Equal(t, []string{"public.a"}, report.Migrations[7].Down.Rewritten)
 	require.Positive(t, report.Migrations[6].Down.Duration)
 }
 

@@ -24,7 +24,7 @@ const observerSchema = "whimbrel_trial"
 // end, when every lock that the migration took is still held: what it writes
 // down is complete. From a second connection, pg_locks is looked at every few
 // milliseconds: that tells since when a lock is held, and what statements
-// outside a transaction hold.
+// outside a transaction want, which wait at a gate until they were seen.
 const observerSQL = `
 CREATE SCHEMA ` + observerSchema + `;
 CREATE TABLE ` + observerSchema + `.observations (
@@ -94,14 +94,14 @@ func takeObservations(ctx context.Context, conn *pgx.Conn) ([]observation, error
 type relations map[uint32]relation
 
 type relation struct {
-	name        string
+	name, kind  string
 	file        uint32
 	scans, rows int64 // since ever, of a table that was read as a whole
 }
 
 // readRelations gives all tables but the tester's and the engine's.
 func readRelations(ctx context.Context, conn *pgx.Conn, own []string) (relations, error) {
-	rows, err := conn.Query(ctx, `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relfilenode,
+	rows, err := conn.Query(ctx, `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text, c.relfilenode,
 	coalesce(pg_stat_get_numscans(c.oid), 0), coalesce(pg_stat_get_tuples_returned(c.oid), 0)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '`+observerSchema+`')
@@ -112,7 +112,7 @@ AND quote_ident(n.nspname) || '.' || quote_ident(c.relname) <> ALL ($1)`, own)
 	all := relations{}
 	var oid uint32
 	var r relation
-	_, err = pgx.ForEachRow(rows, []any{&oid, &r.name, &r.file, &r.scans, &r.rows}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &r.name, &r.kind, &r.file, &r.scans, &r.rows}, func() error {
 		all[oid] = r
 		return nil
 	})
@@ -121,8 +121,9 @@ AND quote_ident(n.nspname) || '.' || quote_ident(c.relname) <> ALL ($1)`, own)
 
 // sample is what was locked at one moment.
 type sample struct {
-	at    time.Time
-	locks map[sessionLock]bool
+	at      time.Time
+	locks   map[sessionLock]bool // those that are waited for among them
+	waiting bool                 // somebody waits for one
 }
 
 type sessionLock struct {
@@ -136,6 +137,7 @@ const tick = 5 * time.Millisecond
 // sampler looks at the locks of the engine's sessions while a run goes on.
 type sampler struct {
 	conn    *pgx.Conn
+	gate    *gate
 	samples []sample
 	failed  error
 	closely atomic.Bool // without a pause: a statement outside a transaction can be short
@@ -145,17 +147,17 @@ type sampler struct {
 }
 
 // startSampler begins to look. finish must be called before conn is used again.
-func startSampler(ctx context.Context, conn *pgx.Conn) *sampler {
+func startSampler(ctx context.Context, conn *pgx.Conn, g *gate) *sampler {
 	looking, stop := context.WithCancel(ctx)
-	s := &sampler{conn: conn, wake: make(chan struct{}, 1), stop: stop}
+	s := &sampler{conn: conn, gate: g, wake: make(chan struct{}, 1), stop: stop}
 	s.done.Go(func() { s.run(ctx, looking) })
 	return s
 }
 
-func (s *sampler) finish() ([]sample, error) {
+func (s *sampler) finish(ctx context.Context) ([]sample, error) {
 	s.stop()
 	s.done.Wait()
-	return s.samples, s.failed
+	return s.samples, errors.Join(s.failed, s.gate.open(ctx))
 }
 
 func (s *sampler) run(ctx, looking context.Context) {
@@ -168,6 +170,11 @@ func (s *sampler) run(ctx, looking context.Context) {
 			return
 		}
 		s.samples = append(s.samples, one)
+		if one.waiting {
+			if s.failed = s.gate.open(ctx); s.failed != nil {
+				return
+			}
+		}
 		if s.closely.Load() {
 			continue
 		}
@@ -181,24 +188,29 @@ func (s *sampler) run(ctx, looking context.Context) {
 }
 
 // hear is called with the engine's events, before what they announce.
-func (s *sampler) hear(record whimbrel.Record) {
+func (s *sampler) hear(ctx context.Context, record whimbrel.Record) {
 	switch event := record.Event.(type) {
 	case whimbrel.StepStarted:
-		s.closely.Store(event.StepKind == whimbrel.StepAlone)
+		if event.StepKind != whimbrel.StepAlone {
+			return
+		}
+		s.gate.close(ctx)
+		s.closely.Store(true)
 		select {
 		case s.wake <- struct{}{}:
 		default: // it was woken already
 		}
 	case whimbrel.StepFinished, whimbrel.MigrationFinished, whimbrel.Failed:
 		s.closely.Store(false)
+		_ = s.gate.open(ctx) // finish tries again, and says what is wrong
 	}
 }
 
 func look(ctx context.Context, conn *pgx.Conn) (sample, error) {
 	one := sample{locks: map[sessionLock]bool{}}
-	rows, err := conn.Query(ctx, `SELECT clock_timestamp(), l.pid, l.relation, l.mode FROM (SELECT 1) one LEFT JOIN (
-	SELECT l.pid, l.relation, l.mode FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
-	WHERE l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+	rows, err := conn.Query(ctx, `SELECT clock_timestamp(), l.pid, l.relation, l.mode, NOT coalesce(l.granted, true) FROM (SELECT 1) one LEFT JOIN (
+	SELECT l.pid, l.relation, l.mode, l.granted FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+	WHERE (l.locktype = 'relation' AND l.relation >= 16384 OR NOT l.granted)
 	AND a.datname = current_database() AND starts_with(a.application_name, 'whimbrel/')
 ) l ON true`)
 	if err != nil {
@@ -207,7 +219,9 @@ func look(ctx context.Context, conn *pgx.Conn) (sample, error) {
 	var pid *int
 	var oid *uint32
 	var mode *string
-	_, err = pgx.ForEachRow(rows, []any{&one.at, &pid, &oid, &mode}, func() error {
+	var waits bool
+	_, err = pgx.ForEachRow(rows, []any{&one.at, &pid, &oid, &mode, &waits}, func() error {
+		one.waiting = one.waiting || waits
 		if pid != nil && oid != nil {
 			one.locks[sessionLock{*pid, heldLock{*oid, *mode}}] = true
 		}
