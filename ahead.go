@@ -165,7 +165,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	began := time.Now()
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(planned.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
-	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1})
+	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1, Atomic: true})
 	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})
 	if err := r.watch.begin(ctx, planned.Ref(), s); err != nil {
 		return err

@@ -67,7 +67,7 @@ type place struct {
 
 // batches runs a batch step: the statement over all ranges, and again as long
 // as an assertion below it does not hold and a pass changes something.
-func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (rows int64, err error) {
+func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
 	statement := s.Statements[0]
 	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys, at span, after message) (int64, error) {
 		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
@@ -87,7 +87,7 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, earlier
 		rows += changed
 		recording := s
 		recording.Kind = StepSQL
-		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, earlier) })
+		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, spent()) })
 		var own *Error
 		if err == nil || !errors.As(err, &own) || own.Code != CodeAssertion {
 			return rows, err
@@ -135,10 +135,25 @@ func (b *backfill) execute(ctx context.Context) (int64, error) {
 		err = b.workers(ctx)
 	}
 	if err != nil {
+		b.leave()
 		return b.before.rows + b.done.rows, err
 	}
 	b.progress(true)
 	return b.before.rows + b.done.rows, b.write(ctx, r, 0, place{Pass: b.pass, Ended: true, Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows})
+}
+
+// leave notes the counts as they are at the end of a run that goes on another
+// time: the rows of the last batches are not in what they noted themselves. It
+// does its best.
+func (b *backfill) leave() {
+	r := b.run
+	if r.db.conn.IsClosed() || r.db.conn.PgConn().TxStatus() != 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	at := place{Pass: b.pass, Low: b.low, Spans: b.own[0], Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows}
+	_, _ = send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned), b.row(r, 0, at)))
 }
 
 // again begins another pass.

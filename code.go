@@ -100,7 +100,7 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // codeApart runs a script or function outside a transaction. The journal says
 // beforehand that it begins; after a crash it runs again from its start, and
 // its batches go on where they stopped.
-func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
+func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) error {
 	if !s.Done {
 		begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
 		if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
@@ -121,7 +121,7 @@ func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, earli
 	}
 	recording := s
 	recording.Kind = StepSQL
-	_, err := r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
+	_, err := r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 	return err
 }
 

@@ -110,6 +110,8 @@ type MigrationStarted struct {
 	Migration Ref `json:"migration"`
 	Steps     int `json:"steps"`
 	Done      int `json:"done"` // steps that an earlier run had finished
+	// Atomic is set where the migration is one transaction with its record.
+	Atomic bool `json:"atomic"`
 }
 
 // StepStarted opens a step of a migration.
@@ -207,6 +209,8 @@ type BatchPaused struct {
 	Migration Ref    `json:"migration"`
 	Step      int    `json:"step"`
 	Reason    string `json:"reason"`
+	// Behind is by how many bytes of WAL the replica was behind, if that is why.
+	Behind int64 `json:"behind_bytes,omitempty"`
 }
 
 // BatchResumed says that a backfill goes on after a pause.

@@ -41,7 +41,7 @@ const (
 func (g *gauge) wait(ctx context.Context, r *run) error {
 	b, began, shown := g.backfill, time.Now(), ""
 	for {
-		reason, err := g.reason(ctx, r)
+		reason, behind, err := g.reason(ctx, r)
 		if err != nil {
 			return r.m.serverError(ctx, "looking at what else the server has to do", err)
 		}
@@ -50,7 +50,7 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 		}
 		if time.Since(began) >= quietPause && reason != shown {
 			shown = reason
-			r.m.emit(BatchPaused{Migration: b.planned.Ref(), Step: b.step.Number, Reason: reason})
+			r.m.emit(BatchPaused{Migration: b.planned.Ref(), Step: b.step.Number, Reason: reason, Behind: behind})
 		}
 		if r.m.stopping() {
 			return interrupted()
@@ -65,8 +65,9 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 	return nil
 }
 
-// reason says why to wait; empty when there is nothing to wait for.
-func (g *gauge) reason(ctx context.Context, r *run) (string, error) {
+// reason says why to wait; empty when there is nothing to wait for. The second
+// result is by how many bytes a replica is behind, if that is it.
+func (g *gauge) reason(ctx context.Context, r *run) (string, int64, error) {
 	requested := "(SELECT checkpoints_req FROM pg_catalog.pg_stat_bgwriter)"
 	if r.db.facts.Version >= 170000 {
 		requested = "(SELECT num_requested FROM pg_catalog.pg_stat_checkpointer)"
@@ -90,7 +91,7 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 		WHERE backend_xmin IS NOT NULL AND xact_start < pg_catalog.now() - $2::bigint * interval '1 second' AND datname = pg_catalog.current_database() ORDER BY xact_start LIMIT 1), '')`,
 		reached, int64(oldSnapshot.Seconds())).Scan(&wal, &position, &checkpoints, &limit, &unseen, &replica, &behind, &snapshot)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if unseen && !g.told && r.m.config.MaxReplicaLag >= 0 {
 		g.told = true
@@ -104,14 +105,14 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 	}
 	switch {
 	case replica != "" && r.m.config.MaxReplicaLag >= 0:
-		return fmt.Sprintf("replica %s is %d kB of WAL behind", replica, behind/1024), nil
+		return "replica " + replica + " is behind", behind, nil
 	case snapshot != "":
-		return fmt.Sprintf("%s has a snapshot older than %s, and nothing can be cleaned up meanwhile", snapshot, oldSnapshot), nil
+		return fmt.Sprintf("%s has a snapshot older than %s, and nothing can be cleaned up meanwhile", snapshot, oldSnapshot), 0, nil
 	case time.Now().Before(g.rest):
-		return "the amount of WAL forced a checkpoint", nil
+		return "the amount of WAL forced a checkpoint", 0, nil
 	}
 	g.marks = append(g.marks, mark{time.Now(), wal})
-	return "", nil
+	return "", 0, nil
 }
 
 // reached is the place in the WAL up to which replicas must have come: where it

@@ -112,6 +112,8 @@ func (s Step) Summary() string {
 		return "script"
 	case StepFunc:
 		return "function"
+	case StepBatch:
+		return s.Statements[0].Command + " in batches"
 	}
 	for _, statement := range s.Statements {
 		if len(names) == 3 {

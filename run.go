@@ -238,7 +238,7 @@ func (r *run) finished(p Planned, took Elapsed, rows int64) {
 func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
-	r.m.emit(MigrationStarted{Migration: p.Ref(), Steps: len(p.Steps), Done: p.done()})
+	r.m.emit(MigrationStarted{Migration: p.Ref(), Steps: len(p.Steps), Done: p.done(), Atomic: p.Atomic()})
 	if len(p.Steps) == 0 || p.RecordOnly {
 		return 0, r.recordOnly(ctx, p)
 	}
@@ -275,6 +275,8 @@ func (r *run) recordOnly(ctx context.Context, p Planned) error {
 // step runs one step until it is done, tries again what gave way, and records
 // it. The last step of a migration records the migration.
 func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
+	began := time.Now()
+	spent := func() Elapsed { return earlier + Elapsed(time.Since(began)) }
 	if s.Kind == StepAlone {
 		rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
 		if err != nil {
@@ -282,11 +284,11 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		}
 		recording := s
 		recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
-		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, earlier) })
+		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 		return rows, err
 	}
 	if s.Kind == StepBatch {
-		return r.batches(ctx, p, s, last, earlier)
+		return r.batches(ctx, p, s, last, spent)
 	}
 	after := func() message { return append(r.tidyAfter(s), r.recording(p, s, last, earlier)...) }
 	if s.code != nil && s.inTransaction() {
@@ -295,7 +297,7 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		})
 	}
 	if s.code != nil {
-		return 0, r.codeApart(ctx, p, s, last, earlier)
+		return 0, r.codeApart(ctx, p, s, last, spent)
 	}
 	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after()) })
 	var refused *pgconn.PgError
