@@ -85,9 +85,7 @@ func (t fillTable) literals(column int) (texts, numbers []string) {
 		sources = append(sources, t.Bounds)
 	}
 	for _, source := range sources {
-		for _, quoted := range quotedLiteral.FindAllString(source, -1) {
-			texts = append(texts, quoted)
-		}
+		texts = append(texts, quotedLiteral.FindAllString(source, -1)...)
 		numbers = append(numbers, numericLiteral.FindAllString(quotedLiteral.ReplaceAllString(source, ""), -1)...)
 	}
 	slices.Sort(numbers)

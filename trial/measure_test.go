@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -8,10 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"context"
-
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
@@ -30,7 +28,7 @@ func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T)
 		"1_base.sql":    "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a SELECT n, n FROM generate_series(1, 500) n;\n-- +migrate Down\nDROP TABLE a, b;",
 		"2_rewrite.sql": "ALTER TABLE a ALTER n TYPE bigint;\n-- +migrate Down\nALTER TABLE a ALTER n TYPE int;",
 		"3_foreign.sql": "CREATE TABLE c (a int REFERENCES a);\n-- +migrate Down\nDROP TABLE c;",
-		"4_late.sql":    "SELECT pg_sleep(0.15);\nALTER TABLE b ADD x int;\n-- +migrate Down\nALTER TABLE b DROP x;",
+		"4_late.sql":    "SELECT pg_sleep(0.5);\nALTER TABLE b ADD x int;\n-- +migrate Down\nALTER TABLE b DROP x;",
 		"5_alone.sql":   "CREATE INDEX CONCURRENTLY a_n ON a (n);\n-- +migrate Down\nDROP INDEX CONCURRENTLY a_n;",
 		"6_early.sql":   "ALTER TABLE b ADD y int;\nSELECT pg_sleep(0.15);\n-- +migrate Down\nALTER TABLE b DROP y;",
 		"8_vacuum.sql":  "VACUUM a;\n-- +migrate Down\nVACUUM FULL a;",
@@ -100,7 +98,7 @@ func TestSeveralJobsFindTheSame(t *testing.T) {
 	require.Equal(t, 29, report.Summary.Passed)
 	require.Equal(t, trial.Failed, report.Migrations[13].Status)
 	require.Equal(t, []string{"down leaves table public.left_behind behind"}, messages(report.Migrations[13].Findings))
-	require.True(t, slices.IsSortedFunc(report.Migrations, func(a, b trial.Result) int { return migration.Version(a.Version).Compare(b.Version) }))
+	require.True(t, slices.IsSortedFunc(report.Migrations, func(a, b trial.Result) int { return a.Version.Compare(b.Version) }))
 	require.Equal(t, "trial_started", heard[0])
 	require.Equal(t, "trial_finished", heard[len(heard)-1])
 }

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -66,7 +67,8 @@ func allRemedies(err error) string {
 		}
 		return text
 	}
-	if e, ok := err.(*whimbrel.Error); ok {
+	var e *whimbrel.Error
+	if errors.As(err, &e) {
 		return e.Remedy
 	}
 	return text
@@ -129,7 +131,7 @@ func FuzzReadingTests(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		s, err := readSuite(fstest.MapFS{"a.yaml": {Data: []byte(text)}}, "t")
 		if err == nil {
 			_ = s.check(history{migrations: []migration.Migration{{Version: "1"}}})
