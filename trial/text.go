@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +89,9 @@ func (p *printer) migration(r Result) {
 		name    string
 		measure *Measure
 	}{{"up", r.Up}, {"down", r.Down}} {
+		if direction.name == "down" && !p.options.Verbose {
+			continue // who goes back has other worries
+		}
 		for _, note := range direction.measure.notes(p.options.Verbose) {
 			p.line("    %s", paint(p.options.Weak, direction.name+" "+note))
 		}
@@ -128,7 +132,7 @@ func (m *Measure) notes(everything bool) []string {
 		return nil
 	}
 	var notes []string
-	for _, l := range m.Locks {
+	for _, l := range byMode(m.Locks) {
 		if l.Blocks == "" && !everything {
 			continue
 		}
@@ -150,6 +154,22 @@ func (m *Measure) notes(everything bool) []string {
 		notes = append(notes, fmt.Sprintf("changes %d rows", m.Rows))
 	}
 	return notes
+}
+
+// byMode puts the locks of a mode together: their tables in one list, and the
+// longest time.
+func byMode(locks []Lock) []Lock {
+	var together []Lock
+	for _, l := range locks {
+		i := slices.IndexFunc(together, func(o Lock) bool { return o.Mode == l.Mode && o.Blocks == l.Blocks })
+		if i < 0 {
+			together = append(together, l)
+			continue
+		}
+		together[i].Table += ", " + l.Table
+		together[i].Held = max(together[i].Held, l.Held)
+	}
+	return together
 }
 
 // worthKnowing is how many rows must be read for a scan to be shown unasked.
