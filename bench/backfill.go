@@ -34,7 +34,8 @@ const (
 	bareBatches  = "(b) batches of 1000, a commit each"
 	bareParallel = "(b) by two connections"
 	bareRows     = "(c) a row at a time"
-	bareTraffic  = "the same without a backfill"
+	bareTraffic  = "without a backfill"
+	bareBurning  = "beside a session that only computes"
 )
 
 // backfills lists what the third table compares, on one of the servers.
@@ -45,6 +46,8 @@ func (l *lab) backfills(s sizes, on *stock) []contest {
 	all := side(bareInsert, rate(s.users, insertEverything))
 	one := side("whimbrel", rate(s.users, l.fill(insertSettled, "")))
 	two := side("whimbrel", rate(s.users, l.fill(insertSettled, " workers=2")))
+	const percentile = "99th percentile of 200 updates/s beside a backfill"
+	beside := side("whimbrel", s.latencyBeside(l.fill(insertSettled, "")))
 	return []contest{
 		{"k rows/s", []pair{
 			{name(filled), one, all, atLeast(0.8)},
@@ -57,10 +60,11 @@ func (l *lab) backfills(s sizes, on *stock) []contest {
 		{"MB", []pair{
 			{name(filled + ", workers=2, peak memory"), side("whimbrel", l.memoryOfFilling(insertSettled, " workers=2")), nil, atMost(60)},
 		}},
-		{"ms", []pair{{
-			name("99th percentile of 200 updates/s beside a backfill"),
-			side("whimbrel", s.latencyBeside(l.fill(insertSettled, ""))), side(bareTraffic, s.latencyBeside(waiting(s.quiet))), atMost(2),
-		}}},
+		{"ms", []pair{
+			{name(percentile), beside, side(bareTraffic, s.latencyBeside(waiting(s.quiet))), atMost(2)},
+			{name(percentile), beside, side("beside "+bareInsert, s.latencyBeside(insertEverything)), nothing},
+			{name(percentile), beside, side(bareBurning, s.latencyBeside(computing(s.quiet))), nothing},
+		}},
 		{"failed", []pair{{
 			name("backfill beside 200 deletions/s"),
 			side("whimbrel", s.besideDeletions(l.fill(insertSettled, ""))), side(bareInsert, s.besideDeletions(insertEverything)), atMost(0),
@@ -211,6 +215,14 @@ func (s sizes) latencyBeside(beside work) work {
 
 func waiting(length time.Duration) work {
 	return func(ctx context.Context, _ string, _ history) (float64, error) { return 0, pause(ctx, length) }
+}
+
+// computing keeps a processor busy, and touches nothing.
+func computing(length time.Duration) work {
+	return connected(func(ctx context.Context, conn *pgx.Conn, _ history) error {
+		_, err := conn.Exec(ctx, fmt.Sprintf("DO $$ BEGIN WHILE clock_timestamp() < transaction_timestamp() + interval '%d ms' LOOP END LOOP; END $$", length.Milliseconds()))
+		return err
+	})
 }
 
 // besideDeletions counts, as one or none, whether something fails a foreign key

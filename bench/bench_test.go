@@ -46,7 +46,7 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 		}
 	}
 	require.Len(t, r.Rows, 2*4+3+2+1+2+4+4)
-	require.Len(t, r.Backfills, 2*(6+1+1+1))
+	require.Len(t, r.Backfills, 2*(6+1+3+1))
 	require.Len(t, r.Servers, 2)
 	require.Contains(t, r.Servers[0], "fast server: fsync off")
 	require.Contains(t, r.Servers[1], "durable server: fsync on")
