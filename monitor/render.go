@@ -1,0 +1,169 @@
+package monitor
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
+)
+
+// Text shows the metrics as tables for a terminal, without colours. Times are
+// shown in their own zone.
+func (m Metrics) Text() string {
+	if m.Total == 0 {
+		return "No migration has run yet.\n"
+	}
+	d := m.Durations
+	var b strings.Builder
+	writeTable(&b, [][]string{
+		{"attempts", fmt.Sprintf("%d (%s)", m.Total, m.directions())},
+		{"success rate", fmt.Sprintf("%s %% (%d succeeded, %d failed)", m.SuccessRate, m.Succeeded, m.Failed)},
+		{"average time", duration(d.Average)},
+		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90), duration(d.P95), duration(d.P99))},
+		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
+		{"gave way", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
+	})
+	if len(m.Errors) > 0 {
+		b.WriteString("\nErrors\n")
+		rows := [][]string{{"migration", "errors", "last", "error"}}
+		for _, e := range m.Errors {
+			rows = append(rows, []string{string(e.Version) + " " + e.Name, strconv.Itoa(e.Errors), stamp(e.At), line(e.Error)})
+		}
+		writeTable(&b, rows)
+	}
+	b.WriteString("\nSlowest\n")
+	writeTable(&b, attemptRows(m.Slowest))
+	b.WriteString("\nLast\n")
+	writeTable(&b, attemptRows(m.Recent))
+	return b.String()
+}
+
+func (m Metrics) directions() string {
+	var parts []string
+	for _, d := range m.Directions {
+		parts = append(parts, fmt.Sprintf("%d %s", d.Succeeded+d.Failed, d.Direction))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func attemptRows(attempts []Attempt) [][]string {
+	rows := [][]string{{"when", "migration", "", "took", "outcome", "gave way", "by"}}
+	for _, a := range attempts {
+		gaveWay := ""
+		if a.Retries > 0 {
+			gaveWay = fmt.Sprintf("%d times, %s", a.Retries, duration(a.GaveWay))
+		}
+		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, duration(a.Duration), a.Outcome, gaveWay, a.By})
+	}
+	return rows
+}
+
+// writeTable aligns the columns, all but the last.
+func writeTable(b *strings.Builder, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		var text strings.Builder
+		for i, cell := range row {
+			text.WriteString("  " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
+		}
+		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
+	}
+}
+
+// line is the beginning of a text, on one line.
+func line(text string) string {
+	const most = 80
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return string(runes)
+}
+
+func stamp(at time.Time) string { return at.Format("2006-01-02 15:04:05") }
+
+// duration shows three digits or so.
+func duration(e whimbrel.Elapsed) string {
+	d := time.Duration(e)
+	switch {
+	case d >= time.Minute:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(time.Millisecond).String()
+	default:
+		return d.Round(10 * time.Microsecond).String()
+	}
+}
+
+// OpenMetrics gives the metrics as the text of OpenMetrics 1.0, with labels that
+// are put to every sample.
+func (m Metrics) OpenMetrics(labels ...openmetrics.Label) []byte {
+	return openmetrics.Write(openmetrics.Open, m.Families(), labels...)
+}
+
+// Families are the metrics for whoever writes or serves them. Their names begin
+// with "whimbrel_history_".
+func (m Metrics) Families() []openmetrics.Family {
+	const prefix = "whimbrel_history_"
+	attempts := openmetrics.Family{Name: prefix + "attempts", Type: openmetrics.Counter, Help: "Attempts to run a migration, as the log of the database has them."}
+	for _, d := range m.Directions {
+		for _, outcome := range []struct {
+			name  string
+			count int
+		}{{"done", d.Succeeded}, {"failed", d.Failed}} {
+			attempts.Samples = append(attempts.Samples, openmetrics.Sample{
+				Labels: []openmetrics.Label{{Name: "direction", Value: string(d.Direction)}, {Name: "outcome", Value: outcome.name}}, Value: float64(outcome.count),
+			})
+		}
+	}
+	failures := openmetrics.Family{Name: prefix + "errors", Type: openmetrics.Counter, Help: "Failures by migration."}
+	for _, e := range m.Errors {
+		failures.Samples = append(failures.Samples, openmetrics.Sample{
+			Labels: []openmetrics.Label{{Name: "version", Value: string(e.Version)}, {Name: "name", Value: e.Name}}, Value: float64(e.Errors),
+		})
+	}
+	families := []openmetrics.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
+		single(prefix+"retries", openmetrics.Counter, "How often steps gave way and were sent again.", float64(m.Retries)),
+		single(prefix+"gave_way_seconds", openmetrics.Counter, "Time in which steps gave way.", time.Duration(m.GaveWay).Seconds()),
+	}
+	if m.SuccessRate != Unknown {
+		families = append(families, single(prefix+"success_ratio", openmetrics.Gauge, "Share of attempts that succeeded.", float64(m.Succeeded)/float64(m.Total)))
+	}
+	if len(m.Recent) > 0 {
+		families = append(families, single(prefix+"last_attempt_timestamp_seconds", openmetrics.Gauge, "When the newest attempt ended.", float64(m.Recent[0].At.UnixMilli())/1000))
+	}
+	return families
+}
+
+func single(name string, kind openmetrics.Type, help string, value float64) openmetrics.Family {
+	return openmetrics.Family{Name: name, Type: kind, Help: help, Samples: []openmetrics.Sample{{Value: value}}}
+}
+
+func (d Durations) family(prefix string, count int) openmetrics.Family {
+	f := openmetrics.Family{Name: prefix + "duration_seconds", Type: openmetrics.Summary, Help: "Duration of the attempts that succeeded."}
+	quantiles := []struct {
+		name  string
+		value whimbrel.Elapsed
+	}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"1", d.Longest}}
+	for _, q := range quantiles {
+		if count > 0 {
+			f.Samples = append(f.Samples, openmetrics.Sample{Labels: []openmetrics.Label{{Name: "quantile", Value: q.name}}, Value: time.Duration(q.value).Seconds()})
+		}
+	}
+	return openmetrics.Family{Name: f.Name, Type: f.Type, Help: f.Help, Samples: append(f.Samples,
+		openmetrics.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()}, openmetrics.Sample{Suffix: "_count", Value: float64(count)})}
+}
