@@ -14,8 +14,8 @@ import (
 type Runtime interface {
 	// Compile reads a script and what it needs of its neighbours, and touches
 	// no database. What is wrong with the script is an *Error of the code
-	// CodeMalformed with its place. It is asked only for scripts that are
-	// about to run.
+	// CodeMalformed with its place, a module that cannot be had one of the code
+	// CodeScript. It is asked only for scripts that are about to run.
 	Compile(ctx context.Context, m migration.Migration) (Script, error)
 }
 

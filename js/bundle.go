@@ -112,6 +112,9 @@ func (n *neighbours) malformed(found api.Message) *whimbrel.Error {
 	if remedy, ok := found.Detail.(string); ok {
 		e.Remedy = remedy
 	}
+	if remedy, ok := found.Detail.(missingModule); ok {
+		e.Code, e.Remedy = whimbrel.CodeScript, string(remedy)
+	}
 	if found.ID == "commonjs-variable-in-esm" {
 		e.Message = "the file exports both in the way of CommonJS and in that of ES modules: " + found.Text
 		e.Remedy = "use either module.exports or export, not both in one file"

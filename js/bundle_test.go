@@ -80,7 +80,7 @@ func TestAFailureInANeighbourHasItsPlaceThere(t *testing.T) {
 func TestAStoredScriptWithoutItsNeighboursSaysSo(t *testing.T) {
 	t.Parallel()
 	_, err := js.New(js.Options{}).Compile(t.Context(), migration.Migration{Path: "1_it.js", Text: "require('./a');"})
-	e := fails(t, err, whimbrel.CodeMalformed)
+	e := fails(t, err, whimbrel.CodeScript)
 	require.Equal(t, "./a cannot be read: the script is not run from a folder", e.Message)
 }
 

@@ -220,7 +220,11 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 				}
 			}
 			_, err := js.New(js.Options{}).Compile(t.Context(), test.files.migration(file))
-			e := fails(t, err, whimbrel.CodeMalformed)
+			code := whimbrel.CodeMalformed
+			if strings.Contains(test.message, "is not available") || strings.Contains(test.message, "there is no file") || strings.Contains(test.message, "lies outside") {
+				code = whimbrel.CodeScript
+			}
+			e := fails(t, err, code)
 			require.Contains(t, e.Message, test.message)
 			require.Contains(t, e.Remedy, test.remedy)
 			if test.path == "" {

@@ -73,8 +73,12 @@ func (n *neighbours) resolve(wanted, importer string) api.OnResolveResult {
 }
 
 func refuse(message, remedy string) api.OnResolveResult {
-	return api.OnResolveResult{Errors: []api.Message{{Text: message, Detail: remedy}}}
+	return api.OnResolveResult{Errors: []api.Message{{Text: message, Detail: missingModule(remedy)}}}
 }
+
+// missingModule is the remedy for a module that cannot be had. The script's own
+// text is in order then.
+type missingModule string
 
 // unavailable says why a module that is no neighbour cannot be had, and what to
 // do without it.
