@@ -1,0 +1,178 @@
+package lint
+
+func transactionHazards() []Hazard {
+	return []Hazard{
+		{
+			ID: "scan-while-holding-strong-lock", Severity: Error, Title: "something long runs under somebody else's lock",
+			Happens: "A lock is kept until the transaction ends. What reads many rows after it, even of another table, keeps the waiting ones waiting.", Locks: []Lock{{"orders", Share}, {"users", AccessExclusive}},
+			Remedy: "A migration of its own for what takes long.", Link: manual + "explicit-locking.html#LOCKING-TABLES",
+			Setup: "ALTER TABLE orders ADD CONSTRAINT total_set CHECK (total IS NOT NULL) NOT VALID;",
+			Bad:   "ALTER TABLE users ADD COLUMN note text;\nCREATE INDEX orders_placed_at_idx ON orders (placed_at);",
+			Good:  []string{"ALTER TABLE users ADD COLUMN note text;", "CREATE INDEX CONCURRENTLY orders_placed_at_idx ON orders (placed_at);"},
+		},
+		{
+			ID: "backfill-in-ddl-transaction", Severity: Error, Title: "rows are changed under a strong lock",
+			Happens: "ALTER TABLE locks the table for the moment it needs, and then the UPDATE in the same transaction makes that moment as long as itself.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "A migration of its own for the rows, in batches.", Link: manual + "ddl-alter.html",
+			Bad:  "ALTER TABLE users ADD COLUMN active boolean;\nUPDATE users SET active = true;",
+			Good: []string{"ALTER TABLE users ADD COLUMN active boolean;\n-- +migrate Batch users by id\nUPDATE users SET active = true WHERE id > :from AND id <= :to;"},
+		},
+		{
+			ID: "multi-table-locks-in-one-transaction", Severity: Warn, Title: "a transaction waits for a table while it holds another",
+			Happens: "While it waits for the second table, everybody waits for the first. With code that uses both in the other order it is a deadlock.", Locks: []Lock{{"orders", AccessExclusive}, {"users", AccessExclusive}},
+			Remedy: "One table per migration.", Link: manual + "explicit-locking.html#LOCKING-DEADLOCKS",
+			Bad:  "ALTER TABLE users ADD COLUMN note text;\nALTER TABLE orders ADD COLUMN note text;",
+			Good: []string{"ALTER TABLE users ADD COLUMN note text;", "ALTER TABLE orders ADD COLUMN note text;"},
+		},
+		{
+			ID: "lock-upgrade-in-transaction", Severity: Error, Title: "a weak lock is made a strong one",
+			Happens: "The transaction has changed rows and now wants the table for itself. Somebody who waits for one of those rows has a lock on the table too: neither can go on, and one of them is killed.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "ALTER TABLE first, or in a migration of its own.", Link: manual + "explicit-locking.html#LOCKING-DEADLOCKS",
+			Bad:  "UPDATE users SET name = 'x' WHERE id = 1;\nALTER TABLE users ADD COLUMN note text;",
+			Good: []string{"ALTER TABLE users ADD COLUMN note text;\nUPDATE users SET name = 'x' WHERE id = 1;"},
+		},
+		{
+			ID: "lock-timeout-disabled", Severity: Error, Title: "the limit on waiting is lifted",
+			Happens: "A statement that waits for a strong lock makes everybody behind it wait too. lock_timeout bounds that. The file sets it to 0, and one long query is enough to stop the table.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Leave the setting out: whimbrel gives way and tries again.", Link: manual + "runtime-config-client.html#GUC-LOCK-TIMEOUT",
+			Bad:  "SET lock_timeout = 0;\nALTER TABLE users ADD COLUMN note text;",
+			Good: []string{"ALTER TABLE users ADD COLUMN note text;"},
+		},
+		{
+			ID: "timeout-too-long", Severity: Warn, Title: "the limit on waiting is long",
+			Happens: "For as long as the statement waits for its lock, everybody behind it waits too.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Leave the setting out: whimbrel gives way after a tenth of a second and tries again.", Link: manual + "runtime-config-client.html#GUC-LOCK-TIMEOUT",
+			Bad:  "-- +migrate Set lock_timeout = 2min\nALTER TABLE users ADD COLUMN note text;",
+			Good: []string{"-- +migrate Set lock_timeout = 1s\nALTER TABLE users ADD COLUMN note text;"},
+		},
+		{
+			ID: "explicit-lock-table", Severity: Warn, Title: "LOCK TABLE",
+			Happens: "The table is locked until the transaction ends, whatever else that does.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Leave it to the statements to take the locks that they need.", Link: manual + "sql-lock.html",
+			Bad:  "LOCK TABLE users IN ACCESS EXCLUSIVE MODE;",
+			Good: []string{"LOCK TABLE users IN ROW EXCLUSIVE MODE;"},
+		},
+		{
+			ID: "non-idempotent-rerun", Severity: Warn, Title: "nobody can tell whether it was done",
+			Happens: "CALL and DO below notransaction may commit by themselves, so that whimbrel cannot record them in the same transaction. After a crash in between they run a second time.",
+			Remedy:  "A DO that does not commit belongs into a transaction; a CALL must do no harm when it is repeated.", Link: manual + "plpgsql-transactions.html",
+			Bad:  "-- +migrate Up notransaction\nDO $$ BEGIN INSERT INTO orders (id) VALUES (0); COMMIT; END $$;",
+			Good: []string{"DO $$ BEGIN INSERT INTO orders (id) VALUES (0); END $$;"},
+		},
+		{
+			ID: "opaque-dynamic-ddl", Severity: Warn, Title: "the text does not tell what runs",
+			Happens: "Statements that a function puts together while it runs, or that stand in a function which is not in the history, cannot be judged by reading.",
+			Remedy:  "A rehearsal tells what it does; or write the statements down.", Link: manual + "plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
+			Bad:  "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN note text', 'users'); END $$;",
+			Good: []string{"DO $$ BEGIN ALTER TABLE users ADD COLUMN note text; END $$;"},
+		},
+	}
+}
+
+func dataHazards() []Hazard {
+	return []Hazard{
+		{
+			ID: "unbatched-data-change", Severity: Error, Title: "any number of rows in one transaction",
+			Happens: "Every row that is changed stays locked until the end, dead rows cannot be removed meanwhile, replicas fall behind, and whatever interrupts it throws all the work away.",
+			Locks:   []Lock{{"users", RowExclusive}}, Remedy: "In batches by the table's key.", Link: manual + "mvcc-intro.html",
+			Bad:  "UPDATE users SET country = 'CH' WHERE country IS NULL;",
+			Good: []string{"-- +migrate Batch users by id\nUPDATE users SET country = 'CH' WHERE country IS NULL AND id > :from AND id <= :to;"},
+		},
+		{
+			ID: "sequence-restart", Severity: Error, Title: "a sequence starts over",
+			Happens: "It gives out numbers that rows have already: INSERTs fail with duplicate keys, or, worse, do not.", Remedy: "setval() to the largest number in use.", Link: manual + "functions-sequence.html",
+			Setup: "CREATE SEQUENCE invoice_numbers;",
+			Bad:   "ALTER SEQUENCE invoice_numbers RESTART WITH 1;",
+			Good:  []string{"SELECT setval('invoice_numbers', greatest(1, (SELECT max(id) FROM orders)));"},
+		},
+		{
+			ID: "sequence-narrowing", Severity: Warn, Title: "a sequence ends earlier",
+			Happens: "When it reaches its end, every INSERT that takes a number fails; with CYCLE it gives out numbers a second time.", Remedy: "bigint, without CYCLE.", Link: manual + "sql-altersequence.html",
+			Setup: "CREATE SEQUENCE invoice_numbers;",
+			Bad:   "ALTER SEQUENCE invoice_numbers AS integer;",
+			Good:  []string{"ALTER SEQUENCE invoice_numbers CACHE 20;"},
+		},
+	}
+}
+
+func accessHazards() []Hazard {
+	return []Hazard{
+		{
+			ID: "rls-enable-without-policy", Severity: Error, Title: "row security without a policy hides all rows",
+			Happens: "Without a policy nothing is allowed: everybody but the owner sees an empty table, without any error.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Make the policies first.", Link: manual + "ddl-rowsecurity.html",
+			Bad:  "ALTER TABLE users ENABLE ROW LEVEL SECURITY;",
+			Good: []string{"CREATE POLICY everybody ON users USING (true);\nALTER TABLE users ENABLE ROW LEVEL SECURITY;"},
+		},
+		{
+			ID: "revoke-privilege", Severity: Warn, Title: "a privilege is taken away",
+			Happens: "Code that runs as the role fails at its next statement.", Remedy: "See that nobody uses it, and allow it in the file.", Link: manual + "sql-revoke.html",
+			Bad:  "REVOKE SELECT ON users FROM PUBLIC;",
+			Good: []string{"GRANT SELECT ON users TO PUBLIC;"},
+		},
+		{
+			ID: "owner-change", Severity: Warn, Title: "somebody else becomes the owner",
+			Happens: "The old owner loses all that owners may do and that was never granted: code that runs as it fails, and so do later migrations.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Grant the old owner what it needs in the same transaction.", Link: manual + "sql-altertable.html",
+			Bad:  "ALTER TABLE users OWNER TO CURRENT_USER;",
+			Good: []string{"GRANT ALL ON users TO CURRENT_USER;"},
+		},
+		{
+			ID: "server-setting", Severity: Warn, Title: "a setting of the whole server",
+			Happens: "ALTER SYSTEM concerns every database of the server, cannot be rolled back, and works only from the next reload or restart on.", Remedy: "ALTER DATABASE … SET, or the server's configuration.", Link: manual + "sql-altersystem.html",
+			Bad:  "ALTER SYSTEM SET work_mem = '64MB';",
+			Good: []string{"SET work_mem = '64MB';"},
+		},
+		{
+			ID: "publication-without-replica-identity", Severity: Error, Title: "published rows that cannot be found",
+			Happens: "A subscriber finds a row by its replica identity, which is the primary key. Without one, every UPDATE and DELETE on the publishing side fails.", Locks: []Lock{{"visits", ShareUpdateExclusive}},
+			Remedy: "A primary key, or another replica identity, first.", Link: manual + "logical-replication-publication.html#LOGICAL-REPLICATION-PUBLICATION-REPLICA-IDENTITY",
+			Setup: "CREATE TABLE visits (path text);",
+			Bad:   "CREATE PUBLICATION visits FOR TABLE visits;",
+			Good:  []string{"ALTER TABLE visits REPLICA IDENTITY FULL;\nCREATE PUBLICATION visits FOR TABLE visits;"},
+		},
+		{
+			ID: "replica-identity-nothing", Severity: Error, Title: "rows lose their identity",
+			Happens: "UPDATE and DELETE of a published table fail when its rows have no replica identity.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "REPLICA IDENTITY DEFAULT, FULL or USING INDEX.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-REPLICA-IDENTITY",
+			Bad:  "ALTER TABLE users REPLICA IDENTITY NOTHING;",
+			Good: []string{"ALTER TABLE users REPLICA IDENTITY FULL;"},
+		},
+	}
+}
+
+// adviceHazards are off unless the configuration turns them on: they are true of
+// nearly every statement of their kind, or only under conditions that a file does
+// not tell.
+func adviceHazards() []Hazard {
+	return []Hazard{
+		{
+			ID: "cached-plan-break", Severity: Off, Title: "prepared SELECT * breaks",
+			Happens: "A prepared statement with SELECT * or RETURNING * fails once in every session after a column came or went, with \"cached plan must not change result type\".", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Name the columns; or a driver that prepares again.", Link: manual + "sql-prepare.html",
+			Bad:  "ALTER TABLE users ADD COLUMN note text;",
+			Good: []string{"CREATE TABLE notes (user_id bigint PRIMARY KEY REFERENCES users (id), note text);"},
+		},
+		{
+			ID: "alter-column-type-cached-plan", Severity: Off, Title: "prepared statements break with another type",
+			Happens: "Every prepared statement that gives out the column fails once in every session, even where the type only became longer.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "A driver that prepares again.", Link: manual + "sql-prepare.html",
+			Bad:  "ALTER TABLE users ALTER COLUMN name TYPE varchar(90);",
+			Good: []string{"ALTER TABLE users ADD COLUMN long_name text;"},
+		},
+		{
+			ID: "unique-index-data-dependent", Severity: Off, Title: "duplicates abort the build of a unique index",
+			Happens: "If two rows have the same values, the build fails at its end, and leaves an invalid index.", Locks: []Lock{{"users", ShareUpdateExclusive}},
+			Remedy: "Count the duplicates first.", Link: manual + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+			Bad:  "CREATE UNIQUE INDEX CONCURRENTLY users_email_key ON users (email);",
+			Good: []string{"CREATE INDEX CONCURRENTLY users_email_idx ON users (email);"},
+		},
+		{
+			ID: "fk-missing-index", Severity: Off, Title: "a foreign key without an index",
+			Happens: "Each DELETE of a referenced row, and each change of its key, reads all of the referencing table.", Locks: []Lock{{"orders", ShareRowExclusive}, {"users", ShareRowExclusive}},
+			Remedy: "An index on the referencing columns, built concurrently, first.", Link: manual + "ddl-constraints.html#DDL-CONSTRAINTS-FK",
+			Bad:  "ALTER TABLE orders ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID;",
+			Good: []string{"CREATE INDEX CONCURRENTLY orders_user_id_idx ON orders (user_id);\nALTER TABLE orders ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID;"},
+		},
+	}
+}

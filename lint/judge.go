@@ -1,0 +1,351 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// judge goes through one direction of one migration.
+type judge struct {
+	*model
+	options   Options
+	migration migration.Migration
+	section   migration.Section
+	parsed    []parsed
+	later     func() []migration.Statement
+	allowed   []bool // by the index of the annotation: it was needed
+
+	tx *transaction
+	// The statement at hand.
+	at      int
+	current parsed
+	out     *Judgement
+	inner   bool // it stands in a function's body
+}
+
+// transaction is what the statements before did in the same transaction.
+type transaction struct {
+	locks    map[*relation]held
+	changed  map[*relation]int // tables with changed rows, and the statement that did it
+	settings map[string]string
+	foreign  map[*relation]int // tables that got foreign keys
+}
+
+// held is a lock that the transaction has.
+type held struct {
+	mode    Mode
+	by      int    // index of the statement
+	command string // and how it begins
+}
+
+func (j *judge) begin() {
+	j.step++
+	j.tx = &transaction{
+		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: map[string]string{}, foreign: map[*relation]int{},
+	}
+	for _, s := range j.migration.Settings {
+		j.tx.settings[strings.ToLower(s.Name)] = s.Value
+		if strings.EqualFold(s.Name, "search_path") {
+			j.setPath(strings.Split(s.Value, ","))
+		}
+	}
+}
+
+// judge gives the verdict on a statement and applies it to the model.
+func (j *judge) judge(at int) Judgement {
+	j.at, j.current = at, j.parsed[at]
+	s := j.current.statement
+	j.out = &Judgement{Text: s.Text, Start: s.Start, End: s.End, Step: j.current.step, Alone: j.current.alone, Evidence: []Evidence{}}
+	if j.current.err != nil {
+		j.unparsed()
+	} else {
+		j.statement(j.current.node)
+		j.context()
+		j.remember()
+	}
+	j.finish()
+	return *j.out
+}
+
+// unparsed judges what the grammar does not know: it may be newer than the parser.
+func (j *judge) unparsed() {
+	s := j.current.statement
+	var words []string
+	for token := range pgsql.Tokens(s.Text) {
+		if token.Kind == pgsql.Word {
+			words = append(words, strings.ToUpper(token.Text))
+		}
+	}
+	text := strings.Join(words, " ")
+	if strings.HasPrefix(text, "ALTER TABLE") && strings.Contains(text, "NOT ENFORCED") {
+		j.report(Finding{Hazard: "not-enforced-constraint", Message: "the constraint is written down and never checked"})
+	}
+	j.opaque("not analysed: " + j.current.err.Error())
+}
+
+// opaque says why the text does not tell what a statement does.
+func (j *judge) opaque(reason string) {
+	j.out.opaque = true
+	j.because(reason)
+}
+
+// because adds a reason for a statement to be safe.
+func (j *judge) because(reason string) { j.evidence(FromText, reason) }
+
+func (j *judge) evidence(source Source, reason string) {
+	e := Evidence{source, reason}
+	if !slices.Contains(j.out.Evidence, e) {
+		j.out.Evidence = append(j.out.Evidence, e)
+	}
+}
+
+// source says where what is known of a relation comes from.
+func (j *judge) source(r *relation) Source {
+	switch {
+	case r.assumed || j.isNew(r):
+		return FromText
+	case r.created == 0:
+		return FromCatalog
+	}
+	return FromHistory
+}
+
+// report adds a finding, with the place of the statement unless it has one, unless
+// the configuration turns its hazard off.
+func (j *judge) report(f Finding) {
+	h, ok := Lookup(f.Hazard)
+	if !ok {
+		panic("lint: there is no record of hazard " + f.Hazard)
+	}
+	f.Severity = h.Severity
+	if s, ok := j.options.Severities[f.Hazard]; ok {
+		f.Severity = s
+	}
+	if f.Severity == Off {
+		return
+	}
+	if f.Verdict == "" {
+		f.Verdict = Dangerous
+	}
+	if f.Evidence.Source == "" {
+		f.Evidence.Source = FromText
+	}
+	if f.Start == (migration.Position{}) {
+		f.Start, f.End = j.out.Start, j.out.End
+	}
+	for i, allow := range j.migration.Allows {
+		if allow.Hazard == f.Hazard {
+			f.Allowed, f.Reason = true, allow.Reason
+			for len(j.allowed) <= i {
+				j.allowed = append(j.allowed, false)
+			}
+			j.allowed[i] = true
+		}
+	}
+	same := func(other Finding) bool { return other.Hazard == f.Hazard && other.Message == f.Message }
+	if !slices.ContainsFunc(j.out.Findings, same) {
+		j.out.Findings = append(j.out.Findings, f)
+	}
+}
+
+// place gives the part of the file from a location of the tree to the end of the
+// element that begins there: a comma or closing parenthesis outside of others.
+func (j *judge) place(location int32) (start, end migration.Position) {
+	text := j.out.Text
+	if j.inner || location < 0 || int(location) >= len(text) {
+		return j.out.Start, j.out.End
+	}
+	depth, stop := 0, int(location)
+	for token := range pgsql.Tokens(text[location:]) {
+		switch token.Text {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		}
+		if depth < 0 || depth == 0 && token.Text == "," {
+			break
+		}
+		if token.Kind > pgsql.BlockComment {
+			stop = int(location) + token.Offset + len(token.Text)
+		}
+	}
+	base := j.out.Start.Offset
+	return pgsql.PositionAt(j.migration.Text, base+int(location)), pgsql.PositionAt(j.migration.Text, base+stop)
+}
+
+// unused gives the annotations that allow what was not found.
+func (j *judge) unused() []migration.Allow {
+	var all []migration.Allow
+	for i, allow := range j.migration.Allows {
+		if i >= len(j.allowed) || !j.allowed[i] {
+			all = append(all, allow)
+		}
+	}
+	return all
+}
+
+// lock notes that the statement locks a table. What nobody else can see yet does
+// not count, nor do views and sequences.
+func (j *judge) lock(r *relation, mode Mode) {
+	if r == nil || j.isNew(r) || r.kind == view || r.kind == sequence {
+		return
+	}
+	name := r.name.String()
+	for i := range j.out.Effect.Locks {
+		if j.out.Effect.Locks[i].Table == name {
+			j.out.Effect.Locks[i].Mode = max(j.out.Effect.Locks[i].Mode, mode)
+			return
+		}
+	}
+	j.out.Effect.Locks = append(j.out.Effect.Locks, Lock{name, mode})
+}
+
+// lockTree locks a table and its partitions.
+func (j *judge) lockTree(r *relation, mode Mode) {
+	for _, part := range r.tree() {
+		j.lock(part, mode)
+	}
+}
+
+func (j *judge) scan(r *relation) { j.touch(&j.out.Effect.Scans, r) }
+
+func (j *judge) rewrite(r *relation) { j.touch(&j.out.Effect.Rewrites, r) }
+
+func (j *judge) touch(list *[]string, r *relation) {
+	for _, part := range r.tree() {
+		if name := part.name.String(); !j.isNew(part) && part.kind != view && !part.partitioned && !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	}
+}
+
+// few reports whether a catalog says that a table has so few rows that going
+// through all of them is over in no time.
+func (j *judge) few(r *relation) bool {
+	total := int64(0)
+	for _, part := range r.tree() {
+		if part.partitioned {
+			continue
+		}
+		if part.rows < 0 {
+			return false
+		}
+		total += part.rows
+	}
+	return total < fewRows
+}
+
+// fewRows is a table that is gone through in a few milliseconds, even where it is
+// rewritten.
+const fewRows = 2000
+
+// harmless reports whether whatever is done to a table hurts nobody, and notes why.
+func (j *judge) harmless(r *relation) bool {
+	if !j.isNew(r) {
+		return false
+	}
+	if r.temporary {
+		j.because(r.name.String() + " is a temporary table, which no other session can see")
+	} else {
+		j.because(r.name.String() + " was made by this migration: nobody uses it yet")
+	}
+	return true
+}
+
+// small is harmless for what only takes long on big tables.
+func (j *judge) small(r *relation) bool {
+	if !j.few(r) {
+		return false
+	}
+	j.evidence(FromCatalog, fmt.Sprintf("%s has fewer than %d rows", r.name, fewRows))
+	return true
+}
+
+// remember adds what the statement did to the transaction, and applies it.
+func (j *judge) remember() {
+	for _, l := range j.out.Effect.Locks {
+		for _, r := range j.relations {
+			if r.name.String() == l.Table && j.tx.locks[r].mode < l.Mode {
+				j.tx.locks[r] = held{l.Mode, j.at, j.command()}
+			}
+		}
+	}
+	if j.current.node.GetAlterTableStmt() == nil { // which is applied command by command
+		j.apply(j.current.node)
+	}
+}
+
+// command is how the statement begins, for messages.
+func (j *judge) command() string {
+	if c := j.parsed[j.at].statement.Command; c != "" {
+		return c
+	}
+	return "the statement"
+}
+
+// finish orders what was found and gives the verdict.
+func (j *judge) finish() {
+	slices.SortFunc(j.out.Effect.Locks, func(a, b Lock) int { return strings.Compare(a.Table, b.Table) })
+	slices.Sort(j.out.Effect.Scans)
+	slices.Sort(j.out.Effect.Rewrites)
+	slices.SortStableFunc(j.out.Findings, func(a, b Finding) int { return a.Start.Offset - b.Start.Offset })
+	if len(j.out.Evidence) == 0 && len(j.out.Findings) == 0 {
+		j.because(j.brief())
+	}
+	j.out.settle()
+}
+
+// brief says why a statement without findings is safe.
+func (j *judge) brief() string {
+	var locks []string
+	for _, l := range j.out.Effect.Locks {
+		locks = append(locks, fmt.Sprintf("%s on %s", l.Mode, l.Table))
+	}
+	if len(locks) == 0 {
+		return "it locks no table that was there before"
+	}
+	if len(j.out.Effect.Scans)+len(j.out.Effect.Rewrites) > 0 {
+		return "it takes " + strings.Join(locks, ", ") + ", which stops no ordinary work"
+	}
+	return "it takes " + strings.Join(locks, ", ") + " for a moment, without going through any rows"
+}
+
+// statement judges one statement by its kind.
+func (j *judge) statement(n *ast.Node) {
+	switch s := n.GetNode().(type) {
+	case *ast.Node_AlterTableStmt:
+		j.alterTableStatement(s.AlterTableStmt)
+	case *ast.Node_IndexStmt:
+		j.createIndexStatement(s.IndexStmt)
+	case *ast.Node_DropStmt:
+		j.dropStatement(s.DropStmt)
+	case *ast.Node_CreateStmt:
+		j.createTableStatement(s.CreateStmt)
+	case *ast.Node_RenameStmt:
+		j.renameStatement(s.RenameStmt)
+	case *ast.Node_AlterObjectSchemaStmt:
+		j.setSchemaStatement(s.AlterObjectSchemaStmt)
+	case *ast.Node_ReindexStmt:
+		j.reindexStatement(s.ReindexStmt)
+	case *ast.Node_ClusterStmt:
+		j.clusterStatement(s.ClusterStmt)
+	case *ast.Node_VacuumStmt:
+		j.vacuumStatement(s.VacuumStmt)
+	case *ast.Node_RefreshMatViewStmt:
+		j.refreshStatement(s.RefreshMatViewStmt)
+	case *ast.Node_TruncateStmt:
+		j.truncateStatement(s.TruncateStmt)
+	case *ast.Node_AlterDomainStmt:
+		j.alterDomainStatement(s.AlterDomainStmt)
+	default:
+		if !j.dataStatement(n) && !j.sessionStatement(n) && !j.otherStatement(n) {
+			j.opaque("no rule knows this kind of statement")
+		}
+	}
+}

@@ -1,0 +1,378 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+// added is a column that is added, with what stands at it.
+type added struct {
+	def       *ast.ColumnDef
+	typ       Type
+	domain    *userType
+	serial    bool
+	value     *ast.Node
+	notNull   bool
+	identity  *ast.Constraint
+	generated *ast.Constraint
+	check     *ast.Constraint
+	key       *ast.Constraint
+	foreign   *ast.Constraint
+}
+
+func (j *judge) added(def *ast.ColumnDef) added {
+	a := added{def: def, typ: typeOf(def.TypeName)}
+	_, a.serial = serials[a.typ.Name.Object]
+	a.serial = a.serial && a.typ.Name.Schema == ""
+	if t := j.findType(a.typ.Name); t != nil && t.kind == "domain" {
+		a.domain = t
+	}
+	for _, n := range def.Constraints {
+		c := n.GetConstraint()
+		switch c.GetContype() {
+		case ast.ConstrType_CONSTR_DEFAULT:
+			a.value = c.RawExpr
+		case ast.ConstrType_CONSTR_NOTNULL:
+			a.notNull = true
+		case ast.ConstrType_CONSTR_IDENTITY:
+			a.identity = c
+		case ast.ConstrType_CONSTR_GENERATED:
+			a.generated = c
+		case ast.ConstrType_CONSTR_CHECK:
+			a.check = c
+		case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
+			a.key = c
+		case ast.ConstrType_CONSTR_FOREIGN:
+			a.foreign = c
+		}
+	}
+	if c := a.value.GetAConst(); c != nil && c.Isnull {
+		a.value = nil
+	}
+	return a
+}
+
+func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
+	def := cmd.Def.GetColumnDef()
+	if r.column(def.GetColname()) != nil && cmd.MissingOk {
+		j.evidence(j.source(r), "the column is there already")
+		return
+	}
+	a := j.added(def)
+	if a.foreign != nil {
+		j.lock(j.relation(a.foreign.Pktable), ShareRowExclusive)
+	}
+	if j.isNew(r) {
+		return
+	}
+	before := len(j.out.Findings)
+	j.addColumnFills(r, a)
+	j.addColumnConstraints(r, a)
+	if a.typ.Name == (Name{catalogSchema, "json"}) && !a.typ.Array {
+		j.columnFinding(r, a, "add-column-json", "json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
+			alterTo(r, "ADD COLUMN "+quoted(def.Colname)+" jsonb"), claim{})
+	}
+	if n := len(r.columns) + r.dropped + 1; n > maxColumns {
+		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
+	}
+	j.columnFinding(r, a, "cached-plan-break", "prepared statements with SELECT * or RETURNING * from "+r.name.String()+" fail once in each session", "", claim{})
+	if len(j.out.Findings) == before {
+		j.because("a column is added to the catalog alone, under a brief ACCESS EXCLUSIVE lock; no row is touched")
+	}
+}
+
+// maxColumns is MaxHeapAttributeNumber; see "PostgreSQL Limits".
+const maxColumns = 1600
+
+func (j *judge) columnFinding(r *relation, a added, hazard, message, rewrite string, c claim) {
+	start, end := j.place(a.def.Location)
+	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, claim: c, Start: start, End: end, Evidence: j.wasThere(r)})
+}
+
+// addColumnFills finds that the server has to write a value into every row.
+func (j *judge) addColumnFills(r *relation, a added) {
+	name := quoted(a.def.Colname)
+	rewritten := func(hazard, why, rewrite string) {
+		j.rewrite(r)
+		if !j.small(r) {
+			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), rewrite, claim{claimsRewrite, r.name.String()})
+		}
+	}
+	switch {
+	case a.serial:
+		rewritten("add-column-serial", "every row gets a number of a sequence", j.fillRewrite(r, a, fmt.Sprintf("nextval('%s_%s_seq')", r.short(), a.def.Colname), serials[a.typ.Name.Object]))
+		return
+	case a.identity != nil:
+		rewritten("add-column-identity", "every row gets a number of a sequence", j.fillRewrite(r, a, fmt.Sprintf("nextval('%s_%s_seq')", r.short(), a.def.Colname), a.typ.String()))
+		return
+	case a.generated != nil:
+		if a.generated.GeneratedWhen == "a" {
+			rewritten("add-column-generated-stored", "the value is computed for every row", fmt.Sprintf(
+				"ALTER TABLE %s ADD COLUMN %s %s;\n-- a trigger that sets %[2]s for new rows, and then\n-- +migrate Batch %[1]s by %[4]s\nUPDATE %[1]s SET %[2]s = %[5]s WHERE %[4]s > :from AND %[4]s <= :to;",
+				r.name, name, a.typ, j.keyOf(r), expression(j.parser, a.generated.RawExpr)))
+		}
+		return
+	}
+	if a.domain != nil && (a.domain.notNull || len(a.domain.checks) > 0) {
+		rewritten("add-column-constrained-domain", fmt.Sprintf("the constraint of the domain %s is checked for every row, even where it is NULL", a.domain.name),
+			fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;", r.name, name, a.domain.base))
+		return
+	}
+	value := a.value
+	if value == nil && a.domain != nil {
+		value = a.domain.value
+	}
+	if value == nil {
+		if a.notNull {
+			if j.few(r) && r.rowsKnown() == 0 {
+				return
+			}
+			j.columnFinding(r, a, "add-column-not-null-no-default", fmt.Sprintf("existing rows of %s have no value for %s: the statement fails unless the table is empty, and so do INSERTs of the code that runs", r.name, name),
+				j.requiredRewrite(r, a), claim{kind: claimsError})
+		}
+		return
+	}
+	switch v := j.volatility(value); v.is {
+	case isVolatile:
+		rewritten("add-column-volatile-default", v.why+", so every row gets a value of its own", j.fillRewrite(r, a, expression(j.parser, value), a.typ.String()))
+	case isUnknown:
+		j.rewrite(r)
+		start, end := j.place(a.def.Location)
+		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end, claim: claim{claimsRewrite, r.name.String()},
+			Message: fmt.Sprintf("if %s, %s is written anew while nobody can read or write it", v.why, r.name)})
+	default:
+		j.because("the default is computed once and kept in the catalog; no row is touched")
+	}
+}
+
+// rowsKnown is how many rows there are, or -1.
+func (r *relation) rowsKnown() int64 { return r.rows }
+
+// keyOf names the primary key, for rewrites.
+func (j *judge) keyOf(r *relation) string {
+	if key := r.primaryKey(); len(key) == 1 {
+		return quoted(key[0])
+	}
+	return "id"
+}
+
+// fillRewrite writes the slow but harmless way to give every row a value.
+func (j *judge) fillRewrite(r *relation, a added, value, typ string) string {
+	if base, ok := spoken[typ]; ok {
+		typ = base
+	}
+	name, key := quoted(a.def.Colname), j.keyOf(r)
+	var b strings.Builder
+	if a.serial || a.identity != nil {
+		fmt.Fprintf(&b, "CREATE SEQUENCE %s_%s_seq;\n", r.short(), a.def.Colname)
+	}
+	fmt.Fprintf(&b, "ALTER TABLE %s ADD COLUMN %s %s;\nALTER TABLE %[1]s ALTER COLUMN %[2]s SET DEFAULT %[4]s;\n", r.name, name, typ, value)
+	fmt.Fprintf(&b, "-- +migrate Batch %s by %s\nUPDATE %[1]s SET %[3]s = DEFAULT WHERE %[3]s IS NULL AND %[2]s > :from AND %[2]s <= :to;", r.name, key, name)
+	if a.notNull || a.serial || a.identity != nil {
+		b.WriteString("\n-- then, in migrations of their own:\n" + notNullSteps(r, a.def.Colname))
+	}
+	return b.String()
+}
+
+// notNullSteps is SET NOT NULL without a scan under its lock.
+func notNullSteps(r *relation, column string) string {
+	name := quoted(r.short() + "_" + column + "_not_null")
+	return strings.Join([]string{
+		alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID", name, quoted(column))),
+		alterTo(r, "VALIDATE CONSTRAINT "+name),
+		alterTo(r, fmt.Sprintf("ALTER COLUMN %s SET NOT NULL", quoted(column))),
+		alterTo(r, "DROP CONSTRAINT "+name),
+	}, "\n")
+}
+
+func (j *judge) requiredRewrite(r *relation, a added) string {
+	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n-- fill it, deploy code that writes it, then, in migrations of their own:\n%s",
+		r.name, quoted(a.def.Colname), a.typ, notNullSteps(r, a.def.Colname))
+}
+
+// addColumnConstraints finds that a constraint at the column goes through all rows,
+// though the column is new in all of them.
+func (j *judge) addColumnConstraints(r *relation, a added) {
+	name := quoted(a.def.Colname)
+	if a.check != nil {
+		j.scan(r)
+		if !j.small(r) {
+			check := quoted(r.short() + "_" + a.def.Colname + "_check")
+			j.columnFinding(r, a, "add-column-inline-check", fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name),
+				fmt.Sprintf("%s\n%s\n-- in a transaction of its own:\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)),
+					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", check, expression(j.parser, a.check.RawExpr))),
+					alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, r.name.String()})
+		}
+	}
+	if a.key != nil {
+		j.scan(r)
+		if !j.small(r) {
+			kind := "UNIQUE"
+			if a.key.Contype == ast.ConstrType_CONSTR_PRIMARY {
+				kind = "PRIMARY KEY"
+			}
+			index := quoted(r.short() + "_" + a.def.Colname + "_key")
+			j.columnFinding(r, a, "add-column-inline-unique", fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name),
+				fmt.Sprintf("%s\nCREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)), index, r.name, name,
+					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, r.name.String()})
+		}
+	}
+	if a.foreign != nil && a.value != nil {
+		to := j.relation(a.foreign.Pktable)
+		j.scan(r)
+		j.scan(to)
+		if !j.small(r) {
+			j.columnFinding(r, a, "add-column-inline-references", fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name),
+				fmt.Sprintf("%s\n%s\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s DEFAULT %s", name, a.typ, expression(j.parser, a.value))),
+					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s_%s_fkey FOREIGN KEY (%s) REFERENCES %s NOT VALID", r.short(), a.def.Colname, name, to.name)),
+					"-- in a transaction of its own:\n"+alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, r.name.String()})
+		}
+	}
+}
+
+func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.column(cmd.Name)
+	if c == nil && cmd.MissingOk && !r.assumed && len(r.columns) > 0 {
+		j.evidence(j.source(r), "there is no such column")
+		return
+	}
+	if c != nil && c.created == j.now {
+		j.because("the column was made by this migration")
+		return
+	}
+	message := fmt.Sprintf("code that still names %s.%s fails, and its values are lost", r.name, quoted(cmd.Name))
+	var with []string
+	for _, i := range j.indexesOf(r) {
+		if i.mentions(cmd.Name) {
+			with = append(with, "index "+i.name.String())
+		}
+	}
+	for _, k := range r.constraints {
+		if k.kind == ast.ConstrType_CONSTR_FOREIGN && slices.Contains(k.columns, cmd.Name) {
+			with = append(with, "foreign key "+quoted(k.name))
+			j.lockTree(k.to, AccessExclusive)
+		}
+	}
+	for other, keys := range j.references(r) {
+		for _, k := range keys {
+			if slices.Contains(k.toColumns, cmd.Name) {
+				with = append(with, fmt.Sprintf("foreign key %s of %s", quoted(k.name), other.name))
+				j.lockTree(other, AccessExclusive)
+			}
+		}
+	}
+	for _, v := range j.readers(r, cmd.Name) {
+		with = append(with, "view "+v.name.String())
+	}
+	if len(with) > 0 {
+		slices.Sort(with)
+		message += "; with it go, or stand in its way: " + strings.Join(with, ", ")
+	}
+	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r),
+		Rewrite: fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))})
+}
+
+// setNotNullCommand finds that all rows are read. They are not where a valid check
+// says that none is NULL, as one conjunct of its own; the server proves no more.
+func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.column(cmd.Name)
+	if c != nil && (c.notNull || c.identity != "") {
+		j.evidence(j.source(r), "the column is NOT NULL already")
+		return
+	}
+	for _, k := range r.constraints {
+		if k.kind == ast.ConstrType_CONSTR_CHECK && k.valid && !k.noInherit && impliesNotNull(k.expr, cmd.Name) {
+			j.evidence(j.source(r), fmt.Sprintf("the valid constraint %s says that no row is NULL, so that none is read", quoted(k.name)))
+			return
+		}
+	}
+	if c != nil && c.created == j.now {
+		if c.value == nil && !j.filled(r, cmd.Name) {
+			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{kind: claimsError}, Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("%s is NULL in the existing rows of %s: the statement fails unless the table is empty", quoted(cmd.Name), r.name)})
+		}
+	}
+	j.scan(r)
+	if j.small(r) {
+		return
+	}
+	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: notNullSteps(r, cmd.Name)})
+}
+
+// filled reports whether a statement of the migration changes rows of a table.
+func (j *judge) filled(r *relation, _ string) bool {
+	for _, p := range j.parsed[:j.at] {
+		if u := p.node.GetUpdateStmt(); u != nil && j.relation(u.Relation) == r {
+			return true
+		}
+		if p.node.GetDoStmt() != nil || p.node.GetCallStmt() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func impliesNotNull(expr *ast.Node, column string) bool {
+	return slices.ContainsFunc(conjuncts(expr), func(n *ast.Node) bool {
+		t := n.GetNullTest()
+		return t != nil && t.Nulltesttype == ast.NullTestType_IS_NOT_NULL && t.Arg.GetColumnRef() != nil &&
+			slices.Equal(columnsIn(t.Arg), []string{column})
+	})
+}
+
+func (j *judge) dropNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.column(cmd.Name)
+	if c != nil && (!c.notNull || c.created == j.now) {
+		j.evidence(j.source(r), "the column allows NULL already")
+		return
+	}
+	j.report(Finding{Hazard: "drop-not-null", Evidence: j.wasThere(r),
+		Message: fmt.Sprintf("code that runs does not expect NULL in %s.%s and may fail when the first one comes", r.name, quoted(cmd.Name)),
+		Rewrite: "-- deploy readers that cope with NULL first, then\n" + j.out.Text})
+}
+
+// dropDefaultCommand finds that INSERTs which leave a required column out will fail.
+func (j *judge) dropDefaultCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.column(cmd.Name)
+	null := cmd.Def == nil || cmd.Def.GetAConst().GetIsnull()
+	if cmd.Subtype == ast.AlterTableType_AT_DropIdentity {
+		null = true
+	}
+	switch {
+	case !null:
+		j.because("the default holds for rows to come; none is touched")
+	case c == nil && r.assumed:
+		j.report(Finding{Hazard: "drop-default-of-required-column", Verdict: Unknown,
+			Message: fmt.Sprintf("if %s.%s is NOT NULL, INSERTs of the code that runs which leave it out fail", r.name, quoted(cmd.Name))})
+	case c == nil || !c.notNull || c.created == j.now && c.identity == "":
+		j.because("rows to come get NULL, which the column allows")
+	case c.value == nil && c.identity == "" && !c.serial:
+		j.evidence(j.source(r), "the column has no default")
+	default:
+		j.report(Finding{Hazard: "drop-default-of-required-column", Evidence: Evidence{j.source(r), "the column is NOT NULL"},
+			Message: fmt.Sprintf("INSERTs of the code that runs which leave %s.%s out fail from now on", r.name, quoted(cmd.Name)),
+			Rewrite: "-- deploy code that always gives a value first, then\n" + j.out.Text})
+	}
+}
+
+func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
+	always := cmd.Def.GetConstraint().GetGeneratedWhen() == "a"
+	for _, o := range cmd.Def.GetList().GetItems() {
+		if d := o.GetDefElem(); d.GetDefname() == "generated" {
+			always = text(d.Arg) == "97" // the letter a
+		} else if d.GetDefname() == "restart" {
+			j.report(Finding{Hazard: "sequence-restart", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("%s.%s starts over at a number that rows may have already", r.name, quoted(cmd.Name)),
+				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence('%s', '%s'), (SELECT max(%s) FROM %[1]s));", r.name, cmd.Name, quoted(cmd.Name))})
+		}
+	}
+	if always {
+		j.report(Finding{Hazard: "identity-always", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name, quoted(cmd.Name)),
+			Rewrite: alterTo(r, fmt.Sprintf("ALTER COLUMN %s ADD GENERATED BY DEFAULT AS IDENTITY", quoted(cmd.Name)))})
+	}
+}

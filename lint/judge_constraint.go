@@ -1,0 +1,366 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
+	if c.Contype == ast.ConstrType_CONSTR_FOREIGN {
+		j.addForeignKey(r, c)
+		return
+	}
+	if j.isNew(r) {
+		return
+	}
+	switch c.Contype {
+	case ast.ConstrType_CONSTR_CHECK:
+		j.addCheck(r, c)
+	case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
+		if c.Indexname != "" {
+			j.addKeyUsing(r, c)
+			return
+		}
+		j.addKey(r, c)
+	case ast.ConstrType_CONSTR_EXCLUSION:
+		j.scan(r)
+		if !j.small(r) {
+			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, r.name.String()},
+				Message: fmt.Sprintf("nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
+				Rewrite: fmt.Sprintf("CREATE TABLE %s_new (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", r.short(), r.name,
+					strings.Replace(j.out.Text, nameOfRange(j.current.node.GetAlterTableStmt().GetRelation()).Object, r.short()+"_new", 1))})
+		}
+	default:
+		j.opaque("no rule knows this kind of constraint")
+	}
+}
+
+func (j *judge) constraintFinding(r *relation, c *ast.Constraint, f Finding) {
+	f.Start, f.End = j.place(c.Location)
+	f.Evidence = j.wasThere(r)
+	j.report(f)
+}
+
+func (j *judge) addCheck(r *relation, c *ast.Constraint) {
+	if c.SkipValidation {
+		j.because("NOT VALID: rows that are there are not read")
+		return
+	}
+	j.scan(r)
+	if j.small(r) {
+		return
+	}
+	j.constraintFinding(r, c, Finding{Hazard: "add-check-without-not-valid", claim: claim{claimsScan, r.name.String()},
+		Message: fmt.Sprintf("all rows of %s are checked while nobody else can read or write it", r.name),
+		Rewrite: j.notValid(r, c, "check")})
+}
+
+// notValid writes a constraint so that existing rows are checked afterwards.
+func (j *judge) notValid(r *relation, c *ast.Constraint, suffix string) string {
+	later := copied(c)
+	later.SkipValidation, later.InitiallyValid = true, false
+	if later.Conname == "" {
+		parts := []string{r.short()}
+		if c.Contype == ast.ConstrType_CONSTR_FOREIGN {
+			parts = append(parts, texts(c.FkAttrs)...)
+		} else if columns := columnsIn(c.RawExpr); len(slices.Compact(columns)) == 1 {
+			parts = append(parts, columns[0])
+		}
+		later.Conname = strings.Join(append(parts, suffix), "_")
+	}
+	relation := &ast.RangeVar{Relname: r.name.Object, Inh: true, Relpersistence: "p"}
+	if r.name.Schema != public {
+		relation.Schemaname = r.name.Schema
+	}
+	written, err := j.parser.Write(&ast.Node{Node: &ast.Node_AlterTableStmt{AlterTableStmt: &ast.AlterTableStmt{
+		Relation: relation, Objtype: ast.ObjectType_OBJECT_TABLE,
+		Cmds: []*ast.Node{{Node: &ast.Node_AlterTableCmd{AlterTableCmd: &ast.AlterTableCmd{
+			Subtype: ast.AlterTableType_AT_AddConstraint, Def: &ast.Node{Node: &ast.Node_Constraint{Constraint: later}}, Behavior: ast.DropBehavior_DROP_RESTRICT,
+		}}}},
+	}}})
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s;\n-- in a transaction of its own:\n%s", written, alterTo(r, "VALIDATE CONSTRAINT "+quoted(later.Conname)))
+}
+
+func (j *judge) addKey(r *relation, c *ast.Constraint) {
+	j.scan(r)
+	if j.small(r) {
+		return
+	}
+	hazard, kind, suffix := "add-unique-without-using-index", "UNIQUE", "key"
+	columns := texts(c.Keys)
+	parts := append([]string{r.short()}, columns...)
+	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
+		hazard, kind, suffix, parts = "add-pk-without-using-index", "PRIMARY KEY", "pkey", parts[:1]
+	}
+	name := c.Conname
+	if name == "" {
+		name = strings.Join(append(parts, suffix), "_")
+	}
+	rewrite := ""
+	if !r.partitioned {
+		rewrite = fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", quoted(name), r.name, names(columns),
+			alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", quoted(name), kind)))
+	}
+	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, r.name.String()}, Rewrite: rewrite,
+		Message: fmt.Sprintf("nobody can read or write %s until its index on (%s) is built", r.name, names(columns))})
+}
+
+func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
+	i := j.indexes[Name{r.name.Schema, c.Indexname}]
+	if i != nil && !i.valid {
+		j.constraintFinding(r, c, Finding{Hazard: "constraint-using-invalid-index", claim: claim{kind: claimsError},
+			Message: fmt.Sprintf("the index %s is invalid: the server refuses to use it", i.name),
+			Rewrite: fmt.Sprintf("REINDEX INDEX CONCURRENTLY %s;\n%s", i.name, j.out.Text)})
+		return
+	}
+	if c.Contype == ast.ConstrType_CONSTR_PRIMARY && i != nil {
+		for _, name := range i.columns {
+			column := r.column(name)
+			if column == nil || column.notNull || j.provenNotNull(r, name) {
+				continue
+			}
+			j.scan(r)
+			if !j.small(r) {
+				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, r.name.String()},
+					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it", quoted(name), r.name),
+					Rewrite: notNullSteps(r, name) + "\n" + j.out.Text})
+			}
+			return
+		}
+	}
+	j.because("the index is there already; only the catalog changes")
+}
+
+func (j *judge) provenNotNull(r *relation, column string) bool {
+	return slices.ContainsFunc(r.constraints, func(k *constraint) bool {
+		return k.kind == ast.ConstrType_CONSTR_CHECK && k.valid && !k.noInherit && impliesNotNull(k.expr, column)
+	})
+}
+
+func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
+	to := j.relation(c.Pktable)
+	j.lockTree(to, ShareRowExclusive)
+	if !j.isNew(r) && !j.isNew(to) && r != to {
+		j.manyForeignKeys(r, to)
+	}
+	if j.isNew(r) {
+		j.because(fmt.Sprintf("%s is new and has no rows to look up; %s is locked for a moment", r.name, to.name))
+		return
+	}
+	if j.isNew(to) && !c.SkipValidation {
+		j.because(fmt.Sprintf("%s is new", to.name))
+	}
+	j.foreignKeyTypes(r, to, c)
+	j.foreignKeyIndex(r, to, c)
+	if c.SkipValidation && r.partitioned && (j.options.Major == 0 || j.options.Major < 18) {
+		j.constraintFinding(r, c, Finding{Hazard: "fk-not-valid-on-partitioned", claim: claim{kind: claimsError},
+			Message: fmt.Sprintf("%s is partitioned: before PostgreSQL 18 the server refuses NOT VALID for its foreign keys", r.name),
+			Rewrite: j.keysOfPartitions(r, c)})
+		return
+	}
+	if c.SkipValidation {
+		j.because("NOT VALID: rows that are there are not looked up; both tables are locked for a moment")
+		return
+	}
+	j.scan(r)
+	j.scan(to)
+	if j.small(r) {
+		return
+	}
+	rewrite := j.notValid(r, c, "fkey")
+	if r.partitioned {
+		rewrite = j.keysOfPartitions(r, c)
+	}
+	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, r.name.String()}, Rewrite: rewrite,
+		Message: fmt.Sprintf("writes to %s and %s wait until every row is looked up", r.name, to.name)})
+}
+
+// keysOfPartitions writes a foreign key for each partition.
+func (j *judge) keysOfPartitions(r *relation, c *ast.Constraint) string {
+	var all []string
+	for _, p := range r.partitions {
+		part := copied(c)
+		part.Conname = ""
+		all = append(all, j.notValid(p, part, "fkey"))
+	}
+	return strings.Join(all, "\n")
+}
+
+func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
+	targets := texts(c.PkAttrs)
+	if len(targets) == 0 {
+		targets = to.primaryKey()
+	}
+	for i, name := range texts(c.FkAttrs) {
+		if i >= len(targets) {
+			return
+		}
+		a, b := r.column(name), to.column(targets[i])
+		if a == nil || b == nil || a.typ.Name.Object == "" || b.typ.Name.Object == "" || a.typ.Name == b.typ.Name || kin(a.typ) == kin(b.typ) && kin(a.typ) == "text" {
+			continue
+		}
+		j.constraintFinding(r, c, Finding{Hazard: "fk-type-mismatch",
+			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name), a.typ, to.name, quoted(targets[i]), b.typ),
+			Rewrite: alterTo(r, fmt.Sprintf("ALTER COLUMN %s TYPE %s", quoted(name), b.typ)) + " -- see alter-column-type-rewrite"})
+	}
+}
+
+// kin is the family of a type, within which comparing needs no conversion.
+func kin(t Type) string {
+	switch t.Name.Object {
+	case "text", "varchar", "bpchar", "citext":
+		return "text"
+	}
+	return t.Name.String()
+}
+
+func (j *judge) foreignKeyIndex(r, to *relation, c *ast.Constraint) {
+	columns := texts(c.FkAttrs)
+	for _, i := range j.indexesOf(r) {
+		if len(i.columns) >= len(columns) && i.where == nil && slices.Equal(i.columns[:len(columns)], columns) {
+			return
+		}
+	}
+	j.constraintFinding(r, c, Finding{Hazard: "fk-missing-index",
+		Message: fmt.Sprintf("each DELETE from %s, and each change of its key, reads all of %s, which has no index on (%s)", to.name, r.name, names(columns)),
+		Rewrite: fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s);", r.name, names(columns))})
+}
+
+// manyForeignKeys finds a transaction that locks many tables at once.
+func (j *judge) manyForeignKeys(r, to *relation) {
+	j.tx.foreign[r]++
+	j.tx.foreign[to]++
+	total := 0
+	for range j.tx.foreign {
+		total++
+	}
+	if total > 2 && !j.current.alone {
+		j.report(Finding{Hazard: "multiple-foreign-keys-in-one-migration",
+			Message: fmt.Sprintf("with this foreign key the transaction locks %d tables against writes at once, until it ends", total)})
+	}
+}
+
+func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.constraint(cmd.Name)
+	if c != nil && c.to != nil {
+		j.lockTree(c.to, RowShare)
+	}
+	if c != nil && c.valid {
+		j.evidence(j.source(r), "the constraint is valid already")
+		return
+	}
+	j.scan(r)
+	if j.small(r) {
+		return
+	}
+	if c != nil && c.step == j.step && c.created == j.now {
+		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read", quoted(c.name), r.name),
+			Rewrite: "-- in a migration of its own:\n" + alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name))})
+		return
+	}
+	j.because("rows are read beside reads and writes, under SHARE UPDATE EXCLUSIVE")
+}
+
+func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := r.constraint(cmd.Name)
+	switch {
+	case c == nil && cmd.MissingOk && !r.assumed && j.complete:
+		j.evidence(FromCatalog, "there is no such constraint")
+	case c == nil:
+		j.unknownConstraint(r, cmd)
+	case c.created == j.now:
+		j.because("the constraint was made by this migration")
+	case c.kind == ast.ConstrType_CONSTR_FOREIGN:
+		j.lockTree(c.to, AccessExclusive)
+		if j.isNew(c.to) {
+			return
+		}
+		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s", quoted(c.name), c.to.name)},
+			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s", c.to.name, r.name),
+			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", c.to.name, r.name, alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
+	case c.index != nil && (c.kind == ast.ConstrType_CONSTR_PRIMARY || c.kind == ast.ConstrType_CONSTR_UNIQUE):
+		j.dropKey(c.index)
+		j.dropReferences(r, c, cmd)
+	default:
+		j.because("dropping a check only changes the catalog")
+	}
+}
+
+func (j *judge) unknownConstraint(r *relation, cmd *ast.AlterTableCmd) {
+	name := lower(cmd.Name)
+	switch {
+	case strings.HasSuffix(name, "_fkey") || strings.HasPrefix(name, "fk_") || strings.HasSuffix(name, "_fk"):
+		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{FromText, "its name is that of a foreign key"},
+			Message: fmt.Sprintf("the table that %s references is locked against reads and writes as well as %s", quoted(cmd.Name), r.name)})
+	case strings.HasSuffix(name, "_pkey") || strings.HasSuffix(name, "_key") || strings.HasPrefix(name, "uq_") || strings.HasPrefix(name, "unique_"):
+		j.report(Finding{Hazard: "drop-unique-or-primary-key", Evidence: Evidence{FromText, "its name is that of a key"},
+			Message: fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT of the code that runs fails", r.name)})
+	default:
+		j.opaque("what kind of constraint " + quoted(cmd.Name) + " is, is not known: a foreign key locks two tables, a key is relied upon")
+	}
+}
+
+// dropReferences finds the foreign keys that a CASCADE takes along.
+func (j *judge) dropReferences(r *relation, c *constraint, cmd *ast.AlterTableCmd) {
+	for other, keys := range j.references(r) {
+		for _, k := range keys {
+			if !slices.Equal(k.toColumns, c.columns) {
+				continue
+			}
+			if cmd.Behavior == ast.DropBehavior_DROP_CASCADE {
+				j.lockTree(other, AccessExclusive)
+				j.report(Finding{Hazard: "drop-cascade", Evidence: j.wasThere(other),
+					Message: fmt.Sprintf("the foreign key %s of %s is dropped with it", quoted(k.name), other.name)})
+			}
+		}
+	}
+}
+
+func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
+	t := j.findType(nameOf(texts(s.TypeName)))
+	name := nameOf(texts(s.TypeName))
+	if t != nil && t.created == j.now {
+		j.because("the domain was made by this migration")
+		return
+	}
+	var tables []*relation
+	if t != nil {
+		tables = j.withDomain(t)
+	}
+	scans := s.Subtype == "O" || s.Subtype == "V" || s.Subtype == "C" && !s.Def.GetConstraint().GetSkipValidation()
+	if !scans {
+		j.because("only the catalog changes; no table is locked")
+		return
+	}
+	existing := false
+	for _, r := range tables {
+		j.lock(r, Share)
+		j.scan(r)
+		existing = existing || !j.isNew(r) && !j.small(r)
+	}
+	if t != nil && !existing {
+		j.evidence(FromHistory, "no table has a column of this domain")
+		return
+	}
+	hazard := map[string]string{"O": "alter-domain-set-not-null", "V": "alter-domain-validate", "C": "alter-domain-add-constraint"}[s.Subtype]
+	f := Finding{Hazard: hazard, Message: "writes to every table with a column of this domain wait until all their rows are read"}
+	if len(tables) > 0 {
+		var all []string
+		for _, r := range tables {
+			all = append(all, r.name.String())
+		}
+		f.claim, f.Evidence = claim{claimsScan, tables[0].name.String()}, j.wasThere(tables[0])
+		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all), name)
+	}
+	if c := s.Def.GetConstraint(); s.Subtype == "C" && c.GetConname() != "" {
+		f.Rewrite = j.out.Text + " NOT VALID"
+	}
+	j.report(f)
+}

@@ -1,0 +1,419 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+)
+
+// See "CREATE INDEX", section "Building Indexes Concurrently", in PostgreSQL's
+// documentation.
+func (j *judge) createIndexStatement(s *ast.IndexStmt) {
+	r := j.relation(s.Relation)
+	j.redundant(r, s)
+	if s.Concurrent {
+		j.createIndexConcurrently(r, s)
+		return
+	}
+	if r.partitioned && !s.Relation.Inh {
+		j.lock(r, Share)
+		return
+	}
+	j.lockTree(r, Share)
+	j.scan(r)
+	if j.harmless(r) || j.small(r) {
+		return
+	}
+	if r.kind == materializedView {
+		j.because("while the index is built, only a refresh of " + r.name.String() + " has to wait")
+		return
+	}
+	j.report(Finding{
+		Hazard: "create-index-not-concurrent", claim: claim{claimsScan, r.name.String()},
+		Message:  fmt.Sprintf("writes to %s wait until the index is built", r.name),
+		Rewrite:  j.concurrentIndex(r, s),
+		Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
+	})
+}
+
+// concurrentIndex writes the index so that it is built beside the traffic.
+func (j *judge) concurrentIndex(r *relation, s *ast.IndexStmt) string {
+	if !r.partitioned {
+		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY")
+	}
+	lines := []string{insertBehind(j.out.Text, "ON", " ONLY") + ";"}
+	for _, p := range r.partitions {
+		name := s.Idxname + "_" + p.short()
+		part := ast.Node{Node: &ast.Node_IndexStmt{IndexStmt: copied(s)}}
+		statement := part.GetIndexStmt()
+		statement.Concurrent, statement.Idxname = true, name
+		statement.Relation.Schemaname, statement.Relation.Relname = p.name.Schema, p.name.Object
+		if written, err := j.parser.Write(&part); err == nil {
+			lines = append(lines, written+";", fmt.Sprintf("ALTER INDEX %s ATTACH PARTITION %s;", quoted(s.Idxname), quoted(name)))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
+	j.lock(r, ShareUpdateExclusive)
+	if j.inner {
+		j.report(Finding{Hazard: "concurrently-in-transaction", claim: claim{kind: claimsError},
+			Message: "a function's body is part of a transaction, in which an index cannot be built concurrently"})
+		return
+	}
+	if r.partitioned && s.Relation.Inh {
+		j.report(Finding{
+			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
+			Message:  fmt.Sprintf("%s is partitioned: its index cannot be built concurrently as a whole", r.name),
+			Rewrite:  strings.Replace(j.concurrentIndex(r, s), " CONCURRENTLY", "", 1),
+			Evidence: Evidence{j.source(r), r.name.String() + " is partitioned"},
+		})
+		return
+	}
+	if j.harmless(r) {
+		return
+	}
+	j.scan(r)
+	if s.IfNotExists {
+		j.report(Finding{
+			Hazard:  "concurrent-index-if-not-exists",
+			Message: fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the statement reports success", quoted(s.Idxname)),
+			Rewrite: fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s", quoted(s.Idxname), without(j.out.Text, "IF NOT EXISTS")),
+		})
+	}
+	j.shortTimeout(r)
+	if s.Unique {
+		j.report(Finding{Hazard: "unique-index-data-dependent",
+			Message: fmt.Sprintf("if rows of %s have the same values, the build fails at its end and leaves an invalid index", r.name),
+			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text})
+	}
+	j.because("the index is built beside reads and writes, under SHARE UPDATE EXCLUSIVE")
+}
+
+// countDuplicates is a query that must be empty before an index can be unique.
+func (j *judge) countDuplicates(r *relation, s *ast.IndexStmt) string {
+	var columns []string
+	for _, p := range s.IndexParams {
+		columns = append(columns, p.GetIndexElem().GetName())
+	}
+	return fmt.Sprintf("SELECT %s, count(*) FROM %s GROUP BY %[1]s HAVING count(*) > 1;", names(columns), r.name)
+}
+
+// shortTimeout finds a lock_timeout under which a concurrent build cannot wait for
+// the transactions that were there before it.
+func (j *judge) shortTimeout(r *relation) {
+	value, ok := j.tx.settings["lock_timeout"]
+	if !ok {
+		return
+	}
+	if limit, ok := milliseconds(value); ok && limit > 0 && limit < time.Minute {
+		j.report(Finding{
+			Hazard:  "concurrent-index-short-lock-timeout",
+			Message: fmt.Sprintf("with lock_timeout = %s the build gives up as soon as any older transaction in the database lives longer, and leaves an invalid index on %s", value, r.name),
+			Rewrite: "-- without the Set of lock_timeout; whimbrel chooses the limit by what the statement waits for\n" + j.out.Text,
+		})
+	}
+}
+
+// milliseconds reads a duration as settings are written.
+func milliseconds(value string) (time.Duration, bool) {
+	value = strings.TrimSpace(strings.Trim(value, "'"))
+	if value == "" {
+		return 0, false
+	}
+	if d, err := time.ParseDuration(strings.ReplaceAll(strings.ReplaceAll(value, "min", "m"), " ", "")); err == nil {
+		return d, true
+	}
+	n := 0
+	for _, digit := range value {
+		if digit < '0' || digit > '9' || n > 1<<40 {
+			return 0, false
+		}
+		n = n*10 + int(digit-'0')
+	}
+	return time.Duration(n) * time.Millisecond, true
+}
+
+// redundant finds an index that is there already under another name.
+func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
+	var columns []string
+	for _, p := range s.IndexParams {
+		e := p.GetIndexElem()
+		if e.GetExpr() != nil || len(e.GetOpclass()) > 0 || e.GetOrdering() > ast.SortByDir_SORTBY_ASC || len(e.GetCollation()) > 0 {
+			return
+		}
+		columns = append(columns, e.GetName())
+	}
+	if s.WhereClause != nil || len(s.IndexIncludingParams) > 0 {
+		return
+	}
+	for _, i := range j.indexesOf(r) {
+		if i.valid && i.where == nil && i.method == s.AccessMethod && len(i.expressions) == 0 && slices.Equal(i.columns, columns) &&
+			(i.unique || !s.Unique) && i.name.Object != s.Idxname {
+			j.report(Finding{
+				Hazard:   "redundant-index",
+				Message:  fmt.Sprintf("%s already has the index %s on (%s)", r.name, i.name, names(columns)),
+				Evidence: Evidence{j.source(r), i.name.String() + " is there"},
+			})
+			return
+		}
+	}
+}
+
+func (j *judge) dropIndexes(s *ast.DropStmt) {
+	if s.Concurrent && len(s.Objects) > 1 {
+		var lines []string
+		for _, object := range s.Objects {
+			lines = append(lines, "DROP INDEX CONCURRENTLY "+nameOf(texts(object.GetList().GetItems())).String()+";")
+		}
+		j.report(Finding{Hazard: "drop-index-concurrently-multiple", claim: claim{kind: claimsError},
+			Message: "the server drops only one index at a time concurrently", Rewrite: strings.Join(lines, "\n")})
+		return
+	}
+	for _, object := range s.Objects {
+		j.dropIndex(s, nameOf(texts(object.GetList().GetItems())))
+	}
+}
+
+func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
+	i := j.findIndex(name)
+	switch {
+	case i == nil && s.MissingOk && j.complete:
+		j.evidence(FromCatalog, "there is no index "+name.String())
+		return
+	case i == nil && s.Concurrent:
+		j.because("the index goes while reads and writes go on")
+		return
+	case i == nil:
+		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s wait while the index is dropped", name),
+			Rewrite: insertBehind(j.out.Text, "INDEX", " CONCURRENTLY"), Evidence: Evidence{FromText, "the index is older than the migrations"}})
+		return
+	}
+	mode := AccessExclusive
+	if s.Concurrent {
+		mode = ShareUpdateExclusive
+	}
+	j.lockTree(i.table, mode)
+	if j.harmless(i.table) {
+		return
+	}
+	j.dropKey(i)
+	switch {
+	case i.constraint != nil:
+		j.report(Finding{
+			Hazard: "drop-index-backing-constraint", claim: claim{kind: claimsError},
+			Message:  fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name, quoted(i.constraint.name)),
+			Rewrite:  fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", i.table.name, quoted(i.constraint.name)),
+			Evidence: Evidence{j.source(i.table), "the constraint has the index"},
+		})
+	case s.Concurrent && i.table.partitioned:
+		j.report(Finding{
+			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
+			Message:  fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
+			Rewrite:  without(j.out.Text, "CONCURRENTLY"),
+			Evidence: Evidence{j.source(i.table), i.table.name.String() + " is partitioned"},
+		})
+	case s.Concurrent:
+		j.because("the index goes while reads and writes go on")
+	case i.created == j.now && i.step == j.step:
+		j.because("the index was made in the same transaction")
+	default:
+		finding := Finding{
+			Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped", i.table.name),
+			Evidence: Evidence{j.source(i.table), i.name.String() + " is an index of " + i.table.name.String()},
+		}
+		if !i.table.partitioned {
+			finding.Rewrite = insertBehind(j.out.Text, "INDEX", " CONCURRENTLY")
+		}
+		j.report(finding)
+	}
+}
+
+// dropKey finds that a key goes on which ON CONFLICT clauses of running code rely.
+func (j *judge) dropKey(i *index) {
+	if !i.unique || i.created == j.now {
+		return
+	}
+	for _, other := range j.indexesOf(i.table) {
+		if other != i && other.unique && other.valid && slices.Equal(other.columns, i.columns) && (other.where == nil) == (i.where == nil) {
+			return
+		}
+	}
+	message := fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT (%s) of the code that runs fails", i.table.name, names(i.columns))
+	if j.publishes(i.table) && i.constraint != nil && i.constraint.kind == ast.ConstrType_CONSTR_PRIMARY && i.table.identity == "d" {
+		message += "; UPDATE and DELETE fail, because the table is published and has no replica identity any more"
+	}
+	j.report(Finding{Hazard: "drop-unique-or-primary-key", Message: message,
+		Evidence: Evidence{j.source(i.table), i.name.String() + " is the only key on these columns"}})
+}
+
+func (j *judge) reindexStatement(s *ast.ReindexStmt) {
+	concurrently := hasOption(s.Params, "concurrently")
+	var tables []*relation
+	switch s.Kind {
+	case ast.ReindexObjectType_REINDEX_OBJECT_INDEX:
+		if i := j.findIndex(nameOfRange(s.Relation)); i != nil {
+			tables = []*relation{i.table}
+		}
+	case ast.ReindexObjectType_REINDEX_OBJECT_TABLE:
+		tables = []*relation{j.relation(s.Relation)}
+	default:
+		for _, r := range j.sorted() {
+			if r.kind == table && (s.Kind != ast.ReindexObjectType_REINDEX_OBJECT_SCHEMA || r.name.Schema == s.Name) {
+				tables = append(tables, r)
+			}
+		}
+	}
+	mode := Share
+	if concurrently {
+		mode = ShareUpdateExclusive
+	}
+	small := len(tables) > 0
+	for _, r := range tables {
+		j.lockTree(r, mode)
+		j.scan(r)
+		small = small && (j.harmless(r) || j.small(r))
+	}
+	switch {
+	case concurrently && j.inner:
+		j.report(Finding{Hazard: "concurrently-in-transaction", Message: "a function's body is part of a transaction, in which nothing can be rebuilt concurrently", claim: claim{kind: claimsError}})
+	case concurrently:
+		j.because("the index is built anew beside reads and writes")
+	case !small:
+		j.report(Finding{Hazard: "reindex-not-concurrent",
+			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its tables",
+			Rewrite: reindexConcurrently(j.out.Text, s)})
+	}
+}
+
+func reindexConcurrently(text string, s *ast.ReindexStmt) string {
+	words := map[ast.ReindexObjectType]string{
+		ast.ReindexObjectType_REINDEX_OBJECT_INDEX: "INDEX", ast.ReindexObjectType_REINDEX_OBJECT_TABLE: "TABLE",
+		ast.ReindexObjectType_REINDEX_OBJECT_SCHEMA: "SCHEMA", ast.ReindexObjectType_REINDEX_OBJECT_DATABASE: "DATABASE",
+	}
+	if word := words[s.Kind]; word != "" {
+		return insertBehind(text, word, " CONCURRENTLY")
+	}
+	return ""
+}
+
+// hasOption reports whether an option of the form (NAME [true]) is on.
+func hasOption(options []*ast.Node, name string) bool {
+	for _, o := range options {
+		if d := o.GetDefElem(); d.GetDefname() == name {
+			value := strings.ToLower(text(d.Arg))
+			return value != "false" && value != "off" && value != "0"
+		}
+	}
+	return false
+}
+
+func (j *judge) clusterStatement(s *ast.ClusterStmt) {
+	if s.Relation == nil {
+		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is written anew, while nobody can read it"})
+		return
+	}
+	r := j.relation(s.Relation)
+	j.lockTree(r, AccessExclusive)
+	j.rewrite(r)
+	j.writtenAnew(r, "CLUSTER")
+}
+
+func (j *judge) writtenAnew(r *relation, command string) {
+	if j.harmless(r) || j.small(r) {
+		return
+	}
+	j.report(Finding{
+		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it", command, r.name),
+		claim: claim{claimsRewrite, r.name.String()}, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
+		Rewrite: fmt.Sprintf("VACUUM (ANALYZE) %s", r.name),
+	})
+}
+
+func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
+	full := s.IsVacuumcmd && hasOption(s.Options, "full")
+	for _, rel := range s.Rels {
+		r := j.relation(rel.GetVacuumRelation().GetRelation())
+		if !full {
+			j.lockTree(r, ShareUpdateExclusive)
+			continue
+		}
+		j.lockTree(r, AccessExclusive)
+		j.rewrite(r)
+		j.writtenAnew(r, "VACUUM FULL")
+	}
+	if full && len(s.Rels) == 0 {
+		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE)"})
+	}
+	if !full {
+		j.because("it runs beside reads and writes")
+	}
+}
+
+func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
+	r := j.relation(s.Relation)
+	if !s.Concurrent {
+		j.lock(r, AccessExclusive)
+		if j.harmless(r) || s.SkipData && j.small(r) {
+			return
+		}
+		j.report(Finding{Hazard: "refresh-matview-not-concurrent", Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
+			Rewrite: insertBehind(j.out.Text, "VIEW", " CONCURRENTLY"), Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"}})
+		return
+	}
+	j.lock(r, Exclusive)
+	for _, i := range j.indexesOf(r) {
+		if i.unique && i.where == nil && len(i.expressions) == 0 {
+			j.because(fmt.Sprintf("readers go on while %s is computed, thanks to its unique index %s", r.name, i.name))
+			return
+		}
+	}
+	if r.assumed {
+		j.because("readers go on; whether there is the unique index that this needs is not known")
+		return
+	}
+	j.report(Finding{Hazard: "refresh-matview-concurrently-needs-unique-index", claim: claim{kind: claimsError},
+		Message: fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently", r.name),
+		Rewrite: fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY ON %s (…);\n%s", r.name, j.out.Text), Evidence: Evidence{j.source(r), "no index of it is unique"}})
+}
+
+// insertBehind inserts text behind the first occurrence of a keyword.
+func insertBehind(statement, keyword, insertion string) string {
+	for token := range pgsql.Tokens(statement) {
+		if token.Kind == pgsql.Word && strings.EqualFold(token.Text, keyword) {
+			at := token.Offset + len(token.Text)
+			return statement[:at] + insertion + statement[at:]
+		}
+	}
+	return ""
+}
+
+// without removes the first occurrence of some keywords in a row.
+func without(statement, keywords string) string {
+	words := strings.Fields(keywords)
+	var tokens []pgsql.Token
+	for token := range pgsql.Tokens(statement) {
+		if token.Kind > pgsql.BlockComment {
+			tokens = append(tokens, token)
+		}
+	}
+	for i := 0; i+len(words) <= len(tokens); i++ {
+		found := true
+		for k, word := range words {
+			found = found && strings.EqualFold(tokens[i+k].Text, word)
+		}
+		if found {
+			end := len(statement)
+			if i+len(words) < len(tokens) {
+				end = tokens[i+len(words)].Offset
+			}
+			return statement[:tokens[i].Offset] + statement[end:]
+		}
+	}
+	return statement
+}

@@ -1,0 +1,228 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+// otherStatement judges the rest, and tells whether it knew the statement.
+func (j *judge) otherStatement(n *ast.Node) bool {
+	switch s := n.GetNode().(type) {
+	case *ast.Node_ViewStmt:
+		j.viewStatement(s.ViewStmt)
+	case *ast.Node_CreateTrigStmt:
+		r := j.relation(s.CreateTrigStmt.Relation)
+		j.lockTree(r, ShareRowExclusive)
+		j.harmless(r)
+	case *ast.Node_CreatePolicyStmt:
+		j.lock(j.relation(s.CreatePolicyStmt.Table), AccessExclusive)
+	case *ast.Node_AlterPolicyStmt:
+		j.lock(j.relation(s.AlterPolicyStmt.Table), AccessExclusive)
+	case *ast.Node_RuleStmt:
+		j.lock(j.relation(s.RuleStmt.Relation), AccessExclusive)
+	case *ast.Node_CreateStatsStmt:
+		for _, rel := range s.CreateStatsStmt.Relations {
+			j.lock(j.relation(rel.GetRangeVar()), ShareUpdateExclusive)
+		}
+	case *ast.Node_CommentStmt:
+		j.comment(s.CommentStmt)
+	case *ast.Node_GrantStmt:
+		j.grant(s.GrantStmt)
+	case *ast.Node_GrantRoleStmt:
+		j.because("no table is locked")
+	case *ast.Node_AlterOwnerStmt:
+		j.ownerChange(strings.Join(texts(s.AlterOwnerStmt.Object.GetList().GetItems()), "."), s.AlterOwnerStmt.Newowner)
+	case *ast.Node_AlterEnumStmt:
+		j.alterEnumStatement(s.AlterEnumStmt)
+	case *ast.Node_AlterSeqStmt:
+		j.alterSequence(s.AlterSeqStmt)
+	case *ast.Node_CreatePublicationStmt:
+		j.publicationStatement(s.CreatePublicationStmt.Pubobjects, s.CreatePublicationStmt.Options, s.CreatePublicationStmt.ForAllTables)
+	case *ast.Node_AlterPublicationStmt:
+		if s.AlterPublicationStmt.Action != ast.AlterPublicationAction_AP_DropObjects {
+			j.publicationStatement(s.AlterPublicationStmt.Pubobjects, s.AlterPublicationStmt.Options, false)
+		}
+	case *ast.Node_DropOwnedStmt:
+		j.report(Finding{Hazard: "drop-owned", Message: "everything that the role owns in this database is lost"})
+	case *ast.Node_ReassignOwnedStmt:
+		j.report(Finding{Hazard: "owner-change", Message: "code that runs as the old owner may lose its rights"})
+	case *ast.Node_DropdbStmt:
+		j.report(Finding{Hazard: "drop-database", Message: fmt.Sprintf("the database %s is lost", quoted(s.DropdbStmt.Dbname))})
+	default:
+		return j.newObject(n)
+	}
+	return true
+}
+
+// newObject knows statements that make something nobody uses yet, or change what no
+// table is locked for.
+func (j *judge) newObject(n *ast.Node) bool {
+	switch n.GetNode().(type) {
+	case *ast.Node_CreateEnumStmt, *ast.Node_CreateDomainStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateRangeStmt, *ast.Node_DefineStmt,
+		*ast.Node_CreateSchemaStmt, *ast.Node_CreateSeqStmt, *ast.Node_CreateExtensionStmt, *ast.Node_CreateRoleStmt, *ast.Node_CreatedbStmt,
+		*ast.Node_CreateFdwStmt, *ast.Node_CreateForeignServerStmt, *ast.Node_CreateForeignTableStmt, *ast.Node_CreateUserMappingStmt,
+		*ast.Node_CreateCastStmt, *ast.Node_CreateConversionStmt, *ast.Node_CreateOpClassStmt, *ast.Node_CreateOpFamilyStmt,
+		*ast.Node_CreateAmStmt, *ast.Node_CreatePlangStmt, *ast.Node_CreateTransformStmt, *ast.Node_ImportForeignSchemaStmt,
+		*ast.Node_CreateTableSpaceStmt, *ast.Node_CreateSubscriptionStmt:
+		j.because("what is made is new: nobody uses it yet")
+	case *ast.Node_CreateFunctionStmt:
+		j.because("a function is only looked at when it is called")
+	case *ast.Node_AlterFunctionStmt, *ast.Node_AlterDefaultPrivilegesStmt, *ast.Node_AlterRoleStmt, *ast.Node_AlterStatsStmt,
+		*ast.Node_AlterTsconfigurationStmt, *ast.Node_AlterTsdictionaryStmt, *ast.Node_AlterForeignServerStmt,
+		*ast.Node_AlterUserMappingStmt, *ast.Node_AlterEventTrigStmt, *ast.Node_AlterOperatorStmt, *ast.Node_SecLabelStmt,
+		*ast.Node_AlterDatabaseStmt, *ast.Node_AlterObjectDependsStmt:
+		j.because("no table is locked")
+	default:
+		return false
+	}
+	return true
+}
+
+func (j *judge) viewStatement(s *ast.ViewStmt) {
+	for _, u := range j.uses(s.Query) {
+		if u.of.kind != view {
+			j.lock(u.of, AccessShare)
+		}
+	}
+	j.because("a view holds no rows")
+}
+
+func (j *judge) comment(s *ast.CommentStmt) {
+	words := texts(s.Object.GetList().GetItems())
+	switch s.Objtype {
+	case ast.ObjectType_OBJECT_TABLE:
+		j.lock(j.assume(nameOf(words)), ShareUpdateExclusive)
+	case ast.ObjectType_OBJECT_COLUMN:
+		if len(words) > 1 {
+			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
+		}
+	case ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+		if len(words) > 1 {
+			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
+		}
+	}
+	j.because("only the catalog changes, beside reads and writes")
+}
+
+func (j *judge) grant(s *ast.GrantStmt) {
+	if s.IsGrant {
+		j.because("no table is locked")
+		return
+	}
+	all := true
+	for _, o := range s.Objects {
+		if r := o.GetRangeVar(); r == nil || !j.isNew(j.relation(r)) {
+			all = false
+		}
+	}
+	if all && len(s.Objects) > 0 {
+		j.because("what it is about was made by this migration")
+		return
+	}
+	j.report(Finding{Hazard: "revoke-privilege", Message: "code that runs as the role fails where it needs the privilege"})
+}
+
+func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
+	n := nameOf(texts(s.TypeName))
+	t := j.findType(n)
+	if s.OldVal == "" {
+		j.because("a value is added to the catalog; no table is locked")
+		j.usedBelow(n, s.NewVal, t)
+		return
+	}
+	if t != nil && t.created == j.now {
+		j.because("the type was made by this migration")
+		return
+	}
+	j.report(Finding{Hazard: "rename-enum-value", Message: fmt.Sprintf("code that still writes or compares with '%s' fails", s.OldVal),
+		Rewrite: fmt.Sprintf("ALTER TYPE %s ADD VALUE '%s';\n-- and when no code writes '%s' any more, in migrations of their own:\n-- +migrate Batch … by id\nUPDATE … SET … = '%[2]s' WHERE … = '%[3]s' AND id > :from AND id <= :to;", n, s.NewVal, s.OldVal)})
+}
+
+// usedBelow finds that a value of an enum is used in the transaction that adds it.
+func (j *judge) usedBelow(n Name, value string, t *userType) {
+	if t != nil && t.created == j.now && t.step == j.step {
+		return // the type is as new as the value
+	}
+	for _, p := range j.sameStep() {
+		used := false
+		walk(p.node, func(n *ast.Node) bool {
+			if c := n.GetAConst(); c.GetSval() != nil && c.GetSval().Sval == value {
+				used = true
+			}
+			return !used && n.GetAlterEnumStmt() == nil && n.GetCommentStmt() == nil
+		})
+		if used && p.node.GetCreateFunctionStmt() == nil {
+			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
+				Message: fmt.Sprintf("line %d uses '%s' before it is committed: the server refuses", p.statement.Start.Line, value),
+				Rewrite: fmt.Sprintf("%s;\n-- in a migration of its own:\n%s;", j.out.Text, p.statement.Text)})
+			return
+		}
+	}
+}
+
+func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
+	n := nameOfRange(s.Sequence)
+	if r := j.find(n); r != nil && j.isNew(r) {
+		j.because("the sequence was made by this migration")
+		return
+	}
+	for _, o := range s.Options {
+		d := o.GetDefElem()
+		switch d.GetDefname() {
+		case "restart":
+			j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s starts over at a number that rows may have already", n),
+				Rewrite: fmt.Sprintf("SELECT setval('%s', (SELECT max(…) FROM …));", n)})
+		case "as":
+			if t := typeOf(d.Arg.GetTypeName()); t.Name.Object != "int8" {
+				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s ends at the largest %s: if it is past that already the statement fails, and if not it will run out", n, t)})
+			}
+		case "maxvalue", "cycle":
+			if d.Arg != nil && text(d.Arg) != "false" {
+				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s may reach its end, or numbers that rows have already", n)})
+			}
+		case "owned_by":
+			j.because("no row depends on the owner of a sequence")
+		}
+	}
+	j.because("only the sequence is locked, for a moment")
+}
+
+// publicationStatement finds published tables whose rows a subscriber cannot find.
+func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
+	var tables []*relation
+	var p publication
+	j.publish(&p, objects)
+	tables = p.tables
+	for _, r := range tables {
+		j.lock(r, ShareUpdateExclusive)
+	}
+	for _, o := range options {
+		if d := o.GetDefElem(); d.GetDefname() == "publish" && !strings.Contains(text(d.Arg), "update") && !strings.Contains(text(d.Arg), "delete") {
+			j.because("neither UPDATE nor DELETE is published")
+			return
+		}
+	}
+	for _, r := range j.sorted() {
+		for _, schema := range p.schemas {
+			if r.kind == table && r.name.Schema == schema {
+				tables = append(tables, r)
+			}
+		}
+		if all && r.kind == table && !r.assumed {
+			tables = append(tables, r)
+		}
+	}
+	for _, r := range tables {
+		if r.assumed || len(r.primaryKey()) > 0 || r.identity != "d" && r.identity != "n" || j.isNew(r) {
+			continue
+		}
+		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), r.name.String() + " has no primary key"},
+			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails from now on", r.name),
+			Rewrite: alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text})
+	}
+	if len(j.out.Findings) == 0 {
+		j.because("subscribers can find every row")
+	}
+}

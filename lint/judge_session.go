@@ -1,0 +1,235 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+// sessionStatement judges settings and explicit locks, and tells whether it knew
+// the statement.
+func (j *judge) sessionStatement(n *ast.Node) bool {
+	switch s := n.GetNode().(type) {
+	case *ast.Node_VariableSetStmt:
+		j.set(s.VariableSetStmt)
+		j.setting(s.VariableSetStmt)
+	case *ast.Node_VariableShowStmt, *ast.Node_DiscardStmt, *ast.Node_ListenStmt, *ast.Node_NotifyStmt, *ast.Node_UnlistenStmt,
+		*ast.Node_CheckPointStmt, *ast.Node_LoadStmt, *ast.Node_ConstraintsSetStmt, *ast.Node_DeallocateStmt, *ast.Node_ClosePortalStmt,
+		*ast.Node_DeclareCursorStmt, *ast.Node_FetchStmt, *ast.Node_TransactionStmt, *ast.Node_PrepareStmt:
+		j.because("it is about the session alone")
+	case *ast.Node_LockStmt:
+		j.lockStatement(s.LockStmt)
+	case *ast.Node_AlterSystemStmt:
+		j.report(Finding{Hazard: "server-setting", Message: fmt.Sprintf("%s changes for every database of the server, from the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
+	case *ast.Node_AlterDatabaseSetStmt, *ast.Node_AlterRoleSetStmt:
+		j.because("it holds for sessions to come")
+	case *ast.Node_DoStmt:
+		j.do(s.DoStmt)
+	case *ast.Node_CallStmt:
+		j.call(s.CallStmt)
+	default:
+		return false
+	}
+	return true
+}
+
+func (j *judge) setting(s *ast.VariableSetStmt) {
+	name := lower(s.Name)
+	if s.Kind == ast.VariableSetKind_VAR_SET_MULTI {
+		return
+	}
+	value := strings.Join(texts(s.Args), ",")
+	if s.Kind != ast.VariableSetKind_VAR_SET_VALUE {
+		value = ""
+		delete(j.tx.settings, name)
+		if name == "lock_timeout" {
+			j.tx.settings[name] = "0"
+		}
+	} else {
+		j.tx.settings[name] = value
+	}
+	j.because("it is a setting of the session")
+}
+
+func (j *judge) lockStatement(s *ast.LockStmt) {
+	mode := Mode(s.Mode)
+	for _, n := range s.Relations {
+		r := j.relation(n.GetRangeVar())
+		j.lockTree(r, mode)
+		if j.harmless(r) || mode < Share {
+			continue
+		}
+		j.report(Finding{Hazard: "explicit-lock-table", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("%s to %s wait until the transaction ends", mode.Stops(), r.name)})
+	}
+}
+
+func (j *judge) do(s *ast.DoStmt) {
+	language := "plpgsql"
+	for _, a := range s.Args {
+		if d := a.GetDefElem(); d.GetDefname() == "language" {
+			language = text(d.Arg)
+		}
+	}
+	j.body(j.out.Text, language, "the block")
+	j.repeated("DO")
+	if len(j.out.Findings) == 0 && !j.out.opaque {
+		j.because("every statement of the block was judged")
+	}
+}
+
+func (j *judge) call(s *ast.CallStmt) {
+	name := nameOf(texts(s.Funccall.GetFuncname()))
+	procedures := lookup(j.model, j.functions, name)
+	for _, p := range procedures {
+		j.body(p.text, p.language, "the procedure "+name.String())
+	}
+	if len(procedures) == 0 {
+		j.opaqueBody("what the procedure " + name.String() + " does is not known: it")
+	}
+	j.repeated("CALL")
+}
+
+// repeated finds what may be done twice: outside a transaction, nobody can tell
+// after a crash whether it was done.
+func (j *judge) repeated(command string) {
+	if j.current.alone {
+		j.report(Finding{Hazard: "non-idempotent-rerun",
+			Message: fmt.Sprintf("after a crash nobody can tell whether this %s was done: it runs outside a transaction, and a second time with the next run", command)})
+	}
+}
+
+// context finds what is wrong with a statement because of those before it in the
+// same transaction.
+func (j *judge) context() {
+	if j.current.alone {
+		return
+	}
+	j.underLocks()
+	j.severalTables()
+	j.timeouts()
+}
+
+// strongest gives the strongest lock that the statement takes on a table.
+func (j *judge) strongest() (Lock, *relation) {
+	var lock Lock
+	for _, l := range j.out.Effect.Locks {
+		if l.Mode > lock.Mode {
+			lock = l
+		}
+	}
+	for _, r := range j.relations {
+		if r.name.String() == lock.Table {
+			return lock, r
+		}
+	}
+	return lock, nil
+}
+
+// underLocks finds that rows are read, written or rewritten while the transaction
+// holds a lock that others wait for.
+func (j *judge) underLocks() {
+	long := len(j.out.Effect.Scans)+len(j.out.Effect.Rewrites) > 0
+	if !long {
+		return
+	}
+	if slices.ContainsFunc(j.out.Findings, func(f Finding) bool { return f.Hazard == "not-valid-then-validate-same-transaction" }) {
+		return
+	}
+	var worst *relation
+	for r, h := range j.tx.locks {
+		if h.mode < Share || h.by == j.at {
+			continue
+		}
+		if worst == nil || h.mode > j.tx.locks[worst].mode || h.mode == j.tx.locks[worst].mode && compareNames(r.name, worst.name) < 0 {
+			worst = r
+		}
+	}
+	if worst == nil {
+		return
+	}
+	h := j.tx.locks[worst]
+	where := fmt.Sprintf("%s on %s, which line %d took", h.mode, worst.name, j.parsed[h.by].statement.Start.Line)
+	if j.out.kind == dataChange {
+		j.report(Finding{Hazard: "backfill-in-ddl-transaction", Message: fmt.Sprintf("rows are changed under %s: %s wait until that is done", where, h.mode.Stops()),
+			Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text})
+		return
+	}
+	table := append(slices.Clone(j.out.Effect.Scans), j.out.Effect.Rewrites...)[0]
+	j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
+		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan, table}})
+}
+
+// severalTables finds that the transaction waits for a strong lock while it holds
+// another, or that it makes a weak one strong.
+func (j *judge) severalTables() {
+	for _, l := range j.out.Effect.Locks {
+		if l.Mode < ShareRowExclusive {
+			continue
+		}
+		for r, by := range j.tx.changed {
+			if r.name.String() == l.Table && by < j.at && l.Mode > j.tx.locks[r].mode {
+				j.report(Finding{Hazard: "lock-upgrade-in-transaction",
+					Message: fmt.Sprintf("line %d changed rows of %s, and now the transaction wants %s on it: with a writer that waits for one of those rows it is a deadlock", j.parsed[by].statement.Start.Line, r.name, l.Mode),
+					Rewrite: fmt.Sprintf("-- in a migration of its own, before the change of rows\n%s", j.out.Text)})
+			}
+		}
+	}
+	lock, r := j.strongest()
+	if lock.Mode < ShareRowExclusive || r == nil {
+		return
+	}
+	var other *relation
+	for o, h := range j.tx.locks {
+		if h.mode >= ShareRowExclusive && h.by != j.at && o != r && !together(o, r) && (other == nil || compareNames(o.name, other.name) < 0) {
+			other = o
+		}
+	}
+	if other == nil || j.tx.locks[r].mode >= lock.Mode {
+		return
+	}
+	h := j.tx.locks[other]
+	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction",
+		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, and with code that uses both the other way round it is a deadlock",
+			lock.Table, h.mode, other.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops(), other.name),
+		Rewrite: "-- in a migration of its own\n" + j.out.Text})
+}
+
+// together reports whether two tables are one partitioned table's.
+func together(a, b *relation) bool { return root(a) == root(b) }
+
+func root(r *relation) *relation {
+	for r.parent != nil {
+		r = r.parent
+	}
+	return r
+}
+
+// timeouts finds that the file lifts the limit on waiting for a lock that makes
+// others wait.
+func (j *judge) timeouts() {
+	lock, r := j.strongest()
+	if lock.Mode < Share || r == nil {
+		return
+	}
+	value, set := j.tx.settings["lock_timeout"]
+	if set {
+		limit, ok := milliseconds(value)
+		switch {
+		case ok && limit == 0 || lower(value) == "default":
+			j.report(Finding{Hazard: "lock-timeout-disabled",
+				Message: fmt.Sprintf("the file lifts lock_timeout: while the statement waits for %s, everybody behind it waits too, without end", lock.Table),
+				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
+		case ok && limit > longTimeout:
+			j.report(Finding{Hazard: "timeout-too-long",
+				Message: fmt.Sprintf("for up to %s %s of %s wait behind the statement while it waits", limit, lock.Mode.Stops(), lock.Table),
+				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
+		}
+	}
+}
+
+// longTimeout is a wait that people notice.
+const longTimeout = 5 * time.Second

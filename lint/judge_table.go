@@ -1,0 +1,523 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+func (j *judge) createTableStatement(s *ast.CreateStmt) {
+	n := j.qualify(nameOfRange(s.Relation))
+	if found := j.relations[n]; found != nil && !found.assumed {
+		if s.IfNotExists {
+			j.evidence(j.source(found), "the table is there already: nothing happens")
+			return
+		}
+		if s.Relation.Relpersistence != "t" {
+			j.report(Finding{Hazard: "creates-what-exists", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(found), found.name.String() + " is there"},
+				Message: fmt.Sprintf("%s is there already: the statement fails", found.name)})
+			return
+		}
+	}
+	for _, parent := range s.InhRelations {
+		r := j.relation(parent.GetRangeVar())
+		if s.Partbound == nil {
+			j.lock(r, ShareUpdateExclusive)
+			continue
+		}
+		j.createPartition(r, s)
+	}
+	var foreign []*ast.Constraint
+	for _, element := range s.TableElts {
+		if like := element.GetTableLikeClause(); like != nil {
+			j.lock(j.relation(like.Relation), AccessShare)
+		}
+		if c := element.GetConstraint(); c.GetContype() == ast.ConstrType_CONSTR_FOREIGN {
+			foreign = append(foreign, c)
+		}
+		for _, at := range element.GetColumnDef().GetConstraints() {
+			if c := at.GetConstraint(); c.GetContype() == ast.ConstrType_CONSTR_FOREIGN {
+				foreign = append(foreign, c)
+			}
+		}
+	}
+	for _, c := range foreign {
+		if to := j.relation(c.Pktable); to.name != n {
+			j.lockTree(to, ShareRowExclusive)
+		}
+	}
+	if len(foreign) > 0 {
+		j.because("the tables that it references are locked for a moment; no row is looked up for a new table")
+	}
+}
+
+func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
+	j.lock(parent, AccessExclusive)
+	for other, keys := range j.references(parent) {
+		for range keys {
+			j.lock(other, ShareRowExclusive)
+		}
+	}
+	for _, c := range parent.constraints {
+		if c.kind == ast.ConstrType_CONSTR_FOREIGN {
+			j.lockTree(c.to, ShareRowExclusive)
+		}
+	}
+	d := parent.defaultPartition()
+	if d == nil || s.Partbound.IsDefault {
+		return
+	}
+	j.lock(d, AccessExclusive)
+	if j.isNew(d) {
+		return
+	}
+	j.scan(d)
+	if j.excluded(d, parent, s.Partbound) {
+		j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition, so that none is read", d.name))
+		return
+	}
+	if j.small(d) {
+		return
+	}
+	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, d.name.String()},
+		Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
+		Message:  fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name, d.name),
+		Rewrite:  j.excludeFirst(d, parent, s.Partbound) + "\n" + j.out.Text})
+}
+
+func (j *judge) dropStatement(s *ast.DropStmt) {
+	switch s.RemoveType {
+	case ast.ObjectType_OBJECT_INDEX:
+		j.dropIndexes(s)
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE,
+		ast.ObjectType_OBJECT_FOREIGN_TABLE:
+		for _, object := range s.Objects {
+			j.dropRelation(s, nameOf(texts(object.GetList().GetItems())))
+		}
+	case ast.ObjectType_OBJECT_SCHEMA:
+		for _, object := range s.Objects {
+			j.dropSchema(s, text(object))
+		}
+	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE:
+		j.dropFunction(s)
+	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
+		j.dropTypes(s)
+	case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+		j.dropOnTable(s)
+	case ast.ObjectType_OBJECT_EXTENSION:
+		j.report(Finding{Hazard: "drop-extension", Message: "the functions, types and operators of the extension are gone for the code that runs; with CASCADE, columns as well"})
+	case ast.ObjectType_OBJECT_PUBLICATION:
+		j.report(Finding{Hazard: "drop-publication", Message: "subscribers of the publication stop with an error"})
+	case ast.ObjectType_OBJECT_STATISTIC_EXT, ast.ObjectType_OBJECT_COLLATION, ast.ObjectType_OBJECT_EVENT_TRIGGER, ast.ObjectType_OBJECT_TSCONFIGURATION:
+		j.because("no table is locked for long, and no data goes")
+	default:
+		j.opaque("what depends on what is dropped is not known")
+	}
+	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+		j.dropCascade(s)
+	}
+}
+
+func (j *judge) dropCascade(s *ast.DropStmt) {
+	var with []string
+	for _, object := range s.Objects {
+		r := j.find(nameOf(texts(object.GetList().GetItems())))
+		if r == nil {
+			continue
+		}
+		for _, v := range j.readers(r, "") {
+			with = append(with, "view "+v.name.String())
+		}
+		for other, keys := range j.references(r) {
+			for _, k := range keys {
+				with = append(with, fmt.Sprintf("foreign key %s of %s", quoted(k.name), other.name))
+			}
+		}
+		if j.isNew(r) || !r.assumed && len(with) == 0 {
+			return
+		}
+	}
+	message := "whatever depends on it goes too, unnamed"
+	if len(with) > 0 {
+		slices.Sort(with)
+		message = "with it goes what the statement does not name: " + join(with)
+	}
+	j.report(Finding{Hazard: "drop-cascade", Message: message, Rewrite: without(j.out.Text, "CASCADE")})
+}
+
+// drops are the hazards of dropping relations by their kinds.
+var drops = map[ast.ObjectType]string{
+	ast.ObjectType_OBJECT_TABLE: "drop-table", ast.ObjectType_OBJECT_FOREIGN_TABLE: "drop-table", ast.ObjectType_OBJECT_VIEW: "drop-view",
+	ast.ObjectType_OBJECT_MATVIEW: "drop-view", ast.ObjectType_OBJECT_SEQUENCE: "drop-sequence",
+}
+
+func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
+	r := j.find(n)
+	if r == nil {
+		if s.MissingOk && j.complete {
+			j.evidence(FromCatalog, "there is no "+n.String())
+			return
+		}
+		r = j.assume(n)
+	}
+	for _, part := range r.tree() {
+		j.lock(part, AccessExclusive)
+	}
+	for _, c := range r.constraints {
+		if c.to != nil && c.to != r {
+			j.lockTree(c.to, AccessExclusive)
+		}
+	}
+	for other := range j.references(r) {
+		if other != r && s.Behavior == ast.DropBehavior_DROP_CASCADE {
+			j.lockTree(other, AccessExclusive)
+		}
+	}
+	j.lock(r.parent, AccessExclusive)
+	if r.parent != nil && r.parent.defaultPartition() != nil && r.parent.defaultPartition() != r {
+		j.lock(r.parent.defaultPartition(), AccessExclusive)
+	}
+	if j.harmless(r) {
+		return
+	}
+	if s.RemoveType != ast.ObjectType_OBJECT_TABLE && j.madeAgain(r.name) {
+		j.because("the same transaction makes it again")
+		return
+	}
+	message := fmt.Sprintf("code that still uses %s fails", r.name)
+	if s.RemoveType == ast.ObjectType_OBJECT_TABLE {
+		message += ", and its rows are lost"
+	}
+	rewrite := fmt.Sprintf("ALTER TABLE %s RENAME TO %s; -- drop it when nothing has missed it for a while", r.name, quoted(r.name.Object+"_unused"))
+	if s.RemoveType != ast.ObjectType_OBJECT_TABLE {
+		rewrite = ""
+	}
+	j.report(Finding{Hazard: drops[s.RemoveType], Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
+}
+
+// madeAgain reports whether the transaction makes a view, function or sequence of
+// the name further down.
+func (j *judge) madeAgain(n Name) bool {
+	return slices.ContainsFunc(j.sameStep(), func(p parsed) bool {
+		switch s := p.node.GetNode().(type) {
+		case *ast.Node_ViewStmt:
+			return j.qualify(nameOfRange(s.ViewStmt.View)) == n
+		case *ast.Node_CreateTableAsStmt:
+			return j.qualify(nameOfRange(s.CreateTableAsStmt.Into.GetRel())) == n
+		case *ast.Node_CreateSeqStmt:
+			return j.qualify(nameOfRange(s.CreateSeqStmt.Sequence)) == n
+		case *ast.Node_CreateFunctionStmt:
+			return j.qualify(nameOf(texts(s.CreateFunctionStmt.Funcname))) == n
+		case *ast.Node_RenameStmt:
+			return s.RenameStmt.Newname == n.Object
+		}
+		return false
+	})
+}
+
+func (j *judge) dropSchema(s *ast.DropStmt, name string) {
+	used := false
+	for _, r := range j.sorted() {
+		if r.name.Schema == name && s.Behavior == ast.DropBehavior_DROP_CASCADE {
+			j.lock(r, AccessExclusive)
+		}
+		used = used || r.name.Schema == name && !j.isNew(r)
+	}
+	if j.schemas[name] && !used && s.Behavior != ast.DropBehavior_DROP_CASCADE {
+		j.evidence(FromHistory, "the schema is empty")
+		return
+	}
+	if s.MissingOk && j.complete && !j.schemas[name] && !used {
+		j.evidence(FromCatalog, "there is no such schema")
+		return
+	}
+	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that uses it fails", quoted(name)),
+		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name), quoted(name+"_unused"))})
+}
+
+func (j *judge) dropFunction(s *ast.DropStmt) {
+	for _, object := range s.Objects {
+		n := j.qualify(nameOf(texts(object.GetObjectWithArgs().GetObjname())))
+		overloads := j.functions[n]
+		if j.madeAgain(n) {
+			j.because("the same transaction makes it again")
+			continue
+		}
+		if len(overloads) > 0 && overloads[0].created == j.now {
+			j.because("the function was made by this migration")
+			continue
+		}
+		if len(overloads) == 0 && s.MissingOk && j.complete {
+			j.evidence(FromCatalog, "there is no such function")
+			continue
+		}
+		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n), Evidence: Evidence{FromText, "the function was there before this migration"}})
+	}
+}
+
+func (j *judge) dropTypes(s *ast.DropStmt) {
+	for _, object := range s.Objects {
+		n := typeName(object)
+		t := j.findType(n)
+		if t != nil && t.created == j.now {
+			j.because("the type was made by this migration")
+			continue
+		}
+		if t == nil && s.MissingOk && j.complete {
+			j.evidence(FromCatalog, "there is no such type")
+			continue
+		}
+		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+			for _, r := range j.relationsWith(n) {
+				j.lock(r, AccessExclusive)
+			}
+		}
+		j.report(Finding{Hazard: "drop-type", Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, every column of it is dropped with its data", n)})
+	}
+}
+
+// relationsWith gives the tables that have a column of a type.
+func (j *judge) relationsWith(n Name) []*relation {
+	t := j.findType(n)
+	if t == nil {
+		return nil
+	}
+	return j.withDomain(t)
+}
+
+func (j *judge) dropOnTable(s *ast.DropStmt) {
+	for _, object := range s.Objects {
+		words := texts(object.GetList().GetItems())
+		if len(words) < 2 {
+			continue
+		}
+		r := j.assume(nameOf(words[:len(words)-1]))
+		j.lock(r, AccessExclusive)
+		if j.harmless(r) || s.RemoveType != ast.ObjectType_OBJECT_POLICY {
+			continue
+		}
+		last := slices.Equal(r.policies, words[len(words)-1:])
+		for _, p := range j.sameStep() {
+			if c := p.node.GetCreatePolicyStmt(); c != nil && j.relation(c.Table) == r {
+				last = false
+			}
+		}
+		if last && r.rowSecurity {
+			j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("with its last policy gone, everybody but the owner sees no row of %s", r.name),
+				Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s", r.name, j.out.Text)})
+		}
+	}
+}
+
+func (j *judge) renameStatement(s *ast.RenameStmt) {
+	switch s.RenameType {
+	case ast.ObjectType_OBJECT_COLUMN, ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_FOREIGN_TABLE, ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_TABCONSTRAINT:
+		if i := j.findIndex(nameOfRange(s.Relation)); i != nil && s.RenameType != ast.ObjectType_OBJECT_COLUMN {
+			j.because("only the index is locked, for a moment, and no code names it")
+			return
+		}
+		j.renameRelation(s)
+	case ast.ObjectType_OBJECT_SCHEMA:
+		if j.schemas[s.Subname] && !slices.ContainsFunc(j.sorted(), func(r *relation) bool { return r.name.Schema == s.Subname }) {
+			j.evidence(FromHistory, "the schema is empty")
+			return
+		}
+		j.report(Finding{Hazard: "rename-schema", Message: fmt.Sprintf("code that still names the schema %s fails", quoted(s.Subname))})
+	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
+		n := nameOf(texts(s.Object.GetList().GetItems()))
+		if t := j.findType(n); t != nil && t.created == j.now {
+			j.because("the type was made by this migration")
+			return
+		}
+		j.report(Finding{Hazard: "rename-type", Message: fmt.Sprintf("code that still names the type %s, in casts or declarations, fails", n)})
+	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE:
+		n := j.qualify(nameOf(texts(s.Object.GetObjectWithArgs().GetObjname())))
+		if f := j.functions[n]; len(f) > 0 && f[0].created == j.now {
+			j.because("the function was made by this migration")
+			return
+		}
+		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n)})
+	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE,
+		ast.ObjectType_OBJECT_DOMCONSTRAINT, ast.ObjectType_OBJECT_ROLE:
+		if s.RenameType == ast.ObjectType_OBJECT_TRIGGER || s.RenameType == ast.ObjectType_OBJECT_POLICY || s.RenameType == ast.ObjectType_OBJECT_RULE {
+			j.lock(j.relation(s.Relation), AccessExclusive)
+		}
+		j.because("no statement of a program names it")
+	default:
+		j.opaque("who uses the old name is not known")
+	}
+}
+
+func (j *judge) renameRelation(s *ast.RenameStmt) {
+	r := j.relation(s.Relation)
+	if s.RenameType == ast.ObjectType_OBJECT_COLUMN {
+		j.lockTree(r, AccessExclusive)
+	} else {
+		j.lock(r, AccessExclusive)
+	}
+	if j.harmless(r) || j.forward(r) {
+		return
+	}
+	switch s.RenameType {
+	case ast.ObjectType_OBJECT_TABCONSTRAINT:
+		j.because("only ON CONFLICT ON CONSTRAINT names constraints")
+	case ast.ObjectType_OBJECT_COLUMN:
+		if c := r.column(s.Subname); c != nil && c.created == j.now {
+			j.because("the column was made by this migration")
+			return
+		}
+		j.report(Finding{Hazard: "rename-column", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("code that still names %s.%s fails from the commit on", r.name, quoted(s.Subname)),
+			Rewrite: j.renameSlowly(r, s)})
+	default:
+		if j.madeAgainAsView(r.name) {
+			j.because("the same transaction makes a view of the old name")
+			return
+		}
+		j.report(Finding{Hazard: "rename-table", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("code that still names %s fails from the commit on", r.name),
+			Rewrite: fmt.Sprintf("%s;\nCREATE VIEW %s AS SELECT * FROM %s; -- in the same transaction", j.out.Text, r.name, Name{r.name.Schema, s.Newname})})
+	}
+}
+
+func (j *judge) madeAgainAsView(n Name) bool {
+	return slices.ContainsFunc(j.sameStep(), func(p parsed) bool {
+		v := p.node.GetViewStmt()
+		return v != nil && j.qualify(nameOfRange(v.View)) == n
+	})
+}
+
+func (j *judge) renameSlowly(r *relation, s *ast.RenameStmt) string {
+	typ := "…"
+	if c := r.column(s.Subname); c != nil && c.typ.Name.Object != "" {
+		typ = c.typ.String()
+	}
+	from, to := quoted(s.Subname), quoted(s.Newname)
+	return fmt.Sprintf(`ALTER TABLE %[1]s ADD COLUMN %[3]s %[4]s;
+CREATE FUNCTION %[5]s_%[6]s_sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_OP = 'INSERT' THEN NEW.%[3]s := coalesce(NEW.%[3]s, NEW.%[2]s); NEW.%[2]s := NEW.%[3]s;
+  ELSIF NEW.%[2]s IS DISTINCT FROM OLD.%[2]s THEN NEW.%[3]s := NEW.%[2]s; ELSE NEW.%[2]s := NEW.%[3]s; END IF;
+  RETURN NEW; END $$;
+CREATE TRIGGER %[5]s_%[6]s_sync BEFORE INSERT OR UPDATE ON %[1]s FOR EACH ROW EXECUTE FUNCTION %[5]s_%[6]s_sync();
+-- +migrate Batch %[1]s by %[7]s
+UPDATE %[1]s SET %[3]s = %[2]s WHERE %[7]s > :from AND %[7]s <= :to;
+-- and when no code names %[2]s any more, in a migration of its own: drop the trigger and the column`,
+		r.name, from, to, typ, r.short(), s.Subname, j.keyOf(r))
+}
+
+func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
+	switch s.ObjectType {
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE:
+		r := j.relation(s.Relation)
+		j.lock(r, AccessExclusive)
+		if j.harmless(r) {
+			return
+		}
+		if j.madeAgainAsView(r.name) {
+			j.because("the same transaction makes a view of the old name")
+			return
+		}
+		j.report(Finding{Hazard: "move-table-to-schema", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("code that looks for %s in its old schema fails from the commit on", r.name),
+			Rewrite: fmt.Sprintf("%s;\nCREATE VIEW %s.%s AS SELECT * FROM %s; -- in the same transaction", j.out.Text, quoted(r.name.Schema), quoted(r.name.Object), Name{s.Newschema, r.name.Object})})
+	default:
+		j.opaque("who looks for it in its old schema is not known")
+	}
+}
+
+func (j *judge) truncateStatement(s *ast.TruncateStmt) {
+	for _, n := range s.Relations {
+		r := j.relation(n.GetRangeVar())
+		j.lockTree(r, AccessExclusive)
+		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+			var others []string
+			for other := range j.references(r) {
+				if other != r {
+					j.lockTree(other, AccessExclusive)
+					others = append(others, other.name.String())
+				}
+			}
+			slices.Sort(others)
+			message := "every table that references it is emptied as well"
+			if len(others) > 0 {
+				message = join(others) + " are emptied as well, since they reference it"
+			}
+			if !j.isNew(r) && (r.assumed || len(others) > 0) {
+				j.report(Finding{Hazard: "truncate-cascade", Message: message, Evidence: j.wasThere(r), Rewrite: without(j.out.Text, "CASCADE")})
+			}
+		}
+		if j.harmless(r) {
+			continue
+		}
+		j.report(Finding{Hazard: "truncate", Evidence: j.wasThere(r), Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
+			Rewrite: fmt.Sprintf("-- +migrate Batch %s by %s\nDELETE FROM %[1]s WHERE %[2]s > :from AND %[2]s <= :to;", r.name, j.keyOf(r))})
+	}
+}
+
+// attachCommand finds that the rows of what becomes a partition are read, to see
+// whether they belong there, and those of the default partition.
+func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
+	part := j.relation(s.Name)
+	j.lockTree(part, AccessExclusive)
+	if d := r.defaultPartition(); d != nil && d != part && !j.isNew(d) && s.Bound != nil && !s.Bound.IsDefault {
+		j.lock(d, AccessExclusive)
+		j.scan(d)
+		switch {
+		case j.excluded(d, r, s.Bound):
+			j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition", d.name))
+		case !j.small(d):
+			j.report(Finding{Hazard: "attach-partition-scans-default", claim: claim{claimsScan, d.name.String()},
+				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
+				Message:  fmt.Sprintf("nobody can read or write the default partition %s while all its rows are read", d.name),
+				Rewrite:  j.excludeFirst(d, r, s.Bound) + "\n" + j.out.Text})
+		}
+	}
+	if j.isNew(part) || s.Bound == nil {
+		j.because(part.name.String() + " is new")
+		return
+	}
+	j.scan(part)
+	if j.implied(part, r, s.Bound) {
+		j.evidence(j.source(part), fmt.Sprintf("a valid constraint of %s says that all its rows belong there, so that none is read", part.name))
+		return
+	}
+	if j.small(part) {
+		return
+	}
+	check := j.boundCheck(r, s.Bound)
+	name := quoted(part.short() + "_bounds")
+	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, part.name.String()}, Evidence: j.wasThere(part),
+		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name),
+		Rewrite: strings.Join([]string{alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
+			"-- each in a migration of its own:", alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", alterTo(part, "DROP CONSTRAINT "+name)}, "\n")})
+}
+
+func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
+	part := j.relation(s.Name)
+	d := r.defaultPartition()
+	if s.Concurrent {
+		j.lock(part, ShareUpdateExclusive)
+		if d != nil {
+			j.report(Finding{Hazard: "detach-concurrently-with-default", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
+				Message: fmt.Sprintf("%s has a default partition: the server refuses to detach concurrently", r.name),
+				Rewrite: without(j.out.Text, "CONCURRENTLY") + " -- with a short lock_timeout"})
+			return
+		}
+		j.because("readers and writers go on")
+		return
+	}
+	j.lockTree(part, AccessExclusive)
+	j.lock(d, AccessExclusive)
+	if j.harmless(part) {
+		return
+	}
+	f := Finding{Hazard: "detach-partition-not-concurrent", Evidence: j.wasThere(r), Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
+	if d == nil {
+		f.Rewrite = j.out.Text + " CONCURRENTLY"
+	}
+	j.report(f)
+}

@@ -1,0 +1,272 @@
+package lint
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Verdict is what is held of a statement.
+type Verdict string
+
+// The verdicts.
+const (
+	// Dangerous: it does harm to a database that is in use, and Findings say which.
+	Dangerous Verdict = "hazard"
+	// Safe: it does none, and Evidence says why.
+	Safe Verdict = "safe"
+	// Unknown: what was looked at does not tell.
+	Unknown Verdict = "unknown"
+)
+
+// Report is what was found in some migrations.
+type Report struct {
+	Files []File `json:"files"`
+}
+
+// File is one migration's part of a report.
+type File struct {
+	Path    string            `json:"path"`
+	Version migration.Version `json:"version"`
+	// Text is the whole file, to which all positions refer.
+	Text       string      `json:"-"`
+	Statements []Judgement `json:"statements"`
+	// Allowances are the Allow annotations that no finding needed.
+	Unused []migration.Allow `json:"-"`
+}
+
+// Judgement is the verdict on one statement.
+type Judgement struct {
+	Text     string             `json:"statement"`
+	Start    migration.Position `json:"-"`
+	End      migration.Position `json:"-"`
+	Step     int                `json:"step"` // the transaction it belongs to, counted in the file
+	Verdict  Verdict            `json:"verdict"`
+	Evidence []Evidence         `json:"evidence"`
+	Findings []Finding          `json:"findings,omitempty"`
+	Effect   Effect             `json:"effect"`
+	// Alone is set where it runs outside a transaction.
+	Alone bool `json:"alone,omitempty"`
+	// opaque is set where the text does not tell what it does.
+	opaque bool
+	kind   kindOfStatement
+}
+
+// kindOfStatement tells apart what observation has to know of a statement.
+type kindOfStatement int
+
+const (
+	definition kindOfStatement = iota
+	dataChange
+	reading
+)
+
+// Source says where a piece of evidence comes from.
+type Source string
+
+// The sources.
+const (
+	FromText      Source = "text"      // the statement and its file
+	FromHistory   Source = "history"   // the migrations before it
+	FromCatalog   Source = "catalog"   // a database
+	FromRehearsal Source = "rehearsal" // the statement was run
+)
+
+// Evidence is a reason for a verdict.
+type Evidence struct {
+	Source Source `json:"source"`
+	Reason string `json:"reason"`
+}
+
+// Finding is one hazard in one statement.
+type Finding struct {
+	Hazard   string   `json:"hazard"`
+	Severity Severity `json:"severity"`
+	// Verdict is Dangerous, or Unknown where what is known does not decide.
+	Verdict Verdict `json:"verdict"`
+	// Message says what this statement does.
+	Message string `json:"message"`
+	// Rewrite is SQL that does the same without the harm; empty where there is none.
+	Rewrite  string             `json:"rewrite,omitempty"`
+	Evidence Evidence           `json:"evidence"`
+	Start    migration.Position `json:"-"`
+	End      migration.Position `json:"-"`
+	// Allowed is set, with the reason, where the file allows the hazard.
+	Allowed bool   `json:"allowed,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+
+	claim claim
+}
+
+// claim is what must be observed where the statement runs, if the finding is right.
+type claim struct {
+	kind claimKind
+	on   string // the table, as Effect names it
+}
+
+type claimKind int
+
+const (
+	unobservable claimKind = iota
+	claimsScan
+	claimsRewrite
+	claimsError
+)
+
+// Effect is what a statement does to tables that were there before its migration.
+type Effect struct {
+	// Locks are in the order of the tables' names, the strongest of each.
+	Locks    []Lock   `json:"locks,omitempty"`
+	Scans    []string `json:"scans,omitempty"`
+	Rewrites []string `json:"rewrites,omitempty"`
+}
+
+// Lock is a lock on a table.
+type Lock struct {
+	Table string `json:"table"`
+	Mode  Mode   `json:"mode"`
+}
+
+// Mode is how a table is locked; a higher one is stronger.
+//
+// See "Table-Level Locks" in PostgreSQL's documentation.
+type Mode int
+
+// The modes.
+const (
+	NoLock Mode = iota
+	AccessShare
+	RowShare
+	RowExclusive
+	ShareUpdateExclusive
+	Share
+	ShareRowExclusive
+	Exclusive
+	AccessExclusive
+)
+
+var modeNames = [...]string{
+	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE",
+}
+
+// String gives the mode as PostgreSQL's documentation writes it.
+func (m Mode) String() string {
+	if m < 0 || int(m) >= len(modeNames) {
+		return fmt.Sprintf("mode %d", int(m))
+	}
+	return modeNames[m]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Mode) UnmarshalText(text []byte) error {
+	i := slices.Index(modeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no lock mode", text)
+	}
+	*m = Mode(i)
+	return nil
+}
+
+// Stops says who has to wait for a lock of the mode.
+func (m Mode) Stops() string {
+	switch {
+	case m == AccessExclusive:
+		return "reads and writes"
+	case m >= Share:
+		return "writes"
+	case m == ShareUpdateExclusive:
+		return "other schema changes and vacuum"
+	}
+	return "nobody at ordinary work"
+}
+
+// settle gives a judgement the verdict that its findings and evidence make.
+func (j *Judgement) settle() {
+	j.Verdict = Safe
+	for _, f := range j.Findings {
+		switch {
+		case f.Allowed:
+			if j.Verdict == Safe {
+				j.Evidence = append(j.Evidence, Evidence{FromText, "the file allows " + f.Hazard + ": " + f.Reason})
+			}
+		case f.Verdict == Dangerous:
+			j.Verdict = Dangerous
+		case j.Verdict == Safe:
+			j.Verdict = Unknown
+		}
+	}
+	if j.Verdict == Safe && j.opaque {
+		j.Verdict = Unknown
+	}
+}
+
+// Verdict is the worst verdict on any statement of the file.
+func (f File) Verdict() Verdict {
+	worst := Safe
+	for _, s := range f.Statements {
+		switch s.Verdict {
+		case Dangerous:
+			return Dangerous
+		case Unknown:
+			worst = Unknown
+		}
+	}
+	return worst
+}
+
+// Findings gives all findings that the files do not allow, in their order.
+func (r Report) Findings() []Finding {
+	var all []Finding
+	for _, f := range r.Files {
+		for _, s := range f.Statements {
+			for _, finding := range s.Findings {
+				if !finding.Allowed {
+					all = append(all, finding)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Count tells how many findings of a severity there are that the files do not
+// allow, and of which it is certain that they are hazards.
+func (r Report) Count(s Severity) int {
+	n := 0
+	for _, f := range r.Findings() {
+		if f.Severity == s && f.Verdict == Dangerous {
+			n++
+		}
+	}
+	return n
+}
+
+// MarshalJSON gives the judgement with its place.
+func (j Judgement) MarshalJSON() ([]byte, error) {
+	type plain Judgement
+	return json.Marshal(struct {
+		Line    int `json:"line"`
+		Column  int `json:"column"`
+		EndLine int `json:"end_line"`
+		plain
+	}{j.Start.Line, j.Start.Column, j.End.Line, plain(j)})
+}
+
+// MarshalJSON gives the finding with its place and the page about its hazard.
+func (f Finding) MarshalJSON() ([]byte, error) {
+	type plain Finding
+	h, _ := Lookup(f.Hazard)
+	return json.Marshal(struct {
+		Line      int `json:"line"`
+		Column    int `json:"column"`
+		EndLine   int `json:"end_line"`
+		EndColumn int `json:"end_column"`
+		plain
+		Documentation string `json:"documentation,omitempty"`
+	}{f.Start.Line, f.Start.Column, f.End.Line, f.End.Column, plain(f), h.Link})
+}

@@ -1,0 +1,252 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+// retyping is what a change of a column's type costs.
+type retyping int
+
+const (
+	free     retyping = iota // the catalog alone
+	rewrites                 // every row is written anew
+	byZone                   // free if the session's time zone is UTC
+	unclear
+)
+
+// retype tells what it costs to give a column another type, and why. Where the old
+// type's values are valid values of the new one as they lie on disk, nothing is
+// written.
+//
+// See the notes of "ALTER TABLE" in PostgreSQL's documentation. The tests measure
+// what is said here.
+func (m *model) retype(from, to Type) (retyping, string) {
+	if from.Name.Object == "" {
+		return unclear, "the type that the column has is not known"
+	}
+	if from.Array != to.Array || from.Array && (from.Name != to.Name || len(to.Mods) > 0 && !slices.Equal(from.Mods, to.Mods)) {
+		return rewrites, fmt.Sprintf("%s and %s are stored differently", from, to)
+	}
+	if t := m.findType(to.Name); t != nil && t.kind == "domain" {
+		if len(t.checks) > 0 || t.notNull {
+			return rewrites, fmt.Sprintf("the constraints of the domain %s are checked for every row", t.name)
+		}
+		return m.retype(from, t.base)
+	}
+	if t := m.findType(from.Name); t != nil && t.kind == "domain" {
+		return m.retype(t.base, to)
+	}
+	if from.Name == to.Name {
+		return sameType(from, to)
+	}
+	return otherType(from, to)
+}
+
+// sameType is for a change of what stands in the parentheses.
+func sameType(from, to Type) (retyping, string) {
+	if slices.Equal(from.Mods, to.Mods) && from.Unit == to.Unit {
+		return free, "the type stays"
+	}
+	switch from.Name.Object {
+	case "varchar", "varbit":
+		return wider(from, to)
+	case "time", "timetz", "timestamp", "timestamptz":
+		return wider(from, to)
+	case "interval":
+		if to.Unit == "" || to.Unit == from.Unit {
+			return wider(from, to)
+		}
+	case "numeric":
+		if len(to.Mods) == 0 {
+			return free, "numeric without limits holds every numeric"
+		}
+		if len(from.Mods) > 0 && scale(from) == scale(to) && from.Mods[0] <= to.Mods[0] {
+			return free, "more digits, of which as many behind the point"
+		}
+		if len(from.Mods) > 0 && scale(to) < scale(from) {
+			return rewrites, "digits behind the point are cut off"
+		}
+	}
+	return rewrites, fmt.Sprintf("every value is converted from %s to %s", from, to)
+}
+
+func scale(t Type) int {
+	if len(t.Mods) > 1 {
+		return t.Mods[1]
+	}
+	return 0
+}
+
+func wider(from, to Type) (retyping, string) {
+	if len(to.Mods) == 0 {
+		return free, fmt.Sprintf("%s holds every %s", to, from)
+	}
+	if len(from.Mods) > 0 && from.Mods[0] <= to.Mods[0] {
+		return free, fmt.Sprintf("%s holds every %s", to, from)
+	}
+	return rewrites, fmt.Sprintf("every value is checked or cut to fit into %s", to)
+}
+
+func otherType(from, to Type) (retyping, string) {
+	a, b := from.Name.Object, to.Name.Object
+	switch {
+	case a == "varchar" && b == "text", a == "text" && b == "varchar" && len(to.Mods) == 0, a == "cidr" && b == "inet", a == "xml" && b == "text",
+		a == "text" && b == "citext", a == "varchar" && b == "citext", a == "citext" && b == "text", a == "citext" && b == "varchar" && len(to.Mods) == 0:
+		return free, fmt.Sprintf("%s and %s are stored alike", from, to)
+	case a == "bit" && b == "varbit" && (len(to.Mods) == 0 || len(from.Mods) > 0 && from.Mods[0] <= to.Mods[0]):
+		return free, "bit and bit varying are stored alike"
+	case a == "int4" && b == "oid", a == "oid" && b == "int4", a == "regclass" && b == "oid", a == "oid" && b == "regclass":
+		return free, fmt.Sprintf("%s and %s are stored alike", from, to)
+	case a == "timestamp" && b == "timestamptz", a == "timestamptz" && b == "timestamp":
+		if len(to.Mods) == 0 || len(from.Mods) > 0 && from.Mods[0] <= to.Mods[0] {
+			return byZone, "with the time zone UTC both are stored alike, with any other every value is converted"
+		}
+	}
+	return rewrites, fmt.Sprintf("%s and %s are stored differently", from, to)
+}
+
+// narrower reports whether values can be lost, or refused, on the way from one type
+// to another.
+func narrower(from, to Type) bool {
+	rank := map[string]int{"int2": 2, "int4": 4, "int8": 8}
+	a, b := from.Name.Object, to.Name.Object
+	isText := func(name string) bool { return name == "text" || name == "varchar" || name == "bpchar" }
+	switch {
+	case rank[a] > 0 && rank[b] > 0:
+		return rank[b] < rank[a]
+	case a == "float8" && b == "float4", a == "numeric" && rank[b] > 0, a == "timestamptz" && b == "date", a == "timestamp" && b == "date":
+		return true
+	case a == "float8" && rank[b] > 0, a == "float4" && rank[b] > 0, a == "timestamp" && b == "time":
+		return true
+	case isText(a) && isText(b) && len(to.Mods) > 0:
+		return len(from.Mods) == 0 || to.Mods[0] < from.Mods[0]
+	case a == "numeric" && b == "numeric" && len(to.Mods) > 0:
+		return len(from.Mods) == 0 || scale(to) < scale(from) || to.Mods[0]-scale(to) < from.Mods[0]-scale(from)
+	}
+	return false
+}
+
+// trivial reports whether a USING clause says no more than the server would do.
+func trivial(using *ast.Node, column string, to Type) bool {
+	if using == nil {
+		return true
+	}
+	if cast := using.GetTypeCast(); cast != nil {
+		t := typeOf(cast.TypeName)
+		if t.Name != to.Name || len(t.Mods) > 0 && !slices.Equal(t.Mods, to.Mods) {
+			return false
+		}
+		using = cast.Arg
+	}
+	return using.GetColumnRef() != nil && slices.Equal(columnsIn(using), []string{column})
+}
+
+func (j *judge) alterTypeCommand(r *relation, cmd *ast.AlterTableCmd) {
+	def := cmd.Def.GetColumnDef()
+	to, c := typeOf(def.TypeName), r.column(cmd.Name)
+	var from Type
+	if c != nil {
+		from = c.typ
+	}
+	j.retypeDependents(r, cmd.Name)
+	if c != nil && from.Name.Object != "" && narrower(from, to) {
+		j.report(Finding{Hazard: "alter-column-narrowing", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("values of %s.%s that are %s need not fit into %s: the statement fails, or cuts them", r.name, quoted(cmd.Name), from, to),
+			Rewrite: fmt.Sprintf("SELECT %s FROM %s WHERE %[1]s IS DISTINCT FROM %[1]s::%[3]s LIMIT 10; -- must be empty", quoted(cmd.Name), r.name, to)})
+	}
+	cost, why := j.retype(from, to)
+	if cost != unclear && !trivial(def.RawDefault, cmd.Name, to) {
+		cost, why = rewrites, "the expression of USING is computed for every row"
+	}
+	if zone := j.tx.settings["timezone"]; cost == byZone {
+		if isUTC(zone) {
+			cost = free
+		} else if cost = rewrites; zone == "" {
+			why += "; this session's is the server's"
+		}
+	}
+	j.reportRetyping(r, c, to, cost, why, def)
+}
+
+func isUTC(zone string) bool {
+	return slices.Contains([]string{"utc", "gmt", "etc/utc", "0", "etc/gmt", "uct", "zulu", "universal"}, lower(zone))
+}
+
+func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, why string, def *ast.ColumnDef) {
+	name := "the column"
+	if c != nil {
+		name = quoted(c.name)
+	}
+	switch cost {
+	case rewrites:
+		j.rewrite(r)
+		if j.small(r) {
+			return
+		}
+		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, r.name.String()}, Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("%s is written anew, with its indexes, while nobody can read or write it: %s", r.name, why),
+			Rewrite: j.retypeSlowly(r, name, to)})
+	case unclear:
+		j.rewrite(r)
+		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, r.name.String()}, Evidence: Evidence{FromText, why},
+			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is written anew while nobody can read or write it", r.name)})
+	default:
+		j.evidence(j.source(r), why)
+		j.recheck(r, c, to, def)
+		j.report(Finding{Hazard: "alter-column-type-cached-plan", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("prepared statements that give out %s fail once in each session", name)})
+	}
+}
+
+// retypeSlowly is the way to another type beside the traffic.
+func (j *judge) retypeSlowly(r *relation, name string, to Type) string {
+	key, plain := j.keyOf(r), unquoted(name)
+	next := quoted(plain + "_new")
+	return fmt.Sprintf(`ALTER TABLE %[1]s ADD COLUMN %[3]s %[4]s;
+CREATE FUNCTION %[5]s_%[6]s_sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.%[3]s := NEW.%[2]s; RETURN NEW; END $$;
+CREATE TRIGGER %[5]s_%[6]s_sync BEFORE INSERT OR UPDATE ON %[1]s FOR EACH ROW EXECUTE FUNCTION %[5]s_%[6]s_sync();
+-- +migrate Batch %[1]s by %[7]s
+UPDATE %[1]s SET %[3]s = %[2]s WHERE %[7]s > :from AND %[7]s <= :to;
+-- and when the code reads %[3]s, in a migration of its own: drop the trigger and the old column`,
+		r.name, name, next, to, r.short(), plain, key)
+}
+
+// recheck finds what the server reads all rows for though the values stay as they are.
+func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
+	if c == nil || c.typ.String() == to.String() && def.CollClause == nil {
+		return
+	}
+	var why []string
+	for _, k := range r.constraints {
+		if k.kind == ast.ConstrType_CONSTR_CHECK && slices.Contains(k.columns, c.name) {
+			why = append(why, "the constraint "+quoted(k.name)+" is checked again")
+		}
+	}
+	collation := collationOf(def.CollClause)
+	for _, i := range j.indexesOf(r) {
+		complex := i.where != nil || len(i.expressions) > 0
+		if i.mentions(c.name) && (complex || collation != c.collation || c.typ.Name.Object == "cidr" || to.Name.Object == "citext" || c.typ.Name.Object == "citext") {
+			why = append(why, "the index "+i.name.String()+" is built again")
+		}
+	}
+	if len(why) == 0 {
+		return
+	}
+	j.scan(r)
+	if !j.small(r) {
+		j.report(Finding{Hazard: "alter-column-type-recheck", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("nobody can read or write %s while %s", r.name, join(why))})
+	}
+}
+
+// retypeDependents finds what makes the server refuse.
+func (j *judge) retypeDependents(r *relation, column string) {
+	for _, v := range j.readers(r, column) {
+		j.report(Finding{Hazard: "alter-column-type-dependents", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(v), v.name.String() + " reads the column"},
+			Message: fmt.Sprintf("the view %s reads %s.%s: the server refuses to change its type", v.name, r.name, quoted(column)),
+			Rewrite: fmt.Sprintf("DROP VIEW %s;\n%s;\nCREATE VIEW %[1]s AS …; -- in one transaction", v.name, j.out.Text)})
+	}
+}
