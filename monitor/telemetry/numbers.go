@@ -25,8 +25,8 @@ type numbers struct {
 	memory     metric.Int64Gauge
 
 	server  []attribute.KeyValue
-	summary string // of the step at work
-	began   time.Time // of that step; zero where none is at work
+	summary string                              // of the step at work
+	began   time.Time                           // of that step; zero where none is at work
 	done    map[string]metric.MeasurementOption // for migrations and steps that ended well
 }
 
