@@ -30,7 +30,7 @@ func (t Target) Secrets() []string {
 	}
 	if parsed.Scheme == "exec" { // the program's name is none
 		program := cmp.Or(parsed.Path, parsed.Opaque)
-		secrets = slices.DeleteFunc(parsed.Query()["arg"], func(s string) bool { return s == program })
+		secrets = append(slices.DeleteFunc(parsed.Query()["arg"], func(s string) bool { return s == program }), t.Secret)
 	}
 	return visible(t.URL, secrets)
 }

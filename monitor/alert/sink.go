@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -93,7 +94,7 @@ func Open(t Target) (Route, error) {
 		}
 		sink = command
 	default:
-		return Route{}, fmt.Errorf("%w: %q", ErrUnknownScheme, parsed.Scheme)
+		return Route{}, fmt.Errorf("%w: %q", ErrUnknownScheme, shown(parsed.Scheme))
 	}
 	return Route{Name: t.Label(), Sink: sink, Severity: t.Severity, Environments: t.Environments}, err
 }
@@ -111,7 +112,17 @@ func (t Target) Label() string {
 	case parsed.Scheme == "http" || parsed.Scheme == "https":
 		return parsed.Scheme + "://" + parsed.Host
 	}
-	return parsed.Scheme
+	return shown(parsed.Scheme)
+}
+
+// shown is a scheme that may be shown. Where somebody forgot to write one, what
+// stands in its place may be part of a token.
+func shown(scheme string) string {
+	letters := strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz+")
+	if letters != "" || len(scheme) > 20 {
+		return redacted
+	}
+	return scheme
 }
 
 // String is the Label, so that a Target can be printed.

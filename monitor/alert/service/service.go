@@ -25,17 +25,14 @@ func Open(target alert.Target) (alert.Route, error) {
 	if !errors.Is(err, alert.ErrUnknownScheme) {
 		return route, err
 	}
-	parsed, err := url.Parse(target.URL)
-	if err != nil {
-		return alert.Route{}, errors.New(target.Redact(err.Error()))
-	}
-	scheme, _, _ := strings.Cut(strings.ToLower(parsed.Scheme), "+")
+	scheme, _, _ := strings.Cut(strings.ToLower(target.URL), ":")
+	scheme, _, _ = strings.Cut(scheme, "+")
 	if known := schemes(); !slices.Contains(known, scheme) {
-		return alert.Route{}, fmt.Errorf("%w %q: it is https, exec or one of %s", alert.ErrUnknownScheme, scheme, strings.Join(known, ", "))
+		return alert.Route{}, fmt.Errorf("%w: it is https, exec or one of %s", err, strings.Join(known, ", "))
 	}
 	services, err := router.New(nil, target.URL)
 	if err != nil {
-		return alert.Route{}, fmt.Errorf("the URL of alert sink %q is not as %s wants it: %s", target.Label(), scheme, target.Redact(reason(err).Error()))
+		return alert.Route{}, fmt.Errorf("the URL of alert sink %q is not as %s wants it: %s", target.Label(), scheme, target.Redact(reason(target.URL, scheme, err).Error()))
 	}
 	return alert.Route{
 		Name: target.Label(), Sink: &sink{target: target, scheme: scheme, services: services},
@@ -52,26 +49,20 @@ func schemes() []string {
 	return names
 }
 
-// reason is the innermost error, which says what is wrong rather than where in
-// the library that was found out.
-func reason(err error) error {
-	for {
-		switch wrapping := err.(type) { //nolint:errorlint // this walks the chain itself
-		case interface{ Unwrap() error }:
-			if wrapping.Unwrap() == nil {
-				return err
-			}
-			err = wrapping.Unwrap()
-		case interface{ Unwrap() []error }:
-			all := wrapping.Unwrap()
-			if len(all) == 0 {
-				return err
-			}
-			err = all[len(all)-1]
-		default:
-			return err
-		}
+// reason is why a service does not take a URL: the router keeps that to itself.
+func reason(address, scheme string, err error) error {
+	parsed, unreadable := url.Parse(address)
+	if unreadable != nil || parsed.Scheme != scheme {
+		return err
 	}
+	service, unknown := (&router.ServiceRouter{}).NewService(scheme)
+	if unknown != nil {
+		return err
+	}
+	if cause := service.Initialize(parsed, nil); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // sink is a service of shoutrrr's.
