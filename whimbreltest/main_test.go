@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 	if task, found := tasks[os.Getenv(taskVariable)]; found {
 		perform(task)
 	}
-	folder, err := temporary()
+	place := ""
+	if freeMemory(memoryFolder) >= enoughMemory {
+		place = memoryFolder
+	}
+	folder, err := temporary(place)
 	if err == nil {
 		err = os.Setenv(folderVariable, folder)
 	}
@@ -41,8 +45,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if !holds(func() bool { return len(servers(folder)) == 0 }) {
-		fmt.Fprintln(os.Stderr, "servers are left:", servers(folder))
+	left := func() []string { return append(servers(folder), servers(filepath.Join(folder, "*"))...) }
+	if !holds(func() bool { return len(left()) == 0 }) {
+		fmt.Fprintln(os.Stderr, "servers are left:", left())
 		code = 1
 	}
 	if err := os.RemoveAll(folder); err != nil {
@@ -59,26 +64,20 @@ func brief(folder string) sharing {
 
 // temporary creates a folder that the account which runs root's server can
 // enter, unlike that of testing.T.
-func temporary() (string, error) {
-	place := ""
-	if freeMemory(memoryFolder) >= enoughMemory {
-		place = memoryFolder
-	}
-	folder, err := os.MkdirTemp(place, "whimbreltest")
+func temporary(place string) (string, error) {
+	folder, err := os.MkdirTemp(place, "test")
 	if err != nil {
 		return "", err
 	}
 	return folder, open755(folder)
 }
 
+// temporaryFolder is where a test has servers of its own. TestMain waits for
+// their end, and removes the folder.
 func temporaryFolder(t testing.TB) string {
 	t.Helper()
-	folder, err := temporary()
+	folder, err := temporary(os.Getenv(folderVariable))
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.True(t, holds(func() bool { return len(servers(folder)) == 0 }), "servers are left")
-		require.NoError(t, os.RemoveAll(folder))
-	})
 	return folder
 }
 
@@ -111,13 +110,12 @@ func perform(task func(*testing.T)) {
 }
 
 // binary prepares the test binary as another one, that runs one of the tasks.
-func binary(t testing.TB, folder, task string, environment ...string) *exec.Cmd {
+func binary(t testing.TB, folder, task string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), self, "-test.v")
 	command.Env = append(os.Environ(), taskVariable+"="+task, folderVariable+"="+folder)
-	command.Env = append(command.Env, environment...)
 	return command
 }
 

@@ -51,11 +51,11 @@ func (s sharing) base() (string, error) {
 	if freeMemory(memoryFolder) >= enoughMemory {
 		places = append(places, memoryFolder)
 	}
-	if os.Getuid() != 0 { // the account that runs root's server may not be able to enter it
-		places = append(places, os.TempDir())
-	}
+	// The folder for temporary files has a long path on some systems, too long
+	// for a socket in it, or is one that the account of root's server cannot enter.
+	places = append(places, "/tmp", os.TempDir())
 	var failures []error
-	for _, place := range append(places, "/tmp") {
+	for _, place := range places {
 		path := filepath.Join(place, fmt.Sprintf("whimbreltest-%d", os.Getuid()))
 		err := privateFolder(path)
 		if err == nil {

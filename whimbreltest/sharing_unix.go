@@ -26,8 +26,8 @@ import (
 // the machine for speed. A crash of its own loses nothing that was committed. Many test binaries may connect at once. A small log
 // saves memory.
 var settings = []string{
-	"fsync = off", "full_page_writes = off", "autovacuum = off",
-	"max_connections = 500", "shared_buffers = '64MB'", "max_wal_size = '128MB'", "log_min_messages = warning",
+	"fsync = off", "full_page_writes = off", "synchronous_commit = on", "autovacuum = off",
+	"max_connections = 500", "shared_buffers = '64MB'", "max_wal_size = '128MB'", "log_checkpoints = off",
 }
 
 // open gives a server that runs, or starts one. As long as the visit lasts, the
@@ -232,8 +232,11 @@ func sweepFolders(ctx context.Context, home string) {
 	}
 }
 
+// stopping is how long a server may take to end.
+const stopping = time.Minute
+
 func abandon(ctx context.Context, folder string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropping)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
 	defer cancel()
 	if err := devdb.OpenProject(folder, devdb.ProjectOptions{}).Stop(ctx); err != nil {
 		return err

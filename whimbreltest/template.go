@@ -186,8 +186,9 @@ func dropDatabase(ctx context.Context, conn *pgx.Conn, name string) error {
 // keptLimit is how many kept databases stay on a server.
 const keptLimit = 20
 
-// keep notes that a database was kept and for which test, where psql's \l+ shows
-// it, and drops the oldest ones beyond the limit.
+// keep ends what the test has left running in its database, notes for which
+// test the database is kept, where psql's \l+ shows it, and drops the oldest kept
+// ones beyond the limit.
 func (s *server) keep(ctx context.Context, name, test string) error {
 	conn, err := s.connect(ctx)
 	if err != nil {
@@ -195,6 +196,9 @@ func (s *server) keep(ctx context.Context, name, test string) error {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	comment, err := conn.PgConn().EscapeString("kept for " + test)
+	if err == nil {
+		_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", pgx.QueryExecModeExec, name)
+	}
 	if err == nil {
 		_, err = conn.Exec(ctx, "COMMENT ON DATABASE "+quote(name)+" IS '"+comment+"'")
 	}

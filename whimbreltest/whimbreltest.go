@@ -128,8 +128,10 @@ func (s sharing) make(ctx context.Context, recipe recipe, log func(string, ...an
 // closing is how long connections may stay in use after the test is over.
 const closing = 3 * time.Second
 
-// dropping is how long the end of a database may take.
-const dropping = time.Minute
+// dropping is how long the end of a database may take. PostgreSQL waits with
+// DROP DATABASE for every session of the server to take note, and one whose
+// client does not read its rows takes none.
+const dropping = 15 * time.Second
 
 // finish makes an end of the database, or keeps it.
 func (d *testDatabase) finish(t testing.TB, server *server) {
@@ -145,7 +147,8 @@ func (d *testDatabase) finish(t testing.TB, server *server) {
 	}
 	if !t.Failed() {
 		if err := server.drop(ctx, d.name); err != nil {
-			t.Errorf("whimbreltest: %s", explain(err))
+			// The test has seen to its own; this may be the doing of another.
+			t.Logf("whimbreltest: %s", explain(err))
 		}
 		return
 	}

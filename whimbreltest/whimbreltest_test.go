@@ -135,13 +135,21 @@ func TestAFailedTestKeepsItsDatabase(t *testing.T) {
 
 func TestAConnectionThatIsNotGivenBackFailsTheTestAndHoldsUpNothing(t *testing.T) {
 	t.Parallel()
+	var name string
 	r := rehearse(t, func(t testing.TB) {
-		rows, err := New(t, notes(t)).Query(t.Context(), "SELECT generate_series(1, 1000000)")
+		db := New(t, notes(t))
+		name = text(t, db, "SELECT current_database()")
+		rows, err := db.Query(t.Context(), "SELECT generate_series(1, 1000000)") // more than fits into the socket
 		require.NoError(t, err)
 		require.True(t, rows.Next())
 	})
 	require.True(t, r.failed)
 	require.Contains(t, r.text(), "1 connection(s) of its pool in use")
+	db := New(t, notes(t))
+	require.True(t, holds(func() bool {
+		return text(t, db, "SELECT count(*) FROM pg_stat_activity WHERE datname = '"+name+"'") == "0"
+	}),
+		"a session that takes no note of it holds up every DROP DATABASE of the server")
 }
 
 func TestOptionsSayWhatIsApplied(t *testing.T) {
