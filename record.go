@@ -104,7 +104,7 @@ func (r *run) spelledOut(name string, literals []string) string {
 	all := r.m.templates(r.db)
 	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == name })]
 	var replacements []string
-	for i, literal := range literals {
+	for i, literal := range slices.Backward(literals) { // $11 before $1
 		replacements = append(replacements, "$"+strconv.Itoa(i+1), literal+"::"+t.types[i])
 	}
 	return strings.NewReplacer(replacements...).Replace(t.sql)

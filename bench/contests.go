@@ -112,6 +112,15 @@ func (l *lab) processes(s sizes) []contest {
 		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("plan", "--json")), nil, atMost(150)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up")), nil, atMost(25)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("up", "--no-pipeline")), nil, nothing}}},
+		{"ms", []pair{{fmt.Sprintf("test of %d migrations with 2 jobs, each", s.proved), l.onFresh("whimbrel", s.proved, each(l.command("test", "--jobs", "2", "--json"))), nil, atMost(300)}}},
+	}
+}
+
+// each shares the figure of a whole among its migrations.
+func each(do work) work {
+	return func(ctx context.Context, url string, h history) (float64, error) {
+		figure, err := do(ctx, url, h)
+		return figure / float64(len(h.migrations)), err
 	}
 }
 

@@ -8,6 +8,7 @@ type sizes struct {
 	links  []link // of an up over a slow link
 	many   int    // migrations applied where there is nothing to do, of status, down and memory
 	files  int    // of a plan
+	proved int    // migrations of a trial
 
 	warmUp     time.Duration // how long traffic runs before a statement is sent
 	reader     time.Duration // how long the reader of the headline stall stays
@@ -31,7 +32,7 @@ type link struct {
 var full = sizes{
 	counts: []int{1, 100, 1000, 5000},
 	links:  []link{{time.Millisecond, 100}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 1000}, {50 * time.Millisecond, 100}},
-	many:   1000, files: 10000,
+	many:   1000, files: 10000, proved: 200,
 	warmUp: 200 * time.Millisecond,
 	reader: 2 * time.Second, readerRuns: 5,
 	hold: 1500 * time.Millisecond, statements: statements, blockers: blockers,
@@ -42,7 +43,7 @@ var full = sizes{
 var small = sizes{
 	counts: []int{1, 100, 1000},
 	links:  []link{{10 * time.Millisecond, 100}},
-	many:   1000, files: 10000,
+	many:   1000, files: 10000, proved: 10,
 	warmUp: 200 * time.Millisecond,
 	reader: time.Second, readerRuns: 2,
 	hold: 500 * time.Millisecond, statements: statements[:4], blockers: blockers,
