@@ -33,6 +33,8 @@ type Hazard struct {
 	Severity Severity `json:"severity"`
 	// Refused is set where the server refuses Bad, with this SQLSTATE.
 	Refused string `json:"refused,omitempty"`
+	// Observed is set for what only a rehearsal finds.
+	Observed bool `json:"observed,omitempty"`
 	// Since is the first major version of PostgreSQL that knows what Bad says, and
 	// GoodSince that of Good; 0 for all.
 	Since     int `json:"since,omitempty"`
@@ -52,7 +54,7 @@ const (
 // Hazards gives all records, in the order in which documentation shows them.
 func Hazards() []Hazard {
 	return slices.Concat(indexHazards(), columnHazards(), typeHazards(), constraintHazards(), tableHazards(), partitionHazards(),
-		transactionHazards(), dataHazards(), accessHazards(), adviceHazards())
+		transactionHazards(), dataHazards(), accessHazards(), observedHazards(), adviceHazards())
 }
 
 // Lookup gives the record of an id.

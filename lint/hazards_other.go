@@ -176,3 +176,30 @@ func adviceHazards() []Hazard {
 		},
 	}
 }
+
+// observedHazards are what a rehearsal sees and no rule foresaw.
+func observedHazards() []Hazard {
+	return []Hazard{
+		{
+			ID: "observed-rewrite", Severity: Error, Title: "the table was written anew", Observed: true,
+			Happens: "When the statement was run, the files of a table were replaced: all rows were copied while nobody could read or write them.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "See what the statement does, and take the steps that its own hazard names.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+			Bad:  "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ALTER COLUMN age TYPE bigint', 'users'); END $$;",
+			Good: []string{"ALTER TABLE users ADD COLUMN age_new bigint;"},
+		},
+		{
+			ID: "observed-scan", Severity: Error, Title: "all rows were read under a strong lock", Observed: true,
+			Happens: "When the statement was run, it read every row of a table that it held locked against others.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "See what the statement does, and take the steps that its own hazard names.", Link: manual + "explicit-locking.html#LOCKING-TABLES",
+			Bad:  "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD CHECK (age > 0)', 'users'); END $$;",
+			Good: []string{"ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0) NOT VALID;"},
+		},
+		{
+			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Observed: true, Refused: "42703",
+			Happens: "When the statement was run on the schema that the migrations before it make, the server refused.",
+			Remedy:  "What the server says.", Link: manual + "errcodes-appendix.html",
+			Bad:  "ALTER TABLE users ALTER COLUMN nickname SET DEFAULT 'x';",
+			Good: []string{"ALTER TABLE users ALTER COLUMN name SET DEFAULT 'x';"},
+		},
+	}
+}

@@ -264,7 +264,19 @@ func (j *judge) small(r *relation) bool {
 		return false
 	}
 	j.evidence(FromCatalog, fmt.Sprintf("%s has fewer than %d rows", r.name, fewRows))
+	j.out.small = append(j.out.small, leaves(r)...)
 	return true
+}
+
+// leaves gives the names of a table, or of those of its partitions that hold rows.
+func leaves(r *relation) []string {
+	var all []string
+	for _, part := range r.tree() {
+		if !part.partitioned {
+			all = append(all, part.name.String())
+		}
+	}
+	return all
 }
 
 // remember adds what the statement did to the transaction, and applies it.

@@ -161,7 +161,7 @@ func (j *judge) alterCommand(r *relation, cmd *ast.AlterTableCmd) {
 	case ast.AlterTableType_AT_SetExpression:
 		j.rewrite(r)
 		if !j.small(r) {
-			j.report(Finding{Hazard: "set-generated-expression", claim: claim{claimsRewrite, r.name.String()},
+			j.report(Finding{Hazard: "set-generated-expression", claim: claim{claimsRewrite, leaves(r)},
 				Message: fmt.Sprintf("%s is computed anew for every row of %s while nobody can read it", quoted(cmd.Name), r.name), Evidence: j.wasThere(r)})
 		}
 	case ast.AlterTableType_AT_AddConstraint:
@@ -223,7 +223,7 @@ func (j *judge) rewrittenWhole(r *relation, hazard, what string) {
 	if j.small(r) {
 		return
 	}
-	j.report(Finding{Hazard: hazard, claim: claim{claimsRewrite, r.name.String()}, Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: hazard, claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("%s %s, while nobody can read or write it", r.name, what)})
 }
 

@@ -98,7 +98,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	rewritten := func(hazard, why, rewrite string) {
 		j.rewrite(r)
 		if !j.small(r) {
-			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), rewrite, claim{claimsRewrite, r.name.String()})
+			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), rewrite, claim{claimsRewrite, leaves(r)})
 		}
 	}
 	switch {
@@ -131,7 +131,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 				return
 			}
 			j.columnFinding(r, a, "add-column-not-null-no-default", fmt.Sprintf("existing rows of %s have no value for %s: the statement fails unless the table is empty, and so do INSERTs of the code that runs", r.name, name),
-				j.requiredRewrite(r, a), claim{kind: claimsError})
+				j.requiredRewrite(r, a), claim{claimsError, leaves(r)})
 		}
 		return
 	}
@@ -141,7 +141,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	case isUnknown:
 		j.rewrite(r)
 		start, end := j.place(a.def.Location)
-		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end, claim: claim{claimsRewrite, r.name.String()},
+		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end, claim: claim{claimsRewrite, leaves(r)},
 			Message: fmt.Sprintf("if %s, %s is written anew while nobody can read or write it", v.why, r.name)})
 	default:
 		j.because("the default is computed once and kept in the catalog; no row is touched")
@@ -204,7 +204,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 			j.columnFinding(r, a, "add-column-inline-check", fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name),
 				fmt.Sprintf("%s\n%s\n-- in a transaction of its own:\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)),
 					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", check, expression(j.parser, a.check.RawExpr))),
-					alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, r.name.String()})
+					alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.key != nil {
@@ -217,7 +217,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 			index := quoted(r.short() + "_" + a.def.Colname + "_key")
 			j.columnFinding(r, a, "add-column-inline-unique", fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name),
 				fmt.Sprintf("%s\nCREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)), index, r.name, name,
-					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, r.name.String()})
+					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.foreign != nil && a.value != nil {
@@ -228,7 +228,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 			j.columnFinding(r, a, "add-column-inline-references", fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name),
 				fmt.Sprintf("%s\n%s\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s DEFAULT %s", name, a.typ, expression(j.parser, a.value))),
 					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s_%s_fkey FOREIGN KEY (%s) REFERENCES %s NOT VALID", r.short(), a.def.Colname, name, to.name)),
-					"-- in a transaction of its own:\n"+alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, r.name.String()})
+					"-- in a transaction of its own:\n"+alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, leaves(r)})
 		}
 	}
 }
@@ -291,7 +291,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	if c != nil && c.created == j.now {
 		if c.value == nil && !j.filled(r, cmd.Name) {
-			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{kind: claimsError}, Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{claimsError, leaves(r)}, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s is NULL in the existing rows of %s: the statement fails unless the table is empty", quoted(cmd.Name), r.name)})
 		}
 	}
@@ -299,7 +299,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if j.small(r) {
 		return
 	}
-	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: notNullSteps(r, cmd.Name)})
 }
 

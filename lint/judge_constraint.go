@@ -28,7 +28,7 @@ func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
 	case ast.ConstrType_CONSTR_EXCLUSION:
 		j.scan(r)
 		if !j.small(r) {
-			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, r.name.String()},
+			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, leaves(r)},
 				Message: fmt.Sprintf("nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
 				Rewrite: fmt.Sprintf("CREATE TABLE %s_new (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", r.short(), r.name,
 					strings.Replace(j.out.Text, nameOfRange(j.current.node.GetAlterTableStmt().GetRelation()).Object, r.short()+"_new", 1))})
@@ -53,7 +53,7 @@ func (j *judge) addCheck(r *relation, c *ast.Constraint) {
 	if j.small(r) {
 		return
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "add-check-without-not-valid", claim: claim{claimsScan, r.name.String()},
+	j.constraintFinding(r, c, Finding{Hazard: "add-check-without-not-valid", claim: claim{claimsScan, leaves(r)},
 		Message: fmt.Sprintf("all rows of %s are checked while nobody else can read or write it", r.name),
 		Rewrite: j.notValid(r, c, "check")})
 }
@@ -107,7 +107,7 @@ func (j *judge) addKey(r *relation, c *ast.Constraint) {
 		rewrite = fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", quoted(name), r.name, names(columns),
 			alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", quoted(name), kind)))
 	}
-	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, r.name.String()}, Rewrite: rewrite,
+	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite,
 		Message: fmt.Sprintf("nobody can read or write %s until its index on (%s) is built", r.name, names(columns))})
 }
 
@@ -127,7 +127,7 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 			}
 			j.scan(r)
 			if !j.small(r) {
-				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, r.name.String()},
+				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, leaves(r)},
 					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it", quoted(name), r.name),
 					Rewrite: notNullSteps(r, name) + "\n" + j.out.Text})
 			}
@@ -177,7 +177,7 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	if r.partitioned {
 		rewrite = j.keysOfPartitions(r, c)
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, r.name.String()}, Rewrite: rewrite,
+	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite,
 		Message: fmt.Sprintf("writes to %s and %s wait until every row is looked up", r.name, to.name)})
 }
 
@@ -260,7 +260,7 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	if c != nil && c.step == j.step && c.created == j.now {
-		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read", quoted(c.name), r.name),
 			Rewrite: "-- in a migration of its own:\n" + alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name))})
 		return
@@ -356,7 +356,7 @@ func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
 		for _, r := range tables {
 			all = append(all, r.name.String())
 		}
-		f.claim, f.Evidence = claim{claimsScan, tables[0].name.String()}, j.wasThere(tables[0])
+		f.claim, f.Evidence = claim{claimsScan, leaves(tables[0])}, j.wasThere(tables[0])
 		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all), name)
 	}
 	if c := s.Def.GetConstraint(); s.Subtype == "C" && c.GetConname() != "" {

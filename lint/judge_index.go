@@ -33,7 +33,7 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 		return
 	}
 	j.report(Finding{
-		Hazard: "create-index-not-concurrent", claim: claim{claimsScan, r.name.String()},
+		Hazard: "create-index-not-concurrent", claim: claim{claimsScan, leaves(r)},
 		Message:  fmt.Sprintf("writes to %s wait until the index is built", r.name),
 		Rewrite:  j.concurrentIndex(r, s),
 		Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
@@ -330,7 +330,7 @@ func (j *judge) writtenAnew(r *relation, command string) {
 	}
 	j.report(Finding{
 		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it", command, r.name),
-		claim: claim{claimsRewrite, r.name.String()}, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
+		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
 		Rewrite: fmt.Sprintf("VACUUM (ANALYZE) %s", r.name),
 	})
 }
@@ -367,6 +367,7 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		return
 	}
 	j.lock(r, Exclusive)
+	j.out.kind = dataChange
 	for _, i := range j.indexesOf(r) {
 		if i.unique && i.where == nil && len(i.expressions) == 0 {
 			j.because(fmt.Sprintf("readers go on while %s is computed, thanks to its unique index %s", r.name, i.name))

@@ -160,7 +160,7 @@ func (j *judge) underLocks() {
 	}
 	table := append(slices.Clone(j.out.Effect.Scans), j.out.Effect.Rewrites...)[0]
 	j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
-		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan, table}})
+		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan, []string{table}}})
 }
 
 // severalTables finds that the transaction waits for a strong lock while it holds

@@ -81,7 +81,7 @@ func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
 	if j.small(d) {
 		return
 	}
-	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, d.name.String()},
+	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, leaves(d)},
 		Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 		Message:  fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name, d.name),
 		Rewrite:  j.excludeFirst(d, parent, s.Partbound) + "\n" + j.out.Text})
@@ -470,7 +470,7 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 		case j.excluded(d, r, s.Bound):
 			j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition", d.name))
 		case !j.small(d):
-			j.report(Finding{Hazard: "attach-partition-scans-default", claim: claim{claimsScan, d.name.String()},
+			j.report(Finding{Hazard: "attach-partition-scans-default", claim: claim{claimsScan, leaves(d)},
 				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 				Message:  fmt.Sprintf("nobody can read or write the default partition %s while all its rows are read", d.name),
 				Rewrite:  j.excludeFirst(d, r, s.Bound) + "\n" + j.out.Text})
@@ -490,7 +490,7 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 	}
 	check := j.boundCheck(r, s.Bound)
 	name := quoted(part.short() + "_bounds")
-	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, part.name.String()}, Evidence: j.wasThere(part),
+	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
 		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name),
 		Rewrite: strings.Join([]string{alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
 			"-- each in a migration of its own:", alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", alterTo(part, "DROP CONSTRAINT "+name)}, "\n")})

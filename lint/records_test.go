@@ -63,6 +63,9 @@ func on(h lint.Hazard) lint.Severities {
 func TestEveryHazardIsFoundInItsBadExampleAndNothingInItsGoodOne(t *testing.T) {
 	t.Parallel()
 	for _, h := range lint.Hazards() {
+		if h.Observed {
+			continue // package rehearsal's tests run it
+		}
 		t.Run(h.ID, func(t *testing.T) {
 			t.Parallel()
 			options, before := lint.Options{Severities: on(h)}, history(h)

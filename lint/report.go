@@ -52,6 +52,8 @@ type Judgement struct {
 	// opaque is set where the text does not tell what it does.
 	opaque bool
 	kind   kindOfStatement
+	// small are tables with so few rows that going through them does not matter.
+	small []string
 }
 
 // kindOfStatement tells apart what observation has to know of a statement.
@@ -103,7 +105,7 @@ type Finding struct {
 // claim is what must be observed where the statement runs, if the finding is right.
 type claim struct {
 	kind claimKind
-	on   string // the table, as Effect names it
+	on   []string // the tables, as Effect names them
 }
 
 type claimKind int

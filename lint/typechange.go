@@ -186,12 +186,12 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 		if j.small(r) {
 			return
 		}
-		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, r.name.String()}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("%s is written anew, with its indexes, while nobody can read or write it: %s", r.name, why),
 			Rewrite: j.retypeSlowly(r, name, to)})
 	case unclear:
 		j.rewrite(r)
-		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, r.name.String()}, Evidence: Evidence{FromText, why},
+		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{FromText, why},
 			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is written anew while nobody can read or write it", r.name)})
 	default:
 		j.evidence(j.source(r), why)
@@ -237,7 +237,7 @@ func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
 	}
 	j.scan(r)
 	if !j.small(r) {
-		j.report(Finding{Hazard: "alter-column-type-recheck", claim: claim{claimsScan, r.name.String()}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: "alter-column-type-recheck", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("nobody can read or write %s while %s", r.name, join(why))})
 	}
 }

@@ -1,0 +1,125 @@
+package rehearsal
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// modes are lock modes as pg_locks calls them.
+var modes = map[string]lint.Mode{
+	"AccessShareLock": lint.AccessShare, "RowShareLock": lint.RowShare, "RowExclusiveLock": lint.RowExclusive,
+	"ShareUpdateExclusiveLock": lint.ShareUpdateExclusive, "ShareLock": lint.Share, "ShareRowExclusiveLock": lint.ShareRowExclusive,
+	"ExclusiveLock": lint.Exclusive, "AccessExclusiveLock": lint.AccessExclusive,
+}
+
+// lookAtLocks reads what the session has locked of the tables that were there, and
+// what of it is new since the statement before.
+//
+// See "pg_locks" in PostgreSQL's documentation.
+func (s *stage) lookAtLocks(ctx context.Context, before *picture, o *lint.Observation, held []lint.Lock) error {
+	rows, err := s.conn.Query(ctx, `SELECT relation, mode FROM pg_catalog.pg_locks
+		WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted AND relation IS NOT NULL`)
+	if err != nil {
+		return err
+	}
+	strongest := map[string]lint.Mode{}
+	var oid uint32
+	var mode string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &mode}, func() error {
+		if t, was := before.tables[oid]; was {
+			name := t.name.String()
+			strongest[name] = max(strongest[name], modes[mode])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for name, mode := range strongest {
+		lock := lint.Lock{Table: name, Mode: mode}
+		o.Held = append(o.Held, lock)
+		if !slices.Contains(held, lock) {
+			o.Locks = append(o.Locks, lock)
+		}
+	}
+	byName := func(a, b lint.Lock) int { return strings.Compare(a.Table, b.Table) }
+	slices.SortFunc(o.Held, byName)
+	slices.SortFunc(o.Locks, byName)
+	return nil
+}
+
+// lookAtCounts reads how many rows of each table the transaction has read and
+// changed, less what it had before the statement.
+func (s *stage) lookAtCounts(ctx context.Context, before *picture, o *lint.Observation) error {
+	now, err := s.counts(ctx)
+	if err != nil {
+		return err
+	}
+	for oid, is := range now {
+		t, was := before.tables[oid]
+		if !was || s.conn.PgConn().TxStatus() != 'T' {
+			continue
+		}
+		earlier := before.read[oid]
+		if n := is.read - earlier.read; n > 0 {
+			o.Read[t.name.String()] = n
+		}
+		if n := is.changed - earlier.changed; n > 0 {
+			o.Changed[t.name.String()] = n
+		}
+	}
+	before.read = now
+	return nil
+}
+
+// counts reads the counters of the rows of each table that the session has read and
+// changed. Building an index, rewriting a table and checking a constraint count as
+// reading. Within a transaction the counters only grow.
+//
+// See "The Cumulative Statistics System" in PostgreSQL's documentation, functions
+// pg_stat_get_xact_….
+func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
+	rows, err := s.conn.Query(ctx, `SELECT c.oid, pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid),
+		pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid)
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'`)
+	if err != nil {
+		return nil, err
+	}
+	all := map[uint32]counts{}
+	var oid uint32
+	var c counts
+	_, err = pgx.ForEachRow(rows, []any{&oid, &c.read, &c.changed}, func() error {
+		all[oid] = c
+		return nil
+	})
+	return all, err
+}
+
+func reader(text string) io.Reader { return strings.NewReader(text) }
+
+// wholeRange writes a batch's statement for all keys of its table at once. It is
+// empty where there are no rows, or the key is of several columns.
+func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (string, error) {
+	b := statement.Batch
+	if len(b.Key) != 1 {
+		return "", nil
+	}
+	key := pgx.Identifier{b.Key[0]}.Sanitize()
+	var from, to *string
+	err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT min(%s)::text, max(%[1]s)::text FROM %s", key, pgx.Identifier(b.TableName()).Sanitize())).Scan(&from, &to)
+	if err != nil || from == nil || to == nil {
+		return "", err
+	}
+	literal := func(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
+	text := strings.ReplaceAll(statement.Text, ":from", literal(*from))
+	return strings.ReplaceAll(text, ":to", literal(*to)), nil
+}

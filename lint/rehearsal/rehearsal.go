@@ -1,0 +1,427 @@
+// Package rehearsal runs migrations on a throw-away server, against tables that are
+// filled with rows, and observes what their statements do: which tables they lock
+// and for how long, which they write anew, of which they read the rows, and which
+// statements the server refuses. Where that differs from what package lint read in
+// the text, observation wins.
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Options say how to rehearse. The zero value is right for most.
+type Options struct {
+	// Lint are those of the judgement by text. Its Catalog and Down are not used.
+	Lint lint.Options
+	// Server is where to rehearse, in a database of its own; nil starts one.
+	Server *devdb.Server
+	// Major is the version of the server to start; 0 is any.
+	Major int
+	// Rows is how many rows each table gets; 0 is 200.
+	Rows int
+	// Script runs a migration that is not SQL on the database of url. Without it,
+	// such a migration ends the rehearsal: what comes after is judged by text alone.
+	Script func(ctx context.Context, url string, m migration.Migration) error
+	// Progress is told about work that takes seconds; may be nil.
+	Progress func(message string)
+}
+
+// Result is what a rehearsal gives.
+type Result struct {
+	Report       lint.Report        `json:"report"`
+	Observations []lint.Observation `json:"observations"`
+	// Stopped says why migrations from some point on were not rehearsed; empty if
+	// all were.
+	Stopped string `json:"stopped,omitempty"`
+	// Server is the version on which it was run.
+	Server string `json:"server"`
+}
+
+// defaultRows is enough to tell a scan from none.
+const defaultRows = 200
+
+// zone is that of the rehearsal's sessions: one in which converting timestamps
+// shows, as it would on servers that are not on UTC.
+const zone = "America/New_York"
+
+// Run judges migrations by their text and corrects the report by what a rehearsal
+// shows. It runs all of them from the first on, those that are not judged
+// (Options.Lint.Judge) without a look at what they do.
+func Run(ctx context.Context, migrations []migration.Migration, options Options) (Result, error) {
+	options.Lint.Catalog, options.Lint.Down = nil, false
+	linter, err := lint.New(options.Lint)
+	if err != nil {
+		return Result{}, err
+	}
+	server := options.Server
+	if server == nil {
+		server, err = devdb.Start(ctx, devdb.Options{Major: options.Major, Progress: options.Progress})
+		if err != nil {
+			return Result{}, fmt.Errorf("starting a server for the rehearsal: %w", err)
+		}
+		defer func() { _ = server.Stop() }()
+	}
+	if options.Lint.Major == 0 {
+		options.Lint.Major = server.Version().Major
+		if linter, err = lint.New(options.Lint); err != nil {
+			return Result{}, err
+		}
+	}
+	report, err := linter.Check(migrations)
+	if err != nil {
+		return Result{}, err
+	}
+	s, drop, err := open(ctx, server, options)
+	if err != nil {
+		return Result{}, err
+	}
+	defer drop()
+	result := Result{Server: server.Version().Version}
+	result.Stopped, err = s.all(ctx, migrations)
+	if err != nil {
+		return Result{}, err
+	}
+	result.Observations = s.observations
+	result.Report = linter.Merge(report, s.observations)
+	return result, nil
+}
+
+// stage is the database in which a rehearsal takes place.
+type stage struct {
+	options      Options
+	url          string
+	conn         *pgx.Conn
+	filled       map[uint32]int64 // tables and how many rows they got
+	observations []lint.Observation
+}
+
+func open(ctx context.Context, server *devdb.Server, options Options) (*stage, func(), error) {
+	if options.Rows <= 0 {
+		options.Rows = defaultRows
+	}
+	url, drop, err := server.FreshDatabase(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &stage{options: options, url: url, filled: map[uint32]int64{}}
+	if err := s.connect(ctx); err != nil {
+		drop()
+		return nil, nil, err
+	}
+	return s, func() { _ = s.conn.Close(context.WithoutCancel(ctx)); drop() }, nil
+}
+
+func (s *stage) connect(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.url)
+	if err != nil {
+		return fmt.Errorf("connecting to the rehearsal's server: %w", err)
+	}
+	config.RuntimeParams["timezone"] = zone
+	config.RuntimeParams["application_name"] = "whimbrel rehearsal"
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	s.conn, err = pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connecting to the rehearsal's server: %w", err)
+	}
+	return nil
+}
+
+// all runs migrations up to the first that cannot be, and says which that is.
+func (s *stage) all(ctx context.Context, migrations []migration.Migration) (string, error) {
+	for _, m := range migrations {
+		judged := s.options.Lint.Judge == nil || s.options.Lint.Judge(m)
+		err := s.migration(ctx, m, judged)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if err != nil {
+			return fmt.Sprintf("%s: %v", m.Path, err), nil
+		}
+	}
+	return "", nil
+}
+
+func (s *stage) migration(ctx context.Context, m migration.Migration, judged bool) error {
+	if m.Kind != migration.SQL {
+		if s.options.Script == nil {
+			return errors.New("only migrations in SQL can be rehearsed here")
+		}
+		return s.options.Script(ctx, s.url, m)
+	}
+	if !judged {
+		_, err := s.run(ctx, m, false)
+		return err
+	}
+	if err := s.fill(ctx); err != nil {
+		return err
+	}
+	observed, err := s.run(ctx, m, true)
+	if err == nil {
+		s.observations = append(s.observations, observed...)
+		return nil
+	}
+	// What was made up may have stood in its way: once more, without rows.
+	first := observed
+	if err := s.empty(ctx); err != nil {
+		return err
+	}
+	again, err := s.run(ctx, m, true)
+	for i := range again {
+		again[i].Empty = true
+		if i < len(first) && first[i].Failure == nil {
+			again[i] = first[i]
+		} else if i < len(first) {
+			again[i].WithRows = first[i].Failure
+		}
+	}
+	if err != nil {
+		again = first
+	}
+	s.observations = append(s.observations, again...)
+	return err
+}
+
+// step is what runs in one transaction, or one statement that runs outside.
+type step struct {
+	first      int // index of its first statement
+	statements []migration.Statement
+	alone      bool
+}
+
+// steps cuts a section as the engine does.
+func steps(section migration.Section) []step {
+	var all []step
+	open := false
+	for i, statement := range section.Statements {
+		alone := statement.Class == pgsql.Alone || section.NoTransaction && statement.Class == pgsql.Other
+		apart := alone || statement.Batch != nil || section.NoTransaction
+		if apart || !open {
+			all = append(all, step{first: i, alone: alone})
+		}
+		open = !apart
+		last := &all[len(all)-1]
+		last.statements = append(last.statements, statement)
+	}
+	return all
+}
+
+// run runs a migration, and observes it if that is asked. It ends with the first
+// statement that fails; what the transaction before did stays done.
+func (s *stage) run(ctx context.Context, m migration.Migration, observe bool) ([]lint.Observation, error) {
+	var before *picture
+	var all []lint.Observation
+	if observe {
+		var err error
+		if before, err = s.picture(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, step := range steps(m.Up) {
+		observed, err := s.step(ctx, m, step, before)
+		all = append(all, observed...)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (s *stage) step(ctx context.Context, m migration.Migration, step step, before *picture) (observed []lint.Observation, err error) {
+	defer func() { err = errors.Join(err, s.tidy(ctx, err != nil && !step.alone)) }()
+	if !step.alone {
+		if _, err := s.conn.Exec(ctx, "BEGIN"); err != nil {
+			return nil, err
+		}
+	}
+	for _, setting := range m.Settings {
+		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, $3)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value, !step.alone); err != nil {
+			return observed, err
+		}
+	}
+	if before != nil {
+		var err error
+		if before.read, err = s.counts(ctx); err != nil { // what transactions before have read may still be counted
+			return observed, err
+		}
+	}
+	var held []lint.Lock
+	for i, statement := range step.statements {
+		o := lint.Observation{Version: m.Version, Statement: step.first + i}
+		began := time.Now()
+		err := s.execute(ctx, statement)
+		o.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
+		if err != nil {
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) {
+				o.Failure = &lint.Failure{SQLSTATE: refused.Code, Message: refused.Message}
+				observed = append(observed, o)
+			}
+			return observed, err
+		}
+		if before == nil {
+			continue
+		}
+		if err := s.look(ctx, before, &o, held); err != nil {
+			return observed, err
+		}
+		held = o.Held
+		observed = append(observed, o)
+	}
+	if !step.alone {
+		if _, err := s.conn.Exec(ctx, "COMMIT"); err != nil {
+			return observed, err
+		}
+	}
+	return observed, nil
+}
+
+// tidy ends what a step left open, and puts the session back as it was.
+func (s *stage) tidy(ctx context.Context, failed bool) error {
+	if s.conn.IsClosed() {
+		return s.connect(ctx)
+	}
+	if failed || s.conn.PgConn().TxStatus() != 'I' {
+		if _, err := s.conn.Exec(ctx, "ROLLBACK"); err != nil {
+			return err
+		}
+	}
+	for _, sql := range []string{"RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"} {
+		if _, err := s.conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// execute sends a statement as it stands in the file. A batch runs once, for all
+// keys; an assertion runs, whatever comes of it.
+func (s *stage) execute(ctx context.Context, statement migration.Statement) error {
+	text := statement.Text
+	if statement.Batch != nil {
+		var err error
+		if text, err = s.wholeRange(ctx, statement); err != nil || text == "" {
+			return err
+		}
+	}
+	if statement.HasData {
+		_, err := s.conn.PgConn().CopyFrom(ctx, reader(statement.Data), text)
+		return err
+	}
+	_, err := s.conn.PgConn().Exec(ctx, text).ReadAll()
+	return err
+}
+
+// picture is what there was before a migration.
+type picture struct {
+	tables  map[uint32]state
+	columns map[string]bool
+	read    map[uint32]counts // what the transaction had read when it was last looked
+}
+
+// state is a table in pg_class.
+type state struct {
+	name lint.Name
+	file uint32
+	rows int64
+}
+
+type counts struct{ read, changed int64 }
+
+func (s *stage) picture(ctx context.Context) (*picture, error) {
+	p := &picture{tables: map[uint32]state{}, columns: map[string]bool{}, read: map[uint32]counts{}}
+	tables, err := s.tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for oid, t := range tables {
+		t.rows = s.filled[oid]
+		p.tables[oid] = t
+	}
+	p.columns, err = s.columns(ctx)
+	return p, err
+}
+
+func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
+	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`)
+	if err != nil {
+		return nil, err
+	}
+	all := map[uint32]state{}
+	var oid, file uint32
+	var name lint.Name
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Object, &file}, func() error {
+		all[oid] = state{name: name, file: file}
+		return nil
+	})
+	return all, err
+}
+
+func (s *stage) columns(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.conn.Query(ctx, `SELECT n.nspname, c.relname, a.attname FROM pg_catalog.pg_attribute a
+		JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+		  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]bool{}
+	var name lint.Name
+	var column string
+	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Object, &column}, func() error {
+		all[name.String()+"."+column] = true
+		return nil
+	})
+	return all, err
+}
+
+// look compares what is there now with what was before, within the transaction.
+func (s *stage) look(ctx context.Context, before *picture, o *lint.Observation, held []lint.Lock) error {
+	if err := s.lookAtLocks(ctx, before, o, held); err != nil {
+		return err
+	}
+	now, err := s.tables(ctx)
+	if err != nil {
+		return err
+	}
+	o.Rows, o.Read, o.Changed = map[string]int64{}, map[string]int64{}, map[string]int64{}
+	names := map[string]bool{}
+	for _, t := range now {
+		names[t.name.String()] = true
+	}
+	for oid, was := range before.tables {
+		o.Rows[was.name.String()] = was.rows
+		is, there := now[oid]
+		if there && is.file != was.file {
+			o.Rewritten = append(o.Rewritten, was.name.String())
+			was.file = is.file
+			before.tables[oid] = was // so that the next statement is not blamed
+		}
+		if !names[was.name.String()] {
+			o.Lost = append(o.Lost, "table "+was.name.String())
+		}
+	}
+	columns, err := s.columns(ctx)
+	if err != nil {
+		return err
+	}
+	for column := range maps.Keys(before.columns) {
+		if !columns[column] {
+			o.Lost = append(o.Lost, "column "+column)
+		}
+	}
+	return s.lookAtCounts(ctx, before, o)
+}
