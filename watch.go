@@ -229,7 +229,8 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 }
 
 // poll asks the server for the queues around our sessions, of which most are
-// empty and left out. See pg_blocking_pids and pg_locks in
+// empty and left out. pg_locks stops all taking of locks while it is read, so it
+// is only read where the role may not see in pg_stat_activity who waits. See pg_blocking_pids and pg_locks in
 // PostgreSQL's documentation.
 func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
 	w.mutex.Lock()
@@ -240,7 +241,9 @@ WITH worker AS MATERIALIZED (
 	SELECT a.pid, a.wait_event_type IS NOT DISTINCT FROM 'Lock' AS waiting FROM pg_catalog.pg_stat_activity a
 	WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.state = 'active'
 ), waiters AS MATERIALIZED (
-	SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE NOT l.granted
+	SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.wait_event_type = 'Lock'
+	UNION
+	SELECT l.pid FROM pg_catalog.pg_locks l WHERE NOT l.granted AND (SELECT NOT pg_catalog.pg_has_role('pg_read_all_stats', 'member'))
 )
 SELECT worker.pid, worker.waiting, near.ahead, b.pid, coalesce(b.application_name, ''), coalesce(b.usename, ''), coalesce(b.state, b.backend_type, ''), coalesce(b.query, ''),
 	extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN near.ahead THEN coalesce(b.xact_start, b.query_start) ELSE b.query_start END)::float8
