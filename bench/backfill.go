@@ -74,7 +74,7 @@ func (l *lab) backfills(s sizes, on *stock) []contest {
 
 // fill runs a backfill as a process of its own, from start to end.
 func (l *lab) fill(statement, options string) work {
-	return func(ctx context.Context, url string, h history) (float64, error) {
+	return func(ctx context.Context, url string, _ history) (float64, error) {
 		folder, err := l.filling(statement, options)
 		if err != nil {
 			return 0, err
@@ -85,7 +85,7 @@ func (l *lab) fill(statement, options string) work {
 
 // memoryOfFilling is the most memory of that process, in megabytes.
 func (l *lab) memoryOfFilling(statement, options string) work {
-	return func(ctx context.Context, url string, h history) (float64, error) {
+	return func(ctx context.Context, url string, _ history) (float64, error) {
 		folder, err := l.filling(statement, options)
 		if err != nil {
 			return 0, err
