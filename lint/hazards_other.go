@@ -195,7 +195,7 @@ func observedHazards() []Hazard {
 			Good: []string{"ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0) NOT VALID;"},
 		},
 		{
-			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Observed: true, Refused: "42703",
+			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Refused: "42703",
 			Happens: "When the statement was run on the schema that the migrations before it make, the server refused.",
 			Remedy:  "What the server says.", Link: manual + "errcodes-appendix.html",
 			Bad:  "ALTER TABLE users ALTER COLUMN nickname SET DEFAULT 'x';",

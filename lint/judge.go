@@ -34,6 +34,7 @@ type transaction struct {
 	changed  map[*relation]int // tables with changed rows, and the statement that did it
 	settings map[string]string
 	foreign  map[*relation]int // tables that got foreign keys
+	values   map[string]int    // new values of enums, and the statement that added them
 }
 
 // held is a lock that the transaction has.
@@ -46,7 +47,7 @@ type held struct {
 func (j *judge) begin() {
 	j.step++
 	j.tx = &transaction{
-		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: map[string]string{}, foreign: map[*relation]int{},
+		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: map[string]string{}, foreign: map[*relation]int{}, values: map[string]int{},
 	}
 	for _, s := range j.migration.Settings {
 		j.tx.settings[strings.ToLower(s.Name)] = s.Value
@@ -64,12 +65,41 @@ func (j *judge) judge(at int) Judgement {
 	if j.current.err != nil {
 		j.unparsed()
 	} else {
+		known := j.known()
 		j.statement(j.current.node)
+		j.unheardOf(known)
 		j.context()
 		j.remember()
 	}
 	j.finish()
 	return *j.out
+}
+
+// known gives the relations that the model has, unless it has none that a statement
+// made: then there is no history to speak of.
+func (j *judge) known() map[*relation]bool {
+	all, history := map[*relation]bool{}, false
+	for _, r := range j.relations {
+		all[r] = true
+		history = history || !r.assumed && !j.isNew(r)
+	}
+	if !history {
+		return nil
+	}
+	return all
+}
+
+// unheardOf says that the statement speaks of a table that the history does not
+// make, so that it may fail, or another tool has made the table.
+func (j *judge) unheardOf(known map[*relation]bool) {
+	if known == nil {
+		return
+	}
+	for _, r := range j.sorted() {
+		if r.assumed && !known[r] && r.name.Schema != catalogSchema && r.name.Schema != "information_schema" {
+			j.opaque("no migration makes " + r.name.String())
+		}
+	}
 }
 
 // unparsed judges what the grammar does not know: it may be newer than the parser.

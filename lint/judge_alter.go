@@ -38,10 +38,16 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 	for _, n := range s.Cmds {
 		cmd := n.GetAlterTableCmd()
 		mode, recurses := lockOf(cmd)
-		if recurses && s.Relation.Inh {
+		if c := cmd.Def.GetConstraint(); c.GetContype() == ast.ConstrType_CONSTR_UNIQUE && c.Indexname == "" && s.Relation.Inh {
+			j.lockTree(r, Share) // the partitions' indexes are built as by CREATE INDEX
+			j.lock(r, mode)
+		} else if recurses && s.Relation.Inh {
 			j.lockTree(r, mode)
 		} else {
 			j.lock(r, mode)
+		}
+		if j.missing(r, cmd) {
+			continue
 		}
 		if !j.isNew(r) || cmd.Subtype == ast.AlterTableType_AT_AttachPartition || cmd.Subtype == ast.AlterTableType_AT_AddConstraint ||
 			cmd.Subtype == ast.AlterTableType_AT_AddColumn {
@@ -67,6 +73,23 @@ func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 			j.dropColumnCommand(r, cmd)
 		}
 	}
+}
+
+// missing finds that a command is about a column that the table does not have.
+func (j *judge) missing(r *relation, cmd *ast.AlterTableCmd) bool {
+	switch cmd.Subtype {
+	case ast.AlterTableType_AT_ColumnDefault, ast.AlterTableType_AT_DropNotNull, ast.AlterTableType_AT_SetNotNull,
+		ast.AlterTableType_AT_AlterColumnType, ast.AlterTableType_AT_DropColumn, ast.AlterTableType_AT_SetStorage,
+		ast.AlterTableType_AT_SetStatistics, ast.AlterTableType_AT_AddIdentity, ast.AlterTableType_AT_DropIdentity:
+	default:
+		return false
+	}
+	if cmd.MissingOk || r.assumed || len(r.columns) == 0 || r.column(cmd.Name) != nil || cmd.Name == "" {
+		return false
+	}
+	j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+		Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(cmd.Name))})
+	return true
 }
 
 // forward finds that a table is used before the statement that makes it.

@@ -29,6 +29,7 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 		return
 	}
 	if r.kind == materializedView {
+		j.out.kind = reading // for whom a scan under SHARE is no harm
 		j.because("while the index is built, only a refresh of " + r.name.String() + " has to wait")
 		return
 	}

@@ -129,7 +129,9 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 	t := j.findType(n)
 	if s.OldVal == "" {
 		j.because("a value is added to the catalog; no table is locked")
-		j.usedBelow(n, s.NewVal, t)
+		if t == nil || t.created != j.now || t.step != j.step {
+			j.tx.values[s.NewVal] = j.at
+		}
 		return
 	}
 	if t != nil && t.created == j.now {
@@ -140,26 +142,25 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 		Rewrite: fmt.Sprintf("ALTER TYPE %s ADD VALUE '%s';\n-- and when no code writes '%s' any more, in migrations of their own:\n-- +migrate Batch … by id\nUPDATE … SET … = '%[2]s' WHERE … = '%[3]s' AND id > :from AND id <= :to;", n, s.NewVal, s.OldVal)})
 }
 
-// usedBelow finds that a value of an enum is used in the transaction that adds it.
-func (j *judge) usedBelow(n Name, value string, t *userType) {
-	if t != nil && t.created == j.now && t.step == j.step {
-		return // the type is as new as the value
+// newValues finds that a value of an enum is used in the transaction that adds it.
+func (j *judge) newValues() {
+	n := j.current.node
+	if len(j.tx.values) == 0 || n.GetAlterEnumStmt() != nil || n.GetCommentStmt() != nil || n.GetCreateFunctionStmt() != nil {
+		return
 	}
-	for _, p := range j.sameStep() {
-		used := false
-		walk(p.node, func(n *ast.Node) bool {
-			if c := n.GetAConst(); c.GetSval() != nil && c.GetSval().Sval == value {
-				used = true
-			}
-			return !used && n.GetAlterEnumStmt() == nil && n.GetCommentStmt() == nil
-		})
-		if used && p.node.GetCreateFunctionStmt() == nil {
-			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
-				Message: fmt.Sprintf("line %d uses '%s' before it is committed: the server refuses", p.statement.Start.Line, value),
-				Rewrite: fmt.Sprintf("%s;\n-- in a migration of its own:\n%s;", j.out.Text, p.statement.Text)})
-			return
+	walk(n, func(n *ast.Node) bool {
+		c := n.GetAConst()
+		if c.GetSval() == nil {
+			return true
 		}
-	}
+		value := c.GetSval().Sval
+		if by, added := j.tx.values[value]; added {
+			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
+				Message: fmt.Sprintf("'%s' is used before line %d, which adds it, is committed: the server refuses", value, j.parsed[by].statement.Start.Line),
+				Rewrite: fmt.Sprintf("-- in a migration of its own:\n%s;", j.out.Text)})
+		}
+		return true
+	})
 }
 
 func (j *judge) alterSequence(s *ast.AlterSeqStmt) {

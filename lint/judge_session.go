@@ -108,6 +108,7 @@ func (j *judge) context() {
 	if j.current.alone {
 		return
 	}
+	j.newValues()
 	j.underLocks()
 	j.severalTables()
 	j.timeouts()
