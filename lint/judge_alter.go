@@ -38,7 +38,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 	for _, n := range s.Cmds {
 		cmd := n.GetAlterTableCmd()
 		mode, recurses := lockOf(cmd)
-		if c := cmd.Def.GetConstraint(); c.GetContype() == ast.ConstrType_CONSTR_UNIQUE && c.Indexname == "" && s.Relation.Inh {
+		if s.Relation.Inh && j.buildsKey(r, cmd) {
 			j.lockTree(r, Share) // the partitions' indexes are built as by CREATE INDEX
 			j.lock(r, mode)
 		} else if recurses && s.Relation.Inh {
@@ -73,6 +73,19 @@ func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 			j.dropColumnCommand(r, cmd)
 		}
 	}
+}
+
+// buildsKey reports whether a command adds a key whose indexes on partitions are
+// built as by CREATE INDEX, and changes nothing else of them.
+func (j *judge) buildsKey(r *relation, cmd *ast.AlterTableCmd) bool {
+	c := cmd.Def.GetConstraint()
+	if cmd.Subtype != ast.AlterTableType_AT_AddConstraint || c.GetIndexname() != "" {
+		return false
+	}
+	if c.GetContype() != ast.ConstrType_CONSTR_PRIMARY {
+		return c.GetContype() == ast.ConstrType_CONSTR_UNIQUE
+	}
+	return !slices.ContainsFunc(texts(c.Keys), func(name string) bool { return r.column(name) == nil || !r.column(name).notNull })
 }
 
 // missing finds that a command is about a column that the table does not have.

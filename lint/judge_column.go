@@ -266,6 +266,9 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	for _, v := range j.readers(r, cmd.Name) {
 		with = append(with, "view "+v.name.String())
+		if cmd.Behavior == ast.DropBehavior_DROP_CASCADE {
+			j.lock(v, AccessExclusive)
+		}
 	}
 	if len(with) > 0 {
 		slices.Sort(with)

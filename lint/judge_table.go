@@ -175,6 +175,11 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 			j.lockTree(other, AccessExclusive)
 		}
 	}
+	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+		for _, v := range j.readers(r, "") {
+			j.lock(v, AccessExclusive)
+		}
+	}
 	j.lock(r.parent, AccessExclusive)
 	if r.parent != nil && r.parent.defaultPartition() != nil && r.parent.defaultPartition() != r {
 		j.lock(r.parent.defaultPartition(), AccessExclusive)

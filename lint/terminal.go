@@ -1,0 +1,138 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Style makes parts of a text for a terminal stand out. Its functions may be nil.
+type Style struct {
+	Error, Warning, Faint, Strong func(string) string
+}
+
+func styled(style func(string) string, text string) string {
+	if style == nil {
+		return text
+	}
+	return style(text)
+}
+
+// Text renders a report for a terminal: every finding with the lines of the file
+// that it is about, marked, and what to write instead. With details it also says
+// why the statements without findings are held to be safe.
+func (r Report) Text(style Style, details bool) string {
+	var b strings.Builder
+	var statements, unknown int
+	for _, f := range r.Files {
+		for _, s := range f.Statements {
+			statements++
+			if s.Verdict == Unknown {
+				unknown++
+			}
+			for _, finding := range s.Findings {
+				if !finding.Allowed || details {
+					f.text(&b, style, finding)
+				}
+			}
+			if len(s.Findings) == 0 && (details || s.Verdict == Unknown) {
+				f.verdict(&b, style, s)
+			}
+		}
+		for _, allow := range f.Unused {
+			fmt.Fprintf(&b, "%s:%d: %s\n\n", f.Path, allow.Position.Line, styled(style.Faint, "Allow "+allow.Hazard+" allows nothing that was found here"))
+		}
+	}
+	fmt.Fprintf(&b, "%s in %s: %s, %s", plural(statements, "statement"), plural(len(r.Files), "migration"),
+		plural(r.Count(Error), "error"), plural(r.Count(Warn), "warning"))
+	if unknown > 0 {
+		fmt.Fprintf(&b, ", %d unknown", unknown)
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// text writes one finding.
+func (f File) text(b *strings.Builder, style Style, finding Finding) {
+	word, paint := string(finding.Severity), style.Warning
+	if finding.Severity == Error {
+		paint = style.Error
+	}
+	if finding.Severity == Warn {
+		word = "warning"
+	}
+	switch {
+	case finding.Allowed:
+		word, paint = "allowed", style.Faint
+	case finding.Verdict == Unknown:
+		word, paint = "unknown", style.Warning
+	}
+	h, _ := Lookup(finding.Hazard)
+	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, styled(paint, word+":"), styled(style.Strong, h.Title+" ("+finding.Hazard+")"))
+	f.excerpt(b, style, paint, finding.Start, finding.End)
+	fmt.Fprintf(b, "  %s\n", finding.Message)
+	if finding.Evidence.Reason != "" && finding.Evidence.Source != FromText {
+		fmt.Fprintf(b, "  %s\n", styled(style.Faint, "because "+finding.Evidence.Reason+" ("+string(finding.Evidence.Source)+")"))
+	}
+	if finding.Allowed {
+		fmt.Fprintf(b, "  %s\n\n", styled(style.Faint, "allowed: "+finding.Reason))
+		return
+	}
+	if finding.Rewrite != "" {
+		fmt.Fprintf(b, "  instead:\n%s\n", indent(finding.Rewrite, "    "))
+	} else {
+		fmt.Fprintf(b, "  instead: %s\n", h.Remedy)
+	}
+	fmt.Fprintf(b, "  %s\n\n", styled(style.Faint, h.Link))
+}
+
+// verdict writes what is held of a statement without findings.
+func (f File) verdict(b *strings.Builder, style Style, s Judgement) {
+	fmt.Fprintf(b, "%s:%d:%d: %s\n", f.Path, s.Start.Line, s.Start.Column, styled(style.Faint, string(s.Verdict)))
+	for _, e := range s.Evidence {
+		fmt.Fprintf(b, "  %s %s\n", e.Reason, styled(style.Faint, "("+string(e.Source)+")"))
+	}
+	b.WriteString("\n")
+}
+
+// mostLines is how many lines of a statement are shown.
+const mostLines = 6
+
+// excerpt writes the lines from start to end with carets below what is meant.
+func (f File) excerpt(b *strings.Builder, style Style, paint func(string) string, start, end migration.Position) {
+	lines := strings.Split(f.Text, "\n")
+	width := len(number(end.Line))
+	for n := start.Line; n <= end.Line && n <= len(lines); n++ {
+		if n-start.Line == mostLines {
+			fmt.Fprintf(b, "  %*s | %s\n", width, "", styled(style.Faint, "…"))
+			return
+		}
+		line := strings.ReplaceAll(strings.TrimSuffix(lines[n-1], "\r"), "\t", " ")
+		from, to := 0, utf8.RuneCountInString(line)
+		if n == start.Line {
+			from = start.Column - 1
+		} else {
+			from = utf8.RuneCountInString(line) - utf8.RuneCountInString(strings.TrimLeft(line, " "))
+		}
+		if n == end.Line {
+			to = min(to, end.Column-1)
+		}
+		fmt.Fprintf(b, "  %s | %s\n", styled(style.Faint, fmt.Sprintf("%*d", width, n)), line)
+		if to > from {
+			fmt.Fprintf(b, "  %*s | %s%s\n", width, "", strings.Repeat(" ", from), styled(paint, strings.Repeat("^", to-from)))
+		}
+	}
+}
+
+func indent(text, by string) string {
+	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by)
+}
