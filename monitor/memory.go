@@ -24,19 +24,19 @@ type meter struct {
 }
 
 func newMeter() *meter {
-	m := &meter{samples: []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/released:bytes"},
-	}}
-	m.statm, _ = os.Open("/proc/self/statm")
+	m := &meter{samples: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
+	var err error
+	if m.statm, err = os.Open("/proc/self/statm"); err != nil {
+		m.samples = append(m.samples, metrics.Sample{Name: "/memory/classes/total:bytes"}, metrics.Sample{Name: "/memory/classes/heap/released:bytes"})
+	}
 	return m
 }
 
 func (m *meter) read() Memory {
 	metrics.Read(m.samples)
-	memory := Memory{Heap: m.samples[0].Value.Uint64(), Resident: m.samples[1].Value.Uint64() - m.samples[2].Value.Uint64()}
+	memory := Memory{Heap: m.samples[0].Value.Uint64()}
 	if m.statm == nil {
+		memory.Resident = m.samples[1].Value.Uint64() - m.samples[2].Value.Uint64()
 		return memory
 	}
 	n, _ := m.statm.ReadAt(m.text[:], 0)

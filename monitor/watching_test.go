@@ -204,15 +204,13 @@ func BenchmarkListeners(b *testing.B) {
 		closeAll()
 		closing = append(closing, time.Since(began))
 	}
-	middle := func(d []time.Duration) float64 {
-		slices.Sort(d)
-		return d[len(d)/2].Seconds()
-	}
-	b.ReportMetric(middle(none), "none-s")
-	b.ReportMetric(middle(all), "all-s")
-	b.ReportMetric(middle(closing), "close-s")
-	b.ReportMetric(100*(middle(all)/middle(none)-1), "added-%")
-	b.ReportMetric(100*((middle(all)+middle(closing))/middle(none)-1), "added-with-close-%")
+	// The least of each is what the machine's other work disturbed least.
+	least := func(d []time.Duration) float64 { return slices.Min(d).Seconds() }
+	b.ReportMetric(least(none), "none-s")
+	b.ReportMetric(least(all), "all-s")
+	b.ReportMetric(least(closing), "close-s")
+	b.ReportMetric(100*(least(all)/least(none)-1), "added-%")
+	b.ReportMetric(100*((least(all)+least(closing))/least(none)-1), "added-with-close-%")
 }
 
 // everyListener starts all there is, and says how to end it.
@@ -236,5 +234,24 @@ func everyListener(b *testing.B, address string) (listener whimbrel.Listener, cl
 		require.NoError(b, counted.WriteFile(filepath.Join(folder, "a.prom")))
 		require.NoError(b, counted.Push(context.Background(), prometheus.Gateway{URL: address}))
 		require.NoError(b, file.Close())
+	}
+}
+
+// BenchmarkObserving is what all listeners together spend on one small migration.
+func BenchmarkObserving(b *testing.B) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(receiver.Close)
+	b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
+	listener, closeAll := everyListener(b, receiver.URL)
+	defer closeAll()
+	tell := func(event whimbrel.Event) { listener(whimbrel.Record{Time: time.Now(), Event: event}) }
+	tell(whimbrel.RunStarted{Command: "up", Database: "ann@db:5432/shop"})
+	ref := whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql", Direction: whimbrel.Up}
+	b.ReportAllocs()
+	for b.Loop() {
+		tell(whimbrel.MigrationStarted{Migration: ref, Steps: 1})
+		tell(whimbrel.StepStarted{Migration: ref, Step: 1, StepKind: whimbrel.StepSQL, Summary: "CREATE TABLE"})
+		tell(whimbrel.StepFinished{Migration: ref, Step: 1})
+		tell(whimbrel.MigrationFinished{Migration: ref})
 	}
 }

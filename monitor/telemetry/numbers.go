@@ -25,9 +25,9 @@ type numbers struct {
 	memory     metric.Int64Gauge
 
 	server  []attribute.KeyValue
-	summary string                              // of the step at work
-	began   time.Time                           // of that step; zero where none is at work
-	done    map[string]metric.MeasurementOption // for migrations and steps that ended well
+	summary string                                 // of the step at work
+	began   time.Time                              // of that step; zero where none is at work
+	options map[optionKey]metric.MeasurementOption // attributes that come again and again
 }
 
 func newNumbers(meter metric.Meter) (*numbers, error) {
@@ -42,6 +42,9 @@ func newNumbers(meter metric.Meter) (*numbers, error) {
 	return n, errors.Join(errs[:]...)
 }
 
+// optionKey is the only thing in which attributes of one kind differ.
+type optionKey struct{ kind, value string }
+
 // buckets reach from a millisecond to an hour: migrations do both.
 var buckets = metric.WithExplicitBucketBoundaries(.001, .005, .01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600)
 
@@ -49,7 +52,7 @@ func (n *numbers) observe(o monitor.Observation) {
 	ctx := context.Background()
 	switch e := o.Event.(type) {
 	case whimbrel.RunStarted:
-		n.server, n.done = server(e.Database), map[string]metric.MeasurementOption{}
+		n.server, n.options = server(e.Database), map[optionKey]metric.MeasurementOption{}
 	case whimbrel.LeaseTaken:
 		n.lease.Record(ctx, time.Duration(e.Waited).Seconds())
 	case whimbrel.Retrying:
@@ -64,7 +67,9 @@ func (n *numbers) observe(o monitor.Observation) {
 	case whimbrel.MigrationFinished:
 		n.remember(ctx, "after", o.After)
 		n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), n.migration(e.Migration.Direction))
-		n.rows.Add(ctx, max(e.Rows, 0), n.migration(e.Migration.Direction))
+		if e.Rows > 0 {
+			n.rows.Add(ctx, e.Rows, n.migration(e.Migration.Direction))
+		}
 	case whimbrel.Failed:
 		n.remember(ctx, "after", o.After)
 		n.failed(ctx, o.Time, e)
@@ -74,14 +79,14 @@ func (n *numbers) observe(o monitor.Observation) {
 // remember records the memory before or after a migration.
 func (n *numbers) remember(ctx context.Context, when string, m *monitor.Memory) {
 	if m != nil {
-		n.memory.Record(ctx, int64(m.Resident), n.option("memory "+when, func() []attribute.KeyValue {
+		n.memory.Record(ctx, int64(m.Resident), n.option(optionKey{"memory", when}, func() []attribute.KeyValue {
 			return []attribute.KeyValue{attribute.String("whimbrel.when", when)}
 		}))
 	}
 }
 
 func (n *numbers) operation() metric.MeasurementOption {
-	return n.option("operation "+n.summary, func() []attribute.KeyValue { return n.ofStep() })
+	return n.option(optionKey{"operation", n.summary}, func() []attribute.KeyValue { return n.ofStep() })
 }
 
 func (n *numbers) ofStep() []attribute.KeyValue {
@@ -93,18 +98,18 @@ func (n *numbers) ofStep() []attribute.KeyValue {
 }
 
 func (n *numbers) migration(direction whimbrel.Direction) metric.MeasurementOption {
-	return n.option("migration "+string(direction), func() []attribute.KeyValue {
+	return n.option(optionKey{"migration", string(direction)}, func() []attribute.KeyValue {
 		return append(slices.Clone(n.server), attribute.String("whimbrel.direction", string(direction)), attribute.String("whimbrel.outcome", "done"))
 	})
 }
 
 // option keeps the attributes that come again and again.
-func (n *numbers) option(key string, attributes func() []attribute.KeyValue) metric.MeasurementOption {
-	option, ok := n.done[key]
+func (n *numbers) option(key optionKey, attributes func() []attribute.KeyValue) metric.MeasurementOption {
+	option, ok := n.options[key]
 	if !ok {
 		option = metric.WithAttributeSet(attribute.NewSet(attributes()...))
-		if n.done != nil {
-			n.done[key] = option
+		if n.options != nil {
+			n.options[key] = option
 		}
 	}
 	return option

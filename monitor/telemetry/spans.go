@@ -41,15 +41,19 @@ func (s *spans) observe(o monitor.Observation) {
 	case whimbrel.MigrationStarted:
 		s.end(&s.migration, o.Time) // one that gave way in the pipeline begins again
 		s.migrationPart, s.migration = s.tracer.Start(s.runTraceOr(), title(e.Migration), trace.WithTimestamp(o.Time), trace.WithAttributes(
-			append(append(of(e.Migration), attribute.Int("whimbrel.steps", e.Steps)), memory("before", o.Before)...)...))
+			append(append(memory("before", o.Before), of(e.Migration)...), attribute.Int("whimbrel.steps", e.Steps))...))
 	case whimbrel.StepStarted:
 		s.end(&s.step, o.Time)
 		s.startStep(o.Time, e)
 	case whimbrel.StepFinished:
-		s.set(s.step, attribute.Int64("whimbrel.rows", e.Rows))
+		s.setRows(s.step, e.Rows)
 		s.end(&s.step, o.Time)
 	case whimbrel.MigrationFinished:
-		s.set(s.migration, append(memory("after", o.After), attribute.Int64("whimbrel.rows", e.Rows), attribute.Bool("whimbrel.record_only", e.RecordOnly))...)
+		s.set(s.migration, memory("after", o.After)...)
+		s.setRows(s.migration, e.Rows)
+		if e.RecordOnly {
+			s.set(s.migration, attribute.Bool("whimbrel.record_only", true))
+		}
 		s.end(&s.step, o.Time)
 		s.end(&s.migration, o.Time)
 	case whimbrel.Failed:
@@ -81,8 +85,8 @@ func (s *spans) startStep(at time.Time, e whimbrel.StepStarted) {
 	if s.migration == nil {
 		parent = s.runTraceOr()
 	}
-	attributes := append(slices.Clone(s.server), semconv.DBQuerySummary(e.Summary),
-		attribute.Int("whimbrel.step.number", e.Step), attribute.String("whimbrel.step.kind", string(e.StepKind)))
+	attributes := append(make([]attribute.KeyValue, 0, len(s.server)+4), s.server...)
+	attributes = append(attributes, semconv.DBQuerySummary(e.Summary), attribute.Int("whimbrel.step.number", e.Step), attribute.String("whimbrel.step.kind", string(e.StepKind)))
 	if operation := operation(e); operation != "" {
 		attributes = append(attributes, semconv.DBOperationName(operation))
 	}
@@ -100,6 +104,13 @@ func operation(e whimbrel.StepStarted) string {
 func (s *spans) set(span trace.Span, attributes ...attribute.KeyValue) {
 	if span != nil {
 		span.SetAttributes(attributes...)
+	}
+}
+
+// setRows is for the few that change any.
+func (s *spans) setRows(span trace.Span, rows int64) {
+	if rows > 0 {
+		s.set(span, attribute.Int64("whimbrel.rows", rows))
 	}
 }
 
