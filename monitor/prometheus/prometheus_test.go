@@ -1,7 +1,6 @@
 package prometheus_test
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -216,7 +215,7 @@ func TestATextfileThatCannotBeWrittenLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(folder, "taken.prom", "x"), 0o700))
 	err := c.WriteFile(filepath.Join(folder, "taken.prom"))
 	var link *os.LinkError
-	require.True(t, errors.As(err, &link))
+	require.ErrorAs(t, err, &link)
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Len(t, entries, 1)

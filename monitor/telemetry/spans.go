@@ -20,15 +20,15 @@ import (
 // spans makes spans of events, with the events' times.
 type spans struct {
 	tracer   trace.Tracer
-	parent   context.Context //nolint:containedctx // it is the trace of the pipeline, not a request's
+	parent   context.Context // the trace of the pipeline, no request of ours
 	literals bool
 
 	server                  []attribute.KeyValue // of the run's database
 	run, migration, step    trace.Span           // nil where there is none
-	runTrace, migrationPart context.Context      //nolint:containedctx // spans are parents by their contexts
+	runTrace, migrationPart context.Context      // spans are parents by their contexts
 }
 
-func newSpans(tracer trace.Tracer, parent context.Context, literals bool) *spans {
+func newSpans(parent context.Context, tracer trace.Tracer, literals bool) *spans {
 	return &spans{tracer: tracer, parent: parent, literals: literals}
 }
 

@@ -85,7 +85,7 @@ func protocol(signal string) string {
 // that something cannot.
 func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	if !Enabled() {
-		return nil, nil //nolint:nilnil // a nil *Telemetry works, and observes nothing
+		return nil, nil // a nil *Telemetry works, and observes nothing
 	}
 	described, err := describe(ctx, options)
 	if err != nil {
@@ -97,7 +97,7 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 		if t.traces, err = startTraces(ctx, described, options); err != nil {
 			problems = append(problems, fmt.Errorf("traces are not sent: %w", err))
 		} else {
-			t.spans = newSpans(t.traces.Tracer(scope), parent(), options.Literals)
+			t.spans = newSpans(parent(), t.traces.Tracer(scope), options.Literals)
 		}
 	}
 	if wanted("METRICS") {

@@ -267,7 +267,7 @@ func TestTracesGoByGRPCToo(t *testing.T) {
 	collectortrace.RegisterTraceServiceServer(s, c)
 	done := make(chan error)
 	go func() { done <- s.Serve(listener) }()
-	t.Cleanup(func() { s.Stop(); <-done })
+	t.Cleanup(func() { s.Stop(); _ = <-done })
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+listener.Addr().String())
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	t.Setenv("OTEL_METRICS_EXPORTER", "none")
