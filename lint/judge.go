@@ -177,6 +177,7 @@ func (j *judge) report(f Finding) {
 			j.allowed[i] = true
 		}
 	}
+	f.Fixable = !f.Allowed && f.Verdict == Dangerous && j.fixable(f)
 	same := func(other Finding) bool { return other.Hazard == f.Hazard && other.Message == f.Message }
 	if !slices.ContainsFunc(j.out.Findings, same) {
 		j.out.Findings = append(j.out.Findings, f)

@@ -100,6 +100,8 @@ type Finding struct {
 	Reason  string `json:"reason,omitempty"`
 
 	claim claim
+	// Fixable is set where Rewrite can be put in the statement's place by Fix.
+	Fixable bool `json:"fixable,omitempty"`
 }
 
 // claim is what must be observed where the statement runs, if the finding is right.
