@@ -265,9 +265,12 @@ func TestTracesGoByGRPCToo(t *testing.T) {
 	require.NoError(t, err)
 	s := grpc.NewServer()
 	collectortrace.RegisterTraceServiceServer(s, c)
-	done := make(chan error)
-	go func() { done <- s.Serve(listener) }()
-	t.Cleanup(func() { s.Stop(); _ = <-done })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(listener) // it ends when it is stopped
+	}()
+	t.Cleanup(func() { s.Stop(); <-done })
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+listener.Addr().String())
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	t.Setenv("OTEL_METRICS_EXPORTER", "none")
