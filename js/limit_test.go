@@ -2,6 +2,7 @@ package js_test
 
 import (
 	"sync"
+	"time"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,7 @@ func TestAScriptThatTakesTooMuchMemoryIsStopped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := connect(t)
-			b.options.Memory = 32 << 20
+			b.options.Memory, b.options.Compute = 32<<20, time.Hour
 			e := fails(t, b.up("1_it.js", body(text)), whimbrel.CodeScript)
 			require.Equal(t, "the script needs more than its 32 MiB of memory", e.Message)
 			require.Equal(t, 4, e.Line)
