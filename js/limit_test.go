@@ -2,8 +2,8 @@ package js_test
 
 import (
 	"sync"
-	"time"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
