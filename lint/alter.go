@@ -381,8 +381,5 @@ func (m *model) dropSchema(name string) {
 	delete(m.schemas, name)
 }
 
-// sqlName writes a relation as the statements of a rewrite need it.
-func (r *relation) sqlName() string { return r.name.String() }
-
 // short is the relation's name without schema, for names made of it.
 func (r *relation) short() string { return strings.ToLower(r.name.Object) }

@@ -179,7 +179,7 @@ func (m *model) like(r *relation, s *ast.TableLikeClause) {
 }
 
 // addColumn adds a column with the constraints that stand at it.
-func (m *model) addColumn(r *relation, def *ast.ColumnDef) *column {
+func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
 	c := &column{name: def.Colname, typ: typeOf(def.TypeName), created: m.now, collation: collationOf(def.CollClause)}
 	if base, ok := serials[c.typ.Name.Object]; ok && c.typ.Name.Schema == "" {
 		c.typ, c.serial, c.notNull = Type{Name: Name{catalogSchema, base}}, true, true
@@ -210,7 +210,6 @@ func (m *model) addColumn(r *relation, def *ast.ColumnDef) *column {
 			m.foreign(r, s, []string{c.name})
 		}
 	}
-	return c
 }
 
 func collationOf(c *ast.CollateClause) string {
@@ -302,7 +301,7 @@ func (m *model) foreign(r *relation, s *ast.Constraint, columns []string) *const
 }
 
 // key adds a primary key or unique constraint with an index of its own.
-func (m *model) key(r *relation, kind ast.ConstrType, name string, columns []string) *constraint {
+func (m *model) key(r *relation, kind ast.ConstrType, name string, columns []string) {
 	suffix := "key"
 	if kind == ast.ConstrType_CONSTR_PRIMARY {
 		suffix = "pkey"
@@ -318,7 +317,6 @@ func (m *model) key(r *relation, kind ast.ConstrType, name string, columns []str
 	for _, p := range r.partitions {
 		m.key(p, kind, "", columns)
 	}
-	return c
 }
 
 // keyUsing adds one that takes over an index, and gives the index its name.

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,6 +141,18 @@ func isConstant(n *ast.Node) bool {
 	return n.GetAConst() != nil || n.GetParamRef() != nil
 }
 
+// What the server writes behind a date: the time, and the zone's offset of sessions
+// that set none, in which constants of files are read too.
+var (
+	offset   = regexp.MustCompile(`( \d\d:\d\d:\d\d(?:\.\d+)?)[+-]\d\d(?::\d\d)?$`)
+	midnight = regexp.MustCompile(` 00:00:00$`)
+)
+
+// timeless takes both from a constant.
+func timeless(constant string) string {
+	return midnight.ReplaceAllString(offset.ReplaceAllString(constant, "$1"), "")
+}
+
 // compareConstants orders two constants: numbers, or texts of which both are dates
 // or times as ISO 8601 writes them.
 func compareConstants(a, b *ast.Node) (int, bool) {
@@ -156,7 +169,7 @@ func compareConstants(a, b *ast.Node) (int, bool) {
 		}
 		return 0, true
 	}
-	x, y = strings.TrimSuffix(x, " 00:00:00"), strings.TrimSuffix(y, " 00:00:00")
+	x, y = timeless(x), timeless(y)
 	if x == y {
 		return 0, true
 	}

@@ -53,7 +53,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 			cmd.Subtype == ast.AlterTableType_AT_AddColumn {
 			j.alterCommand(r, cmd)
 		}
-		j.model.alterTable(s, cmd)
+		j.alterTable(s, cmd)
 	}
 	j.harmless(r)
 	j.manyPartitions(r)
@@ -236,9 +236,10 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 		j.replicaIdentityCommand(r, cmd.Def.GetReplicaIdentityStmt())
 	case ast.AlterTableType_AT_DisableTrig, ast.AlterTableType_AT_DisableTrigAll, ast.AlterTableType_AT_DisableTrigUser:
 		what := "the trigger " + quoted(cmd.Name)
-		if cmd.Subtype == ast.AlterTableType_AT_DisableTrigAll {
+		switch cmd.Subtype {
+		case ast.AlterTableType_AT_DisableTrigAll:
 			what = "no trigger of " + r.name.String() + " fires any more, foreign keys are not checked; what they do"
-		} else if cmd.Subtype == ast.AlterTableType_AT_DisableTrigUser {
+		case ast.AlterTableType_AT_DisableTrigUser:
 			what = "what the triggers of " + r.name.String() + " do"
 		}
 		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is enabled again", Evidence: j.wasThere(r),

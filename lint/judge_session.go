@@ -41,15 +41,13 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 	if s.Kind == ast.VariableSetKind_VAR_SET_MULTI {
 		return
 	}
-	value := strings.Join(texts(s.Args), ",")
 	if s.Kind != ast.VariableSetKind_VAR_SET_VALUE {
-		value = ""
 		delete(j.tx.settings, name)
 		if name == "lock_timeout" {
 			j.tx.settings[name] = "0"
 		}
 	} else {
-		j.tx.settings[name] = value
+		j.tx.settings[name] = strings.Join(texts(s.Args), ",")
 	}
 	j.because("it is a setting of the session")
 }

@@ -102,7 +102,6 @@ type constraint struct {
 	toColumns []string
 	created   int
 	step      int
-	position  int // of the statement that added it, for messages
 }
 
 type index struct {

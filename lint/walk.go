@@ -58,37 +58,6 @@ func wrap(m proto.Message) *ast.Node {
 	return nil
 }
 
-// same reports whether two expressions are written alike, wherever they stand.
-func same(a, b *ast.Node) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return proto.Equal(stripped(a), stripped(b))
-}
-
-// stripped is a copy without locations.
-func stripped(n *ast.Node) *ast.Node {
-	copied := proto.Clone(n).(*ast.Node)
-	strip(copied.ProtoReflect())
-	return copied
-}
-
-func strip(m protoreflect.Message) {
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		switch {
-		case field.Name() == "location":
-			m.Clear(field)
-		case field.Kind() == protoreflect.MessageKind && field.IsList():
-			for i := range value.List().Len() {
-				strip(value.List().Get(i).Message())
-			}
-		case field.Kind() == protoreflect.MessageKind:
-			strip(value.Message())
-		}
-		return true
-	})
-}
-
 // columnsIn gives the names of the columns that an expression mentions.
 func columnsIn(n *ast.Node) []string {
 	var columns []string

@@ -1,6 +1,7 @@
 package rehearsal_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -205,4 +207,70 @@ func TestTheCorpusIsJudgedBetterWithARehearsal(t *testing.T) {
 	require.GreaterOrEqual(t, found, 95.0)
 	require.LessOrEqual(t, alarms, 3.0)
 	require.Zero(t, s.calledSafe)
+}
+
+// readCatalog makes a schema in a database and reads it.
+func readCatalog(t *testing.T, history string) *lint.Catalog {
+	t.Helper()
+	url, drop, err := server.FreshDatabase(t.Context())
+	require.NoError(t, err)
+	defer drop()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.PgConn().Exec(t.Context(), history).ReadAll()
+	require.NoError(t, err)
+	catalog, err := rehearsal.ReadCatalog(t.Context(), conn)
+	require.NoError(t, err)
+	clear(catalog.Rows) // where there are none, every table is small
+	return &catalog
+}
+
+// What a catalog says must decide as the history does of which it is made.
+func TestTheCorpusIsJudgedWellFromACatalog(t *testing.T) {
+	t.Parallel()
+	s := &score{}
+	catalogs := map[string]*lint.Catalog{}
+	for _, c := range corpus(t) {
+		history := strings.Join(c.history, "\n")
+		if catalogs[history] == nil {
+			catalogs[history] = readCatalog(t, history)
+		}
+		linter, err := lint.New(lint.Options{Catalog: catalogs[history]})
+		require.NoError(t, err)
+		report, err := linter.Check(parse(t, c.text))
+		require.NoError(t, err)
+		s.mark(c, report.Files[0], certain(report))
+	}
+	t.Log("from a catalog:", s, "\n"+strings.Join(s.misses, "\n"))
+	found, alarms := s.rates()
+	require.GreaterOrEqual(t, found, 95.0)
+	require.LessOrEqual(t, alarms, 3.0)
+	require.Zero(t, s.calledSafe)
+}
+
+func TestWhatIsFixedInTheCorpusRunsAndIsNoHazardAnyMore(t *testing.T) {
+	t.Parallel()
+	for _, c := range corpus(t) {
+		if c.hazard == "" || c.history == nil {
+			continue
+		}
+		migrations := parse(t, append(slices.Clone(c.history), c.text)...)
+		last := migrations[len(migrations)-1].Version
+		judge := func(m migration.Migration) bool { return m.Version == last }
+		linter, err := lint.New(lint.Options{Judge: judge})
+		require.NoError(t, err)
+		fixed, err := linter.Fix(migrations)
+		require.NoError(t, err, c.where)
+		if !fixed[0].Changed() || len(fixed[0].Left) > 0 {
+			continue
+		}
+		t.Run(c.where, func(t *testing.T) {
+			t.Parallel()
+			result, err := rehearsal.Run(t.Context(), parse(t, append(slices.Clone(c.history), fixed[0].After)...), rehearsal.Options{Server: server, Lint: lint.Options{Judge: judge}})
+			require.NoError(t, err)
+			require.Empty(t, result.Stopped, fixed[0].After)
+			require.Empty(t, ids(result.Report), fixed[0].After)
+		})
+	}
 }

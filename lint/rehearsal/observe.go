@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -106,6 +107,9 @@ func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
 
 func reader(text string) io.Reader { return strings.NewReader(text) }
 
+// aboveFrom is the comparison with a range's lower bound, which is not in the range.
+var aboveFrom = regexp.MustCompile(`>\s*:from`)
+
 // wholeRange writes a batch's statement for all keys of its table at once. It is
 // empty where there are no rows, or the key is of several columns.
 func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (string, error) {
@@ -120,6 +124,7 @@ func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (
 		return "", err
 	}
 	literal := func(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
-	text := strings.ReplaceAll(statement.Text, ":from", literal(*from))
+	text := aboveFrom.ReplaceAllString(statement.Text, ">= :from") // the first key is in
+	text = strings.ReplaceAll(text, ":from", literal(*from))
 	return strings.ReplaceAll(text, ":to", literal(*to)), nil
 }

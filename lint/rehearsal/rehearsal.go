@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -161,36 +162,46 @@ func (s *stage) migration(ctx context.Context, m migration.Migration, judged boo
 		return s.options.Script(ctx, s.url, m)
 	}
 	if !judged {
-		_, err := s.run(ctx, m, false)
+		_, _, err := s.run(ctx, m, 0, false)
 		return err
 	}
 	if err := s.fill(ctx); err != nil {
 		return err
 	}
-	observed, err := s.run(ctx, m, true)
-	if err == nil {
+	observed, done, err := s.run(ctx, m, 0, true)
+	if err == nil || ctx.Err() != nil {
 		s.observations = append(s.observations, observed...)
-		return nil
+		return err
 	}
-	// What was made up may have stood in its way: once more, without rows.
-	first := observed
+	// What was made up may have stood in its way: once more without rows, from the
+	// transaction on that failed.
 	if err := s.empty(ctx); err != nil {
 		return err
 	}
-	again, err := s.run(ctx, m, true)
-	for i := range again {
-		again[i].Empty = true
-		if i < len(first) && first[i].Failure == nil {
-			again[i] = first[i]
-		} else if i < len(first) {
-			again[i].WithRows = first[i].Failure
+	again, _, failure := s.run(ctx, m, done, true)
+	if failure == nil {
+		observed = withoutRows(observed, again)
+	}
+	s.observations = append(s.observations, observed...)
+	return failure
+}
+
+// withoutRows puts what was observed on empty tables behind what had been observed
+// on full ones before a statement failed.
+func withoutRows(full, empty []lint.Observation) []lint.Observation {
+	all := slices.DeleteFunc(slices.Clone(full), func(o lint.Observation) bool { return o.Failure != nil })
+	for _, o := range empty {
+		o.Empty = true
+		at := slices.IndexFunc(full, func(f lint.Observation) bool { return f.Statement == o.Statement })
+		if at >= 0 && full[at].Failure == nil {
+			continue
 		}
+		if at >= 0 {
+			o.WithRows = full[at].Failure
+		}
+		all = append(all, o)
 	}
-	if err != nil {
-		again = first
-	}
-	s.observations = append(s.observations, again...)
-	return err
+	return all
 }
 
 // step is what runs in one transaction, or one statement that runs outside.
@@ -217,25 +228,26 @@ func steps(section migration.Section) []step {
 	return all
 }
 
-// run runs a migration, and observes it if that is asked. It ends with the first
-// statement that fails; what the transaction before did stays done.
-func (s *stage) run(ctx context.Context, m migration.Migration, observe bool) ([]lint.Observation, error) {
+// run runs a migration from one of its steps on, and observes it if that is asked.
+// It ends with the first statement that fails, and says how many steps are done.
+func (s *stage) run(ctx context.Context, m migration.Migration, from int, observe bool) ([]lint.Observation, int, error) {
 	var before *picture
 	var all []lint.Observation
 	if observe {
 		var err error
 		if before, err = s.picture(ctx); err != nil {
-			return nil, err
+			return nil, from, err
 		}
 	}
-	for _, step := range steps(m.Up) {
-		observed, err := s.step(ctx, m, step, before)
+	sequence := steps(m.Up)
+	for i := from; i < len(sequence); i++ {
+		observed, err := s.step(ctx, m, sequence[i], before)
 		all = append(all, observed...)
 		if err != nil {
-			return all, err
+			return all, i, err
 		}
 	}
-	return all, nil
+	return all, len(sequence), nil
 }
 
 func (s *stage) step(ctx context.Context, m migration.Migration, step step, before *picture) (observed []lint.Observation, err error) {
