@@ -16,7 +16,7 @@ import (
 var tiny = sizes{
 	counts: []int{1, 3},
 	links:  []link{{2 * time.Millisecond, 2}},
-	many:   3, files: 5,
+	many:   3, files: 5, proved: 2,
 	warmUp: 10 * time.Millisecond,
 	reader: 20 * time.Millisecond, readerRuns: 1,
 	hold: 20 * time.Millisecond, statements: statements, blockers: blockers[2:3],
@@ -45,7 +45,7 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 			require.Positive(t, row.Ratio, row.Name)
 		}
 	}
-	require.Len(t, r.Rows, 2*4+3+2+1+2+4+4)
+	require.Len(t, r.Rows, 2*4+3+2+1+2+5+4)
 	require.Len(t, r.Backfills, 2*(6+1+3+1))
 	require.Len(t, r.Servers, 2)
 	require.Contains(t, r.Servers[0], "fast server: fsync off")
