@@ -24,7 +24,7 @@ type stock struct {
 func stocks() []*stock {
 	return []*stock{
 		{name: "fast", options: devdb.Options{Settings: map[string]string{"shared_buffers": "128MB", "max_wal_size": "1GB"}}},
-		{name: "durable", options: devdb.Options{Durable: true}},
+		{name: "durable", options: devdb.Options{Durable: true, Settings: map[string]string{"max_wal_size": "1GB"}}},
 	}
 }
 
