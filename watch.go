@@ -248,7 +248,7 @@ WITH worker AS MATERIALIZED (
 SELECT worker.pid, worker.waiting, near.ahead, b.pid, coalesce(b.application_name, ''), coalesce(b.usename, ''), coalesce(b.state, b.backend_type, ''), coalesce(b.query, ''),
 	extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN near.ahead THEN coalesce(b.xact_start, b.query_start) ELSE b.query_start END)::float8
 FROM worker CROSS JOIN LATERAL (
-	SELECT true AS ahead, pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(worker.pid)) AS pid WHERE worker.waiting
+	SELECT true AS ahead, pid FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(worker.pid)) AS pid WHERE worker.waiting AND pid NOT IN (SELECT w.pid FROM worker w)
 	UNION
 	SELECT false, waiters.pid FROM waiters WHERE waiters.pid NOT IN (SELECT w.pid FROM worker w) AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
 ) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
