@@ -148,6 +148,11 @@ func (m *model) alterRelation(r *relation, cmd *ast.AlterTableCmd) {
 	case ast.AlterTableType_AT_DetachPartition, ast.AlterTableType_AT_DetachPartitionFinalize:
 		p := m.relation(cmd.Def.GetPartitionCmd().GetName())
 		m.detach(p)
+	case ast.AlterTableType_AT_AddInherit:
+		m.inherit(r, m.relation(cmd.Def.GetRangeVar()), nil)
+	case ast.AlterTableType_AT_DropInherit:
+		parent := m.relation(cmd.Def.GetRangeVar())
+		parent.heirs = slices.DeleteFunc(parent.heirs, func(h *relation) bool { return h == r })
 	case ast.AlterTableType_AT_EnableRowSecurity:
 		r.rowSecurity = true
 	case ast.AlterTableType_AT_DisableRowSecurity:
@@ -358,6 +363,9 @@ func (m *model) dropRelation(r *relation) {
 		m.dropRelation(p)
 	}
 	m.detach(r)
+	for _, other := range m.relations {
+		other.heirs = slices.DeleteFunc(other.heirs, func(h *relation) bool { return h == r })
+	}
 	delete(m.relations, r.name)
 	for _, i := range m.indexesOf(r) {
 		delete(m.indexes, i.name)

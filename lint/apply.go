@@ -41,7 +41,9 @@ func (m *model) apply(n *ast.Node) {
 	case *ast.Node_VariableSetStmt:
 		m.set(s.VariableSetStmt)
 	case *ast.Node_CreateTrigStmt:
-		m.relation(s.CreateTrigStmt.Relation)
+		for _, r := range m.relation(s.CreateTrigStmt.Relation).parts() {
+			r.rowTriggers = r.rowTriggers || s.CreateTrigStmt.Row
+		}
 	default:
 		m.applyOther(n)
 	}
@@ -136,6 +138,13 @@ func (m *model) inherit(r, parent *relation, bound *ast.PartitionBoundSpec) {
 	}
 	r.bound = bound
 	if bound == nil {
+		parent.heirs = append(parent.heirs, r)
+		for _, c := range parent.constraints {
+			if c.kind == ast.ConstrType_CONSTR_CHECK && !c.noInherit && r.constraint(c.name) == nil {
+				copied := *c
+				r.constraints = append(r.constraints, &copied)
+			}
+		}
 		return
 	}
 	r.parent = parent
@@ -474,9 +483,10 @@ func (m *model) uses(query *ast.Node) []*use {
 	})
 	columns := columnsIn(query)
 	var found []*use
+	into := query.GetSelectStmt().GetIntoClause().GetRel()
 	walk(query, func(n *ast.Node) bool {
 		r := n.GetRangeVar()
-		if r == nil || r.Schemaname == "" && local[r.Relname] {
+		if r == nil || r == into || r.Schemaname == "" && local[r.Relname] {
 			return true
 		}
 		of := m.relation(r)

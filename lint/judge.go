@@ -246,6 +246,13 @@ func (j *judge) lockTree(r *relation, mode Mode) {
 
 func (j *judge) scan(r *relation) { j.touch(&j.out.Effect.Scans, r) }
 
+// scanOnly notes a scan of one table without its partitions.
+func (j *judge) scanOnly(r *relation) {
+	if name := r.name.String(); !j.isNew(r) && !r.partitioned && !slices.Contains(j.out.Effect.Scans, name) {
+		j.out.Effect.Scans = append(j.out.Effect.Scans, name)
+	}
+}
+
 func (j *judge) rewrite(r *relation) { j.touch(&j.out.Effect.Rewrites, r) }
 
 func (j *judge) touch(list *[]string, r *relation) {

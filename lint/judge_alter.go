@@ -39,9 +39,11 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		cmd := n.GetAlterTableCmd()
 		mode, recurses := lockOf(cmd)
 		if s.Relation.Inh && j.buildsKey(r, cmd) {
-			j.lockTree(r, Share) // the partitions' indexes are built as by CREATE INDEX
+			for _, part := range r.parts() { // whose indexes are built as by CREATE INDEX
+				j.lock(part, Share)
+			}
 			j.lock(r, mode)
-		} else if recurses && s.Relation.Inh {
+		} else if s.Relation.Inh && (recurses || mode == ShareRowExclusive && r.rowTriggers && strings.Contains(cmd.Subtype.String(), "Trig")) {
 			j.lockTree(r, mode)
 		} else {
 			j.lock(r, mode)
@@ -159,7 +161,7 @@ func lockOf(cmd *ast.AlterTableCmd) (Mode, bool) {
 		return ShareUpdateExclusive, true
 	case ast.AlterTableType_AT_SetRelOptions, ast.AlterTableType_AT_ResetRelOptions:
 		for _, o := range cmd.Def.GetList().GetItems() {
-			if name := o.GetDefElem().GetDefname(); name == "user_catalog_table" || name == "toast_tuple_target" {
+			if name := o.GetDefElem().GetDefname(); name == "user_catalog_table" {
 				return AccessExclusive, false
 			}
 		}
@@ -167,7 +169,7 @@ func lockOf(cmd *ast.AlterTableCmd) (Mode, bool) {
 	case ast.AlterTableType_AT_EnableTrig, ast.AlterTableType_AT_EnableAlwaysTrig, ast.AlterTableType_AT_EnableReplicaTrig,
 		ast.AlterTableType_AT_DisableTrig, ast.AlterTableType_AT_EnableTrigAll, ast.AlterTableType_AT_DisableTrigAll,
 		ast.AlterTableType_AT_EnableTrigUser, ast.AlterTableType_AT_DisableTrigUser:
-		return ShareRowExclusive, true
+		return ShareRowExclusive, false
 	case ast.AlterTableType_AT_AddConstraint:
 		if cmd.Def.GetConstraint().GetContype() == ast.ConstrType_CONSTR_FOREIGN {
 			return ShareRowExclusive, true
@@ -244,7 +246,7 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 		}
 		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is enabled again", Evidence: j.wasThere(r),
 			Rewrite: "SET LOCAL session_replication_role = replica; -- for this transaction alone"})
-	case ast.AlterTableType_AT_AddInherit, ast.AlterTableType_AT_DropInherit:
+	case ast.AlterTableType_AT_AddInherit:
 		parent := j.relation(cmd.Def.GetRangeVar())
 		j.lock(parent, ShareUpdateExclusive)
 	}

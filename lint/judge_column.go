@@ -27,7 +27,7 @@ func (j *judge) added(def *ast.ColumnDef) added {
 	a := added{def: def, typ: typeOf(def.TypeName)}
 	_, a.serial = serials[a.typ.Name.Object]
 	a.serial = a.serial && a.typ.Name.Schema == ""
-	if t := j.findType(a.typ.Name); t != nil && t.kind == "domain" {
+	if t := j.findType(a.typ.Name); t != nil && t.kind == "domain" && !a.typ.Array {
 		a.domain = t
 	}
 	for _, n := range def.Constraints {

@@ -23,8 +23,10 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 		j.lock(r, Share)
 		return
 	}
-	j.lockTree(r, Share)
-	j.scan(r)
+	for _, part := range r.parts() { // heirs keep indexes of their own
+		j.lock(part, Share)
+		j.scanOnly(part)
+	}
 	if j.harmless(r) || j.small(r) {
 		return
 	}
@@ -348,8 +350,19 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 		j.rewrite(r)
 		j.writtenAnew(r, "VACUUM FULL")
 	}
+	if len(s.Rels) == 0 && !full && !j.current.alone {
+		for _, r := range j.sorted() {
+			if r.kind == table || r.kind == materializedView {
+				j.lock(r, ShareUpdateExclusive)
+			}
+		}
+	}
 	if full && len(s.Rels) == 0 {
-		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE)"})
+		var all []string
+		for _, r := range j.sorted() {
+			all = append(all, leaves(r)...)
+		}
+		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all}, Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE)"})
 	}
 	if !full {
 		j.because("it runs beside reads and writes")

@@ -86,6 +86,17 @@ func (j *judge) viewStatement(s *ast.ViewStmt) {
 			j.lock(u.of, AccessShare)
 		}
 	}
+	if old := j.find(nameOfRange(s.View)); old != nil && old.kind == view && s.Replace && !old.assumed {
+		next := &relation{}
+		j.takeColumns(next, s.Query)
+		for i, c := range old.columns {
+			if i >= len(next.columns) || next.columns[i].name != c.name && c.name != "" && next.columns[i].name != "" {
+				j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(old), "its columns are known"},
+					Message: fmt.Sprintf("%s has the column %s, which CREATE OR REPLACE VIEW can neither drop nor move: the statement fails", old.name, quoted(c.name))})
+				break
+			}
+		}
+	}
 	j.because("a view holds no rows")
 }
 
@@ -95,10 +106,6 @@ func (j *judge) comment(s *ast.CommentStmt) {
 	case ast.ObjectType_OBJECT_TABLE:
 		j.lock(j.assume(nameOf(words)), ShareUpdateExclusive)
 	case ast.ObjectType_OBJECT_COLUMN:
-		if len(words) > 1 {
-			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
-		}
-	case ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 		if len(words) > 1 {
 			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
 		}

@@ -160,6 +160,10 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 			j.evidence(FromCatalog, "there is no "+n.String())
 			return
 		}
+		if s.MissingOk && j.known() != nil {
+			j.report(Finding{Hazard: drops[s.RemoveType], Verdict: Unknown, Message: fmt.Sprintf("no migration makes %s; if it is there, code that still uses it fails and what it holds is lost", n)})
+			return
+		}
 		r = j.assume(n)
 	}
 	for _, part := range r.tree() {
@@ -276,7 +280,15 @@ func (j *judge) dropTypes(s *ast.DropStmt) {
 		}
 		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
 			for _, r := range j.relationsWith(n) {
-				j.lock(r, AccessExclusive)
+				j.lockTree(r, AccessExclusive)
+				for _, c := range r.columns {
+					if j.findType(c.typ.Name) != t {
+						continue
+					}
+					for _, v := range j.readers(r, c.name) {
+						j.lock(v, AccessExclusive)
+					}
+				}
 			}
 		}
 		j.report(Finding{Hazard: "drop-type", Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, every column of it is dropped with its data", n)})
@@ -439,10 +451,11 @@ func (j *judge) truncateStatement(s *ast.TruncateStmt) {
 		r := j.relation(n.GetRangeVar())
 		j.lockTree(r, AccessExclusive)
 		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
-			var others []string
+			var others, emptied []string
 			for other := range j.references(r) {
 				if other != r {
 					j.lockTree(other, AccessExclusive)
+					emptied = append(emptied, leaves(other)...)
 					others = append(others, other.name.String())
 				}
 			}
@@ -452,13 +465,13 @@ func (j *judge) truncateStatement(s *ast.TruncateStmt) {
 				message = join(others) + " are emptied as well, since they reference it"
 			}
 			if !j.isNew(r) && (r.assumed || len(others) > 0) {
-				j.report(Finding{Hazard: "truncate-cascade", Message: message, Evidence: j.wasThere(r), Rewrite: without(j.out.Text, "CASCADE")})
+				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message, Evidence: j.wasThere(r), Rewrite: without(j.out.Text, "CASCADE")})
 			}
 		}
 		if j.harmless(r) {
 			continue
 		}
-		j.report(Finding{Hazard: "truncate", Evidence: j.wasThere(r), Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
+		j.report(Finding{Hazard: "truncate", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r), Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
 			Rewrite: fmt.Sprintf("-- +migrate Batch %s by %s\nDELETE FROM %[1]s WHERE %[2]s > :from AND %[2]s <= :to;", r.name, j.keyOf(r))})
 	}
 }

@@ -51,8 +51,10 @@ type relation struct {
 	partitioned  bool
 	parent       *relation
 	partitions   []*relation
+	heirs        []*relation             // of a table that is inherited from
 	bound        *ast.PartitionBoundSpec // of a partition
 
+	rowTriggers bool
 	rowSecurity bool
 	policies    []string
 	identity    string // of replication: "d", "n", "f" or the index's name
@@ -283,11 +285,23 @@ func (m *model) sorted() []*relation {
 	return all
 }
 
-// tree gives a table with all its partitions, at every depth.
+// tree gives a table with all its partitions and heirs, at every depth.
 func (r *relation) tree() []*relation {
 	all := []*relation{r}
 	for _, p := range r.partitions {
 		all = append(all, p.tree()...)
+	}
+	for _, h := range r.heirs {
+		all = append(all, h.tree()...)
+	}
+	return all
+}
+
+// parts gives a table without its heirs, but with its partitions.
+func (r *relation) parts() []*relation {
+	all := []*relation{r}
+	for _, p := range r.partitions {
+		all = append(all, p.parts()...)
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -54,9 +55,12 @@ func sameType(from, to Type) (retyping, string) {
 	case "varchar", "varbit":
 		return wider(from, to)
 	case "time", "timetz", "timestamp", "timestamptz":
+		if len(to.Mods) > 0 && to.Mods[0] >= 6 {
+			return free, "there are no more than six digits anyway"
+		}
 		return wider(from, to)
 	case "interval":
-		if to.Unit == "" || to.Unit == from.Unit {
+		if to.Unit == "" || to.Unit == from.Unit || downToSeconds(to) {
 			return wider(from, to)
 		}
 	case "numeric":
@@ -71,6 +75,14 @@ func sameType(from, to Type) (retyping, string) {
 		}
 	}
 	return rewrites, fmt.Sprintf("every value is converted from %s to %s", from, to)
+}
+
+// downToSeconds reports whether an interval's fields end with seconds, so that
+// nothing is cut off. The fields are a mask, see INTERVAL_MASK in PostgreSQL's source.
+func downToSeconds(t Type) bool {
+	const second = 1 << 12
+	mask, err := strconv.Atoi(t.Unit)
+	return err == nil && mask&second != 0
 }
 
 func scale(t Type) int {
@@ -93,10 +105,10 @@ func wider(from, to Type) (retyping, string) {
 func otherType(from, to Type) (retyping, string) {
 	a, b := from.Name.Object, to.Name.Object
 	switch {
-	case a == "varchar" && b == "text", a == "text" && b == "varchar" && len(to.Mods) == 0, a == "cidr" && b == "inet", a == "xml" && b == "text",
+	case a == "varchar" && b == "text", a == "text" && b == "varchar" && len(to.Mods) == 0, a == "cidr" && b == "inet", a == "xml" && (b == "text" || b == "varchar" && len(to.Mods) == 0),
 		a == "text" && b == "citext", a == "varchar" && b == "citext", a == "citext" && b == "text", a == "citext" && b == "varchar" && len(to.Mods) == 0:
 		return free, fmt.Sprintf("%s and %s are stored alike", from, to)
-	case a == "bit" && b == "varbit" && (len(to.Mods) == 0 || len(from.Mods) > 0 && from.Mods[0] <= to.Mods[0]):
+	case a == "bit" && b == "varbit" && len(to.Mods) == 0:
 		return free, "bit and bit varying are stored alike"
 	case a == "int4" && b == "oid", a == "oid" && b == "int4", a == "regclass" && b == "oid", a == "oid" && b == "regclass":
 		return free, fmt.Sprintf("%s and %s are stored alike", from, to)

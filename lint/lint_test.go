@@ -1,0 +1,157 @@
+package lint_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+func TestTheConfigurationTurnsHazardsOffAndUp(t *testing.T) {
+	t.Parallel()
+	before, text := []string{lint.ExampleSchema}, []string{"ALTER TABLE users ALTER COLUMN email DROP NOT NULL;"}
+	require.Equal(t, []string{"drop-not-null"}, ids(check(t, lint.Options{}, before, text)))
+	require.Empty(t, ids(check(t, lint.Options{Severities: lint.Severities{"drop-not-null": lint.Off}}, before, text)))
+	report := check(t, lint.Options{Severities: lint.Severities{"drop-not-null": lint.Error}}, before, text)
+	require.Equal(t, 1, report.Count(lint.Error))
+}
+
+func TestAnUnknownHazardInTheConfigurationIsRefusedWithTheNearest(t *testing.T) {
+	t.Parallel()
+	_, err := lint.New(lint.Options{Severities: lint.Severities{"drop-tabel": lint.Off}})
+	require.EqualError(t, err, `there is no hazard "drop-tabel"; did you mean "drop-table"?`)
+	_, err = lint.New(lint.Options{Severities: lint.Severities{"drop-table": "loud"}})
+	require.EqualError(t, err, `hazard drop-table: "loud" is no severity; it is off, warn, error`)
+}
+
+func TestWhatIsAllowedIsKeptWithItsReason(t *testing.T) {
+	t.Parallel()
+	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"-- +migrate Allow drop-column nobody reads it\nALTER TABLE users DROP COLUMN age;"})
+	require.Empty(t, report.Findings())
+	s := report.Files[0].Statements[0]
+	require.Equal(t, lint.Safe, s.Verdict)
+	require.Equal(t, "nobody reads it", s.Findings[0].Reason)
+	require.Empty(t, report.Files[0].Unused)
+}
+
+func TestSyntaxThatTheGrammarDoesNotKnowIsUnknownAndNoFailure(t *testing.T) {
+	t.Parallel()
+	report := check(t, lint.Options{}, nil, []string{"ALTER TABLE users ADD COLUMN a int GENERATED ALWAYS AS (1) SOMEHOW;"})
+	require.Equal(t, lint.Unknown, report.Files[0].Verdict())
+	require.Contains(t, report.Files[0].Statements[0].Evidence[0].Reason, "not analysed")
+}
+
+func TestEveryVerdictHasEvidence(t *testing.T) {
+	t.Parallel()
+	for _, h := range lint.Hazards() {
+		for _, f := range check(t, lint.Options{}, history(h), append([]string{h.Bad}, h.Good...)).Files {
+			for _, s := range f.Statements {
+				require.NotEmpty(t, append(s.Evidence, evidence(s)...), s.Text)
+			}
+		}
+	}
+}
+
+func evidence(s lint.Judgement) []lint.Evidence {
+	var all []lint.Evidence
+	for _, f := range s.Findings {
+		all = append(all, f.Evidence)
+	}
+	return all
+}
+
+func TestTheWayDownIsJudgedOnTheSchemaThatAllMigrationsLeave(t *testing.T) {
+	t.Parallel()
+	linter, err := lint.New(lint.Options{Down: true})
+	require.NoError(t, err)
+	report, err := linter.Check(parse(t, lint.ExampleSchema,
+		"CREATE INDEX CONCURRENTLY i ON users (age);\n-- +migrate Down\nDROP INDEX i;"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"drop-index-not-concurrent"}, ids(report))
+}
+
+func TestALinterMayBeUsedConcurrently(t *testing.T) {
+	t.Parallel()
+	linter, err := lint.New(lint.Options{})
+	require.NoError(t, err)
+	migrations := parse(t, lint.ExampleSchema, "DROP TABLE users;")
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			report, err := linter.Check(migrations)
+			if err != nil || len(report.Findings()) != 1 {
+				t.Errorf("%v, %v", report.Findings(), err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestACatalogSaysWhatIsSmall(t *testing.T) {
+	t.Parallel()
+	catalog := lint.Catalog{Statements: []string{lint.ExampleSchema}, Rows: map[string]int64{"public.users": 40, "public.orders": 5_000_000}}
+	linter, err := lint.New(lint.Options{Catalog: &catalog})
+	require.NoError(t, err)
+	report, err := linter.Check(parse(t, "CREATE INDEX i ON users (age);", "CREATE INDEX k ON orders (total);"))
+	require.NoError(t, err)
+	require.Equal(t, lint.Safe, report.Files[0].Verdict())
+	require.Equal(t, lint.FromCatalog, report.Files[0].Statements[0].Evidence[0].Source)
+	require.Equal(t, lint.Dangerous, report.Files[1].Verdict())
+}
+
+func TestObservationWins(t *testing.T) {
+	t.Parallel()
+	linter, err := lint.New(lint.Options{})
+	require.NoError(t, err)
+	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"ALTER TABLE users ALTER COLUMN age TYPE bigint;"})
+	seen := lint.Observation{Version: "002", Rows: map[string]int64{"users": 100}, Locks: []lint.Lock{{Table: "users", Mode: lint.AccessExclusive}}}
+	require.Empty(t, ids(linter.Merge(report, []lint.Observation{seen})), "nothing was written anew")
+	seen.Rewritten = []string{"users"}
+	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(linter.Merge(report, []lint.Observation{seen})))
+	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(report), "the report that was given is as it was")
+	seen.Rewritten, seen.Rows = nil, map[string]int64{"users": 0}
+	require.NotEmpty(t, ids(linter.Merge(report, []lint.Observation{seen})), "an empty table refutes nothing")
+}
+
+func FuzzJudging(f *testing.F) {
+	for _, h := range lint.Hazards() {
+		f.Add(h.Bad)
+		f.Add(strings.Join(h.Good, "\n"))
+	}
+	linter, err := lint.New(lint.Options{})
+	require.NoError(f, err)
+	schema, err := migration.Parse("001_schema.sql", lint.ExampleSchema)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := migration.Parse("002_fuzz.sql", text)
+		if err != nil {
+			return
+		}
+		report, err := linter.Check([]migration.Migration{schema, m})
+		require.NoError(t, err)
+		_ = report.Text(lint.Style{}, true)
+		_, err = linter.Fix([]migration.Migration{schema, m})
+		require.NoError(t, err)
+	})
+}
+
+// 200 files, as the project promises to judge within a second.
+func BenchmarkTwoHundredFiles(b *testing.B) {
+	texts := []string{lint.ExampleSchema}
+	for i := range 199 {
+		texts = append(texts, fmt.Sprintf("CREATE TABLE t%d (id bigint PRIMARY KEY, user_id bigint REFERENCES users (id), name text);\nCREATE INDEX ON t%[1]d (name);\nALTER TABLE users ADD COLUMN c%[1]d text DEFAULT 'x';\n", i))
+	}
+	migrations := parse(b, texts...)
+	linter, err := lint.New(lint.Options{})
+	require.NoError(b, err)
+	for b.Loop() {
+		if _, err := linter.Check(migrations); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
