@@ -35,9 +35,10 @@ type Hazard struct {
 	Refused string `json:"refused,omitempty"`
 	// Observed is set for what only a rehearsal finds.
 	Observed bool `json:"observed,omitempty"`
-	// Since is the first major version of PostgreSQL that knows what Bad says, and
-	// GoodSince that of Good; 0 for all.
+	// Since is the first major version of PostgreSQL that knows what Bad says, Until
+	// the last one that it harms, and GoodSince the first that knows Good; 0 for all.
 	Since     int `json:"since,omitempty"`
+	Until     int `json:"until,omitempty"`
 	GoodSince int `json:"good_since,omitempty"`
 }
 

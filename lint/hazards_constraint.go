@@ -18,7 +18,7 @@ func constraintHazards() []Hazard {
 			Good: []string{"ALTER TABLE orders ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID;", "ALTER TABLE orders VALIDATE CONSTRAINT orders_user_id_fkey;"},
 		},
 		{
-			ID: "fk-not-valid-on-partitioned", Severity: Error, Title: "NOT VALID on a partitioned table", Versions: "before 18",
+			ID: "fk-not-valid-on-partitioned", Severity: Error, Title: "NOT VALID on a partitioned table", Versions: "before 18", Until: 17,
 			Happens: "Before version 18 the server refuses a foreign key of a partitioned table that is NOT VALID.",
 			Refused: "42809", Remedy: "A foreign key for each partition, each NOT VALID and validated; then one for the parent, which finds them.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT",
 			Setup: "ALTER TABLE events ADD COLUMN user_id bigint;",

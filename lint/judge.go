@@ -114,6 +114,13 @@ func (j *judge) unparsed() {
 	text := strings.Join(words, " ")
 	if strings.HasPrefix(text, "ALTER TABLE") && strings.Contains(text, "NOT ENFORCED") {
 		j.report(Finding{Hazard: "not-enforced-constraint", Message: "the constraint is written down and never checked"})
+		nodes, err := j.options.Parser.Parse(without(s.Text, "NOT ENFORCED"))
+		if alter := nodes; err == nil && len(alter) == 1 && alter[0].GetAlterTableStmt() != nil {
+			for _, cmd := range alter[0].GetAlterTableStmt().Cmds {
+				mode, _ := lockOf(cmd.GetAlterTableCmd())
+				j.lockTree(j.relation(alter[0].GetAlterTableStmt().Relation), mode)
+			}
+		}
 	}
 	j.opaque("not analysed: " + j.current.err.Error())
 }

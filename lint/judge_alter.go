@@ -81,7 +81,8 @@ func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 // built as by CREATE INDEX, and changes nothing else of them.
 func (j *judge) buildsKey(r *relation, cmd *ast.AlterTableCmd) bool {
 	c := cmd.Def.GetConstraint()
-	if cmd.Subtype != ast.AlterTableType_AT_AddConstraint || c.GetIndexname() != "" {
+	since := 18 // from then on partitions are locked as their parent
+	if cmd.Subtype != ast.AlterTableType_AT_AddConstraint || c.GetIndexname() != "" || j.options.Major == 0 || j.options.Major >= since {
 		return false
 	}
 	if c.GetContype() != ast.ConstrType_CONSTR_PRIMARY {

@@ -95,3 +95,11 @@ func TestEveryRecordIsComplete(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, len(seen), 60)
 }
+
+func TestThePageHasEveryHazard(t *testing.T) {
+	t.Parallel()
+	page := lint.Markdown()
+	for _, h := range lint.Hazards() {
+		require.Contains(t, page, "\n## "+h.ID+"\n")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type labelled struct {
 	hazard  string // empty for a safe one
 	history []string
 	text    string
+	until   int // the last version of PostgreSQL that it is for; 0 for all
 }
 
 // corpus reads lint/testdata/corpus; columns.txt says how it is written.
@@ -42,7 +44,7 @@ func corpus(t testing.TB) []labelled {
 		require.NoError(t, err)
 		line := 1
 		for _, block := range strings.Split(string(content), "\n\n") {
-			if c, ok := readCase(block, string(schema)); ok {
+			if c, ok := readCase(block, string(schema)); ok && (c.until == 0 || c.until >= server.Version().Major) {
 				c.where = fmt.Sprintf("%s:%d", filepath.Base(file), line)
 				all = append(all, c)
 			}
@@ -63,6 +65,8 @@ func readCase(block, schema string) (labelled, bool) {
 			c.about = about
 		case c.about == "" && strings.HasPrefix(label, "hazard "):
 			c.hazard, c.about = strings.TrimPrefix(label, "hazard "), about
+		case strings.HasPrefix(line, "+until "):
+			c.until, _ = strconv.Atoi(strings.TrimPrefix(line, "+until "))
 		case line == "+none":
 			c.history = nil
 		case strings.HasPrefix(line, "+ "):

@@ -31,7 +31,8 @@ func TestTheListOfFunctionsAgreesWithTheServer(t *testing.T) {
 	var name string
 	var volatile bool
 	_, err = pgx.ForEachRow(rows, []any{&name, &volatile}, func() error {
-		if is, known := listed[name]; known && volatile {
+		// before 15 one form of timezone, for times of day, was held to be volatile
+		if is, known := listed[name]; known && volatile && name != "timezone" {
 			require.True(t, is, "%s is volatile", name)
 		}
 		return nil
