@@ -1,0 +1,131 @@
+package preflight
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// Report is what the checks found.
+type Report struct {
+	Database string    `json:"database"` // user@host:port/name
+	Server   string    `json:"server"`   // PostgreSQL's version
+	Role     string    `json:"role"`
+	At       time.Time `json:"at"`
+	// Passed is set where every check passed.
+	Passed  bool     `json:"passed"`
+	Results []Result `json:"checks"` // in the order of Names
+}
+
+// Result is what one check found.
+type Result struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	// Blocking is set where the check stops a run if it has not passed.
+	Blocking bool `json:"blocking"`
+	// Unknown is set where too little could be seen to tell; then Passed is not.
+	Unknown bool   `json:"unknown,omitempty"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+	// Unseen lists what could not be seen.
+	Unseen  []string         `json:"unseen,omitempty"`
+	Details Details          `json:"details,omitempty"`
+	Took    whimbrel.Elapsed `json:"took_ms"`
+}
+
+// Details are what a check read, as one of this package's types. JSON gives all
+// of it; Lines are for people.
+type Details interface {
+	Lines() []string
+}
+
+// Blocked gives the checks that stop a run: those that are blocking and have not
+// passed, whether they failed or could not tell.
+func (r Report) Blocked() []Result {
+	var out []Result
+	for _, result := range r.Results {
+		if result.Blocking && !result.Passed {
+			out = append(out, result)
+		}
+	}
+	return out
+}
+
+// Result gives the result of a check, if it was made.
+func (r Report) Result(name string) (Result, bool) {
+	for _, result := range r.Results {
+		if result.Name == name {
+			return result, true
+		}
+	}
+	return Result{}, false
+}
+
+// Style makes parts of a text for a terminal stand out. Its functions may be nil.
+type Style struct {
+	Good, Warning, Error, Faint, Strong func(string) string
+}
+
+func styled(style func(string) string, text string) string {
+	if style == nil {
+		return text
+	}
+	return style(text)
+}
+
+// Text renders the report for a terminal. Details of checks that passed are shown
+// only if they are asked for.
+func (r Report) Text(style Style, details bool) string {
+	var b strings.Builder
+	var failed, warned int
+	fmt.Fprintf(&b, "%s, PostgreSQL %s\n\n", styled(style.Strong, r.Database), r.Server)
+	for _, result := range r.Results {
+		switch {
+		case result.Passed:
+		case result.Blocking:
+			failed++
+		default:
+			warned++
+		}
+		result.text(&b, style, details)
+	}
+	fmt.Fprintf(&b, "\n%s: ", count(len(r.Results), "check"))
+	switch {
+	case failed > 0:
+		fmt.Fprintf(&b, "%s, %s\n", styled(style.Error, count(failed, "reason")+" to stop"), count(warned, "warning"))
+	case warned > 0:
+		fmt.Fprintf(&b, "%s, nothing to stop for\n", styled(style.Warning, count(warned, "warning")))
+	default:
+		fmt.Fprintf(&b, "%s\n", styled(style.Good, "all passed"))
+	}
+	return b.String()
+}
+
+func (r Result) text(b *strings.Builder, style Style, details bool) {
+	mark, paint := "✓", style.Good
+	switch {
+	case r.Unknown && r.Blocking:
+		mark, paint = "?", style.Error
+	case r.Unknown:
+		mark, paint = "?", style.Warning
+	case !r.Passed && r.Blocking:
+		mark, paint = "✗", style.Error
+	case !r.Passed:
+		mark, paint = "!", style.Warning
+	}
+	fmt.Fprintf(b, "%s %s  %s\n", styled(paint, mark), styled(style.Strong, fmt.Sprintf("%-19s", r.Name)), printable(r.Message))
+	const indent = "    "
+	if r.Details != nil && (details || !r.Passed) {
+		for _, line := range r.Details.Lines() {
+			fmt.Fprintf(b, "%s%s\n", indent, printable(line))
+		}
+	}
+	for _, unseen := range r.Unseen {
+		fmt.Fprintf(b, "%s%s %s\n", indent, styled(style.Faint, "not seen:"), printable(unseen))
+	}
+	if r.Remedy != "" && !r.Passed {
+		fmt.Fprintf(b, "%s%s %s\n", indent, styled(style.Faint, "remedy:"), printable(r.Remedy))
+	}
+}
