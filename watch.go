@@ -43,12 +43,23 @@ type watch struct {
 
 // watchEvery is how often the queue is looked at while a step runs, watchClosely
 // how often while somebody queues behind it, and watchAfter how long a step has
-// run when the first look is taken: most steps are over by then.
+// run when the first look is taken: most steps are over by then. A backfill runs
+// for long and locks rows, seldom more: looking at it as often as at the others
+// would take more from live traffic than it gives.
 const (
 	watchEvery   = 20 * time.Millisecond
+	watchBatches = 50 * time.Millisecond
 	watchClosely = 5 * time.Millisecond
 	watchAfter   = 20 * time.Millisecond
 )
+
+// watchInterval is how long nobody looks at a step.
+func watchInterval(step Step) time.Duration {
+	if step.Kind == StepBatch {
+		return watchBatches
+	}
+	return watchEvery
+}
 
 // startWatch begins watching; stop ends it.
 func (m *Migrator) startWatch(ctx context.Context, db *database, token int64) *watch {
@@ -161,8 +172,8 @@ func (w *watch) look(ctx context.Context) {
 		}
 		attempt = 0
 		_ = pause(ctx, every)
-		every = watchEvery
 		ref, step, began := w.running()
+		every = watchInterval(step)
 		if began.IsZero() || time.Since(began) < watchAfter {
 			continue
 		}
@@ -214,7 +225,7 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 	w.stood = w.stood || len(q.behind) > 0
 	w.mutex.Unlock()
 	budget := w.m.config.MaxStall
-	if q.longest() < max(budget-watchEvery, budget/2) || !q.waiting && step.Kind != StepAlone {
+	if q.longest() < max(budget-watchInterval(step), budget/2) || !q.waiting && step.Kind != StepAlone {
 		return
 	}
 	w.mutex.Lock()
@@ -230,8 +241,8 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 
 // poll asks the server for the queues around our sessions, of which most are
 // empty and left out. pg_locks stops all taking of locks while it is read, so it
-// is only read where the role may not see in pg_stat_activity who waits. See pg_blocking_pids and pg_locks in
-// PostgreSQL's documentation.
+// is only read where the role may not see in pg_stat_activity who waits. See
+// pg_blocking_pids and pg_locks in PostgreSQL's documentation.
 func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
 	w.mutex.Lock()
 	worker := w.worker
