@@ -18,7 +18,7 @@ func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error
 
 // PlanDown gives what Down would run. It only reads.
 func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, error) {
-	return m.plan(ctx, func(s state) (Plan, error) { return planDown(s, options) })
+	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // Redo takes the newest applied migrations down and up again.
@@ -28,7 +28,7 @@ func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error
 
 // PlanRedo gives what Redo would run. It only reads.
 func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, error) {
-	return m.plan(ctx, func(s state) (Plan, error) { return planRedo(s, options) })
+	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 func planDown(s state, options DownOptions) (Plan, error) {

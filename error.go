@@ -35,6 +35,7 @@ const (
 	CodeAssertion      Code = "assertion_failed" // an Assert did not hold
 	CodeScript         Code = "script_failed"    // a script or a function threw
 	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
+	CodePlanMoved      Code = "plan_moved"       // a frozen plan does not fit any more: see Moves
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's
 )

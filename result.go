@@ -117,6 +117,9 @@ type LogEntry struct {
 // UpOptions narrow an Up. The zero value applies everything that is pending.
 type UpOptions struct {
 	Steps int // at most so many migrations; 0: all
+	// Frozen is a plan that was made before: exactly that is run, or nothing. It
+	// brings its own policies for out-of-order and missing versions.
+	Frozen *Frozen
 }
 
 // DownOptions say how far Down goes.

@@ -18,6 +18,8 @@ type state struct {
 	// stored are ways back of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
+	// identity is which database it is, where that was asked for.
+	identity Identity
 	// allowMissing lets applied versions without a file pass.
 	allowMissing bool
 	// code compiles what is not SQL. It is asked only for what is to run.
@@ -46,6 +48,7 @@ const (
 	withoutWaysBack reading = iota
 	whetherThereAreWaysBack
 	withMissingWaysBack // of versions that have no file
+	andWhichDatabase    // nothing of them, but which database it is
 )
 
 // read gathers the state. It only reads, and needs no table to be there.
@@ -61,6 +64,11 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	}
 	s.migrations, s.policy, s.allowMissing = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing
 	s.code = m.codes(ctx)
+	if need == andWhichDatabase {
+		if s.identity, err = db.identify(ctx); err != nil {
+			return s, m.serverError(ctx, "asking which database this is", err)
+		}
+	}
 	if need == withMissingWaysBack {
 		if s.stored, err = db.storedWaysBack(ctx, s.applied, s.onDisk()); err != nil {
 			return s, m.serverError(ctx, "reading the stored ways back", err)
@@ -70,13 +78,13 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 }
 
 // plan connects, reads and plans, and changes nothing.
-func (m *Migrator) plan(ctx context.Context, plan planner) (Plan, error) {
+func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, error) {
 	db, err := m.connect(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, withMissingWaysBack)
+	s, err := m.read(ctx, db, need)
 	if err != nil {
 		return Plan{}, err
 	}

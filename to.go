@@ -16,7 +16,7 @@ func (m *Migrator) To(ctx context.Context, version migration.Version, options To
 
 // PlanTo gives what To would run. It only reads.
 func (m *Migrator) PlanTo(ctx context.Context, version migration.Version, options ToOptions) (Plan, error) {
-	return m.plan(ctx, func(s state) (Plan, error) { return planTo(s, version, options) })
+	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planTo(s, version, options) })
 }
 
 func planTo(s state, version migration.Version, options ToOptions) (Plan, error) {

@@ -12,17 +12,30 @@ import (
 // transaction that completes it: what the Result lists is durable, also when an
 // error comes with it.
 func (m *Migrator) Up(ctx context.Context, options UpOptions) (Result, error) {
-	return m.execute(ctx, "up", withoutWaysBack, func(s state) (Plan, error) { return planUp(s, options) })
+	return m.execute(ctx, "up", options.need(), func(s state) (Plan, error) { return planUp(s, options) })
 }
 
 // PlanUp gives what Up would run. It only reads.
 func (m *Migrator) PlanUp(ctx context.Context, options UpOptions) (Plan, error) {
-	return m.plan(ctx, func(s state) (Plan, error) { return planUp(s, options) })
+	return m.plan(ctx, options.need(), func(s state) (Plan, error) { return planUp(s, options) })
+}
+
+func (o UpOptions) need() reading {
+	if o.Frozen != nil {
+		return andWhichDatabase
+	}
+	return withoutWaysBack
 }
 
 func planUp(s state, options UpOptions) (Plan, error) {
 	if options.Steps < 0 {
 		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for everything"}
+	}
+	if options.Frozen != nil {
+		if options.Steps > 0 {
+			return Plan{}, &Error{Code: CodeConfiguration, Message: "a frozen plan has its own number of steps", Remedy: "give one of the two"}
+		}
+		return planFrozen(s, *options.Frozen)
 	}
 	if err := s.agrees(); err != nil {
 		return Plan{}, err

@@ -43,7 +43,7 @@ var exits = []struct {
 		codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
 		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
 	}},
-	{exitRefused, "refused: a migration has no way back", []whimbrel.Code{whimbrel.CodeNoWayBack}},
+	{exitRefused, "refused: a migration has no way back, a frozen plan does not hold any more", []whimbrel.Code{whimbrel.CodeNoWayBack, whimbrel.CodePlanMoved}},
 	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
 	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},
 	{exitInterrupted, "interrupted; the next run goes on where this one stopped", []whimbrel.Code{whimbrel.CodeInterrupted}},

@@ -1,0 +1,265 @@
+package whimbrel_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+var three = files{
+	"1_a.sql": "CREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;",
+	"2_b.sql": "CREATE TABLE b (id int);\n-- +migrate Down\nDROP TABLE b;",
+	"3_c.sql": "CREATE TABLE c (id int);\nCREATE INDEX CONCURRENTLY c_id ON c (id);\nINSERT INTO c VALUES (1);",
+}
+
+// with gives files with some of them put in or replaced; an empty text takes one out.
+func (f files) with(changes files) files {
+	all := maps.Clone(f)
+	maps.Copy(all, changes)
+	maps.DeleteFunc(all, func(_, text string) bool { return text == "" })
+	return all
+}
+
+// freeze makes a plan, and takes it through its written form.
+func (b *bundle) freeze(f files, options whimbrel.UpOptions, change ...func(*whimbrel.Config)) *whimbrel.Frozen {
+	b.Helper()
+	_, frozen, err := b.migrator(f, change...).Freeze(b.Context(), options)
+	require.NoError(b, err)
+	text, err := json.Marshal(frozen)
+	require.NoError(b, err)
+	read, err := whimbrel.ParseFrozen("plan.json", string(text))
+	require.NoError(b, err)
+	require.Equal(b, frozen, read)
+	return &read
+}
+
+// requireMoved checks that a run was refused, and gives what has moved.
+func requireMoved(t *testing.T, err error) []whimbrel.MoveKind {
+	t.Helper()
+	var own *whimbrel.Error
+	require.ErrorAs(t, err, &own)
+	require.Equal(t, whimbrel.CodePlanMoved, own.Code, own.Error())
+	var moves whimbrel.Moves
+	require.ErrorAs(t, err, &moves)
+	var kinds []whimbrel.MoveKind
+	for _, m := range moves {
+		require.Contains(t, own.Detail, m.Message)
+		kinds = append(kinds, m.Kind)
+	}
+	return kinds
+}
+
+func TestAFrozenPlanIsWhatUpRuns(t *testing.T) {
+	b := setup(t)
+	frozen := b.freeze(three, whimbrel.UpOptions{Steps: 2})
+	require.Len(t, frozen.Migrations, 2)
+	require.Len(t, frozen.Left, 1)
+	edited := three.with(files{"3_c.sql": "SELECT 1"}) // which is no part of it
+	result, err := b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.NoError(t, err)
+	require.Len(t, result.Done, 2)
+	require.Equal(t, "1 2", b.applied())
+
+	again, err := b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.NoError(t, err, "what is done is done")
+	require.Empty(t, again.Done)
+}
+
+func TestAFrozenPlanGoesOnWhereAnEarlierRunOfItStopped(t *testing.T) {
+	b := setup(t)
+	broken := three.with(files{"4_d.sql": "INSERT INTO late VALUES (1); CREATE TABLE d (id int)"})
+	frozen := b.freeze(broken, whimbrel.UpOptions{})
+	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.Error(t, err)
+	require.Equal(t, "1 2 3", b.applied())
+	b.exec("CREATE TABLE late (id int)")
+	result, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.NoError(t, err)
+	require.Len(t, result.Done, 1)
+}
+
+func TestAFrozenPlanKeepsItsPolicyForLateMigrations(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(files{"2_b.sql": three["2_b.sql"]}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	for policy, applied := range map[whimbrel.OutOfOrder]string{whimbrel.SkipOutOfOrder: "2 3", whimbrel.ApplyOutOfOrder: "2 3 1"} {
+		frozen := b.freeze(three, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.OutOfOrder = policy })
+		if policy == whimbrel.ApplyOutOfOrder {
+			b.exec("DELETE FROM schema_migrations WHERE version = '3'; DROP TABLE IF EXISTS c")
+			frozen = b.freeze(three, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.OutOfOrder = policy })
+			applied = "2 1 3"
+		}
+		_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+		require.NoError(t, err, policy)
+		require.Equal(t, applied, b.applied())
+		b.exec("DELETE FROM schema_migrations WHERE version <> '2'; DROP TABLE IF EXISTS a, c")
+	}
+}
+
+func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
+	up := func(f files, steps int) func(*bundle) {
+		return func(b *bundle) {
+			_, err := b.migrator(f).Up(b.Context(), whimbrel.UpOptions{Steps: steps})
+			require.NoError(b, err)
+		}
+	}
+	down := func(b *bundle) {
+		_, err := b.migrator(three).Down(b.Context(), whimbrel.DownOptions{})
+		require.NoError(b, err)
+	}
+	for name, c := range map[string]struct {
+		before, meanwhile func(*bundle)
+		now               files
+		change            func(*whimbrel.Config)
+		moved             []whimbrel.MoveKind
+	}{
+		"a file was edited":        {now: three.with(files{"2_b.sql": "CREATE TABLE b (id bigint)"}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
+		"a file is gone":           {now: three.with(files{"2_b.sql": ""}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
+		"a migration is new":       {now: three.with(files{"4_d.sql": "SELECT 1"}), moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+		"one that is new and late": {before: up(three, 1), now: three.with(files{"0_d.sql": "SELECT 1"}), moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+		"a stranger was applied": {
+			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+		},
+		"one of it was applied from another file": {
+			meanwhile: up(three.with(files{"1_a.sql": "CREATE TABLE a (id bigint)"}), 1), now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+		},
+		"one was taken back": {
+			before: up(three, 2), meanwhile: down, now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory, whimbrel.MovedPending},
+		},
+		"one was taken back and applied again": {
+			before: up(three, 1), meanwhile: func(b *bundle) { down(b); up(three, 1)(b) }, now: three,
+			moved: []whimbrel.MoveKind{whimbrel.MovedHistory, whimbrel.MovedHistory},
+		},
+		"a record was changed": {
+			before: up(three, 1), meanwhile: func(b *bundle) { b.exec("UPDATE schema_migrations SET checksum = repeat('0', 64)") }, now: three,
+			moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+		},
+		"it is another history": {
+			now: three, change: func(c *whimbrel.Config) { c.Table = "other" }, moved: []whimbrel.MoveKind{whimbrel.MovedDatabase},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			if c.before != nil {
+				c.before(b)
+			}
+			frozen := b.freeze(three, whimbrel.UpOptions{})
+			if c.meanwhile != nil {
+				c.meanwhile(b)
+			}
+			before := b.schema()
+			config := func(to *whimbrel.Config) {
+				if c.change != nil {
+					c.change(to)
+				}
+			}
+			_, err := b.migrator(c.now, config).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			require.Equal(t, c.moved, requireMoved(t, err))
+			require.Equal(t, before, b.schema(), "something was changed")
+		})
+	}
+}
+
+func TestAFrozenPlanIsForOneDatabaseOnly(t *testing.T) {
+	b := setup(t)
+	frozen := b.freeze(three, whimbrel.UpOptions{})
+	url, drop, err := server.FreshDatabase(t.Context())
+	require.NoError(t, err)
+	defer drop()
+	_, err = b.migrator(three, func(c *whimbrel.Config) { c.DatabaseURL = url }).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedDatabase}, requireMoved(t, err))
+	require.NotEmpty(t, frozen.Database.System, "a superuser sees it")
+}
+
+func TestAScriptThatImportsSomethingElseIsNotThePlanAnyMore(t *testing.T) {
+	b := setup(t)
+	frozen := b.freeze(three, whimbrel.UpOptions{})
+	frozen.Migrations[2].Steps[1] = strings.Repeat("0", 16) // as of a source that reads otherwise
+	_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedSteps}, requireMoved(t, err))
+	require.Equal(t, "true", b.text("SELECT to_regclass('a') IS NULL"))
+}
+
+// What happens while Up waits for the lease is seen under it.
+func TestNothingSlipsInBetweenAFrozenPlanAndTheLease(t *testing.T) {
+	b := setup(t)
+	frozen := b.freeze(three, whimbrel.UpOptions{})
+	release := b.holding()
+	ended := make(chan error, 1)
+	waiting := make(chan struct{})
+	migrator := b.migrator(three, func(c *whimbrel.Config) {
+		c.Listener = func(r whimbrel.Record) {
+			if _, is := r.Event.(whimbrel.LeaseWaiting); is {
+				select {
+				case <-waiting:
+				default:
+					close(waiting)
+				}
+			}
+		}
+	})
+	go func() {
+		_, err := migrator.Up(context.Background(), whimbrel.UpOptions{Frozen: frozen})
+		ended <- err
+	}()
+	<-waiting
+	require.NoError(t, release())
+	require.Contains(t, requireMoved(t, <-ended), whimbrel.MovedHistory)
+}
+
+func TestAFrozenPlanHasItsOwnNumberOfSteps(t *testing.T) {
+	b := setup(t)
+	frozen := b.freeze(three, whimbrel.UpOptions{})
+	_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen, Steps: 1})
+	require.ErrorContains(t, err, "its own number of steps")
+}
+
+func TestWhatIsNoFrozenPlanIsRefusedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	good := whimbrel.Frozen{Format: 1, MadeAt: time.Unix(0, 0).UTC(), Migrations: []whimbrel.FrozenMigration{{Version: migration.Version("1")}}}
+	text, err := json.Marshal(good)
+	require.NoError(t, err)
+	for _, c := range []struct{ text, says string }{
+		{"", "plan.json:1:1: this is no frozen plan"},
+		{"{\n  \"format\": 1,,\n}", "plan.json:2:15: this is no JSON"},
+		{`{"format": "one"}`, "this is no frozen plan: format is a string"},
+		{`{"migrations": []}`, "it has no format"},
+		{`{"format": 2}`, "has format 2, and this version of whimbrel reads format 1"},
+		{string(text), "it does not have its own fingerprint"},
+		{`[]`, "this is no frozen plan"},
+	} {
+		_, err := whimbrel.ParseFrozen("plan.json", c.text)
+		var own *whimbrel.Error
+		require.ErrorAs(t, err, &own, c.text)
+		require.Equal(t, whimbrel.CodeMalformed, own.Code)
+		require.Contains(t, own.Error(), c.says)
+		require.NotEmpty(t, own.Remedy)
+	}
+}
+
+func FuzzParseFrozen(f *testing.F) {
+	f.Add(`{"format": 1, "history": [{"id": 1}], "fingerprint": ""}`)
+	f.Add(`{"format": 1, "made_at": 3}`)
+	f.Add("\xef\xbb\xbf{")
+	f.Fuzz(func(t *testing.T, text string) {
+		frozen, err := whimbrel.ParseFrozen("plan.json", text)
+		if err != nil {
+			var own *whimbrel.Error
+			require.ErrorAs(t, err, &own)
+			return
+		}
+		again, err := json.Marshal(frozen)
+		require.NoError(t, err)
+		same, err := whimbrel.ParseFrozen("plan.json", string(again))
+		require.NoError(t, err)
+		require.Equal(t, frozen.Fingerprint, same.Fingerprint)
+	})
+}
