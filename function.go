@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +17,7 @@ import (
 type Function struct {
 	Version migration.Version // 1 to 19 digits
 	Name    string
+	Tags    []string // see Config.Tags
 	// Up and Down run in the transaction in which the migration is recorded.
 	// To commit it does nothing, to roll it back makes the migration fail. They may be called again after they failed with a
 	// lock timeout, a deadlock or a serialisation failure.
@@ -41,7 +43,10 @@ func (f Function) migration() (migration.Migration, error) {
 	case f.Up != nil && (f.UpConn != nil || f.DownConn != nil), f.Down != nil && (f.UpConn != nil || f.DownConn != nil):
 		return migration.Migration{}, wrong("give it Up and Down, or UpConn and DownConn", "function %s (%s) is both in a transaction and outside", f.Version, f.Name)
 	}
-	return migration.Migration{Version: f.Version, Name: f.Name, Kind: migration.Func}, nil
+	if i := slices.IndexFunc(f.Tags, func(tag string) bool { return !migration.IsTag(tag) }); i >= 0 {
+		return migration.Migration{}, wrong("use letters, digits and the marks _ . : -", "function %s (%s) has the tag %q", f.Version, f.Name, f.Tags[i])
+	}
+	return migration.Migration{Version: f.Version, Name: f.Name, Kind: migration.Func, Tags: f.Tags}, nil
 }
 
 // Transaction implements code.

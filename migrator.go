@@ -72,6 +72,10 @@ type Config struct {
 	Table string
 	// OutOfOrder is RefuseOutOfOrder unless set.
 	OutOfOrder OutOfOrder
+	// Tags, unless empty, narrow what is pending to the migrations that have one
+	// of them: for Up, Status and Verify. The others stay pending. A tag that no
+	// migration has is an error of New.
+	Tags []string
 	// AllowMissing lets a run go on although applied versions have no file.
 	AllowMissing bool
 	// MaxStall is how long a statement of ours may wait for a lock while
@@ -151,6 +155,9 @@ func New(config Config) (*Migrator, error) {
 				Remedy:  "give one of them another version",
 			}
 		}
+	}
+	if err := checkTags(config.Tags, config.Migrations); err != nil {
+		return nil, err
 	}
 	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion)}, nil
 }

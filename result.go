@@ -63,6 +63,8 @@ type Pending struct {
 	Steps      int  `json:"steps"`
 	Done       int  `json:"done"` // steps that an earlier run finished
 	OutOfOrder bool `json:"out_of_order"`
+	// Tags are those of its file.
+	Tags []string `json:"tags,omitempty"`
 }
 
 // Holder is who holds the lease.

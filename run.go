@@ -20,6 +20,8 @@ type state struct {
 	policy OutOfOrder
 	// identity is which database it is, where that was asked for.
 	identity Identity
+	// tags narrow what is pending; with none, everything is.
+	tags []string
 	// allowMissing lets applied versions without a file pass.
 	allowMissing bool
 	// code compiles what is not SQL. It is asked only for what is to run.
@@ -62,7 +64,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	if err != nil {
 		return s, m.serverError(ctx, "reading the history", err)
 	}
-	s.migrations, s.policy, s.allowMissing = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing
+	s.migrations, s.policy, s.allowMissing, s.tags = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
 	s.code = m.codes(ctx)
 	if need == andWhichDatabase {
 		if s.identity, err = db.identify(ctx); err != nil {

@@ -59,7 +59,7 @@ func (s state) describePending() []Pending {
 	_, skipped, _ := late.pending()
 	out := []Pending{}
 	for _, m := range files {
-		p := Pending{Ref: Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up}}
+		p := Pending{Ref: Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up}, Tags: m.Tags}
 		p.OutOfOrder = slices.ContainsFunc(skipped, func(o migration.Migration) bool { return o.Version.Equal(m.Version) })
 		if m.Kind != migration.SQL {
 			p.Steps = 1

@@ -134,22 +134,18 @@ func (s state) appliedVersions() map[migration.Version]Applied {
 	return rows
 }
 
-// pending lists what is not applied, oldest first, and treats versions older
-// than the newest applied one as the policy says.
+// pending lists what is not applied and has one of the tags that are asked for,
+// oldest first, and treats late versions as the policy says.
 func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	applied := s.appliedVersions()
-	var newest Applied
-	for _, a := range s.applied {
-		if newest.Version == "" || a.Version.Compare(newest.Version) > 0 {
-			newest = a
-		}
-	}
+	front := s.front()
 	var late []migration.Migration
 	for _, m := range s.migrations {
-		if _, done := applied[m.Version.Canonical()]; done {
+		_, done := applied[m.Version.Canonical()]
+		if done || len(s.tags) > 0 && !m.HasTag(s.tags...) {
 			continue
 		}
-		if newest.Version != "" && m.Version.Compare(newest.Version) < 0 {
+		if front.overtook(m) {
 			late = append(late, m)
 			if s.policy == SkipOutOfOrder {
 				continue
@@ -171,7 +167,7 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	}
 	return nil, nil, &Error{
 		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path,
-		Message: fmt.Sprintf("%d pending and older than %s, the newest applied: %s", len(late), newest.Version, strings.Join(names, ", ")),
+		Message: fmt.Sprintf("%d pending and older than %s, which is applied: %s", len(late), front.newest(late[0]), strings.Join(names, ", ")),
 		Remedy:  "give them newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
 	}
 }

@@ -68,7 +68,7 @@ func (r *Runtime) Compile(ctx context.Context, m migration.Migration) (whimbrel.
 	if err != nil {
 		return nil, err
 	}
-	s := &script{options: r.options, bundle: b}
+	s := &script{options: r.options, bundle: b, tags: m.Tags, isFile: m.Checksum != ""}
 	if err := s.inspect(ctx); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package js
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dop251/goja"
 
@@ -15,6 +16,9 @@ type script struct {
 	bundle      *bundle
 	transaction bool
 	down        bool
+	// tags are those that were read from the text, if that is a file's.
+	tags   []string
+	isFile bool
 }
 
 // Transaction implements whimbrel.Script.
@@ -94,16 +98,11 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) {
 		return missing(s.bundle.path, "down")
 	}
+	if err := s.lookAtTags(exports, main); err != nil {
+		return err
+	}
 	s.transaction = true
-	class, _ := main.Get("constructor").(*goja.Object)
-	for _, object := range []*goja.Object{exports, main, class} {
-		if object == nil {
-			continue
-		}
-		value := object.Get("transaction")
-		if value == nil || goja.IsUndefined(value) {
-			continue
-		}
+	if value := setting("transaction", exports, main); value != nil {
 		choice, ok := value.Export().(bool)
 		if !ok {
 			return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: s.bundle.path,
@@ -111,9 +110,44 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 				Remedy:  "export const transaction = false, for a script that is to run outside a transaction; else leave it away"}
 		}
 		s.transaction = choice
-		break
 	}
 	return nil
+}
+
+// setting is what a script says beside up and down: by name, in its default
+// export or in its class. It is nil where it says nothing.
+func setting(name string, exports, main *goja.Object) goja.Value {
+	class, _ := main.Get("constructor").(*goja.Object)
+	for _, object := range []*goja.Object{exports, main, class} {
+		if object == nil {
+			continue
+		}
+		if value := object.Get(name); value != nil && !goja.IsUndefined(value) {
+			return value
+		}
+	}
+	return nil
+}
+
+// lookAtTags refuses tags that could not be read from the text: the migration
+// would not be chosen by them.
+func (s *script) lookAtTags(exports, main *goja.Object) error {
+	value := setting("tags", exports, main)
+	if value == nil || !s.isFile {
+		return nil
+	}
+	var tags []string
+	if list, ok := value.Export().([]any); ok {
+		for _, tag := range list {
+			tags = append(tags, fmt.Sprint(tag))
+		}
+	}
+	if slices.Equal(tags, s.tags) {
+		return nil
+	}
+	return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: s.bundle.path,
+		Message: "the tags that the script exports are not those that can be read without running it",
+		Remedy:  `write them plainly, in a line of their own: export const tags = ["slow", "seed"] (in CommonJS: exports.tags = …, below module.exports)`}
 }
 
 // main is the object that has up and down: what the script exports, or its

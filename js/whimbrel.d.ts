@@ -18,6 +18,11 @@ declare module 'whimbrel' {
      * it runs in one, together with its record: all of it happens, or nothing.
      */
     transaction?: boolean;
+    /**
+     * What "up --tag" chooses by. They are read from the text: write them in a line
+     * of their own, as "export const tags = ['slow']" or "exports.tags = ['slow']".
+     */
+    tags?: readonly string[];
     up(client: Client): Promise<unknown> | unknown;
     /** The way back. */
     down?(client: Client): Promise<unknown> | unknown;

@@ -57,7 +57,7 @@ type Allow struct {
 
 // annotations are the words that may follow "-- +migrate".
 var annotations = []string{
-	"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow",
+	"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow", "Tags",
 }
 
 // The limits of Batch. They only keep out figures that are slips.
@@ -287,6 +287,33 @@ func (l *line) allow() (Allow, *Error) {
 			"say after the hazard's name why it does no harm here")
 	}
 	return Allow{Hazard: strings.ToLower(hazard), Reason: reason, Position: l.start}, nil
+}
+
+// words reads what follows an annotation that takes a list of words, with blanks
+// or commas between them. check says what is wrong with a word, or "".
+func (l *line) words(form string, check func(word string) string) *Error {
+	remedy := fmt.Sprintf(`write it as "-- +migrate %s"`, form)
+	found := false
+	for {
+		for l.skipBlanks(); l.at(","); l.skipBlanks() {
+			l.next++
+		}
+		before := l.next
+		word := l.until(" \t,")
+		if word == "" {
+			break
+		}
+		found = true
+		if message := check(word); message != "" {
+			l.next = before
+			return l.wrong(CodeBadAnnotation, message, remedy)
+		}
+	}
+	if !found {
+		name, _, _ := strings.Cut(form, " ")
+		return l.wrong(CodeBadAnnotation, name+" needs at least one word after it", remedy)
+	}
+	return nil
 }
 
 // noTransaction reads what may follow the words Up and Down.

@@ -25,6 +25,8 @@ type Source struct {
 	Dir string
 	// Label is what messages show in front of the file's name, as "migrations".
 	Label string
+	// Subfolders reads the folders in it as well, and those in them.
+	Subfolders bool
 }
 
 // Load reads the migrations of all sources and returns them in the order of
@@ -32,8 +34,10 @@ type Source struct {
 //
 // A .sql file must have the name of a migration. A script must only if its name
 // begins with a digit, so that modules can lie beside the migrations that use
-// them. All other files are left alone, and so are folders and names that begin
-// with "." or "_". Links are followed.
+// them. All other files are left alone, and so are names that begin with "." or
+// "_". Links to files are followed. Folders are left alone too, unless
+// Source.Subfolders asks for them; of those, links and what begins with "." or
+// "_" are left alone all the same, and so is "node_modules".
 //
 // Files are read concurrently, which every file system of the standard library
 // allows.
@@ -50,7 +54,7 @@ func Load(sources ...Source) ([]Migration, error) {
 			problems = append(problems, err)
 		}
 		for i, read := range source.loadAll(files) {
-			if err := claimVersion(paths, files[i].Name(), source.name(files[i].Name())); err != nil {
+			if err := claimVersion(paths, files[i].path, source.name(files[i].path)); err != nil {
 				problems = append(problems, err)
 			}
 			if read.err != nil {
@@ -79,7 +83,7 @@ func join(problems []error) error {
 // claimVersion refuses a second file of one version. Names that have none are
 // refused elsewhere.
 func claimVersion(paths map[Version]string, file, name string) error {
-	version, _, _, err := ParseName(file)
+	version, _, _, err := ParseName(path.Base(file))
 	if err != nil {
 		return nil
 	}
@@ -104,8 +108,14 @@ func (s Source) name(file string) string {
 	return strings.TrimRight(s.Label, "/") + "/" + file
 }
 
+// candidate is a file that claims by its name to be a migration.
+type candidate struct {
+	path    string // in the source's folder
+	regular bool   // as the folder shows it
+}
+
 // files lists what claims by its name to be a migration, in order.
-func (s Source) files() ([]fs.DirEntry, error) {
+func (s Source) files() ([]candidate, error) {
 	info, err := fs.Stat(s.FS, s.dir())
 	if err != nil {
 		return nil, s.folderError(err)
@@ -113,20 +123,47 @@ func (s Source) files() ([]fs.DirEntry, error) {
 	if !info.IsDir() {
 		return nil, s.folderError(syscall.ENOTDIR)
 	}
-	entries, err := fs.ReadDir(s.FS, s.dir())
+	found, err := s.filesIn(".")
 	if err != nil {
 		return nil, s.folderError(err)
 	}
-	return slices.DeleteFunc(entries, func(entry fs.DirEntry) bool { return !isCandidate(entry.Name()) }), nil
+	return found, nil
+}
+
+// filesIn lists one folder, and those in it where they count.
+func (s Source) filesIn(folder string) ([]candidate, error) {
+	entries, err := fs.ReadDir(s.FS, path.Join(s.dir(), folder))
+	if err != nil {
+		return nil, err
+	}
+	var found []candidate
+	for _, entry := range entries {
+		name := path.Join(folder, entry.Name())
+		switch {
+		case s.Subfolders && entry.IsDir():
+			if isLeftAlone(entry.Name()) || entry.Name() == "node_modules" {
+				continue
+			}
+			below, err := s.filesIn(name)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, below...)
+		case isCandidate(entry.Name()):
+			found = append(found, candidate{path: name, regular: entry.Type().IsRegular()})
+		}
+	}
+	return found, nil
+}
+
+func isLeftAlone(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
 }
 
 // isCandidate reports whether a name must be that of a migration.
 func isCandidate(file string) bool {
-	if strings.HasPrefix(file, ".") || strings.HasPrefix(file, "_") {
-		return false
-	}
 	kind, known := kindOf(file)
-	return known && (kind == SQL || digits(file) > 0)
+	return !isLeftAlone(file) && known && (kind == SQL || digits(file) > 0)
 }
 
 func (s Source) folderError(err error) *Error {
@@ -154,7 +191,7 @@ type loaded struct {
 
 // loadAll reads files, as many at once as the machine has processors: the time
 // that a run with nothing to do takes is mostly this.
-func (s Source) loadAll(files []fs.DirEntry) []loaded {
+func (s Source) loadAll(files []candidate) []loaded {
 	results := make([]loaded, len(files))
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -171,18 +208,17 @@ func (s Source) loadAll(files []fs.DirEntry) []loaded {
 }
 
 // load reads one file by way of a buffer.
-func (s Source) load(entry fs.DirEntry, buffer *bytes.Buffer) (Migration, error) {
-	file := entry.Name()
-	text, problem := s.read(path.Join(s.dir(), file), entry.Type().IsRegular(), buffer)
+func (s Source) load(file candidate, buffer *bytes.Buffer) (Migration, error) {
+	text, problem := s.read(path.Join(s.dir(), file.path), file.regular, buffer)
 	if problem != nil {
-		problem.Path = s.name(file)
+		problem.Path = s.name(file.path)
 		return Migration{}, problem
 	}
-	m, err := Parse(s.name(file), text)
+	m, err := Parse(s.name(file.path), text)
 	if err != nil || m.Kind != Script {
 		return m, err
 	}
-	m.Folder, err = fs.Sub(s.FS, s.dir())
+	m.Folder, err = fs.Sub(s.FS, path.Join(s.dir(), path.Dir(file.path)))
 	return m, err
 }
 
@@ -196,7 +232,7 @@ func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *
 			return "", unreadable(err)
 		case info.IsDir():
 			return "", &Error{Code: CodeFolder, Message: "it is a folder where a file should be",
-				Remedy: "rename the folder; migrations are files right in the folder of the migrations"}
+				Remedy: "rename the folder; migrations are files"}
 		case !info.Mode().IsRegular():
 			return "", unreadable(errors.New("it is not a regular file"))
 		}

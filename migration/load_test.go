@@ -240,3 +240,29 @@ func (endlessFile) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+func TestLoadReadsSubfoldersWhereItIsAsked(t *testing.T) {
+	t.Parallel()
+	files := folder("db/3_c.sql", "db/2023/1_a.sql", "db/2024/q1/2_b.sql", "db/2024/4_d.ts",
+		"db/_squashed/1_old.sql", "db/.git/1_x.sql", "db/node_modules/pkg/1_x.js", "db/lib/helpers.js")
+	source := Source{FS: files, Dir: "db", Label: "db"}
+	migrations, err := Load(source)
+	require.NoError(t, err)
+	require.Equal(t, []string{"db/3_c.sql"}, paths(migrations), "only the folder itself unless asked")
+
+	source.Subfolders = true
+	migrations, err = Load(source)
+	require.NoError(t, err)
+	require.Equal(t, []string{"db/2023/1_a.sql", "db/2024/q1/2_b.sql", "db/3_c.sql", "db/2024/4_d.ts"}, paths(migrations))
+	_, err = fs.Stat(migrations[3].Folder, "4_d.ts")
+	require.NoError(t, err, "a script's folder is the one in which it lies")
+}
+
+func TestLoadRefusesAVersionInTwoFolders(t *testing.T) {
+	t.Parallel()
+	files := folder("a/1_x.sql", "b/01_y.sql", "c/users.sql")
+	_, err := Load(Source{FS: files, Label: "db", Subfolders: true})
+	requireProblems(t, err,
+		"duplicate_version: db/b/01_y.sql: it has the same version as db/a/1_x.sql",
+		"bad_name: db/c/users.sql: is not the name of a migration: it must begin with a version number")
+}

@@ -51,6 +51,8 @@ type Migration struct {
 	// stand in it. No name occurs twice.
 	Settings []Setting
 	Allows   []Allow
+	// Tags are what up --tag chooses by. None occurs twice.
+	Tags []string
 	// wayBack is what StoredDown answers.
 	wayBack string
 }

@@ -29,6 +29,11 @@ func Parse(file, text string) (Migration, error) {
 		return Migration{}, locate(file, []*Error{problem})
 	}
 	if kind == Script {
+		tags, problem := scriptTags(m.Text)
+		if problem != nil {
+			return Migration{}, locate(file, []*Error{problem})
+		}
+		m.Tags = tags
 		return m, nil
 	}
 	m, problems := read(m, false)
@@ -273,6 +278,8 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 			r.migration.Allows = append(r.migration.Allows, allow)
 		}
 		return problem
+	case "Tags":
+		return l.words("Tags <tag> [<tag>…]", r.tag)
 	case "Irreversible":
 		if r.irreversible != nil {
 			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")

@@ -19,6 +19,7 @@ type globalFlags struct {
 	env, databaseURL, configPath, table string
 	dirs                                []string
 	dev, json, noColor, quiet, verbose  bool
+	subfolders                          bool
 }
 
 // app is one run of the program.
@@ -101,7 +102,7 @@ func (a *app) absolute(path string) string {
 func (a *app) load(file config) ([]migration.Migration, error) {
 	var sources []migration.Source
 	for _, dir := range a.migrationFolders(file) {
-		sources = append(sources, migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
+		sources = append(sources, migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
 	}
 	return migration.Load(sources...)
 }

@@ -28,6 +28,7 @@ const configName = "whimbrel.yaml"
 // config is a whimbrel.yaml. Its zero value is that of a project without one.
 type config struct {
 	Migrations         folders              `yaml:"migrations"`
+	Subfolders         bool                 `yaml:"subfolders"`
 	Table              string               `yaml:"table"`
 	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`
 	MaxStall           duration             `yaml:"max_stall"`

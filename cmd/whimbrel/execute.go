@@ -17,6 +17,7 @@ var streams = map[string]string{"output": "events"}
 type runFlags struct {
 	dryRun, allowMissing, noPipeline, ignoreReplicas bool
 	outOfOrder                                       string
+	tags                                             []string
 	maxStall, retryBudget, lockWait, maxReplicaLag   time.Duration
 	changed                                          func(name string) bool
 }
@@ -44,6 +45,11 @@ func (f *runFlags) addOrder(command *cobra.Command) {
 	_ = command.RegisterFlagCompletionFunc("out-of-order", cobra.FixedCompletions([]string{"refuse", "apply", "skip"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// addTags declares the flag that narrows what is pending.
+func (f *runFlags) addTags(command *cobra.Command) {
+	command.Flags().StringSliceVar(&f.tags, "tag", nil, "only migrations with one of these tags, `NAME[,NAME]`; the others stay pending")
+}
+
 // check refuses flags that contradict each other or make no sense.
 func (f *runFlags) check() error {
 	if f.maxReplicaLag < 0 {
@@ -57,7 +63,7 @@ func (f *runFlags) check() error {
 
 // apply puts the flags that were given into a Config.
 func (f *runFlags) apply(c *whimbrel.Config) {
-	c.AllowMissing, c.NoPipeline = f.allowMissing, f.noPipeline
+	c.AllowMissing, c.NoPipeline, c.Tags = f.allowMissing, f.noPipeline, f.tags
 	if f.changed("out-of-order") {
 		c.OutOfOrder = whimbrel.OutOfOrder(f.outOfOrder)
 	}

@@ -34,10 +34,14 @@ func newPlan(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(flags.tags) > 0 && len(args) > 0 && args[0] != "up" {
+				return usage("leave --tag away", "--tag chooses among what is pending: there is none for plan %s", args[0])
+			}
 			return a.plan(command.Context(), flags, planner)
 		},
 	}
 	flags.addOrder(command)
+	flags.addTags(command)
 	forceFlag(command, &force)
 	command.Flags().IntVar(&limit, "steps", 0, "at most `N` migrations of up (default all)")
 	return command

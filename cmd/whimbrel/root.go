@@ -32,6 +32,7 @@ Exit statuses:
 	flags.StringVar(&a.flags.databaseURL, "database-url", "", "the database, as a `URL` or as keywords")
 	flags.BoolVar(&a.flags.dev, "dev", false, "the project's development server, started where needed")
 	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
+	flags.BoolVar(&a.flags.subfolders, "subfolders", false, "read the folders within the folders of migrations too")
 	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")
 	flags.StringVar(&a.flags.table, "table", "", "the history table, `[SCHEMA.]NAME` (default schema_migrations)")
 	flags.BoolVar(&a.flags.json, "json", false, "machine-readable output")

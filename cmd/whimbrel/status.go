@@ -16,6 +16,7 @@ const newest = 5
 
 func newStatus(a *app) *cobra.Command {
 	var exitCode, all bool
+	flags := &runFlags{}
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is executed and what is pending",
@@ -26,10 +27,16 @@ It only reads: it works for a role that may not write, and on a replica.`,
 		Example: `  whimbrel status
   whimbrel status --all
   whimbrel status --exit-code    # ends with 5 when something is pending
+  whimbrel status --tag expand
   whimbrel status --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, err := a.reader(command.Context())
+			p, err := a.open(command.Context())
+			if err != nil {
+				return err
+			}
+			p.config.Tags = flags.tags
+			migrator, err := whimbrel.New(p.config)
 			if err != nil {
 				return err
 			}
@@ -48,6 +55,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			return nil
 		},
 	}
+	flags.addTags(command)
 	command.Flags().BoolVar(&exitCode, "exit-code", false, "end with status 5 when migrations are pending")
 	command.Flags().BoolVarP(&all, "all", "a", false, "show all executed migrations")
 	return command
@@ -108,6 +116,9 @@ func pendingRemark(m whimbrel.Pending) string {
 	}
 	if m.OutOfOrder {
 		remarks = append(remarks, "out of order")
+	}
+	if len(m.Tags) > 0 {
+		remarks = append(remarks, "tags: "+strings.Join(m.Tags, ", "))
 	}
 	return strings.Join(remarks, ", ")
 }

@@ -21,7 +21,8 @@ stays and the earlier ones stay applied; the same command goes on from there.`,
 		Example: `  whimbrel up
   whimbrel up --dev --dir examples/shop/migrations
   whimbrel up --env production --max-stall 50ms
-  whimbrel up --steps 1 --dry-run`,
+  whimbrel up --steps 1 --dry-run
+  whimbrel up --tag expand          # only migrations with this tag`,
 		Args:        arguments(0, 0, ""),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -39,6 +40,7 @@ stays and the earlier ones stay applied; the same command goes on from there.`,
 		},
 	}
 	flags.add(command)
+	flags.addTags(command)
 	command.Flags().IntVar(&options.Steps, "steps", 0, "at most `N` migrations (default all)")
 	return command
 }
