@@ -96,5 +96,5 @@ func TestFunctionsHaveTagsToo(t *testing.T) {
 	require.Equal(t, "5", b.applied())
 	seed.Tags = []string{"a b"}
 	_, err = whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Functions: []whimbrel.Function{seed}})
-	fails(t, err, whimbrel.CodeConfiguration)
+	require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message, "a b")
 }
