@@ -233,11 +233,11 @@ func (r *reading) one(i int, m mention) int {
 }
 
 // list notes names with commas between them.
-func (r *reading) list(i int, m mention) int {
+func (r *reading) list(i int, m mention) {
 	for {
 		next := r.one(i, m)
 		if next == i || r.word(next) != "," {
-			return next
+			return
 		}
 		i = next + 1
 	}

@@ -95,12 +95,12 @@ func (r *reading) constraint(from int) bool {
 // them needs a value of its own.
 func (r *reading) newColumn(from, to int) (e Effect, atWorst bool) {
 	for i := from; i < to; i++ {
-		switch w := r.word(i); {
-		case w == "STORED", w == "IDENTITY", w == "SERIAL", w == "BIGSERIAL", w == "SMALLSERIAL":
+		switch r.word(i) {
+		case "STORED", "IDENTITY", "SERIAL", "BIGSERIAL", "SMALLSERIAL":
 			return Rewrite, false
-		case w == "UNIQUE", w == "PRIMARY":
+		case "UNIQUE", "PRIMARY":
 			return Builds, false
-		case w == "CHECK":
+		case "CHECK":
 			return Scan, true
 		}
 	}

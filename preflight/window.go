@@ -19,8 +19,8 @@ type Window struct {
 // ParseWindow reads "Sat,Sun 02:00-06:00", "Mon-Fri 22:00-04:00" or, for every
 // day, "01:00-03:00".
 func ParseWindow(text string) (Window, error) {
-	wrong := func(what string) (Window, error) {
-		return Window{}, fmt.Errorf(`%q is no window: %s; write it as "Mon-Fri 22:00-04:00"`, text, what)
+	wrong := func(what string) error {
+		return fmt.Errorf(`%q is no window: %s; write it as "Mon-Fri 22:00-04:00"`, text, what)
 	}
 	fields := strings.Fields(text)
 	var w Window
@@ -31,19 +31,19 @@ func ParseWindow(text string) (Window, error) {
 		for part := range strings.SplitSeq(fields[0], ",") {
 			days, ok := parseDays(part)
 			if !ok {
-				return wrong(fmt.Sprintf("%q is no day", part))
+				return Window{}, wrong(fmt.Sprintf("%q is no day", part))
 			}
 			w.Days = append(w.Days, days...)
 		}
 	default:
-		return wrong("days and hours are expected")
+		return Window{}, wrong("days and hours are expected")
 	}
 	from, to, found := strings.Cut(fields[len(fields)-1], "-")
 	var fromOK, toOK bool
 	w.From, fromOK = parseClock(from)
 	w.To, toOK = parseClock(to)
 	if !found || !fromOK || !toOK {
-		return wrong("hours are expected, as in 02:00-06:00")
+		return Window{}, wrong("hours are expected, as in 02:00-06:00")
 	}
 	slices.Sort(w.Days)
 	w.Days = slices.Compact(w.Days)
