@@ -179,7 +179,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	if err != nil {
 		if refused, gaveWay := r.givesWay(err); gaveWay && ctx.Err() == nil {
 			r.strain.add(time.Since(began))
-			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code, Reason: refused.Message})
+			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code, Reason: r.m.redact(refused.Message)})
 			return errAgain
 		}
 		if threwOurStatementsAway(err) {

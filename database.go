@@ -1,16 +1,19 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -456,6 +459,7 @@ func (m *Migrator) serverError(ctx context.Context, doing string, err error) *Er
 	case errors.As(err, &refused):
 		e.fromServer(refused)
 		e.Message = doing + ": " + refused.Message
+		m.hideValues(e)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		e.Code, e.Message = CodeConnection, doing+": no answer in time"
 		e.Remedy = "check the network between here and the server, then run the same command again"
@@ -502,12 +506,43 @@ func brokenConnection(err error) bool {
 		strings.Contains(err.Error(), "connection reset") || strings.Contains(err.Error(), "broken pipe")
 }
 
-// redact removes the password from a text that somebody else wrote.
+// redact removes the password from a text that somebody else wrote, and puts
+// variables back in the place of their values.
 func (m *Migrator) redact(text string) string {
 	if password := m.connection.Password; len(password) > 0 {
 		text = strings.ReplaceAll(text, password, "xxxxx")
 	}
-	return redact(text, m.config.DatabaseURL)
+	return m.hidden.Replace(redact(text, m.config.DatabaseURL))
+}
+
+// hideValues does so with what the server said about a statement.
+func (m *Migrator) hideValues(e *Error) {
+	for _, text := range []*string{&e.Message, &e.Detail, &e.Hint, &e.Where} {
+		*text = m.redact(*text)
+	}
+}
+
+// hiding makes what puts variables back in place of their values, the longest
+// first. Short values could be a part of anything, and are no secrets.
+func hiding(variables map[string]string) *strings.Replacer {
+	const shortest = 4
+	names := slices.SortedFunc(maps.Keys(variables), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(variables[b]), len(variables[a])), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, name := range names {
+		value := variables[name]
+		if utf8.RuneCountInString(value) < shortest {
+			continue
+		}
+		pairs = append(pairs, value, "${"+name+"}")
+		for _, quote := range []string{"'", `"`} { // as it stands between quotes
+			if strings.Contains(value, quote) {
+				pairs = append(pairs, strings.ReplaceAll(value, quote, quote+quote), "${"+name+"}")
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // redact removes a database URL from a text, since it may hold a password.

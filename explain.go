@@ -45,6 +45,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	default:
 		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
 	}
+	r.m.hideValues(e)
 	e = e.of(p)
 	if located && f.statement >= 0 && f.statement < len(s.Statements) {
 		e.at(p, s, f)
@@ -77,7 +78,7 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 	statement := s.Statements[f.statement]
 	offset := statement.Start.Offset
 	if f.offset >= 0 {
-		offset += f.offset
+		offset = statement.OffsetInFile(f.offset)
 	}
 	position := pgsql.PositionAt(p.Migration.Text, offset)
 	e.Line, e.Column = position.Line, position.Column

@@ -76,6 +76,10 @@ type Config struct {
 	// of them: for Up, Status and Verify. The others stay pending. A tag that no
 	// migration has is an error of New.
 	Tags []string
+	// Variables are the values of what files ask for by the annotation Variables.
+	// One of four characters or more stands in no error, event or table of
+	// whimbrel's, also where the server quotes it.
+	Variables map[string]string
 	// AllowMissing lets a run go on although applied versions have no file.
 	AllowMissing bool
 	// MaxStall is how long a statement of ours may wait for a lock while
@@ -111,6 +115,7 @@ type Migrator struct {
 	connection *pgx.ConnConfig
 	identity   identity
 	emitting   sync.Mutex
+	hidden     *strings.Replacer // see redact
 }
 
 // identity is who runs this process, as recorded in the tables.
@@ -159,7 +164,7 @@ func New(config Config) (*Migrator, error) {
 	if err := checkTags(config.Tags, config.Migrations); err != nil {
 		return nil, err
 	}
-	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion)}, nil
+	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: hiding(config.Variables)}, nil
 }
 
 func (c Config) check() error {

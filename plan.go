@@ -125,7 +125,8 @@ func (s Step) Summary() string {
 }
 
 // hash identifies what the step does, so that a resumed run can tell whether
-// the file still says what was done.
+// the file still says what was done. It is stored, so no variable's value is in
+// it.
 func (s Step) hash() string {
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, string(s.Kind))
@@ -133,7 +134,7 @@ func (s Step) hash() string {
 		_, _ = io.WriteString(sum, "\x00"+s.code.Source())
 	}
 	for _, statement := range s.Statements {
-		_, _ = io.WriteString(sum, "\x00"+statement.Text+"\x00"+statement.Data)
+		_, _ = io.WriteString(sum, "\x00"+statement.Written()+"\x00"+statement.Data)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -182,7 +183,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
 			}
 			for _, t := range s.Statements {
-				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Text})
+				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Written()})
 			}
 			entry.Steps = append(entry.Steps, shown)
 		}
@@ -216,6 +217,11 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 				"application_name cannot be set: by it a runner knows the sessions of its predecessors", "remove the line")
 		}
 	}
+	m, err := m.WithVariables(s.variables, direction == Down)
+	if err != nil {
+		return planned, asError(err, CodeMalformed)
+	}
+	planned.Migration = m
 	section := m.Up
 	if direction == Down {
 		section = m.Down

@@ -20,6 +20,8 @@ type state struct {
 	policy OutOfOrder
 	// identity is which database it is, where that was asked for.
 	identity Identity
+	// variables are the values of those that files ask for.
+	variables map[string]string
 	// tags narrow what is pending; with none, everything is.
 	tags []string
 	// allowMissing lets applied versions without a file pass.
@@ -65,7 +67,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		return s, m.serverError(ctx, "reading the history", err)
 	}
 	s.migrations, s.policy, s.allowMissing, s.tags = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
-	s.code = m.codes(ctx)
+	s.variables, s.code = m.config.Variables, m.codes(ctx)
 	if need == andWhichDatabase {
 		if s.identity, err = db.identify(ctx); err != nil {
 			return s, m.serverError(ctx, "asking which database this is", err)
@@ -348,7 +350,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if time.Since(began)+wait > r.m.config.RetryBudget {
 			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
 		}
-		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code, Reason: refused.Message})
+		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code, Reason: r.m.redact(refused.Message)})
 		if r.m.stopping() {
 			return 0, interrupted()
 		}
@@ -396,5 +398,5 @@ func threwOurStatementsAway(err error) bool {
 }
 
 func (r *run) notice(ref Ref, n *pgconn.Notice) {
-	r.m.emit(Notice{Migration: ref, Severity: n.SeverityUnlocalized, Message: r.m.redact(n.Message), Detail: n.Detail, Hint: n.Hint})
+	r.m.emit(Notice{Migration: ref, Severity: n.SeverityUnlocalized, Message: r.m.redact(n.Message), Detail: r.m.redact(n.Detail), Hint: r.m.redact(n.Hint)})
 }

@@ -40,6 +40,9 @@ const (
 	CodeForeignAnnotation = "foreign_annotation"
 	// CodeTransactionControl: a statement begins or ends a transaction.
 	CodeTransactionControl = "transaction_control"
+	// CodeVariable: a variable has no value, one that cannot stand where it is
+	// wanted, or is not used.
+	CodeVariable = "variable"
 	// CodeIrreversible: a migration that says it is irreversible has a way back.
 	CodeIrreversible = "irreversible"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.

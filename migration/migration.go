@@ -53,6 +53,8 @@ type Migration struct {
 	Allows   []Allow
 	// Tags are what up --tag chooses by. None occurs twice.
 	Tags []string
+	// Variables are the names that the file lists; see WithVariables.
+	Variables []Variable
 	// wayBack is what StoredDown answers.
 	wayBack string
 }

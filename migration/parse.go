@@ -69,7 +69,7 @@ func readable(text string) *Error {
 // read fills in what the text of an SQL migration says. What stands before the
 // first mark of a direction belongs to the way up, or to the way down.
 func read(m Migration, down bool) (Migration, []*Error) {
-	r := reader{migration: m}
+	r := reader{migration: m, stored: down}
 	statements, err := pgsql.Split(m.Text, pgsql.Options{Mark: isAnnotation})
 	if err != nil {
 		return m, []*Error{lexical(err)}
@@ -109,6 +109,7 @@ type reader struct {
 
 	settings     map[string]Position // by name in lower case
 	irreversible *Position
+	stored       bool // it comes from a history
 	foreign      bool // it was said that the file is for another tool
 }
 
@@ -117,8 +118,9 @@ type part struct {
 	down       bool
 	start, end int // offsets of its text, after its mark
 	// lastEnd is the offset of the end of its last statement, or start.
-	lastEnd  int
-	settings []Setting // that stand in it
+	lastEnd   int
+	settings  []Setting // that stand in it
+	variables []Variable
 }
 
 func (r *reader) open() *part { return &r.sections[len(r.sections)-1] }
@@ -280,6 +282,8 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 		return problem
 	case "Tags":
 		return l.words("Tags <tag> [<tag>…]", r.tag)
+	case "Variables":
+		return l.words("Variables <name> [<name>…]", r.variable(l))
 	case "Irreversible":
 		if r.irreversible != nil {
 			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")
@@ -330,6 +334,9 @@ func (r *reader) finish() {
 		r.problem(&Error{Code: CodeIrreversible, Position: *r.irreversible,
 			Message: "the migration says it is irreversible, but has a way back",
 			Remedy:  "remove the annotation, or the statements below Down"})
+	}
+	if !r.stored { // which may have less than the file
+		r.unusedVariables()
 	}
 	slices.SortStableFunc(r.problems, func(a, b *Error) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
 	r.migration.wayBack = r.wayBack()

@@ -22,6 +22,9 @@ type Statement struct {
 	pgsql.Statement
 	Batch  *Batch
 	Assert *Assert
+	// Where values stand in Text in place of variables, and what it was before.
+	replaced []replaced
+	written  string
 }
 
 // withoutBlock drops the BEGIN and COMMIT that stand around all statements of

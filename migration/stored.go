@@ -84,6 +84,9 @@ func (r *reader) wayBack() string {
 		for _, setting := range p.settings {
 			text.WriteString(setting.annotation())
 		}
+		for _, v := range p.variables {
+			text.WriteString("-- +migrate Variables " + v.Name + "\n")
+		}
 	}
 	for i, p := range downs {
 		text.WriteString(strings.TrimLeft(m.Text[p.start:p.end], " \t\r\n\f\v"))

@@ -17,7 +17,7 @@ import (
 // globalFlags are those that every command has.
 type globalFlags struct {
 	env, databaseURL, configPath, table string
-	dirs                                []string
+	dirs, set                           []string
 	dev, json, noColor, quiet, verbose  bool
 	subfolders                          bool
 }
@@ -118,7 +118,7 @@ type project struct {
 // settings are what the engine is told, all but the database.
 func (a *app) settings(file config, migrations []migration.Migration) whimbrel.Config {
 	return whimbrel.Config{
-		Migrations: migrations, Table: a.flags.table, ToolVersion: build().Version,
+		Migrations: migrations, Variables: a.values(file), Table: a.flags.table, ToolVersion: build().Version,
 		OutOfOrder: file.OutOfOrder, MaxStall: time.Duration(file.MaxStall),
 		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, time.Nanosecond),
 		LockWait:      file.orNothing("lock_wait", file.LockWait, -1),
@@ -141,6 +141,9 @@ func (a *app) open(ctx context.Context) (project, error) {
 	}
 	a.redactor.learn(t.conninfo)
 	if p.migrations, err = a.load(p.file); err != nil {
+		return p, err
+	}
+	if err := a.checkSet(p.migrations); err != nil {
 		return p, err
 	}
 	if t.embedded {

@@ -29,6 +29,7 @@ const configName = "whimbrel.yaml"
 type config struct {
 	Migrations         folders              `yaml:"migrations"`
 	Subfolders         bool                 `yaml:"subfolders"`
+	Variables          values               `yaml:"variables"`
 	Table              string               `yaml:"table"`
 	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`
 	MaxStall           duration             `yaml:"max_stall"`
@@ -50,6 +51,7 @@ type namedBase struct {
 	Embedded  bool   `yaml:"embedded"`
 	Table     string `yaml:"table"`
 	PGVersion int    `yaml:"pg_version"`
+	Variables values `yaml:"variables"`
 }
 
 // scriptLimits are what migrations in JavaScript and TypeScript may do.

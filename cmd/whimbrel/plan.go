@@ -164,7 +164,7 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		}
 		for _, s := range step.Statements {
 			if statements {
-				fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), oneLine(s.Text, 100))
+				fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), oneLine(s.Written(), 100))
 			}
 		}
 	}

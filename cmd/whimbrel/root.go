@@ -33,6 +33,7 @@ Exit statuses:
 	flags.BoolVar(&a.flags.dev, "dev", false, "the project's development server, started where needed")
 	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
 	flags.BoolVar(&a.flags.subfolders, "subfolders", false, "read the folders within the folders of migrations too")
+	flags.StringArrayVar(&a.flags.set, "set", nil, "the value of a variable of migrations, `NAME=VALUE`; may be given several times")
 	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")
 	flags.StringVar(&a.flags.table, "table", "", "the history table, `[SCHEMA.]NAME` (default schema_migrations)")
 	flags.BoolVar(&a.flags.json, "json", false, "machine-readable output")
