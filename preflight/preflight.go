@@ -99,7 +99,7 @@ func (o Options) check() error {
 			}
 		}
 	}
-	return o.Settings.check()
+	return o.Settings.Check()
 }
 
 // wants reports whether a check is to be made.

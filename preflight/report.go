@@ -76,11 +76,32 @@ func styled(style func(string) string, text string) string {
 }
 
 // Text renders the report for a terminal. Details of checks that passed are shown
-// only if they are asked for.
+// only if they are asked for. What several checks could not see is said once.
 func (r Report) Text(style Style, details bool) string {
 	var b strings.Builder
-	var failed, warned int
 	fmt.Fprintf(&b, "%s, PostgreSQL %s\n\n", styled(style.Strong, r.Database), r.Server)
+	said := map[string]bool{}
+	for _, result := range r.Results {
+		result.text(&b, style, details, said)
+	}
+	fmt.Fprintf(&b, "\n%s: %s\n", count(len(r.Results), "check"), r.verdict(style))
+	return b.String()
+}
+
+// Brief renders the checks that did not pass, and nothing where all did.
+func (r Report) Brief(style Style) string {
+	var b strings.Builder
+	said := map[string]bool{}
+	for _, result := range r.Results {
+		if !result.Passed {
+			result.text(&b, style, false, said)
+		}
+	}
+	return b.String()
+}
+
+func (r Report) verdict(style Style) string {
+	var failed, warned int
 	for _, result := range r.Results {
 		switch {
 		case result.Passed:
@@ -89,21 +110,17 @@ func (r Report) Text(style Style, details bool) string {
 		default:
 			warned++
 		}
-		result.text(&b, style, details)
 	}
-	fmt.Fprintf(&b, "\n%s: ", count(len(r.Results), "check"))
 	switch {
 	case failed > 0:
-		fmt.Fprintf(&b, "%s, %s\n", styled(style.Error, count(failed, "reason")+" to stop"), count(warned, "warning"))
+		return fmt.Sprintf("%s, %s", styled(style.Error, count(failed, "reason")+" to stop"), count(warned, "warning"))
 	case warned > 0:
-		fmt.Fprintf(&b, "%s, nothing to stop for\n", styled(style.Warning, count(warned, "warning")))
-	default:
-		fmt.Fprintf(&b, "%s\n", styled(style.Good, "all passed"))
+		return styled(style.Warning, count(warned, "warning")) + ", nothing to stop for"
 	}
-	return b.String()
+	return styled(style.Good, "all passed")
 }
 
-func (r Result) text(b *strings.Builder, style Style, details bool) {
+func (r Result) text(b *strings.Builder, style Style, details bool, said map[string]bool) {
 	mark, paint := "✓", style.Good
 	switch {
 	case r.Unknown && r.Blocking:
@@ -123,6 +140,10 @@ func (r Result) text(b *strings.Builder, style Style, details bool) {
 		}
 	}
 	for _, unseen := range r.Unseen {
+		if said[unseen] {
+			continue
+		}
+		said[unseen] = true
 		fmt.Fprintf(b, "%s%s %s\n", indent, styled(style.Faint, "not seen:"), printable(unseen))
 	}
 	if r.Remedy != "" && !r.Passed {

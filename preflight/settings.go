@@ -80,8 +80,10 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// check refuses values that make no sense.
-func (s Settings) check() error {
+// Check refuses values that make no sense, as an *whimbrel.Error whose message
+// begins with the setting's name.
+func (s Settings) Check() error {
+	s = s.withDefaults()
 	wrong := func(remedy, format string, args ...any) error {
 		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 	}

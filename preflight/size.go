@@ -151,7 +151,7 @@ func judgeSize(tables []measured, touches []Touch, settings Settings, free int64
 		f.message += fmt.Sprintf(", %d of them touched by what is pending", touched)
 	}
 	if !f.passed {
-		f.remedy = "see below what is done to them; build indexes concurrently, validate constraints apart, change rows in batches"
+		f.remedy = "build indexes concurrently, validate constraints apart, change rows in batches"
 	}
 	if free >= 0 && details.Needed > free {
 		f.passed = false

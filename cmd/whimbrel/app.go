@@ -112,6 +112,7 @@ func (a *app) load(file config) ([]migration.Migration, error) {
 type project struct {
 	file       config
 	migrations []migration.Migration
+	target     target
 	config     whimbrel.Config
 }
 
@@ -152,7 +153,7 @@ func (a *app) open(ctx context.Context) (project, error) {
 		}
 		a.redactor.learn(t.conninfo)
 	}
-	p.config = a.settings(p.file, p.migrations)
+	p.target, p.config = t, a.settings(p.file, p.migrations)
 	if err := t.configure(&p.config); err != nil {
 		return p, err
 	}

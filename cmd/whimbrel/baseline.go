@@ -22,9 +22,9 @@ It is for a database that already has what they would create.`,
 			if err != nil {
 				return err
 			}
-			return a.execute(command.Context(), nil, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+			return a.change(command, nil, change{do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
 				return m.Baseline(ctx, version)
-			})
+			}})
 		},
 	}
 }

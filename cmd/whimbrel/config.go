@@ -37,6 +37,7 @@ type config struct {
 	LockWait           duration             `yaml:"lock_wait"`
 	MaxReplicaLag      duration             `yaml:"max_replica_lag"`
 	Scripts            scriptLimits         `yaml:"scripts"`
+	Checks             checkSettings        `yaml:"checks"`
 	DefaultEnvironment string               `yaml:"default_environment"`
 	Environments       map[string]namedBase `yaml:"environments"`
 
@@ -52,6 +53,9 @@ type namedBase struct {
 	Table     string `yaml:"table"`
 	PGVersion int    `yaml:"pg_version"`
 	Variables values `yaml:"variables"`
+	// Protected environments are checked before anything runs on them, and want
+	// to be confirmed.
+	Protected bool `yaml:"protected"`
 }
 
 // scriptLimits are what migrations in JavaScript and TypeScript may do.
@@ -238,6 +242,9 @@ func (c config) check() error {
 	if at := c.token("scripts", "compute"); at != nil && c.Scripts.Compute <= 0 {
 		return c.wrong(at, "write a positive duration, as in 1m", "scripts.compute: a script needs some time")
 	}
+	if err := c.checkChecks(); err != nil {
+		return err
+	}
 	for _, name := range c.names() {
 		if err := c.checkEnvironment(name, c.Environments[name]); err != nil {
 			return err
@@ -345,7 +352,8 @@ func (c config) orNothing(key string, value duration, nothing time.Duration) tim
 // keys are all the keys that a whimbrel.yaml may have.
 func keys() []string {
 	var names []string
-	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits](),
+		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource]()} {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)

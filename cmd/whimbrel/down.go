@@ -30,13 +30,11 @@ back, unless --force-no-down says that it shall be forgotten.`,
 			if options.Steps, err = steps(args); err != nil {
 				return err
 			}
-			if flags.dryRun {
-				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return a.change(command, flags, change{
+				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
 					return m.PlanDown(ctx, options)
-				})
-			}
-			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				return m.Down(ctx, options)
+				},
+				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Down(ctx, options) },
 			})
 		},
 	}

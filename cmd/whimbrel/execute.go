@@ -17,7 +17,8 @@ var streams = map[string]string{"output": "events"}
 type runFlags struct {
 	dryRun, allowMissing, noPipeline, ignoreReplicas bool
 	outOfOrder                                       string
-	tags                                             []string
+	tags, skipChecks                                 []string
+	yes                                              bool
 	maxStall, retryBudget, lockWait, maxReplicaLag   time.Duration
 	changed                                          func(name string) bool
 }
@@ -33,6 +34,9 @@ func (f *runFlags) add(command *cobra.Command) {
 	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
 	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it waits for them;\n0: they must have what was there before its last batch")
 	flags.BoolVar(&f.ignoreReplicas, "ignore-replicas", false, "let a backfill run however far replicas are behind")
+	flags.BoolVar(&f.yes, "yes", false, "on a protected environment, run without asking")
+	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected environment, leave out the check `NAME`; all leaves out all")
+	_ = command.RegisterFlagCompletionFunc("skip-check", completeChecks)
 	flags.BoolVar(&f.noPipeline, "no-pipeline", false, "wait for the answer to each migration before the next is sent")
 }
 
@@ -87,12 +91,22 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 	}
 }
 
-// execute opens the project and lets do change the database, while the
+// change is what a command does to a database: what it would run, and running it.
+type change struct {
+	plan planner // nil for what only records
+	do   func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)
+}
+
+// change opens the project and lets a command change the database, while the
 // terminal or, with --json, a stream of events shows what happens.
-func (a *app) execute(ctx context.Context, flags *runFlags, do func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)) error {
+func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
+	ctx := command.Context()
 	if flags != nil {
 		if err := flags.check(); err != nil {
 			return err
+		}
+		if flags.dryRun {
+			return a.plan(ctx, flags, c.plan)
 		}
 	}
 	p, err := a.open(ctx)
@@ -109,7 +123,13 @@ func (a *app) execute(ctx context.Context, flags *runFlags, do func(context.Cont
 		finish()
 		return err
 	}
-	result, err := do(ctx, migrator)
+	if p.target.protected && c.plan != nil {
+		if sure, err := a.permit(ctx, p, migrator, flags, c.plan); err != nil || !sure {
+			finish()
+			return err
+		}
+	}
+	result, err := c.do(ctx, migrator)
 	finish()
 	if a.flags.json {
 		if err == nil {

@@ -24,6 +24,9 @@ const (
 // codeUsage is the code of errors in flags and arguments.
 const codeUsage whimbrel.Code = "usage"
 
+// codeRefused is the code of what a check before production stopped.
+const codeRefused whimbrel.Code = "refused"
+
 // exits is the one table of exit statuses: what they mean, and which failures
 // end in them. Whatever has to be put right in files or flags before anything
 // can run is wrong use.
@@ -43,7 +46,9 @@ var exits = []struct {
 		codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
 		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
 	}},
-	{exitRefused, "refused: a migration has no way back, a frozen plan does not hold any more", []whimbrel.Code{whimbrel.CodeNoWayBack, whimbrel.CodePlanMoved}},
+	{exitRefused, "refused: by a check, a hazard, a missing way back, a frozen plan that does not hold any more", []whimbrel.Code{
+		codeRefused, whimbrel.CodeNoWayBack, whimbrel.CodePlanMoved,
+	}},
 	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
 	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},
 	{exitInterrupted, "interrupted; the next run goes on where this one stopped", []whimbrel.Code{whimbrel.CodeInterrupted}},
@@ -66,6 +71,10 @@ func exitStatus(err error) int {
 	var difference differenceError
 	if errors.As(err, &difference) {
 		return exitDifferences
+	}
+	var refused refusedError
+	if errors.As(err, &refused) {
+		return exitRefused
 	}
 	var file *migration.Error
 	if errors.As(err, &file) {
@@ -97,6 +106,12 @@ func exitOfCode(code whimbrel.Code) int {
 type differenceError struct{}
 
 func (differenceError) Error() string { return "there are differences" }
+
+// refusedError ends a command whose output has already said what stops a run. It
+// is not printed.
+type refusedError struct{}
+
+func (refusedError) Error() string { return "a check or a hazard stops the run" }
 
 // failedTestError ends a command whose output has already said what failed. It
 // is not printed.

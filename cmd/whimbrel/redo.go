@@ -25,13 +25,11 @@ says. It is for trying out a migration that is being written.`,
 			if options.Steps, err = steps(args); err != nil {
 				return err
 			}
-			if flags.dryRun {
-				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return a.change(command, flags, change{
+				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
 					return m.PlanRedo(ctx, options)
-				})
-			}
-			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				return m.Redo(ctx, options)
+				},
+				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Redo(ctx, options) },
 			})
 		},
 	}

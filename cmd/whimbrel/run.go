@@ -39,8 +39,9 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	a.streaming = command.Annotations["output"] == "events" && !slices.Contains(args, "--dry-run")
 	var difference differenceError
+	var refused refusedError
 	var failed failedTestError
-	if !errors.As(err, &difference) && !errors.As(err, &failed) {
+	if !errors.As(err, &difference) && !errors.As(err, &refused) && !errors.As(err, &failed) {
 		err = asUsage(root, err)
 		a.reportFailure(err)
 	}

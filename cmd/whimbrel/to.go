@@ -27,13 +27,13 @@ version 0 stands before the first migration: everything is rolled back.`,
 			if err != nil {
 				return err
 			}
-			if flags.dryRun {
-				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return a.change(command, flags, change{
+				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
 					return m.PlanTo(ctx, version, options)
-				})
-			}
-			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				return m.To(ctx, version, options)
+				},
+				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+					return m.To(ctx, version, options)
+				},
 			})
 		},
 	}

@@ -29,13 +29,9 @@ stays and the earlier ones stay applied; the same command goes on from there.`,
 			if err := notNegative("--steps", options.Steps); err != nil {
 				return err
 			}
-			if flags.dryRun {
-				return a.plan(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-					return m.PlanUp(ctx, options)
-				})
-			}
-			return a.execute(command.Context(), flags, func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				return m.Up(ctx, options)
+			return a.change(command, flags, change{
+				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) { return m.PlanUp(ctx, options) },
+				do:   func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Up(ctx, options) },
 			})
 		},
 	}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/preflight"
+)
+
+func newCheck(a *app) *cobra.Command {
+	var choice checkChoice
+	var details bool
+	command := &cobra.Command{
+		Use:   "check",
+		Short: "Look at the live database: is this the moment to migrate it?",
+		Long: `Look at the live database before migrations run on it: is anybody in the way, is
+there a backup, is this the hour for it, may the role do what is pending, will
+the server have the room. It only reads; the right to pg_monitor is enough, and
+what the role cannot see is said.
+
+A blocking check that does not pass ends in status 3. The limits, and which
+checks block, are below "checks:" in whimbrel.yaml. On an environment with
+"protected: true", up and its kin make the checks by themselves.
+
+The checks:
+` + checkTable(),
+		Example: `  whimbrel check --env production
+  whimbrel check --only table_locks,backup_status
+  whimbrel check --warn-only                      # tell, and stop nothing
+  whimbrel check --warn-only=backup_status --json`,
+		Args: arguments(0, 0, ""),
+		RunE: func(command *cobra.Command, _ []string) error {
+			p, err := a.open(command.Context())
+			if err != nil {
+				return err
+			}
+			migrator, err := whimbrel.New(p.config)
+			if err != nil {
+				return err
+			}
+			plan, err := migrator.PlanUp(command.Context(), whimbrel.UpOptions{})
+			if err != nil {
+				return err
+			}
+			report, err := a.preflight(command.Context(), p, migrator, plan, choice)
+			if err != nil {
+				return err
+			}
+			if a.flags.json {
+				a.object(report)
+			} else {
+				a.say("%s", strings.TrimRight(report.Text(a.checkStyle(a.palette), details || a.flags.verbose), "\n"))
+			}
+			if len(report.Blocked()) > 0 {
+				return refusedError{}
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringSliceVar(&choice.only, "only", nil, "make only the checks `NAME[,NAME]`")
+	flags.StringSliceVar(&choice.skip, "skip", nil, "leave out the checks `NAME[,NAME]`")
+	flags.StringSliceVar(&choice.warnOnly, "warn-only", nil, "let the checks `NAME[,NAME]` stop nothing; without a name: none of them")
+	flags.Lookup("warn-only").NoOptDefVal = preflight.Everything
+	flags.BoolVar(&details, "details", false, "show what the checks that passed have seen, too")
+	for _, name := range []string{"only", "skip", "warn-only"} {
+		_ = command.RegisterFlagCompletionFunc(name, completeChecks)
+	}
+	return command
+}
+
+func completeChecks(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return append(preflight.Names(), preflight.Everything), cobra.ShellCompDirectiveNoFileComp
+}
+
+// checkTable lists the checks as the help shows them.
+func checkTable() string {
+	var b strings.Builder
+	for _, name := range preflight.Names() {
+		about, blocking := preflight.Description(name)
+		if blocking {
+			about += " (blocking)"
+		}
+		b.WriteString("  " + pad(name, 21) + about + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// checkChoice is what flags say of checks, beside the configuration.
+type checkChoice struct{ only, skip, warnOnly []string }
+
+// check refuses names that do not exist.
+func (c checkChoice) check() error {
+	known := append(preflight.Names(), preflight.Everything)
+	for _, name := range slices.Concat(c.only, c.skip, c.warnOnly) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		remedy := didYouMean("", name, known)
+		if remedy == "" {
+			remedy = "the checks are " + strings.Join(known, ", ")
+		}
+		return usage(remedy, "there is no check %q", name)
+	}
+	return nil
+}
+
+// preflight makes the checks for a plan.
+func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, plan whimbrel.Plan, choice checkChoice) (preflight.Report, error) {
+	if err := choice.check(); err != nil {
+		return preflight.Report{}, err
+	}
+	connection := p.config.Connection
+	if connection == nil {
+		var err error
+		if connection, err = pgx.ParseConfig(p.config.DatabaseURL); err != nil {
+			return preflight.Report{}, err // the Migrator has read it before
+		}
+	}
+	return preflight.Run(ctx, preflight.Options{
+		Connection: connection, Plan: plan, Verify: m.Verify, Table: p.config.Table, Settings: p.file.Checks.settings(),
+		Only: choice.only, Skip: append(slices.Clone(choice.skip), p.file.Checks.Skip...),
+		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,
+	})
+}
+
+func (a *app) checkStyle(p palette) preflight.Style {
+	return preflight.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}
+}

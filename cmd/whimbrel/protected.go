@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/preflight"
+)
+
+// permit stands before every change of a protected environment: it makes the
+// checks, shows what would run, and asks. Where nothing would run, nothing is
+// asked.
+func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, ask planner) (bool, error) {
+	plan, err := ask(ctx, m)
+	if err != nil || len(plan.Migrations) == 0 {
+		return err == nil, err
+	}
+	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
+	if err != nil {
+		return false, err
+	}
+	if a.flags.json {
+		a.object(checksJSON{Event: "checks", Report: report})
+	} else if !a.flags.quiet {
+		_, _ = fmt.Fprint(a.err, report.Brief(a.checkStyle(a.errPalette)))
+	}
+	if blocked := report.Blocked(); len(blocked) > 0 {
+		return false, stopped(blocked)
+	}
+	if !flags.yes && a.inTerminal && !a.flags.json {
+		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
+	}
+	return a.sure(fmt.Sprintf("%s is protected. Run %s on %s?", p.target.source, plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
+}
+
+// checksJSON is the line of a stream that tells what the checks said.
+type checksJSON struct {
+	Event string `json:"event"`
+	preflight.Report
+}
+
+// stopped is the error of checks that stop a run.
+func stopped(blocked []preflight.Result) error {
+	var names, lines []string
+	for _, result := range blocked {
+		names = append(names, result.Name)
+		lines = append(lines, result.Name+": "+result.Message)
+	}
+	return &whimbrel.Error{
+		Code: codeRefused, Message: fmt.Sprintf("nothing was run: %s of the checks before production did not pass", strings.Join(names, ", ")),
+		Detail: strings.Join(lines, "\n"),
+		Remedy: "see to it and run the command again; --skip-check " + names[0] + " goes on without it",
+	}
+}
