@@ -132,6 +132,7 @@ func (p *pipeline) fill(answered int) error {
 
 // send puts one migration on the wire and asks the server for its answers.
 func (p *pipeline) send(planned Planned) {
+	p.r.attempt = &attempt{} // nothing is known yet of what it will wait for
 	m := p.r.whole(planned)
 	p.put(m)
 	p.wire.SendFlushRequest()
@@ -166,19 +167,21 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(planned.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1, Atomic: true})
+	r.attempt = &attempt{}
+	r.attempt.begin(s)
 	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})
-	if err := r.watch.begin(ctx, planned.Ref(), s); err != nil {
+	if err := r.watch.begin(ctx, planned.Ref(), s, r.attempt); err != nil {
 		return err
 	}
 	rows, err := p.answers(p.sent[i])
 	p.sent[i] = nil
-	r.watch.end()
+	blockers := r.watch.end()
 	if r.m.stopping() && fenced(err) {
 		return interrupted()
 	}
 	if err != nil {
 		if refused, gaveWay := r.givesWay(err); gaveWay && ctx.Err() == nil {
-			r.strain.add(time.Since(began))
+			r.attempt.gaveWay(time.Since(began), refused.Message, blockers)
 			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code, Reason: r.m.redact(refused.Message)})
 			return errAgain
 		}

@@ -108,7 +108,7 @@ func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent
 		}
 		err := r.lease.held()
 		if err == nil {
-			err = r.watch.begin(ctx, p.Ref(), s)
+			err = r.watch.begin(ctx, p.Ref(), s, r.attempt)
 		}
 		if err == nil {
 			err = r.runCode(ctx, p, s, false)
@@ -227,7 +227,7 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
 		return 0, r.inTransaction(ctx, before, nil, func() error { return work(ctx) })
 	})
-	if again := r.watch.begin(ctx, s.planned.Ref(), s.step); err == nil {
+	if again := r.watch.begin(ctx, s.planned.Ref(), s.step, r.attempt); err == nil {
 		err = again
 	}
 	return err
@@ -251,7 +251,7 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 		return rows, err
 	}
 	_, err := fill.execute(ctx)
-	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step); err == nil {
+	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step, s.run.attempt); err == nil {
 		err = again
 	}
 	return err

@@ -112,7 +112,8 @@ func (db *database) look(ctx context.Context, table string) error {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(factsQuery, name, schema, names, false)
-	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked")
+	// The newest column of the log is named to learn whether it is there.
+	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked AND (SELECT steps FROM " + as(log) + " LIMIT 0) IS NULL")
 	batch.Queue(appliedQuery(as(name), false, true))
 	batch.Queue(journalQuery(as(journal)))
 	results := db.conn.SendBatch(ctx, batch)
@@ -240,11 +241,17 @@ func (db *database) close() {
 // history is the history table as the catalog has it; nil when it is not there.
 func (db *database) history() *relation { return db.relations[db.tables.name] }
 
+// log is the log as the catalog has it; nil when it is not there.
+func (db *database) log() *relation {
+	_, log, _ := companions(db.tables.name)
+	return db.relations[log]
+}
+
 // complete reports whether all four tables are there with all our columns.
 func (db *database) complete() bool {
-	journal, log, lock := companions(db.tables.name)
+	journal, _, lock := companions(db.tables.name)
 	return db.history().has("kind") && db.history().UniqueVersion && db.relations[journal] != nil &&
-		db.relations[log] != nil && db.relations[lock].has("tool_version")
+		db.log().has("steps") && db.relations[lock].has("tool_version")
 }
 
 // prepare creates what is missing of our tables and adopts what is there. When
@@ -291,7 +298,7 @@ func (m *Migrator) createMissing(ctx context.Context, db *database) error {
 	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01"}
 	deadline := time.Now().Add(m.config.RetryBudget)
 	for attempt := 1; ; attempt++ {
-		sql := strings.Join(createTables(db.tables, db.history(), m.config.MaxStall), separator)
+		sql := strings.Join(createTables(db.tables, db.history(), db.log(), m.config.MaxStall), separator)
 		_, err := db.conn.PgConn().Exec(ctx, sql).ReadAll()
 		var refused *pgconn.PgError
 		if err == nil || !errors.As(err, &refused) || !slices.Contains(collisions, refused.Code) || time.Now().After(deadline) || attempt > 1000 {

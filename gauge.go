@@ -60,6 +60,7 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 		}
 	}
 	if shown != "" {
+		r.attempt.paused(time.Since(began), shown)
 		r.m.emit(BatchResumed{Migration: b.planned.Ref(), Step: b.step.Number, Paused: Elapsed(time.Since(began))})
 	}
 	return nil

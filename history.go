@@ -2,6 +2,7 @@ package whimbrel
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,27 +18,14 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 		return nil, err
 	}
 	defer db.close()
-	_, log, _ := companions(db.tables.name)
-	if !db.ready && db.relations[log] == nil {
+	if !db.ready && db.log() == nil {
 		return []LogEntry{}, nil
 	}
-	var limit *int
-	if options.Limit > 0 {
-		limit = &options.Limit
-	}
-	rows, err := db.conn.Query(ctx, `SELECT id, at, action, outcome, coalesce(version, ''), coalesce(name, ''), coalesce(batch_number, 0),
-		coalesce(duration_ms, 0), coalesce(error, ''), coalesce(sqlstate, ''), coalesce(run_by, ''), role, coalesce(tool_version, '')
-		FROM `+db.tables.log+` WHERE $1 = '' OR pg_catalog.ltrim(version, '0') = pg_catalog.ltrim($1, '0') ORDER BY id DESC LIMIT $2`, string(options.Version), limit)
+	rows, err := db.conn.Query(ctx, historyQuery(db.tables.log, db.ready || db.log().has("steps")), options.arguments()...)
 	if err != nil {
 		return nil, m.serverError(ctx, "reading the log", err)
 	}
-	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (LogEntry, error) {
-		var e LogEntry
-		var milliseconds float64
-		err := row.Scan(&e.ID, &e.At, &e.Action, &e.Outcome, &e.Version, &e.Name, &e.Batch, &milliseconds, &e.Error, &e.SQLState, &e.By, &e.Role, &e.Tool)
-		e.Duration = Elapsed(milliseconds * float64(time.Millisecond))
-		return e, err
-	})
+	entries, err := pgx.CollectRows(rows, scanEntry)
 	if err != nil {
 		return nil, m.serverError(ctx, "reading the log", err)
 	}
@@ -45,6 +33,68 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 		entries = []LogEntry{}
 	}
 	return entries, nil
+}
+
+// historyQuery reads a log; one that no newer whimbrel has written to yet lacks
+// the columns about waiting.
+func historyQuery(log string, whole bool) string {
+	waits := "coalesce(retries, 0), coalesce(gave_way_ms, 0), coalesce(lock_wait_ms, 0), coalesce(lease_wait_ms, 0), coalesce(steps::text, '')"
+	if !whole {
+		waits = "0, 0::float8, 0::float8, 0::float8, ''"
+	}
+	return `SELECT id, at, action, outcome, coalesce(version, ''), coalesce(name, ''), coalesce(batch_number, 0),
+		coalesce(duration_ms, 0), coalesce(error, ''), coalesce(sqlstate, ''), coalesce(run_by, ''), role, coalesce(tool_version, ''),
+		coalesce(host, ''), coalesce(token, 0), ` + waits + `
+		FROM ` + log + `
+		WHERE ($1 = '' OR pg_catalog.ltrim(version, '0') = pg_catalog.ltrim($1, '0')) AND ($2 = '' OR outcome = $2) AND ($3 = '' OR action = $3)
+			AND ($4 = '' OR pg_catalog.strpos(pg_catalog.lower(coalesce(run_by, '') || ' ' || role), pg_catalog.lower($4)) > 0)
+			AND ($5::integer = 0 OR batch_number = $5) AND ($6::timestamptz IS NULL OR at >= $6)
+		ORDER BY id DESC LIMIT $7`
+}
+
+func (o HistoryOptions) arguments() []any {
+	var since *time.Time
+	if !o.Since.IsZero() {
+		since = &o.Since
+	}
+	var limit *int
+	if o.Limit > 0 {
+		limit = &o.Limit
+	}
+	return []any{string(o.Version), o.Outcome, o.Action, o.By, o.Batch, since, limit}
+}
+
+func scanEntry(row pgx.CollectableRow) (LogEntry, error) {
+	var e LogEntry
+	var took, gaveWay, lockWait, leaseWait float64
+	var steps string
+	err := row.Scan(&e.ID, &e.At, &e.Action, &e.Outcome, &e.Version, &e.Name, &e.Batch, &took, &e.Error, &e.SQLState, &e.By, &e.Role, &e.Tool,
+		&e.Host, &e.Token, &e.Retries, &gaveWay, &lockWait, &leaseWait, &steps)
+	if err != nil {
+		return e, err
+	}
+	elapsed := func(milliseconds float64) Elapsed { return Elapsed(milliseconds * float64(time.Millisecond)) }
+	e.Duration, e.GaveWay, e.LockWait, e.LeaseWait = elapsed(took), elapsed(gaveWay), elapsed(lockWait), elapsed(leaseWait)
+	if steps == "" || json.Unmarshal([]byte(steps), &e.Steps) != nil { // what somebody else wrote there is none of ours
+		e.Steps = nil
+		return e, nil
+	}
+	e.completeSteps()
+	return e, nil
+}
+
+// completeSteps gives the step that recorded the attempt its time, which nobody
+// knew when that was written: what is left of the whole.
+func (e *LogEntry) completeSteps() {
+	last := len(e.Steps) - 1
+	if last < 0 || e.Steps[last].Duration > 0 {
+		return
+	}
+	left := e.Duration
+	for _, s := range e.Steps[:last] {
+		left -= s.Duration
+	}
+	e.Steps[last].Duration = max(left, 0)
 }
 
 // Accept stores the checksums of files that were changed after they were

@@ -43,6 +43,8 @@ type lease struct {
 	// unchanged is set where nobody has held the lease since before the
 	// history was read: then the history is still what was read.
 	unchanged bool
+	// waited is how long it was waited for while somebody else held it.
+	waited Elapsed
 
 	stopping sync.Once
 	stop     chan struct{}
@@ -97,6 +99,9 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 			l, leased, err := m.begin(ctx, db, token, previous, sent)
 			if err == nil {
 				l.unchanged = previous == nil && db.free != nil && token == *db.free+1
+				if attempt > 1 {
+					l.waited = Elapsed(time.Since(began))
+				}
 				m.emit(LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous})
 			}
 			return l, leased, err
@@ -133,7 +138,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	batch := &pgx.Batch{}
 	creating := !db.ready
 	if creating {
-		for _, statement := range createTables(db.tables, nil, m.config.MaxStall) {
+		for _, statement := range createTables(db.tables, nil, nil, m.config.MaxStall) {
 			batch.Queue(statement)
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,19 +33,19 @@ func (m *Migrator) templates(db *database) []template {
 		return "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + " + earlier
 	}
 	log := func(duration, batch string) string {
-		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms)
-VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8)
+		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8, $9, $10, $11)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
 	}
-	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision"}
+	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision", "double precision", "double precision", "jsonb"}
 	return []template{
 		{"whimbrel_open", head[:1], fmt.Sprintf(
 			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
 			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
 		{"whimbrel_up", append(slices.Clone(head), "text", "text", "integer"), fmt.Sprintf(
-			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $9, $10, $11))\n%s",
-			t.history, elapsed("$6"), log(elapsed("$6"), "$11"))},
+			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $12, $13, $14))\n%s",
+			t.history, elapsed("$6"), log(elapsed("$6"), "$14"))},
 		{"whimbrel_down", head, fmt.Sprintf(
 			"WITH recorded AS (DELETE FROM %s WHERE version = $2)\n%s", t.history, log(elapsed("$6"), "NULL"))},
 	}
@@ -154,11 +152,10 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
-	milliseconds := strconv.FormatFloat(earlier.milliseconds(), 'f', 3, 64)
-	retries, gaveWay := r.strain.so()
+	strain := r.attempt.strain()
 	head := []string{
-		string(m.Version), name, m.Checksum, action(p), milliseconds,
-		strconv.Itoa(retries), strconv.FormatFloat(gaveWay.milliseconds(), 'f', 3, 64),
+		string(m.Version), name, m.Checksum, action(p), earlier.text(), strconv.Itoa(strain.retries),
+		strain.gaveWay.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
 	}
 	var out message
 	if !p.Atomic() || p.RecordOnly {
@@ -184,27 +181,6 @@ func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
 		return r.closing(p, earlier)
 	}
 	return message{r.journalStep(p, s, "done", "")}
-}
-
-// strain counts how often a migration gave way, and for how long altogether.
-type strain struct {
-	mutex   sync.Mutex
-	retries int
-	gaveWay time.Duration
-}
-
-func (s *strain) add(took time.Duration) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.retries++
-	s.gaveWay += took
-}
-
-// so gives the counts so far.
-func (s *strain) so() (retries int, gaveWay Elapsed) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return s.retries, Elapsed(s.gaveWay)
 }
 
 // accepted stores the checksum and the way back of an edited file.
@@ -260,6 +236,18 @@ func (r *run) setApplicationName() string {
 
 func (e Elapsed) milliseconds() float64 { return float64(e) / 1e6 }
 
+// text is the milliseconds as a number of SQL.
+func (e Elapsed) text() string { return strconv.FormatFloat(e.milliseconds(), 'f', 3, 64) }
+
+// leaseWait is how long the run waited for the lease, where the migration is the
+// first of the run: the log's sums are those of what was waited.
+func (r *run) leaseWait(p Planned) Elapsed {
+	if r.first != p.Ref() {
+		return 0
+	}
+	return r.lease.waited
+}
+
 // action names what is done, as the log keeps it.
 func action(p Planned) string {
 	switch {
@@ -283,11 +271,12 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		return
 	}
 	who := r.m.identity
-	retries, gaveWay := r.strain.so()
-	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms)
-		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14)`,
+	strain := r.attempt.strain()
+	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15, $16, nullif($17, '')::jsonb)`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
-		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(), retries, gaveWay.milliseconds())
+		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
+		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(), r.attempt.story(true))
 }
 
 // logAdoption appends that an existing history was taken over.

@@ -114,6 +114,41 @@ type LogEntry struct {
 	By       string            `json:"by"`
 	Role     string            `json:"role"` // the database's user
 	Tool     string            `json:"tool_version"`
+	Host     string            `json:"host,omitempty"`
+	// Token is the lease's: the attempts of one run have the same, unless it had to
+	// connect anew.
+	Token int64 `json:"token,omitempty"`
+	// Retries is how often a step gave way and was sent again. GaveWay is the time
+	// of those tries and of the pauses behind them.
+	Retries int     `json:"retries"`
+	GaveWay Elapsed `json:"gave_way_ms"`
+	// LockWait is for how long steps outside a transaction, and all but the last
+	// of the others, were seen waiting for a lock that they then got.
+	LockWait Elapsed `json:"lock_wait_ms"`
+	// LeaseWait is for how long the run had waited for another runner; it stands
+	// with the first migration of the run.
+	LeaseWait Elapsed `json:"lease_wait_ms"`
+	// Steps are those that began in this attempt. None are kept of a migration
+	// that is one step and waited for nothing.
+	Steps []StepEntry `json:"steps,omitempty"`
+}
+
+// StepEntry is what the log keeps of a step of one attempt.
+type StepEntry struct {
+	Step     int      `json:"step"` // from 1
+	Kind     StepKind `json:"step_kind"`
+	Summary  string   `json:"summary"`
+	Duration Elapsed  `json:"duration_ms"`
+	// Rows are those it changed; not known of the step that records the attempt.
+	Rows     int64   `json:"rows,omitempty"`
+	Failed   bool    `json:"failed,omitempty"`
+	Retries  int     `json:"retries,omitempty"`
+	GaveWay  Elapsed `json:"gave_way_ms,omitempty"`
+	LockWait Elapsed `json:"lock_wait_ms,omitempty"`
+	Paused   Elapsed `json:"paused_ms,omitempty"` // a backfill, for replicas and the like
+	Reason   string  `json:"reason,omitempty"`    // why it gave way or paused, the last time
+	// Blockers are who stood in its way, the last time; without their queries.
+	Blockers []Blocker `json:"blockers,omitempty"`
 }
 
 // UpOptions narrow an Up. The zero value applies everything that is pending.
@@ -142,8 +177,13 @@ type ToOptions struct {
 	ForceNoDown bool // as in DownOptions
 }
 
-// HistoryOptions narrow History.
+// HistoryOptions narrow History. What is zero does not narrow it.
 type HistoryOptions struct {
 	Version migration.Version // only this one
-	Limit   int               // the newest so many; 0: all
+	Outcome string            // "done" or "failed"
+	Action  string            // "up", "down", …
+	By      string            // a part of who ran it, in any case
+	Batch   int
+	Since   time.Time
+	Limit   int // the newest so many; 0: all
 }

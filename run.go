@@ -36,13 +36,14 @@ type planner func(state) (Plan, error)
 
 // run is one command at work: a connection, a lease, a batch.
 type run struct {
-	m      *Migrator
-	db     *database
-	lease  *lease
-	batch  int
-	watch  *watch
-	strain *strain // of the migration that runs
-	result Result
+	m       *Migrator
+	db      *database
+	lease   *lease
+	batch   int
+	watch   *watch
+	first   Ref      // of the migrations of this run
+	attempt *attempt // at the migration that runs
+	result  Result
 }
 
 // reading says what a command needs to know of the ways back that are stored.
@@ -190,6 +191,9 @@ func nextBatch(applied []Applied) int {
 // migrations runs the plan, in groups that are sent together where that is
 // possible. What finished is durable, whatever becomes of the rest.
 func (r *run) migrations(ctx context.Context, plan Plan) error {
+	if len(plan.Migrations) > 0 {
+		r.first = plan.Migrations[0].Ref()
+	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
 	defer r.watch.stop()
 	for left := plan.Migrations; len(left) > 0; {
@@ -197,7 +201,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			return interrupted()
 		}
 		began := time.Now()
-		r.strain = &strain{}
+		r.attempt = &attempt{}
 		group := left[:r.group(left)]
 		done, err := r.runGroup(ctx, group, len(group) == len(left))
 		left = left[done:]
@@ -263,6 +267,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 			return rows, interrupted().of(p)
 		}
 		began := time.Now()
+		r.attempt.begin(s)
 		r.m.emit(StepStarted{Migration: p.Ref(), Step: s.Number, StepKind: s.Kind, Summary: s.Summary()})
 		n, err := r.step(ctx, p, s, i == len(p.Steps)-1, earlier)
 		if err != nil {
@@ -271,6 +276,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 		rows += n
 		took := Elapsed(time.Since(began))
 		earlier += took
+		r.attempt.end(took, n)
 		r.m.emit(StepFinished{Migration: p.Ref(), Step: s.Number, Duration: took, Rows: n})
 	}
 	return rows, nil
@@ -327,7 +333,7 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64, error)) (int64, error) {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
-		if err := r.watch.begin(ctx, p.Ref(), s); err != nil {
+		if err := r.watch.begin(ctx, p.Ref(), s, r.attempt); err != nil {
 			return 0, err
 		}
 		sent := time.Now()
@@ -357,7 +363,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if err := pause(ctx, wait); err != nil {
 			return 0, err
 		}
-		r.strain.add(time.Since(sent))
+		r.attempt.gaveWay(time.Since(sent), refused.Message, blockers)
 	}
 }
 

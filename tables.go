@@ -102,10 +102,11 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 	}
 }
 
-// createTables is what brings our tables into being, or gives an adopted table
-// the columns that we add. It may run any number of times, but two sessions
-// that run it at once can collide; see database.prepare.
-func createTables(t tables, history *relation, maxStall time.Duration) []string {
+// createTables is what brings our tables into being, or gives an adopted table,
+// or a log of an older whimbrel, the columns that we add. It may run any number
+// of times, but two sessions that run it at once can collide; see
+// database.prepare.
+func createTables(t tables, history, log *relation, maxStall time.Duration) []string {
 	index := func(table, suffix string) string { return pgx.Identifier{table + suffix}.Sanitize() }
 	statements := []string{
 		fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), pg_catalog.set_config('lock_timeout', '%d', true)", maxStall.Milliseconds()),
@@ -129,6 +130,10 @@ func createTables(t tables, history *relation, maxStall time.Duration) []string 
 		if !history.UniqueVersion {
 			statements = append(statements, "CREATE UNIQUE INDEX IF NOT EXISTS "+index(t.name, "_version_unique")+" ON "+t.history+" (version)")
 		}
+	}
+	if log != nil && !log.has("steps") {
+		statements = append(statements, "ALTER TABLE "+t.log+" ADD COLUMN IF NOT EXISTS retries integer, ADD COLUMN IF NOT EXISTS gave_way_ms double precision, "+
+			"ADD COLUMN IF NOT EXISTS lock_wait_ms double precision, ADD COLUMN IF NOT EXISTS lease_wait_ms double precision, ADD COLUMN IF NOT EXISTS steps jsonb")
 	}
 	return append(statements, `CREATE TABLE IF NOT EXISTS `+t.lock+` (
 	id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
@@ -175,6 +180,9 @@ func createTables(t tables, history *relation, maxStall time.Duration) []string 
 	tool_version varchar(255),
 	token bigint,
 	retries integer,
-	gave_way_ms double precision
+	gave_way_ms double precision,
+	lock_wait_ms double precision,
+	lease_wait_ms double precision,
+	steps jsonb
 )`)
 }

@@ -30,6 +30,7 @@ type watch struct {
 	worker   string // the application_name of the session that works
 	ref      Ref
 	step     Step
+	attempt  *attempt  // that the step belongs to
 	active   int       // steps, or batches of one, that run
 	began    time.Time // of the oldest of them
 	blockers []Blocker // of the step that runs, or ran last
@@ -80,12 +81,13 @@ func (w *watch) rename(db *database, token int64) {
 
 // begin says that a step runs. For a step that may wait for as long as it
 // takes, it returns only once the queue behind it can be seen.
-func (w *watch) begin(ctx context.Context, ref Ref, step Step) error {
+func (w *watch) begin(ctx context.Context, ref Ref, step Step, of *attempt) error {
+	of.sent()
 	w.mutex.Lock()
 	if w.active++; w.active == 1 {
 		w.began, w.blockers = time.Now(), nil
 	}
-	w.ref, w.step = ref, step
+	w.ref, w.step, w.attempt = ref, step, of
 	w.mutex.Unlock()
 	if step.Kind != StepAlone {
 		return nil
@@ -157,7 +159,7 @@ func (w *watch) look(ctx context.Context) {
 		}
 	}()
 	var told teller
-	every := watchEvery
+	every, looked := watchEvery, time.Now()
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if conn == nil || conn.IsClosed() {
 			opened, err := pgx.ConnectConfig(ctx, w.m.aside())
@@ -181,6 +183,11 @@ func (w *watch) look(ctx context.Context) {
 		if err != nil {
 			continue
 		}
+		since := time.Since(looked)
+		looked = time.Now()
+		if i := slices.IndexFunc(queues, func(q queue) bool { return q.waiting }); i >= 0 {
+			w.waited(min(since, time.Since(began)), queues[i].ahead)
+		}
 		for _, q := range queues {
 			if len(q.behind) > 0 {
 				every = watchClosely
@@ -195,6 +202,15 @@ func (w *watch) running() (Ref, Step, time.Time) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return w.ref, w.step, w.began
+}
+
+// waited notes that the step was seen waiting for a lock, for as long as nobody
+// has looked: right on the average, and within an interval each time.
+func (w *watch) waited(took time.Duration, blockers []Blocker) {
+	w.mutex.Lock()
+	of := w.attempt
+	w.mutex.Unlock()
+	of.waited(took, blockers)
 }
 
 // queue is what stands around one session at work.

@@ -2,25 +2,16 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
 )
 
-// Attempt is a line of the engine's log, with how often and for how long the
-// migration gave way to others.
+// Attempt is a line of the engine's log.
 type Attempt struct {
 	whimbrel.LogEntry
-	Retries int `json:"retries"`
-	// GaveWay is the time of tries that ended without a lock, with a deadlock or
-	// a serialisation failure, and of the pauses behind them.
-	GaveWay whimbrel.Elapsed `json:"gave_way_ms"`
 }
 
 // Ran reports whether the attempt was to run a migration, rather than to record
@@ -30,49 +21,30 @@ func (a Attempt) Ran() bool { return a.Action == "up" || a.Action == "down" }
 // Failed reports whether the attempt failed.
 func (a Attempt) Failed() bool { return a.Outcome == "failed" }
 
-// Querier is a connection, a pool or a transaction of pgx.
-type Querier interface {
-	Query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error)
+// Historian reads the engine's log; a whimbrel.Migrator is one.
+type Historian interface {
+	History(ctx context.Context, options whimbrel.HistoryOptions) ([]whimbrel.LogEntry, error)
 }
 
-// ReadAttempts reads the log of the history table that is named, "" being
-// whimbrel.DefaultTable, from the oldest line to the newest. It takes those since
-// a time, or all of them where that is zero. It only reads. Where there is no log
+// ReadAttempts reads the log, from the oldest line to the newest: those since a
+// time, or all of them where that is zero. It only reads. Where there is no log
 // yet, there are no attempts.
-func ReadAttempts(ctx context.Context, db Querier, table string, since time.Time) ([]Attempt, error) {
-	if table == "" {
-		table = whimbrel.DefaultTable
-	}
-	name := pgx.Identifier(strings.SplitN(table+"_log", ".", 2)).Sanitize()
-	var from *time.Time
-	if !since.IsZero() {
-		from = &since
-	}
-	rows, err := db.Query(ctx, `SELECT id, at, action, outcome, coalesce(version, ''), coalesce(name, ''), coalesce(batch_number, 0),
-		coalesce(duration_ms, 0), coalesce(error, ''), coalesce(sqlstate, ''), coalesce(run_by, ''), role, coalesce(tool_version, ''),
-		coalesce(retries, 0), coalesce(gave_way_ms, 0)
-		FROM `+name+` WHERE $1::timestamptz IS NULL OR at >= $1 ORDER BY id`, from)
-	var attempts []Attempt
-	if err == nil {
-		attempts, err = pgx.CollectRows(rows, scanAttempt)
-	}
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == "42P01" { // undefined_table
-		return nil, nil
-	}
+func ReadAttempts(ctx context.Context, from Historian, since time.Time) ([]Attempt, error) {
+	entries, err := from.History(ctx, whimbrel.HistoryOptions{Since: since})
 	if err != nil {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
-	return attempts, nil
+	return Attempts(entries), nil
 }
 
-func scanAttempt(row pgx.CollectableRow) (Attempt, error) {
-	var a Attempt
-	var took, gaveWay float64
-	err := row.Scan(&a.ID, &a.At, &a.Action, &a.Outcome, &a.Version, &a.Name, &a.Batch, &took, &a.Error, &a.SQLState, &a.By, &a.Role, &a.Tool, &a.Retries, &gaveWay)
-	a.Duration = whimbrel.Elapsed(took * float64(time.Millisecond))
-	a.GaveWay = whimbrel.Elapsed(gaveWay * float64(time.Millisecond))
-	return a, err
+// Attempts takes lines of the log that come as the engine gives them, the newest
+// first, and gives them in the order in which they were written.
+func Attempts(entries []whimbrel.LogEntry) []Attempt {
+	var attempts []Attempt
+	for _, e := range slices.Backward(entries) {
+		attempts = append(attempts, Attempt{LogEntry: e})
+	}
+	return attempts
 }
 
 // Outstanding gives the migrations whose newest attempt failed, in the order of

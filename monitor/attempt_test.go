@@ -73,7 +73,8 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 		}
 	}
 
-	attempts, err := monitor.ReadAttempts(t.Context(), b.conn, "", time.Time{})
+	log := b.migrator(files{})
+	attempts, err := monitor.ReadAttempts(t.Context(), log, time.Time{})
 	require.NoError(t, err)
 	m := monitor.Measure(attempts)
 	const ran = " FROM schema_migrations_log WHERE action IN ('up', 'down') "
@@ -103,6 +104,9 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	gaveWay, err := strconv.ParseFloat(b.text("SELECT sum(gave_way_ms)"+ran), 64)
 	require.NoError(t, err)
 	require.InDelta(t, gaveWay, float64(m.GaveWay)/1e6, 0.001)
+	waited, err := strconv.ParseFloat(b.text("SELECT sum(lock_wait_ms) + sum(lease_wait_ms)"+ran), 64)
+	require.NoError(t, err)
+	require.InDelta(t, waited, float64(m.LockWait+m.LeaseWait)/1e6, 0.001)
 
 	var errors, recent, slowest []string
 	for _, e := range m.Errors {
@@ -122,18 +126,16 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	require.Equal(t, []whimbrel.Ref{{Version: "20240101000049", Name: "m49", Direction: whimbrel.Up}}, monitor.Outstanding(attempts)) // the 50th run went down
 
 	since := attempts[len(attempts)-3].At
-	newest, err := monitor.ReadAttempts(t.Context(), b.conn, "", since)
+	newest, err := monitor.ReadAttempts(t.Context(), log, since)
 	require.NoError(t, err)
 	require.Len(t, newest, 3)
 }
 
 func TestADatabaseWithoutALogHasNoAttempts(t *testing.T) {
 	b := setup(t)
-	for _, table := range []string{"", "other", "nowhere.table"} {
-		attempts, err := monitor.ReadAttempts(t.Context(), b.conn, table, time.Time{})
-		require.NoError(t, err)
-		require.Empty(t, attempts)
-	}
+	attempts, err := monitor.ReadAttempts(t.Context(), b.migrator(files{}), time.Time{})
+	require.NoError(t, err)
+	require.Empty(t, attempts)
 	require.Equal(t, "No migration has run yet.\n", monitor.Measure(nil).Text())
 }
 
@@ -145,7 +147,7 @@ func TestAttemptsAreReadFromTheTableThatIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
-	attempts, err := monitor.ReadAttempts(t.Context(), b.conn, "Own.history", time.Time{})
+	attempts, err := monitor.ReadAttempts(t.Context(), m, time.Time{})
 	require.NoError(t, err)
 	require.Len(t, attempts, 2)
 	require.Equal(t, []whimbrel.Ref{{Version: "2", Name: "b", Direction: whimbrel.Up}}, monitor.Outstanding(attempts))
@@ -153,8 +155,9 @@ func TestAttemptsAreReadFromTheTableThatIsNamed(t *testing.T) {
 
 func TestReadingTheLogSaysWhatItWasDoingWhenItFails(t *testing.T) {
 	b := setup(t)
-	require.NoError(t, b.conn.Close(t.Context()))
-	_, err := monitor.ReadAttempts(t.Context(), b.conn, "", time.Time{})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := monitor.ReadAttempts(ended, b.migrator(files{}), time.Time{})
 	require.ErrorContains(t, err, "reading the log")
 }
 

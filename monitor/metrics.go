@@ -23,6 +23,10 @@ type Metrics struct {
 	// Retries and GaveWay are what all attempts together gave way to others.
 	Retries int              `json:"retries"`
 	GaveWay whimbrel.Elapsed `json:"gave_way_ms"`
+	// LockWait and LeaseWait are what they waited for locks that they then got, and
+	// for other runners.
+	LockWait  whimbrel.Elapsed `json:"lock_wait_ms"`
+	LeaseWait whimbrel.Elapsed `json:"lease_wait_ms"`
 	// Directions has the same counts for each direction that was taken.
 	Directions []DirectionCount `json:"directions"`
 	// Errors has the migrations that ever failed, the most frequent first.
@@ -107,6 +111,8 @@ func Measure(attempts []Attempt) Metrics {
 	for _, a := range ran {
 		m.Retries += a.Retries
 		m.GaveWay += a.GaveWay
+		m.LockWait += a.LockWait
+		m.LeaseWait += a.LeaseWait
 		if a.Failed() {
 			m.Failed++
 			continue

@@ -30,7 +30,7 @@ func history(n int) []monitor.Attempt {
 		}}
 		if i%4 == 0 {
 			a.Outcome, a.Error, a.SQLState, a.Version, a.Name = "failed", "1_m1.sql:2:3: syntax error\nat \"x\"", "42601", "4", "m4"
-			a.Retries, a.GaveWay = 2, whimbrel.Elapsed(200*time.Millisecond)
+			a.Retries, a.GaveWay, a.LeaseWait = 2, whimbrel.Elapsed(200*time.Millisecond), whimbrel.Elapsed(3*time.Second)
 		}
 		attempts = append(attempts, a)
 	}
@@ -86,6 +86,7 @@ func TestMetricsAreShownAsTables(t *testing.T) {
   percentiles     50 %: 2s   90 %: 2.8s   95 %: 2.9s   99 %: 2.98s
   longest, total  3s, 6s
   gave way        2 times, for 200ms
+  waited          for locks 0s, for other runners 3s
 
 Errors
   migration  errors  last                 error
@@ -117,6 +118,7 @@ func TestMetricsAreWrittenAsOpenMetrics(t *testing.T) {
 		"# TYPE whimbrel_history_duration_seconds summary",
 		`whimbrel_history_duration_seconds{database="shop",quantile="0.9"} 2.8`,
 		`whimbrel_history_duration_seconds_sum{database="shop"} 6`,
+		`whimbrel_history_lease_wait_seconds_total{database="shop"} 3`,
 		`whimbrel_history_success_ratio{database="shop"} 0.75`,
 		"# EOF",
 	} {

@@ -26,6 +26,7 @@ func (m Metrics) Text() string {
 		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90), duration(d.P95), duration(d.P99))},
 		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
 		{"gave way", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
+		{"waited", fmt.Sprintf("for locks %s, for other runners %s", duration(m.LockWait), duration(m.LeaseWait))},
 	})
 	if len(m.Errors) > 0 {
 		b.WriteString("\nErrors\n")
@@ -139,6 +140,8 @@ func (m Metrics) Families() []openmetrics.Family {
 	families := []openmetrics.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
 		single(prefix+"retries", openmetrics.Counter, "How often steps gave way and were sent again.", float64(m.Retries)),
 		single(prefix+"gave_way_seconds", openmetrics.Counter, "Time in which steps gave way.", time.Duration(m.GaveWay).Seconds()),
+		single(prefix+"lock_wait_seconds", openmetrics.Counter, "Time that steps waited for locks that they then got.", time.Duration(m.LockWait).Seconds()),
+		single(prefix+"lease_wait_seconds", openmetrics.Counter, "Time that runs waited for other runners.", time.Duration(m.LeaseWait).Seconds()),
 	}
 	if m.SuccessRate != Unknown {
 		families = append(families, single(prefix+"success_ratio", openmetrics.Gauge, "Share of attempts that succeeded.", float64(m.Succeeded)/float64(m.Total)))

@@ -78,7 +78,7 @@ func TestASlowMigrationAlertsOnceWhileItRunsAndIsResolvedWhenItEnds(t *testing.T
 func TestAFailureAlertsAndIsResolvedByTheNextProcessThatSucceeds(t *testing.T) {
 	b := setup(t)
 	run := func(f files) alert.Alert {
-		attempts, err := monitor.ReadAttempts(t.Context(), b.conn, "", time.Time{})
+		attempts, err := monitor.ReadAttempts(t.Context(), b.migrator(files{}), time.Time{})
 		require.NoError(t, err)
 		route, received := webhook(t)
 		watch := alert.Start(alert.Options{Routes: []alert.Route{route}, Outstanding: monitor.Outstanding(attempts)})
