@@ -84,7 +84,7 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 			f.Evidence = Evidence{FromRehearsal, "on a table with rows the server said: " + o.WithRows.Message}
 		case confirmed:
 			f.Verdict = Dangerous
-			f.Evidence = Evidence{FromRehearsal, "seen when it was run: " + f.Message}
+			f.Evidence = Evidence{FromRehearsal, "it was seen in a run: " + f.Message}
 		case f.Hazard == "opaque-dynamic-ddl":
 			continue // it was run, and what it did is known now
 		}
@@ -170,7 +170,7 @@ func (l *Linter) add(j *Judgement, f Finding) {
 	if s, ok := l.options.Severities[f.Hazard]; ok {
 		f.Severity = s
 	}
-	f.Evidence = Evidence{FromRehearsal, "seen when it was run"}
+	f.Evidence = Evidence{FromRehearsal, "it was seen when it was run"}
 	if f.Severity != Off {
 		j.Findings = append(j.Findings, f)
 	}

@@ -106,3 +106,36 @@ func TestGitHubCommandsAreEscaped(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out, "\n"))
 	require.Contains(t, out, "%0ACREATE INDEX CONCURRENTLY i ON users (country)")
 }
+
+func TestGitLabFindsTheSameFindingAgainWhenLinesAboveItMove(t *testing.T) {
+	t.Parallel()
+	read := func(text string) (issues []struct {
+		Check       string `json:"check_name"`
+		Fingerprint string
+		Severity    string
+		Location    struct {
+			Path  string
+			Lines struct{ Begin int }
+		}
+	}) {
+		out, err := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{text}).GitLab()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(out, &issues))
+		return issues
+	}
+	first, moved := read("TRUNCATE users;\nTRUNCATE users;\n"), read("-- a line\nTRUNCATE users;\nTRUNCATE users;\n")
+	require.NotEmpty(t, first)
+	require.Len(t, moved, len(first))
+	seen := map[string]bool{}
+	for i := range first {
+		require.Equal(t, first[i].Fingerprint, moved[i].Fingerprint)
+		require.Equal(t, first[i].Location.Lines.Begin+1, moved[i].Location.Lines.Begin)
+		require.False(t, seen[first[i].Fingerprint], "two findings of one file have a fingerprint each")
+		seen[first[i].Fingerprint] = true
+		require.Equal(t, "migrations/002_example.sql", first[i].Location.Path)
+	}
+	require.Empty(t, read("SELECT 1;"))
+	out, err := lint.Report{}.GitLab()
+	require.NoError(t, err)
+	require.Equal(t, "[]", string(out))
+}

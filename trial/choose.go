@@ -30,7 +30,7 @@ func choose(ctx context.Context, h history, options Options) ([]int, error) {
 		clear(chosen[:first])
 	}
 	if options.ChangedSince != "" {
-		changed, err := changedFiles(ctx, options.Repository, options.ChangedSince)
+		changed, err := ChangedFiles(ctx, options.Repository, options.ChangedSince)
 		if err != nil {
 			return nil, err
 		}
@@ -53,9 +53,10 @@ func unknownMigration(word string) error {
 	return wrong("give a version or a name as `whimbrel status --all` shows them", "there is no migration %q", word)
 }
 
-// changedFiles asks git for the names of the files that differ from a revision,
-// without their folders: committed or not, and those that git does not know yet.
-func changedFiles(ctx context.Context, folder, revision string) (map[string]bool, error) {
+// ChangedFiles asks git for the names of the files of a repository that differ from
+// a revision, without their folders: committed or not, and those that git does not
+// know yet. folder is anywhere in the repository.
+func ChangedFiles(ctx context.Context, folder, revision string) (map[string]bool, error) {
 	if strings.HasPrefix(revision, "-") {
 		return nil, wrong("name a branch, a tag or a commit", "%q is no revision", revision)
 	}

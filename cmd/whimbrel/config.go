@@ -38,6 +38,7 @@ type config struct {
 	MaxReplicaLag      duration             `yaml:"max_replica_lag"`
 	Scripts            scriptLimits         `yaml:"scripts"`
 	Checks             checkSettings        `yaml:"checks"`
+	Lint               lintSettings         `yaml:"lint"`
 	DefaultEnvironment string               `yaml:"default_environment"`
 	Environments       map[string]namedBase `yaml:"environments"`
 
@@ -242,7 +243,7 @@ func (c config) check() error {
 	if at := c.token("scripts", "compute"); at != nil && c.Scripts.Compute <= 0 {
 		return c.wrong(at, "write a positive duration, as in 1m", "scripts.compute: a script needs some time")
 	}
-	if err := c.checkChecks(); err != nil {
+	if err := errors.Join(c.checkChecks(), c.checkLint()); err != nil {
 		return err
 	}
 	for _, name := range c.names() {
@@ -353,7 +354,7 @@ func (c config) orNothing(key string, value duration, nothing time.Duration) tim
 func keys() []string {
 	var names []string
 	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits](),
-		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource]()} {
+		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()} {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)

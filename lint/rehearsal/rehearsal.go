@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -32,9 +33,9 @@ type Options struct {
 	Major int
 	// Rows is how many rows each table gets; 0 is 200.
 	Rows int
-	// Script runs a migration that is not SQL on the database of url. Without it,
-	// such a migration ends the rehearsal: what comes after is judged by text alone.
-	Script func(ctx context.Context, url string, m migration.Migration) error
+	// Scripts runs migrations that are not SQL. Without it, such a migration ends the
+	// rehearsal: what comes after is judged by text alone.
+	Scripts whimbrel.Runtime
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
 }
@@ -156,10 +157,7 @@ func (s *stage) all(ctx context.Context, migrations []migration.Migration) (stri
 
 func (s *stage) migration(ctx context.Context, m migration.Migration, judged bool) error {
 	if m.Kind != migration.SQL {
-		if s.options.Script == nil {
-			return errors.New("only migrations in SQL can be rehearsed here")
-		}
-		return s.options.Script(ctx, s.url, m)
+		return s.script(ctx, m)
 	}
 	if !judged {
 		_, _, err := s.run(ctx, m, 0, false)
@@ -184,6 +182,23 @@ func (s *stage) migration(ctx context.Context, m migration.Migration, judged boo
 	}
 	s.observations = append(s.observations, observed...)
 	return failure
+}
+
+// script lets the engine run a migration that is not SQL, and removes what the engine
+// keeps, which is not there where migrations are judged.
+func (s *stage) script(ctx context.Context, m migration.Migration) error {
+	if s.options.Scripts == nil {
+		return errors.New("only migrations in SQL can be rehearsed here")
+	}
+	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: s.url, Migrations: []migration.Migration{m}, Scripts: s.options.Scripts})
+	if err != nil {
+		return err
+	}
+	if _, err := migrator.Up(ctx, whimbrel.UpOptions{}); err != nil {
+		return err
+	}
+	_, err = s.conn.Exec(ctx, "DROP TABLE public.schema_migrations, public.migration_lock, public.schema_migrations_journal, public.schema_migrations_log")
+	return err
 }
 
 // withoutRows puts what was observed on empty tables behind what had been observed
