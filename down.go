@@ -38,7 +38,11 @@ func planDown(s state, options DownOptions) (Plan, error) {
 	newest := s.newestFirst()
 	newest = newest[:min(max(options.Steps, 1), len(newest))]
 	planned, err := s.compileDown(newest, options.ForceNoDown)
-	return Plan{Migrations: planned}, err
+	if err != nil || !options.Repeatable {
+		return Plan{Migrations: planned}, err
+	}
+	before, err := s.compileWithdrawal()
+	return Plan{Migrations: append(before, planned...)}, err
 }
 
 func planRedo(s state, options RedoOptions) (Plan, error) {

@@ -170,6 +170,12 @@ func (s state) unapplied() []migration.Migration {
 			all = append(all, m)
 		}
 	}
+	stale, err := s.stale()
+	for _, one := range stale {
+		if err == nil { // else the plan fails with it
+			all = append(all, one.Migration)
+		}
+	}
 	return all
 }
 
@@ -320,6 +326,13 @@ func (f Frozen) history(s state) (done int, all Moves) {
 		default:
 			done++
 		}
+	}
+	for done < len(f.Migrations) { // what follows may have run with this content already
+		row, found := s.repeatedVersion(f.Migrations[done].Version)
+		if !found || row.Checksum != f.Migrations[done].Checksum {
+			break
+		}
+		done++
 	}
 	return done, all
 }

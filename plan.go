@@ -72,6 +72,8 @@ type Planned struct {
 	Stored bool
 	// accept is set where an edited file's checksum is stored.
 	accept bool
+	// dependents are repeatable migrations that run again behind this one.
+	dependents []migration.Version
 }
 
 // Plan is what a run will do, in order. The engine executes this very value.

@@ -44,6 +44,11 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 
 // shows reports whether a planned migration is recorded as done.
 func (s state) shows(p Planned) bool {
+	if row, found := s.repeatedVersion(p.Migration.Version); found && p.Direction == Up {
+		return row.Checksum == p.Migration.Checksum
+	} else if p.Migration.Version.Repeatable() {
+		return !found && p.Direction == Down
+	}
 	applied := slices.ContainsFunc(s.applied, func(a Applied) bool { return a.Version.Equal(p.Migration.Version) })
 	return applied == (p.Direction == Up) && !p.accept
 }

@@ -21,6 +21,8 @@ type template struct {
 	name  string
 	types []string
 	sql   string
+	// rare is set where it is not worth while to prepare it.
+	rare bool
 }
 
 // templates are the statements that run with every migration. A session
@@ -38,15 +40,21 @@ VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8, $9, $10, $11)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
 	}
+	record := func(conflict string) string {
+		return fmt.Sprintf("WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $12, $13, $14)%s)\n%s",
+			t.history, elapsed("$6"), conflict, log(elapsed("$6"), "$14"))
+	}
 	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision", "double precision", "double precision", "jsonb"}
+	up := append(slices.Clone(head), "text", "text", "integer")
 	return []template{
-		{"whimbrel_open", head[:1], fmt.Sprintf(
+		{name: "whimbrel_open", types: head[:1], sql: fmt.Sprintf(
 			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
 			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
-		{"whimbrel_up", append(slices.Clone(head), "text", "text", "integer"), fmt.Sprintf(
-			"WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $12, $13, $14))\n%s",
-			t.history, elapsed("$6"), log(elapsed("$6"), "$14"))},
-		{"whimbrel_down", head, fmt.Sprintf(
+		{name: "whimbrel_up", types: up, sql: record("")},
+		{name: "whimbrel_again", types: up, rare: true, sql: record(`
+ON CONFLICT (version) DO UPDATE SET name = excluded.name, executed_at = pg_catalog.now(), checksum = excluded.checksum,
+execution_time_ms = excluded.execution_time_ms, rollback_sql = excluded.rollback_sql, kind = excluded.kind, batch_number = excluded.batch_number`)},
+		{name: "whimbrel_down", types: head, sql: fmt.Sprintf(
 			"WITH recorded AS (DELETE FROM %s WHERE version = $2)\n%s", t.history, log(elapsed("$6"), "NULL"))},
 	}
 }
@@ -59,6 +67,9 @@ func (m *Migrator) preparation(db *database) []string {
 	}
 	statements := []string{"DEALLOCATE ALL"}
 	for _, t := range m.templates(db) {
+		if t.rare {
+			continue
+		}
 		statements = append(statements, "PREPARE "+t.name+" ("+strings.Join(t.types, ", ")+") AS "+t.sql)
 	}
 	return statements
@@ -78,7 +89,7 @@ func (r *run) prepareTemplates(ctx context.Context) error {
 }
 
 // call runs a template with the lease's token and its arguments, of which an
-// empty one is NULL; behind a pooler it writes the template out.
+// empty one is NULL; behind a pooler, or where it is rare, it writes it out.
 func (r *run) call(name string, arguments ...string) piece {
 	arguments = slices.Insert(arguments, 0, strconv.FormatInt(r.lease.current(), 10))
 	p := prepared{name: name}
@@ -91,7 +102,7 @@ func (r *run) call(name string, arguments ...string) piece {
 		}
 		p.arguments = append(p.arguments, value)
 	}
-	if r.db.facts.behindPool {
+	if r.db.facts.behindPool || name == "whimbrel_again" {
 		return piece{text: r.spelledOut(name, literals), statement: ours}
 	}
 	return piece{text: "EXECUTE " + name + "(" + strings.Join(literals, ", ") + ")", statement: ours, prepared: &p}
@@ -166,6 +177,9 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 		return append(out, piece{text: r.accepted(p), statement: ours})
 	case p.Direction == Down:
 		return append(out, r.call("whimbrel_down", head...))
+	}
+	if m.Version.Repeatable() {
+		return append(out, r.recordedAgain(p, head)...)
 	}
 	kind := string(m.Kind)
 	if p.RecordOnly {
@@ -257,6 +271,8 @@ func action(p Planned) string {
 		return "baseline"
 	case p.RecordOnly:
 		return "force_down"
+	case p.Direction == Up && p.Migration.Version.Repeatable():
+		return "repeat"
 	default:
 		return string(p.Direction)
 	}

@@ -63,6 +63,9 @@ type Pending struct {
 	Steps      int  `json:"steps"`
 	Done       int  `json:"done"` // steps that an earlier run finished
 	OutOfOrder bool `json:"out_of_order"`
+	// Again is set for a repeatable migration that has run with another content,
+	// or has lost what it defined.
+	Again bool `json:"again,omitempty"`
 	// Tags are those of its file.
 	Tags []string `json:"tags,omitempty"`
 }
@@ -103,7 +106,7 @@ type Difference struct {
 type LogEntry struct {
 	ID       int64             `json:"id"`
 	At       time.Time         `json:"at"`
-	Action   string            `json:"action"`  // up, down, baseline, force_down, adopt, accept
+	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept
 	Outcome  string            `json:"outcome"` // done or failed
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`
@@ -165,6 +168,9 @@ type DownOptions struct {
 	// ForceNoDown un-records migrations that have no way back, without
 	// running anything for them.
 	ForceNoDown bool
+	// Repeatable rolls back the repeatable migrations that have a way back, before
+	// all others: what they define may rest on them. The next Up runs them again.
+	Repeatable bool
 }
 
 // RedoOptions say how many of the newest migrations Redo takes down and up again.
@@ -175,6 +181,7 @@ type RedoOptions struct {
 // ToOptions refine To.
 type ToOptions struct {
 	ForceNoDown bool // as in DownOptions
+	Repeatable  bool // likewise, where To goes down
 }
 
 // HistoryOptions narrow History. What is zero does not narrow it.

@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,7 +15,11 @@ import (
 type state struct {
 	migrations []migration.Migration // sorted by version
 	applied    []Applied             // in the order of application
-	journal    []journalEntry
+	// repeatables and repeated are files and rows of those without a place in
+	// the order; they are in neither of the above.
+	repeatables []migration.Migration
+	repeated    []Applied
+	journal     []journalEntry
 	// stored are ways back of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
@@ -67,7 +72,8 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	if err != nil {
 		return s, m.serverError(ctx, "reading the history", err)
 	}
-	s.migrations, s.policy, s.allowMissing, s.tags = m.config.Migrations, m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
+	s.split(m.config.Migrations)
+	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
 	s.variables, s.code = m.config.Variables, m.codes(ctx)
 	if need == andWhichDatabase {
 		if s.identity, err = db.identify(ctx); err != nil {
@@ -75,7 +81,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		}
 	}
 	if need == withMissingWaysBack {
-		if s.stored, err = db.storedWaysBack(ctx, s.applied, s.onDisk()); err != nil {
+		if s.stored, err = db.storedWaysBack(ctx, slices.Concat(s.applied, s.repeated), s.onDisk()); err != nil {
 			return s, m.serverError(ctx, "reading the stored ways back", err)
 		}
 	}
@@ -158,7 +164,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		}
 	}
 	r.result.skipped(planned)
-	r.batch = nextBatch(s.applied)
+	r.batch = nextBatch(slices.Concat(s.applied, s.repeated))
 	return r.migrations(leased, planned)
 }
 

@@ -1,6 +1,7 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,6 +47,8 @@ func (s state) describeApplied() []Applied {
 		a.RollingBack = slices.ContainsFunc(s.journal, func(e journalEntry) bool { return e.direction == Down && e.version.Equal(a.Version) })
 		out = append(out, a)
 	}
+	out = append(out, s.describeRepeated()...)
+	slices.SortStableFunc(out, func(a, b Applied) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
@@ -68,7 +71,7 @@ func (s state) describePending() []Pending {
 		}
 		out = append(out, p)
 	}
-	return out
+	return append(out, s.describeStale()...)
 }
 
 // Verify compares the history with the files: what is pending, missing or
@@ -83,10 +86,10 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 	if err != nil {
 		return Verification{}, err
 	}
-	return Verification{Database: m.database(), Applied: len(s.applied), Differences: s.differences()}, nil
+	return Verification{Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: s.differences(db.tables)}, nil
 }
 
-func (s state) differences() []Difference {
+func (s state) differences(t tables) []Difference {
 	out := []Difference{}
 	add := func(kind string, version migration.Version, name, path, message, remedy string) {
 		out = append(out, Difference{Kind: kind, Version: version, Name: name, Path: path, Message: message, Remedy: remedy})
@@ -102,6 +105,12 @@ func (s state) differences() []Difference {
 			add(string(e.Code), a.Version, a.Name, file.Path, e.Message, e.Remedy)
 		}
 	}
+	for _, a := range s.repeated {
+		if _, found := onDisk[a.Version]; !found {
+			e := gone(a, t)
+			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
+		}
+	}
 	told := map[migration.Version]bool{}
 	for _, e := range s.journal {
 		if key := e.version.Canonical(); !told[key] {
@@ -111,7 +120,11 @@ func (s state) differences() []Difference {
 		}
 	}
 	for _, p := range s.describePending() {
-		add("pending", p.Version, p.Name, p.Path, fmt.Sprintf("%s is not applied", p.Version), "apply it with `whimbrel up`")
+		message := fmt.Sprintf("%s is not applied", p.Version)
+		if p.Again {
+			message = fmt.Sprintf("%s is to run again: its file has changed, or something that it rests on was made anew", p.Version)
+		}
+		add("pending", p.Version, p.Name, p.Path, message, "apply it with `whimbrel up`")
 	}
 	return out
 }

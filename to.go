@@ -38,6 +38,13 @@ func planTo(s state, version migration.Version, options ToOptions) (Plan, error)
 			return Plan{}, err
 		}
 	}
+	if options.Repeatable && len(newer) > 0 {
+		before, err := s.compileWithdrawal()
+		if err != nil {
+			return Plan{}, err
+		}
+		down = append(before, down...)
+	}
 	applied := s.appliedVersions()
 	var older []migration.Migration
 	for _, m := range s.migrations {
@@ -53,6 +60,12 @@ func planTo(s state, version migration.Version, options ToOptions) (Plan, error)
 func (s state) knows(version migration.Version) error {
 	if version.Equal("0") {
 		return nil
+	}
+	if version.Repeatable() {
+		return &Error{
+			Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("%s is repeatable: it has no place in the order to go to", version),
+			Remedy: "name a migration with a number",
+		}
 	}
 	if _, found := s.onDisk()[version.Canonical()]; found {
 		return nil

@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -48,7 +49,15 @@ func planUp(s state, options UpOptions) (Plan, error) {
 		pending = pending[:min(options.Steps, len(pending))]
 	}
 	plan := Plan{Skipped: skipped}
-	plan.Migrations, err = s.compileUp(pending)
+	if plan.Migrations, err = s.compileUp(pending); err != nil {
+		return plan, err
+	}
+	most := len(s.repeatables)
+	if options.Steps > 0 {
+		most = options.Steps - len(pending)
+	}
+	repeated, err := s.compileAgain(most)
+	plan.Migrations = append(plan.Migrations, repeated...)
 	return plan, err
 }
 
@@ -120,7 +129,7 @@ func changed(a Applied, file migration.Migration) *Error {
 
 func (s state) onDisk() map[migration.Version]migration.Migration {
 	files := make(map[migration.Version]migration.Migration, len(s.migrations))
-	for _, m := range s.migrations {
+	for _, m := range slices.Concat(s.migrations, s.repeatables) {
 		files[m.Version.Canonical()] = m
 	}
 	return files

@@ -43,6 +43,10 @@ const (
 	// CodeVariable: a variable has no value, one that cannot stand where it is
 	// wanted, or is not used.
 	CodeVariable = "variable"
+	// CodeRepeatable: a repeatable migration does what cannot be repeated.
+	CodeRepeatable = "repeatable"
+	// CodeCircle: repeatable migrations need each other.
+	CodeCircle = "circle"
 	// CodeIrreversible: a migration that says it is irreversible has a way back.
 	CodeIrreversible = "irreversible"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.

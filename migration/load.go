@@ -30,7 +30,7 @@ type Source struct {
 }
 
 // Load reads the migrations of all sources and returns them in the order of
-// their versions, which are all different.
+// their versions, which are all different. Repeatable ones come last, by name.
 //
 // A .sql file must have the name of a migration. A script must only if its name
 // begins with a digit, so that modules can lie beside the migrations that use
@@ -88,10 +88,14 @@ func claimVersion(paths map[Version]string, file, name string) error {
 		return nil
 	}
 	if other, taken := paths[version.Canonical()]; taken {
+		remedy := "give one of them another version, that of the file which no database has run yet"
+		if version.Repeatable() {
+			remedy = "give one of them another name"
+		}
 		return &Error{
 			Code: CodeDuplicateVersion, Path: name,
 			Message: fmt.Sprintf("it has the same version as %s", other),
-			Remedy:  "give one of them another version, that of the file which no database has run yet",
+			Remedy:  remedy,
 		}
 	}
 	paths[version.Canonical()] = name
@@ -163,7 +167,7 @@ func isLeftAlone(name string) bool {
 // isCandidate reports whether a name must be that of a migration.
 func isCandidate(file string) bool {
 	kind, known := kindOf(file)
-	return !isLeftAlone(file) && known && (kind == SQL || digits(file) > 0)
+	return !isLeftAlone(file) && known && (kind == SQL || digits(file) > 0 || Version(file).Repeatable())
 }
 
 func (s Source) folderError(err error) *Error {

@@ -55,6 +55,9 @@ type Migration struct {
 	Tags []string
 	// Variables are the names that the file lists; see WithVariables.
 	Variables []Variable
+	// After are the repeatable migrations that must run before this one, which is
+	// repeatable itself.
+	After []After
 	// wayBack is what StoredDown answers.
 	wayBack string
 }

@@ -17,10 +17,14 @@ const exampleVersion = "20240115120000"
 
 // ParseName reads a file's name, without its folder: 1 to 19 digits, then "_"
 // or "-", then the name, then one of the extensions .sql, .js, .mjs, .cjs and
-// .ts in any case. The error is an *Error of code CodeBadName.
+// .ts in any case; or R__ and the name of a repeatable migration, then .sql, which
+// is its version without the extension. The error is an *Error of code CodeBadName.
 func ParseName(file string) (Version, string, Kind, error) {
 	kind, known := kindOf(file)
 	stem := strings.TrimSuffix(file, path.Ext(file))
+	if known && printable(file) && Version(stem).Repeatable() {
+		return repeatableName(file, stem, kind)
+	}
 	count := digits(stem)
 	switch {
 	case !known:
@@ -49,6 +53,23 @@ func ParseName(file string) (Version, string, Kind, error) {
 		}
 	}
 	return Version(stem[:count]), name, kind, nil
+}
+
+// maxRepeatableName is the length of the longest version that a history holds.
+const maxRepeatableName = 255
+
+func repeatableName(file, stem string, kind Kind) (Version, string, Kind, error) {
+	name := strings.TrimPrefix(stem, repeatablePrefix)
+	switch {
+	case kind != SQL:
+		return "", "", "", &Error{Code: CodeBadName, Path: file, Message: "a repeatable migration is written in SQL",
+			Remedy: "give the script a version in place of R__"}
+	case strings.TrimSpace(name) == "", strings.ContainsAny(name, " \t,"), len(stem) > maxRepeatableName:
+		return "", "", "", &Error{Code: CodeBadName, Path: file,
+			Message: "is not the name of a repeatable migration: after R__ there must be a name without blanks and commas",
+			Remedy:  "rename it to something like R__active_users.sql"}
+	}
+	return Version(stem), name, SQL, nil
 }
 
 // kindOf tells a migration's kind by its extension. Declarations of types for

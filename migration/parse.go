@@ -284,6 +284,8 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 		return l.words("Tags <tag> [<tag>…]", r.tag)
 	case "Variables":
 		return l.words("Variables <name> [<name>…]", r.variable(l))
+	case "After":
+		return l.words("After <name> [<name>…]", r.after(l))
 	case "Irreversible":
 		if r.irreversible != nil {
 			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")
@@ -335,6 +337,7 @@ func (r *reader) finish() {
 			Message: "the migration says it is irreversible, but has a way back",
 			Remedy:  "remove the annotation, or the statements below Down"})
 	}
+	r.repeatable()
 	if !r.stored { // which may have less than the file
 		r.unusedVariables()
 	}

@@ -13,6 +13,8 @@
 //   - measured are times, rows changed, locks on tables that existed before,
 //     tables rewritten and tables read as a whole.
 //
+// Repeatable migrations run twice, behind all others, on a database of their own.
+//
 // A migration without a way back is reported as irreversible, never as passed.
 //
 // # Where it works

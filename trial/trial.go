@@ -126,6 +126,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 	for _, f := range config.Functions {
 		all = append(all, migration.Migration{Version: f.Version, Name: f.Name, Kind: migration.Func})
 	}
+	all = slices.DeleteFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) // see repeatables
 	slices.SortFunc(all, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	if len(all) == 0 {
 		return history{}, wrong("write one with `whimbrel create`", "there is no migration to test")
@@ -145,7 +146,7 @@ func (h history) until(count int, connection *pgx.ConnConfig) whimbrel.Config {
 	}
 	newest := h.migrations[count-1].Version
 	for _, m := range h.config.Migrations {
-		if m.Version.Compare(newest) <= 0 {
+		if m.Version.Compare(newest) <= 0 { // never a repeatable one: they have no place in the order
 			config.Migrations = append(config.Migrations, m)
 		}
 	}

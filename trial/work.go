@@ -68,7 +68,10 @@ func (t *trial) work(ctx context.Context) error {
 		})
 	}
 	workers.Wait()
-	return firstCause(failures)
+	if err := firstCause(failures); err != nil {
+		return err
+	}
+	return t.repeatables(ctx)
 }
 
 // firstCause prefers what went wrong to its consequence in the other jobs.

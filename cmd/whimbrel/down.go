@@ -40,11 +40,16 @@ back, unless --force-no-down says that it shall be forgotten.`,
 	}
 	flags.add(command)
 	forceFlag(command, &options.ForceNoDown)
+	repeatableFlag(command, &options.Repeatable)
 	return command
 }
 
 func forceFlag(command *cobra.Command, force *bool) {
 	command.Flags().BoolVar(force, "force-no-down", false, "forget migrations that have no way back, running nothing for them")
+}
+
+func repeatableFlag(command *cobra.Command, repeatable *bool) {
+	command.Flags().BoolVar(repeatable, "repeatable", false, "first take back the repeatable migrations that have a way back; the next up runs them again")
 }
 
 // steps reads an optional number of migrations; 0: it is not given.

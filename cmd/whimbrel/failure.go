@@ -24,7 +24,7 @@ type failing struct {
 
 // headline says what is left of the migration that failed or was interrupted.
 func (f failing) headline(verb string) string {
-	name := fmt.Sprintf("%s %s", f.migration.Version, f.migration.Name)
+	name := title(f.migration.Version, f.migration.Name)
 	if f.migration.Direction == whimbrel.Down {
 		name += ", on its way back,"
 	}

@@ -69,7 +69,7 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 			outcome = p.bad(e.Outcome)
 		}
 		rows = append(rows, []string{
-			clock(e.At), p.faint(ago(e.At, now)), e.Action, outcome, strings.TrimSpace(string(e.Version) + " " + e.Name),
+			clock(e.At), p.faint(ago(e.At, now)), e.Action, outcome, title(e.Version, e.Name),
 			span(time.Duration(e.Duration)), p.faint(e.By), oneLine(e.Error, 80),
 		})
 	}

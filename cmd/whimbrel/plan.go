@@ -15,7 +15,7 @@ import (
 func newPlan(a *app) *cobra.Command {
 	flags := &runFlags{}
 	var limit int
-	var force bool
+	var down whimbrel.DownOptions
 	command := &cobra.Command{
 		Use:   "plan [up | down [STEPS] | redo [STEPS] | to VERSION]",
 		Short: "Show what a command would do, without doing it",
@@ -30,7 +30,7 @@ func newPlan(a *app) *cobra.Command {
 			if err := notNegative("--steps", limit); err != nil {
 				return err
 			}
-			planner, err := plannerOf(args, limit, force)
+			planner, err := plannerOf(args, limit, down)
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,8 @@ func newPlan(a *app) *cobra.Command {
 	}
 	flags.addOrder(command)
 	flags.addTags(command)
-	forceFlag(command, &force)
+	forceFlag(command, &down.ForceNoDown)
+	repeatableFlag(command, &down.Repeatable)
 	command.Flags().IntVar(&limit, "steps", 0, "at most `N` migrations of up (default all)")
 	return command
 }
@@ -51,7 +52,7 @@ func newPlan(a *app) *cobra.Command {
 type planner func(context.Context, *whimbrel.Migrator) (whimbrel.Plan, error)
 
 // plannerOf finds the planner that the arguments of plan ask for.
-func plannerOf(args []string, limit int, force bool) (planner, error) {
+func plannerOf(args []string, limit int, down whimbrel.DownOptions) (planner, error) {
 	what, rest := "up", []string(nil)
 	if len(args) > 0 {
 		what, rest = args[0], args[1:]
@@ -73,7 +74,8 @@ func plannerOf(args []string, limit int, force bool) (planner, error) {
 			if what == "redo" {
 				return m.PlanRedo(ctx, whimbrel.RedoOptions{Steps: n})
 			}
-			return m.PlanDown(ctx, whimbrel.DownOptions{Steps: n, ForceNoDown: force})
+			down.Steps = n
+			return m.PlanDown(ctx, down)
 		}, nil
 	case "to":
 		if len(rest) == 0 {
@@ -81,7 +83,7 @@ func plannerOf(args []string, limit int, force bool) (planner, error) {
 		}
 		version, err := versionOf(rest[0])
 		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-			return m.PlanTo(ctx, version, whimbrel.ToOptions{ForceNoDown: force})
+			return m.PlanTo(ctx, version, whimbrel.ToOptions{ForceNoDown: down.ForceNoDown, Repeatable: down.Repeatable})
 		}, err
 	}
 	remedy := didYouMean("whimbrel plan ", what, []string{"up", "down", "redo", "to"})
@@ -125,7 +127,7 @@ func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
 	}
 	width := 0
 	for _, m := range plan.Migrations {
-		width = max(width, len(m.Migration.Version)+1+len(m.Migration.Name))
+		width = max(width, lipgloss.Width(title(m.Migration.Version, m.Migration.Name)))
 	}
 	for _, m := range plan.Migrations {
 		b.WriteString(renderPlanned(p, m, min(width, 60), statements))
@@ -142,7 +144,7 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	if m.Direction == whimbrel.Down {
 		arrow = p.warn("↓")
 	}
-	label := pad(string(m.Migration.Version)+" "+m.Migration.Name, width)
+	name := pad(title(m.Migration.Version, m.Migration.Name), width)
 	about := plural(len(m.Steps), "step")
 	switch {
 	case m.RecordOnly:
@@ -153,7 +155,7 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	if m.Stored {
 		about += "; the way back that was stored, as the file is not there"
 	}
-	fmt.Fprintf(&b, "%s %s  %s\n", arrow, label, p.faint(about))
+	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.faint(about))
 	how := 0
 	for _, step := range m.Steps {
 		how = max(how, lipgloss.Width(howItRuns(step)))

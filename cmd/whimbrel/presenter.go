@@ -51,7 +51,7 @@ type underway struct {
 func labelWidth(migrations []migration.Migration) int {
 	width := 0
 	for _, m := range migrations {
-		width = max(width, lipgloss.Width(string(m.Version)+" "+m.Name))
+		width = max(width, lipgloss.Width(title(m.Version, m.Name)))
 	}
 	return min(width, 60)
 }
@@ -176,7 +176,7 @@ func (p *presenter) live(now time.Time) string {
 		}
 		return p.current.filling.line(p.palette, ref, columns, now)
 	}
-	line := fmt.Sprintf("%s %s  %s", ref.Version, ref.Name, span(elapsed.Truncate(time.Second)))
+	line := fmt.Sprintf("%s  %s", title(ref.Version, ref.Name), span(elapsed.Truncate(time.Second)))
 	if p.current.started.Steps > 1 && p.current.step.Step > 0 {
 		line += fmt.Sprintf("  step %d of %d", p.current.step.Step, p.current.started.Steps)
 	}
@@ -227,7 +227,7 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 	if event.RecordOnly {
 		took = strings.Repeat(" ", 8)
 	}
-	label := pad(string(event.Migration.Version)+" "+event.Migration.Name, p.width)
+	label := pad(title(event.Migration.Version, event.Migration.Name), p.width)
 	return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), label, took, p.palette.faint(remark)), " ")
 }
 

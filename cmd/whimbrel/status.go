@@ -76,7 +76,7 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 		b.WriteString("\nPending\n")
 		var rows [][]string
 		for _, m := range status.Pending {
-			rows = append(rows, []string{string(m.Version), m.Name, p.warn(pendingRemark(m))})
+			rows = append(rows, append(cells(m.Version, m.Name), p.warn(pendingRemark(m))))
 		}
 		b.WriteString(renderTable(p, nil, rows))
 	}
@@ -95,9 +95,9 @@ func renderApplied(p palette, applied []whimbrel.Applied, now time.Time, all boo
 			hidden++
 			continue
 		}
-		rows = append(rows, []string{
-			string(m.Version), m.Name, clock(m.ExecutedAt), p.faint(ago(m.ExecutedAt, now)), span(time.Duration(m.Duration)), p.bad(remark),
-		})
+		rows = append(rows, append(cells(m.Version, m.Name),
+			clock(m.ExecutedAt), p.faint(ago(m.ExecutedAt, now)), span(time.Duration(m.Duration)), p.bad(remark),
+		))
 	}
 	if len(rows) == 0 {
 		return ""
@@ -117,6 +117,9 @@ func pendingRemark(m whimbrel.Pending) string {
 	if m.OutOfOrder {
 		remarks = append(remarks, "out of order")
 	}
+	if m.Again {
+		remarks = append(remarks, "runs again")
+	}
 	if len(m.Tags) > 0 {
 		remarks = append(remarks, "tags: "+strings.Join(m.Tags, ", "))
 	}
@@ -125,7 +128,7 @@ func pendingRemark(m whimbrel.Pending) string {
 
 func appliedRemark(m whimbrel.Applied) string {
 	var remarks []string
-	if m.Changed {
+	if m.Changed && !m.Version.Repeatable() { // which runs again for that
 		remarks = append(remarks, "changed since")
 	}
 	if m.Missing {

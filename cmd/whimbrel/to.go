@@ -39,6 +39,7 @@ version 0 stands before the first migration: everything is rolled back.`,
 	}
 	flags.add(command)
 	forceFlag(command, &options.ForceNoDown)
+	repeatableFlag(command, &options.Repeatable)
 	return command
 }
 

@@ -80,7 +80,7 @@ func renderVerification(p palette, v whimbrel.Verification) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))
 	for _, d := range v.Differences {
-		name := strings.TrimSpace(string(d.Version) + " " + d.Name)
+		name := title(d.Version, d.Name)
 		fmt.Fprintf(&b, "\n  %s  %s\n", p.strong(name), p.warn(strings.ReplaceAll(d.Kind, "_", " ")))
 		fmt.Fprintf(&b, "    %s\n", indented(d.Message, "    "))
 		if d.Remedy != "" {

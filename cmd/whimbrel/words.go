@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // plural is "1 migration", "2 migrations".
@@ -76,4 +78,20 @@ func oneLine(text string, length int) string {
 		return string(runes[:length-1]) + "…"
 	}
 	return text
+}
+
+// title names a migration in one line. The version of a repeatable one says it all.
+func title(version migration.Version, name string) string {
+	if version.Repeatable() {
+		return string(version)
+	}
+	return strings.TrimSpace(string(version) + " " + name)
+}
+
+// cells are the two columns in which tables name a migration.
+func cells(version migration.Version, name string) []string {
+	if version.Repeatable() {
+		return []string{strings.TrimSuffix(string(version), name), name}
+	}
+	return []string{string(version), name}
 }
