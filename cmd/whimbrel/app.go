@@ -114,6 +114,7 @@ type project struct {
 	migrations []migration.Migration
 	target     target
 	config     whimbrel.Config
+	observers  *observers // of a command that changes the database; nil otherwise
 }
 
 // settings are what the engine is told, all but the database.

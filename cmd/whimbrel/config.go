@@ -39,6 +39,10 @@ type config struct {
 	Scripts            scriptLimits         `yaml:"scripts"`
 	Checks             checkSettings        `yaml:"checks"`
 	Lint               lintSettings         `yaml:"lint"`
+	Alerts             alertSettings        `yaml:"alerts"`
+	Log                logSettings          `yaml:"log"`
+	Metrics            metricSettings       `yaml:"metrics"`
+	Telemetry          telemetrySettings    `yaml:"telemetry"`
 	DefaultEnvironment string               `yaml:"default_environment"`
 	Environments       map[string]namedBase `yaml:"environments"`
 
@@ -243,7 +247,7 @@ func (c config) check() error {
 	if at := c.token("scripts", "compute"); at != nil && c.Scripts.Compute <= 0 {
 		return c.wrong(at, "write a positive duration, as in 1m", "scripts.compute: a script needs some time")
 	}
-	if err := errors.Join(c.checkChecks(), c.checkLint()); err != nil {
+	if err := errors.Join(c.checkChecks(), c.checkLint(), c.checkMonitor()); err != nil {
 		return err
 	}
 	for _, name := range c.names() {
@@ -318,10 +322,18 @@ func (c config) wrong(at *token.Token, remedy, format string, args ...any) error
 	return e
 }
 
-// token is where the value of a key stands, or nil.
+// token is where the value of a key stands, or nil. A key of a list is a number.
 func (c config) token(path ...string) *token.Token {
 	node := c.body
 	for _, key := range path {
+		if list, ok := node.(*ast.SequenceNode); ok {
+			i, err := strconv.Atoi(key)
+			if err != nil || i >= len(list.Values) {
+				return nil
+			}
+			node = list.Values[i]
+			continue
+		}
 		mapping, ok := node.(*ast.MappingNode)
 		if !ok {
 			return nil
@@ -353,8 +365,8 @@ func (c config) orNothing(key string, value duration, nothing time.Duration) tim
 // keys are all the keys that a whimbrel.yaml may have.
 func keys() []string {
 	var names []string
-	for _, of := range []reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits](),
-		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()} {
+	for _, of := range append([]reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits](),
+		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()}, monitorTypes()...) {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)

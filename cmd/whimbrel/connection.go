@@ -17,6 +17,8 @@ type target struct {
 	major    int    // of the embedded server; 0: the newest
 	table    string // the environment's own history table; "" for none
 	source   string // where the decision came from, for people
+	// environment is its name in whimbrel.yaml; "" for a database of another source.
+	environment string
 	// protected is set where nothing may change without checks and a confirmation.
 	protected bool
 }
@@ -81,7 +83,7 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 			Message: "there is no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
 		}
 	}
-	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name, protected: base.Protected}
+	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name, environment: name, protected: base.Protected}
 	if base.Embedded {
 		return t, nil
 	}

@@ -47,13 +47,13 @@ environments:
 			globalFlags{dev: true, env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "--dev"},
 		},
 		"the environment by name": {
-			globalFlags{env: "production"}, file, all, target{conninfo: "postgres://n@file/app", source: "environment production"},
+			globalFlags{env: "production"}, file, all, target{conninfo: "postgres://n@file/app", source: "environment production", environment: "production"},
 		},
 		"an embedded environment": {
-			globalFlags{env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "environment mine"},
+			globalFlags{env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "environment mine", environment: "mine"},
 		},
 		"the default environment before variables": {
-			globalFlags{}, withDefault, all, target{conninfo: "postgres://n@file/app", source: "environment production"},
+			globalFlags{}, withDefault, all, target{conninfo: "postgres://n@file/app", source: "environment production", environment: "production"},
 		},
 		"DATABASE_URL before DB_HOST": {globalFlags{}, file, all, target{conninfo: "postgres://url", source: "DATABASE_URL"}},
 		"DB_HOST before PGHOST": {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/monitor"
 )
 
 // streams marks the commands whose --json output is a stream of events.
@@ -117,7 +118,11 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		flags.apply(&p.config)
 	}
 	p.config.Stop = a.interruption.gently()
-	finish := a.listen(&p)
+	finish, err := a.listen(ctx, &p)
+	if err != nil {
+		return err
+	}
+	p.observers.command = command.Name()
 	migrator, err := whimbrel.New(p.config)
 	if err != nil {
 		finish()
@@ -152,23 +157,31 @@ type resultJSON struct {
 	whimbrel.Result
 }
 
-// listen sets the Listener of a project. The function that it gives back must
-// be called when the run is over.
-func (a *app) listen(p *project) (finish func()) {
+// listen sets the Listener of a project: the terminal, or the stream of events,
+// and whoever else is to hear of the run. The function that it gives back must be
+// called when the run is over.
+func (a *app) listen(ctx context.Context, p *project) (finish func(), err error) {
+	if p.observers, err = a.observe(ctx, p); err != nil {
+		return nil, err
+	}
 	if a.flags.json {
-		p.config.Listener = func(record whimbrel.Record) { a.object(record) }
-		return func() {}
+		p.config.Listener = monitor.Listen(p.observers.before(func(o monitor.Observation) { a.object(o) })...)
+		return p.observers.close, nil
 	}
 	out := a.out
 	if a.flags.quiet {
 		out = io.Discard
 	}
-	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb"
+	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !p.observers.onTerminal
 	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, width: labelWidth(p.migrations), terminal: live, columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
 	p.config.Listener = screen.hear
+	if len(p.observers.all) > 0 { // who listens alone needs nothing of package monitor
+		p.config.Listener = monitor.Listen(p.observers.before(func(o monitor.Observation) { screen.hear(o.Record) })...)
+	}
 	return func() {
 		screen.close()
 		a.failing = shown.failing
-	}
+		p.observers.close()
+	}, nil
 }

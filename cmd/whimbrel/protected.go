@@ -27,6 +27,7 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 		_, _ = fmt.Fprint(a.err, report.Brief(a.checkStyle(a.errPalette)))
 	}
 	if blocked := report.Blocked(); len(blocked) > 0 {
+		p.observers.refused(report.Database, blocked)
 		return false, stopped(blocked)
 	}
 	if !flags.yes && a.inTerminal && !a.flags.json {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -22,6 +23,8 @@ type redactor struct {
 	mutex   sync.Mutex
 	known   []string
 	secrets []secret
+	tokens  []string          // as they are written, with what stands in their place
+	replace *strings.Replacer // of the tokens; nil where there are none
 }
 
 // secret is a password in every way in which it may be written.
@@ -50,10 +53,33 @@ func (r *redactor) learn(conninfo string) {
 	}
 }
 
+// learnTokens makes the redactor know secrets that are no passwords of databases,
+// in every way in which they may be written. They are many where there are alert
+// sinks, and every line that is printed is looked through for them at once.
+func (r *redactor) learnTokens(tokens []string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for _, token := range tokens {
+		if isWord(token) {
+			continue
+		}
+		r.tokens = append(r.tokens, token, redacted)
+		if text, err := json.Marshal(token); err == nil {
+			r.tokens = append(r.tokens, strings.Trim(string(text), `"`), redacted)
+		}
+	}
+	if len(r.tokens) > 0 {
+		r.replace = strings.NewReplacer(r.tokens...)
+	}
+}
+
 // clean gives text without passwords.
 func (r *redactor) clean(text string) string {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	if r.replace != nil {
+		text = r.replace.Replace(text)
+	}
 	for _, s := range r.secrets {
 		text = s.named.ReplaceAllString(text, "${1}"+redacted)
 		if s.bare != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/monitor"
 )
 
 func newVerify(a *app) *cobra.Command {
@@ -24,11 +26,15 @@ half-done. Differences end in status 5.
   whimbrel verify --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, err := a.reader(command.Context())
+			p, err := a.open(command.Context())
 			if err != nil {
 				return err
 			}
-			if err := a.accept(command, migrator, accept); err != nil {
+			if err := a.accept(command.Context(), p, accept); err != nil {
+				return err
+			}
+			migrator, err := whimbrel.New(p.config)
+			if err != nil {
 				return err
 			}
 			verification, err := migrator.Verify(command.Context())
@@ -50,7 +56,8 @@ half-done. Differences end in status 5.
 	return command
 }
 
-func (a *app) accept(command *cobra.Command, migrator *whimbrel.Migrator, texts []string) error {
+// accept stores the checksums of edited files. Whoever hears of runs hears of it.
+func (a *app) accept(ctx context.Context, p project, texts []string) error {
 	var versions []migration.Version
 	for _, text := range texts {
 		version, err := versionOf(text)
@@ -62,7 +69,17 @@ func (a *app) accept(command *cobra.Command, migrator *whimbrel.Migrator, texts 
 	if len(versions) == 0 {
 		return nil
 	}
-	result, err := migrator.Accept(command.Context(), versions...)
+	observers, err := a.observe(ctx, &p)
+	if err != nil {
+		return err
+	}
+	defer observers.close()
+	p.config.Listener = monitor.Listen(observers.all...)
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	result, err := migrator.Accept(ctx, versions...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"log/slog"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel/monitor"
+	"github.com/whimbrel-db/whimbrel/monitor/alert"
+)
+
+// alertSettings say who is told of what, while a migration runs and when it fails.
+type alertSettings struct {
+	Sinks       []alertSink `yaml:"sinks"`
+	SlowMedium  duration    `yaml:"slow_medium"`
+	SlowHigh    duration    `yaml:"slow_high"`
+	LockWait    duration    `yaml:"lock_wait"`
+	LeaseWait   duration    `yaml:"lease_wait"`
+	TrafficWait duration    `yaml:"traffic_wait"`
+	Stalled     duration    `yaml:"stalled"`
+	Link        string      `yaml:"link"`
+	Grace       duration    `yaml:"grace"`
+}
+
+// alertSink is where alerts go.
+type alertSink struct {
+	Name         string   `yaml:"name"`
+	URL          string   `yaml:"url"`
+	Secret       string   `yaml:"secret"`
+	Severity     string   `yaml:"severity"`
+	Environments []string `yaml:"environments"`
+}
+
+// logSettings are about structured logs; without a format there are none.
+type logSettings struct {
+	Format monitor.LogFormat `yaml:"format"`
+	Level  string            `yaml:"level"`
+	File   string            `yaml:"file"`
+}
+
+// metricSettings say where Prometheus finds what a run counted.
+type metricSettings struct {
+	Pushgateway string `yaml:"pushgateway"`
+	Job         string `yaml:"job"`
+	Textfile    string `yaml:"textfile"`
+}
+
+// telemetrySettings refine OpenTelemetry, which the OTEL_* variables switch on.
+type telemetrySettings struct {
+	Literals bool `yaml:"literals"`
+}
+
+// monitorTypes are the types above, for the list of keys.
+func monitorTypes() []reflect.Type {
+	return []reflect.Type{
+		reflect.TypeFor[alertSettings](), reflect.TypeFor[alertSink](), reflect.TypeFor[logSettings](),
+		reflect.TypeFor[metricSettings](), reflect.TypeFor[telemetrySettings](),
+	}
+}
+
+// limits are the file's; where it says 0s, that alert is switched off.
+func (c config) limits() alert.Limits {
+	off := func(key string, value duration) time.Duration {
+		if value == 0 && c.token("alerts", key) != nil {
+			return -1
+		}
+		return time.Duration(value)
+	}
+	s := c.Alerts
+	return alert.Limits{
+		SlowMedium: off("slow_medium", s.SlowMedium), SlowHigh: off("slow_high", s.SlowHigh), Lock: off("lock_wait", s.LockWait),
+		Lease: off("lease_wait", s.LeaseWait), Traffic: off("traffic_wait", s.TrafficWait), Still: off("stalled", s.Stalled),
+	}
+}
+
+// level is the least that is logged; slog.LevelInfo unless the file says more.
+func (s logSettings) level() (slog.Level, error) {
+	var level slog.Level
+	if s.Level == "" {
+		return slog.LevelInfo, nil
+	}
+	return level, level.UnmarshalText([]byte(s.Level))
+}
+
+// checkMonitor refuses what can be read of alerts, logs and metrics and makes no
+// sense, at its place.
+func (c config) checkMonitor() error {
+	durations := reflect.ValueOf(c.Alerts)
+	for i := range durations.NumField() {
+		key := durations.Type().Field(i).Tag.Get("yaml")
+		if value, ok := durations.Field(i).Interface().(duration); ok && value < 0 {
+			return c.wrong(c.token("alerts", key), "write a positive duration, as in 5m, or 0s to switch it off", "alerts.%s: must not be negative", key)
+		}
+	}
+	for i, sink := range c.Alerts.Sinks {
+		if err := c.checkSink(strconv.Itoa(i), sink); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !slices.Contains([]monitor.LogFormat{"", monitor.LogText, monitor.LogJSON}, c.Log.Format):
+		return c.wrong(c.token("log", "format"), "write text or json", "log.format: there is no format %q", c.Log.Format)
+	case c.Log.Format == "" && (c.Log.Level != "" || c.Log.File != ""):
+		return c.wrong(c.token("log"), "write format: text or format: json", "log: it says no format, so nothing would be logged")
+	case c.Metrics.Job != "" && c.Metrics.Pushgateway == "":
+		return c.wrong(c.token("metrics", "job"), "write pushgateway: http://…, or remove it", "metrics.job: a job is for a push gateway")
+	case c.Metrics.Textfile != "" && !strings.HasSuffix(c.Metrics.Textfile, ".prom"):
+		return c.wrong(c.token("metrics", "textfile"), "let its name end in .prom", "metrics.textfile: the node exporter does not read %q", c.Metrics.Textfile)
+	}
+	if _, err := c.Log.level(); err != nil {
+		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: there is no level %q", c.Log.Level)
+	}
+	return nil
+}
+
+func (c config) checkSink(number string, sink alertSink) error {
+	at := func(key ...string) []string { return append([]string{"alerts", "sinks", number}, key...) }
+	if sink.URL == "" {
+		return c.wrong(c.token(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has an example of each",
+			"alerts.sinks: a sink without a url")
+	}
+	if _, err := alert.ParseSeverity(sink.Severity); err != nil {
+		return c.wrong(c.token(at("severity")...), "write low, medium, high or critical", "alerts.sinks: there is no severity %q", sink.Severity)
+	}
+	for i, name := range sink.Environments {
+		if _, ok := c.Environments[name]; !ok {
+			return c.wrong(c.token(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name), "alerts.sinks: there is no environment %q", name)
+		}
+	}
+	return nil
+}
+
+// expanded is a value of the file with its ${NAME}s replaced.
+func (c config) expanded(value string, lookup func(string) (string, bool), path ...string) (string, error) {
+	text, err := expand(value, lookup)
+	if err != nil {
+		return "", c.wrong(c.token(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away", "%s: %v", path[0], err)
+	}
+	return text, nil
+}
+
+// targets are the sinks that hear of an environment, with what the environment's
+// variables say; all of them with everywhere. One whose url comes out empty is
+// left away. places has where each stands in the file.
+func (c config) targets(environment string, everywhere bool, lookup func(string) (string, bool)) (targets []alert.Target, places []string, err error) {
+	for i, sink := range c.Alerts.Sinks {
+		number := strconv.Itoa(i)
+		if !everywhere && len(sink.Environments) > 0 && !slices.Contains(sink.Environments, environment) {
+			continue
+		}
+		severity, _ := alert.ParseSeverity(sink.Severity) // checked before
+		t := alert.Target{Name: sink.Name, Severity: severity, Environments: sink.Environments}
+		if t.URL, err = c.expanded(sink.URL, lookup, "alerts", "sinks", number, "url"); err != nil {
+			return nil, nil, err
+		}
+		if t.Secret, err = c.expanded(sink.Secret, lookup, "alerts", "sinks", number, "secret"); err != nil {
+			return nil, nil, err
+		}
+		if t.URL != "" {
+			targets, places = append(targets, t), append(places, number)
+		}
+	}
+	return targets, places, nil
+}
