@@ -107,8 +107,11 @@ func lookLocks(ctx context.Context, v *visit) (finding, error) {
 			return nil
 		}
 		locks, err = ask[held](ctx, tx, `
-SELECT coalesce(l.pid::text, pg_catalog.split_part(l.virtualtransaction, '/', 2)) AS holder, l.relation, l.mode, l.granted
-FROM pg_catalog.pg_locks l
+WITH prepared AS MATERIALIZED ( -- have no pid; the lock on its own id tells which one it is
+	SELECT virtualtransaction, min(transactionid::text) AS transaction FROM pg_catalog.pg_locks WHERE pid IS NULL AND locktype = 'transactionid' AND granted GROUP BY 1
+)
+SELECT coalesce(l.pid::text, p.transaction, '') AS holder, l.relation, l.mode, l.granted
+FROM pg_catalog.pg_locks l LEFT JOIN prepared p ON l.pid IS NULL AND p.virtualtransaction = l.virtualtransaction
 WHERE l.locktype = 'relation' AND l.relation = ANY ($1) AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 	AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`, tables)
 		return err

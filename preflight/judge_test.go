@@ -1,0 +1,192 @@
+package preflight
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+func parsed(t *testing.T, text string) []migration.Statement {
+	t.Helper()
+	m, err := migration.Parse("migrations/1_example.sql", text)
+	require.NoError(t, err, text)
+	return m.Up.Statements
+}
+
+func TestFaultsOfAVersionCountOnlyWhereAStatementMeetsThem(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		version int
+		text    string
+		meets   bool
+	}{
+		{140003, "CREATE INDEX CONCURRENTLY i ON users (name);", true},
+		{140003, "REINDEX INDEX CONCURRENTLY i;", true},
+		{140003, "CREATE INDEX i ON users (name);", false},
+		{140003, "DROP INDEX CONCURRENTLY i;", false},
+		{140004, "CREATE INDEX CONCURRENTLY i ON users (name);", false},
+		{130003, "CREATE INDEX CONCURRENTLY i ON users (name);", false},
+		{170000, "ALTER TABLE events DETACH PARTITION events_1;", true},
+		{170001, "ALTER TABLE events DETACH PARTITION events_1;", false},
+	} {
+		var statements []statement
+		for _, s := range parsed(t, c.text) {
+			statements = append(statements, statement{Statement: s})
+		}
+		f := judgeTraps(c.version, minor(c.version), statements)
+		require.Equal(t, !c.meets, f.passed, "%d %s", c.version, c.text)
+		if c.meets {
+			require.Contains(t, f.remedy, "update the server")
+		}
+	}
+}
+
+func TestAStepMayTakeWhatLeavesAQuarterOfTheLockTable(t *testing.T) {
+	t.Parallel()
+	steps := []StepLocks{{"1_a.sql", 1, 10}, {"2_b.sql", 3, 700}}
+	require.True(t, judgeCapacity(Capacity{Slots: 1000, Used: 50, Steps: steps}).passed)
+	f := judgeCapacity(Capacity{Slots: 1000, Used: 51, Steps: steps})
+	require.False(t, f.passed)
+	require.Contains(t, f.message, "step 3 of 2_b.sql takes about 700 locks, and 949 of 1000 are free")
+	require.Equal(t, []StepLocks{{"2_b.sql", 3, 700}}, f.details.(Capacity).Steps)
+}
+
+func TestConnectionsOfARoleDoNotBindASuperuser(t *testing.T) {
+	t.Parallel()
+	c := Connections{Limit: 100, Reserved: 3, Used: 10, OfRole: Share{5, 4}, OfDatabase: Share{-1, 9}, Needed: 3, Spare: 5}
+	require.False(t, judgeConnections(c, false, false).passed)
+	require.True(t, judgeConnections(c, true, false).passed)
+	require.NotEmpty(t, judgeConnections(c, true, true).unseen)
+}
+
+// What a statement does to a table, as far as its text tells.
+func TestStatementsNameTheirTablesAndWhatIsDoneToThem(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ALTER TABLE users ADD COLUMN note text;":                                  "users: brief lock",
+		"ALTER TABLE ONLY app.users ADD COLUMN id2 bigserial;":                     "app.users: rewrite",
+		"ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();":       "users: rewrite",
+		"ALTER TABLE users ADD COLUMN at timestamptz DEFAULT now();":               "users: brief lock",
+		"ALTER TABLE users ALTER COLUMN id TYPE numeric;":                          "users: rewrite",
+		"ALTER TABLE users ALTER COLUMN name SET NOT NULL;":                        "users: scan",
+		"CREATE INDEX CONCURRENTLY i ON users (name);":                             "users: index",
+		"INSERT INTO users SELECT * FROM old;":                                     "users: rows, old: reads",
+		"WITH gone AS (DELETE FROM users RETURNING *) INSERT INTO a TABLE gone;":   "users: rows, a: rows",
+		"UPDATE users u SET name = o.name FROM old o, older WHERE o.id = u.id;":    "users: rows, old: reads, older: reads",
+		"DELETE FROM users USING old WHERE old.id = users.id;":                     "users: rows, old: reads",
+		"TRUNCATE users, \"Old\";":                                                 "users: brief lock, Old: brief lock",
+		"CREATE TABLE a (id int REFERENCES users);":                                "a: brief lock, users: brief lock",
+		"SELECT extract(year FROM at), substring(name FROM 2) FROM users;":         "users: reads",
+		"SELECT 1 WHERE a IS DISTINCT FROM b;":                                     "",
+		"REFRESH MATERIALIZED VIEW CONCURRENTLY totals;":                           "totals: rewrite",
+		"VACUUM FULL users;":                                                       "users: rewrite",
+		"ALTER TABLE users ADD CONSTRAINT c CHECK (age > 0) NOT VALID;":            "users: brief lock",
+		"ALTER TABLE users ADD CONSTRAINT c CHECK (age > 0);":                      "users: scan",
+		"DROP TABLE IF EXISTS users CASCADE;":                                      "users: brief lock",
+		"GRANT SELECT ON TABLE users TO reader;":                                   "users: brief lock",
+		"COMMENT ON COLUMN users.name IS 'x';":                                     "users: brief lock",
+		"SELECT * FROM generate_series(1, 2) g, LATERAL (SELECT * FROM users) u;":  "users: reads",
+		"MERGE INTO users u USING old o ON o.id = u.id WHEN MATCHED THEN DELETE;":  "users: rows, old: reads",
+		"LOCK TABLE users IN SHARE MODE;":                                          "users: brief lock",
+		"CREATE TABLE copy (LIKE users INCLUDING ALL);":                            "copy: brief lock, users: reads",
+		"-- FROM nowhere\nSELECT 'FROM somewhere', $$FROM elsewhere$$ FROM users;": "users: reads",
+	} {
+		statements := parsed(t, text)
+		require.Len(t, statements, 1, text)
+		found, opaque := mentions(statements[0])
+		var all []string
+		for _, m := range found {
+			all = append(all, m.String()+": "+string(m.effect))
+		}
+		require.ElementsMatch(t, strings.Split(want, ", "), strings.Split(strings.Join(all, ", "), ", "), text)
+		require.Empty(t, opaque, text)
+	}
+	_, opaque := mentions(parsed(t, "DO $$ BEGIN PERFORM 1; END $$;")[0])
+	require.Equal(t, "what DO … does", opaque)
+}
+
+func FuzzMentions(f *testing.F) {
+	f.Add("WITH a (b) AS (SELECT 1) SELECT * FROM a, b AS c (d), LATERAL e(1) JOIN f USING (g)")
+	f.Add("ALTER TABLE ONLY")
+	f.Add("GRANT ALL ON")
+	f.Add("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ON")
+	f.Fuzz(func(_ *testing.T, text string) {
+		_, _ = mentions(migration.Statement{Statement: pgsql.Statement{Text: text}})
+		_, _ = creation(migration.Statement{Statement: pgsql.Statement{Text: text}})
+	})
+}
+
+func TestWindowsAreReadAndWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Sat,Sun 02:00-06:00": "Sun,Sat 02:00-06:00", "mon-fri 22:00-4": "Mon,Tue,Wed,Thu,Fri 22:00-04:00", "fri-mon 00:00-24:00": "Sun,Mon,Fri,Sat 00:00-24:00",
+	} {
+		w, err := ParseWindow(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, w.String(), text)
+		again, err := ParseWindow(w.String())
+		require.NoError(t, err)
+		require.Equal(t, w, again)
+	}
+	for _, text := range []string{"", "Sat", "Xyz 02:00-06:00", "Sat 02:00", "Sat 25:00-26:00", "Sat 02:61-03:00", "Sat 02:00-02:00", "a b c", "Sat-Xyz 1-2", "Mon 24:00-03:00"} {
+		_, err := ParseWindow(text)
+		require.Error(t, err, text)
+	}
+}
+
+func FuzzParseWindow(f *testing.F) {
+	f.Add("Sat,Sun 02:00-06:00")
+	f.Add("mon-fri 22:00-4")
+	f.Fuzz(func(t *testing.T, text string) {
+		w, err := ParseWindow(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseWindow(w.String())
+		require.NoError(t, err, w.String())
+		require.Equal(t, w, again)
+	})
+}
+
+func TestAWindowOverMidnightBelongsToTheDayOnWhichItBegins(t *testing.T) {
+	t.Parallel()
+	w, err := ParseWindow("Fri 22:00-04:00")
+	require.NoError(t, err)
+	friday := time.Date(2026, time.November, 20, 0, 0, 0, 0, time.UTC)
+	for hour, open := range map[int]bool{21: false, 22: true, 23: true, 24: true, 27: true, 28: false, 46: false} {
+		now := friday.Add(time.Duration(hour) * time.Hour)
+		f := judgeWindow(now, Settings{Windows: []Window{w}, TimeZone: "UTC"})
+		require.Equal(t, open, f.passed, now)
+	}
+}
+
+func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, Settings{}.Check())
+	for _, s := range []Settings{
+		{MaxTransactionAge: -1}, {TimeZone: "Mars"}, {Windows: []Window{{}}}, {Backups: []Source{{Kind: "tape"}}},
+		{Backups: []Source{{Kind: Label}}}, {Backups: []Source{{Kind: Command}}}, {Backups: []Source{{Kind: Query, Query: " "}}},
+		{Backups: []Source{{Kind: Barman}}}, {FreeDisk: &Source{Kind: Archiver}}, {FreeDisk: &Source{Kind: Query}},
+	} {
+		require.Error(t, s.Check(), "%+v", s)
+	}
+}
+
+func TestWhatOthersWroteDoesNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	report := Report{Database: "a@b:1/c", Server: "15", Results: []Result{
+		{Name: "table_locks", Blocking: true, Message: "\x1b[2Jgone", Remedy: "wait", Unseen: []string{"x"}},
+		{Name: "privileges", Passed: true, Message: "fine", Unseen: []string{"x"}},
+	}}
+	text := report.Text(Style{}, false)
+	require.NotContains(t, text, "\x1b")
+	require.Equal(t, 1, strings.Count(text, "not seen: x"), "what several checks could not see is said once")
+	require.Contains(t, text, "2 checks: 1 reason to stop, 0 warnings")
+	require.NotContains(t, report.Brief(Style{}), "privileges")
+	require.Contains(t, report.Brief(Style{}), "table_locks")
+}
