@@ -63,7 +63,7 @@ func (a *attempt) waited(took time.Duration, blockers []Blocker) {
 func (a *attempt) paused(took time.Duration, reason string) {
 	a.change(func(s *StepEntry) {
 		s.Paused += Elapsed(took)
-		s.Reason = reason
+		s.PausedFor = reason
 	})
 }
 

@@ -148,8 +148,11 @@ type StepEntry struct {
 	Retries  int     `json:"retries,omitempty"`
 	GaveWay  Elapsed `json:"gave_way_ms,omitempty"`
 	LockWait Elapsed `json:"lock_wait_ms,omitempty"`
-	Paused   Elapsed `json:"paused_ms,omitempty"` // a backfill, for replicas and the like
-	Reason   string  `json:"reason,omitempty"`    // why it gave way or paused, the last time
+	Reason   string  `json:"reason,omitempty"` // why it gave way, the last time
+	// Paused is for how long a backfill waited for replicas and the like, PausedFor
+	// why, the last time.
+	Paused    Elapsed `json:"paused_ms,omitempty"`
+	PausedFor string  `json:"paused_for,omitempty"`
 	// Blockers are who stood in its way, the last time; without their queries.
 	Blockers []Blocker `json:"blockers,omitempty"`
 }
