@@ -112,7 +112,7 @@ func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err er
 			return o, err
 		}
 	}
-	o.Since, err = readTime("--since", f.since, now)
+	o.Since, err = readSince(f.since, now)
 	return o, err
 }
 
@@ -128,9 +128,9 @@ func oneOf(flag, value string, known []string) error {
 	return usage(remedy, "%s: there is no %q", flag, value)
 }
 
-// readTime reads a time: so long before now ("12h", "7d"), a day in the zone of this
+// readSince reads what --since says: so long before now ("12h", "7d"), a day in the zone of this
 // machine, or a whole time. The empty text is the zero time.
-func readTime(flag, text string, now time.Time) (time.Time, error) {
+func readSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -147,7 +147,7 @@ func readTime(flag, text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, usage("write 7d, 12h, 2026-01-31, '2026-01-31 18:00' or 2026-01-31T18:00:00Z", "%s: %q is no time", flag, text)
+	return time.Time{}, usage("write 7d, 12h, 2026-01-31, '2026-01-31 18:00' or 2026-01-31T18:00:00Z", "--since: %q is no time", text)
 }
 
 // historyJSON is what history prints with --json.

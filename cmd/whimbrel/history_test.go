@@ -44,12 +44,12 @@ func TestAMomentIsAnAgeADayOrATime(t *testing.T) {
 		"2026-01-31 18:00":     time.Date(2026, 1, 31, 18, 0, 0, 0, time.Local),
 		"2026-01-31T18:00:00Z": time.Date(2026, 1, 31, 18, 0, 0, 0, time.UTC),
 	} {
-		at, err := readTime("--since", text, now)
+		at, err := readSince(text, now)
 		require.NoError(t, err, text)
 		require.True(t, want.Equal(at), "%s gives %s", text, at)
 	}
 	for _, text := range []string{"-7d", "d", "yesterday", "2026-02-30", "-1h", "99999999d", "7"} {
-		_, err := readTime("--since", text, now)
+		_, err := readSince(text, now)
 		require.ErrorContains(t, err, fmt.Sprintf("--since: %q is no time", text))
 		require.Equal(t, exitWrongUse, exitStatus(err))
 	}
@@ -75,12 +75,12 @@ func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 	}, o)
 }
 
-func FuzzReadTime(f *testing.F) {
+func FuzzReadSince(f *testing.F) {
 	for _, text := range []string{"7d", "1h", "2026-01-31", "2026-01-31T18:00:00+02:00", "\x00", strings.Repeat("9", 40) + "d"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		at, err := readTime("--since", text, now)
+		at, err := readSince(text, now)
 		if err == nil && at.IsZero() && text != "" && !strings.HasPrefix(text, "0001-01-01") {
 			t.Fatalf("%q gives no time and no error", text)
 		}

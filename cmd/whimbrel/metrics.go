@@ -57,7 +57,7 @@ func (a *app) metrics(command *cobra.Command, shown metricsFlags) error {
 	if err := shown.check(a.flags.json); err != nil {
 		return err
 	}
-	since, err := readTime("--since", shown.since, time.Now())
+	since, err := readSince(shown.since, time.Now())
 	if err != nil {
 		return err
 	}
