@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -162,10 +163,16 @@ func startMetrics(ctx context.Context, described *resource.Resource, options Opt
 	if name := exporter("METRICS"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_METRICS_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
-	if name := protocol("METRICS"); name != "http/protobuf" {
-		return nil, fmt.Errorf("the protocol %q is not supported: set OTEL_EXPORTER_OTLP_METRICS_PROTOCOL to http/protobuf, or OTEL_METRICS_EXPORTER to none", name)
+	var sender sdkmetric.Exporter
+	var err error
+	switch name := protocol("METRICS"); name {
+	case "http/protobuf":
+		sender, err = otlpmetrichttp.New(ctx)
+	case "grpc":
+		sender, err = otlpmetricgrpc.New(ctx)
+	default:
+		err = fmt.Errorf("the protocol %q is not supported: it is http/protobuf or grpc", name)
 	}
-	sender, err := otlpmetrichttp.New(ctx)
 	if err != nil {
 		return nil, withoutSecrets(err)
 	}

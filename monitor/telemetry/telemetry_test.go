@@ -105,6 +105,20 @@ func (c *collector) Export(_ context.Context, request *collectortrace.ExportTrac
 	return &collectortrace.ExportTraceServiceResponse{}, nil
 }
 
+// meter is the metrics service over gRPC.
+type meter struct {
+	collectormetrics.UnimplementedMetricsServiceServer
+	to *collector
+}
+
+// Export implements the metrics service.
+func (m *meter) Export(_ context.Context, request *collectormetrics.ExportMetricsServiceRequest) (*collectormetrics.ExportMetricsServiceResponse, error) {
+	m.to.mutex.Lock()
+	defer m.to.mutex.Unlock()
+	m.to.metrics = append(m.to.metrics, request.GetResourceMetrics()...)
+	return &collectormetrics.ExportMetricsServiceResponse{}, nil
+}
+
 // spans gives all spans by name; of those with one name, the last.
 func (c *collector) spans() map[string]*tracepb.Span {
 	found := map[string]*tracepb.Span{}
@@ -259,12 +273,13 @@ func TestMetricsAreSent(t *testing.T) {
 	require.Equal(t, int64(1), found["whimbrel.rows"].GetSum().GetDataPoints()[0].GetAsInt())
 }
 
-func TestTracesGoByGRPCToo(t *testing.T) {
+func TestTracesAndMetricsGoByGRPCToo(t *testing.T) {
 	c := &collector{}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s := grpc.NewServer()
 	collectortrace.RegisterTraceServiceServer(s, c)
+	collectormetrics.RegisterMetricsServiceServer(s, &meter{to: c})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -273,9 +288,13 @@ func TestTracesGoByGRPCToo(t *testing.T) {
 	t.Cleanup(func() { s.Stop(); <-done })
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+listener.Addr().String())
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-	t.Setenv("OTEL_METRICS_EXPORTER", "none")
 	run(t, telemetry.Options{}, secretive)
 	require.NotNil(t, c.spans()["up 1_users"])
+	var names []string
+	for _, m := range c.metrics[len(c.metrics)-1].GetScopeMetrics()[0].GetMetrics() {
+		names = append(names, m.GetName())
+	}
+	require.Contains(t, names, "whimbrel.migration.duration")
 }
 
 func TestNothingStartsUnlessTheEnvironmentAsksForIt(t *testing.T) {
