@@ -105,6 +105,22 @@ type LeaseTaken struct {
 	TakenFrom *Holder `json:"taken_from,omitempty"`
 }
 
+// HookStarted says that a hook of the run begins. Those of each migration are
+// part of it, and have no events of their own.
+type HookStarted struct {
+	Hook string `json:"hook"` // "before_run" or "after_run"
+	Path string `json:"path,omitempty"`
+}
+
+// HookFinished follows HookStarted.
+type HookFinished struct {
+	Hook     string  `json:"hook"`
+	Path     string  `json:"path,omitempty"`
+	Duration Elapsed `json:"duration_ms"`
+	Rows     int64   `json:"rows"`
+	Error    *Error  `json:"error,omitempty"` // the run then ends with it
+}
+
 // MigrationStarted opens a migration.
 type MigrationStarted struct {
 	Migration Ref `json:"migration"`
@@ -265,6 +281,12 @@ func (LeaseWaiting) Kind() string { return "lease_waiting" }
 func (LeaseTaken) Kind() string { return "lease_taken" }
 
 // Kind implements Event.
+func (HookStarted) Kind() string { return "hook_started" }
+
+// Kind implements Event.
+func (HookFinished) Kind() string { return "hook_finished" }
+
+// Kind implements Event.
 func (MigrationStarted) Kind() string { return "migration_started" }
 
 // Kind implements Event.
@@ -315,6 +337,8 @@ func (Failed) Kind() string { return "failed" }
 // Kind implements Event.
 func (RunFinished) Kind() string { return "run_finished" }
 
+func (HookStarted) sealed()       {}
+func (HookFinished) sealed()      {}
 func (RunStarted) sealed()        {}
 func (TablesAdopted) sealed()     {}
 func (LeaseWaiting) sealed()      {}

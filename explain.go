@@ -80,9 +80,13 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 	if f.offset >= 0 {
 		offset = statement.OffsetInFile(f.offset)
 	}
-	position := pgsql.PositionAt(p.Migration.Text, offset)
+	text := p.Migration.Text
+	if statement.Hook != nil {
+		text, e.Path = statement.Hook.Text, statement.Hook.Path
+	}
+	position := pgsql.PositionAt(text, offset)
 	e.Line, e.Column = position.Line, position.Column
-	e.Statement = excerpt(p.Migration.Text, position)
+	e.Statement = excerpt(text, position)
 }
 
 // gaveUp says how long a lock was waited for, and who held it.

@@ -175,3 +175,18 @@ func TestWithoutARuntimeAScriptIsRefusedOnceItIsToRun(t *testing.T) {
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{Steps: 1})
 	require.NoError(t, err)
 }
+
+func TestWhatAFunctionSetsEndsWithIt(t *testing.T) {
+	b := setup(t)
+	functions := func(c *whimbrel.Config) {
+		c.Functions = []whimbrel.Function{{Version: "2", Name: "set", Up: func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "SET search_path = pg_catalog")
+			return err
+		}}}
+	}
+	_, err := b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);"}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	_, err = b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);", "3_next.sql": "CREATE TABLE public.seen AS SELECT current_setting('search_path') AS path;"}, functions).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, `"$user", public`, b.text("SELECT path FROM seen"))
+}

@@ -80,6 +80,9 @@ type Config struct {
 	// One of four characters or more stands in no error, event or table of
 	// whimbrel's, also where the server quotes it.
 	Variables map[string]string
+	// Hooks run before and after a run, and each migration; see
+	// migration.LoadHooks. They do not run where only the history is changed.
+	Hooks migration.Hooks
 	// AllowMissing lets a run go on although applied versions have no file.
 	AllowMissing bool
 	// MaxStall is how long a statement of ours may wait for a lock while

@@ -51,6 +51,9 @@ type Step struct {
 	Started bool
 	// apart is set in a notransaction section.
 	apart bool
+	// before is how many of the statements of a step with code come before it;
+	// they all are those of hooks.
+	before int
 	// code is what a script or function step runs.
 	code code
 }
@@ -72,6 +75,8 @@ type Planned struct {
 	Stored bool
 	// accept is set where an edited file's checksum is stored.
 	accept bool
+	// hooked is set where hooks are a part of it, or it is one.
+	hooked bool
 	// dependents are repeatable migrations that run again behind this one.
 	dependents []migration.Version
 }
@@ -79,6 +84,8 @@ type Planned struct {
 // Plan is what a run will do, in order. The engine executes this very value.
 type Plan struct {
 	Migrations []Planned
+	// Before and After are the hooks of the run; nil where there are none.
+	Before, After *Planned
 	// Skipped are pending versions left alone by the out-of-order policy.
 	Skipped []migration.Migration
 }
@@ -117,11 +124,20 @@ func (s Step) Summary() string {
 	case StepBatch:
 		return s.Statements[0].Command + " in batches"
 	}
+	own := 0
 	for _, statement := range s.Statements {
-		if len(names) == 3 {
-			return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), len(s.Statements)-3)
+		if statement.Hook != nil {
+			continue
 		}
-		names = append(names, statement.Command)
+		if own++; own <= 3 {
+			names = append(names, statement.Command)
+		}
+	}
+	switch {
+	case own == 0 && len(s.Statements) > 0:
+		return s.Statements[0].Hook.Name
+	case own > 3:
+		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), own-3)
 	}
 	return strings.Join(names, ", ")
 }
@@ -148,6 +164,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Line    int    `json:"line"`
 		Command string `json:"command"`
 		Text    string `json:"text"`
+		// Hook is the file that it comes from, if that is not the migration's.
+		Hook string `json:"hook,omitempty"`
 	}
 	type batch struct {
 		Table   string   `json:"table"`
@@ -172,12 +190,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Stored     bool   `json:"stored,omitempty"`
 		Steps      []step `json:"steps"`
 	}
-	out := struct {
-		Migrations []planned `json:"migrations"`
-		Skipped    []Ref     `json:"skipped,omitempty"`
-	}{Migrations: []planned{}}
-	for _, m := range p.Migrations {
-		entry := planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Steps: []step{}}
+	show := func(m Planned) *planned {
+		entry := &planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Steps: []step{}}
 		for _, s := range m.Steps {
 			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
 			if s.Kind == StepBatch {
@@ -185,11 +199,30 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
 			}
 			for _, t := range s.Statements {
-				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Written()})
+				of := ""
+				if t.Hook != nil {
+					of = t.Hook.Path
+				}
+				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Written(), of})
 			}
 			entry.Steps = append(entry.Steps, shown)
 		}
-		out.Migrations = append(out.Migrations, entry)
+		return entry
+	}
+	out := struct {
+		Before     *planned   `json:"before_run,omitempty"`
+		Migrations []*planned `json:"migrations"`
+		After      *planned   `json:"after_run,omitempty"`
+		Skipped    []Ref      `json:"skipped,omitempty"`
+	}{Migrations: []*planned{}}
+	if p.Before != nil {
+		out.Before = show(*p.Before)
+	}
+	if p.After != nil {
+		out.After = show(*p.After)
+	}
+	for _, m := range p.Migrations {
+		out.Migrations = append(out.Migrations, show(m))
 	}
 	for _, m := range p.Skipped {
 		out.Skipped = append(out.Skipped, Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: Up})
@@ -210,6 +243,9 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		planned.Steps = []Step{{Number: 1, Kind: StepScript, code: code}}
 		if m.Kind == migration.Func {
 			planned.Steps[0].Kind = StepFunc
+		}
+		if err := s.surround(&planned); err != nil {
+			return planned, err
 		}
 		return planned, planned.resume(s.journal)
 	}
@@ -249,6 +285,9 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 	for i := range planned.Steps {
 		planned.Steps[i].Number = i + 1
 		planned.Steps[i].apart = section.NoTransaction
+	}
+	if err := s.surround(&planned); err != nil {
+		return planned, err
 	}
 	return planned, planned.resume(s.journal)
 }

@@ -138,6 +138,9 @@ func (r *run) opening(p Planned) message {
 	proof := r.call("whimbrel_open")
 	proof.text, proof.statement = "/* whimbrel "+label+" */ "+proof.text, fence
 	m := message{proof}
+	if p.hooked {
+		m = append(m, r.describe(p))
+	}
 	if len(p.Migration.Settings) == 0 {
 		return m
 	}
@@ -267,6 +270,8 @@ func action(p Planned) string {
 	switch {
 	case p.accept:
 		return "accept"
+	case p.hooked && p.Migration.Version == "":
+		return p.Migration.Name
 	case p.RecordOnly && p.Direction == Up:
 		return "baseline"
 	case p.RecordOnly:

@@ -27,6 +27,8 @@ type state struct {
 	identity Identity
 	// variables are the values of those that files ask for.
 	variables map[string]string
+	// hooks are put into the plan.
+	hooks migration.Hooks
 	// tags narrow what is pending; with none, everything is.
 	tags []string
 	// allowMissing lets applied versions without a file pass.
@@ -74,7 +76,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	}
 	s.split(m.config.Migrations)
 	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
-	s.variables, s.code = m.config.Variables, m.codes(ctx)
+	s.variables, s.hooks, s.code = m.config.Variables, m.config.Hooks, m.codes(ctx)
 	if need == andWhichDatabase {
 		if s.identity, err = db.identify(ctx); err != nil {
 			return s, m.serverError(ctx, "asking which database this is", err)
@@ -99,7 +101,7 @@ func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, 
 	if err != nil {
 		return Plan{}, err
 	}
-	return plan(s)
+	return s.decide(plan)
 }
 
 // execute plans, takes the lease, plans again with what is true under it, and
@@ -134,7 +136,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		m.emit(started)
 		return err
 	}
-	planned, err := plan(s)
+	planned, err := s.decide(plan)
 	started.Planned = len(planned.Migrations)
 	m.emit(started)
 	if err != nil || len(planned.Migrations) == 0 {
@@ -159,7 +161,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		if s, err = m.read(leased, db, need); err != nil {
 			return err
 		}
-		if planned, err = plan(s); err != nil {
+		if planned, err = s.decide(plan); err != nil {
 			return err
 		}
 	}
@@ -202,6 +204,9 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
 	defer r.watch.stop()
+	if err := r.hook(ctx, plan.Before, beforeFailed); err != nil {
+		return err
+	}
 	for left := plan.Migrations; len(left) > 0; {
 		if r.m.stopping() {
 			return interrupted()
@@ -209,7 +214,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		began := time.Now()
 		r.attempt = &attempt{}
 		group := left[:r.group(left)]
-		done, err := r.runGroup(ctx, group, len(group) == len(left))
+		done, err := r.runGroup(ctx, group, len(group) == len(left) && plan.After == nil)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
 			before := len(left)
@@ -227,7 +232,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			return e
 		}
 	}
-	return nil
+	return r.hook(ctx, plan.After, afterFailed)
 }
 
 // runGroup runs migrations and returns how many of them are done; an error
@@ -317,7 +322,9 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	after := func() message { return append(r.tidyAfter(s), r.recording(p, s, last, earlier)...) }
 	if s.code != nil && s.inTransaction() {
 		return r.persist(ctx, p, s, func() (int64, error) {
-			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error { return r.runCode(ctx, p, s, true) })
+			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error {
+				return r.around(ctx, p, s, func() error { return r.runCode(ctx, p, s, true) })
+			})
 		})
 	}
 	if s.code != nil {

@@ -20,7 +20,7 @@ func tidy() message {
 // tidyAfter is tidy where a step may have done anything to the session, and
 // nothing where it surely has not: tidying costs as much as half a small table.
 func (r *run) tidyAfter(s Step) message {
-	if r.db.ready && !r.db.facts.EventTriggers && !slices.ContainsFunc(s.Statements, mayTouchSession) {
+	if s.code == nil && r.db.ready && !r.db.facts.EventTriggers && !slices.ContainsFunc(s.Statements, mayTouchSession) {
 		return nil
 	}
 	return tidy()

@@ -47,6 +47,8 @@ const (
 	CodeRepeatable = "repeatable"
 	// CodeCircle: repeatable migrations need each other.
 	CodeCircle = "circle"
+	// CodeHook: a hook does what only a migration can.
+	CodeHook = "hook"
 	// CodeIrreversible: a migration that says it is irreversible has a way back.
 	CodeIrreversible = "irreversible"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.

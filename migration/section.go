@@ -22,6 +22,9 @@ type Statement struct {
 	pgsql.Statement
 	Batch  *Batch
 	Assert *Assert
+	// Hook is where the statement comes from, if that is not the migration itself.
+	// Nothing that is loaded has it.
+	Hook *Migration
 	// Where values stand in Text in place of variables, and what it was before.
 	replaced []replaced
 	written  string

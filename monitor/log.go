@@ -57,6 +57,10 @@ func levelOf(event whimbrel.Event) slog.Level {
 	switch e := event.(type) {
 	case whimbrel.Failed:
 		return slog.LevelError
+	case whimbrel.HookFinished:
+		if e.Error != nil {
+			return slog.LevelError
+		}
 	case whimbrel.RunFinished:
 		if e.Error != nil {
 			return slog.LevelError
@@ -105,6 +109,10 @@ func attributes(o Observation) []slog.Attr {
 			attrs = append(attrs, slog.String("taken_from", e.TakenFrom.By))
 		}
 		return attrs
+	case whimbrel.HookStarted:
+		return []slog.Attr{slog.String("hook", e.Hook), slog.String("path", e.Path)}
+	case whimbrel.HookFinished:
+		return append([]slog.Attr{slog.String("hook", e.Hook), slog.String("path", e.Path), milliseconds("duration_ms", e.Duration), slog.Int64("rows", e.Rows)}, failure(e.Error)...)
 	case whimbrel.MigrationStarted:
 		return append(of(e.Migration), append(used("memory_before", o.Before), slog.Int("steps", e.Steps), slog.Int("done", e.Done))...)
 	case whimbrel.MigrationFinished:

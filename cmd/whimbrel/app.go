@@ -17,6 +17,7 @@ import (
 // globalFlags are those that every command has.
 type globalFlags struct {
 	env, databaseURL, configPath, table string
+	hooks                               string
 	dirs, set                           []string
 	dev, json, noColor, quiet, verbose  bool
 	subfolders                          bool
@@ -107,6 +108,20 @@ func (a *app) load(file config) ([]migration.Migration, error) {
 	return migration.Load(sources...)
 }
 
+// hooks reads the hooks in the folder that the flag or the file names.
+func (a *app) hooks(file config) (migration.Hooks, error) {
+	dir := a.flags.hooks
+	if dir == "" && file.Hooks != "" {
+		if dir = file.Hooks; !filepath.IsAbs(dir) {
+			dir = shownPath(a.folder, filepath.Join(file.place, dir))
+		}
+	}
+	if dir == "" {
+		return migration.Hooks{}, nil
+	}
+	return migration.LoadHooks(migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
+}
+
 // project is what most commands need: the migrations and the Config of the
 // database, without a listener.
 type project struct {
@@ -145,7 +160,11 @@ func (a *app) open(ctx context.Context) (project, error) {
 	if p.migrations, err = a.load(p.file); err != nil {
 		return p, err
 	}
-	if err := a.checkSet(p.migrations); err != nil {
+	hooks, err := a.hooks(p.file)
+	if err != nil {
+		return p, err
+	}
+	if err := a.checkSet(append(hooks.All(), p.migrations...)); err != nil {
 		return p, err
 	}
 	if t.embedded {
@@ -155,6 +174,7 @@ func (a *app) open(ctx context.Context) (project, error) {
 		a.redactor.learn(t.conninfo)
 	}
 	p.target, p.config = t, a.settings(p.file, p.migrations)
+	p.config.Hooks = hooks
 	if err := t.configure(&p.config); err != nil {
 		return p, err
 	}

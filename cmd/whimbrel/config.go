@@ -29,6 +29,7 @@ const configName = "whimbrel.yaml"
 type config struct {
 	Migrations         folders              `yaml:"migrations"`
 	Subfolders         bool                 `yaml:"subfolders"`
+	Hooks              string               `yaml:"hooks"`
 	Variables          values               `yaml:"variables"`
 	Table              string               `yaml:"table"`
 	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`

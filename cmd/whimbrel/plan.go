@@ -129,11 +129,39 @@ func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
 	for _, m := range plan.Migrations {
 		width = max(width, lipgloss.Width(title(m.Migration.Version, m.Migration.Name)))
 	}
+	b.WriteString(renderHook(p, plan.Before, statements))
 	for _, m := range plan.Migrations {
 		b.WriteString(renderPlanned(p, m, min(width, 60), statements))
 	}
+	b.WriteString(renderHook(p, plan.After, statements))
 	for _, m := range plan.Skipped {
 		fmt.Fprintf(&b, "%s %s %s is out of order and stays pending\n", p.warn("-"), m.Version, m.Name)
+	}
+	return b.String()
+}
+
+// renderHook shows a hook of the run; nil for none.
+func renderHook(p palette, hook *whimbrel.Planned, statements bool) string {
+	if hook == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s %s  %s\n", p.faint("·"), hook.Migration.Name, p.faint("the hook "+hook.Migration.Path))
+	if statements {
+		text += renderStatements(p, hook.Steps[0], false)
+	}
+	return text
+}
+
+// renderStatements lists a step's statements, those of hooks with their file
+// where that is not plain.
+func renderStatements(p palette, step whimbrel.Step, named bool) string {
+	var b strings.Builder
+	for _, s := range step.Statements {
+		text := oneLine(s.Written(), 100)
+		if named && s.Hook != nil {
+			text += p.faint("  -- " + s.Hook.Path)
+		}
+		fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), text)
 	}
 	return b.String()
 }
@@ -164,10 +192,8 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		if !m.Atomic() {
 			b.WriteString(renderStep(p, step, how))
 		}
-		for _, s := range step.Statements {
-			if statements {
-				fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), oneLine(s.Written(), 100))
-			}
+		if statements {
+			b.WriteString(renderStatements(p, step, true))
 		}
 	}
 	return b.String()

@@ -89,6 +89,10 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		if event.Done > 0 {
 			return []string{fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)}
 		}
+	case whimbrel.HookFinished:
+		if event.Error == nil {
+			return []string{p.line(event.Hook, event.Duration, "hook")}
+		}
 	case whimbrel.MigrationFinished:
 		filled := p.current != nil && p.current.filled
 		p.current = nil
@@ -223,12 +227,16 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 	case (p.verbose || filled) && event.Rows > 0:
 		remark = strings.Replace(plural(int(event.Rows), "row"), fmt.Sprint(event.Rows), thousands(event.Rows), 1)
 	}
-	took := fmt.Sprintf("%8s", span(time.Duration(event.Duration)))
+	name := title(event.Migration.Version, event.Migration.Name)
 	if event.RecordOnly {
-		took = strings.Repeat(" ", 8)
+		return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), pad(name, p.width), strings.Repeat(" ", 8), p.palette.faint(remark)), " ")
 	}
-	label := pad(title(event.Migration.Version, event.Migration.Name), p.width)
-	return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), label, took, p.palette.faint(remark)), " ")
+	return p.line(name, event.Duration, remark)
+}
+
+// line says that something is done, and how long it took.
+func (p *presenter) line(name string, took whimbrel.Elapsed, remark string) string {
+	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.palette.good("✓"), pad(name, p.width), span(time.Duration(took)), p.palette.faint(remark)), " ")
 }
 
 // printed is what a script printed.

@@ -32,6 +32,7 @@ Exit statuses:
 	flags.StringVar(&a.flags.databaseURL, "database-url", "", "the database, as a `URL` or as keywords")
 	flags.BoolVar(&a.flags.dev, "dev", false, "the project's development server, started where needed")
 	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
+	flags.StringVar(&a.flags.hooks, "hooks", "", "a `FOLDER` with before_run.sql, after_run.sql, before_each.sql, after_each.sql")
 	flags.BoolVar(&a.flags.subfolders, "subfolders", false, "read the folders within the folders of migrations too")
 	flags.StringArrayVar(&a.flags.set, "set", nil, "the value of a variable of migrations, `NAME=VALUE`; may be given several times")
 	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")

@@ -217,6 +217,10 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 		return []attribute.KeyValue{attribute.String("whimbrel.reason", e.Reason)}, true
 	case whimbrel.BatchResumed:
 		return []attribute.KeyValue{elapsed("whimbrel.paused", e.Paused)}, true
+	case whimbrel.HookStarted:
+		return []attribute.KeyValue{attribute.String("whimbrel.hook", e.Hook)}, true
+	case whimbrel.HookFinished:
+		return []attribute.KeyValue{attribute.String("whimbrel.hook", e.Hook), elapsed("whimbrel.duration", e.Duration)}, true
 	case whimbrel.TablesAdopted:
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.rows", e.Rows)}, true
 	case whimbrel.ConnectionLost:

@@ -1,0 +1,203 @@
+package whimbrel
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// This file puts the hooks into plans, and runs those of a whole run.
+//
+// What comes before and after each migration becomes statements of its own
+// transaction where it is one, and else steps of its chain: so everything that
+// is true of a migration's statements is true of them.
+
+// decide asks a planner, and adds the hooks of the run where anything runs.
+func (s state) decide(plan planner) (Plan, error) {
+	planned, err := plan(s)
+	if err != nil || !slices.ContainsFunc(planned.Migrations, func(p Planned) bool { return !p.RecordOnly }) {
+		return planned, err
+	}
+	direction := planned.Migrations[0].Direction
+	if planned.Before, err = s.runHook(s.hooks.BeforeRun, direction); err != nil {
+		return planned, err
+	}
+	planned.After, err = s.runHook(s.hooks.AfterRun, direction)
+	return planned, err
+}
+
+// runHook makes a step of a hook of the run.
+func (s state) runHook(hook *migration.Migration, direction Direction) (*Planned, error) {
+	statements, err := s.hookStatements(hook)
+	if err != nil || len(statements) == 0 {
+		return nil, err
+	}
+	p := &Planned{Migration: *hook, Direction: direction, hooked: true}
+	if p.Migration, err = hook.WithVariables(s.variables, false); err != nil {
+		return nil, asError(err, CodeMalformed)
+	}
+	p.Steps = []Step{{Number: 1, Kind: StepSQL, Statements: statements}}
+	return p, nil
+}
+
+// hookStatements are those of a hook, each with where it comes from.
+func (s state) hookStatements(hook *migration.Migration) ([]migration.Statement, error) {
+	if hook == nil {
+		return nil, nil
+	}
+	filled, err := hook.WithVariables(s.variables, false)
+	if err != nil {
+		return nil, asError(err, CodeMalformed)
+	}
+	statements := slices.Clone(filled.Up.Statements)
+	for i := range statements {
+		if err := runnable(filled, statements[i]); err != nil {
+			return nil, err
+		}
+		if statements[i].Class == pgsql.Alone { // as a variable's value can make it
+			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook is part of a transaction, in which this cannot be", "put it into a migration")
+		}
+		statements[i].Hook = hook
+	}
+	return statements, nil
+}
+
+// surround puts the hooks around a migration.
+func (s state) surround(p *Planned) error {
+	before, err := s.hookStatements(s.hooks.BeforeEach)
+	if err != nil {
+		return err
+	}
+	after, err := s.hookStatements(s.hooks.AfterEach)
+	if err != nil || len(before)+len(after) == 0 {
+		return err
+	}
+	p.hooked = true
+	var settings []migration.Setting
+	for _, hook := range []*migration.Migration{s.hooks.BeforeEach, s.hooks.AfterEach} {
+		if hook != nil {
+			filled, _ := hook.WithVariables(s.variables, false) // it did not fail above
+			settings = append(settings, filled.Settings...)
+		}
+	}
+	p.Migration.Settings = append(settings, p.Migration.Settings...) // the last one holds
+	switch {
+	case p.Atomic() && p.Steps[0].code != nil:
+		p.Steps[0].Statements, p.Steps[0].before = slices.Concat(before, after), len(before)
+	case p.Atomic() && !p.Steps[0].apart:
+		p.Steps[0].Statements = slices.Concat(before, p.Steps[0].Statements, after)
+	default:
+		p.Steps = slices.Concat(asStep(before), p.Steps, asStep(after))
+		for i := range p.Steps {
+			p.Steps[i].Number = i + 1
+		}
+	}
+	return nil
+}
+
+func asStep(statements []migration.Statement) []Step {
+	if len(statements) == 0 {
+		return nil
+	}
+	return []Step{{Kind: StepSQL, Statements: statements}}
+}
+
+// describe tells a transaction's hooks what is going on: by settings that end
+// with it.
+func (r *run) describe(p Planned) piece {
+	text := "SELECT "
+	for i, setting := range []struct{ name, value string }{
+		{"whimbrel.command", r.result.Command}, {"whimbrel.direction", string(p.Direction)},
+		{"whimbrel.version", string(p.Migration.Version)}, {"whimbrel.name", p.Migration.Name},
+	} {
+		if i > 0 {
+			text += ", "
+		}
+		text += r.setConfig(setting.name, setting.value, true)
+	}
+	return piece{text: text, statement: ours}
+}
+
+// hook runs a hook of the run, in a transaction with a line of the log. A nil
+// hook is done.
+func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
+	if hook == nil {
+		return nil
+	}
+	if r.m.stopping() {
+		return interrupted()
+	}
+	began := time.Now()
+	p, s := *hook, hook.Steps[0]
+	r.attempt = &attempt{}
+	r.attempt.begin(s)
+	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
+	defer func() { r.db.onNotice = nil }()
+	r.m.emit(HookStarted{Hook: p.Migration.Name, Path: p.Migration.Path})
+	after := append(r.tidyAfter(s), r.hookRan(p))
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after) })
+	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)), Rows: rows}
+	if err != nil {
+		e := r.explain(ctx, p, s, err)
+		if e.Remedy == "" {
+			e.Remedy = remedy
+		} else {
+			e.Remedy += "; " + remedy
+		}
+		finished.Error = e
+		r.logFailure(p, e, finished.Duration)
+	}
+	r.m.emit(finished)
+	if finished.Error != nil {
+		return finished.Error
+	}
+	return nil
+}
+
+// What to do about hooks of the run that fail.
+const (
+	beforeFailed = "correct the hook; no migration has been run"
+	afterFailed  = "correct the hook; the migrations are applied and stay so, and the hook runs again behind the next run that does anything"
+)
+
+// hookRan is the log's line for a hook of the run.
+func (r *run) hookRan(p Planned) piece {
+	q := func(text string) string { return literal(r.db.conn, text) }
+	who := r.m.identity
+	return piece{text: fmt.Sprintf("INSERT INTO %s (action, outcome, name, checksum, duration_ms, run_by, host, tool_version, token) VALUES (%s, 'done', %s, %s, "+
+		"extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000, %s, %s, %s, %d) RETURNING %s",
+		r.db.tables.log, q(action(p)), q(p.Migration.Name), q(p.Migration.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current(),
+		r.setApplicationName()), statement: ours}
+}
+
+// around runs code with the hooks before and after it, in the transaction that
+// is open.
+func (r *run) around(ctx context.Context, p Planned, s Step, work func() error) error {
+	run := func(from, to int) error {
+		for i := from; i < to; i++ {
+			var err error
+			if hook := s.Statements[i]; hook.HasData || hook.Assert != nil {
+				_, err = stop(ctx, r.db.conn.PgConn(), hook, i)
+			} else {
+				_, err = send(ctx, r.db.conn.PgConn(), append(message{{text: hook.Text, statement: i}}, r.keepBudget(p, hook)...))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := run(0, s.before); err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		return err
+	}
+	return run(s.before, len(s.Statements))
+}
