@@ -1,7 +1,6 @@
 package preflight
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -31,19 +30,15 @@ func (d Drift) Lines() []string {
 // mostChanges is how many objects are named.
 const mostChanges = 20
 
-// ownTables are the history and its companions. Those of the default name have a
-// lock with a name of its own; see the table of tables in docs/architecture.md.
+// ownTables are the history and its companions.
 type ownTables struct{ schema, history, journal, log, lock string }
 
 func nameTables(table string) ownTables {
-	table = cmp.Or(table, whimbrel.DefaultTable)
-	schema, name, found := strings.Cut(table, ".")
-	if !found {
-		schema, name = "", table
-	}
-	own := ownTables{schema, name, name + "_journal", name + "_log", name + "_lock"}
-	if name == whimbrel.DefaultTable {
-		own.lock = "migration_lock"
+	tables := whimbrel.Tables(table)
+	name := func(i int) string { return tables[i][len(tables[i])-1] }
+	own := ownTables{history: name(0), journal: name(1), log: name(2), lock: name(3)}
+	if len(tables[0]) > 1 {
+		own.schema = tables[0][0]
 	}
 	return own
 }

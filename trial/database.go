@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -105,18 +104,7 @@ func (d *database) createHistory(ctx context.Context) error {
 }
 
 // ownTables are the engine's tables.
-func (d *database) ownTables() []pgx.Identifier {
-	name := d.history[len(d.history)-1]
-	lock := name + "_lock"
-	if name == whimbrel.DefaultTable {
-		lock = "migration_lock"
-	}
-	var tables []pgx.Identifier
-	for _, n := range []string{name, name + "_journal", name + "_log", lock} {
-		tables = append(tables, append(slices.Clone(d.history[:len(d.history)-1]), n))
-	}
-	return tables
-}
+func (d *database) ownTables() []pgx.Identifier { return whimbrel.Tables(strings.Join(d.history, ".")) }
 
 func (d *database) close() {
 	for _, conn := range []*pgx.Conn{d.conn, d.aside, d.gate} {

@@ -2,58 +2,175 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/drift"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/monitor"
+	"github.com/whimbrel-db/whimbrel/schema"
 )
 
+// verifyFlags are the flags of verify.
+type verifyFlags struct {
+	accept                  []string
+	historyOnly, privileges bool
+	schema, writeSchema     string
+}
+
 func newVerify(a *app) *cobra.Command {
-	var accept []string
+	flags := &verifyFlags{}
 	command := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that what ran is what the files say",
+		Short: "Check that what ran is what the files say, and that nobody changed the schema by hand",
 		Long: `Compare history and files: what is pending, missing, edited since it ran, or
-half-done. Differences end in status 5.
+half-done. Then compare the schema with what the applied migrations make when they
+are run on a throw-away server: what was added, dropped or replaced by hand is
+listed, object by object. Differences end in status 5. Nothing is changed.
+
+Where no server can be started, as in a small image, compare with a schema that
+was written where there is one (--write-schema, then --schema), or compare the
+history alone.
 
 --accept says that an edited file is right as it is now: its checksum is stored.`,
 		Example: `  whimbrel verify
+  whimbrel verify --history-only
+  whimbrel verify --write-schema schema.json     # what all migrations make
+  whimbrel verify --schema schema.json --env production
   whimbrel verify --accept 20240115120000
   whimbrel verify --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			p, err := a.open(command.Context())
-			if err != nil {
-				return err
+			if flags.writeSchema != "" {
+				return a.writeSchema(command.Context(), flags.writeSchema)
 			}
-			if err := a.accept(command.Context(), p, accept); err != nil {
-				return err
-			}
-			migrator, err := whimbrel.New(p.config)
-			if err != nil {
-				return err
-			}
-			verification, err := migrator.Verify(command.Context())
-			if err != nil {
-				return err
-			}
-			if a.flags.json {
-				a.object(verification)
-			} else {
-				a.say("%s", strings.TrimRight(renderVerification(a.palette, verification), "\n"))
-			}
-			if len(verification.Differences) > 0 {
-				return differenceError{}
-			}
-			return nil
+			return a.verify(command.Context(), flags)
 		},
 	}
-	command.Flags().StringSliceVar(&accept, "accept", nil, "store the checksum of the edited file of `VERSION`; may be given several times")
+	set := command.Flags()
+	set.StringSliceVar(&flags.accept, "accept", nil, "store the checksum of the edited file of `VERSION`; may be given several times")
+	set.BoolVar(&flags.historyOnly, "history-only", false, "leave the schema out")
+	set.StringVar(&flags.schema, "schema", "", "compare the schema with the one in `FILE`, and start no server")
+	set.StringVar(&flags.writeSchema, "write-schema", "", "write what all migrations make to `FILE`, and compare nothing")
+	set.BoolVar(&flags.privileges, "privileges", false, "compare owners and granted privileges too")
 	return command
+}
+
+// verify compares history and schema, and shows what differs.
+func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
+	if flags.historyOnly && flags.schema != "" {
+		return usage("keep one of them", "--history-only and --schema contradict each other")
+	}
+	expected, err := a.expectedSchema(flags.schema)
+	if err != nil {
+		return err
+	}
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.accept(ctx, p, flags.accept); err != nil {
+		return err
+	}
+	v, err := a.verified(ctx, p, drift.Options{
+		Config: p.config, Expected: expected, Privileges: flags.privileges,
+		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+	}, !flags.historyOnly)
+	if err != nil {
+		return err
+	}
+	if a.flags.json {
+		a.object(v)
+	} else {
+		a.say("%s", strings.TrimRight(v.text(a.palette), "\n"))
+	}
+	if v.differs() {
+		return differenceError{}
+	}
+	return nil
+}
+
+// verified is what verify found.
+type verified struct {
+	whimbrel.Verification
+	Schema *drift.Report `json:"schema,omitempty"`
+	// NotCompared is why the schema was not compared, though that was wanted.
+	NotCompared string `json:"schema_not_compared,omitempty"`
+}
+
+func (v verified) differs() bool {
+	return len(v.Differences) > 0 || v.Schema != nil && len(v.Schema.Differences) > 0
+}
+
+// verified compares a project's history, and its schema where that is wanted.
+func (a *app) verified(ctx context.Context, p project, options drift.Options, withSchema bool) (v verified, err error) {
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return v, err
+	}
+	if v.Verification, err = migrator.Verify(ctx); err != nil || !withSchema {
+		return v, err
+	}
+	report, err := drift.Compare(ctx, options)
+	var own *whimbrel.Error
+	if errors.As(err, &own) && own.Code == whimbrel.CodeMissingFile {
+		v.NotCompared = own.Message // the missing file is itself among the differences
+		return v, nil
+	}
+	v.Schema = &report
+	return v, err
+}
+
+// expectedSchema reads a schema that --write-schema wrote; nil where no file is named.
+func (a *app) expectedSchema(name string) (*schema.Schema, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(a.absolute(name))
+	if err != nil {
+		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name, reasonOf(err))
+	}
+	var s schema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, usage("write it anew with whimbrel verify --write-schema "+name, "%s is no schema: %v", name, err)
+	}
+	return &s, nil
+}
+
+// writeSchema writes what all migrations make to a file.
+func (a *app) writeSchema(ctx context.Context, name string) error {
+	file, err := a.config()
+	if err != nil {
+		return err
+	}
+	migrations, err := a.load(file)
+	if err != nil {
+		return err
+	}
+	if err := a.checkSet(migrations); err != nil {
+		return err
+	}
+	made, err := drift.Expect(ctx, drift.Options{
+		Config: a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+	}, file.Lint.PGVersion)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(made, "", " ")
+	if err == nil {
+		err = os.WriteFile(a.absolute(name), append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return cannotWrite(name, err)
+	}
+	a.say("%s of %s, written to %s", plural(len(made.Objects), "object"), plural(len(migrations), "migration"), name)
+	return nil
 }
 
 // accept stores the checksums of edited files. Whoever hears of runs hears of it.
@@ -87,6 +204,42 @@ func (a *app) accept(ctx context.Context, p project, texts []string) error {
 		a.say("%s %s %s is accepted as it is now", a.palette.good("✓"), outcome.Version, outcome.Name)
 	}
 	return nil
+}
+
+// text shows what was compared and what differs.
+func (v verified) text(p palette) string {
+	text := renderVerification(p, v.Verification)
+	switch {
+	case v.NotCompared != "":
+		text += fmt.Sprintf("%s %s\n", p.warn("!"), v.NotCompared)
+	case v.Schema != nil:
+		text += renderDrift(p, *v.Schema)
+	}
+	return text
+}
+
+// renderDrift lists what differs in the schema.
+func renderDrift(p palette, report drift.Report) string {
+	against := "the schema in the file"
+	if report.Replayed != "" {
+		against = "what the migrations make on PostgreSQL " + report.Replayed
+	}
+	var b strings.Builder
+	if len(report.Differences) == 0 {
+		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", p.good("✓"), plural(report.Objects, "object"), against)
+	} else {
+		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.bad("✗"), against, plural(len(report.Differences), "difference"))
+	}
+	for _, d := range report.Differences {
+		fmt.Fprintf(&b, "  %s\n", indented(d.String(), "    "))
+	}
+	if report.Note != "" {
+		fmt.Fprintf(&b, "  %s\n", p.faint(report.Note))
+	}
+	if len(report.Differences) > 0 {
+		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"), "undo it by hand, or write a migration that does it and record it with whimbrel baseline")
+	}
+	return b.String()
 }
 
 // renderVerification lists the differences with what to do about each.

@@ -1,0 +1,275 @@
+// Package drift compares the schema of a live database with the one that its
+// migrations make: what was added, dropped or replaced by hand shows.
+//
+// What the migrations make is found out by running those that the history has, on
+// a throw-away server, or taken from a file that was written that way before.
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/schema"
+)
+
+// Options say what to compare.
+type Options struct {
+	// Config describes the database and its migrations, as for whimbrel.New. Its
+	// Listener hears nothing.
+	Config whimbrel.Config
+	// Expected is what the schema should be; nil: what the migrations make.
+	Expected *schema.Schema
+	// Server is where they are run, in a database of their own; nil starts one of the
+	// live server's major version, or of another one where that is not to be had.
+	Server *devdb.Server
+	// Privileges is set where owners and granted privileges are compared as well.
+	// Often they are given out elsewhere, and differ between environments.
+	Privileges bool
+	// Progress is told about work that takes seconds; may be nil.
+	Progress func(message string)
+}
+
+// Report is what a comparison gives.
+type Report struct {
+	Database string `json:"database"`
+	// Server and Replayed are the versions of the live server and of the one on which
+	// the migrations were run; Replayed is empty where Expected was given.
+	Server   string `json:"server"`
+	Replayed string `json:"replayed_on,omitempty"`
+	Objects  int    `json:"objects"` // of the live database
+	// Differences lead from what the migrations make to what is there: an object that
+	// was added by hand is Added.
+	Differences []schema.Difference `json:"differences"`
+	// Note is what to know when reading them; may be empty.
+	Note string `json:"note,omitempty"`
+}
+
+// Compare reads the live schema and finds out what it should be. Nothing is changed
+// in the live database. Applied migrations whose files are not there cannot be run
+// again: that is an error of the code whimbrel.CodeMissingFile.
+func Compare(ctx context.Context, options Options) (Report, error) {
+	options.Config.Listener = nil
+	live, err := readLive(ctx, options)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Database: live.status.Database, Server: live.status.Server, Objects: len(live.schema.Objects), Differences: []schema.Difference{}}
+	expected := options.Expected
+	if expected == nil {
+		applied, err := live.applied(options.Config.Migrations)
+		if err != nil {
+			return report, err
+		}
+		made, err := replay(ctx, options, live, applied)
+		if err != nil {
+			return report, err
+		}
+		report.Replayed, expected = made.version, &made.schema
+		if made.major != live.major {
+			report.Note = fmt.Sprintf("the migrations were run on PostgreSQL %s, since there is no %d on this machine: some definitions may be written in another way", made.version, live.major)
+		}
+	}
+	report.Differences = append(report.Differences, schema.Diff(options.comparable(*expected), options.comparable(live.schema))...)
+	return report, nil
+}
+
+// Expect gives the schema that all migrations together make, to be kept for
+// Options.Expected. It needs no database but the throw-away one.
+func Expect(ctx context.Context, options Options, major int) (schema.Schema, error) {
+	options.Config.Listener = nil
+	made, err := replay(ctx, options, live{major: major}, options.Config.Migrations)
+	return made.schema, err
+}
+
+// live is what the database tells.
+type live struct {
+	status whimbrel.Status
+	schema schema.Schema
+	major  int
+	path   string   // its search_path
+	roles  []string // of its server
+}
+
+func readLive(ctx context.Context, options Options) (l live, err error) {
+	m, err := whimbrel.New(options.Config)
+	if err != nil {
+		return l, err
+	}
+	if l.status, err = m.Status(ctx); err != nil {
+		return l, err
+	}
+	config := options.Config.Connection
+	if config == nil {
+		if config, err = pgx.ParseConfig(options.Config.DatabaseURL); err != nil {
+			return l, err // New has read it before
+		}
+	}
+	config = config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may stand in front
+	config.RuntimeParams["application_name"] = "whimbrel verify"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return l, fmt.Errorf("reading the schema: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('search_path'),
+		ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1)`).Scan(&l.major, &l.path, &l.roles)
+	if err == nil {
+		l.schema, err = schema.Read(ctx, conn, schema.Options{Exclude: whimbrel.Tables(options.Config.Table)})
+	}
+	if err != nil {
+		return l, fmt.Errorf("reading the schema: %w", err)
+	}
+	return l, nil
+}
+
+// applied are the migrations that the history has.
+func (l live) applied(all []migration.Migration) ([]migration.Migration, error) {
+	files := map[migration.Version]migration.Migration{}
+	for _, m := range all {
+		files[m.Version.Canonical()] = m
+	}
+	var missing []string
+	done := map[migration.Version]bool{}
+	for _, a := range l.status.Applied {
+		if _, there := files[a.Version.Canonical()]; !there {
+			missing = append(missing, string(a.Version))
+		}
+		done[a.Version.Canonical()] = true
+	}
+	if len(missing) > 0 {
+		return nil, &whimbrel.Error{
+			Code: whimbrel.CodeMissingFile, Remedy: "bring the files back, or compare the history alone with --history-only",
+			Message: "the schema cannot be compared: applied migrations have no file here: " + strings.Join(missing, ", "),
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(m migration.Migration) bool { return !done[m.Version.Canonical()] }), nil
+}
+
+// made is what the migrations make, and where they were run.
+type made struct {
+	schema  schema.Schema
+	version string
+	major   int
+}
+
+// replay runs migrations on a throw-away server and reads what they made.
+func replay(ctx context.Context, options Options, like live, migrations []migration.Migration) (made, error) {
+	server := options.Server
+	if server == nil {
+		var err error
+		if server, err = start(ctx, like.major, options.Progress); err != nil {
+			return made{}, err
+		}
+		defer func() { _ = server.Stop() }()
+	}
+	url, drop, err := server.FreshDatabase(ctx)
+	if err != nil {
+		return made{}, fmt.Errorf("making a database to run the migrations in: %w", err)
+	}
+	defer drop()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return made{}, err
+	}
+	if like.path != "" {
+		config.RuntimeParams["search_path"] = like.path
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return made{}, fmt.Errorf("running the migrations: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	tables := whimbrel.Tables(options.Config.Table)
+	if err := furnish(ctx, conn, like.roles, tables[0]); err != nil {
+		return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
+	}
+	again := options.Config
+	again.DatabaseURL, again.Connection, again.Migrations, again.Tags = "", config, migrations, nil
+	m, err := whimbrel.New(again)
+	if err != nil {
+		return made{}, err
+	}
+	if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
+		return made{}, elsewhere(err)
+	}
+	s, err := schema.Read(ctx, conn, schema.Options{Exclude: tables})
+	version := server.Version()
+	return made{s, version.Version, version.Major}, err
+}
+
+// start starts a server of a major version, or of any where that one cannot be had.
+func start(ctx context.Context, major int, progress func(string)) (*devdb.Server, error) {
+	server, err := devdb.Start(ctx, devdb.Options{Major: major, Progress: progress})
+	if errors.Is(err, devdb.ErrNoBinaries) && major != 0 {
+		server, err = devdb.Start(ctx, devdb.Options{Progress: progress})
+	}
+	if err != nil {
+		return nil, &whimbrel.Error{
+			Code: whimbrel.CodeConnection, Message: "no throw-away server could be started to run the migrations on: " + err.Error(), Err: err,
+			Remedy: "install PostgreSQL on this machine, or compare with a schema that was written where there is one (--write-schema, --schema), or compare the history alone (--history-only)",
+		}
+	}
+	return server, nil
+}
+
+// furnish makes what migrations may find in the live database without having made
+// it: roles, and the schema of the history.
+func furnish(ctx context.Context, conn *pgx.Conn, roles []string, history pgx.Identifier) error {
+	var have []string
+	if err := conn.QueryRow(ctx, "SELECT array_agg(rolname::text) FROM pg_roles").Scan(&have); err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if slices.Contains(have, role) {
+			continue
+		}
+		if _, err := conn.Exec(ctx, "CREATE ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if len(history) > 1 {
+		_, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+history[:1].Sanitize())
+		return err
+	}
+	return nil
+}
+
+// elsewhere says of a failure that it was not in the live database.
+func elsewhere(err error) error {
+	var own *whimbrel.Error
+	if !errors.As(err, &own) {
+		return fmt.Errorf("running the migrations on a throw-away server: %w", err)
+	}
+	moved := *own
+	moved.Message = "on a throw-away server, on which the migrations were run to see what they make: " + own.Message
+	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone with --history-only"
+	return &moved
+}
+
+// comparable leaves out what belongs to an environment and not to its migrations.
+func (o Options) comparable(s schema.Schema) schema.Schema {
+	kept := schema.Schema{Objects: []schema.Object{}}
+	for _, object := range s.Objects {
+		if object.Kind == "database" || !o.Privileges && strings.HasSuffix(object.Kind, "privileges") {
+			continue
+		}
+		if !o.Privileges {
+			object.Properties = maps.Clone(object.Properties)
+			maps.DeleteFunc(object.Properties, func(name, _ string) bool {
+				return name == "owner" || strings.HasPrefix(name, "privileges of ")
+			})
+		}
+		kept.Objects = append(kept.Objects, object)
+	}
+	return kept
+}
