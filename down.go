@@ -94,6 +94,9 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 	onDisk := s.onDisk()
 	var planned []Planned
 	for _, a := range rows {
+		if q, squashed := s.squashedIn(a); squashed {
+			return nil, q.squashedAway(a)
+		}
 		m, isFile := onDisk[a.Version.Canonical()]
 		if !isFile {
 			stored, err := migration.ParseStored(a.Version, a.Name, s.stored[a.Version.Canonical()])

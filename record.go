@@ -185,8 +185,11 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 		return append(out, r.recordedAgain(p, head)...)
 	}
 	kind := string(m.Kind)
-	if p.RecordOnly {
+	switch {
+	case p.RecordOnly:
 		kind = "baseline"
+	case len(m.Squashes) > 0:
+		kind = kindOfSquash
 	}
 	return append(out, r.call("whimbrel_up", append(head, p.wayBack(), kind, strconv.Itoa(r.batch))...))
 }

@@ -49,12 +49,13 @@ type Applied struct {
 	Checksum    string            `json:"checksum,omitempty"`
 	Batch       int               `json:"batch,omitempty"`
 	Kind        string            `json:"kind,omitempty"`
-	HasWayBack  bool              `json:"has_way_back"`     // stored, or in the file
-	Missing     bool              `json:"missing"`          // no file with this version
-	Changed     bool              `json:"changed"`          // the file's checksum is another one
-	Path        string            `json:"path,omitempty"`   // of the file, where there is one
-	RollingBack bool              `json:"rolling_back"`     // a way back stopped half-way
-	Reason      string            `json:"reason,omitempty"` // why it is irreversible
+	HasWayBack  bool              `json:"has_way_back"`          // stored, or in the file
+	Missing     bool              `json:"missing"`               // no file with this version
+	Changed     bool              `json:"changed"`               // the file's checksum is another one
+	Path        string            `json:"path,omitempty"`        // of the file, where there is one
+	SquashedIn  string            `json:"squashed_in,omitempty"` // the file that stands for it
+	RollingBack bool              `json:"rolling_back"`          // a way back stopped half-way
+	Reason      string            `json:"reason,omitempty"`      // why it is irreversible
 }
 
 // Pending is a migration that is not applied.
@@ -94,7 +95,7 @@ type Verification struct {
 
 // Difference is one disagreement between the history and the files.
 type Difference struct {
-	Kind    string            `json:"kind"` // "pending", "missing_file", "checksum_changed", "unfinished"
+	Kind    string            `json:"kind"` // "pending", "missing_file", "checksum_changed", "partly_squashed", "unfinished"
 	Version migration.Version `json:"version"`
 	Name    string            `json:"name"`
 	Path    string            `json:"path,omitempty"`

@@ -19,7 +19,9 @@ type state struct {
 	// the order; they are in neither of the above.
 	repeatables []migration.Migration
 	repeated    []Applied
-	journal     []journalEntry
+	// squashes are the files that stand for others.
+	squashes []squash
+	journal  []journalEntry
 	// stored are ways back of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
@@ -75,6 +77,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		return s, m.serverError(ctx, "reading the history", err)
 	}
 	s.split(m.config.Migrations)
+	s.squashes = s.findSquashes()
 	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
 	s.variables, s.hooks, s.code = m.config.Variables, m.config.Hooks, m.codes(ctx)
 	if need == andWhichDatabase {

@@ -38,8 +38,11 @@ func (s state) describeApplied() []Applied {
 	out := []Applied{}
 	for _, a := range s.applied {
 		file, found := onDisk[a.Version.Canonical()]
-		a.Missing = !found
-		if found {
+		q, squashed := s.squashedIn(a)
+		a.Missing = !found && !squashed
+		if squashed {
+			a.SquashedIn, a.HasWayBack = q.file.Path, false
+		} else if found {
 			a.Path, a.Reason = file.Path, file.Reason
 			a.Changed = !file.AcceptsChecksum(a.Checksum)
 			a.HasWayBack = file.HasWayBack()
@@ -96,6 +99,9 @@ func (s state) differences(t tables) []Difference {
 	}
 	onDisk := s.onDisk()
 	for _, a := range s.applied {
+		if _, squashed := s.squashedIn(a); squashed {
+			continue
+		}
 		file, found := onDisk[a.Version.Canonical()]
 		if !found {
 			e := missingFile(a)
@@ -110,6 +116,9 @@ func (s state) differences(t tables) []Difference {
 			e := gone(a, t)
 			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
 		}
+	}
+	if e := s.partly(); e != nil {
+		add(string(e.Code), e.Version, e.Name, e.Path, e.Message, e.Remedy)
 	}
 	told := map[migration.Version]bool{}
 	for _, e := range s.journal {

@@ -83,8 +83,14 @@ func (s state) agrees() error {
 	if err := s.finished(Down); err != nil {
 		return err
 	}
+	if e := s.partly(); e != nil {
+		return e
+	}
 	onDisk := s.onDisk()
 	for _, a := range s.applied {
+		if _, squashed := s.squashedIn(a); squashed {
+			continue
+		}
 		file, found := onDisk[a.Version.Canonical()]
 		if !found && !s.allowMissing {
 			return missingFile(a)

@@ -84,7 +84,7 @@ func TestABackfillsTemplateIsAlwaysAValidFile(t *testing.T) {
 		if rapid.Bool().Draw(t, "in place") {
 			b.Into = ""
 		}
-		if strings.EqualFold(b.Key, "k, k") {
+		if strings.EqualFold(b.Key, "k, k") || b.Key == `k, "k"` { // the same column twice
 			return
 		}
 		m, _ := backfill(t, b)

@@ -64,6 +64,7 @@ func Load(sources ...Source) ([]Migration, error) {
 			migrations = append(migrations, read.migration)
 		}
 	}
+	problems = append(problems, leftOver(migrations)...)
 	if len(problems) > 0 {
 		return nil, join(problems)
 	}

@@ -58,6 +58,9 @@ type Migration struct {
 	// After are the repeatable migrations that must run before this one, which is
 	// repeatable itself.
 	After []After
+	// Squashes are the versions of the migrations for which this one stands, itself
+	// among them: a database that has them does not run it.
+	Squashes []Version
 	// wayBack is what StoredDown answers.
 	wayBack string
 }

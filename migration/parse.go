@@ -109,6 +109,7 @@ type reader struct {
 
 	settings     map[string]Position // by name in lower case
 	irreversible *Position
+	squashed     *Position
 	stored       bool // it comes from a history
 	foreign      bool // it was said that the file is for another tool
 }
@@ -286,6 +287,8 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 		return l.words("Variables <name> [<name>…]", r.variable(l))
 	case "After":
 		return l.words("After <name> [<name>…]", r.after(l))
+	case "Squashes":
+		return l.words("Squashes <version> [<version>…]", r.squashes(l))
 	case "Irreversible":
 		if r.irreversible != nil {
 			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")
@@ -338,6 +341,7 @@ func (r *reader) finish() {
 			Remedy:  "remove the annotation, or the statements below Down"})
 	}
 	r.repeatable()
+	r.standsForItself()
 	if !r.stored { // which may have less than the file
 		r.unusedVariables()
 	}

@@ -90,7 +90,7 @@ func renderApplied(p palette, applied []whimbrel.Applied, now time.Time, all boo
 	var rows [][]string
 	hidden := 0
 	for i, m := range slices.Backward(applied) {
-		remark := appliedRemark(m)
+		remark := appliedRemark(m, all)
 		if !all && remark == "" && len(applied)-i > newest {
 			hidden++
 			continue
@@ -126,10 +126,13 @@ func pendingRemark(m whimbrel.Pending) string {
 	return strings.Join(remarks, ", ")
 }
 
-func appliedRemark(m whimbrel.Applied) string {
+func appliedRemark(m whimbrel.Applied, all bool) string {
 	var remarks []string
 	if m.Changed && !m.Version.Repeatable() { // which runs again for that
 		remarks = append(remarks, "changed since")
+	}
+	if m.SquashedIn != "" && all {
+		remarks = append(remarks, "squashed")
 	}
 	if m.Missing {
 		remarks = append(remarks, "file missing")
