@@ -230,9 +230,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// compile divides a section into steps: what may share a transaction stays
-// together, what cannot run in one stands alone, in the order of the file.
-// A script or function is one step.
+// compile makes the steps of one direction of a migration. A script or function is
+// one step.
 func (s state) compile(m migration.Migration, direction Direction) (Planned, error) {
 	planned := Planned{Migration: m, Direction: direction}
 	if m.Kind != migration.SQL {
@@ -268,19 +267,16 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		if err := runnable(m, statement); err != nil {
 			return planned, err
 		}
-		last := len(planned.Steps) - 1
+	}
+	for _, step := range section.Steps() {
+		kind := StepSQL
 		switch {
-		case statement.Batch != nil:
-			planned.Steps = append(planned.Steps, Step{Kind: StepBatch, Statements: []migration.Statement{statement}})
-		case statement.Assert != nil && last >= 0 && planned.Steps[last].Kind == StepBatch:
-			planned.Steps[last].Statements = append(planned.Steps[last].Statements, statement)
-		case alone(section, statement):
-			planned.Steps = append(planned.Steps, Step{Kind: StepAlone, Statements: []migration.Statement{statement}})
-		case last >= 0 && planned.Steps[last].Kind == StepSQL && !section.NoTransaction:
-			planned.Steps[last].Statements = append(planned.Steps[last].Statements, statement)
-		default:
-			planned.Steps = append(planned.Steps, Step{Kind: StepSQL, Statements: []migration.Statement{statement}})
+		case step.Statements[0].Batch != nil:
+			kind = StepBatch
+		case step.Alone:
+			kind = StepAlone
 		}
+		planned.Steps = append(planned.Steps, Step{Kind: kind, Statements: step.Statements})
 	}
 	for i := range planned.Steps {
 		planned.Steps[i].Number = i + 1
@@ -292,24 +288,13 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 	return planned, planned.resume(s.journal)
 }
 
-// alone reports whether a statement must stand outside any transaction. In a
-// notransaction section that is also what may commit by itself; the rest of
-// such a section gets a transaction per statement, so that the journal can
-// record it exactly once.
-func alone(section migration.Section, statement migration.Statement) bool {
-	if statement.Class == pgsql.Alone {
-		return true
-	}
-	return section.NoTransaction && statement.Class == pgsql.Other
-}
-
 // runnable refuses what the engine cannot run, before anything is touched.
 func runnable(m migration.Migration, statement migration.Statement) error {
 	switch {
 	case statement.Command == "COPY" && statement.Class == pgsql.Query && copiesToClient(statement.Text):
 		return malformed(m, statement.Start, CodeMalformed,
 			"COPY … TO STDOUT has nowhere to go in a migration", "remove the statement")
-	case statement.Assert != nil && alone(migration.Section{}, statement):
+	case statement.Assert != nil && statement.Class == pgsql.Alone:
 		return malformed(m, statement.Start, CodeMalformed, "an Assert needs a query", "write a SELECT below it")
 	}
 	return nil

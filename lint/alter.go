@@ -213,6 +213,12 @@ func (m *model) rename(s *ast.RenameStmt) {
 				m.renameIndex(c.index, s.Newname)
 			}
 		}
+	case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+		for _, r := range m.relation(s.Relation).parts() {
+			if r.take(s.RenameType, s.Subname) {
+				r.attach(s.RenameType, s.Newname)
+			}
+		}
 	case ast.ObjectType_OBJECT_SCHEMA:
 		m.renameSchema(s.Subname, s.Newname)
 	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
@@ -340,10 +346,11 @@ func (m *model) drop(s *ast.DropStmt) {
 			}
 		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE:
 			delete(m.functions, m.qualify(nameOf(texts(object.GetObjectWithArgs().GetObjname()))))
-		case ast.ObjectType_OBJECT_POLICY:
-			if len(words) >= 2 {
-				r := m.assume(nameOf(words[:len(words)-1]))
-				r.policies = slices.DeleteFunc(r.policies, func(p string) bool { return p == words[len(words)-1] })
+		case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+			if r := m.find(nameOf(words[:max(0, len(words)-1)])); r != nil {
+				for _, part := range r.parts() {
+					part.take(s.RemoveType, words[len(words)-1])
+				}
 			}
 		case ast.ObjectType_OBJECT_PUBLICATION:
 			delete(m.publications, text(object))

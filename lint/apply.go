@@ -43,6 +43,7 @@ func (m *model) apply(n *ast.Node) {
 	case *ast.Node_CreateTrigStmt:
 		for _, r := range m.relation(s.CreateTrigStmt.Relation).parts() {
 			r.rowTriggers = r.rowTriggers || s.CreateTrigStmt.Row
+			r.attach(ast.ObjectType_OBJECT_TRIGGER, s.CreateTrigStmt.Trigname)
 		}
 	default:
 		m.applyOther(n)
@@ -72,8 +73,9 @@ func (m *model) applyOther(n *ast.Node) {
 	case *ast.Node_CreateSchemaStmt:
 		m.createSchema(s.CreateSchemaStmt)
 	case *ast.Node_CreatePolicyStmt:
-		r := m.relation(s.CreatePolicyStmt.Table)
-		r.policies = append(r.policies, s.CreatePolicyStmt.PolicyName)
+		m.relation(s.CreatePolicyStmt.Table).attach(ast.ObjectType_OBJECT_POLICY, s.CreatePolicyStmt.PolicyName)
+	case *ast.Node_RuleStmt:
+		m.relation(s.RuleStmt.Relation).attach(ast.ObjectType_OBJECT_RULE, s.RuleStmt.Rulename)
 	case *ast.Node_CreatePublicationStmt:
 		m.createPublication(s.CreatePublicationStmt)
 	case *ast.Node_AlterPublicationStmt:

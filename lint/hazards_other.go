@@ -197,7 +197,7 @@ func observedHazards() []Hazard {
 		{
 			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Refused: "42703",
 			Happens: "When the statement was run on the schema that the migrations before it make, the server refused.",
-			Remedy:  "What the server says.", Link: manual + "errcodes-appendix.html",
+			Remedy:  "Correct the statement, or what comes before it, by what the server says.", Link: manual + "errcodes-appendix.html",
 			Bad:  "ALTER TABLE users ALTER COLUMN nickname SET DEFAULT 'x';",
 			Good: []string{"ALTER TABLE users ALTER COLUMN name SET DEFAULT 'x';"},
 		},

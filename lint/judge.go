@@ -213,8 +213,10 @@ func (j *judge) place(location int32) (start, end migration.Position) {
 			stop = int(location) + token.Offset + len(token.Text)
 		}
 	}
-	base := j.out.Start.Offset
-	return pgsql.PositionAt(j.migration.Text, base+int(location)), pgsql.PositionAt(j.migration.Text, base+stop)
+	at := func(offset int) migration.Position {
+		return pgsql.PositionAt(j.migration.Text, j.current.statement.OffsetInFile(offset))
+	}
+	return at(int(location)), at(stop)
 }
 
 // unused gives the annotations that allow what was not found.
@@ -355,7 +357,21 @@ func (j *judge) finish() {
 	if len(j.out.Evidence) == 0 && len(j.out.Findings) == 0 {
 		j.because(j.brief())
 	}
+	j.hideValues()
 	j.out.settle()
+}
+
+// hideValues shows the statement as it stands in the file where variables have
+// values, which need not be for everyone's eyes, and must not get into the file.
+func (j *judge) hideValues() {
+	s := j.current.statement
+	if s.Written() == s.Text {
+		return
+	}
+	j.out.Text = s.Written()
+	for i := range j.out.Findings {
+		j.out.Findings[i].Rewrite, j.out.Findings[i].Fixable = "", false
+	}
 }
 
 // brief says why a statement without findings is safe.

@@ -268,7 +268,7 @@ func (j *judge) rewrittenWhole(r *relation, hazard, what string) {
 }
 
 func (j *judge) rowSecurityCommand(r *relation, cmd *ast.AlterTableCmd) {
-	if len(r.policies) > 0 || r.rowSecurity && cmd.Subtype == ast.AlterTableType_AT_EnableRowSecurity {
+	if len(r.attached[ast.ObjectType_OBJECT_POLICY]) > 0 || r.rowSecurity && cmd.Subtype == ast.AlterTableType_AT_EnableRowSecurity {
 		j.evidence(j.source(r), r.name.String()+" has policies already")
 		return
 	}

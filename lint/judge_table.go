@@ -310,12 +310,20 @@ func (j *judge) dropOnTable(s *ast.DropStmt) {
 		if len(words) < 2 {
 			continue
 		}
+		name := words[len(words)-1]
 		r := j.assume(nameOf(words[:len(words)-1]))
+		if s.MissingOk && (!r.assumed || j.complete) && !slices.Contains(r.attached[s.RemoveType], name) {
+			j.evidence(j.source(r), fmt.Sprintf("there is no %s on %s: nothing happens, and nothing is locked", quoted(name), r.name))
+			continue
+		}
+		if s.RemoveType == ast.ObjectType_OBJECT_TRIGGER && r.rowTriggers {
+			j.lockTree(r, AccessExclusive) // each partition has a copy
+		}
 		j.lock(r, AccessExclusive)
 		if j.harmless(r) || s.RemoveType != ast.ObjectType_OBJECT_POLICY {
 			continue
 		}
-		last := slices.Equal(r.policies, words[len(words)-1:])
+		last := slices.Equal(r.attached[ast.ObjectType_OBJECT_POLICY], []string{name})
 		for _, p := range j.sameStep() {
 			if c := p.node.GetCreatePolicyStmt(); c != nil && j.relation(c.Table) == r {
 				last = false

@@ -140,27 +140,24 @@ type parsed struct {
 // parse reads all statements and says which transaction each is in, as the engine
 // will have it.
 func (j *judge) parse() {
-	step, open := 0, false
-	for _, s := range j.section.Statements {
-		p := parsed{statement: s}
-		p.alone = s.Class == pgsql.Alone || j.section.NoTransaction && s.Class == pgsql.Other
-		apart := p.alone || s.Batch != nil || j.section.NoTransaction
-		if apart || !open {
-			step++
+	for number, step := range j.section.Steps() {
+		for _, s := range step.Statements {
+			p := parsed{statement: s, step: number + 1, alone: step.Alone}
+			p.node, p.err = single(j.options.Parser.Parse(parameters(s)))
+			j.parsed = append(j.parsed, p)
 		}
-		open = !apart
-		p.step = step
-		nodes, err := j.options.Parser.Parse(parameters(s))
-		switch {
-		case err != nil:
-			p.err = err
-		case len(nodes) == 1:
-			p.node = nodes[0]
-		default:
-			p.err = fmt.Errorf("%d statements in one", len(nodes))
-		}
-		j.parsed = append(j.parsed, p)
 	}
+}
+
+// single takes the one tree of one statement.
+func single(nodes []*ast.Node, err error) (*ast.Node, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case len(nodes) != 1:
+		return nil, fmt.Errorf("%d statements in one", len(nodes))
+	}
+	return nodes[0], nil
 }
 
 // parameters gives a statement's text with the bounds of a batch, which are not

@@ -56,11 +56,12 @@ type relation struct {
 
 	rowTriggers bool
 	rowSecurity bool
-	policies    []string
-	identity    string // of replication: "d", "n", "f" or the index's name
-	temporary   bool
-	method      string // access method
-	unlogged    bool
+	// attached are the triggers, policies and rules of a table by their kinds.
+	attached  map[ast.ObjectType][]string
+	identity  string // of replication: "d", "n", "f" or the index's name
+	temporary bool
+	method    string // access method
+	unlogged  bool
 
 	// reads is what a view or materialized view is made from.
 	reads []*use
@@ -215,6 +216,25 @@ func (r *relation) column(name string) *column {
 		}
 	}
 	return nil
+}
+
+// attach notes a trigger, policy or rule of a table.
+func (r *relation) attach(kind ast.ObjectType, name string) {
+	if r.attached == nil {
+		r.attached = map[ast.ObjectType][]string{}
+	}
+	if !slices.Contains(r.attached[kind], name) {
+		r.attached[kind] = append(r.attached[kind], name)
+	}
+}
+
+// take removes a trigger, policy or rule, and tells whether it was there.
+func (r *relation) take(kind ast.ObjectType, name string) bool {
+	before := len(r.attached[kind])
+	if before > 0 {
+		r.attached[kind] = slices.DeleteFunc(r.attached[kind], func(other string) bool { return other == name })
+	}
+	return len(r.attached[kind]) < before
 }
 
 func (r *relation) constraint(name string) *constraint {

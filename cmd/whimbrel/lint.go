@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -155,6 +157,9 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 	if err := a.checkSet(l.migrations); err != nil {
 		return l, err
 	}
+	if l.migrations, err = asTheyRun(l.migrations, a.values(file)); err != nil {
+		return l, err
+	}
 	chosen, err := a.chosen(ctx, flags, files, l.migrations)
 	if err != nil {
 		return l, err
@@ -166,6 +171,29 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 		return (chosen == nil || chosen[m.Version]) && !l.applied[m.Version.Canonical()]
 	}
 	return l, err
+}
+
+// asTheyRun gives migrations in the order in which they run, with values in place of
+// their variables.
+func asTheyRun(migrations []migration.Migration, values map[string]string) ([]migration.Migration, error) {
+	first := slices.IndexFunc(migrations, func(m migration.Migration) bool { return m.Version.Repeatable() })
+	if first < 0 {
+		first = len(migrations)
+	}
+	repeatables, err := migration.OrderRepeatables(migrations[first:])
+	if err != nil {
+		return nil, err
+	}
+	ordered := slices.Concat(migrations[:first], repeatables.Migrations)
+	var problems []error
+	for i, m := range ordered {
+		up, err := m.WithVariables(values, false)
+		down, downErr := m.WithVariables(values, true)
+		problems = append(problems, cmp.Or(err, downErr))
+		up.Down = down.Down
+		ordered[i] = up
+	}
+	return ordered, errors.Join(problems...)
 }
 
 // chosen are the migrations that arguments and --changed-since name; nil for all.

@@ -61,6 +61,12 @@ WITH schemas AS (
   UNION ALL
   SELECT 'statement', 14, p.oid::bigint, format('CREATE POLICY %I ON %s', p.polname, r.name) FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
   UNION ALL
+  SELECT 'statement', 14, t.oid::bigint, pg_catalog.pg_get_triggerdef(t.oid) FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
+  WHERE NOT t.tgisinternal AND t.tgparentid = 0
+  UNION ALL
+  SELECT 'statement', 14, w.oid::bigint, pg_catalog.pg_get_ruledef(w.oid) FROM pg_catalog.pg_rewrite w JOIN relations r ON r.oid = w.ev_class
+  WHERE w.rulename <> '_RETURN'
+  UNION ALL
   SELECT 'statement', 15, r.oid::bigint, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', r.name) FROM relations r WHERE r.relrowsecurity
   UNION ALL
   SELECT 'statement', 16, r.oid::bigint, format('ALTER TABLE %s REPLICA IDENTITY %s', r.name, CASE r.relreplident WHEN 'n' THEN 'NOTHING' ELSE 'FULL' END)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +19,6 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -69,8 +69,7 @@ func Run(ctx context.Context, migrations []migration.Migration, options Options)
 	}
 	server := options.Server
 	if server == nil {
-		server, err = devdb.Start(ctx, devdb.Options{Major: options.Major, Progress: options.Progress})
-		if err != nil {
+		if server, err = start(ctx, options); err != nil {
 			return Result{}, fmt.Errorf("starting a server for the rehearsal: %w", err)
 		}
 		defer func() { _ = server.Stop() }()
@@ -98,6 +97,19 @@ func Run(ctx context.Context, migrations []migration.Migration, options Options)
 	result.Observations = s.observations
 	result.Report = linter.Merge(report, s.observations)
 	return result, nil
+}
+
+// start starts a server, and meanwhile brings the parser to life: both take about a
+// second.
+func start(ctx context.Context, options Options) (*devdb.Server, error) {
+	parser := options.Lint.Parser
+	if parser == nil {
+		parser = lint.PostgreSQL()
+	}
+	var alive sync.WaitGroup
+	alive.Go(func() { _, _ = parser.Parse("SELECT 1") }) // what is wrong with it, the judgement says
+	defer alive.Wait()
+	return devdb.Start(ctx, devdb.Options{Major: options.Major, Progress: options.Progress})
 }
 
 // stage is the database in which a rehearsal takes place.
@@ -219,30 +231,6 @@ func withoutRows(full, empty []lint.Observation) []lint.Observation {
 	return all
 }
 
-// step is what runs in one transaction, or one statement that runs outside.
-type step struct {
-	first      int // index of its first statement
-	statements []migration.Statement
-	alone      bool
-}
-
-// steps cuts a section as the engine does.
-func steps(section migration.Section) []step {
-	var all []step
-	open := false
-	for i, statement := range section.Statements {
-		alone := statement.Class == pgsql.Alone || section.NoTransaction && statement.Class == pgsql.Other
-		apart := alone || statement.Batch != nil || section.NoTransaction
-		if apart || !open {
-			all = append(all, step{first: i, alone: alone})
-		}
-		open = !apart
-		last := &all[len(all)-1]
-		last.statements = append(last.statements, statement)
-	}
-	return all
-}
-
 // run runs a migration from one of its steps on, and observes it if that is asked.
 // It ends with the first statement that fails, and says how many steps are done.
 func (s *stage) run(ctx context.Context, m migration.Migration, from int, observe bool) ([]lint.Observation, int, error) {
@@ -254,7 +242,7 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 			return nil, from, err
 		}
 	}
-	sequence := steps(m.Up)
+	sequence := m.Up.Steps()
 	for i := from; i < len(sequence); i++ {
 		observed, err := s.step(ctx, m, sequence[i], before)
 		all = append(all, observed...)
@@ -265,15 +253,15 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 	return all, len(sequence), nil
 }
 
-func (s *stage) step(ctx context.Context, m migration.Migration, step step, before *picture) (observed []lint.Observation, err error) {
-	defer func() { err = errors.Join(err, s.tidy(ctx, err != nil && !step.alone)) }()
-	if !step.alone {
+func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture) (observed []lint.Observation, err error) {
+	defer func() { err = errors.Join(err, s.tidy(ctx, err != nil && !step.Alone)) }()
+	if !step.Alone {
 		if _, err := s.conn.Exec(ctx, "BEGIN"); err != nil {
 			return nil, err
 		}
 	}
 	for _, setting := range m.Settings {
-		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, $3)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value, !step.alone); err != nil {
+		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, $3)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value, !step.Alone); err != nil {
 			return observed, err
 		}
 	}
@@ -284,8 +272,8 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step step, befo
 		}
 	}
 	var held []lint.Lock
-	for i, statement := range step.statements {
-		o := lint.Observation{Version: m.Version, Statement: step.first + i}
+	for i, statement := range step.Statements {
+		o := lint.Observation{Version: m.Version, Statement: step.First + i}
 		began := time.Now()
 		err := s.execute(ctx, statement)
 		o.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
@@ -306,7 +294,7 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step step, befo
 		held = o.Held
 		observed = append(observed, o)
 	}
-	if !step.alone {
+	if !step.Alone {
 		if _, err := s.conn.Exec(ctx, "COMMIT"); err != nil {
 			return observed, err
 		}

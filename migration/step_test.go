@@ -1,0 +1,48 @@
+package migration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestASectionIsDividedIntoWhatRunsTogether(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text string
+		want []string // of each step: a = alone, t = transaction, b = batch; and how many statements
+	}{
+		"nothing":                          {"-- only a comment", nil},
+		"one transaction":                  {"SELECT 1; SELECT 2;", []string{"t2"}},
+		"what cannot be in a transaction":  {"SELECT 1; VACUUM t; SELECT 2; SELECT 3;", []string{"t1", "a1", "t2"}},
+		"two that stand alone":             {"VACUUM t; VACUUM u;", []string{"a1", "a1"}},
+		"no transaction":                   {"-- +migrate Up notransaction\nSELECT 1; ALTER TABLE t ADD a int; CALL p();", []string{"t1", "t1", "a1"}},
+		"a batch between":                  {"SELECT 1;\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\nSELECT 2;", []string{"t1", "b1", "t1"}},
+		"a batch with what is to hold":     {"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Assert\nSELECT true;\n-- +migrate Assert\nSELECT true;\nSELECT 2;", []string{"b3", "t1"}},
+		"an assertion without a batch":     {"SELECT 1;\n-- +migrate Assert\nSELECT true;", []string{"t2"}},
+		"a batch that runs apart":          {"-- +migrate Up notransaction\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Assert\nSELECT true;\nSELECT 2;", []string{"b2", "t1"}},
+		"two batches are not one with one": {"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;", []string{"b1", "b1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := Parse("1_a.sql", c.text)
+			require.NoError(t, err)
+			var got []string
+			next := 0
+			for _, step := range m.Up.Steps() {
+				kind := "t"
+				switch {
+				case step.Statements[0].Batch != nil:
+					kind = "b"
+				case step.Alone:
+					kind = "a"
+				}
+				got = append(got, kind+string(rune('0'+len(step.Statements))))
+				require.Equal(t, next, step.First)
+				next += len(step.Statements)
+			}
+			require.Equal(t, c.want, got)
+			require.Len(t, m.Up.Statements, next, "every statement is in one step")
+		})
+	}
+}
