@@ -29,15 +29,21 @@ func (f *runFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	f.changed = flags.Changed
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would run, and run nothing")
+	flags.BoolVar(&f.yes, "yes", false, "on a protected environment, run without asking")
+	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected environment, leave out the check `NAME`; all leaves out all")
+	_ = command.RegisterFlagCompletionFunc("skip-check", completeChecks)
+	f.addRun(command)
+}
+
+// addRun declares those that say how to run.
+func (f *runFlags) addRun(command *cobra.Command) {
+	flags := command.Flags()
 	f.addOrder(command)
 	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
 	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step that gave way is tried again")
 	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
 	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it waits for them;\n0: they must have what was there before its last batch")
 	flags.BoolVar(&f.ignoreReplicas, "ignore-replicas", false, "let a backfill run however far replicas are behind")
-	flags.BoolVar(&f.yes, "yes", false, "on a protected environment, run without asking")
-	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected environment, leave out the check `NAME`; all leaves out all")
-	_ = command.RegisterFlagCompletionFunc("skip-check", completeChecks)
 	flags.BoolVar(&f.noPipeline, "no-pipeline", false, "wait for the answer to each migration before the next is sent")
 }
 

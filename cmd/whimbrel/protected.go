@@ -21,11 +21,7 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 	if err != nil {
 		return false, err
 	}
-	if a.flags.json {
-		a.object(checksJSON{Event: "checks", Report: report})
-	} else if !a.flags.quiet {
-		_, _ = fmt.Fprint(a.err, report.Brief(a.checkStyle(a.errPalette)))
-	}
+	a.tellChecks(report)
 	if blocked := report.Blocked(); len(blocked) > 0 {
 		p.observers.refused(report.Database, blocked)
 		return false, stopped(blocked)
@@ -34,6 +30,15 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
 	}
 	return a.sure(fmt.Sprintf("%s is protected. Run %s on %s?", p.target.source, plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
+}
+
+// tellChecks shows what the checks before a run said, as far as it matters.
+func (a *app) tellChecks(report preflight.Report) {
+	if a.flags.json {
+		a.object(checksJSON{Event: "checks", Report: report})
+	} else if !a.flags.quiet {
+		_, _ = fmt.Fprint(a.err, report.Brief(a.checkStyle(a.errPalette)))
+	}
 }
 
 // checksJSON is the line of a stream that tells what the checks said.

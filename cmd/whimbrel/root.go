@@ -46,7 +46,7 @@ Exit statuses:
 		return file.names(), cobra.ShellCompDirectiveNoFileComp
 	})
 	root.AddCommand(
-		newInit(a), newCreate(a), newUp(a), newDown(a), newRedo(a), newTo(a),
+		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a),
 		newStatus(a), newPlan(a), newLint(a), newCheck(a), newTest(a), newVerify(a), newBaseline(a), newHistory(a),
 		newMetrics(a), newAlert(a), newLock(a), newDev(a), newVersion(a),
 	)
