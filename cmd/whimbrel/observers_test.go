@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
+	"github.com/whimbrel-db/whimbrel/monitor/alert/service"
 )
 
 // gated is a migration that runs until the test opens its gate.
@@ -204,4 +206,39 @@ func TestASinkOfAnotherEnvironmentIsLeftAlone(t *testing.T) {
 	require.Empty(t, received)
 	require.Equal(t, exitWrongUse, s.run("up", "--env", "production"))
 	require.Contains(t, s.err.String(), "whimbrel.yaml:6:13: alerts: the environment variable UNSET_TOKEN is not set")
+}
+
+// Every kind of sink in the documentation is opened as it stands there.
+func TestTheSinksInTheDocumentationCanBeOpened(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitoring.md"))
+	require.NoError(t, err)
+	found := regexp.MustCompile("(?m)^\\| [^|]+ \\| `([a-z]+:[^`]+)` \\|$").FindAllStringSubmatch(string(text), -1)
+	require.GreaterOrEqual(t, len(found), 10)
+	for _, match := range found {
+		_, err := service.Open(alert.Target{URL: match[1]})
+		require.NoError(t, err, match[1])
+	}
+	_, config, _ := strings.Cut(string(text), "```yaml\n")
+	config, _, _ = strings.Cut(config, "```")
+	_, err = parseConfig(configName, []byte("environments: {production: {embedded: true}}\n"+config))
+	require.NoError(t, err)
+}
+
+func TestTelemetryIsSentWhereTheEnvironmentAsksForIt(t *testing.T) {
+	asked := make(chan string, 100)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	t.Cleanup(collector.Close)
+	s := newSession(t, map[string]string{"1_a.sql": "CREATE TABLE a ()"})
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	require.Equal(t, exitDone, s.run("up"))
+	require.Empty(t, asked)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	require.Equal(t, exitDone, s.run("status"), "who only reads tells nobody")
+	require.Empty(t, asked)
+	s.write("2_b.sql", "CREATE TABLE b ()")
+	require.Equal(t, exitDone, s.run("up"))
+	paths := []string{<-asked, <-asked}
+	require.ElementsMatch(t, []string{"/v1/traces", "/v1/metrics"}, paths)
+	require.Empty(t, s.err.String())
 }
