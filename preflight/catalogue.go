@@ -108,6 +108,9 @@ func readWALG(text []byte, system string) (Answer, error) {
 		if at.IsZero() {
 			at = b.Modified
 		}
+		if at.IsZero() {
+			return Answer{}, fmt.Errorf("backup %s has no end time that can be read", b.Name)
+		}
 		answer.newer(b.Name, at)
 	}
 	if answer.At == nil && other != "" {

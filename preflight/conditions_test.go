@@ -1,6 +1,7 @@
 package preflight_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,9 +155,17 @@ var conditions = []condition{
 	{"many connections left", "connections", nil, nothing, false, false, []string{"left; a run takes 3"}},
 	{"a role with few connections", "connections", nil, func(b *base, o *preflight.Options) {
 		o.Connection.User = b.role("ALTER ROLE %[1]s CONNECTION LIMIT 4")
-	}, true, false, []string{"3 connections were left", "of 4 that the role may have"}},
+	}, true, false, []string{"3 connections are left", "of 4 that the role may have"}},
 
 	{"few tables", "lock_capacity", []string{"ALTER TABLE users ADD COLUMN note text;"}, sql(users), false, false, []string{"the largest step takes about"}},
+
+	{"a table of many partitions", "lock_capacity", []string{"ALTER TABLE parts ADD COLUMN note text;"}, func(b *base, _ *preflight.Options) {
+		b.exec("CREATE TABLE parts (id int, payload text) PARTITION BY RANGE (id)")
+		b.exec(`DO $$ BEGIN FOR i IN 1..350 LOOP
+			EXECUTE format('CREATE TABLE parts_%s PARTITION OF parts FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+			COMMIT; -- and with it the locks
+		END LOOP; END $$`)
+	}, true, false, []string{"step 1 of migrations/1_example.sql takes about 1051 locks", "out of shared memory", "do it partition by partition"}},
 
 	{"valid indexes", "invalid_indexes", nil, sql(users), false, false, []string{"no index is invalid"}},
 	{"an index that failed", "invalid_indexes", nil, func(b *base, _ *preflight.Options) {
@@ -168,6 +177,8 @@ var conditions = []condition{
 	{"young sequences", "key_exhaustion", nil, sql("CREATE TABLE young (id serial PRIMARY KEY)"), false, false, []string{"has used 80 %"}},
 	{"a sequence near the end of an integer", "key_exhaustion", nil, sql("CREATE TABLE old (id serial PRIMARY KEY)", "SELECT setval('old_id_seq', 2000000000)"),
 		true, false, []string{"old_id_seq", "93.1 %", "integer"}},
+	{"a sequence that belongs to nothing", "key_exhaustion", nil, sql("CREATE SEQUENCE apart MAXVALUE 100", "SELECT setval('apart', 90)"), true, false, []string{"public.apart is at 90.0 %"}},
+	{"a sequence that starts anew", "key_exhaustion", nil, sql("CREATE SEQUENCE apart MAXVALUE 100 CYCLE", "SELECT setval('apart', 90)"), false, false, nil},
 	{"a reference that is narrower than its key", "key_exhaustion", nil, sql("CREATE TABLE wide (id bigserial PRIMARY KEY)",
 		"CREATE TABLE narrow (wide_id int REFERENCES wide)", "SELECT setval('wide_id_seq', 2000000000)"), true, false, []string{"narrow"}},
 
@@ -211,7 +222,7 @@ func TestEachConditionIsSeenOnARealServer(t *testing.T) {
 // functions of values alone is in judge_test.go.
 func TestEveryCheckHasAConditionEitherWay(t *testing.T) {
 	t.Parallel()
-	elsewhere := map[string]bool{"backup_status": true, "version_traps": true, "lock_capacity": true}
+	elsewhere := map[string]bool{"backup_status": true, "version_traps": true}
 	for _, name := range preflight.Names() {
 		if elsewhere[name] {
 			continue
@@ -264,6 +275,25 @@ func program(t *testing.T, prints string, status int) []string {
 	return []string{name}
 }
 
+// What the tools print, with the fields that their documentation names.
+const (
+	pgBackRestElsewhere = `[{"archive":[{"database":{"id":1,"repo-key":1},"id":"15-1","max":"000000010000000000000004","min":"000000010000000000000002"}],
+		"backup":[{"archive":{"start":"000000010000000000000002","stop":"000000010000000000000003"},"backrest":{"format":5,"version":"2.50"},
+			"database":{"id":1,"repo-key":1},"error":false,"info":{"delta":24199213,"repository":{"delta":3159776,"size":3159776},"size":24199213},
+			"label":"20261123-100000F","lsn":{"start":"0/2000028","stop":"0/3000050"},"prior":null,"reference":null,"timestamp":{"start":1795428000,"stop":1795428600},"type":"full"}],
+		"cipher":"none","db":[{"id":1,"repo-key":1,"system-id":6569239123849665679,"version":"15"}],"name":"main",
+		"repo":[{"cipher":"none","key":1,"status":{"code":0,"message":"ok"}}],"status":{"code":0,"lock":{"backup":{"held":false}},"message":"ok"}}]`
+	pgBackRestEmpty = `[{"backup":[],"cipher":"none","db":[{"id":1,"repo-key":1,"system-id":6569239123849665679,"version":"15"}],"name":"main",
+		"repo":[{"cipher":"none","key":1,"status":{"code":2,"message":"no valid backups"}}],"status":{"code":2,"lock":{"backup":{"held":false}},"message":"no valid backups"}}]`
+	walgElsewhere = `[{"backup_name":"base_000000010000000000000002","time":"2026-11-23T10:00:00Z","wal_file_name":"000000010000000000000002","storage_name":"default",
+		"start_time":"2026-11-23T09:58:00Z","finish_time":"2026-11-23T09:59:00Z","date_fmt":"%Y-%m-%dT%H:%M:%S.%fZ","hostname":"db1","data_dir":"/var/lib/postgresql/15/main",
+		"pg_version":150008,"start_lsn":33554472,"finish_lsn":50331728,"is_permanent":false,"system_identifier":6569239123849665679,"uncompressed_size":24199213,"compressed_size":3159776}]`
+	barmanDiagnosis = `{"global":{"config":{}},"servers":{"main":{"config":{"disabled":false},"status":{},"wals":{},"backups":{
+		"20261123T075000":{"backup_label":null,"backup_name":null,"begin_time":"2026-11-23 07:50:00+00:00","begin_time_iso":"2026-11-23T07:50:00+00:00","end_time":"Mon Nov 23 08:00:00 2026",
+			"end_time_iso":"2026-11-23T08:00:00+00:00","status":"DONE","systemid":null},
+		"20261123T110000":{"status":"FAILED","error":"the copy failed","end_time":null,"systemid":null}}}}}`
+)
+
 func TestSourcesOfBackupsAreAskedInTheirOrder(t *testing.T) {
 	t.Parallel()
 	b := newBase(t)
@@ -289,6 +319,11 @@ func TestSourcesOfBackupsAreAskedInTheirOrder(t *testing.T) {
 		"a program that fails":              {[]preflight.Source{{Kind: preflight.PgBackRest, Command: program(t, "", 3)}}, false, true, "nobody could tell"},
 		"output that is none":               {[]preflight.Source{{Kind: preflight.PgBackRest, Command: program(t, "what?", 0)}}, false, true, "nobody could tell"},
 		"WAL-G":                             {[]preflight.Source{{Kind: preflight.WALG, Command: program(t, `[{"backup_name":"base_0001","time":"2026-11-23T01:00:00Z","finish_time":"2026-11-23T02:00:00Z"}]`, 0)}}, true, false, "10 h 0 min old, as wal_g says"},
+		"pgBackRest of another cluster":     {[]preflight.Source{{Kind: preflight.PgBackRest, Command: program(t, pgBackRestElsewhere, 0)}}, false, true, "nobody could tell"},
+		"pgBackRest without a backup":       {[]preflight.Source{{Kind: preflight.PgBackRest, Command: program(t, pgBackRestEmpty, 0)}}, false, false, "pgbackrest knows of no backup"},
+		"WAL-G of another cluster":          {[]preflight.Source{{Kind: preflight.WALG, Command: program(t, walgElsewhere, 0)}}, false, true, "nobody could tell"},
+		"WAL-G without a time":              {[]preflight.Source{{Kind: preflight.WALG, Command: program(t, `[{"backup_name":"base_0001"}]`, 0)}}, false, true, "nobody could tell"},
+		"Barman's diagnosis":                {[]preflight.Source{{Kind: preflight.Barman, Command: program(t, barmanDiagnosis, 0)}}, true, false, "4 h 0 min old, as barman says"},
 		"WAL-G without a backup":            {[]preflight.Source{{Kind: preflight.WALG, Command: program(t, "", 0)}}, false, false, "wal_g knows of no backup"},
 		"Barman":                            {[]preflight.Source{{Kind: preflight.Barman, Stanza: "main", Command: program(t, fmt.Sprintf(`{"main":[{"backup_id":"20261123T000000","status":"DONE","end_time_timestamp":"%d"}]}`, ago(2).Unix()), 0)}}, true, false, "2 h 0 min old, as barman says"},
 		"Barman whose backup is incomplete": {[]preflight.Source{{Kind: preflight.Barman, Stanza: "main", Command: program(t, fmt.Sprintf(`{"main":[{"backup_id":"20261123T000000","status":"WAITING_FOR_WALS","end_time_timestamp":"%d"}]}`, ago(2).Unix()), 0)}}, false, false, "barman knows of no backup"},
@@ -344,6 +379,64 @@ func TestARoleWithFewRightsSaysWhatItCouldNotSee(t *testing.T) {
 	for _, result := range report.Results {
 		require.NotContains(t, result.Message, "could not be looked at", result.Name)
 	}
+}
+
+// Whoever may read nothing is told so: what passes all the same needs no right, or
+// says beside it what was not seen.
+func TestARoleWithNothingIsToldWhatItCannotSee(t *testing.T) {
+	t.Parallel()
+	b := newBase(t)
+	b.exec(users)
+	b.exec("CREATE SEQUENCE hidden")
+	_, err := b.migrator("SELECT 1;").Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	nobody := b.role("")
+	o := b.options("", "SELECT 1;", "ALTER TABLE users ADD COLUMN note text;")
+	o.Only, o.Now, o.Connection.User = nil, saturday, nobody
+	denied := whimbrel.Error{Code: whimbrel.CodePermission, Message: "permission denied for table schema_migrations", Remedy: "grant it"}
+	o.Plan, o.Unplanned, o.Verify = whimbrel.Plan{}, &denied, func(context.Context) (whimbrel.Verification, error) { return whimbrel.Verification{}, &denied }
+	report, err := preflight.Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, report.Results, len(preflight.Names()))
+	for _, check := range []string{"table_locks", "dependencies", "backup_status", "history", "schema_changes", "version_traps", "lock_capacity", "key_exhaustion"} {
+		result, _ := report.Result(check)
+		require.True(t, result.Unknown, "%s: %s", check, result.Message)
+		require.NotEmpty(t, result.Remedy, "%s: %s", check, result.Message)
+	}
+	privileges, _ := report.Result("privileges")
+	require.False(t, privileges.Passed)
+	require.Contains(t, strings.Join(privileges.Details.Lines(), "\n"), "of public.schema_migrations, for whimbrel itself")
+	require.Contains(t, report.Text(preflight.Style{}, false), "not seen: what is pending: permission denied for table schema_migrations")
+}
+
+func TestWithoutAPlanWhatIsNotAboutItIsCheckedAllTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBase(t)
+	o := b.options("")
+	o.Only, o.Now = nil, saturday
+	o.Unplanned = &whimbrel.Error{Code: whimbrel.CodeChanged, Message: "1_example.sql was edited", Remedy: "take it back"}
+	report, err := preflight.Run(t.Context(), o)
+	require.NoError(t, err)
+	for check, unknown := range map[string]bool{"version_traps": true, "lock_capacity": true, "writable": false, "maintenance_window": false, "data_size": false, "privileges": false} {
+		result, _ := report.Result(check)
+		require.Equal(t, unknown, result.Unknown, "%s: %s", check, result.Message)
+		require.Equal(t, !unknown, result.Passed, "%s: %s", check, result.Message)
+	}
+	traps, _ := report.Result("version_traps")
+	require.Equal(t, "take it back", traps.Remedy)
+}
+
+func TestThatNoCheckIsLeftIsAnError(t *testing.T) {
+	t.Parallel()
+	b := newBase(t)
+	o := b.options("writable")
+	o.Skip = []string{"writable"}
+	_, err := preflight.Run(t.Context(), o)
+	require.ErrorContains(t, err, "no check is left")
+	o.Skip = []string{preflight.Everything}
+	report, err := preflight.Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, report.Results)
 }
 
 func TestAChecksPasswordIsNowhere(t *testing.T) {

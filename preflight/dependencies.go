@@ -41,6 +41,7 @@ type Replica struct {
 	Lag  whimbrel.Elapsed `json:"lag_ms"` // replay_lag; 0 where it is idle
 	// Behind is how many bytes of WAL it has yet to replay; -1 where that cannot be seen.
 	Behind int64 `json:"behind_bytes"`
+	hidden bool  // the role may not see how it is
 }
 
 // Slot is a logical replication slot.
@@ -142,10 +143,11 @@ func readReplication(ctx context.Context, tx pgx.Tx, v *visit, details *Dependen
 		Name, Mode string
 		Lag        float64
 		Behind     int64
+		Hidden     bool
 	}
 	replicas, err := ask[replica](ctx, tx, `
 SELECT coalesce(nullif(application_name, ''), 'pid ' || pid) AS name, coalesce(sync_state, 'unknown') AS mode,
-	coalesce(extract(epoch FROM replay_lag), 0)::float8 AS lag, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+`, replay_lsn), -1)::bigint AS behind
+	coalesce(extract(epoch FROM replay_lag), 0)::float8 AS lag, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+`, replay_lsn), -1)::bigint AS behind, state IS NULL AS hidden
 FROM pg_catalog.pg_stat_replication
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s WHERE s.active_pid = pg_stat_replication.pid AND s.slot_type = 'logical')
 ORDER BY 1`)
@@ -153,7 +155,7 @@ ORDER BY 1`)
 		return err
 	}
 	for _, r := range replicas {
-		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, whimbrel.Elapsed(duration(r.Lag)), r.Behind})
+		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, whimbrel.Elapsed(duration(r.Lag)), r.Behind, r.Hidden})
 	}
 	if details.Slots, err = ask[Slot](ctx, tx, `
 SELECT slot_name::text AS name, coalesce(plugin::text, '') AS plugin, active, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+`, restart_lsn), 0)::bigint AS retained
@@ -194,7 +196,7 @@ func (p pending) defined() []uint32 {
 // replica is behind, and nobody subscribes to what changes.
 func judgeDependencies(applications []counted, details Dependents, settings Settings) finding {
 	var f finding
-	hidden := 0
+	hidden, veiled := 0, 0 // connections and replicas
 	var busy, late []string
 	details.Applications = []Application{}
 	for _, c := range applications {
@@ -211,6 +213,9 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 		}
 		if r.Behind < 0 {
 			f.unseen = append(f.unseen, "how far replica "+r.Name+" is behind")
+		}
+		if r.hidden {
+			veiled++
 		}
 	}
 	var problems, remedies []string
@@ -234,10 +239,10 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 	}
 	if hidden > 0 {
 		f.unseen = append(f.unseen, fmt.Sprintf("whether %s of other roles are active", count(hidden, "connection")))
-		if f.passed {
-			f.passed, f.unknown, f.remedy = false, true, "grant the role pg_read_all_stats or pg_monitor"
-			f.message = fmt.Sprintf("%s, of which the role cannot see what they do", count(len(applications), "application"))
-		}
+	}
+	if hidden+veiled > 0 && f.passed {
+		f.passed, f.unknown, f.remedy = false, true, "grant the role pg_read_all_stats or pg_monitor"
+		f.message = fmt.Sprintf("%s and %s, of which the role cannot see what they do", count(len(applications), "application"), count(len(details.Replicas), "replica"))
 	}
 	f.details = details
 	return f

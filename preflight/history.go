@@ -29,7 +29,7 @@ func lookHistory(ctx context.Context, v *visit) (finding, error) {
 	verification, err := v.options.Verify(ctx)
 	var own *whimbrel.Error
 	if errors.As(err, &own) && ctx.Err() == nil {
-		return finding{message: own.Message, remedy: own.Remedy}, nil
+		return finding{unknown: own.Code == whimbrel.CodePermission, message: own.Message, remedy: own.Remedy}, nil
 	}
 	if err != nil {
 		return finding{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -54,6 +55,25 @@ func TestAStepMayTakeWhatLeavesAQuarterOfTheLockTable(t *testing.T) {
 	require.False(t, f.passed)
 	require.Contains(t, f.message, "step 3 of 2_b.sql takes about 700 locks, and 949 of 1000 are free")
 	require.Equal(t, []StepLocks{{"2_b.sql", 3, 700}}, f.details.(Capacity).Steps)
+}
+
+func TestReplicasThatAreLateOrCannotBeSeenDoNotPass(t *testing.T) {
+	t.Parallel()
+	judge := func(r Replica) finding {
+		return judgeDependencies(nil, Dependents{Replicas: []Replica{r}}, Defaults())
+	}
+	require.True(t, judge(Replica{Name: "b", Mode: "async", Lag: whimbrel.Elapsed(time.Minute), Behind: 10}).passed)
+	late := judge(Replica{Name: "b", Mode: "async", Lag: whimbrel.Elapsed(61 * time.Second), Behind: 10})
+	require.False(t, late.passed)
+	require.Equal(t, "replica b is 1 min 1 s behind", late.message)
+	// One that takes a base backup, or only receives WAL, replays nothing.
+	copying := judge(Replica{Name: "pg_basebackup", Mode: "async", Behind: -1})
+	require.True(t, copying.passed)
+	require.Equal(t, []string{"how far replica pg_basebackup is behind"}, copying.unseen)
+	hidden := judge(Replica{Name: "pid 7", Mode: "unknown", Behind: -1, hidden: true})
+	require.True(t, hidden.unknown)
+	require.False(t, hidden.passed)
+	require.Contains(t, hidden.remedy, "pg_monitor")
 }
 
 func TestConnectionsOfARoleDoNotBindASuperuser(t *testing.T) {

@@ -84,7 +84,7 @@ WITH users AS (
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, s.seqmax AS max,
 	pg_catalog.has_sequence_privilege(c.oid, 'USAGE, SELECT') AS visible,
 	CASE WHEN pg_catalog.has_sequence_privilege(c.oid, 'USAGE, SELECT') THEN pg_catalog.pg_sequence_last_value(c.oid) END AS last,
-	coalesce(pg_catalog.format('%I.%I.%I', tn.nspname, t.relname, a.attname), '') AS "column", coalesce(a.atttypid::regtype::text, '') AS type,
+	CASE WHEN a.attname IS NULL THEN '' ELSE pg_catalog.format('%I.%I.%I', tn.nspname, t.relname, a.attname) END AS "column", coalesce(a.atttypid::regtype::text, '') AS type,
 	coalesce(r.name, '') AS reference, coalesce(r.type, '') AS narrowest
 FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN users u ON u.sequence = c.oid

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,22 @@ type pending struct {
 	touches []Touch
 	// unseen are parts of the plan whose doings their text does not tell.
 	unseen []string
+	// unplanned is why nothing is known of what is pending, if so.
+	unplanned error
+}
+
+// tell makes of a finding about what is pending, and of nothing else, one that
+// cannot tell, where it is not known what is pending.
+func (p pending) tell(f finding) finding {
+	if p.unplanned == nil || !f.passed {
+		return f
+	}
+	f.passed, f.unknown, f.message, f.remedy = false, true, "what is pending is not known", ""
+	var own *whimbrel.Error
+	if errors.As(p.unplanned, &own) {
+		f.remedy = own.Remedy
+	}
+	return f
 }
 
 // statement is one of a plan's, with its place.

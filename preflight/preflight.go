@@ -30,6 +30,10 @@ type Options struct {
 	// Plan is what is about to run, as Migrator.PlanUp gives it. Without it the
 	// checks tell nothing of what is pending.
 	Plan whimbrel.Plan
+	// Unplanned is why there is no Plan, where one was asked for and refused: the
+	// role may not read the history, or it disagrees with the files. Checks of what
+	// is pending cannot tell then, and the others are made.
+	Unplanned error
 	// Verify compares the history with the files: Migrator.Verify. Where it is
 	// nil the check "history" is not made.
 	Verify func(context.Context) (whimbrel.Verification, error)
@@ -98,6 +102,9 @@ func (o Options) check() error {
 				return wrong("use one of "+strings.Join(names, ", "), "there is no check %q", name)
 			}
 		}
+	}
+	if !slices.ContainsFunc(checks(), o.wants) && !slices.Contains(o.Skip, Everything) {
+		return wrong("name a check that is not skipped", "no check is left to make")
 	}
 	return o.Settings.Check()
 }

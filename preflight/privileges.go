@@ -80,7 +80,7 @@ func lookPrivileges(ctx context.Context, v *visit) (finding, error) {
 			unseen = append(unseen, s.place()+": "+why)
 		}
 	}
-	f := judgePrivileges(details)
+	f := v.pending.tell(judgePrivileges(details))
 	f.unseen = append(append(unseen, v.pending.unseen...), f.unseen...)
 	return f, nil
 }

@@ -67,7 +67,7 @@ func faults() []fault {
 }
 
 func lookTraps(_ context.Context, v *visit) (finding, error) {
-	f := judgeTraps(v.server.Version, v.server.Shown, v.pending.statements)
+	f := v.pending.tell(judgeTraps(v.server.Version, v.server.Shown, v.pending.statements))
 	f.unseen = v.pending.unseen
 	return f, nil
 }

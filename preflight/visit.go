@@ -101,6 +101,10 @@ func (v *visit) learn(ctx context.Context) error {
 	return v.read(ctx, func(tx pgx.Tx) error {
 		var err error
 		v.pending, err = readPending(ctx, tx, v.options.Plan)
+		if why := v.options.Unplanned; why != nil {
+			v.pending.unplanned = why
+			v.pending.unseen = append(v.pending.unseen, "what is pending: "+v.reason(why))
+		}
 		return err
 	})
 }
@@ -170,8 +174,11 @@ func (v *visit) unreachable(ctx context.Context, err error) error {
 func (v *visit) reason(err error) string {
 	var refused *pgconn.PgError
 	var network *net.OpError
+	var own *whimbrel.Error
 	text := err.Error()
 	switch {
+	case errors.As(err, &own):
+		text = own.Message
 	case errors.As(err, &refused):
 		text = refused.Message
 	case errors.As(err, &network):

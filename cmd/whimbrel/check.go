@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -33,7 +34,12 @@ The checks:
   whimbrel check --only table_locks,backup_status
   whimbrel check --warn-only                      # tell, and stop nothing
   whimbrel check --warn-only=backup_status --json`,
-		Args: arguments(0, 0, ""),
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) > 0 && command.Flags().Changed("warn-only") && slices.Contains(preflight.Names(), args[0]) {
+				return usage("write it as: --warn-only="+args[0], "a name for --warn-only stands behind a =")
+			}
+			return arguments(0, 0, "")(command, args)
+		},
 		RunE: func(command *cobra.Command, _ []string) error {
 			p, err := a.open(command.Context())
 			if err != nil {
@@ -44,9 +50,10 @@ The checks:
 				return err
 			}
 			plan, err := migrator.PlanUp(command.Context(), whimbrel.UpOptions{})
-			if err != nil {
+			if err != nil && !checkable(err) {
 				return err
 			}
+			choice.unplanned = err
 			report, err := a.preflight(command.Context(), p, migrator, plan, choice)
 			if err != nil {
 				return err
@@ -91,8 +98,21 @@ func checkTable() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// checkChoice is what flags say of checks, beside the configuration.
-type checkChoice struct{ only, skip, warnOnly []string }
+// checkable reports whether the checks can go on without a plan, because why there
+// is none concerns the history, which is one of the things that they look at.
+func checkable(err error) bool {
+	var own *whimbrel.Error
+	return errors.As(err, &own) && slices.Contains([]whimbrel.Code{
+		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
+	}, own.Code)
+}
+
+// checkChoice is what flags say of checks, beside the configuration. What is named
+// by only is made though the configuration skips it.
+type checkChoice struct {
+	only, skip, warnOnly []string
+	unplanned            error // why there is no plan
+}
 
 // check refuses names that do not exist.
 func (c checkChoice) check() error {
@@ -122,9 +142,13 @@ func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, pl
 			return preflight.Report{}, err // the Migrator has read it before
 		}
 	}
+	skip := slices.Clone(choice.skip)
+	if len(choice.only) == 0 {
+		skip = append(skip, p.file.Checks.Skip...)
+	}
 	return preflight.Run(ctx, preflight.Options{
-		Connection: connection, Plan: plan, Verify: m.Verify, Table: p.config.Table, Settings: p.file.Checks.settings(),
-		Only: choice.only, Skip: append(slices.Clone(choice.skip), p.file.Checks.Skip...),
+		Connection: connection, Plan: plan, Unplanned: choice.unplanned, Verify: m.Verify, Table: p.config.Table, Settings: p.file.Checks.settings(),
+		Only: choice.only, Skip: skip,
 		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,
 	})
 }

@@ -69,7 +69,7 @@ func (f *runFlags) check() error {
 	if f.ignoreReplicas && f.changed("max-replica-lag") {
 		return usage("keep one of them", "--ignore-replicas and --max-replica-lag contradict each other")
 	}
-	return nil
+	return checkChoice{skip: f.skipChecks}.check()
 }
 
 // apply puts the flags that were given into a Config.
