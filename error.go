@@ -26,6 +26,7 @@ const (
 	CodeMissingFile    Code = "missing_file"     // a version is applied but its file is not there
 	CodeChanged        Code = "checksum_changed" // a file was edited after it was applied
 	CodePartlySquashed Code = "partly_squashed"  // a database has some of what a squashed file stands for
+	CodeSquash         Code = "squash_refused"   // migrations cannot be squashed so that it comes to the same
 	CodeNoWayBack      Code = "no_way_back"      // a migration cannot be rolled back
 	CodeUnknownVersion Code = "unknown_version"  // the version asked for exists nowhere
 	CodeUnfinished     Code = "unfinished"       // a migration stopped half-way in the other direction

@@ -38,7 +38,7 @@ var exits = []struct {
 	{exitDone, "done, or nothing to do", nil},
 	{exitFailed, "failed", []whimbrel.Code{
 		whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeForeignTable,
-		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
+		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
 		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
 		whimbrel.CodeInternal,
 	}},
@@ -47,7 +47,7 @@ var exits = []struct {
 		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
 	}},
 	{exitRefused, "refused: by a check, a hazard, a missing way back, a frozen plan that does not hold any more", []whimbrel.Code{
-		codeRefused, whimbrel.CodeNoWayBack, whimbrel.CodePlanMoved,
+		codeRefused, whimbrel.CodeNoWayBack, whimbrel.CodeSquash, whimbrel.CodePlanMoved,
 	}},
 	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
 	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},
