@@ -49,6 +49,7 @@ Exit statuses:
 		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a),
 		newStatus(a), newPlan(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newHistory(a),
 		newMetrics(a), newAlert(a), newLock(a), newDev(a), newVersion(a),
+		newConfig(a),
 	)
 	return root
 }
