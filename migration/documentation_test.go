@@ -2,6 +2,7 @@ package migration
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,8 @@ func TestEveryAnnotationIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/annotations.md")
 	require.NoError(t, err)
 	for _, name := range annotations {
-		require.Contains(t, string(text), "\n## "+name+"\n", "docs/annotations.md needs a section for it")
+		if !strings.Contains(string(text), "\n## "+name+"\n") {
+			t.Errorf("docs/annotations.md has no section about %s", name)
+		}
 	}
 }
