@@ -103,7 +103,8 @@ func checkTable() string {
 func checkable(err error) bool {
 	var own *whimbrel.Error
 	return errors.As(err, &own) && slices.Contains([]whimbrel.Code{
-		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
+		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile,
+		whimbrel.CodeChanged, whimbrel.CodePartlySquashed, whimbrel.CodeUnfinished,
 	}, own.Code)
 }
 
