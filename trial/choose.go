@@ -1,12 +1,11 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os/exec"
 	"path"
-	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/git"
 )
 
 // choose gives the indexes of the migrations to test, in order.
@@ -53,50 +52,14 @@ func unknownMigration(word string) error {
 	return wrong("give a version or a name as `whimbrel status --all` shows them", "there is no migration %q", word)
 }
 
-// ChangedFiles asks git for the names of the files of a repository that differ from
-// a revision, without their folders: committed or not, and those that git does not
-// know yet. folder is anywhere in the repository.
+// ChangedFiles gives the names of the files of a repository that differ from a
+// revision of git, without their folders: committed or not, and those that git does
+// not know yet. folder is anywhere in the repository.
 func ChangedFiles(ctx context.Context, folder, revision string) (map[string]bool, error) {
-	if strings.HasPrefix(revision, "-") {
-		return nil, wrong("name a branch, a tag or a commit", "%q is no revision", revision)
+	changed, err := git.ChangedNames(ctx, folder, revision)
+	var said *git.Error
+	if errors.As(err, &said) {
+		return nil, wrong(said.Remedy, "%s", said.Message)
 	}
-	root, err := git(ctx, folder, "rev-parse", "--show-toplevel")
-	if err != nil {
-		return nil, err
-	}
-	folder = strings.TrimRight(root, "\r\n")
-	tracked, err := git(ctx, folder, "diff", "--name-only", "-z", revision, "--")
-	if err != nil {
-		return nil, err
-	}
-	unknown, err := git(ctx, folder, "ls-files", "--others", "--exclude-standard", "-z")
-	if err != nil {
-		return nil, err
-	}
-	changed := map[string]bool{}
-	for name := range strings.SplitSeq(tracked+unknown, "\x00") {
-		if name != "" {
-			changed[path.Base(name)] = true
-		}
-	}
-	return changed, nil
-}
-
-func git(ctx context.Context, folder string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, "git", arguments...)
-	command.Dir = folder
-	var output, complaint bytes.Buffer
-	command.Stdout, command.Stderr = &output, &complaint
-	err := command.Run()
-	switch {
-	case err == nil:
-		return output.String(), nil
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case errors.Is(err, exec.ErrNotFound):
-		return "", wrong("install git, or choose the migrations by --only or --from", "git is not installed")
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
-	return "", wrong("name a branch, a tag or a commit of the repository that the migrations are in",
-		"git cannot say what has changed: %s", first)
+	return changed, err
 }

@@ -79,7 +79,7 @@ func TestTwentyDeploymentsAtOnceAreOneThoughOneIsKilledAndOneIsToldToStop(t *tes
 // recorded, and gives that pod.
 func (s *session) awaitRunner(ctx context.Context, pods map[int]*pod, recorded int) *pod {
 	s.t.Helper()
-	for ; ; pause(s.t, ctx) {
+	for ; ; pause(ctx, s.t) {
 		var by string
 		var rows int
 		err := s.conn.QueryRow(ctx, "SELECT coalesce(locked_by, ''), (SELECT count(*) FROM schema_migrations) FROM migration_lock").Scan(&by, &rows)
@@ -94,7 +94,7 @@ func (s *session) awaitRunner(ctx context.Context, pods map[int]*pod, recorded i
 	}
 }
 
-func pause(t *testing.T, ctx context.Context) {
+func pause(ctx context.Context, t *testing.T) {
 	t.Helper()
 	select {
 	case <-ctx.Done():

@@ -76,6 +76,10 @@ func exitStatus(err error) int {
 	if errors.As(err, &refused) {
 		return exitRefused
 	}
+	var malformed malformedError
+	if errors.As(err, &malformed) {
+		return exitWrongUse
+	}
 	var file *migration.Error
 	if errors.As(err, &file) {
 		return exitWrongUse
@@ -113,11 +117,26 @@ type refusedError struct{}
 
 func (refusedError) Error() string { return "a check or a hazard stops the run" }
 
+// malformedError ends a command whose output has already said what is wrong with the
+// files. It is not printed.
+type malformedError struct{}
+
+func (malformedError) Error() string { return "files are malformed" }
+
 // failedTestError ends a command whose output has already said what failed. It
 // is not printed.
 type failedTestError struct{}
 
 func (failedTestError) Error() string { return "a test failed" }
+
+// told reports whether a command's output has already said why it ended.
+func told(err error) bool {
+	var difference differenceError
+	var refused refusedError
+	var malformed malformedError
+	var failed failedTestError
+	return errors.As(err, &difference) || errors.As(err, &refused) || errors.As(err, &malformed) || errors.As(err, &failed)
+}
 
 // usage is an error in flags or arguments.
 func usage(remedy, format string, args ...any) error {

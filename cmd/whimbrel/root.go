@@ -47,7 +47,7 @@ Exit statuses:
 	})
 	root.AddCommand(
 		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a),
-		newStatus(a), newPlan(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newHistory(a),
+		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newHistory(a),
 		newMetrics(a), newAlert(a), newLock(a), newDev(a), newVersion(a),
 		newConfig(a),
 	)

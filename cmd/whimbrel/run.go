@@ -38,10 +38,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		return exitDone
 	}
 	a.streaming = command.Annotations["output"] == "events" && !slices.Contains(args, "--dry-run")
-	var difference differenceError
-	var refused refusedError
-	var failed failedTestError
-	if !errors.As(err, &difference) && !errors.As(err, &refused) && !errors.As(err, &failed) {
+	if !told(err) {
 		err = asUsage(root, err)
 		a.reportFailure(err)
 	}

@@ -1,0 +1,85 @@
+package git
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// repository makes one with files in the folder "db", committed.
+func repository(t *testing.T, files map[string]string) (root, folder string) {
+	t.Helper()
+	root = t.TempDir()
+	folder = filepath.Join(root, "db")
+	require.NoError(t, os.Mkdir(folder, 0o755))
+	for name, text := range files {
+		write(t, folder, name, text)
+	}
+	run(t, root, "init", "-q", "-b", "main")
+	commit(t, root)
+	return root, folder
+}
+
+func write(t *testing.T, folder, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+}
+
+func run(t *testing.T, folder string, arguments ...string) {
+	t.Helper()
+	_, err := Output(t.Context(), folder, arguments...)
+	require.NoError(t, err)
+}
+
+func commit(t *testing.T, root string) {
+	t.Helper()
+	run(t, root, "add", "-A")
+	run(t, root, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")
+}
+
+func TestWhatIsChangedSinceARevision(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "one\ntwo\nthree\n", "2_b.sql": "b\n", "3_c.sql": "c\n"})
+	run(t, root, "checkout", "-q", "-b", "change")
+	write(t, folder, "1_a.sql", "one\nTWO\nthree\n")
+	require.NoError(t, os.Remove(filepath.Join(folder, "2_b.sql")))
+	commit(t, root)
+	write(t, folder, "4_d.sql", "d\n")
+	base, err := MergeBase(t.Context(), folder, "main")
+	require.NoError(t, err)
+	changes, err := Changes(t.Context(), folder, base)
+	require.NoError(t, err)
+	require.Equal(t, []Change{{Name: "1_a.sql", Line: 2}, {Name: "2_b.sql", Deleted: true}}, changes)
+	names, err := Names(t.Context(), folder, "main")
+	require.NoError(t, err)
+	require.Equal(t, []string{"1_a.sql", "2_b.sql", "3_c.sql"}, names)
+	changed, err := ChangedNames(t.Context(), folder, base)
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"1_a.sql": true, "2_b.sql": true, "4_d.sql": true}, changed)
+}
+
+func TestWhatGitCannotTellHasARemedy(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "a\n"})
+	for _, revision := range []string{"", "--output=x", "nowhere"} {
+		_, err := Changes(t.Context(), folder, revision)
+		var said *Error
+		require.ErrorAs(t, err, &said, revision)
+		require.NotEmpty(t, said.Remedy)
+	}
+	run(t, root, "checkout", "-q", "--orphan", "apart")
+	write(t, folder, "2_b.sql", "or it were the very same commit\n")
+	commit(t, root)
+	_, err := MergeBase(t.Context(), folder, "main")
+	require.ErrorContains(t, err, "in common")
+	_, err = Names(t.Context(), t.TempDir(), "main")
+	require.ErrorContains(t, err, "git cannot say")
+}
+
+func FuzzFirstLine(f *testing.F) {
+	f.Add("@@ -1,2 +3,4 @@")
+	f.Add("@@ +")
+	f.Fuzz(func(t *testing.T, diff string) { require.Positive(t, firstLine(diff)) })
+}

@@ -1,0 +1,44 @@
+package lint
+
+import "github.com/whimbrel-db/whimbrel/annotation"
+
+// Notes gives the findings that the files do not allow as platforms show them
+// beside the lines of a change.
+func (r Report) Notes() []annotation.Note {
+	var notes []annotation.Note
+	for _, f := range r.Files {
+		for _, s := range f.Statements {
+			for _, finding := range s.Findings {
+				if !finding.Allowed {
+					notes = append(notes, note(f, s, finding))
+				}
+			}
+		}
+	}
+	return notes
+}
+
+func note(f File, s Judgement, finding Finding) annotation.Note {
+	h, _ := Lookup(finding.Hazard)
+	message := finding.Message
+	if finding.Rewrite != "" {
+		message += "\nInstead:\n" + finding.Rewrite
+	}
+	level := annotation.Warning
+	switch {
+	case finding.Verdict == Unknown:
+		level = annotation.Info
+	case finding.Severity == Error:
+		level = annotation.Error
+	}
+	return annotation.Note{
+		Level: level, Check: finding.Hazard, Title: h.Title + " (" + finding.Hazard + ")", Message: message + "\n" + h.Link,
+		Path: f.Path, Line: finding.Start.Line, EndLine: finding.End.Line, Column: finding.Start.Column, Key: s.Text,
+	}
+}
+
+// GitHub renders a report as workflow commands.
+func (r Report) GitHub() string { return annotation.GitHub(r.Notes()) }
+
+// GitLab renders a report as a code quality artifact.
+func (r Report) GitLab() ([]byte, error) { return annotation.GitLab(r.Notes()) }

@@ -1,0 +1,409 @@
+// Package pipeline judges a change of migrations as a pull request needs it: are the
+// files well, were merged ones left alone, does anything harm a database in use, do
+// the new ones go up, down and up again.
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/trial"
+)
+
+// Options say what to judge.
+type Options struct {
+	// Config has the migrations, and how they are run. Its database is asked only where
+	// Target is set.
+	Config whimbrel.Config
+	// Loading is what reading the files said: the error of migration.Load.
+	Loading error
+	// Folders are those of the migrations, as the operating system takes them, and
+	// Labels how they are shown.
+	Folders, Labels []string
+	// Base is the revision of git that the change is to go into; without one all
+	// migrations count as new, and none as merged.
+	Base string
+	// Lint says how to judge; its Judge is not used. Rehearse is whether to rehearse.
+	Lint     lint.Options
+	Rehearse bool
+	// Trial has the tests; its Config and what chooses migrations are not used. Nil: no
+	// migration is tested.
+	Trial *trial.Options
+	// Target is set where the database of Config is asked what it has applied and what
+	// would run.
+	Target bool
+	// Progress is told about work that takes seconds; may be nil.
+	Progress func(message string)
+}
+
+// The names of the steps, in their order.
+const (
+	Files   = "files"   // they can be read, and are in order
+	Merged  = "merged"  // those that are merged are as they were; new ones are newer
+	Applied = "applied" // the target has run what the files say
+	Lint    = "lint"    // nothing new harms a database in use
+	Test    = "test"    // what is new goes up, down and up again
+	Plan    = "plan"    // what would run on the target
+)
+
+// Step is one thing that was looked at.
+type Step struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	// Skipped is set where there was nothing to look at, or an earlier step stood in
+	// the way; Message says which.
+	Skipped bool              `json:"skipped,omitempty"`
+	Message string            `json:"message"`
+	Notes   []annotation.Note `json:"notes,omitempty"`
+	Took    whimbrel.Elapsed  `json:"took_ms"`
+}
+
+// Report is what a change is found to be.
+type Report struct {
+	Base string `json:"base,omitempty"`
+	// New are the paths of the migrations that are new or changed.
+	New   []string       `json:"new"`
+	Steps []Step         `json:"steps"`
+	Lint  *lint.Report   `json:"-"` // where it was made
+	Test  *trial.Report  `json:"-"` // likewise
+	Plan  *whimbrel.Plan `json:"plan,omitempty"`
+}
+
+// Passed reports whether every step passed.
+func (r Report) Passed() bool { return r.Failed() == "" }
+
+// Failed gives the name of the first step that did not pass; "" where all did.
+func (r Report) Failed() string {
+	for _, s := range r.Steps {
+		if !s.Passed && !s.Skipped {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// Notes gives those of all steps.
+func (r Report) Notes() []annotation.Note {
+	var all []annotation.Note
+	for _, s := range r.Steps {
+		all = append(all, s.Notes...)
+	}
+	return all
+}
+
+// Run goes through the steps. Files that are malformed end it, since nothing else can
+// be told then; any other step that fails does not. The error is for what could not
+// be looked at: a revision that git does not know, a server that does not start.
+func Run(ctx context.Context, options Options) (Report, error) {
+	j := &judge{options: options, report: Report{Base: options.Base, New: []string{}, Steps: []Step{}}}
+	for _, step := range []struct {
+		name string
+		look func(context.Context) (Step, error)
+	}{{Files, j.files}, {Merged, j.merged}, {Applied, j.applied}, {Lint, j.lint}, {Test, j.test}, {Plan, j.plan}} {
+		began := time.Now()
+		s, err := step.look(ctx)
+		if err != nil {
+			return j.report, err
+		}
+		s.Name, s.Took = step.name, whimbrel.Elapsed(time.Since(began))
+		j.report.Steps = append(j.report.Steps, s)
+		if step.name == Files && !s.Passed {
+			break
+		}
+	}
+	return j.report, nil
+}
+
+// judge is one Run.
+type judge struct {
+	options Options
+	report  Report
+	fresh   map[string]bool // names of the files that are new or changed; nil: all are
+}
+
+func skipped(message string) (Step, error) { return Step{Skipped: true, Message: message}, nil }
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// files judges what reading them said.
+func (j *judge) files(context.Context) (Step, error) {
+	err := j.options.Loading
+	if err == nil {
+		for _, m := range j.options.Config.Migrations {
+			j.report.New = append(j.report.New, m.Path)
+		}
+		return Step{Passed: true, Message: count(len(j.options.Config.Migrations), "migration") + ", well-formed and in order"}, nil
+	}
+	problems := migration.Problems(err)
+	if len(problems) == 0 {
+		return Step{}, err
+	}
+	s := Step{Message: count(len(problems), "problem") + " in the files"}
+	for _, p := range problems {
+		s.Notes = append(s.Notes, annotation.Note{
+			Level: annotation.Error, Check: p.Code, Title: "malformed migration", Message: withRemedy(p.Message, p.Remedy),
+			Path: p.Path, Line: p.Position.Line, Column: p.Position.Column, Key: p.Message,
+		})
+	}
+	return s, nil
+}
+
+func withRemedy(message, remedy string) string {
+	if remedy == "" {
+		return message
+	}
+	return message + "\n" + remedy
+}
+
+// merged compares with the base: what is merged may have run anywhere, so it must not
+// change; and what is new must run after it.
+func (j *judge) merged(ctx context.Context) (Step, error) {
+	if j.options.Base == "" {
+		return skipped("no base to compare with: --base names it")
+	}
+	s := Step{}
+	j.fresh = map[string]bool{}
+	squashed := map[string]bool{}
+	for _, m := range j.options.Config.Migrations {
+		for _, version := range m.Squashes {
+			squashed[string(version.Canonical())] = true
+		}
+	}
+	for i, folder := range j.options.Folders {
+		since, err := git.MergeBase(ctx, folder, j.options.Base)
+		if err != nil {
+			return s, refused(err)
+		}
+		changes, err := git.Changes(ctx, folder, since)
+		if err != nil {
+			return s, refused(err)
+		}
+		s.Notes = append(s.Notes, judgeChanges(changes, j.options.Labels[i], j.options.Base, squashed)...)
+		fresh, err := git.ChangedNames(ctx, folder, since)
+		if err != nil {
+			return s, refused(err)
+		}
+		for name := range fresh {
+			j.fresh[name] = true
+		}
+		known, err := git.Names(ctx, folder, j.options.Base)
+		if err != nil {
+			return s, refused(err)
+		}
+		s.Notes = append(s.Notes, j.late(known)...)
+	}
+	j.report.New = []string{}
+	for _, m := range j.options.Config.Migrations {
+		if j.isFresh(m) {
+			j.report.New = append(j.report.New, m.Path)
+		}
+	}
+	s.Passed = !slices.ContainsFunc(s.Notes, func(n annotation.Note) bool { return n.Level == annotation.Error })
+	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", count(len(j.report.New), "new migration"), j.options.Base)
+	if !s.Passed {
+		s.Message = count(len(s.Notes), "problem") + " with what is merged into " + j.options.Base
+	}
+	return s, nil
+}
+
+// refused is git's word as an error of ours.
+func refused(err error) error {
+	var said *git.Error
+	if errors.As(err, &said) {
+		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: said.Message, Remedy: said.Remedy}
+	}
+	return err
+}
+
+// judgeChanges says which changes of files are changes of merged migrations.
+// Repeatable ones and hooks are there to be changed.
+func judgeChanges(changes []git.Change, label, base string, squashed map[string]bool) []annotation.Note {
+	var notes []annotation.Note
+	for _, c := range changes {
+		version, _, _, err := migration.ParseName(path.Base(c.Name))
+		if err != nil || version.Repeatable() || squashed[string(version.Canonical())] {
+			continue
+		}
+		n := annotation.Note{Level: annotation.Error, Check: "merged-migration-edited", Title: "a merged migration was edited", Path: path.Join(label, c.Name), Line: c.Line, Key: c.Name}
+		n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it: what they have would not be what the file says\nput the file back as it was, and write a new migration", c.Name, base)
+		if c.Deleted {
+			n.Check, n.Title = "merged-migration-deleted", "a merged migration was deleted"
+			n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it, and cannot be verified without it\nput the file back; whimbrel squash puts many into one", c.Name, base)
+		}
+		notes = append(notes, n)
+	}
+	return notes
+}
+
+// late finds new migrations that are older than merged ones: where those have run
+// already, these come out of order.
+func (j *judge) late(known []string) []annotation.Note {
+	var newest migration.Version
+	have := map[migration.Version]bool{}
+	for _, name := range known {
+		if version, _, _, err := migration.ParseName(name); err == nil && !version.Repeatable() {
+			have[version.Canonical()] = true
+			if newest == "" || version.Compare(newest) > 0 {
+				newest = version
+			}
+		}
+	}
+	level := annotation.Error
+	if policy := j.options.Config.OutOfOrder; policy == whimbrel.ApplyOutOfOrder || policy == whimbrel.SkipOutOfOrder {
+		level = annotation.Warning
+	}
+	var notes []annotation.Note
+	for _, m := range j.options.Config.Migrations {
+		if newest == "" || have[m.Version.Canonical()] || !j.isFresh(m) || m.Version.Repeatable() || m.Version.Compare(newest) > 0 || len(m.Squashes) > 0 {
+			continue
+		}
+		notes = append(notes, annotation.Note{
+			Level: level, Check: "migration-out-of-order", Title: "a new migration is older than a merged one", Path: m.Path, Line: 1, Key: string(m.Version),
+			Message: fmt.Sprintf("version %s comes before %s, which is merged into %s and may have run already\nrename the file to a newer version", m.Version, newest, j.options.Base),
+		})
+	}
+	return notes
+}
+
+func (j *judge) isFresh(m migration.Migration) bool {
+	return j.fresh == nil || j.fresh[path.Base(m.Path)]
+}
+
+// applied asks the target whether it has run what the files say.
+func (j *judge) applied(ctx context.Context) (Step, error) {
+	if !j.options.Target {
+		return skipped("no target is given")
+	}
+	m, err := whimbrel.New(j.options.Config)
+	if err != nil {
+		return Step{}, err
+	}
+	v, err := m.Verify(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	s := Step{Passed: true, Message: fmt.Sprintf("%s of %s, as the files say", count(v.Applied, "applied migration"), v.Database)}
+	for _, d := range v.Differences {
+		if d.Kind == "pending" {
+			continue
+		}
+		s.Passed, s.Message = false, "the history of "+v.Database+" and the files differ"
+		s.Notes = append(s.Notes, annotation.Note{
+			Level: annotation.Error, Check: d.Kind, Title: "applied migration " + string(d.Version), Message: withRemedy(d.Message, d.Remedy), Path: d.Path, Line: 1, Key: string(d.Version),
+		})
+	}
+	return s, nil
+}
+
+// lint judges what is new, with everything else as its history.
+func (j *judge) lint(ctx context.Context) (Step, error) {
+	if len(j.report.New) == 0 {
+		return skipped("nothing is new")
+	}
+	options := j.options.Lint
+	options.Judge = j.isFresh
+	var report lint.Report
+	s := Step{}
+	if j.options.Rehearse {
+		result, err := rehearsal.Run(ctx, j.options.Config.Migrations, rehearsal.Options{Lint: options, Scripts: j.options.Config.Scripts, Progress: j.options.Progress})
+		if err != nil {
+			return s, err
+		}
+		report = result.Report
+	} else {
+		linter, err := lint.New(options)
+		if err != nil {
+			return s, err
+		}
+		if report, err = linter.Check(j.options.Config.Migrations); err != nil {
+			return s, err
+		}
+	}
+	j.report.Lint = &report
+	s.Passed, s.Notes = report.Count(lint.Error) == 0, report.Notes()
+	s.Message = fmt.Sprintf("%s and %s in %s", count(report.Count(lint.Error), "error"), count(report.Count(lint.Warn), "warning"), count(len(report.Files), "migration"))
+	return s, nil
+}
+
+// test takes what is new up, down and up again.
+func (j *judge) test(ctx context.Context) (Step, error) {
+	switch {
+	case j.options.Trial == nil:
+		return skipped("not wanted")
+	case len(j.report.New) == 0:
+		return skipped("nothing is new")
+	}
+	options := *j.options.Trial
+	options.Config, options.From, options.ChangedSince, options.Only = j.options.Config, "", "", nil
+	for _, m := range j.options.Config.Migrations {
+		if j.isFresh(m) {
+			options.Only = append(options.Only, cmp.Or(string(m.Version), m.Name))
+		}
+	}
+	report, err := trial.Run(ctx, options)
+	if err != nil {
+		return Step{}, err
+	}
+	j.report.Test = &report
+	s := Step{Passed: report.OK(), Message: fmt.Sprintf("%d passed, %d failed, %d irreversible", report.Summary.Passed, report.Summary.Failed, report.Summary.Irreversible)}
+	for _, r := range report.Migrations {
+		s.Notes = append(s.Notes, notesOf(r.Findings, r.Path)...)
+	}
+	s.Notes = append(s.Notes, notesOf(report.Findings, "")...)
+	return s, nil
+}
+
+// notesOf gives what a test found; path is that of the migration.
+func notesOf(findings []trial.Finding, path string) []annotation.Note {
+	var notes []annotation.Note
+	for _, f := range findings {
+		level := annotation.Warning
+		if f.Severity == trial.Failure {
+			level = annotation.Error
+		}
+		notes = append(notes, annotation.Note{
+			Level: level, Check: string(f.Check), Title: "test: " + string(f.Check), Message: withRemedy(f.Message, f.Remedy),
+			Path: cmp.Or(f.Path, path), Line: max(f.Line, 1), Column: f.Column, Key: f.Message,
+		})
+	}
+	return notes
+}
+
+// plan asks the target what would run.
+func (j *judge) plan(ctx context.Context) (Step, error) {
+	if !j.options.Target {
+		return skipped("no target is given")
+	}
+	m, err := whimbrel.New(j.options.Config)
+	if err != nil {
+		return Step{}, err
+	}
+	plan, err := m.PlanUp(ctx, whimbrel.UpOptions{})
+	var own *whimbrel.Error
+	if errors.As(err, &own) && ctx.Err() == nil {
+		return Step{Message: own.Message, Notes: []annotation.Note{{
+			Level: annotation.Error, Check: string(own.Code), Title: "no plan can be made", Message: withRemedy(own.Message, own.Remedy), Path: own.Path, Line: own.Line, Key: own.Message,
+		}}}, nil
+	}
+	if err != nil {
+		return Step{}, err
+	}
+	j.report.Plan = &plan
+	return Step{Passed: true, Message: count(len(plan.Migrations), "migration") + " would run"}, nil
+}
