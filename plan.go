@@ -101,6 +101,15 @@ func (p Planned) Atomic() bool {
 	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].inTransaction()
 }
 
+// HasWayBack reports whether a migration that is to go up can be undone. Of a script
+// or a function that is what it says itself.
+func (p Planned) HasWayBack() bool {
+	if len(p.Steps) > 0 && p.Steps[0].code != nil {
+		return p.Steps[0].code.HasDown()
+	}
+	return p.Migration.HasWayBack()
+}
+
 // done counts the steps that an earlier run finished.
 func (p Planned) done() int {
 	n := 0

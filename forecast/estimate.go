@@ -1,0 +1,216 @@
+package forecast
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Estimate is about how long something takes, and what that is made of.
+type Estimate struct {
+	// Known is false where there is nothing to go by; About is then what the parts
+	// take of which something is known.
+	Known bool             `json:"known"`
+	About whimbrel.Elapsed `json:"about_ms"`
+	Basis string           `json:"basis,omitempty"`
+}
+
+// moment is what takes no time worth speaking of.
+var moment = Estimate{Known: true}
+
+// brief is up to how long a lock that is held counts as held briefly: the stall
+// budget that the engine has unless it is told otherwise.
+const brief = whimbrel.Elapsed(whimbrel.DefaultMaxStall)
+
+// plus is the time for one thing after the other.
+func (e Estimate) plus(next Estimate) Estimate {
+	sum := Estimate{Known: e.Known && next.Known, About: e.About + next.About, Basis: next.Basis}
+	if e == (Estimate{}) {
+		sum.Known = next.Known
+	}
+	if e.Basis != "" && next.Basis != "" && e.Basis != next.Basis {
+		sum.Basis = e.Basis + "; then " + next.Basis
+	} else if sum.Basis == "" {
+		sum.Basis = e.Basis
+	}
+	return sum
+}
+
+// work is what a statement does to the rows that it goes through.
+type work int
+
+const (
+	reads   work = iota
+	changes      // updates, deletes or inserts rows
+	builds       // makes indexes
+)
+
+// pace is how fast one session goes through a table that is not in memory: a cautious
+// guess at hardware of today, used where nothing was measured, and as the bound below
+// which no measurement on a small table is believed.
+type pace struct {
+	bytes float64 // a second
+	rows  float64 // a second
+	verb  string
+}
+
+var (
+	readingPace   = pace{200e6, 4e6, "reading"}
+	buildingPace  = pace{80e6, 800e3, "building an index"}
+	changingPace  = pace{20e6, 60e3, "changing rows"}
+	rewritingPace = pace{50e6, 400e3, "writing anew"}
+)
+
+// takes is the time for a table of a size; rows is -1 where it is not known.
+func (p pace) takes(rows, bytes int64) time.Duration {
+	seconds := max(float64(bytes)/p.bytes, float64(rows)/p.rows, 0)
+	return time.Duration(seconds * float64(time.Second))
+}
+
+func (p pace) String() string {
+	return fmt.Sprintf("%s at %s a second and %s rows a second", p.verb, Bytes(int64(p.bytes)), Count(int64(p.rows)))
+}
+
+// estimate says how long a statement takes on tables of the size that they have.
+func (t *teller) estimate(s Statement, o *lint.Observation) Estimate {
+	if s.opaque {
+		return Estimate{Basis: "what it does cannot be read from its text"}
+	}
+	names := s.touched()
+	if len(names) == 0 {
+		return moment
+	}
+	for _, name := range names {
+		if _, known := t.facts.table(name); !known && !t.facts.Complete {
+			return Estimate{Basis: "the size of " + name + " is not known"}
+		}
+	}
+	var assumed time.Duration
+	var paces []string
+	for _, name := range names {
+		table, _ := t.facts.table(name)
+		p := s.pace(name)
+		rows, bytes := table.Rows, table.Heap+table.Toast
+		if contains(s.Rewrites, name) {
+			bytes += table.Indexes
+		}
+		assumed += p.takes(rows, bytes)
+		if text := p.String(); !contains(paces, text) {
+			paces = append(paces, text)
+		}
+	}
+	times := 1
+	if s.builds() && strings.Contains(s.Command, "CONCURRENTLY") {
+		times = 2
+	}
+	assumed *= time.Duration(times)
+	e := Estimate{Known: true, About: whimbrel.Elapsed(assumed), Basis: "assumed: " + strings.Join(paces, "; ")}
+	if times > 1 {
+		e.Basis += ", twice, as it goes on concurrently; and as long as transactions that are open take to end"
+	}
+	if s.Rows < 0 {
+		e.Basis += "; the rows have not been counted: the table was never analyzed"
+		return e
+	}
+	if a, ok := measured(s, o, names); ok && a.About > e.About {
+		return a
+	}
+	return e
+}
+
+// measured extrapolates from what a rehearsal took on few rows to the rows that are
+// there. Only what is slower than assumed is of use: few rows fit into memory.
+func measured(s Statement, o *lint.Observation, names []string) (Estimate, bool) {
+	if o == nil || o.Empty || o.Failure != nil {
+		return Estimate{}, false
+	}
+	rows := int64(0)
+	for _, name := range names {
+		rows += o.Rows[name]
+	}
+	if rows == 0 {
+		return Estimate{}, false
+	}
+	each := o.Milliseconds / float64(rows)
+	return Estimate{
+		Known: true, About: whimbrel.Elapsed(each * float64(s.Rows) * float64(time.Millisecond)),
+		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal", each*1000, Count(rows)),
+	}, true
+}
+
+// pace is that at which a statement goes through a table.
+func (s Statement) pace(table string) pace {
+	switch {
+	case contains(s.Rewrites, table):
+		return rewritingPace
+	case s.work == builds:
+		return buildingPace
+	case s.work == changes:
+		return changingPace
+	}
+	return readingPace
+}
+
+func (s Statement) builds() bool { return s.work == builds }
+
+// trees parses a statement; nil where the grammar does not know it.
+func (t *teller) trees(text string) []*ast.Node {
+	nodes, err := t.parser.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return nodes
+}
+
+// workOf tells what a statement does to the rows that it goes through.
+func workOf(s migration.Statement, nodes []*ast.Node) work {
+	if s.Batch != nil {
+		return changes
+	}
+	for _, n := range nodes {
+		switch node := n.GetNode().(type) {
+		case *ast.Node_IndexStmt, *ast.Node_ReindexStmt:
+			return builds
+		case *ast.Node_InsertStmt, *ast.Node_UpdateStmt, *ast.Node_DeleteStmt, *ast.Node_MergeStmt:
+			return changes
+		case *ast.Node_AlterTableStmt:
+			for _, c := range node.AlterTableStmt.Cmds {
+				switch c.GetAlterTableCmd().GetDef().GetConstraint().GetContype() {
+				case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE, ast.ConstrType_CONSTR_EXCLUSION:
+					return builds
+				}
+			}
+		}
+	}
+	return reads
+}
+
+// disk is about how much space a migration needs beside what it frees at its end.
+// Transactions follow one another, so it is the most that any step takes.
+func (t *teller) disk(m Migration) int64 {
+	most := int64(0)
+	for _, step := range m.Steps {
+		sum := int64(0)
+		for _, s := range step.Statements {
+			for _, name := range s.touched() {
+				table, _ := t.facts.table(name)
+				switch {
+				case contains(s.Rewrites, name):
+					sum += table.Heap + table.Toast + table.Indexes
+				case s.work == builds && table.IndexCount > 0:
+					sum += table.Indexes / int64(table.IndexCount)
+				case s.work == builds:
+					sum += table.Heap / 4
+				}
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
+}

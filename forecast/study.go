@@ -1,0 +1,219 @@
+package forecast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Options say how to study a plan.
+type Options struct {
+	// Connection is the database on which the plan is to run, as pgx.ParseConfig
+	// gives it. It is copied.
+	Connection *pgx.ConnConfig
+	// Parser is lint.PostgreSQL() unless something else is given.
+	Parser lint.Parser
+	// Severities are those of hazards, as a configuration has them.
+	Severities lint.Severities
+	// Rehearse runs the plan on a throw-away server as well, behind a replay of
+	// History, and then its ways back.
+	Rehearse bool
+	// History are the migrations that are applied, in the order in which they were.
+	// If files are missing, WithoutFiles is set: then the rehearsal begins with what
+	// the catalog tells of the schema.
+	History      []migration.Migration
+	WithoutFiles bool
+	// Scripts runs migrations that are no SQL, in the rehearsal; may be nil.
+	Scripts whimbrel.Runtime
+	// Server is where to rehearse; nil starts one, of the version that the database has.
+	Server *devdb.Server
+	// Rows is how many each table gets in the rehearsal; 0 is 5000.
+	Rows int
+	// Progress is told about work that takes seconds; may be nil.
+	Progress func(message string)
+}
+
+// defaultRows is enough to tell how long a row takes, and soon made up.
+const defaultRows = 5000
+
+// Study gathers what there is to know about a plan and makes the forecast. It opens
+// a connection of its own, on which it only reads, and blocks until it is done.
+func Study(ctx context.Context, plan whimbrel.Plan, options Options) (Forecast, error) {
+	if options.Parser == nil {
+		options.Parser = lint.PostgreSQL()
+	}
+	facts, catalog, err := survey(ctx, options.Connection)
+	if err != nil {
+		return Forecast{}, err
+	}
+	judged, err := judge(plan, facts, catalog, options)
+	if err != nil {
+		return Forecast{}, err
+	}
+	if options.Rehearse && len(plan.Migrations) > 0 {
+		if err := rehearse(ctx, plan, catalog, &judged, options); err != nil {
+			return Forecast{}, err
+		}
+	}
+	return Foretell(plan, judged.Judged, facts, options.Parser), nil
+}
+
+// survey reads facts and catalog of the database.
+func survey(ctx context.Context, config *pgx.ConnConfig) (Facts, lint.Catalog, error) {
+	config = config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // poolers bear no prepared statements
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return Facts{}, lint.Catalog{}, fmt.Errorf("connecting for a look at the tables: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	facts, err := ReadFacts(ctx, conn)
+	if err != nil {
+		return Facts{}, lint.Catalog{}, err
+	}
+	catalog, err := rehearsal.ReadCatalog(ctx, conn)
+	return facts, catalog, err
+}
+
+// judgement is what was judged, and by whom, so that it can be corrected.
+type judgement struct {
+	Judged
+	linter *lint.Linter
+}
+
+// judge judges a plan, and its ways back, by text and catalog.
+func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Options) (judgement, error) {
+	wrong := func(err error) error {
+		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: err.Error(), Remedy: "see the hazards with `whimbrel lint --list`", Err: err}
+	}
+	catalog.Rows = facts.counted(catalog.Rows)
+	settings := lint.Options{Parser: options.Parser, Severities: options.Severities, Catalog: &catalog, Major: facts.Major}
+	there, err := lint.New(settings)
+	if err != nil {
+		return judgement{}, wrong(err)
+	}
+	sequence := Sequence(plan)
+	j := judgement{linter: there}
+	if j.Report, err = there.Check(sequence); err != nil {
+		return judgement{}, fmt.Errorf("judging the plan: %w", err)
+	}
+	backwards := waysBack(plan)
+	settings.Judge = func(m migration.Migration) bool { return isBack(m.Version) }
+	back, err := lint.New(settings)
+	if err != nil {
+		return judgement{}, wrong(err)
+	}
+	if j.Back, err = back.Check(append(sequence, backwards...)); err != nil {
+		return judgement{}, fmt.Errorf("judging the ways back: %w", err)
+	}
+	return j, nil
+}
+
+// rehearse runs the plan on a throw-away server and corrects the judgement.
+func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *judgement, options Options) error {
+	history := options.History
+	if options.WithoutFiles {
+		schema, err := migration.Parse("the catalog of the database", strings.Join(catalog.Statements, ";\n")+";\n")
+		if err != nil {
+			return fmt.Errorf("replaying the catalog: %w", err)
+		}
+		history = []migration.Migration{schema}
+	}
+	sequence, back := Sequence(plan), waysBack(plan)
+	everything := append(append(append([]migration.Migration{}, history...), finished(plan)...), append(sequence, back...)...)
+	rows := options.Rows
+	if rows <= 0 {
+		rows = defaultRows
+	}
+	result, err := rehearsal.Run(ctx, everything, rehearsal.Options{
+		Lint:   lint.Options{Parser: options.Parser, Judge: func(m migration.Migration) bool { return isPlanned(m.Version) || isBack(m.Version) }},
+		Server: options.Server, Major: catalog.Major, Rows: rows, Progress: options.Progress, Script: scripts(options.Scripts, plan),
+	})
+	if errors.Is(err, devdb.ErrNoBinaries) {
+		return &whimbrel.Error{
+			Code: whimbrel.CodeUnsupported, Message: "there is no server to rehearse on: " + err.Error(),
+			Remedy: "install PostgreSQL on this machine, or leave the rehearsal out", Err: err,
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("rehearsing the plan: %w", err)
+	}
+	for _, o := range result.Observations {
+		if isBack(o.Version) {
+			j.BackObservations = append(j.BackObservations, o)
+		} else {
+			j.Observations = append(j.Observations, o)
+		}
+	}
+	j.Report = j.linter.Merge(j.Report, j.Observations)
+	j.Back = j.linter.Merge(j.Back, j.BackObservations)
+	j.Rehearsal = &Rehearsal{Server: result.Server, Rows: rows, Stopped: result.Stopped}
+	return nil
+}
+
+func isPlanned(v migration.Version) bool { return strings.HasPrefix(string(v), "plan-") }
+func isBack(v migration.Version) bool    { return strings.HasPrefix(string(v), "back-") }
+
+// scripts gives what runs a migration that is no SQL in the rehearsal: the engine,
+// with tables of its own that are gone afterwards.
+func scripts(runtime whimbrel.Runtime, plan whimbrel.Plan) func(context.Context, string, migration.Migration) error {
+	if runtime == nil {
+		return nil
+	}
+	down := map[migration.Version]bool{}
+	for i, p := range plan.Migrations {
+		down[planVersion(i)] = p.Direction == whimbrel.Down
+	}
+	return func(ctx context.Context, url string, m migration.Migration) (err error) {
+		if m.Kind != migration.Script {
+			return errors.New("a migration in Go cannot be rehearsed here")
+		}
+		if down[m.Version] {
+			return errors.New("the way back of a script cannot be rehearsed")
+		}
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+		if _, err := conn.Exec(ctx, "CREATE SCHEMA whimbrel_rehearsal"); err != nil {
+			return err
+		}
+		defer func() {
+			_, dropped := conn.Exec(ctx, "DROP SCHEMA whimbrel_rehearsal CASCADE", pgx.QueryExecModeSimpleProtocol)
+			err = errors.Join(err, dropped)
+		}()
+		m.Version = "1"
+		migrator, err := whimbrel.New(whimbrel.Config{
+			DatabaseURL: url, Migrations: []migration.Migration{m}, Scripts: runtime, Table: "whimbrel_rehearsal.history", MaxReplicaLag: -1,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = migrator.Up(ctx, whimbrel.UpOptions{})
+		return err
+	}
+}
+
+// counted adds to the numbers of rows that the catalog has those of tables that
+// nobody has analyzed and that are seen to be empty.
+func (f Facts) counted(rows map[string]int64) map[string]int64 {
+	all := maps.Clone(rows)
+	for _, t := range f.Tables {
+		if _, known := all[t.key]; !known && t.leaf && t.Rows >= 0 && all != nil {
+			all[t.key] = t.Rows
+		}
+	}
+	return all
+}

@@ -1,0 +1,77 @@
+package forecast
+
+import (
+	"slices"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// WayBack is how a migration can be undone. Of one that goes down it is what runs.
+type WayBack struct {
+	Kind WayBackKind `json:"kind"`
+	// Reason is why it is irreversible, as the file has it.
+	Reason string `json:"reason,omitempty"`
+	// Loses is what is lost on the way back.
+	Loses []Loss `json:"loses,omitempty"`
+	// Tested says whether it ran in the rehearsal. That it leads back to what was
+	// there before is what the tester proves.
+	Tested Tested `json:"tested"`
+	// Failure is what the server said when it was tried.
+	Failure string `json:"failure,omitempty"`
+}
+
+// WayBackKind says where a way back comes from.
+type WayBackKind string
+
+// The kinds of ways back.
+const (
+	FromFile     WayBackKind = "file"         // the file has it, and the history keeps it
+	FromHistory  WayBackKind = "stored"       // only the history has it
+	Irreversible WayBackKind = "irreversible" // deliberately none
+	Missing      WayBackKind = "missing"
+)
+
+// Tested says whether a way back was tried.
+type Tested string
+
+// Whether it was tried.
+const (
+	NotTested Tested = "no"
+	Ran       Tested = "ran"
+	Failed    Tested = "failed"
+)
+
+// wayBack says how a migration of a plan can be undone.
+func (t *teller) wayBack(at int, p whimbrel.Planned) WayBack {
+	w := WayBack{Kind: FromFile, Tested: NotTested}
+	hasOne, version, section := p.HasWayBack(), backVersion(at), p.Migration.Down
+	switch {
+	case p.Migration.Irreversible:
+		w.Kind, w.Reason = Irreversible, p.Migration.Reason
+		return w
+	case !hasOne || p.RecordOnly && p.Direction == whimbrel.Down:
+		w.Kind = Missing
+		return w
+	case p.Direction == whimbrel.Down:
+		version, section = planVersion(at), remaining(p)
+		if p.Stored {
+			w.Kind = FromHistory
+		}
+	}
+	if p.Migration.Kind != migration.SQL {
+		return w
+	}
+	w.Loses = t.losses(section)
+	observed := observationsOf(slices.Concat(t.judged.Observations, t.judged.BackObservations), version)
+	for _, o := range observed {
+		if o.Failure != nil {
+			w.Tested, w.Failure = Failed, o.Failure.Message
+			return w
+		}
+	}
+	if n := len(section.Statements); n > 0 && len(observed) == n {
+		w.Tested = Ran
+	}
+	return w
+}
