@@ -3,6 +3,8 @@ package whimbrel
 import (
 	"bytes"
 	"context"
+	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -35,11 +37,15 @@ type Frozen struct {
 	// The policies that the plan was made with hold for the run as well.
 	OutOfOrder   OutOfOrder `json:"out_of_order"`
 	AllowMissing bool       `json:"allow_missing,omitempty"`
+	Tags         []string   `json:"tags,omitempty"`
 	// History are the rows of the history, in the order in which they were applied.
 	History []FrozenRow `json:"history"`
 	// Migrations are what is to run, in order; Left are pending and not part of it.
 	Migrations []FrozenMigration `json:"migrations"`
 	Left       []FrozenMigration `json:"left,omitempty"`
+	// Values proves that variables have the values that they had, and tells nothing of
+	// them; nil where no statement asks for one.
+	Values *Proof `json:"values,omitempty"`
 	// Fingerprint is a hash of everything above.
 	Fingerprint string `json:"fingerprint"`
 }
@@ -71,6 +77,14 @@ type FrozenMigration struct {
 	Steps    []string          `json:"steps,omitempty"`
 }
 
+// Proof is a hash of the values of variables. It has a salt and takes long to make, so
+// that guessing is no way to the values.
+type Proof struct {
+	Of   []string `json:"of"` // their names
+	Salt []byte `json:"salt"`
+	Hash []byte `json:"hash"`
+}
+
 // Moves are the ways in which a database or the files are not any more what a plan
 // was frozen for. It is found with errors.As in an error of the code CodePlanMoved.
 type Moves []Move
@@ -93,6 +107,7 @@ const (
 	MovedFile     MoveKind = "file"     // a file was edited, or is gone
 	MovedPending  MoveKind = "pending"  // a migration is new
 	MovedSteps    MoveKind = "steps"    // the same file comes to other steps
+	MovedValues   MoveKind = "values"   // a variable has another value
 )
 
 // Error gives all moves in one line.
@@ -128,7 +143,7 @@ func (m *Migrator) Freeze(ctx context.Context, options UpOptions) (Plan, Frozen,
 func freeze(s state, plan Plan) Frozen {
 	f := Frozen{
 		Format: formatOfFrozen, Database: s.identity, OutOfOrder: s.policy, AllowMissing: s.allowMissing,
-		History: []FrozenRow{}, Migrations: []FrozenMigration{},
+		Tags: s.tags, History: []FrozenRow{}, Migrations: []FrozenMigration{}, Values: prove(nil, plan.asksFor(), s.variables),
 	}
 	for _, a := range s.applied {
 		f.History = append(f.History, FrozenRow{ID: a.ID, Version: a.Version, Checksum: a.Checksum})
@@ -159,6 +174,39 @@ func (p Planned) hashes() []string {
 		all = append(all, s.hash()[:16])
 	}
 	return all
+}
+
+// prove makes a proof of the values of variables, with a salt of its own unless one
+// is given; nil if there are none.
+func prove(salt []byte, names []string, values map[string]string) *Proof {
+	if len(names) == 0 {
+		return nil
+	}
+	if salt == nil {
+		salt = make([]byte, 16)
+		_, _ = rand.Read(salt) // which never fails
+	}
+	var text strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&text, "%q=%q\n", name, values[name])
+	}
+	hash, err := pbkdf2.Key(sha256.New, text.String(), salt, 200_000, sha256.Size)
+	if err != nil {
+		panic("whimbrel: no proof can be made: " + err.Error()) // its arguments are fixed
+	}
+	return &Proof{Of: names, Salt: salt, Hash: hash}
+}
+
+// asksFor gives the names of the variables that a plan's files ask for.
+func (p Plan) asksFor() []string {
+	var names []string
+	for _, planned := range p.Migrations {
+		for _, v := range planned.Migration.Variables {
+			names = append(names, v.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // unapplied lists the files that the history does not have, oldest first.
@@ -224,11 +272,12 @@ func ParseFrozen(path, text string) (Frozen, error) {
 
 // planFrozen plans the rest of a frozen plan, or says what has moved.
 func planFrozen(s state, f Frozen) (Plan, error) {
-	s.policy, s.allowMissing = f.OutOfOrder, f.AllowMissing
+	s.policy, s.allowMissing, s.tags = f.OutOfOrder, f.AllowMissing, f.Tags
 	done, moves := f.history(s)
 	moves = append(f.place(s.identity), moves...)
 	rest := f.Migrations[min(done, len(f.Migrations)):]
 	moves = append(moves, f.files(s, rest)...)
+	moves = append(moves, f.values(s)...)
 	if len(moves) > 0 {
 		return Plan{}, moved(moves)
 	}
@@ -255,6 +304,17 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 		return Plan{}, moved(moves)
 	}
 	return plan, nil
+}
+
+// values finds that variables have other values.
+func (f Frozen) values(s state) Moves {
+	if f.Values == nil {
+		return nil
+	}
+	if now := prove(f.Values.Salt, f.Values.Of, s.variables); now == nil || !bytes.Equal(now.Hash, f.Values.Hash) {
+		return Moves{{Kind: MovedValues, Message: "a variable has another value than when the plan was made: one of " + strings.Join(f.Values.Of, ", ")}}
+	}
+	return nil
 }
 
 func moved(moves Moves) error {

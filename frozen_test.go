@@ -188,6 +188,32 @@ func TestAScriptThatImportsSomethingElseIsNotThePlanAnyMore(t *testing.T) {
 	require.Equal(t, "true", b.text("SELECT to_regclass('a') IS NULL"))
 }
 
+func TestAFrozenPlanIsForTheValuesThatVariablesHad(t *testing.T) {
+	b := setup(t)
+	asking := files{"1_a.sql": "-- +migrate Variables word\nCREATE TABLE a AS SELECT '${word}' AS word", "2_b.sql": "SELECT 1"}
+	with := func(word string) func(*whimbrel.Config) {
+		return func(c *whimbrel.Config) { c.Variables = map[string]string{"word": word, "other": word} }
+	}
+	frozen := b.freeze(asking, whimbrel.UpOptions{}, with("secret"))
+	text, err := json.Marshal(frozen)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "secret")
+	_, err = b.migrator(asking, with("another")).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedValues}, requireMoved(t, err))
+	_, err = b.migrator(asking, with("secret")).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.NoError(t, err)
+	require.Equal(t, "secret", b.text("SELECT word FROM a"))
+}
+
+func TestAFrozenPlanKeepsItsTags(t *testing.T) {
+	b := setup(t)
+	tagged := files{"1_a.sql": "-- +migrate Tags later\nCREATE TABLE a ()", "2_b.sql": "-- +migrate Tags now\nCREATE TABLE b ()"}
+	frozen := b.freeze(tagged, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.Tags = []string{"now"} })
+	_, err := b.migrator(tagged).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	require.NoError(t, err)
+	require.Equal(t, "2", b.applied())
+}
+
 // What happens while Up waits for the lease is seen under it.
 func TestNothingSlipsInBetweenAFrozenPlanAndTheLease(t *testing.T) {
 	b := setup(t)
