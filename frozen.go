@@ -81,8 +81,8 @@ type FrozenMigration struct {
 // that guessing is no way to the values.
 type Proof struct {
 	Of   []string `json:"of"` // their names
-	Salt []byte `json:"salt"`
-	Hash []byte `json:"hash"`
+	Salt []byte   `json:"salt"`
+	Hash []byte   `json:"hash"`
 }
 
 // Moves are the ways in which a database or the files are not any more what a plan

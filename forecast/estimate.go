@@ -52,8 +52,7 @@ const (
 )
 
 // pace is how fast one session goes through a table that is not in memory: a cautious
-// guess at hardware of today, used where nothing was measured, and as the bound below
-// which no measurement on a small table is believed.
+// guess at hardware of today.
 type pace struct {
 	bytes float64 // a second
 	rows  float64 // a second
@@ -61,10 +60,10 @@ type pace struct {
 }
 
 var (
-	readingPace   = pace{200e6, 4e6, "reading"}
-	buildingPace  = pace{80e6, 800e3, "building an index"}
-	changingPace  = pace{20e6, 60e3, "changing rows"}
-	rewritingPace = pace{50e6, 400e3, "writing anew"}
+	readingPace   = pace{200 << 20, 4e6, "reading"}
+	buildingPace  = pace{80 << 20, 800e3, "building an index"}
+	changingPace  = pace{20 << 20, 60e3, "changing rows"}
+	rewritingPace = pace{50 << 20, 400e3, "writing anew"}
 )
 
 // takes is the time for a table of a size; rows is -1 where it is not known.
@@ -91,57 +90,75 @@ func (t *teller) estimate(s Statement, o *lint.Observation) Estimate {
 			return Estimate{Basis: "the size of " + name + " is not known"}
 		}
 	}
-	var assumed time.Duration
-	var paces []string
-	for _, name := range names {
-		table, _ := t.facts.table(name)
-		p := s.pace(name)
-		rows, bytes := table.Rows, table.Heap+table.Toast
-		if contains(s.Rewrites, name) {
-			bytes += table.Indexes
-		}
-		assumed += p.takes(rows, bytes)
-		if text := p.String(); !contains(paces, text) {
-			paces = append(paces, text)
-		}
-	}
-	times := 1
-	if s.builds() && strings.Contains(s.Command, "CONCURRENTLY") {
-		times = 2
-	}
-	assumed *= time.Duration(times)
-	e := Estimate{Known: true, About: whimbrel.Elapsed(assumed), Basis: "assumed: " + strings.Join(paces, "; ")}
-	if times > 1 {
-		e.Basis += ", twice, as it goes on concurrently; and as long as transactions that are open take to end"
-	}
+	e := t.assumed(s, names)
 	if s.Rows < 0 {
 		e.Basis += "; the rows have not been counted: the table was never analyzed"
 		return e
 	}
-	if a, ok := measured(s, o, names); ok && a.About > e.About {
-		return a
+	if measured, ok := t.measured(s, o, names); ok {
+		return measured
+	}
+	return e
+}
+
+// assumed is an estimate by the usual paces.
+func (t *teller) assumed(s Statement, names []string) Estimate {
+	var sum time.Duration
+	var paces []string
+	for _, name := range names {
+		p := s.pace(name)
+		rows, bytes := t.amount(s, name)
+		sum += p.takes(rows, bytes)
+		if text := p.String(); !contains(paces, text) {
+			paces = append(paces, text)
+		}
+	}
+	e := Estimate{Known: true, About: whimbrel.Elapsed(sum), Basis: "assumed: " + strings.Join(paces, "; ")}
+	if s.concurrent() {
+		e.About *= 2
+		e.Basis += ", twice, as it goes on concurrently; and as long as transactions that are open take to end"
+		if t.facts.Oldest > aLongTime {
+			e.Basis += fmt.Sprintf(" (the oldest has been open for %s)", span(time.Duration(t.facts.Oldest)))
+		}
 	}
 	return e
 }
 
 // measured extrapolates from what a rehearsal took on few rows to the rows that are
-// there. Only what is slower than assumed is of use: few rows fit into memory.
-func measured(s Statement, o *lint.Observation, names []string) (Estimate, bool) {
+// there. Few rows fit into memory, so the pace of a disk is the least that it takes.
+func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Estimate, bool) {
 	if o == nil || o.Empty || o.Failure != nil {
 		return Estimate{}, false
 	}
-	rows := int64(0)
+	seen, least := int64(0), time.Duration(0)
 	for _, name := range names {
-		rows += o.Rows[name]
+		seen += o.Rows[name]
+		_, bytes := t.amount(s, name)
+		least += s.pace(name).takes(0, bytes)
 	}
-	if rows == 0 {
+	if seen == 0 {
 		return Estimate{}, false
 	}
-	each := o.Milliseconds / float64(rows)
+	each := o.Milliseconds / float64(seen)
+	about := max(time.Duration(each*float64(s.Rows)*float64(time.Millisecond)), least)
 	return Estimate{
-		Known: true, About: whimbrel.Elapsed(each * float64(s.Rows) * float64(time.Millisecond)),
-		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal", each*1000, Count(rows)),
+		Known: true, About: whimbrel.Elapsed(about),
+		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000, Count(seen), span(least)),
 	}, true
+}
+
+// amount is what a statement goes through of a table.
+func (t *teller) amount(s Statement, name string) (rows, bytes int64) {
+	table, _ := t.facts.table(name)
+	bytes = table.Heap + table.Toast
+	if contains(s.Rewrites, name) {
+		bytes += table.Indexes
+	}
+	return table.Rows, bytes
+}
+
+func (s Statement) concurrent() bool {
+	return s.work == builds && strings.Contains(s.Command, "CONCURRENTLY")
 }
 
 // pace is that at which a statement goes through a table.
@@ -156,8 +173,6 @@ func (s Statement) pace(table string) pace {
 	}
 	return readingPace
 }
-
-func (s Statement) builds() bool { return s.work == builds }
 
 // trees parses a statement; nil where the grammar does not know it.
 func (t *teller) trees(text string) []*ast.Node {

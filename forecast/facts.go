@@ -46,7 +46,7 @@ type Table struct {
 	Toast      int64 `json:"toast_bytes"`
 	IndexCount int   `json:"indexes"`
 	// Writes is how many rows a second were inserted, updated or deleted on average
-	// since the statistics begin.
+	// since the statistics begin; 0 as well where they are younger than an hour.
 	Writes float64 `json:"writes_per_second"`
 	// Estimated is set where the sizes are those of the last VACUUM or ANALYZE,
 	// because somebody held a table that could not be waited for.
@@ -67,6 +67,20 @@ func (f Facts) table(name string) (Table, bool) {
 		}
 	}
 	return Table{}, false
+}
+
+// leaves are a table, or the partitions of it that hold the rows.
+func (f Facts) leaves(name string) []string {
+	var all []string
+	for _, t := range f.Tables {
+		if t.Partitioned == name && t.leaf {
+			all = append(all, t.Name)
+		}
+	}
+	if all == nil {
+		return []string{name}
+	}
+	return all
 }
 
 // size adds up tables; rows is -1 where those of one are not known.
@@ -144,12 +158,13 @@ SELECT n.nspname, c.relname, coalesce(rn.nspname, ''), coalesce(r.relname, ''),
 	CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid)
 		WHEN c.reltuples = 0 THEN 0 ELSE -1 END, c.relkind <> 'p',
 	%s, %s, %s, (SELECT count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)::int,
-	coalesce((pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid))
-		/ nullif(extract(epoch FROM pg_catalog.now() - coalesce(d.stats_reset, pg_catalog.pg_postmaster_start_time())), 0), 0)::float8
+	(CASE WHEN since.seconds > 3600 THEN (pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
+		+ pg_catalog.pg_stat_get_tuples_deleted(c.oid)) / since.seconds ELSE 0 END)::float8
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)
 LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
-LEFT JOIN pg_catalog.pg_stat_database d ON d.datname = pg_catalog.current_database()
+CROSS JOIN (SELECT extract(epoch FROM pg_catalog.now() - coalesce(max(d.stats_reset), pg_catalog.pg_postmaster_start_time())) AS seconds
+	FROM pg_catalog.pg_stat_database d WHERE d.datname = pg_catalog.current_database()) since
 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname`
 

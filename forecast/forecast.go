@@ -199,7 +199,7 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 			step.Batch = &Batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
 		}
 		for _, statement := range s.Statements {
-			told := Statement{Line: statement.Start.Line, Command: statement.Command, Text: statement.Text, Rows: 0}
+			told := Statement{Line: statement.Start.Line, Command: statement.Command, Text: statement.Written()}
 			if !s.Done && next < len(file.Statements) {
 				told = t.statement(statement, file.Statements[next], observed[next])
 				next++
@@ -223,11 +223,14 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 // statement puts together what is foretold of one statement.
 func (t *teller) statement(s migration.Statement, j lint.Judgement, o *lint.Observation) Statement {
 	told := Statement{
-		Line: s.Start.Line, Command: s.Command, Text: s.Text, Verdict: j.Verdict, Locks: j.Effect.Locks, Scans: j.Effect.Scans,
+		Line: s.Start.Line, Command: s.Command, Text: s.Written(), Verdict: j.Verdict, Locks: j.Effect.Locks, Scans: j.Effect.Scans,
 		Rewrites: j.Effect.Rewrites, Findings: j.Findings, Evidence: j.Evidence,
 	}
 	told.opaque = j.Verdict == lint.Unknown && !certain(j)
 	told.work = workOf(s, t.trees(s.Text))
+	if s.Batch != nil {
+		told.Scans = t.facts.leaves(batched(s.Batch))
+	}
 	told.Builds = told.work == builds && len(told.Scans) > 0
 	told.Rows, told.Bytes = t.facts.size(told.touched())
 	told.Duration = t.estimate(told, o)
@@ -268,4 +271,14 @@ func (m Migration) tables() []string {
 		}
 	}
 	return all
+}
+
+// batched is the table that a batch goes through.
+func batched(b *migration.Batch) string {
+	parts := b.TableName()
+	name := lint.Name{Object: parts[len(parts)-1]}
+	if len(parts) > 1 {
+		name.Schema = parts[0]
+	}
+	return name.String()
 }

@@ -173,8 +173,8 @@ func explained(f lint.Finding, step Step) string {
 	switch {
 	case f.Allowed:
 		return f.Message + " (allowed: " + f.Reason + ")"
-	case timely[f.Hazard] && step.Duration.Known:
-		return f.Message + " (" + step.Duration.String() + " on this database)"
+	case timely[f.Hazard] && step.Duration.Known && step.Duration.About < brief:
+		return f.Message + "; that is " + step.Duration.String() + " on this database"
 	}
 	return f.Message
 }
@@ -224,9 +224,9 @@ func (m *Migration) otherReasons() []Reason {
 	}
 	switch m.Deploy.Order {
 	case Neither:
-		add(High, "a running application breaks: %s", strings.Join(m.Deploy.Reasons, "; "))
+		add(High, "a running application breaks, in whatever order they are deployed")
 	case Split:
-		add(Medium, "one part of it belongs before the application and another behind it: %s", strings.Join(m.Deploy.Reasons, "; "))
+		add(Medium, "one part of it belongs before the application that goes with it, another behind")
 	}
 	if m.Duration.Known && m.Duration.About >= aLongTime {
 		add(Medium, "it runs for %s", m.Duration)

@@ -37,11 +37,16 @@ func finished(plan whimbrel.Plan) []migration.Migration {
 }
 
 // waysBack gives the ways back of a plan that goes up, the last one first.
-func waysBack(plan whimbrel.Plan) []migration.Migration {
+//
+// One of which a variable has no value is left out.
+func waysBack(plan whimbrel.Plan, variables map[string]string) []migration.Migration {
 	var all []migration.Migration
 	for i, p := range slices.Backward(plan.Migrations) {
-		if p.Direction == whimbrel.Up && p.Migration.Kind == migration.SQL && !p.RecordOnly && p.Migration.HasWayBack() {
-			all = append(all, written(p.Migration, p.Migration.Down, backVersion(i)))
+		if p.Direction != whimbrel.Up || p.Migration.Kind != migration.SQL || p.RecordOnly || !p.Migration.HasWayBack() {
+			continue
+		}
+		if m, err := p.Migration.WithVariables(variables, true); err == nil {
+			all = append(all, written(m, m.Down, backVersion(i)))
 		}
 	}
 	return all

@@ -1,10 +1,12 @@
 package forecast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -33,6 +35,9 @@ type Options struct {
 	// the catalog tells of the schema.
 	History      []migration.Migration
 	WithoutFiles bool
+	// Variables are the values of what files ask for. Those of four characters or more
+	// stand nowhere in the forecast.
+	Variables map[string]string
 	// Scripts runs migrations that are no SQL, in the rehearsal; may be nil.
 	Scripts whimbrel.Runtime
 	// Server is where to rehearse; nil starts one, of the version that the database has.
@@ -65,7 +70,9 @@ func Study(ctx context.Context, plan whimbrel.Plan, options Options) (Forecast, 
 			return Forecast{}, err
 		}
 	}
-	return Foretell(plan, judged.Judged, facts, options.Parser), nil
+	f := Foretell(plan, judged.Judged, facts, options.Parser)
+	f.hide(options.Variables)
+	return f, nil
 }
 
 // survey reads facts and catalog of the database.
@@ -108,7 +115,7 @@ func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Option
 	if j.Report, err = there.Check(sequence); err != nil {
 		return judgement{}, fmt.Errorf("judging the plan: %w", err)
 	}
-	backwards := waysBack(plan)
+	backwards := waysBack(plan, options.Variables)
 	settings.Judge = func(m migration.Migration) bool { return isBack(m.Version) }
 	back, err := lint.New(settings)
 	if err != nil {
@@ -130,7 +137,8 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 		}
 		history = []migration.Migration{schema}
 	}
-	sequence, back := Sequence(plan), waysBack(plan)
+	sequence, stopped := runnable(plan)
+	back := waysBack(plan, options.Variables)
 	everything := append(append(append([]migration.Migration{}, history...), finished(plan)...), append(sequence, back...)...)
 	rows := options.Rows
 	if rows <= 0 {
@@ -138,7 +146,7 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 	}
 	result, err := rehearsal.Run(ctx, everything, rehearsal.Options{
 		Lint:   lint.Options{Parser: options.Parser, Judge: func(m migration.Migration) bool { return isPlanned(m.Version) || isBack(m.Version) }},
-		Server: options.Server, Major: catalog.Major, Rows: rows, Progress: options.Progress, Script: scripts(options.Scripts, plan),
+		Server: options.Server, Major: catalog.Major, Rows: rows, Progress: options.Progress, Scripts: options.Scripts,
 	})
 	if errors.Is(err, devdb.ErrNoBinaries) {
 		return &whimbrel.Error{
@@ -158,52 +166,25 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 	}
 	j.Report = j.linter.Merge(j.Report, j.Observations)
 	j.Back = j.linter.Merge(j.Back, j.BackObservations)
-	j.Rehearsal = &Rehearsal{Server: result.Server, Rows: rows, Stopped: result.Stopped}
+	j.Rehearsal = &Rehearsal{Server: result.Server, Rows: rows, Stopped: cmp.Or(result.Stopped, stopped)}
 	return nil
 }
 
 func isPlanned(v migration.Version) bool { return strings.HasPrefix(string(v), "plan-") }
 func isBack(v migration.Version) bool    { return strings.HasPrefix(string(v), "back-") }
 
-// scripts gives what runs a migration that is no SQL in the rehearsal: the engine,
-// with tables of its own that are gone afterwards.
-func scripts(runtime whimbrel.Runtime, plan whimbrel.Plan) func(context.Context, string, migration.Migration) error {
-	if runtime == nil {
-		return nil
-	}
-	down := map[migration.Version]bool{}
+// runnable is what can be rehearsed of a plan: all up to a script or function that
+// goes down. It says which that is.
+func runnable(plan whimbrel.Plan) (sequence []migration.Migration, stopped string) {
+	sequence = Sequence(plan)
 	for i, p := range plan.Migrations {
-		down[planVersion(i)] = p.Direction == whimbrel.Down
+		if p.Direction == whimbrel.Up || p.Migration.Kind == migration.SQL || p.RecordOnly {
+			continue
+		}
+		at := slices.IndexFunc(sequence, func(m migration.Migration) bool { return m.Version == planVersion(i) })
+		return sequence[:at], p.Migration.Path + ": the way back of a " + string(p.Migration.Kind) + " cannot be rehearsed"
 	}
-	return func(ctx context.Context, url string, m migration.Migration) (err error) {
-		if m.Kind != migration.Script {
-			return errors.New("a migration in Go cannot be rehearsed here")
-		}
-		if down[m.Version] {
-			return errors.New("the way back of a script cannot be rehearsed")
-		}
-		conn, err := pgx.Connect(ctx, url)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-		if _, err := conn.Exec(ctx, "CREATE SCHEMA whimbrel_rehearsal"); err != nil {
-			return err
-		}
-		defer func() {
-			_, dropped := conn.Exec(ctx, "DROP SCHEMA whimbrel_rehearsal CASCADE", pgx.QueryExecModeSimpleProtocol)
-			err = errors.Join(err, dropped)
-		}()
-		m.Version = "1"
-		migrator, err := whimbrel.New(whimbrel.Config{
-			DatabaseURL: url, Migrations: []migration.Migration{m}, Scripts: runtime, Table: "whimbrel_rehearsal.history", MaxReplicaLag: -1,
-		})
-		if err != nil {
-			return err
-		}
-		_, err = migrator.Up(ctx, whimbrel.UpOptions{})
-		return err
-	}
+	return sequence, ""
 }
 
 // counted adds to the numbers of rows that the catalog has those of tables that

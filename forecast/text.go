@@ -125,6 +125,8 @@ func (f Forecast) writeStep(b *strings.Builder, style Style, m Migration, step S
 			line = style.Error(line) + ": " + l.Mode.Stops() + " wait"
 		case l.stops():
 			line = style.Warning(line)
+		case l.Mode == lint.ShareUpdateExclusive && l.Hold != Brief:
+			line += ": " + l.Mode.Stops() + " wait"
 		case !details && l.Mode < lint.ShareUpdateExclusive:
 			continue // it stops nobody
 		}

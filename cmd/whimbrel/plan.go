@@ -4,48 +4,208 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/forecast"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
+// planFlags are the flags of plan beside those that the order depends on.
+type planFlags struct {
+	runFlags
+	limit                     int
+	down                      whimbrel.DownOptions
+	brief, rehearse, markdown bool
+	out                       string
+}
+
 func newPlan(a *app) *cobra.Command {
-	flags := &runFlags{}
-	var limit int
-	var down whimbrel.DownOptions
+	flags := &planFlags{}
 	command := &cobra.Command{
 		Use:   "plan [up | down [STEPS] | redo [STEPS] | to VERSION]",
-		Short: "Show what a command would do, without doing it",
-		Long: `Show what up (or down, redo, to) would do: the migrations, their steps and, with
--v, their statements. It only reads, and needs no right to write.`,
+		Short: "Say what a command would do to this database, without doing it",
+		Long: `Say what up (or down, redo, to) would do to this database: the steps of each
+migration, the locks that it takes and how long it holds them, what is read and
+written anew, about how long that takes on tables of this size, what is lost, the
+way back, whether the application or the migration is to be deployed first, and how
+risky it all is. With -v also on what that is based.
+
+It only reads: the history, the catalog and the sizes of tables. The role needs no
+more than SELECT on whimbrel's tables, and pg_read_all_stats (or pg_monitor) to see
+everything; with less it says what it could not see.
+
+--rehearse runs the migrations and their ways back on a throw-away server first,
+and corrects the judgement by what it sees there. --out freezes the plan in a file:
+"whimbrel up --plan FILE" runs exactly that, or says what has moved and ends in
+status 3.`,
 		Example: `  whimbrel plan
+  whimbrel plan --rehearse --markdown
+  whimbrel plan --env production --out plan.json   # then: whimbrel up --env production --plan plan.json
   whimbrel plan down 2
-  whimbrel plan to 20240115120000 --json`,
+  whimbrel plan to 20240115120000 --json
+  whimbrel plan --brief                            # the migrations and their steps, at once`,
 		Args:      arguments(0, 2, "[up | down [STEPS] | redo [STEPS] | to VERSION]"),
 		ValidArgs: []string{"up", "down", "redo", "to"},
 		RunE: func(command *cobra.Command, args []string) error {
-			if err := notNegative("--steps", limit); err != nil {
+			if err := flags.check(args, a.flags.json); err != nil {
 				return err
 			}
-			planner, err := plannerOf(args, limit, down)
+			planner, err := plannerOf(args, flags.limit, flags.down)
 			if err != nil {
 				return err
 			}
-			if len(flags.tags) > 0 && len(args) > 0 && args[0] != "up" {
-				return usage("leave --tag away", "--tag chooses among what is pending: there is none for plan %s", args[0])
+			if flags.brief && flags.out == "" {
+				return a.plan(command.Context(), &flags.runFlags, planner)
 			}
-			return a.plan(command.Context(), flags, planner)
+			return a.judgePlan(command.Context(), flags, planner)
 		},
 	}
 	flags.addOrder(command)
 	flags.addTags(command)
-	forceFlag(command, &down.ForceNoDown)
-	repeatableFlag(command, &down.Repeatable)
-	command.Flags().IntVar(&limit, "steps", 0, "at most `N` migrations of up (default all)")
+	forceFlag(command, &flags.down.ForceNoDown)
+	repeatableFlag(command, &flags.down.Repeatable)
+	set := command.Flags()
+	set.IntVar(&flags.limit, "steps", 0, "at most `N` migrations of up (default all)")
+	set.BoolVar(&flags.brief, "brief", false, "only the migrations and their steps, without a judgement")
+	set.BoolVar(&flags.rehearse, "rehearse", false, "run them on a throw-away server first, and believe what is seen there")
+	set.BoolVar(&flags.markdown, "markdown", false, "write Markdown, for a pull request or a ticket")
+	set.StringVar(&flags.out, "out", "", "freeze the plan of up in `FILE`, for up --plan")
 	return command
+}
+
+// check refuses flags that contradict each other.
+func (f *planFlags) check(args []string, json bool) error {
+	what := "up"
+	if len(args) > 0 {
+		what = args[0]
+	}
+	switch {
+	case f.brief && f.rehearse:
+		return usage("keep one of them", "--brief and --rehearse contradict each other")
+	case f.brief && f.markdown:
+		return usage("keep one of them", "--brief and --markdown contradict each other")
+	case json && f.markdown:
+		return usage("keep one of them", "--json and --markdown contradict each other")
+	case f.out != "" && what != "up":
+		return usage("leave --out away", "only a plan of up can be frozen, not one of %s", what)
+	case len(f.tags) > 0 && what != "up":
+		return usage("leave --tag away", "--tag chooses among what is pending: there is none for plan %s", what)
+	}
+	return notNegative("--steps", f.limit)
+}
+
+// judgePlan shows a plan with what it does to the database, and freezes it where
+// that is asked.
+func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) error {
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	flags.apply(&p.config)
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	var plan whimbrel.Plan
+	var frozen whimbrel.Frozen
+	if flags.out != "" {
+		plan, frozen, err = migrator.Freeze(ctx, whimbrel.UpOptions{Steps: flags.limit})
+	} else {
+		plan, err = ask(ctx, migrator)
+	}
+	if err != nil {
+		return err
+	}
+	var told *forecast.Forecast
+	if !flags.brief {
+		studied, err := a.study(ctx, p, migrator, plan, flags.rehearse)
+		if err != nil {
+			return err
+		}
+		told = &studied
+	}
+	if flags.out != "" {
+		text, err := forecast.Document(frozen, told)
+		if err == nil {
+			err = os.WriteFile(a.absolute(flags.out), []byte(a.redactor.clean(string(text))), 0o644)
+		}
+		if err != nil {
+			return cannotWrite(flags.out, err)
+		}
+	}
+	a.showPlan(flags, plan, told)
+	if flags.out != "" {
+		a.note("the plan is in %s; run it with: whimbrel up --plan %s", flags.out, flags.out)
+	}
+	return nil
+}
+
+// showPlan prints a plan, with the forecast if there is one.
+func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told *forecast.Forecast) {
+	switch p := a.palette; {
+	case a.flags.json && told == nil:
+		a.object(plan)
+	case a.flags.json:
+		a.object(told)
+	case told == nil:
+		a.say("%s", strings.TrimRight(renderPlan(p, plan, a.flags.verbose), "\n"))
+	case flags.markdown:
+		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
+	default:
+		style := forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}
+		a.say("%s", strings.TrimRight(told.Text(style, a.flags.verbose), "\n"))
+	}
+}
+
+// study makes the forecast of a plan.
+func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan, rehearse bool) (forecast.Forecast, error) {
+	connection, err := connectionOf(p.config)
+	if err != nil {
+		return forecast.Forecast{}, err
+	}
+	options := forecast.Options{
+		Connection: connection, Rehearse: rehearse, Variables: p.config.Variables, Scripts: p.config.Scripts,
+		Severities: lint.Severities(p.file.Lint.Hazards),
+		Progress: func(message string) { a.note("%s", message) },
+	}
+	if rehearse {
+		status, err := migrator.Status(ctx)
+		if err != nil {
+			return forecast.Forecast{}, err
+		}
+		options.History, options.WithoutFiles = applied(status, p.migrations)
+	}
+	return forecast.Study(ctx, plan, options)
+}
+
+// applied gives the files of the migrations that are applied, in the order in which
+// they were, and whether some are missing.
+func applied(status whimbrel.Status, files []migration.Migration) (all []migration.Migration, missing bool) {
+	for _, row := range status.Applied {
+		i := slices.IndexFunc(files, func(m migration.Migration) bool { return m.Version.Equal(row.Version) })
+		if i < 0 {
+			missing = true
+			continue
+		}
+		all = append(all, files[i])
+	}
+	return all, missing
+}
+
+// connectionOf is the connection that a Config speaks of.
+func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
+	if c.Connection != nil {
+		return c.Connection, nil
+	}
+	return pgx.ParseConfig(c.DatabaseURL) // which the engine has read already
 }
 
 // planner asks a Migrator for a plan.

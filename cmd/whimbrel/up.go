@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
 )
@@ -11,23 +14,36 @@ import (
 func newUp(a *app) *cobra.Command {
 	flags := &runFlags{}
 	options := whimbrel.UpOptions{}
+	var plan string
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Run the pending migrations",
 		Long: `Run the pending migrations, oldest first.
 
 Each is recorded in the transaction that runs it. When one fails, nothing of it
-stays and the earlier ones stay applied; the same command goes on from there.`,
+stays and the earlier ones stay applied; the same command goes on from there.
+
+With --plan it runs exactly what "whimbrel plan --out FILE" has frozen. If the
+history, a file, what is pending or the database is not what it was, it runs nothing,
+says what has moved, and ends in status 3. What an earlier run of the same plan has
+done is not done again.`,
 		Example: `  whimbrel up
   whimbrel up --dev --dir examples/shop/migrations
   whimbrel up --env production --max-stall 50ms
   whimbrel up --steps 1 --dry-run
-  whimbrel up --tag expand          # only migrations with this tag`,
+  whimbrel up --tag expand          # only migrations with this tag
+  whimbrel up --plan plan.json      # exactly what was planned`,
 		Args:        arguments(0, 0, ""),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := notNegative("--steps", options.Steps); err != nil {
 				return err
+			}
+			if command.Flags().Changed("plan") {
+				var err error
+				if options.Frozen, err = a.frozen(plan, command.Flags()); err != nil {
+					return err
+				}
 			}
 			return a.change(command, flags, change{
 				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) { return m.PlanUp(ctx, options) },
@@ -38,5 +54,21 @@ stays and the earlier ones stay applied; the same command goes on from there.`,
 	flags.add(command)
 	flags.addTags(command)
 	command.Flags().IntVar(&options.Steps, "steps", 0, "at most `N` migrations (default all)")
+	command.Flags().StringVar(&plan, "plan", "", "run exactly the plan that is frozen in `FILE`")
 	return command
+}
+
+// frozen reads a plan that was frozen, which has its own answers to some flags.
+func (a *app) frozen(path string, flags *pflag.FlagSet) (*whimbrel.Frozen, error) {
+	for _, name := range []string{"steps", "tag", "out-of-order", "allow-missing"} {
+		if flags.Changed(name) {
+			return nil, usage("leave --"+name+" away, or give it to whimbrel plan --out", "--plan and --%s contradict each other: the plan says that itself", name)
+		}
+	}
+	text, err := os.ReadFile(a.absolute(path))
+	if err != nil {
+		return nil, usage("make a plan with: whimbrel plan --out plan.json", "the plan cannot be read: %v", err)
+	}
+	frozen, err := whimbrel.ParseFrozen(filepath.ToSlash(path), string(text))
+	return &frozen, err
 }
