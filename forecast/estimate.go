@@ -78,7 +78,7 @@ func (p pace) String() string {
 
 // estimate says how long a statement takes on tables of the size that they have.
 func (t *teller) estimate(s Statement, o *lint.Observation) Estimate {
-	if s.opaque {
+	if s.Opaque {
 		return Estimate{Basis: "what it does cannot be read from its text"}
 	}
 	names := s.touched()

@@ -88,6 +88,8 @@ type Statement struct {
 	Command string       `json:"command"`
 	Text    string       `json:"text"`
 	Verdict lint.Verdict `json:"verdict"`
+	// Opaque is set where its text does not tell all that it does.
+	Opaque bool `json:"opaque,omitempty"`
 	// Locks are what the statement adds to those that its transaction has.
 	Locks []lint.Lock `json:"locks,omitempty"`
 	// Scans are tables of which it reads all rows, Rewrites those that it writes
@@ -103,8 +105,7 @@ type Statement struct {
 	Findings []lint.Finding  `json:"findings,omitempty"`
 	Evidence []lint.Evidence `json:"evidence,omitempty"`
 
-	opaque bool
-	work   work
+	work work
 }
 
 // Lock is a lock on a table and how long it is held.
@@ -226,7 +227,7 @@ func (t *teller) statement(s migration.Statement, j lint.Judgement, o *lint.Obse
 		Line: s.Start.Line, Command: s.Command, Text: s.Written(), Verdict: j.Verdict, Locks: j.Effect.Locks, Scans: j.Effect.Scans,
 		Rewrites: j.Effect.Rewrites, Findings: j.Findings, Evidence: j.Evidence,
 	}
-	told.opaque = j.Verdict == lint.Unknown && !certain(j)
+	told.Opaque = j.Opaque
 	told.work = workOf(s, t.trees(s.Text))
 	if s.Batch != nil {
 		told.Scans = t.facts.leaves(batched(s.Batch))
@@ -235,17 +236,6 @@ func (t *teller) statement(s migration.Statement, j lint.Judgement, o *lint.Obse
 	told.Rows, told.Bytes = t.facts.size(told.touched())
 	told.Duration = t.estimate(told, o)
 	return told
-}
-
-// certain reports whether what a judgement does not know is about something else
-// than what the statement does to tables.
-func certain(j lint.Judgement) bool {
-	for _, f := range j.Findings {
-		if f.Verdict == lint.Unknown && f.Hazard != "opaque-dynamic-ddl" {
-			return true
-		}
-	}
-	return false
 }
 
 // touched are the tables that a statement goes through.

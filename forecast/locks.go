@@ -14,7 +14,7 @@ func (s *Step) settle(facts Facts) {
 	if s.Kind == whimbrel.StepScript || s.Kind == whimbrel.StepFunc {
 		s.Duration = Estimate{Basis: "what a program will send to the server cannot be read from its text"}
 		s.Statements = append(s.Statements, Statement{
-			Line: 1, Command: string(s.Kind), Verdict: lint.Unknown, Rows: 0, Duration: s.Duration, opaque: true,
+			Line: 1, Command: string(s.Kind), Verdict: lint.Unknown, Rows: 0, Duration: s.Duration, Opaque: true,
 			Evidence: []lint.Evidence{{Source: lint.FromText, Reason: s.Duration.Basis}},
 		})
 		return
@@ -52,7 +52,7 @@ func (s *Step) hold(from int) (Hold, Estimate) {
 	for _, told := range s.Statements[from:] {
 		whole = whole.plus(told.Duration)
 		works = works || len(told.touched()) > 0
-		if told.opaque {
+		if told.Opaque {
 			return HoldUnknown, Estimate{About: whole.About, Basis: "what runs meanwhile cannot be read from its text"}
 		}
 	}

@@ -141,7 +141,7 @@ func (m *Migration) findingReasons() []Reason {
 			for _, f := range s.Findings {
 				all = append(all, Reason{Risk: riskOf(f, step), Line: f.Start.Line, Hazard: f.Hazard, Message: explained(f, step)})
 			}
-			if s.opaque && s.Verdict == lint.Unknown && len(s.Findings) == 0 {
+			if s.Opaque && s.Verdict == lint.Unknown && len(s.Findings) == 0 {
 				all = append(all, Reason{Risk: Medium, Line: s.Line, Message: why(s)})
 			}
 		}

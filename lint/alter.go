@@ -296,6 +296,9 @@ func (m *model) moveRelation(r *relation, to Name) {
 		i.name.Schema = to.Schema
 		m.indexes[i.name] = i
 	}
+	if r.renamed != m.now {
+		r.was, r.renamed = r.name, m.now
+	}
 	r.name = to
 	m.relations[to] = r
 }

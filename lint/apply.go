@@ -305,6 +305,7 @@ func (m *model) check(r *relation, s *ast.Constraint, at []string) *constraint {
 func (m *model) foreign(r *relation, s *ast.Constraint, columns []string) *constraint {
 	c := m.constrain(r, s.Contype, s.Conname, "fkey", columns)
 	c.to, c.toColumns, c.valid = m.relation(s.Pktable), texts(s.PkAttrs), !s.SkipValidation
+	c.onDelete, c.onUpdate = s.FkDelAction, s.FkUpdAction
 	if len(c.toColumns) == 0 {
 		c.toColumns = c.to.primaryKey()
 	}
@@ -475,9 +476,12 @@ func (m *model) createView(s *ast.ViewStmt) {
 
 // uses gives the relations that a query reads, with the columns of theirs that it
 // may mean: a name without table is taken for a column of every one that has it.
-func (m *model) uses(query *ast.Node) []*use {
+func (m *model) uses(query *ast.Node) []*use { return m.usesWithin(query, query) }
+
+// usesWithin gives those of a part of a statement, whose WITH may stand outside of it.
+func (m *model) usesWithin(query, whole *ast.Node) []*use {
 	local := make(map[string]bool)
-	walk(query, func(n *ast.Node) bool {
+	walk(whole, func(n *ast.Node) bool {
 		if c := n.GetCommonTableExpr(); c != nil {
 			local[c.Ctename] = true
 		}

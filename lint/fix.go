@@ -47,7 +47,7 @@ func (j *judge) fixable(f Finding) bool {
 func (j *judge) batchable() bool {
 	for _, l := range j.out.Effect.Locks {
 		for _, r := range j.relations {
-			if r.name.String() == l.Table && l.Mode >= RowExclusive {
+			if j.lockedAs(r) == l.Table && l.Mode >= RowExclusive {
 				return len(r.primaryKey()) == 1
 			}
 		}

@@ -127,7 +127,7 @@ func (j *judge) unparsed() {
 
 // opaque says why the text does not tell what a statement does.
 func (j *judge) opaque(reason string) {
-	j.out.opaque = true
+	j.out.Opaque = true
 	j.because(reason)
 }
 
@@ -236,7 +236,7 @@ func (j *judge) lock(r *relation, mode Mode) {
 	if r == nil || j.isNew(r) || r.kind == view || r.kind == sequence {
 		return
 	}
-	name := r.name.String()
+	name := j.lockedAs(r)
 	for i := range j.out.Effect.Locks {
 		if j.out.Effect.Locks[i].Table == name {
 			j.out.Effect.Locks[i].Mode = max(j.out.Effect.Locks[i].Mode, mode)
@@ -244,6 +244,15 @@ func (j *judge) lock(r *relation, mode Mode) {
 		}
 	}
 	j.out.Effect.Locks = append(j.out.Effect.Locks, Lock{name, mode})
+}
+
+// lockedAs is the name of a table for locks: the one under which others know it, if
+// this migration has given it another.
+func (j *judge) lockedAs(r *relation) string {
+	if r.renamed == j.now {
+		return r.was.String()
+	}
+	return r.name.String()
 }
 
 // lockTree locks a table and its partitions.
@@ -330,7 +339,7 @@ func leaves(r *relation) []string {
 func (j *judge) remember() {
 	for _, l := range j.out.Effect.Locks {
 		for _, r := range j.relations {
-			if r.name.String() == l.Table && j.tx.locks[r].mode < l.Mode {
+			if j.lockedAs(r) == l.Table && j.tx.locks[r].mode < l.Mode {
 				j.tx.locks[r] = held{l.Mode, j.at, j.command()}
 			}
 		}

@@ -16,8 +16,16 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		if i := j.findIndex(nameOfRange(s.Relation)); i != nil {
 			j.because(fmt.Sprintf("only the index %s is locked, for a moment", i.name))
 		}
-		for _, cmd := range s.Cmds {
-			j.alterIndex(s, cmd.GetAlterTableCmd())
+		for _, n := range s.Cmds {
+			cmd := n.GetAlterTableCmd()
+			if cmd.Subtype == ast.AlterTableType_AT_AttachPartition {
+				for _, name := range []*ast.RangeVar{s.Relation, cmd.Def.GetPartitionCmd().GetName()} {
+					if i := j.findIndex(nameOfRange(name)); i != nil {
+						j.lock(i.table, AccessShare)
+					}
+				}
+			}
+			j.alterIndex(s, cmd)
 		}
 		return
 	case ast.ObjectType_OBJECT_TYPE:
@@ -250,6 +258,8 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 	case ast.AlterTableType_AT_AddInherit:
 		parent := j.relation(cmd.Def.GetRangeVar())
 		j.lock(parent, ShareUpdateExclusive)
+	case ast.AlterTableType_AT_DropInherit:
+		j.lock(j.relation(cmd.Def.GetRangeVar()), AccessShare)
 	}
 }
 

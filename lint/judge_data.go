@@ -76,7 +76,7 @@ func (j *judge) read(n *ast.Node, s *ast.SelectStmt) {
 			}
 		}
 	}
-	if len(j.out.Findings) == 0 && !j.out.opaque {
+	if len(j.out.Findings) == 0 && !j.out.Opaque {
 		j.because("it reads, which stops nobody")
 	}
 }
@@ -162,7 +162,7 @@ func (j *judge) body(statement, language, what string) {
 
 // opaqueBody reports what cannot be known without running it.
 func (j *judge) opaqueBody(reason string) {
-	j.out.opaque = true
+	j.out.Opaque = true
 	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown, Message: reason + "; only a rehearsal can tell what it does"})
 }
 
@@ -171,6 +171,14 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *as
 	j.out.kind = dataChange
 	r := j.relation(target)
 	j.lockTree(r, RowExclusive)
+	if update := n.GetUpdateStmt(); update != nil {
+		if columns := targets(update.TargetList); len(columns) > 0 {
+			j.lockReferenced(r, columns)
+			j.lockReferencing(r, columns)
+		}
+	} else {
+		j.lockReferencing(r, nil)
+	}
 	for _, u := range j.uses(n) {
 		if u.of != r {
 			j.lockRead(u.of)
@@ -236,7 +244,8 @@ func (j *judge) batched(r *relation, n *ast.Node, verb string, where *ast.Node) 
 func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	j.out.kind = dataChange
 	r := j.relation(s.Relation)
-	j.lock(r, RowExclusive)
+	j.lockParts(r, RowExclusive)
+	j.lockReferenced(r, targets(s.Cols))
 	j.changesIn(n)
 	source := s.SelectStmt.GetSelectStmt()
 	if source == nil || len(source.ValuesLists) > 0 || len(source.FromClause) == 0 && source.WithClause == nil && source.Larg == nil {
@@ -246,7 +255,12 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	}
 	j.changed(r)
 	var from []*relation
-	for _, u := range j.uses(s.SelectStmt) {
+	for _, with := range s.WithClause.GetCtes() {
+		for _, u := range j.usesWithin(with, n) {
+			j.lockRead(u.of)
+		}
+	}
+	for _, u := range j.usesWithin(s.SelectStmt, n) {
 		j.lockRead(u.of)
 		from = append(from, u.of)
 	}
@@ -291,11 +305,65 @@ func (j *judge) boundSource(of *relation, where *ast.Node) string {
 	return insertBehind(j.out.Text, "WHERE", " "+range_+" AND (") + ")"
 }
 
+// lockParts locks a table and its partitions, in any of which a row may belong.
+func (j *judge) lockParts(r *relation, mode Mode) {
+	for _, part := range r.parts() {
+		j.lock(part, mode)
+	}
+}
+
+// lockReferenced locks what foreign keys make a statement look up that writes the
+// columns of a table, or all of them: if it writes a row, and not NULL.
+func (j *judge) lockReferenced(r *relation, columns []string) {
+	for _, c := range r.constraints {
+		if c.kind == ast.ConstrType_CONSTR_FOREIGN && c.to != nil && (len(columns) == 0 || common(c.columns, columns)) {
+			j.lock(c.to, RowShare)
+		}
+	}
+}
+
+// lockReferencing locks what refers to rows that a statement deletes, or of which it
+// changes the columns: if there is such a row.
+func (j *judge) lockReferencing(r *relation, columns []string) {
+	for other, keys := range j.references(r) {
+		for _, c := range keys {
+			action := c.onDelete
+			if columns != nil {
+				if !common(c.toColumns, columns) {
+					continue
+				}
+				action = c.onUpdate
+			}
+			mode := RowShare
+			if action == "c" || action == "n" || action == "d" { // cascade, set null, set default
+				mode = RowExclusive
+			}
+			j.lock(other, mode)
+		}
+	}
+}
+
+func common(a, b []string) bool {
+	return slices.ContainsFunc(a, func(name string) bool { return slices.Contains(b, name) })
+}
+
+// targets are the columns that a statement writes, by their names.
+func targets(list []*ast.Node) []string {
+	var all []string
+	for _, n := range list {
+		if name := n.GetResTarget().GetName(); name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 func (j *judge) copyStatement(s *ast.CopyStmt) {
 	if s.Relation != nil && s.IsFrom {
 		j.out.kind = dataChange
 		r := j.relation(s.Relation)
-		j.lock(r, RowExclusive)
+		j.lockParts(r, RowExclusive)
+		j.lockReferenced(r, texts(s.Attlist))
 		j.changed(r)
 		j.because("the rows are added; none that is there is touched")
 		return

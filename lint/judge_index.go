@@ -371,6 +371,11 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 
 func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 	r := j.relation(s.Relation)
+	if !s.SkipData {
+		for _, u := range r.reads {
+			j.lockRead(u.of)
+		}
+	}
 	if !s.Concurrent {
 		j.lock(r, AccessExclusive)
 		if j.harmless(r) || s.SkipData && j.small(r) {

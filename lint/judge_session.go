@@ -74,7 +74,7 @@ func (j *judge) do(s *ast.DoStmt) {
 	}
 	j.body(j.out.Text, language, "the block")
 	j.repeated("DO")
-	if len(j.out.Findings) == 0 && !j.out.opaque {
+	if len(j.out.Findings) == 0 && !j.out.Opaque {
 		j.because("every statement of the block was judged")
 	}
 }
@@ -121,7 +121,7 @@ func (j *judge) strongest() (Lock, *relation) {
 		}
 	}
 	for _, r := range j.relations {
-		if r.name.String() == lock.Table {
+		if j.lockedAs(r) == lock.Table {
 			return lock, r
 		}
 	}
@@ -170,7 +170,7 @@ func (j *judge) severalTables() {
 			continue
 		}
 		for r, by := range j.tx.changed {
-			if r.name.String() == l.Table && by < j.at && l.Mode > j.tx.locks[r].mode {
+			if j.lockedAs(r) == l.Table && by < j.at && l.Mode > j.tx.locks[r].mode {
 				j.report(Finding{Hazard: "lock-upgrade-in-transaction",
 					Message: fmt.Sprintf("line %d changed rows of %s, and now the transaction wants %s on it: with a writer that waits for one of those rows it is a deadlock", j.parsed[by].statement.Start.Line, r.name, l.Mode),
 					Rewrite: fmt.Sprintf("-- in a migration of its own, before the change of rows\n%s", j.out.Text)})

@@ -117,6 +117,11 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 	}
 	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
 		j.dropCascade(s)
+		switch s.RemoveType {
+		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE,
+			ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_EXTENSION:
+			j.opaque("which tables lose triggers, defaults, columns or indexes with it is not known")
+		}
 	}
 }
 
@@ -169,16 +174,7 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 	for _, part := range r.tree() {
 		j.lock(part, AccessExclusive)
 	}
-	for _, c := range r.constraints {
-		if c.to != nil && c.to != r {
-			j.lockTree(c.to, AccessExclusive)
-		}
-	}
-	for other := range j.references(r) {
-		if other != r && s.Behavior == ast.DropBehavior_DROP_CASCADE {
-			j.lockTree(other, AccessExclusive)
-		}
-	}
+	j.lockForeignKeys(r, s.Behavior == ast.DropBehavior_DROP_CASCADE)
 	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
 		for _, v := range j.readers(r, "") {
 			j.lock(v, AccessExclusive)
@@ -206,6 +202,20 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 	j.report(Finding{Hazard: drops[s.RemoveType], Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
 }
 
+// lockForeignKeys locks the other end of foreign keys that go with a table.
+func (j *judge) lockForeignKeys(r *relation, cascade bool) {
+	for _, c := range r.constraints {
+		if c.to != nil && c.to != r {
+			j.lockTree(c.to, AccessExclusive)
+		}
+	}
+	for other := range j.references(r) {
+		if other != r && cascade {
+			j.lockTree(other, AccessExclusive)
+		}
+	}
+}
+
 // madeAgain reports whether the transaction makes a view, function or sequence of
 // the name further down.
 func (j *judge) madeAgain(n Name) bool {
@@ -231,6 +241,7 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 	for _, r := range j.sorted() {
 		if r.name.Schema == name && s.Behavior == ast.DropBehavior_DROP_CASCADE {
 			j.lock(r, AccessExclusive)
+			j.lockForeignKeys(r, true)
 		}
 		used = used || r.name.Schema == name && !j.isNew(r)
 	}

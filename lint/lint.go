@@ -102,7 +102,7 @@ func (l *Linter) file(m *model, mig migration.Migration, section migration.Secti
 	if mig.Kind != migration.SQL {
 		file.Statements = append(file.Statements, Judgement{
 			Text: string(mig.Kind) + " migration", Start: migration.Position{Line: 1, Column: 1}, End: migration.Position{Line: 1, Column: 1}, Step: 1,
-			opaque: true, Verdict: Unknown,
+			Opaque: true, Verdict: Unknown,
 			Evidence: []Evidence{{FromText, "what a program will send to the server cannot be read from its text"}},
 		})
 		return file

@@ -91,8 +91,8 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 		kept = append(kept, f)
 	}
 	j.Findings = kept
-	opaque := j.opaque
-	j.opaque = false
+	opaque := j.Opaque
+	j.Opaque = false
 	l.unforeseen(&j, o, opaque)
 	if !j.Alone {
 		j.Effect.Locks = o.Locks

@@ -65,6 +65,9 @@ type relation struct {
 
 	// reads is what a view or materialized view is made from.
 	reads []*use
+	// was is its name before the migration of the number renamed gave it another.
+	was     Name
+	renamed int
 	// created is the number of the migration that made it; 0 for what was there.
 	created, createdStep int
 	// assumed is set where no statement made it and no catalog holds it: it is
@@ -103,8 +106,11 @@ type constraint struct {
 	index     *index
 	to        *relation // of a foreign key
 	toColumns []string
-	created   int
-	step      int
+	// onDelete and onUpdate are what happens to rows that reference what goes or
+	// changes, as the parser writes it.
+	onDelete, onUpdate string
+	created            int
+	step               int
 }
 
 type index struct {

@@ -49,8 +49,8 @@ type Judgement struct {
 	Effect   Effect             `json:"effect"`
 	// Alone is set where it runs outside a transaction.
 	Alone bool `json:"alone,omitempty"`
-	// opaque is set where the text does not tell what it does.
-	opaque bool
+	// Opaque is set where the text does not tell all that it does.
+	Opaque bool `json:"opaque,omitempty"`
 	kind   kindOfStatement
 	// small are tables with so few rows that going through them does not matter.
 	small []string
@@ -204,7 +204,7 @@ func (j *Judgement) settle() {
 			j.Verdict = Unknown
 		}
 	}
-	if j.Verdict == Safe && j.opaque {
+	if j.Verdict == Safe && j.Opaque {
 		j.Verdict = Unknown
 	}
 }

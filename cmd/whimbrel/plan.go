@@ -174,7 +174,7 @@ func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator,
 	options := forecast.Options{
 		Connection: connection, Rehearse: rehearse, Variables: p.config.Variables, Scripts: p.config.Scripts,
 		Severities: lint.Severities(p.file.Lint.Hazards),
-		Progress: func(message string) { a.note("%s", message) },
+		Progress:   func(message string) { a.note("%s", message) },
 	}
 	if rehearse {
 		status, err := migrator.Status(ctx)

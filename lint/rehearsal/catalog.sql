@@ -53,6 +53,9 @@ WITH schemas AS (
   SELECT 'statement', 11, r.oid::bigint, format('ALTER TABLE %s ATTACH PARTITION %s %s', p.name, r.name, pg_catalog.pg_get_expr(r.relpartbound, r.oid))
   FROM relations r JOIN pg_catalog.pg_inherits i ON i.inhrelid = r.oid JOIN relations p ON p.oid = i.inhparent WHERE r.relispartition AND r.relkind IN ('r', 'p', 'f')
   UNION ALL
+  SELECT 'statement', 11, r.oid::bigint, format('ALTER TABLE %s INHERIT %s', r.name, p.name)
+  FROM relations r JOIN pg_catalog.pg_inherits i ON i.inhrelid = r.oid JOIN relations p ON p.oid = i.inhparent WHERE NOT r.relispartition AND r.relkind IN ('r', 'f')
+  UNION ALL
   SELECT 'statement', 12, r.oid::bigint, format('CREATE %sVIEW %s AS %s', CASE r.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END, r.name, pg_catalog.pg_get_viewdef(r.oid))
   FROM relations r WHERE r.relkind IN ('v', 'm')
   UNION ALL
