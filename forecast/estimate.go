@@ -69,7 +69,7 @@ var (
 // takes is the time for a table of a size; rows is -1 where it is not known.
 func (p pace) takes(rows, bytes int64) time.Duration {
 	seconds := max(float64(bytes)/p.bytes, float64(rows)/p.rows, 0)
-	return time.Duration(seconds * float64(time.Second))
+	return time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
 }
 
 func (p pace) String() string {
@@ -140,7 +140,7 @@ func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Est
 		return Estimate{}, false
 	}
 	each := o.Milliseconds / float64(seen)
-	about := max(time.Duration(each*float64(s.Rows)*float64(time.Millisecond)), least)
+	about := max(time.Duration(each*float64(s.Rows)*float64(time.Millisecond)).Round(time.Millisecond), least)
 	return Estimate{
 		Known: true, About: whimbrel.Elapsed(about),
 		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000, Count(seen), span(least)),

@@ -208,7 +208,7 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 			step.Statements = append(step.Statements, told)
 		}
 		if !s.Done {
-			step.settle(t.facts)
+			step.settle()
 		}
 		m.Duration = m.Duration.plus(step.Duration)
 		m.Steps = append(m.Steps, step)

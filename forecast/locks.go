@@ -10,7 +10,7 @@ import (
 // settle adds up what the statements of a step take, and says how long the step
 // holds which lock. A transaction keeps its locks to the end, so what comes behind
 // the statement that took one counts as well.
-func (s *Step) settle(facts Facts) {
+func (s *Step) settle() {
 	if s.Kind == whimbrel.StepScript || s.Kind == whimbrel.StepFunc {
 		s.Duration = Estimate{Basis: "what a program will send to the server cannot be read from its text"}
 		s.Statements = append(s.Statements, Statement{

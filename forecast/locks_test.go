@@ -2,7 +2,6 @@ package forecast_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -346,7 +345,7 @@ func send(t *testing.T, conn *pgx.Conn, s migration.Statement) bool {
 	}
 	var refused *pgconn.PgError
 	if err != nil {
-		require.True(t, errors.As(err, &refused), "%v", err)
+		require.ErrorAs(t, err, &refused)
 	}
 	return err == nil
 }

@@ -131,7 +131,7 @@ func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Option
 func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *judgement, options Options) error {
 	history := options.History
 	if options.WithoutFiles {
-		schema, err := migration.Parse("the catalog of the database", strings.Join(catalog.Statements, ";\n")+";\n")
+		schema, err := migration.Parse("0_catalog_of_the_database.sql", strings.Join(catalog.Statements, ";\n")+";\n")
 		if err != nil {
 			return fmt.Errorf("replaying the catalog: %w", err)
 		}
