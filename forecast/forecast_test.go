@@ -212,7 +212,7 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	t.Parallel()
 	url, ok := copied(t, shop)
 	require.True(t, ok)
-	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN a int', 'orders'); END $$;\nUPDATE orders SET note = '';")).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN a int', 'orders'); END $$;\nUPDATE orders SET note = '';\nDO $$ BEGIN EXECUTE format('UPDATE %I SET note = NULL', 'orders'); END $$;")).PlanUp(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.False(t, study(t, url, plan).Duration.Known)
 	schema, _, _ := strings.Cut(shop, "INSERT") // the rehearsal makes up rows of its own
@@ -221,6 +221,7 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	require.True(t, f.Duration.Known)
 	require.Equal(t, lint.AccessExclusive, f.Migrations[0].Steps[0].Held(0)["orders"])
 	require.Contains(t, f.Migrations[0].Steps[0].Statements[1].Duration.Basis, "measured: ")
+	require.Equal(t, []string{"orders"}, f.Migrations[0].Steps[0].Statements[2].Scans)
 }
 
 func TestAPlanThatGoesDownIsJudgedLikeOneThatGoesUp(t *testing.T) {

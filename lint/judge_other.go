@@ -114,8 +114,16 @@ func (j *judge) comment(s *ast.CommentStmt) {
 }
 
 func (j *judge) grant(s *ast.GrantStmt) {
+	since := 18 // from then on tables that are named are locked, so that nobody drops them meanwhile
+	if s.Targtype == ast.GrantTargetType_ACL_TARGET_OBJECT && j.options.Major >= since {
+		for _, o := range s.Objects {
+			if r := o.GetRangeVar(); r != nil {
+				j.lock(j.relation(r), AccessShare)
+			}
+		}
+	}
 	if s.IsGrant {
-		j.because("no table is locked")
+		j.because("nobody at work is stopped")
 		return
 	}
 	all := true

@@ -97,12 +97,32 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 	if !j.Alone {
 		j.Effect.Locks = o.Locks
 		j.Effect.Rewrites = o.Rewritten
+		j.Effect.Scans = scanned(j.Effect.Scans, o, opaque)
 	}
 	if len(j.Findings) == 0 {
 		j.Evidence = append(j.Evidence, Evidence{FromRehearsal, seen(o)})
 	}
 	j.settle()
 	return j
+}
+
+// scanned gives the tables that are gone through: of those that the text tells, the
+// ones of which rows were read, if there were any; and where the text does not tell,
+// those that were read whole.
+func scanned(told []string, o Observation, opaque bool) []string {
+	var all []string
+	for _, t := range told {
+		if o.Empty || o.Rows[t] == 0 || o.Read[t] > 0 || slices.Contains(o.Rewritten, t) {
+			all = append(all, t)
+		}
+	}
+	for t, rows := range o.Rows {
+		if opaque && rows > 0 && o.Read[t] >= rows && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // compare holds a claim against an observation. Neither is true where the tables
