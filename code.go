@@ -19,6 +19,11 @@ type code = Script
 // codes gives what compiles scripts and finds functions.
 func (m *Migrator) codes(ctx context.Context) func(migration.Migration) (code, error) {
 	return func(file migration.Migration) (code, error) {
+		if file.Unfit != nil {
+			e := asError(file.Unfit, CodeUnsupported)
+			e.Version, e.Name = file.Version, file.Name
+			return nil, e
+		}
 		if file.Kind == migration.Func {
 			for _, f := range m.config.Functions {
 				if f.Version.Equal(file.Version) {
@@ -40,7 +45,7 @@ func (m *Migrator) codes(ctx context.Context) func(migration.Migration) (code, e
 
 // hasWayBack asks a script or function itself whether it has one.
 func (s state) hasWayBack(m migration.Migration) (bool, error) {
-	if m.Kind == migration.SQL {
+	if m.Kind == migration.SQL || m.Kind == migration.Opaque {
 		return m.HasWayBack(), nil
 	}
 	code, err := s.code(m)

@@ -133,7 +133,9 @@ func noWayBack(a Applied, m migration.Migration) *Error {
 		Message: fmt.Sprintf("%s has no way back, so nothing was rolled back", a.Version),
 		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by --force-no-down",
 	}
-	if m.Kind != migration.SQL {
+	if m.Kind == migration.Opaque {
+		e.Remedy = "take it off the history without undoing anything by --force-no-down"
+	} else if m.Kind != migration.SQL {
 		e.Remedy = "write its down function, or take it off the history without undoing anything by --force-no-down"
 	}
 	if m.Irreversible {

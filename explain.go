@@ -86,6 +86,9 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 	}
 	position := pgsql.PositionAt(text, offset)
 	e.Line, e.Column = position.Line, position.Column
+	if section := p.section(); section.Path != "" && statement.Hook == nil {
+		e.Path, e.Line = section.Path, position.Line-pgsql.PositionAt(text, section.Start).Line+1
+	}
 	e.Statement = excerpt(text, position)
 }
 

@@ -77,6 +77,8 @@ type Planned struct {
 	accept bool
 	// hooked is set where hooks are a part of it, or it is one.
 	hooked bool
+	// adopted is set for what another tool has applied.
+	adopted *Adopted
 	// dependents are repeatable migrations that run again behind this one.
 	dependents []migration.Version
 }
@@ -88,6 +90,8 @@ type Plan struct {
 	Before, After *Planned
 	// Skipped are pending versions left alone by the out-of-order policy.
 	Skipped []migration.Migration
+	// whole is set where everything is recorded in one transaction.
+	whole bool
 }
 
 // Ref names the migration and its direction.
@@ -108,6 +112,14 @@ func (p Planned) HasWayBack() bool {
 		return p.Steps[0].code.HasDown()
 	}
 	return p.Migration.HasWayBack()
+}
+
+// section is what is run of the migration.
+func (p Planned) section() migration.Section {
+	if p.Direction == Down {
+		return p.Migration.Down
+	}
+	return p.Migration.Up
 }
 
 // done counts the steps that an earlier run finished.
@@ -268,10 +280,7 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		return planned, asError(err, CodeMalformed)
 	}
 	planned.Migration = m
-	section := m.Up
-	if direction == Down {
-		section = m.Down
-	}
+	section := planned.section()
 	for _, statement := range section.Statements {
 		if err := runnable(m, statement); err != nil {
 			return planned, err

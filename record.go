@@ -275,6 +275,8 @@ func action(p Planned) string {
 		return "accept"
 	case p.hooked && p.Migration.Version == "":
 		return p.Migration.Name
+	case p.adopted != nil:
+		return "adopt"
 	case p.RecordOnly && p.Direction == Up:
 		return "baseline"
 	case p.RecordOnly:

@@ -205,6 +205,9 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if len(plan.Migrations) > 0 {
 		r.first = plan.Migrations[0].Ref()
 	}
+	if plan.whole && len(plan.Migrations) > 0 {
+		return r.together(ctx, plan)
+	}
 	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
 	defer r.watch.stop()
 	if err := r.hook(ctx, plan.Before, beforeFailed); err != nil {

@@ -85,6 +85,7 @@ var foreign = []struct {
 	{"goose", regexp.MustCompile(`(?i)^--[ \t]*\+goose\b`)},
 	{"dbmate", regexp.MustCompile(`(?i)^--[ \t]*migrate:(up|down)\b`)},
 	{"tern", regexp.MustCompile(`(?i)^---- create above / drop below ----`)},
+	{"node-pg-migrate", regexp.MustCompile(`(?i)^--[- \t]*(up|down)[ \t]+migration[ \t]*$`)},
 	{"rambler", regexp.MustCompile(`(?i)^--[ \t]*rambler[ \t]+(up|down)\b`)},
 	{"MyBatis Migrations", regexp.MustCompile(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
 }

@@ -176,7 +176,7 @@ func NextVersion(existing []Migration, now time.Time) Version {
 	timestamp := Version(now.UTC().Format(timestampLayout))
 	var newest Version
 	for _, m := range existing {
-		if m.Version.numeric() && (newest == "" || m.Version.Compare(newest) > 0) {
+		if digits(string(m.Version)) == len(m.Version) && (newest == "" || m.Version.Compare(newest) > 0) {
 			newest = m.Version
 		}
 	}

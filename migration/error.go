@@ -51,6 +51,8 @@ const (
 	CodeHook = "hook"
 	// CodeIrreversible: a migration that says it is irreversible has a way back.
 	CodeIrreversible = "irreversible"
+	// CodeUnsupported: the file needs what only another tool has.
+	CodeUnsupported = "unsupported"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.
 	CodeStoredScript = "stored_script"
 )

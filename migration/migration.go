@@ -24,6 +24,9 @@ const (
 	SQL    Kind = "sql"    // a .sql file
 	Script Kind = "script" // a .js, .mjs, .cjs or .ts file
 	Func   Kind = "func"   // a function of the Go program
+	// Opaque is what cannot be run here, and may all the same have been applied:
+	// by the tool that it was written for. Migration.Unfit says why.
+	Opaque Kind = "opaque"
 )
 
 // Migration is one change of a database, with its way back. It is a value:
@@ -61,6 +64,8 @@ type Migration struct {
 	// Squashes are the versions of the migrations for which this one stands, itself
 	// among them: a database that has them does not run it.
 	Squashes []Version
+	// Unfit is why an Opaque migration cannot be run; nil for all others.
+	Unfit *Error
 	// wayBack is what StoredDown answers.
 	wayBack string
 }
@@ -76,7 +81,7 @@ func (m Migration) Empty() bool {
 // a statement in a Down section. A script or a function is presumed to have a
 // way back; whoever loads it sees whether it has one.
 func (m Migration) HasWayBack() bool {
-	if m.Irreversible {
+	if m.Irreversible || m.Kind == Opaque {
 		return false
 	}
 	return m.Kind != SQL || len(m.Down.Statements) > 0

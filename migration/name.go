@@ -12,11 +12,14 @@ import (
 // and dashboards keep versions.
 const maxVersionDigits = 19
 
+// maxVersionLength is that of a version with several parts.
+const maxVersionLength = 50
+
 // exampleVersion is the version that remedies show.
 const exampleVersion = "20240115120000"
 
-// ParseName reads a file's name, without its folder: 1 to 19 digits, then "_"
-// or "-", then the name, then one of the extensions .sql, .js, .mjs, .cjs and
+// ParseName reads a file's name, without its folder: 1 to 19 digits, or several
+// such parts as in 1.2.10, then "_" or "-", then the name, then one of the extensions .sql, .js, .mjs, .cjs and
 // .ts in any case; or R__ and the name of a repeatable migration, then .sql, which
 // is its version without the extension. The error is an *Error of code CodeBadName.
 func ParseName(file string) (Version, string, Kind, error) {
@@ -25,7 +28,7 @@ func ParseName(file string) (Version, string, Kind, error) {
 	if known && printable(file) && Version(stem).Repeatable() {
 		return repeatableName(file, stem, kind)
 	}
-	count := digits(stem)
+	count := numericPrefix(stem)
 	switch {
 	case !known:
 		return "", "", "", badName(file, "is not the name of a migration: its extension must be .sql, .js, .mjs, .cjs or .ts")
@@ -33,8 +36,10 @@ func ParseName(file string) (Version, string, Kind, error) {
 		return "", "", "", badName(file, "is not the name of a migration: it holds characters that cannot be printed")
 	case count == 0:
 		return "", "", "", badName(file, "is not the name of a migration: it must begin with a version number")
-	case count > maxVersionDigits:
+	case count > maxVersionDigits && digits(stem) == count:
 		return "", "", "", badName(file, fmt.Sprintf("version number too large: it has %d digits, the most are %d", count, maxVersionDigits))
+	case count > maxVersionLength || digits(stem) > maxVersionDigits:
+		return "", "", "", badName(file, "version number too large")
 	case count == len(stem):
 		return "", "", "", badName(file, "is not the name of a migration: after the version number the name is missing")
 	case stem[count] != '_' && stem[count] != '-':

@@ -21,24 +21,37 @@ func Parse(file, text string) (Migration, error) {
 	if err != nil {
 		return Migration{}, locate(file, Problems(err))
 	}
-	m := Migration{
-		Version: version, Name: name, Kind: kind, Path: file,
-		Text: strings.TrimPrefix(text, byteOrderMark), Checksum: checksum(text),
-	}
+	return parseAs(Migration{Version: version, Name: name, Kind: kind, Path: file}, text)
+}
+
+// ParseSQL is Parse for SQL of which version and name are known: what another
+// tool's files are to whimbrel. file is then nothing but a name for a reader.
+func ParseSQL(version Version, name, file, text string) (Migration, error) {
+	return parseAs(Migration{Version: version, Name: name, Kind: SQL, Path: file}, text)
+}
+
+// NewOpaque is a migration that cannot be run here, for the reason given. text
+// is what its checksum is made of.
+func NewOpaque(version Version, name, file, text string, unfit *Error) Migration {
+	return Migration{Version: version, Name: name, Kind: Opaque, Path: file, Text: text, Checksum: checksum(text), Unfit: unfit}
+}
+
+func parseAs(m Migration, text string) (Migration, error) {
+	m.Text, m.Checksum = strings.TrimPrefix(text, byteOrderMark), checksum(text)
 	if problem := readable(m.Text); problem != nil {
-		return Migration{}, locate(file, []*Error{problem})
+		return Migration{}, locate(m.Path, []*Error{problem})
 	}
-	if kind == Script {
+	if m.Kind == Script {
 		tags, problem := scriptTags(m.Text)
 		if problem != nil {
-			return Migration{}, locate(file, []*Error{problem})
+			return Migration{}, locate(m.Path, []*Error{problem})
 		}
 		m.Tags = tags
 		return m, nil
 	}
 	m, problems := read(m, false)
 	if len(problems) > 0 {
-		return Migration{}, locate(file, problems)
+		return Migration{}, locate(m.Path, problems)
 	}
 	return m, nil
 }

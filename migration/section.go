@@ -14,6 +14,11 @@ type Section struct {
 	// each statement then runs by itself.
 	NoTransaction bool
 	Statements    []Statement
+	// Path is the file that the section stands in, where that is another than the
+	// migration's, as in the formats of other tools; the file's text begins at Start
+	// in the migration's.
+	Path  string
+	Start int
 }
 
 // Statement is one statement of a section, with the annotation that stands

@@ -13,8 +13,8 @@ import (
 func TestVersionsCompareAsNumbers(t *testing.T) {
 	t.Parallel()
 	ordered := []Version{
-		"0", "1", "2", "10", "0011", "20240115120000", "9223372036854775807", "9999999999999999999",
-		"123456789012345678901234567890", "", "-1", "1.2", "1a", "V1", "abc",
+		"0", "0.1", "1", "1.0.1", "1.2", "1.10", "2", "10", "0011", "20240115120000", "20240115120000.1", "9223372036854775807", "9999999999999999999",
+		"123456789012345678901234567890", "", "-1", "1.", "1..2", "1a", "V1", "abc",
 	}
 	for i, a := range ordered {
 		for j, b := range ordered {
@@ -29,6 +29,7 @@ func TestLeadingZerosMakeNoOtherVersion(t *testing.T) {
 	t.Parallel()
 	for version, canonical := range map[Version]Version{
 		"0001": "1", "1": "1", "000": "0", "0": "0", "": "", "0x1": "0x1", "00100": "100",
+		"1.0": "1", "1.02.0.0": "1.2", "0.0": "0", "0.10": "0.10", "1.": "1.",
 	} {
 		require.Equal(t, canonical, version.Canonical())
 		require.True(t, version.Equal(canonical))

@@ -19,6 +19,7 @@ type globalFlags struct {
 	env, databaseURL, configPath, table string
 	hooks                               string
 	dirs, set                           []string
+	files                               string // the format of the migrations
 	dev, json, noColor, quiet, verbose  bool
 	subfolders                          bool
 }
@@ -34,6 +35,8 @@ type app struct {
 	interruption *interruption
 	// failing is what a command knew about the failure that ended it.
 	failing *failing
+	// defaults are values of variables that another tool would give them.
+	defaults map[string]string
 	// streaming is set by commands that write events with --json.
 	streaming bool
 }
@@ -101,11 +104,15 @@ func (a *app) absolute(path string) string {
 
 // load reads the project's migrations.
 func (a *app) load(file config) ([]migration.Migration, error) {
-	var sources []migration.Source
+	return a.loadFrom(a.sources(file), file)
+}
+
+// sources are the folders of the migrations.
+func (a *app) sources(file config) (sources []migration.Source) {
 	for _, dir := range a.migrationFolders(file) {
 		sources = append(sources, migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
 	}
-	return migration.Load(sources...)
+	return sources
 }
 
 // hooks reads the hooks in the folder that the flag or the file names.
@@ -147,16 +154,10 @@ func (a *app) settings(file config, migrations []migration.Migration) whimbrel.C
 // open reads configuration and migrations, in this order, and starts the
 // development server where it is meant.
 func (a *app) open(ctx context.Context) (project, error) {
-	p := project{}
-	var err error
-	if p.file, err = a.config(); err != nil {
-		return p, err
-	}
-	t, err := resolveTarget(a.flags, p.file, a.lookup)
+	p, err := a.openFile()
 	if err != nil {
 		return p, err
 	}
-	a.redactor.learn(t.conninfo)
 	if p.migrations, err = a.load(p.file); err != nil {
 		return p, err
 	}
@@ -167,19 +168,41 @@ func (a *app) open(ctx context.Context) (project, error) {
 	if err := a.checkSet(append(hooks.All(), p.migrations...)); err != nil {
 		return p, err
 	}
-	if t.embedded {
-		if t.conninfo, err = a.startEmbedded(ctx, p.file, t.major); err != nil {
-			return p, err
-		}
-		a.redactor.learn(t.conninfo)
-	}
-	p.target, p.config = t, a.settings(p.file, p.migrations)
-	p.config.Hooks = hooks
-	if err := t.configure(&p.config); err != nil {
+	if err := a.openDatabase(ctx, &p); err != nil {
 		return p, err
 	}
-	p.config.Table = cmp.Or(p.config.Table, p.file.Table)
+	p.config.Hooks = hooks
 	return p, nil
+}
+
+// openFile reads the configuration, and finds out which database is meant.
+func (a *app) openFile() (project, error) {
+	p := project{}
+	var err error
+	if p.file, err = a.config(); err != nil {
+		return p, err
+	}
+	if p.target, err = resolveTarget(a.flags, p.file, a.lookup); err != nil {
+		return p, err
+	}
+	a.redactor.learn(p.target.conninfo)
+	return p, nil
+}
+
+// openDatabase says how the engine gets to the database.
+func (a *app) openDatabase(ctx context.Context, p *project) (err error) {
+	if p.target.embedded {
+		if p.target.conninfo, err = a.startEmbedded(ctx, p.file, p.target.major); err != nil {
+			return err
+		}
+		a.redactor.learn(p.target.conninfo)
+	}
+	p.config = a.settings(p.file, p.migrations)
+	if err := p.target.configure(&p.config); err != nil {
+		return err
+	}
+	p.config.Table = cmp.Or(p.config.Table, p.file.Table)
+	return nil
 }
 
 // reader opens the project for a command that only reads.

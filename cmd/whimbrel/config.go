@@ -30,6 +30,7 @@ type config struct {
 	Migrations         folders              `yaml:"migrations"`
 	Subfolders         bool                 `yaml:"subfolders"`
 	Hooks              string               `yaml:"hooks"`
+	Format             string               `yaml:"format"`
 	Variables          values               `yaml:"variables"`
 	Table              string               `yaml:"table"`
 	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`
@@ -227,6 +228,9 @@ func (c config) check() error {
 	policies := []whimbrel.OutOfOrder{"", whimbrel.RefuseOutOfOrder, whimbrel.ApplyOutOfOrder, whimbrel.SkipOutOfOrder}
 	if !slices.Contains(policies, c.OutOfOrder) {
 		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q", c.OutOfOrder)
+	}
+	if err := knownFormat(c.Format); err != nil {
+		return c.wrong(c.token("format"), err.Remedy, "format: %s", err.Message)
 	}
 	if c.RetryBudget < 0 {
 		return c.wrong(c.token("retry_budget"), "write 0s or a positive duration, as in 10m", "retry_budget: must not be negative")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -40,14 +41,14 @@ var exits = []struct {
 		whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeForeignTable,
 		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
 		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
-		whimbrel.CodeInternal,
+		adopt.CodeNotFound, adopt.CodeDisagreement, whimbrel.CodeInternal,
 	}},
 	{exitWrongUse, "wrong use: flags, configuration, malformed files", []whimbrel.Code{
 		codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
 		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
 	}},
-	{exitRefused, "refused: by a check, a hazard, a missing way back, a frozen plan that does not hold any more", []whimbrel.Code{
-		codeRefused, whimbrel.CodeNoWayBack, whimbrel.CodeSquash, whimbrel.CodePlanMoved,
+	{exitRefused, "refused: by a check, a hazard, a missing way back, a contradiction, a frozen plan that does not hold any more", []whimbrel.Code{
+		codeRefused, adopt.CodeContradiction, whimbrel.CodeNoWayBack, whimbrel.CodeSquash, whimbrel.CodePlanMoved,
 	}},
 	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
 	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},

@@ -34,6 +34,7 @@ Exit statuses:
 	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
 	flags.StringVar(&a.flags.hooks, "hooks", "", "a `FOLDER` with before_run.sql, after_run.sql, before_each.sql, after_each.sql")
 	flags.BoolVar(&a.flags.subfolders, "subfolders", false, "read the folders within the folders of migrations too")
+	flags.StringVar(&a.flags.files, "format", "", "the `TOOL` whose migrations lie in the folder, as goose (default: what the files look like)")
 	flags.StringArrayVar(&a.flags.set, "set", nil, "the value of a variable of migrations, `NAME=VALUE`; may be given several times")
 	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")
 	flags.StringVar(&a.flags.table, "table", "", "the history table, `[SCHEMA.]NAME` (default schema_migrations)")
@@ -47,7 +48,7 @@ Exit statuses:
 	})
 	root.AddCommand(
 		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a),
-		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newHistory(a),
+		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newAdopt(a), newExport(a), newHistory(a),
 		newMetrics(a), newAlert(a), newLock(a), newDev(a), newVersion(a),
 		newConfig(a),
 	)

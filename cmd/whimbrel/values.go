@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,10 +49,11 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 }
 
 // values gathers those of the file, of the chosen environment in it, and of
-// --set, of which the later win. One that needs a variable of the environment
+// --set, of which the later win, over what another tool would give them. One that needs a variable of the environment
 // which is not set is none: the migration that asks for it says so.
 func (a *app) values(file config) map[string]string {
 	all := map[string]string{}
+	maps.Copy(all, a.defaults)
 	for _, given := range []values{file.Variables, file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].Variables} {
 		for name, template := range given {
 			delete(all, name)

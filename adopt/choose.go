@@ -1,0 +1,95 @@
+package adopt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/adopt/format"
+)
+
+// CodeNotFound says that there is no table of another tool, or it is not clear which.
+const CodeNotFound whimbrel.Code = "not_found"
+
+// Tools are the names of the tools that can be adopted, sorted.
+func Tools() []string {
+	var names []string
+	for _, t := range tools() {
+		names = append(names, t.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Choose says which of the tables that Find found is meant: that of the tool
+// from, if that is given, or of the tool that the files look like, or the only
+// one there is. It is pure.
+func Choose(tables []Table, from, named string, looksLike []format.Format) (Table, error) {
+	candidates := tables
+	if from != "" {
+		candidates = of(tables, from)
+	} else if len(looksLike) > 0 {
+		var likely []Table
+		for _, f := range looksLike {
+			likely = append(likely, of(tables, f.Name)...)
+		}
+		if len(likely) > 0 || len(tables) > 1 {
+			candidates = likely
+		}
+	}
+	switch {
+	case len(candidates) == 1:
+		return candidates[0], nil
+	case len(candidates) == 0:
+		return Table{}, nothingFound(tables, from, named)
+	}
+	var shown []string
+	for _, t := range candidates {
+		shown = append(shown, t.String()+" ("+t.Tool+")")
+	}
+	remedy := "say which by --their-table " + candidates[0].String()
+	if candidates[0].Tool != candidates[1].Tool {
+		remedy = "say which by --from " + candidates[0].Tool
+	}
+	return Table{}, &whimbrel.Error{Code: CodeNotFound, Message: "there are several tables of other tools: " + strings.Join(shown, ", "), Remedy: remedy}
+}
+
+func of(tables []Table, tool string) (those []Table) {
+	for _, t := range tables {
+		if t.Tool == tool {
+			those = append(those, t)
+		}
+	}
+	return those
+}
+
+func nothingFound(tables []Table, from, named string) error {
+	e := &whimbrel.Error{Code: CodeNotFound, Message: "there is no table of another migration tool in this database",
+		Remedy: "check that it is the right database; where the table has a name of its own, give it by --their-table; what a database without one has, `whimbrel baseline VERSION` records"}
+	if named != "" {
+		e.Message = fmt.Sprintf("there is no table %s that looks like the history of a tool", named)
+	}
+	if from != "" {
+		e.Message = fmt.Sprintf("there is no table of %s in this database", from)
+		if t := toolOf(from); t.table != "" && named == "" {
+			e.Message = fmt.Sprintf("there is no table %s of %s in this database", t.table, from)
+		}
+	}
+	var others []string
+	for _, t := range tables {
+		others = append(others, t.String()+" ("+t.Tool+")")
+	}
+	if len(others) > 0 {
+		e.Remedy = "there are tables of other tools: " + strings.Join(others, ", ") + "; say by --from and --their-table which is meant"
+	}
+	return e
+}
+
+func toolOf(name string) tool {
+	all := tools()
+	if i := slices.IndexFunc(all, func(t tool) bool { return t.name == name }); i >= 0 {
+		return all[i]
+	}
+	return tool{}
+}

@@ -1,0 +1,64 @@
+package format
+
+import (
+	"regexp"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// dbmate: a file per migration that begins with digits, which are its version,
+// with lines "-- migrate:up" and "-- migrate:down".
+
+var (
+	dbmateFile = regexp.MustCompile(`^(\d+)_?(.*)\.sql$`)
+	dbmateMark = regexp.MustCompile(`^--\s*migrate:(up|down)(?:\s+(.*))?$`)
+	dbmateUp   = regexp.MustCompile(`(?m)^--\s*migrate:up\b`)
+	dbmateOff  = regexp.MustCompile(`\btransaction:false\b`)
+)
+
+func detectDbmate(f folder) bool { return f.all(dbmateFile, dbmateUp) }
+
+func readDbmate(f folder, p *Project) error {
+	for _, m := range f.matching(dbmateFile) {
+		text, err := f.read(m.file)
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1]}
+		begun := false
+		d.text = lines(text, func(line string) string {
+			parts := dbmateMark.FindStringSubmatch(line)
+			if parts == nil && !begun {
+				return silenced(line)
+			} else if parts == nil {
+				return line
+			}
+			begun = true
+			mark := markUp
+			if parts[1] == "down" {
+				mark = markDown
+			}
+			if dbmateOff.MatchString(parts[2]) {
+				mark += apart
+			}
+			return mark
+		})
+		if !begun {
+			d.unfit = unfit(`write "-- migrate:up" above its SQL`, "it has no line that says where the way up begins, and dbmate refuses it")
+		}
+		p.Files = append(p.Files, d.file())
+	}
+	return nil
+}
+
+func writeDbmate(m migration.Migration) []Written {
+	up, down := halves(m)
+	off := func(s migration.Section) string {
+		if outside(s) {
+			return " transaction:false"
+		}
+		return ""
+	}
+	text := "-- migrate:up" + off(m.Up) + "\n" + plainly(up) + "\n-- migrate:down" + off(m.Down) + "\n" + plainly(down)
+	return []Written{{Name: fileName(m), Text: text}}
+}

@@ -1,0 +1,180 @@
+// Package format reads and writes the migration files of other tools: a folder
+// of goose, golang-migrate, Flyway and so on becomes migrations that whimbrel
+// runs, without another copy of them on disk.
+//
+// It is pure: it reads from an fs.FS and knows nothing of databases. Everything
+// in it may be called concurrently.
+//
+// A file is translated in memory: marks of the other tool become those of
+// whimbrel, in the same lines, so that every place that a message names is a
+// place in the file as it lies there. The text that comes out is what a
+// migration's checksum is made of, and what converting a folder writes. So the
+// translation of a file never changes, neither with the environment nor with
+// whimbrel's version; values that the other tool takes from outside stay
+// variables.
+package format
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// Format is a way to keep migrations in files.
+type Format struct {
+	// Name is what --from, --format and whimbrel.yaml call it: "golang-migrate".
+	Name string
+	// Tool is what people call it: "Flyway".
+	Tool string
+
+	detect func(folder) bool
+	read   func(folder, *Project) error
+	write  func(migration.Migration) []Written
+}
+
+// Own is whimbrel's own format.
+const Own = "whimbrel"
+
+// All are the formats that can be read, by name.
+func All() []Format {
+	return []Format{
+		{Name: "dbmate", Tool: "dbmate", detect: detectDbmate, read: readDbmate, write: writeDbmate},
+		{Name: "flyway", Tool: "Flyway", detect: detectFlyway, read: readFlyway, write: writeFlyway},
+		{Name: "golang-migrate", Tool: "golang-migrate", detect: detectPairs, read: readPairs, write: writePairs},
+		{Name: "goose", Tool: "goose", detect: detectGoose, read: readGoose, write: writeGoose},
+		{Name: "plain", Tool: "a plain folder", detect: never, read: readPlain, write: writePlain},
+		{Name: "sql-migrate", Tool: "sql-migrate", detect: detectSQLMigrate, read: readSQLMigrate, write: writeSQLMigrate},
+		{Name: Own, Tool: "whimbrel", detect: never, read: readOwn, write: writeOwn},
+	}
+}
+
+func never(folder) bool { return false }
+
+// Named finds a format by its name.
+func Named(name string) (Format, bool) {
+	all := All()
+	i := slices.IndexFunc(all, func(f Format) bool { return strings.EqualFold(f.Name, name) })
+	if i < 0 {
+		return Format{}, false
+	}
+	return all[i], true
+}
+
+// Names are the names of all formats that keep returns true for, sorted.
+func Names(keep func(Format) bool) (names []string) {
+	for _, f := range All() {
+		if keep(f) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// Writes reports whether files can be written in this format.
+func (f Format) Writes() bool { return f.write != nil }
+
+// Project is what a folder holds.
+type Project struct {
+	Format Format
+	Files  []File // in the order of their versions, which are all different
+	// Variables are values that the files have themselves for variables that
+	// are not given: defaults.
+	Variables map[string]string
+	// Remarks are what a person should know of the folder, a sentence each.
+	Remarks []string
+}
+
+// File is a migration as another tool sees it.
+type File struct {
+	Migration migration.Migration
+	// Key is what the tool's table calls it: a version or a file's name.
+	Key string
+	// Checksum is what the tool's table would keep of it; "" where it keeps none.
+	Checksum string
+	// Covers is set where the migration stands for all before it, on a database
+	// that is empty.
+	Covers bool
+}
+
+// Migrations are those of the files.
+func (p Project) Migrations() []migration.Migration {
+	all := make([]migration.Migration, len(p.Files))
+	for i, f := range p.Files {
+		all[i] = f.Migration
+	}
+	return all
+}
+
+// Read reads folders. What whimbrel cannot run becomes a migration of the kind
+// Opaque, which says why: it may long have been applied.
+//
+// The error joins a *migration.Error for each file that cannot be read, or whose
+// version is not known; then there is no project.
+func (f Format) Read(sources ...migration.Source) (Project, error) {
+	p := Project{Format: f, Variables: map[string]string{}}
+	for _, source := range sources {
+		found, err := open(source)
+		if err == nil {
+			err = f.read(found, &p)
+		}
+		if err != nil {
+			return Project{}, err
+		}
+	}
+	if err := p.order(); err != nil {
+		return Project{}, err
+	}
+	return p, nil
+}
+
+// Detect gives the formats that folders may be in; none if nothing tells.
+// Whimbrel's own and plain folders, which have no signs, are never among them.
+func Detect(sources ...migration.Source) (candidates []Format) {
+	for _, source := range sources {
+		found, err := open(source)
+		if err != nil {
+			return nil
+		}
+		for _, f := range All() {
+			if f.detect(found) && !slices.ContainsFunc(candidates, func(other Format) bool { return other.Name == f.Name }) {
+				candidates = append(candidates, f)
+			}
+		}
+	}
+	return candidates
+}
+
+// Signs reports whether a folder has a file that only another tool would put
+// there. It is quick, and misses the formats whose files whimbrel's own reader
+// refuses.
+func Signs(sources ...migration.Source) bool {
+	for _, source := range sources {
+		for _, sign := range []string{"atlas.sum", "migration_lock.toml", "meta/_journal.json", "sqls", "tern.conf"} {
+			if _, err := fs.Stat(source.FS, path.Join(source.Dir, sign)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// order sorts the files, and refuses a version that two of them have.
+func (p *Project) order() error {
+	slices.SortStableFunc(p.Files, func(a, b File) int { return a.Migration.Version.Compare(b.Migration.Version) })
+	var problems []error
+	for i := 1; i < len(p.Files); i++ {
+		one, other := p.Files[i-1].Migration, p.Files[i].Migration
+		if one.Version.Equal(other.Version) {
+			problems = append(problems, &migration.Error{
+				Code: migration.CodeDuplicateVersion, Path: other.Path,
+				Message: "it has the same version as " + one.Path,
+				Remedy:  "give one of them another version, that of the file which no database has run yet",
+			})
+		}
+	}
+	return errors.Join(problems...)
+}

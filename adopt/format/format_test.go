@@ -1,0 +1,376 @@
+package format_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// files are a folder by file name.
+type files map[string]string
+
+func (f files) source() migration.Source {
+	folder := fstest.MapFS{}
+	for name, text := range f {
+		folder[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return migration.Source{FS: folder, Label: "db"}
+}
+
+func (f files) read(t testing.TB, name string) format.Project {
+	t.Helper()
+	p, err := f.tryToRead(t, name)
+	require.NoError(t, err)
+	return p
+}
+
+func (f files) tryToRead(t testing.TB, name string) (format.Project, error) {
+	t.Helper()
+	reader, known := format.Named(name)
+	require.True(t, known, name)
+	return reader.Read(f.source())
+}
+
+// story is what a project's migrations are, a line each: version, name, path,
+// and the commands of both directions.
+func story(p format.Project) (lines []string) {
+	section := func(s migration.Section) string {
+		var commands []string
+		if s.NoTransaction {
+			commands = append(commands, "apart")
+		}
+		for _, statement := range s.Statements {
+			commands = append(commands, statement.Command)
+		}
+		return strings.Join(commands, ", ")
+	}
+	for _, f := range p.Files {
+		m := f.Migration
+		line := string(m.Version) + " " + m.Name + " " + m.Path + " (" + f.Key + "): " + section(m.Up) + " | " + section(m.Down)
+		if m.Unfit != nil {
+			line += " unfit: " + m.Unfit.Error()
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestEachFormatReadsItsFiles(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		files files
+		want  []string
+	}{
+		"goose": {files{
+			"00002_touch.sql": "-- words\nDROP TABLE a; -- before the mark, so goose does not read it\n-- +goose up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;\n-- +goose StatementEnd\n--+goose   Down\nDROP FUNCTION f();",
+			"1_a.sql":         "-- +goose Up\nCREATE TABLE a (id int);\n",
+			"3_alone.sql":     "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY i ON a (id);\n-- +goose Down\nDROP INDEX i;\n",
+			"4_go.go":         "package migrations",
+			"4_go_test.go":    "package migrations",
+			"5_bare.sql":      "SELECT 1;",
+			"6_control.sql":   "-- +goose Up\nSELECT 1;\nCOMMIT;\nSELECT 2;\n",
+			"README.md":       "",
+			"notes.sql":       "SELECT 1",
+		}, []string{
+			"1 a db/1_a.sql (1): CREATE TABLE | ",
+			"00002 touch db/00002_touch.sql (00002): CREATE FUNCTION | DROP FUNCTION",
+			"3 alone db/3_alone.sql (3): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
+			"4 go db/4_go.go (4):  |  unfit: db/4_go.go: it is a migration in Go, which only goose can run",
+			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the way up begins, and goose refuses it",
+			"6 control db/6_control.sql (6):  |  unfit: db/6_control.sql:3:1: COMMIT is not allowed in a migration",
+		}},
+		"golang-migrate": {files{
+			"000001_a.up.sql":   "CREATE TABLE a (id int)",
+			"000001_a.down.sql": "DROP TABLE a",
+			"2_only.up.sql":     "BEGIN;\nCREATE TABLE b (id int);\nCOMMIT;",
+			"3_back.down.sql":   "DROP TABLE b;",
+			"4_.up.sql":         "  \n",
+			"5_x.up.sql":        "SELECT 1;",
+			"5_y.down.sql":      "SELECT 1;\nCOMMIT;",
+			"6_x.up.js":         "x",
+			"schema.sql":        "",
+		}, []string{
+			"000001 a db/000001_a.up.sql (1): CREATE TABLE | DROP TABLE",
+			"2 only db/2_only.up.sql (2): CREATE TABLE | ",
+			"3 back db/3_back.down.sql (3): SELECT | DROP TABLE",
+			"4  db/4_.up.sql (4): SELECT | ",
+			"5 x db/5_x.up.sql (5):  |  unfit: db/5_y.down.sql:2:1: COMMIT is not allowed in a migration",
+			"6 x db/6_x.up.js (6):  |  unfit: db/6_x.up.js: it is no SQL: its name ends in .js",
+		}},
+		"sql-migrate": {files{
+			"20240115-a.sql": "DROP TABLE x;\n-- +migrate Up\nCREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;",
+			"20240116_b.sql": "-- +migrate Up notransaction\nCREATE INDEX CONCURRENTLY i ON a (id);",
+			"3.sql":          "SELECT 1;",
+		}, []string{
+			"3  db/3.sql (3.sql): SELECT | ",
+			"20240115 a db/20240115-a.sql (20240115-a.sql): CREATE TABLE | DROP TABLE",
+			"20240116 b db/20240116_b.sql (20240116_b.sql): apart, CREATE INDEX CONCURRENTLY | ",
+		}},
+		"dbmate": {files{
+			"20240115_a.sql": "-- migrate:up\nCREATE TABLE a (id int);\n\n-- migrate:down\nDROP TABLE a;",
+			"20240116.sql":   "--migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON a (id);\n--  migrate:down  transaction:false\nDROP INDEX i",
+			"1_none.sql":     "SELECT 1;",
+		}, []string{
+			"1 none db/1_none.sql (1):  |  unfit: db/1_none.sql: it has no line that says where the way up begins, and dbmate refuses it",
+			"20240115 a db/20240115_a.sql (20240115): CREATE TABLE | DROP TABLE",
+			"20240116  db/20240116.sql (20240116): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
+		}},
+		"flyway": {files{
+			"V1__add_users.sql":           "CREATE TABLE users (id int);",
+			"U1__add_users.sql":           "DROP TABLE users;",
+			"deep/V1_2__more.sql":         "CREATE TABLE ${prefix}_a (note text DEFAULT '${the.note}'); -- ${only in a comment}",
+			"V1.10__late.sql":             "SELECT 1;",
+			"V2__empty.sql":               "",
+			"V3__program.java":            "class X {}",
+			"V4__clock.sql":               "SELECT '${flyway:timestamp}';",
+			"V5__conf.sql":                "SELECT 1;",
+			"V5__conf.sql.conf":           "executeInTransaction=false\nplaceholderReplacement=false\n",
+			"V6__conf.sql":                "SELECT 1;",
+			"V6__conf.sql.conf":           "# words\nexecuteInTransaction=false\n",
+			"B1__superseded.sql":          "SELECT 1;",
+			"R__active users, by day.sql": "CREATE OR REPLACE VIEW active AS SELECT 1;",
+			"note.txt":                    "",
+		}, []string{
+			"1 add_users db/V1__add_users.sql (1): CREATE TABLE | DROP TABLE",
+			"1.2 more db/deep/V1_2__more.sql (1.2): CREATE TABLE | ",
+			"1.10 late db/V1.10__late.sql (1.10): SELECT | ",
+			"2 empty db/V2__empty.sql (2): SELECT | ",
+			"3 program db/V3__program.java (3):  |  unfit: db/V3__program.java: it is a program, which only Flyway can run",
+			"4 clock db/V4__clock.sql (4):  |  unfit: db/V4__clock.sql: only Flyway has a value for ${flyway:timestamp}",
+			"5 conf db/V5__conf.sql (5):  |  unfit: db/V5__conf.sql: V5__conf.sql.conf sets placeholderReplacement = false, which whimbrel does not read",
+			"6 conf db/V6__conf.sql (6): SELECT | ",
+			"R__active_users__by_day active_users__by_day db/R__active users, by day.sql (active users, by day): CREATE OR REPLACE VIEW | ",
+		}},
+		"plain": {files{
+			"001-a.sql": "CREATE TABLE a (id int);",
+			"2b.sql":    "SELECT 1;",
+			"x.sql":     "SELECT 1;",
+		}, []string{
+			"001 a db/001-a.sql (001-a.sql): CREATE TABLE | ",
+			"2 b db/2b.sql (2b.sql): SELECT | ",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, story(test.files.read(t, name)))
+		})
+	}
+}
+
+// What a message points to is where it is in the file that lies there.
+func TestPlacesAreThoseOfTheFile(t *testing.T) {
+	t.Parallel()
+	p := files{"1_a.sql": "-- about it\n-- +goose Up\n\n  CREATE TABLE a (id int);\n-- +goose ENVSUB ON\nSELECT '$HOME';\n-- +goose Down\nDROP TABLE a;\n"}.read(t, "goose")
+	m := p.Files[0].Migration
+	require.Equal(t, "4:3", m.Up.Statements[0].Start.String())
+	require.Equal(t, "6:1", m.Up.Statements[1].Start.String())
+	require.Equal(t, "8:1", m.Down.Statements[0].Start.String())
+
+	p = files{"1_a.up.sql": "SELECT 1;\nSELECT 2;", "1_a.down.sql": "SELECT 3;"}.read(t, "golang-migrate")
+	down := p.Files[0].Migration.Down
+	require.Equal(t, "db/1_a.down.sql", down.Path)
+	require.Equal(t, down.Start, down.Statements[0].Start.Offset)
+}
+
+func TestGooseTakesVariablesFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	p := files{
+		"1_a.sql": "-- +goose Up\n-- +goose ENVSUB ON\nCREATE TABLE ${PREFIX:-shop}_a (note text DEFAULT '$NOTE ${MUST?say it}');\nSELECT $$$$a$$$$; -- $ONLY_HERE\n-- +goose ENVSUB OFF\nSELECT '$NOTE'\n",
+		"2_b.sql": "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${NOTE:0:2}';\n",
+		"3_c.sql": "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${PREFIX-other}';\n",
+		"4_d.sql": "-- +goose Up\nSELECT '${NOTE}';\n-- +goose ENVSUB ON\nSELECT '$NOTE';\n",
+	}.read(t, "goose")
+	require.Equal(t, map[string]string{"PREFIX": "shop"}, p.Variables)
+	m := p.Files[0].Migration
+	require.Nil(t, m.Unfit)
+	var names []string
+	for _, v := range m.Variables {
+		names = append(names, v.Name)
+	}
+	require.Equal(t, []string{"PREFIX", "NOTE", "MUST"}, names)
+	filled, err := m.WithVariables(map[string]string{"PREFIX": "x", "NOTE": "it's", "MUST": "1"}, false)
+	require.NoError(t, err)
+	require.Equal(t, "CREATE TABLE x_a (note text DEFAULT 'it''s 1')", filled.Up.Statements[0].Text)
+	require.Equal(t, "SELECT $$a$$", filled.Up.Statements[1].Text)
+	require.Equal(t, "SELECT '$NOTE'", filled.Up.Statements[2].Text)
+	require.ErrorContains(t, p.Files[1].Migration.Unfit, "whimbrel has nothing like ${NOTE:0:2}")
+	require.ErrorContains(t, p.Files[2].Migration.Unfit, `PREFIX has two defaults, "shop" and "other"`)
+	require.ErrorContains(t, p.Files[3].Migration.Unfit, "replaced in some lines")
+}
+
+func TestFlywaysPlaceholdersBecomeVariables(t *testing.T) {
+	t.Parallel()
+	m := files{"V1__a.sql": "CREATE TABLE ${prefix}_a (note text DEFAULT '${the.note}') -- ${comment}"}.read(t, "flyway").Files[0].Migration
+	filled, err := m.WithVariables(map[string]string{"prefix": "x", "the_note": "y"}, false)
+	require.NoError(t, err)
+	require.Equal(t, "CREATE TABLE x_a (note text DEFAULT 'y')", filled.Up.Statements[0].Text)
+}
+
+// Flyway's own checksums, of these very texts.
+func TestFlywaysChecksumIsThatOfTheLines(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, format.FlywayChecksum("a\nb\n"), format.FlywayChecksum("a\r\nb"))
+	require.NotEqual(t, format.FlywayChecksum("a\nb\n"), format.FlywayChecksum("a\nc\n"))
+	require.Equal(t, int32(-390611389), format.FlywayChecksum("a")) // CRC-32 of "a" is e8b7be43
+}
+
+// A baseline of Flyway's stands for files that are gone.
+func TestFlywaysBaselineStandsForWhatIsGone(t *testing.T) {
+	t.Parallel()
+	p := files{"B5__all.sql": "SELECT 1;", "V6__a.sql": "SELECT 1;"}.read(t, "flyway")
+	require.Len(t, p.Files, 2)
+	require.True(t, p.Files[0].Covers)
+}
+
+func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]files{
+		"goose":          {"1_a.sql": "-- +goose Up\nSELECT 1;", "01_b.sql": "-- +goose Up\nSELECT 1;"},
+		"golang-migrate": {"1_a.up.sql": "SELECT 1;", "1_b.up.sql": "SELECT 1;"},
+		"flyway":         {"V1__a.sql": "SELECT 1;", "V1.0__b.sql": "SELECT 1;"},
+		"dbmate":         {"1_a.sql": "-- migrate:up\nSELECT 1;", "1_b.sql": "-- migrate:up\nSELECT 1;"},
+	} {
+		_, err := f.tryToRead(t, name)
+		require.Len(t, migration.Problems(err), 1, name)
+		require.Equal(t, migration.CodeDuplicateVersion, migration.Problems(err)[0].Code, name)
+	}
+	_, err := files{"a.sql": "-- +migrate Up\nSELECT 1;"}.tryToRead(t, "sql-migrate")
+	require.ErrorContains(t, err, "db/a.sql: it has no number at its beginning")
+	_, err = format.All()[0].Read(migration.Source{FS: fstest.MapFS{}, Dir: "none"})
+	require.ErrorContains(t, err, "there is no such folder")
+}
+
+func TestFormatsAreDetectedByTheirFiles(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[string]files{
+		"goose":                 {"1_a.sql": "-- +goose Up\nSELECT 1;"},
+		"golang-migrate":        {"1_a.up.sql": "SELECT 1;", "1_a.down.sql": ""},
+		"dbmate":                {"1_a.sql": "-- migrate:up\nSELECT 1;"},
+		"sql-migrate":           {"1-a.sql": "-- +migrate Up\nSELECT 1;"},
+		"flyway":                {"sub/V1__a.sql": "SELECT 1;"},
+		"":                      {"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "SELECT 1;"},
+		"flyway golang-migrate": {"V1__a.sql": "SELECT 1;", "1_a.up.sql": "SELECT 1;"},
+	} {
+		var names []string
+		for _, found := range format.Detect(f.source()) {
+			names = append(names, found.Name)
+		}
+		require.Equal(t, want, strings.Join(names, " "))
+	}
+	require.Empty(t, format.Detect(migration.Source{FS: os.DirFS("testdata/none")}))
+}
+
+// What is written can be read back, and is the same statements.
+func TestWhatIsWrittenReadsBack(t *testing.T) {
+	t.Parallel()
+	loaded, err := migration.Load(migration.Source{FS: os.DirFS("../testdata/shop")})
+	require.NoError(t, err)
+	require.NotEmpty(t, loaded)
+	for _, f := range format.All() {
+		if !f.Writes() {
+			continue
+		}
+		again := files{}
+		for _, m := range loaded {
+			written, err := f.Write(m)
+			require.NoError(t, err)
+			for _, file := range written {
+				again[file.Name] = file.Text
+			}
+		}
+		p := again.read(t, f.Name)
+		require.Len(t, p.Files, len(loaded), f.Name)
+		for i, m := range p.Migrations() {
+			require.Nil(t, m.Unfit, f.Name)
+			require.Equal(t, texts(loaded[i].Up), texts(m.Up), f.Name)
+			if f.Name != "plain" {
+				require.Equal(t, texts(loaded[i].Down), texts(m.Down), f.Name)
+			}
+			require.Equal(t, loaded[i].Version, m.Version, f.Name)
+		}
+	}
+}
+
+func texts(s migration.Section) (all []string) {
+	for _, statement := range s.Statements {
+		all = append(all, statement.Text)
+	}
+	return all
+}
+
+func TestWhatAFormatCannotHoldIsRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"-- +migrate Set lock_timeout = 1s\nSELECT 1;":                                                               "1_a.sql:1:1: goose has nothing like Set",
+		"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;":                              "goose has nothing like Batch",
+		"COPY t FROM stdin;\n1\n\\.\n":                                                                               "goose cannot run COPY … FROM stdin",
+		"-- +migrate Variables X\nSELECT '${X}';":                                                                    "goose has no variables",
+		"-- +migrate Up notransaction\nCREATE INDEX CONCURRENTLY i ON t (a);\nCREATE INDEX CONCURRENTLY j ON t (b);": "",
+	} {
+		m, err := migration.Parse("1_a.sql", text)
+		require.NoError(t, err)
+		goose, _ := format.Named("goose")
+		pairs, _ := format.Named("golang-migrate")
+		_, err = goose.Write(m)
+		if want != "" {
+			require.ErrorContains(t, err, want)
+			continue
+		}
+		require.NoError(t, err)
+		_, err = pairs.Write(m)
+		require.ErrorContains(t, err, "golang-migrate sends a file as a whole, in which CREATE INDEX CONCURRENTLY cannot stand beside others")
+	}
+	script, err := migration.Parse("1_a.js", "x")
+	require.NoError(t, err)
+	goose, _ := format.Named("goose")
+	_, err = goose.Write(script)
+	require.ErrorContains(t, err, "a script cannot be a migration of goose")
+}
+
+// A translation keeps the lines, never fails but by an error that says where, and
+// is the same whenever it is made. What can be run reads the same in whimbrel's
+// own format, with the same checksum.
+func FuzzReaders(f *testing.F) {
+	for _, text := range []string{
+		"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '$A ${B:-c}';", "-- migrate:up transaction:false\nSELECT 1",
+		"-- +migrate Up\nSELECT 1;", "SELECT '${a}';", "---- create above / drop below ----", "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2", "\xff", "$${$", "--> statement-breakpoint",
+	} {
+		f.Add(text)
+	}
+	own, _ := format.Named(format.Own)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, reader := range format.All() {
+			if reader.Name == format.Own {
+				continue
+			}
+			for _, name := range []string{"1_a.sql", "1_a.up.sql", "V1__a.sql", "R__a.sql"} {
+				folder := files{name: text, strings.Replace(name, ".up.", ".down.", 1): text}
+				p, err := reader.Read(folder.source())
+				if err != nil {
+					require.NotEmpty(t, migration.Problems(err))
+					continue
+				}
+				again, err := reader.Read(folder.source())
+				require.NoError(t, err)
+				for i, m := range p.Migrations() {
+					require.Equal(t, m.Checksum, again.Files[i].Migration.Checksum)
+					if m.Unfit != nil {
+						require.NotEmpty(t, m.Unfit.Message)
+						continue
+					}
+					written, err := own.Write(m)
+					require.NoError(t, err)
+					parsed, err := migration.Parse(written[0].Name, written[0].Text)
+					require.NoError(t, err, "%q", written[0].Text)
+					require.Equal(t, m.Checksum, parsed.Checksum)
+				}
+			}
+		}
+	})
+}

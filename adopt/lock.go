@@ -1,0 +1,74 @@
+package adopt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// hold takes the other tool's own lock and locks its table against writing, in
+// a transaction that read then works in. All of it ends when hold returns.
+func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, work func() error) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return failed("locking "+t.String(), err)
+	}
+	defer func() {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = tx.Rollback(ending)
+	}()
+	// A stale snapshot would not show what the lock was waited for.
+	if _, err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
+		return failed("locking "+t.String(), err)
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", max(wait.Milliseconds(), 1))); err != nil {
+		return failed("locking "+t.String(), err)
+	}
+	if t.tool.locks != nil {
+		for _, key := range t.tool.locks(t) {
+			if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", pgx.QueryExecModeExec, key); err != nil {
+				return t.busy(err, wait)
+			}
+		}
+	}
+	if err := t.lockTable(ctx, tx); err != nil {
+		return t.busy(err, wait)
+	}
+	return work()
+}
+
+// lockTable keeps writers out. Who may only read the table cannot do that; then
+// the tool's own lock is all there is.
+func (t Table) lockTable(ctx context.Context, tx pgx.Tx) error {
+	savepoint, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = savepoint.Exec(ctx, "LOCK TABLE "+t.quoted()+" IN SHARE MODE")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (refused.Code == "42501" || refused.Code == "25006") {
+		return savepoint.Rollback(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return savepoint.Commit(ctx)
+}
+
+func (t Table) busy(err error, wait time.Duration) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "55P03" {
+		return &whimbrel.Error{
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s: its lock could not be had within %s", t.Tool, t, wait),
+			Remedy: "wait until it is done and run the command again, or raise --lock-wait", Err: err,
+		}
+	}
+	return failed("locking "+t.String(), err)
+}

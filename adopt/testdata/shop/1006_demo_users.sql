@@ -1,0 +1,5 @@
+-- +migrate Up
+INSERT INTO users (email) VALUES ('Ada@example.org'), ('grace@example.org');
+
+-- +migrate Down
+DELETE FROM users;

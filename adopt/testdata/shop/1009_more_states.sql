@@ -1,0 +1,2 @@
+-- +migrate Up notransaction
+ALTER TYPE state ADD VALUE 'lost';

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/whimbrel-db/whimbrel/adopt/format"
+)
+
+// setting is a line of whimbrel.yaml.
+type setting struct{ Key, Value string }
+
+func (s setting) String() string {
+	value, err := yaml.Marshal(s.Value)
+	if err != nil {
+		return s.Key + ": " + s.Value
+	}
+	return s.Key + ": " + strings.TrimSpace(string(value))
+}
+
+// settled is what became of the lines that whimbrel.yaml is to have.
+type settled struct {
+	Path  string   `json:"path"`
+	Added []string `json:"added,omitempty"`
+	// Differing are those for which the file says something else; it is its
+	// author who must decide.
+	Differing []string `json:"differing,omitempty"`
+}
+
+func (s settled) render(p palette) string {
+	var b strings.Builder
+	if len(s.Added) > 0 {
+		fmt.Fprintf(&b, "%s %s: %s\n", p.good("✓"), s.Path, strings.Join(s.Added, ", "))
+	}
+	if len(s.Differing) > 0 {
+		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.warn("!"), s.Path, strings.Join(s.Differing, ", "))
+	}
+	return b.String()
+}
+
+// settle puts lines into whimbrel.yaml, which is created where there is none.
+// What it has already is not touched.
+func (a *app) settle(file config, wanted []setting) (settled, error) {
+	out := settled{Path: file.path}
+	if file.path == "" {
+		out.Path = configName
+	}
+	path := filepath.Join(file.place, filepath.Base(out.Path))
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return out, cannotWrite(out.Path, err)
+	}
+	added := string(text)
+	if added != "" && !strings.HasSuffix(added, "\n") {
+		added += "\n"
+	}
+	for _, line := range wanted {
+		at := file.token(line.Key)
+		switch {
+		case at == nil && !isDefault(line):
+			added += line.String() + "\n"
+			out.Added = append(out.Added, line.String())
+		case at != nil && filepath.Clean(at.Value) != line.Value:
+			out.Differing = append(out.Differing, line.String())
+		}
+	}
+	if len(out.Added) == 0 {
+		return out, nil
+	}
+	if _, err := parseConfig(out.Path, []byte(added)); err != nil {
+		return settled{Path: out.Path, Differing: append(out.Added, out.Differing...)}, nil
+	}
+	if err := os.WriteFile(path, []byte(added), 0o644); err != nil {
+		return out, cannotWrite(out.Path, err)
+	}
+	return out, nil
+}
+
+// isDefault reports whether a line says what holds without it.
+func isDefault(s setting) bool {
+	return s.Key == "migrations" && s.Value == "migrations" || s.Key == "format" && s.Value == format.Own
+}
+
+// besideFile is a folder as whimbrel.yaml has to name it.
+func (a *app) besideFile(file config, dir string) string {
+	relative, err := filepath.Rel(file.place, a.absolute(dir))
+	if err != nil {
+		return filepath.ToSlash(dir)
+	}
+	return filepath.ToSlash(relative)
+}
+
+// writeAll writes files into a folder that is not there yet, or empty.
+func (a *app) writeAll(dir string, files []format.Written) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := a.vacant(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(a.absolute(dir), 0o755); err != nil {
+		return cannotWrite(dir, err)
+	}
+	for _, file := range files {
+		shown := filepath.Join(dir, file.Name)
+		if err := writeNew(a.absolute(shown), shown, file.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vacant refuses a folder in which there is something.
+func (a *app) vacant(dir string) error {
+	entries, err := os.ReadDir(a.absolute(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return cannotWrite(dir, err)
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), ".") {
+			return usage("name one that is empty or does not exist", "there is something in %s already: %s", dir, entry.Name())
+		}
+	}
+	return nil
+}
