@@ -19,6 +19,10 @@ import (
 func (s *state) split(files []migration.Migration) {
 	s.migrations, s.repeatables = divide(files, func(m migration.Migration) bool { return m.Version.Repeatable() })
 	s.applied, s.repeated = divide(s.applied, func(a Applied) bool { return a.Version.Repeatable() })
+	s.files = make(map[migration.Version]migration.Migration, len(files))
+	for _, m := range files {
+		s.files[m.Version.Canonical()] = m
+	}
 }
 
 // divide shares all where nothing is to be divided, as is the rule.

@@ -13,8 +13,9 @@ import (
 
 // state is what a plan is made from: the files and what the database says.
 type state struct {
-	migrations []migration.Migration // sorted by version
-	applied    []Applied             // in the order of application
+	migrations []migration.Migration                     // sorted by version
+	applied    []Applied                                 // in the order of application
+	files      map[migration.Version]migration.Migration // all, by their canonical versions
 	// repeatables and repeated are files and rows of those without a place in
 	// the order; they are in neither of the above.
 	repeatables []migration.Migration

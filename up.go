@@ -3,8 +3,8 @@ package whimbrel
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -133,13 +133,8 @@ func changed(a Applied, file migration.Migration) *Error {
 	}
 }
 
-func (s state) onDisk() map[migration.Version]migration.Migration {
-	files := make(map[migration.Version]migration.Migration, len(s.migrations))
-	for _, m := range slices.Concat(s.migrations, s.repeatables) {
-		files[m.Version.Canonical()] = m
-	}
-	return files
-}
+// onDisk gives the files by their canonical versions, repeatable ones among them.
+func (s state) onDisk() map[migration.Version]migration.Migration { return s.files }
 
 func (s state) appliedVersions() map[migration.Version]Applied {
 	rows := make(map[migration.Version]Applied, len(s.applied))
@@ -153,14 +148,14 @@ func (s state) appliedVersions() map[migration.Version]Applied {
 // oldest first, and treats late versions as the policy says.
 func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	applied := s.appliedVersions()
-	front := s.front()
+	front := sync.OnceValue(s.front) // which nobody asks for where nothing is pending
 	var late []migration.Migration
 	for _, m := range s.migrations {
 		_, done := applied[m.Version.Canonical()]
 		if done || len(s.tags) > 0 && !m.HasTag(s.tags...) {
 			continue
 		}
-		if front.overtook(m) {
+		if front().overtook(m) {
 			late = append(late, m)
 			if s.policy == SkipOutOfOrder {
 				continue
@@ -182,7 +177,7 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	}
 	return nil, nil, &Error{
 		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path,
-		Message: fmt.Sprintf("%d pending and older than %s, which is applied: %s", len(late), front.newest(late[0]), strings.Join(names, ", ")),
+		Message: fmt.Sprintf("%d pending and older than %s, which is applied: %s", len(late), front().newest(late[0]), strings.Join(names, ", ")),
 		Remedy:  "give them newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
 	}
 }

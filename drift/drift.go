@@ -141,7 +141,7 @@ func (l live) applied(all []migration.Migration) ([]migration.Migration, error) 
 	var missing []string
 	done := map[migration.Version]bool{}
 	for _, a := range l.status.Applied {
-		if _, there := files[a.Version.Canonical()]; !there {
+		if _, there := files[a.Version.Canonical()]; !there && a.SquashedIn == "" {
 			missing = append(missing, string(a.Version))
 		}
 		done[a.Version.Canonical()] = true

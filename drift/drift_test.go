@@ -99,6 +99,15 @@ func TestADatabaseThatOnlyItsMigrationsHaveChangedShowsNothing(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatHasWhatABaselineStandsForShowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBase(t, len(files), files...)
+	baseline, err := migration.Parse("2_baseline.sql", "-- +migrate Squashes 1 2\n"+files[0]+"\n"+files[1])
+	require.NoError(t, err)
+	b.options.Config.Migrations = []migration.Migration{baseline, b.options.Config.Migrations[2]}
+	require.Empty(t, b.differences())
+}
+
 func TestWhatWasDoneByHandShows(t *testing.T) {
 	t.Parallel()
 	for by, want := range map[string]string{

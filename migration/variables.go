@@ -56,6 +56,9 @@ func (m Migration) hasVariable(name string) bool {
 // unusedVariables reports names that are listed and stand nowhere: whoever
 // writes ${NAMES} for ${NAME} would send it to the server as it is.
 func (r *reader) unusedVariables() {
+	if len(r.migration.Variables) == 0 {
+		return
+	}
 	var used []string
 	see := func(text string) {
 		for _, found := range reference.FindAllStringSubmatch(text, -1) {

@@ -25,6 +25,12 @@ func Functions(functions ...whimbrel.Function) Option {
 // Scripts runs migrations in JavaScript and TypeScript; see package js.
 func Scripts(runtime whimbrel.Runtime) Option { return func(r *recipe) { r.scripts = runtime } }
 
+// Subfolders reads the folders in that of the migrations as well.
+func Subfolders() Option { return func(r *recipe) { r.subfolders = true } }
+
+// Variables are the values of what migrations ask for by the annotation Variables.
+func Variables(values map[string]string) Option { return func(r *recipe) { r.variables = values } }
+
 // Table is the name of the history table, if it is not the usual one.
 func Table(name string) Option { return func(r *recipe) { r.table = name } }
 

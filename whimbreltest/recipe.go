@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 
@@ -20,7 +21,10 @@ type recipe struct {
 	functions []whimbrel.Function
 	scripts   whimbrel.Runtime
 	table     string
-	major     int
+	variables map[string]string
+	// subfolders is set where the folders in folder count as well.
+	subfolders bool
+	major      int
 
 	migrations []migration.Migration
 	modules    string // a digest of what scripts may import
@@ -33,7 +37,7 @@ func newRecipe(files fs.FS, options []Option) (recipe, error) {
 	}
 	if files != nil {
 		var err error
-		if r.migrations, err = migration.Load(migration.Source{FS: files, Dir: r.folder, Label: r.folder}); err != nil {
+		if r.migrations, err = migration.Load(migration.Source{FS: files, Dir: r.folder, Label: r.folder, Subfolders: r.subfolders}); err != nil {
 			return r, err
 		}
 	}
@@ -94,6 +98,9 @@ func (r recipe) key(serverVersion, role string) (string, error) {
 	write(digest, "1", serverVersion, role, r.table, r.modules)
 	for _, m := range r.migrations {
 		write(digest, "file", string(m.Version), m.Name, string(m.Kind), m.Checksum)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.variables)) {
+		write(digest, "variable", name, r.variables[name])
 	}
 	for _, f := range r.functions {
 		write(digest, "function", string(f.Version), f.Name)

@@ -57,6 +57,7 @@ func TestTheKeyTellsWhatMakesAnotherDatabase(t *testing.T) {
 		"up to the first":           {variant{files: plain}, variant{files: plain, options: []Option{UpTo("1")}}, false},
 		"up to the last":            {variant{files: plain}, variant{files: plain, options: []Option{UpTo("2")}}, true},
 		"another table":             {variant{files: plain}, variant{files: plain, options: []Option{Table("t")}}, false},
+		"other values":              {variant{files: plain, options: []Option{Variables(map[string]string{"A": "1"})}}, variant{files: plain, options: []Option{Variables(map[string]string{"A": "2"})}}, false},
 		"another server":            {variant{files: plain}, variant{files: plain, version: "15.19"}, false},
 		"another role":              {variant{files: plain}, variant{files: plain, role: "app"}, false},
 		"a function":                {variant{files: plain}, variant{files: plain, options: []Option{function("a")}}, false},

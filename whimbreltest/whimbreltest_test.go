@@ -177,6 +177,8 @@ func TestOptionsSayWhatIsApplied(t *testing.T) {
 		"up to before functions": {three(""), []Option{Functions(function("3", "f")), UpTo("2")}, "a b schema_migrations"},
 		"up to a function":       {three(""), []Option{Functions(function("3", "f")), UpTo("3")}, "a b f schema_migrations"},
 		"scripts":                {script, []Option{Scripts(js.New(js.Options{}))}, "a b schema_migrations"},
+		"sub-folders":            {three("x/"), []Option{Subfolders()}, "a b c schema_migrations"},
+		"variables":              {files("1_a.sql", "-- +migrate Variables NAME\nCREATE TABLE ${\"NAME\"} ()"), []Option{Variables(map[string]string{"NAME": "v"})}, "schema_migrations v"},
 		"another history table":  {three(""), []Option{Table("steps"), UpTo("1")}, "a steps"},
 	}
 	for name, test := range tests {
