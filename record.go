@@ -254,7 +254,9 @@ func (r *run) setApplicationName() string {
 	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.current(), 10), false)
 }
 
-func (e Elapsed) milliseconds() float64 { return float64(e) / 1e6 }
+// milliseconds are those that JSON shows: the log has the same time in columns
+// and in JSON.
+func (e Elapsed) milliseconds() float64 { return float64(time.Duration(e).Microseconds()) / 1000 }
 
 // text is the milliseconds as a number of SQL.
 func (e Elapsed) text() string { return strconv.FormatFloat(e.milliseconds(), 'f', 3, 64) }
