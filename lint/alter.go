@@ -219,6 +219,8 @@ func (m *model) rename(s *ast.RenameStmt) {
 				r.attach(s.RenameType, s.Newname)
 			}
 		}
+	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE:
+		m.renameFunction(s.Object.GetObjectWithArgs(), s.Newname)
 	case ast.ObjectType_OBJECT_SCHEMA:
 		m.renameSchema(s.Subname, s.Newname)
 	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
@@ -348,7 +350,7 @@ func (m *model) drop(s *ast.DropStmt) {
 				delete(m.types, t.name)
 			}
 		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE:
-			delete(m.functions, m.qualify(nameOf(texts(object.GetObjectWithArgs().GetObjname()))))
+			m.dropFunction(object.GetObjectWithArgs())
 		case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 			if r := m.find(nameOf(words[:max(0, len(words)-1)])); r != nil {
 				for _, part := range r.parts() {

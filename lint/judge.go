@@ -400,6 +400,7 @@ func (j *judge) brief() string {
 
 // statement judges one statement by its kind.
 func (j *judge) statement(n *ast.Node) {
+	j.ctes = j.pickWith(withOf(n), nil)
 	switch s := n.GetNode().(type) {
 	case *ast.Node_AlterTableStmt:
 		j.alterTableStatement(s.AlterTableStmt)

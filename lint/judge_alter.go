@@ -29,7 +29,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		}
 		return
 	case ast.ObjectType_OBJECT_TYPE:
-		j.opaque("whether tables use the type is not known")
+		j.alterComposite(s)
 		return
 	case ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_FOREIGN_TABLE:
 		j.alterOtherRelation(s)
@@ -147,6 +147,25 @@ func (j *judge) forward(r *relation) bool {
 		}
 	}
 	return false
+}
+
+// alterComposite judges the attributes of a composite type.
+func (j *judge) alterComposite(s *ast.AlterTableStmt) {
+	n := nameOfRange(s.Relation)
+	if t := j.findType(n); t != nil && t.created == j.now {
+		j.because("the type was made by this migration")
+		return
+	}
+	for _, c := range s.Cmds {
+		switch cmd := c.GetAlterTableCmd(); cmd.Subtype {
+		case ast.AlterTableType_AT_AddColumn:
+			j.because("values that are there have NULL for the new attribute; none is touched")
+		case ast.AlterTableType_AT_DropColumn:
+			j.report(Finding{Hazard: "drop-column", Message: fmt.Sprintf("code that still names the attribute %s of %s fails, and its values are lost", quoted(cmd.Name), n)})
+		default:
+			j.opaque("whether tables use the type is not known")
+		}
+	}
 }
 
 // lockOf gives the lock that a command of ALTER TABLE takes, and whether it takes

@@ -321,8 +321,12 @@ func (j *judge) filled(r *relation, _ string) bool {
 
 func impliesNotNull(expr *ast.Node, column string) bool {
 	return slices.ContainsFunc(conjuncts(expr), func(n *ast.Node) bool {
+		not := ast.NullTestType_IS_NOT_NULL
+		if b := n.GetBoolExpr(); b != nil && b.Boolop == ast.BoolExprType_NOT_EXPR {
+			n, not = b.Args[0], ast.NullTestType_IS_NULL
+		}
 		t := n.GetNullTest()
-		return t != nil && t.Nulltesttype == ast.NullTestType_IS_NOT_NULL && t.Arg.GetColumnRef() != nil &&
+		return t != nil && t.Nulltesttype == not && t.Arg.GetColumnRef() != nil &&
 			slices.Equal(columnsIn(t.Arg), []string{column})
 	})
 }

@@ -3,8 +3,6 @@ package lint
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -14,13 +12,13 @@ import (
 func (j *judge) dataStatement(n *ast.Node) bool {
 	switch s := n.GetNode().(type) {
 	case *ast.Node_UpdateStmt:
-		j.change(n, s.UpdateStmt.Relation, "UPDATE", s.UpdateStmt.WhereClause, s.UpdateStmt.FromClause)
+		j.update(n, s.UpdateStmt)
 	case *ast.Node_DeleteStmt:
-		j.change(n, s.DeleteStmt.Relation, "DELETE", s.DeleteStmt.WhereClause, s.DeleteStmt.UsingClause)
+		j.delete(n, s.DeleteStmt)
 	case *ast.Node_InsertStmt:
 		j.insert(n, s.InsertStmt)
 	case *ast.Node_MergeStmt:
-		j.change(n, s.MergeStmt.Relation, "MERGE", nil, []*ast.Node{s.MergeStmt.SourceRelation})
+		j.merge(n, s.MergeStmt)
 	case *ast.Node_SelectStmt:
 		j.read(n, s.SelectStmt)
 	case *ast.Node_CreateTableAsStmt:
@@ -61,23 +59,33 @@ func (j *judge) lockRead(r *relation) {
 func (j *judge) read(n *ast.Node, s *ast.SelectStmt) {
 	j.out.kind = reading
 	j.reads(n)
-	for _, clause := range s.LockingClause {
-		for _, u := range j.uses(n) {
-			_ = clause
-			j.lockTree(u.of, RowShare)
-		}
-	}
 	j.changesIn(n)
 	j.calls(n)
-	if s.IntoClause == nil && j.current.statement.Assert == nil && len(s.FromClause) > 0 {
+	j.effects(n)
+	few, _ := j.pickSelect(s, j.ctes)
+	if len(s.LockingClause) > 0 {
+		j.lockRows(n, few)
+	}
+	if s.IntoClause == nil && j.current.statement.Assert == nil && len(s.FromClause) > 0 && !(few != "" && !aggregates(s)) {
 		for _, u := range j.uses(n) {
-			if s.LimitCount == nil && !j.bounded(u.of, s.WhereClause) && !j.few(u.of) {
+			if !j.few(u.of) {
 				j.scan(u.of)
 			}
 		}
 	}
 	if len(j.out.Findings) == 0 && !j.out.Opaque {
 		j.because("it reads, which stops nobody")
+	}
+}
+
+// lockRows judges FOR UPDATE and its kin.
+func (j *judge) lockRows(n *ast.Node, few string) {
+	for _, u := range j.uses(n) {
+		j.lockTree(u.of, RowShare)
+		if few == "" && !j.isNew(u.of) && !j.small(u.of) {
+			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(u.of),
+				Message: fmt.Sprintf("any number of rows of %s stay locked until the transaction ends: writers of those rows wait", u.of.name)})
+		}
 	}
 }
 
@@ -89,13 +97,16 @@ func (j *judge) changesIn(n *ast.Node) {
 		}
 		switch s := inner.GetNode().(type) {
 		case *ast.Node_UpdateStmt:
-			j.change(inner, s.UpdateStmt.Relation, "UPDATE", s.UpdateStmt.WhereClause, s.UpdateStmt.FromClause)
+			j.update(inner, s.UpdateStmt)
 			return false
 		case *ast.Node_DeleteStmt:
-			j.change(inner, s.DeleteStmt.Relation, "DELETE", s.DeleteStmt.WhereClause, s.DeleteStmt.UsingClause)
+			j.delete(inner, s.DeleteStmt)
 			return false
 		case *ast.Node_InsertStmt:
 			j.insert(inner, s.InsertStmt)
+			return false
+		case *ast.Node_MergeStmt:
+			j.merge(inner, s.MergeStmt)
 			return false
 		}
 		return true
@@ -166,8 +177,29 @@ func (j *judge) opaqueBody(reason string) {
 	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown, Message: reason + "; only a rehearsal can tell what it does"})
 }
 
-// change judges UPDATE, DELETE and MERGE.
-func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *ast.Node, from []*ast.Node) {
+func (j *judge) update(n *ast.Node, s *ast.UpdateStmt) {
+	ctes := j.pickWith(s.WithClause, j.ctes)
+	j.change(n, s.Relation, "UPDATE", s.WhereClause, j.pickTarget(s.Relation, s.WhereClause, s.FromClause, ctes))
+}
+
+func (j *judge) delete(n *ast.Node, s *ast.DeleteStmt) {
+	ctes := j.pickWith(s.WithClause, j.ctes)
+	j.change(n, s.Relation, "DELETE", s.WhereClause, j.pickTarget(s.Relation, s.WhereClause, s.UsingClause, ctes))
+}
+
+func (j *judge) merge(n *ast.Node, s *ast.MergeStmt) {
+	source := []*ast.Node{s.SourceRelation}
+	ctes := j.pickWith(s.WithClause, j.ctes)
+	few := j.pickTarget(s.Relation, s.JoinCondition, source, ctes)
+	if why, _ := j.pickAll(newSelection(source, nil, ctes)); why == "" {
+		few = ""
+	}
+	j.change(n, s.Relation, "MERGE", nil, few)
+}
+
+// change judges UPDATE, DELETE and MERGE. few says why the rows of the table that are
+// changed are few, if they are.
+func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *ast.Node, few string) {
 	j.out.kind = dataChange
 	r := j.relation(target)
 	j.lockTree(r, RowExclusive)
@@ -197,18 +229,11 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *as
 		j.because(r.name.String() + " is no table of this database")
 		return
 	}
-	if why := j.boundedBy(r, where); why != "" {
-		j.because(why)
-		return
-	}
-	if limited(from) {
-		j.because("the rows come from a subquery with LIMIT")
+	if few != "" {
+		j.because(few)
 		return
 	}
 	j.scan(r)
-	if j.small(r) {
-		return
-	}
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb, r.name),
 		Rewrite: j.batched(r, n, verb, where)})
 }
@@ -229,7 +254,7 @@ func (j *judge) batched(r *relation, n *ast.Node, verb string, where *ast.Node) 
 	text := j.out.Text
 	switch {
 	case verb == "MERGE" || j.inner || n != j.current.node:
-		return fmt.Sprintf("-- +migrate Batch %s by %s\n-- the change, for rows with %s;", r.name, key, range_)
+		return fmt.Sprintf("-- +migrate Batch %s by %s\n…; -- the change, for rows with %s", r.name, key, range_)
 	case where == nil:
 		if u := n.GetUpdateStmt(); u != nil && len(u.ReturningList) == 0 || n.GetDeleteStmt() != nil {
 			text += " WHERE " + range_
@@ -254,7 +279,6 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 		return
 	}
 	j.changed(r)
-	var from []*relation
 	for _, with := range s.WithClause.GetCtes() {
 		for _, u := range j.usesWithin(with, n) {
 			j.lockRead(u.of)
@@ -262,39 +286,33 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	}
 	for _, u := range j.usesWithin(s.SelectStmt, n) {
 		j.lockRead(u.of)
-		from = append(from, u.of)
 	}
-	switch {
-	case j.current.statement.Batch != nil:
+	if j.current.statement.Batch != nil {
 		j.because("it runs in batches, each a short transaction")
 		return
-	case source.LimitCount != nil:
-		j.because("LIMIT bounds the number of rows")
+	}
+	why, many := j.pickSelect(source, j.pickWith(s.WithClause, j.ctes))
+	if why != "" {
+		j.because(why)
 		return
 	}
-	for _, of := range from {
-		if j.isNew(of) || of.kind == view && len(of.reads) == 0 && !of.assumed {
-			continue
-		}
-		if of.name.Schema == catalogSchema || of.name.Schema == "information_schema" {
-			continue
-		}
-		if why := j.boundedBy(of, source.WhereClause); why != "" {
-			j.because(why)
-			continue
-		}
-		j.scan(of)
-		if j.small(of) {
-			continue
-		}
-		j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(of),
-			Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", of.name, r.name),
-			Rewrite: fmt.Sprintf("-- +migrate Batch %s by %s\n%s;", of.name, j.keyOf(of), j.boundSource(of, source.WhereClause))})
-		return
+	if many == nil {
+		many = r
 	}
-	if len(j.out.Findings) == 0 {
-		j.because("the rows come from what this migration made, or are few")
+	j.scan(many)
+	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
+		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", many.name, r.name),
+		Rewrite: j.copySlowly(n, many, source)})
+}
+
+// copySlowly is the copy in batches, where the query is a plain one.
+func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) string {
+	plain := n == j.current.node && len(source.FromClause) == 1 && source.FromClause[0].GetRangeVar() != nil && source.WithClause == nil &&
+		len(source.GroupClause)+len(source.SortClause)+len(source.DistinctClause) == 0 && n.GetInsertStmt().WithClause == nil && source.LimitCount == nil
+	if !plain {
+		return fmt.Sprintf("-- +migrate Batch %s by %s\n…; -- the copy, for rows with %[2]s > :from AND %[2]s <= :to", of.name, j.keyOf(of))
 	}
+	return fmt.Sprintf("-- +migrate Batch %s by %s\n%s;", of.name, j.keyOf(of), j.boundSource(of, source.WhereClause))
 }
 
 func (j *judge) boundSource(of *relation, where *ast.Node) string {
@@ -375,140 +393,4 @@ func (j *judge) copyStatement(s *ast.CopyStmt) {
 		j.reads(s.Query)
 	}
 	j.because("it reads, which stops nobody")
-}
-
-func (j *judge) bounded(r *relation, where *ast.Node) bool { return j.boundedBy(r, where) != "" }
-
-// boundedBy says what keeps the number of rows that a condition picks small: a key
-// that equals a constant, or lies in a short range. It is empty where nothing does.
-func (j *judge) boundedBy(r *relation, where *ast.Node) string {
-	var equal []string
-	low, high := map[string]float64{}, map[string]float64{}
-	for _, n := range conjuncts(where) {
-		if c := n.GetAConst(); c != nil && c.GetBoolval() != nil && !c.GetBoolval().Boolval {
-			return "its condition is never true"
-		}
-		if s := n.GetSubLink(); s != nil && limited([]*ast.Node{s.Subselect}) {
-			return "a subquery with LIMIT picks the rows"
-		}
-		if n.GetCurrentOfExpr() != nil {
-			return "it changes the row of a cursor"
-		}
-		column, values := equalTo(n)
-		if column != "" && values <= manyRows {
-			equal = append(equal, column)
-		}
-		if name, from, to, ok := between(n); ok {
-			low[name], high[name] = from, to
-		}
-		bound(n, low, high)
-	}
-	if len(equal) > 0 {
-		if r.assumed && slices.ContainsFunc(equal, func(c string) bool { return c == "id" || c == "uuid" }) || j.unique(r, equal) {
-			return "its key picks the rows"
-		}
-		if slices.Contains(equal, "ctid") {
-			return "the rows' places pick them"
-		}
-	}
-	for column, from := range low {
-		to, ok := high[column]
-		if ok && to-from <= manyRows && (j.unique(r, []string{column}) || r.assumed && column == "id") {
-			return "a short range of its key picks the rows"
-		}
-	}
-	return ""
-}
-
-// manyRows is how many rows one transaction may change.
-const manyRows = 10_000
-
-// limited reports whether a query ends after a number of rows.
-func limited(from []*ast.Node) bool {
-	found := false
-	for _, n := range from {
-		walk(n, func(n *ast.Node) bool {
-			if s := n.GetSelectStmt(); s != nil && s.LimitCount != nil {
-				found = true
-			}
-			return !found
-		})
-	}
-	return found
-}
-
-// equalTo reads a condition that a column equals one of some constants, and gives
-// the column and how many there are.
-func equalTo(n *ast.Node) (string, int) {
-	e := n.GetAExpr()
-	if e == nil || len(e.Name) != 1 || text(e.Name[0]) != "=" {
-		return "", 0
-	}
-	ref := e.Lexpr.GetColumnRef()
-	other := e.Rexpr
-	if ref == nil {
-		ref, other = e.Rexpr.GetColumnRef(), e.Lexpr
-	}
-	if ref == nil {
-		return "", 0
-	}
-	column := text(ref.Fields[len(ref.Fields)-1])
-	switch {
-	case e.Kind == ast.A_Expr_Kind_AEXPR_OP && isConstant(other):
-		return column, 1
-	case e.Kind == ast.A_Expr_Kind_AEXPR_OP && other.GetSubLink() != nil && other.GetSubLink().SubLinkType == ast.SubLinkType_EXPR_SUBLINK:
-		return column, 1
-	case e.Kind == ast.A_Expr_Kind_AEXPR_IN && other.GetList() != nil:
-		for _, item := range other.GetList().Items {
-			if !isConstant(item) {
-				return "", 0
-			}
-		}
-		return column, len(other.GetList().Items)
-	case e.Kind == ast.A_Expr_Kind_AEXPR_OP_ANY:
-		if a := other.GetAArrayExpr(); a != nil {
-			return column, len(a.Elements)
-		}
-		if isConstant(other) {
-			return column, strings.Count(text(other), ",") + 1
-		}
-	}
-	return "", 0
-}
-
-// between reads column BETWEEN constant AND constant.
-func between(n *ast.Node) (column string, from, to float64, ok bool) {
-	e := n.GetAExpr()
-	if e == nil || e.Kind != ast.A_Expr_Kind_AEXPR_BETWEEN || e.Lexpr.GetColumnRef() == nil {
-		return "", 0, 0, false
-	}
-	bounds := e.Rexpr.GetList().GetItems()
-	if len(bounds) != 2 {
-		return "", 0, 0, false
-	}
-	from, err := strconv.ParseFloat(text(bounds[0]), 64)
-	if err != nil {
-		return "", 0, 0, false
-	}
-	to, err = strconv.ParseFloat(text(bounds[1]), 64)
-	return columnsIn(e.Lexpr)[0], from, to, err == nil
-}
-
-// bound notes the bounds that a comparison sets.
-func bound(n *ast.Node, low, high map[string]float64) {
-	e := n.GetAExpr()
-	if e == nil || e.Lexpr.GetColumnRef() == nil || len(e.Name) != 1 {
-		return
-	}
-	column := columnsIn(e.Lexpr)[0]
-	value, err := strconv.ParseFloat(text(e.Rexpr), 64)
-	if err != nil {
-		return
-	}
-	switch text(e.Name[0]) {
-	case ">", ">=":
-		low[column] = value
-	case "<", "<=":
-		high[column] = value
-	}
 }

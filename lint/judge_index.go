@@ -15,6 +15,12 @@ import (
 func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 	r := j.relation(s.Relation)
 	j.redundant(r, s)
+	for _, n := range append(slices.Clone(s.IndexParams), s.WhereClause) {
+		if name := j.mutable(n); name != "" {
+			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError},
+				Message: fmt.Sprintf("what an index is made of must be immutable, and %s is not: the server refuses", name)})
+		}
+	}
 	if s.Concurrent {
 		j.createIndexConcurrently(r, s)
 		return
@@ -379,6 +385,11 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 	if !s.Concurrent {
 		j.lock(r, AccessExclusive)
 		if j.harmless(r) || s.SkipData && j.small(r) {
+			return
+		}
+		if s.SkipData {
+			j.report(Finding{Hazard: "refresh-matview-not-concurrent", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("%s loses its rows, and whoever reads it gets an error until it is computed again", r.name)})
 			return
 		}
 		j.report(Finding{Hazard: "refresh-matview-not-concurrent", Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),

@@ -68,7 +68,7 @@ func (j *judge) newObject(n *ast.Node) bool {
 		*ast.Node_CreateTableSpaceStmt, *ast.Node_CreateSubscriptionStmt:
 		j.because("what is made is new: nobody uses it yet")
 	case *ast.Node_CreateFunctionStmt:
-		j.because("a function is only looked at when it is called")
+		j.createFunctionStatement(n.GetCreateFunctionStmt())
 	case *ast.Node_AlterFunctionStmt, *ast.Node_AlterDefaultPrivilegesStmt, *ast.Node_AlterRoleStmt, *ast.Node_AlterStatsStmt,
 		*ast.Node_AlterTsconfigurationStmt, *ast.Node_AlterTsdictionaryStmt, *ast.Node_AlterForeignServerStmt,
 		*ast.Node_AlterUserMappingStmt, *ast.Node_AlterEventTrigStmt, *ast.Node_AlterOperatorStmt, *ast.Node_SecLabelStmt,

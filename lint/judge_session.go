@@ -52,6 +52,31 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 	j.because("it is a setting of the session")
 }
 
+// effects finds functions that a query calls for what they do.
+func (j *judge) effects(n *ast.Node) {
+	walk(n, func(n *ast.Node) bool {
+		call := n.GetFuncCall()
+		if call == nil || len(call.Args) < 2 {
+			return true
+		}
+		switch nameOf(texts(call.Funcname)).Object {
+		case "set_config":
+			name := lower(text(call.Args[0]))
+			j.tx.settings[name] = text(call.Args[1])
+			if name == "search_path" && isConstant(call.Args[1]) {
+				j.setPath(strings.Split(text(call.Args[1]), ","))
+			}
+		case "setval":
+			sequence := j.find(nameOf(strings.Split(text(call.Args[0]), ".")))
+			if isConstant(call.Args[1]) && (sequence == nil || !j.isNew(sequence)) {
+				j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s goes on at a number that rows may have already", text(call.Args[0])),
+					Rewrite: fmt.Sprintf("SELECT setval('%s', (SELECT max(…) FROM …));", text(call.Args[0]))})
+			}
+		}
+		return true
+	})
+}
+
 func (j *judge) lockStatement(s *ast.LockStmt) {
 	mode := Mode(s.Mode)
 	for _, n := range s.Relations {

@@ -188,6 +188,11 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 		return
 	}
 	if s.RemoveType != ast.ObjectType_OBJECT_TABLE && j.madeAgain(r.name) {
+		if lost := j.lostColumns(r); len(lost) > 0 {
+			j.report(Finding{Hazard: drops[s.RemoveType], Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("%s is made again without %s: code that reads that fails", r.name, join(lost))})
+			return
+		}
 		j.because("the same transaction makes it again")
 		return
 	}
@@ -216,7 +221,31 @@ func (j *judge) lockForeignKeys(r *relation, cascade bool) {
 	}
 }
 
-// madeAgain reports whether the transaction makes a view, function or sequence of
+// lostColumns are those of a view that the one which is made again does not have.
+func (j *judge) lostColumns(r *relation) []string {
+	next := &relation{}
+	for _, p := range j.sameStep() {
+		switch s := p.node.GetNode().(type) {
+		case *ast.Node_ViewStmt:
+			if j.qualify(nameOfRange(s.ViewStmt.View)) == r.name && len(s.ViewStmt.Aliases) == 0 {
+				j.takeColumns(next, s.ViewStmt.Query)
+			}
+		case *ast.Node_CreateTableAsStmt:
+			if j.qualify(nameOfRange(s.CreateTableAsStmt.Into.GetRel())) == r.name {
+				j.takeColumns(next, s.CreateTableAsStmt.Query)
+			}
+		}
+	}
+	var lost []string
+	for _, c := range r.columns {
+		if c.name != "" && next.column(c.name) == nil && len(next.columns) > 0 {
+			lost = append(lost, quoted(c.name))
+		}
+	}
+	return lost
+}
+
+// madeAgain reports whether the transaction makes a view or sequence of
 // the name further down.
 func (j *judge) madeAgain(n Name) bool {
 	return slices.ContainsFunc(j.sameStep(), func(p parsed) bool {
@@ -227,8 +256,6 @@ func (j *judge) madeAgain(n Name) bool {
 			return j.qualify(nameOfRange(s.CreateTableAsStmt.Into.GetRel())) == n
 		case *ast.Node_CreateSeqStmt:
 			return j.qualify(nameOfRange(s.CreateSeqStmt.Sequence)) == n
-		case *ast.Node_CreateFunctionStmt:
-			return j.qualify(nameOf(texts(s.CreateFunctionStmt.Funcname))) == n
 		case *ast.Node_RenameStmt:
 			return s.RenameStmt.Newname == n.Object
 		}
@@ -261,7 +288,7 @@ func (j *judge) dropFunction(s *ast.DropStmt) {
 	for _, object := range s.Objects {
 		n := j.qualify(nameOf(texts(object.GetObjectWithArgs().GetObjname())))
 		overloads := j.functions[n]
-		if j.madeAgain(n) {
+		if j.functionMadeAgain(object.GetObjectWithArgs()) {
 			j.because("the same transaction makes it again")
 			continue
 		}

@@ -25,6 +25,9 @@ type model struct {
 	// now counts migrations, and step the transactions in all of them: by them a
 	// rule knows what is as new as itself.
 	now, step int
+	// ctes are the queries of WITH of the statement at hand, by their names: why their
+	// rows are few, or nothing.
+	ctes map[string]string
 }
 
 // relationKind is what a relation is.
@@ -140,15 +143,6 @@ type userType struct {
 	step    int
 	// added are an enum's new values, by the step that added them.
 	added map[string]int
-}
-
-type function struct {
-	volatility string // volatile, stable, immutable
-	language   string
-	body       string
-	expr       *ast.Node // of a function in SQL that is one expression
-	created    int
-	text       string // of its statement
 }
 
 type publication struct {

@@ -28,7 +28,7 @@ func (m *model) retype(from, to Type) (retyping, string) {
 	if from.Name.Object == "" {
 		return unclear, "the type that the column has is not known"
 	}
-	if from.Array != to.Array || from.Array && (from.Name != to.Name || len(to.Mods) > 0 && !slices.Equal(from.Mods, to.Mods)) {
+	if from.Array != to.Array || from.Array && (!m.sameName(from, to) || len(to.Mods) > 0 && !slices.Equal(from.Mods, to.Mods)) {
 		return rewrites, fmt.Sprintf("%s and %s are stored differently", from, to)
 	}
 	if t := m.findType(to.Name); t != nil && t.kind == "domain" {
@@ -40,10 +40,17 @@ func (m *model) retype(from, to Type) (retyping, string) {
 	if t := m.findType(from.Name); t != nil && t.kind == "domain" {
 		return m.retype(t.base, to)
 	}
-	if from.Name == to.Name {
+	if m.sameName(from, to) {
 		return sameType(from, to)
 	}
 	return otherType(from, to)
+}
+
+// sameName reports whether two names mean the same type, one of which may be written
+// without its schema.
+func (m *model) sameName(a, b Type) bool {
+	t := m.findType(a.Name)
+	return a.Name == b.Name || t != nil && t == m.findType(b.Name)
 }
 
 // sameType is for a change of what stands in the parentheses.
@@ -142,13 +149,13 @@ func narrower(from, to Type) bool {
 }
 
 // trivial reports whether a USING clause says no more than the server would do.
-func trivial(using *ast.Node, column string, to Type) bool {
+func (m *model) trivial(using *ast.Node, column string, to Type) bool {
 	if using == nil {
 		return true
 	}
 	if cast := using.GetTypeCast(); cast != nil {
 		t := typeOf(cast.TypeName)
-		if t.Name != to.Name || len(t.Mods) > 0 && !slices.Equal(t.Mods, to.Mods) {
+		if !m.sameName(t, to) || len(t.Mods) > 0 && !slices.Equal(t.Mods, to.Mods) {
 			return false
 		}
 		using = cast.Arg
@@ -170,7 +177,7 @@ func (j *judge) alterTypeCommand(r *relation, cmd *ast.AlterTableCmd) {
 			Rewrite: fmt.Sprintf("SELECT %s FROM %s WHERE %[1]s IS DISTINCT FROM %[1]s::%[3]s LIMIT 10; -- must be empty", quoted(cmd.Name), r.name, to)})
 	}
 	cost, why := j.retype(from, to)
-	if cost != unclear && !trivial(def.RawDefault, cmd.Name, to) {
+	if cost != unclear && !j.trivial(def.RawDefault, cmd.Name, to) {
 		cost, why = rewrites, "the expression of USING is computed for every row"
 	}
 	if zone := j.tx.settings["timezone"]; cost == byZone {

@@ -56,7 +56,7 @@ func (m *model) volatility(n *ast.Node) volatility {
 		if call == nil || found.is == isVolatile {
 			return found.is != isVolatile
 		}
-		if v := m.functionVolatility(nameOf(texts(call.Funcname))); v.is != isSteady {
+		if v := m.functionVolatility(nameOf(texts(call.Funcname)), call); v.is != isSteady {
 			found = v
 		}
 		return true
@@ -64,10 +64,10 @@ func (m *model) volatility(n *ast.Node) volatility {
 	return found
 }
 
-func (m *model) functionVolatility(name Name) volatility {
+func (m *model) functionVolatility(name Name, call *ast.FuncCall) volatility {
 	catalog, isBuiltin := catalogFunctions()[name.Object]
 	if name.Schema != catalogSchema {
-		if v, ok := m.userVolatility(name); ok && (!isBuiltin || name.Schema != "") {
+		if v, ok := m.userVolatility(name, call); ok && (!isBuiltin || name.Schema != "") {
 			return v
 		}
 	}
@@ -89,23 +89,27 @@ func (m *model) functionVolatility(name Name) volatility {
 // userVolatility judges a function that a migration made. One in SQL that is a
 // single expression is as volatile as that, since the planner puts it in the
 // place of the call; any other is what it was declared to be.
-func (m *model) userVolatility(name Name) (volatility, bool) {
-	overloads := lookup(m, m.functions, name)
+func (m *model) userVolatility(name Name, call *ast.FuncCall) (volatility, bool) {
+	overloads := m.overloads(name, call)
 	if len(overloads) == 0 {
 		return volatility{}, false
 	}
-	result := volatility{}
+	result, volatiles := volatility{}, 0
 	for _, f := range overloads {
 		if f.volatility != "volatile" {
 			continue
 		}
+		found := volatility{isVolatile, name.String() + "() is declared volatile, or not declared at all"}
 		if f.expr != nil {
-			if v := m.volatility(f.expr); v.is != isSteady {
-				result = v
-			}
-			continue
+			found = m.volatility(f.expr)
 		}
-		return volatility{isVolatile, name.String() + "() is declared volatile, or not declared at all"}, true
+		if found.is != isSteady {
+			result = found
+			volatiles++
+		}
+	}
+	if volatiles > 0 && volatiles < len(overloads) {
+		result = volatility{isUnknown, "the function that is meant by " + name.String() + "() is volatile, as one of that name is"}
 	}
 	return result, true
 }

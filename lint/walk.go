@@ -92,3 +92,20 @@ func conjuncts(n *ast.Node) []*ast.Node {
 
 // copied is a deep copy of a part of a tree.
 func copied[M proto.Message](m M) M { return proto.Clone(m).(M) }
+
+// withOf gives the WITH of a statement, if it has one.
+func withOf(n *ast.Node) *ast.WithClause {
+	switch s := n.GetNode().(type) {
+	case *ast.Node_SelectStmt:
+		return s.SelectStmt.WithClause
+	case *ast.Node_InsertStmt:
+		return s.InsertStmt.WithClause
+	case *ast.Node_UpdateStmt:
+		return s.UpdateStmt.WithClause
+	case *ast.Node_DeleteStmt:
+		return s.DeleteStmt.WithClause
+	case *ast.Node_MergeStmt:
+		return s.MergeStmt.WithClause
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	ast "github.com/pganalyze/pg_query_go/v6"
+)
+
+// function is one of those of a name.
+type function struct {
+	volatility string // volatile, stable, immutable
+	language   string
+	body       string
+	expr       *ast.Node // of a function in SQL that is one expression
+	created    int
+	text       string   // of its statement
+	args       []string // the types that a call gives
+	names      []string // of the parameters; "" where there is none
+	defaults   int      // how many of args a call can leave out
+	returns    string
+}
+
+// signature reads the parameters of a function and what it returns.
+func (f *function) signature(s *ast.CreateFunctionStmt) {
+	var out []string
+	for _, n := range s.Parameters {
+		p := n.GetFunctionParameter()
+		switch p.Mode {
+		case ast.FunctionParameterMode_FUNC_PARAM_OUT, ast.FunctionParameterMode_FUNC_PARAM_TABLE:
+			out = append(out, p.Name+" "+typeOf(p.ArgType).String())
+			continue
+		}
+		f.args, f.names = append(f.args, typeOf(p.ArgType).plain()), append(f.names, p.Name)
+		if p.Defexpr != nil {
+			f.defaults++
+		}
+	}
+	f.returns = typeOf(s.ReturnType).plain() + " " + strings.Join(out, ",")
+	if s.ReturnType.GetSetof() {
+		f.returns = "SETOF " + f.returns
+	}
+}
+
+// plain writes a type without what a function's signature does not keep.
+func (t Type) plain() string { return Type{Name: t.Name, Array: t.Array}.String() }
+
+// takes reports whether a function can be called with so many arguments.
+func (f *function) takes(count int) bool {
+	return count >= len(f.args)-f.defaults && count <= len(f.args) || strings.Contains(strings.Join(f.args, ","), "[]") && count > len(f.args)
+}
+
+// replaces reports whether calls of a function of these arguments find this one.
+func (f *function) replaces(args []string) bool {
+	return len(args) <= len(f.args) && len(args) >= len(f.args)-f.defaults && slices.Equal(args, f.args[:len(args)])
+}
+
+// overload gives the function that DROP or ALTER means, or nil.
+func (m *model) overload(o *ast.ObjectWithArgs) *function {
+	overloads := lookup(m, m.functions, nameOf(texts(o.GetObjname())))
+	if o.GetArgsUnspecified() && len(overloads) == 1 {
+		return overloads[0]
+	}
+	args := argumentsOf(o)
+	for _, f := range overloads {
+		if slices.Equal(f.args, args) {
+			return f
+		}
+	}
+	return nil
+}
+
+func argumentsOf(o *ast.ObjectWithArgs) []string {
+	var args []string
+	for _, n := range o.GetObjargs() {
+		args = append(args, typeOf(n.GetTypeName()).plain())
+	}
+	return args
+}
+
+func (m *model) alterFunction(s *ast.AlterFunctionStmt) {
+	f := m.overload(s.Func)
+	if f == nil {
+		return
+	}
+	for _, n := range s.Actions {
+		if d := n.GetDefElem(); d.GetDefname() == "volatility" {
+			f.volatility = text(d.Arg)
+		}
+	}
+}
+
+func (m *model) renameFunction(o *ast.ObjectWithArgs, to string) {
+	f := m.overload(o)
+	if f == nil {
+		return
+	}
+	for n, overloads := range m.functions {
+		if slices.Contains(overloads, f) {
+			m.functions[n] = slices.DeleteFunc(overloads, func(other *function) bool { return other == f })
+			m.functions[Name{n.Schema, to}] = append(m.functions[Name{n.Schema, to}], f)
+			return
+		}
+	}
+}
+
+func (m *model) dropFunction(o *ast.ObjectWithArgs) {
+	f := m.overload(o)
+	for n, overloads := range m.functions {
+		if f != nil && slices.Contains(overloads, f) {
+			m.functions[n] = slices.DeleteFunc(overloads, func(other *function) bool { return other == f })
+		}
+	}
+}
+
+// createFunctionStatement finds that the server refuses to put a function in the
+// place of another.
+func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
+	n := j.qualify(nameOf(texts(s.Funcname)))
+	next := &function{}
+	next.signature(s)
+	for _, old := range j.functions[n] {
+		if !slices.Equal(old.args, next.args) {
+			continue
+		}
+		why := ""
+		switch {
+		case !s.Replace:
+			why = "is there already"
+		case old.returns != next.returns:
+			why = "returns something else, which CREATE OR REPLACE cannot change"
+		case slices.ContainsFunc(old.names, func(name string) bool {
+			return name != "" && next.names[slices.Index(old.names, name)] != name
+		}):
+			why = "has other names for its parameters, which CREATE OR REPLACE cannot change"
+		}
+		if why != "" {
+			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{FromHistory, "its definition is known"},
+				Message: fmt.Sprintf("%s(%s) %s: the statement fails", n, strings.Join(old.args, ", "), why)})
+		}
+	}
+	j.because("a function is only looked at when it is called")
+}
+
+// functionMadeAgain reports whether the transaction makes a function further down
+// that the same calls find.
+func (j *judge) functionMadeAgain(o *ast.ObjectWithArgs) bool {
+	n, args := j.qualify(nameOf(texts(o.GetObjname()))), argumentsOf(o)
+	if old := j.overload(o); old != nil {
+		args = old.args
+	}
+	return slices.ContainsFunc(j.sameStep(), func(p parsed) bool {
+		s := p.node.GetCreateFunctionStmt()
+		if s == nil || j.qualify(nameOf(texts(s.Funcname))) != n {
+			return false
+		}
+		f := &function{}
+		f.signature(s)
+		return f.replaces(args) || o.GetArgsUnspecified() && j.overload(o) == nil
+	})
+}
+
+// mutable gives a function in an expression that is not immutable, as those of an
+// index must be; empty where all are, as far as is known.
+func (m *model) mutable(n *ast.Node) string {
+	found := ""
+	walk(n, func(n *ast.Node) bool {
+		if n.GetSqlvalueFunction() != nil {
+			found = "the current time or user"
+		}
+		call := n.GetFuncCall()
+		if call == nil || found != "" {
+			return found == ""
+		}
+		name := nameOf(texts(call.Funcname))
+		overloads := m.overloads(name, call)
+		for _, f := range overloads {
+			inner := ""
+			if f.expr != nil {
+				inner = m.mutable(f.expr)
+			}
+			if f.volatility != "immutable" && (f.expr == nil || inner != "") {
+				found = name.String() + "()"
+			}
+		}
+		volatile, isBuiltin := catalogFunctions()[name.Object]
+		if isBuiltin && len(overloads) == 0 && (volatile || slices.Contains(stableFunctions, name.Object)) {
+			found = name.String() + "()"
+		}
+		return found == ""
+	})
+	return found
+}
+
+// stableFunctions are some of pg_catalog's that are stable in every form.
+var stableFunctions = []string{"now", "statement_timestamp", "transaction_timestamp", "current_setting", "txid_current"}
+
+// overloads gives the functions of a name that a call may mean.
+func (m *model) overloads(name Name, call *ast.FuncCall) []*function {
+	var all []*function
+	for _, f := range lookup(m, m.functions, name) {
+		if f.takes(len(call.Args)) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
