@@ -61,6 +61,11 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		j.evidence(j.source(r), "the column is there already")
 		return
 	}
+	if c := r.column(def.GetColname()); c != nil && !r.assumed {
+		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+			Message: fmt.Sprintf("%s has a column %s already: the statement fails", r.name, quoted(c.name))})
+		return
+	}
 	a := j.added(def)
 	if a.foreign != nil {
 		j.lock(j.relation(a.foreign.Pktable), ShareRowExclusive)

@@ -116,15 +116,18 @@ func (j *judge) changesIn(n *ast.Node) {
 // calls looks into the functions that a statement calls, as far as migrations made
 // them, and says so where they may do anything.
 func (j *judge) calls(n *ast.Node) {
-	if j.inner {
-		return
-	}
 	walk(n, func(n *ast.Node) bool {
 		call := n.GetFuncCall()
 		if call == nil {
 			return true
 		}
 		name := nameOf(texts(call.Funcname))
+		if j.inner {
+			if slices.ContainsFunc(j.overloads(name, call), func(f *function) bool { return f.volatility == "volatile" && f.expr == nil }) {
+				j.opaque("what the function " + name.String() + "() does, which is called within another, was not looked at")
+			}
+			return true
+		}
 		for _, f := range lookup(j.model, j.functions, name) {
 			if f.volatility != "volatile" || f.expr != nil {
 				continue
@@ -142,10 +145,12 @@ func (j *judge) calls(n *ast.Node) {
 
 // body judges what the text of a function would run.
 func (j *judge) body(statement, language, what string) {
+	if language == "sql" {
+		j.sqlBody(statement, what)
+		return
+	}
 	if language != "plpgsql" {
-		if language != "sql" {
-			j.opaqueBody(what + " is not in a language that can be read")
-		}
+		j.opaqueBody(what + " is not in a language that can be read")
 		return
 	}
 	body, err := j.parser.Body(statement)
@@ -167,6 +172,38 @@ func (j *judge) body(statement, language, what string) {
 		j.statement(nodes[0])
 		if nodes[0].GetAlterTableStmt() == nil {
 			j.apply(nodes[0])
+		}
+	}
+}
+
+// sqlBody judges the statements of a function in SQL.
+func (j *judge) sqlBody(statement, what string) {
+	trees, err := j.parser.Parse(statement)
+	if err != nil || len(trees) != 1 {
+		j.opaqueBody(what + " cannot be read")
+		return
+	}
+	s := trees[0].GetCreateFunctionStmt()
+	var inside []*ast.Node
+	if list := s.GetSqlBody().GetList(); list != nil {
+		for _, n := range list.Items {
+			inside = append(inside, n.GetList().GetItems()...)
+		}
+	}
+	for _, o := range s.GetOptions() {
+		if d := o.GetDefElem(); d.GetDefname() == "as" && len(d.Arg.GetList().GetItems()) > 0 {
+			if inside, err = j.parser.Parse(text(d.Arg.GetList().Items[0])); err != nil {
+				j.opaqueBody(what + " holds a statement that was not understood")
+				return
+			}
+		}
+	}
+	j.inner = true
+	defer func() { j.inner = false }()
+	for _, n := range inside {
+		j.statement(n)
+		if n.GetAlterTableStmt() == nil {
+			j.apply(n)
 		}
 	}
 }

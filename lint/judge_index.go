@@ -15,6 +15,12 @@ import (
 func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 	r := j.relation(s.Relation)
 	j.redundant(r, s)
+	for _, n := range s.IndexParams {
+		if name := n.GetIndexElem().GetName(); name != "" && r.lacks(name) {
+			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+				Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(name))})
+		}
+	}
 	for _, n := range append(slices.Clone(s.IndexParams), s.WhereClause) {
 		if name := j.mutable(n); name != "" {
 			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError},
@@ -197,6 +203,10 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		return
 	case i == nil && s.Concurrent:
 		j.because("the index goes while reads and writes go on")
+		return
+	case i == nil && s.MissingOk && j.known() != nil:
+		j.report(Finding{Hazard: "drop-index-not-concurrent", Verdict: Unknown,
+			Message: fmt.Sprintf("no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
 		return
 	case i == nil:
 		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s wait while the index is dropped", name),

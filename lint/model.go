@@ -218,6 +218,13 @@ func (r *relation) column(name string) *column {
 	return nil
 }
 
+// lacks reports whether it is certain that a table has no such column.
+func (r *relation) lacks(column string) bool {
+	return r.kind == table && !r.assumed && len(r.columns) > 0 && r.column(column) == nil && r.column("") == nil && !slices.Contains(systemColumns, column)
+}
+
+var systemColumns = []string{"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}
+
 // attach notes a trigger, policy or rule of a table.
 func (r *relation) attach(kind ast.ObjectType, name string) {
 	if r.attached == nil {
