@@ -13,6 +13,8 @@ func newConfig(a *app) *cobra.Command {
 		Use:     "config",
 		Short:   "What whimbrel.yaml may hold",
 		Example: "  whimbrel config schema > whimbrel.schema.json",
+		Args:    arguments(0, 0, ""),
+		RunE:    func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(newConfigSchema(a))
 	return command
