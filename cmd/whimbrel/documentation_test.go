@@ -50,7 +50,8 @@ func readPages(t *testing.T) []pages.Page {
 }
 
 // TestPagesCanBeFollowed does what each page says, as a reader would, in a clean
-// folder and with an empty database.
+// folder and with an empty database. With the race detector, a command that needs
+// the parser takes ten seconds.
 func TestPagesCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	followed := 0
@@ -66,7 +67,7 @@ func TestPagesCanBeFollowed(t *testing.T) {
 			t.Cleanup(drop)
 			folder := t.TempDir()
 			t.Cleanup(func() { stopDevelopment(filepath.Join(folder, ".whimbrel")) })
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			require.NoError(t, page.Follow(ctx, pages.Place{Folder: folder, Environment: []string{
 				"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TZ=UTC", "LC_ALL=C.UTF-8", "USER=reader",
