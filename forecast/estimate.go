@@ -124,6 +124,10 @@ func (t *teller) assumed(s Statement, names []string) Estimate {
 	return e
 }
 
+// fewestRows is on how many rows something must have been measured for it to say
+// anything about more of them: on fewer, what every statement takes is all there is.
+const fewestRows = 100
+
 // measured extrapolates from what a rehearsal took on few rows to the rows that are
 // there. Few rows fit into memory, so the pace of a disk is the least that it takes.
 func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Estimate, bool) {
@@ -136,7 +140,7 @@ func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Est
 		_, bytes := t.amount(s, name)
 		least += s.pace(name).takes(0, bytes)
 	}
-	if seen == 0 {
+	if seen < fewestRows {
 		return Estimate{}, false
 	}
 	each := o.Milliseconds / float64(seen)
