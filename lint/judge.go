@@ -255,6 +255,9 @@ func (j *judge) lockedAs(r *relation) string {
 	return r.name.String()
 }
 
+// before14 reports that the servers are known to be older than PostgreSQL 14.
+func (j *judge) before14() bool { return j.options.Major > 0 && j.options.Major < 14 }
+
 // lockTree locks a table and its partitions.
 func (j *judge) lockTree(r *relation, mode Mode) {
 	for _, part := range r.tree() {

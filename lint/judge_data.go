@@ -240,6 +240,9 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *as
 	j.out.kind = dataChange
 	r := j.relation(target)
 	j.lockTree(r, RowExclusive)
+	if j.before14() {
+		j.lock(r.parent, AccessShare)
+	}
 	if update := n.GetUpdateStmt(); update != nil {
 		if columns := targets(update.TargetList); len(columns) > 0 {
 			j.lockReferenced(r, columns)

@@ -574,7 +574,11 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 		j.because("readers and writers go on")
 		return
 	}
-	j.lockTree(part, AccessExclusive)
+	if j.before14() {
+		j.lock(part, ShareUpdateExclusive)
+	} else {
+		j.lockTree(part, AccessExclusive)
+	}
 	j.lock(d, AccessExclusive)
 	if j.harmless(part) {
 		return
