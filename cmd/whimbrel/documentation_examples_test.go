@@ -250,3 +250,22 @@ func writeLocks(t *testing.T, page pages.Page, examples []example, locks [][]str
 	}
 	require.NoError(t, os.WriteFile(page.Path, []byte(strings.Join(written, "\n")), 0o644))
 }
+
+// TestExcerptsAreFromTheirFiles compares what pages show of a program with it.
+func TestExcerptsAreFromTheirFiles(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, page := range readPages(t) {
+		for _, block := range page.Blocks {
+			for _, word := range block.Words {
+				if name, ok := strings.CutPrefix(word, "from="); ok {
+					text, err := os.ReadFile(filepath.Join("../..", name))
+					require.NoError(t, err)
+					require.Contains(t, string(text), block.Text, "%s:%d", page.Path, block.Line)
+					found++
+				}
+			}
+		}
+	}
+	require.Positive(t, found)
+}
