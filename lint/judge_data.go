@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -183,20 +184,10 @@ func (j *judge) sqlBody(statement, what string) {
 		j.opaqueBody(what + " cannot be read")
 		return
 	}
-	s := trees[0].GetCreateFunctionStmt()
-	var inside []*ast.Node
-	if list := s.GetSqlBody().GetList(); list != nil {
-		for _, n := range list.Items {
-			inside = append(inside, n.GetList().GetItems()...)
-		}
-	}
-	for _, o := range s.GetOptions() {
-		if d := o.GetDefElem(); d.GetDefname() == "as" && len(d.Arg.GetList().GetItems()) > 0 {
-			if inside, err = j.parser.Parse(text(d.Arg.GetList().Items[0])); err != nil {
-				j.opaqueBody(what + " holds a statement that was not understood")
-				return
-			}
-		}
+	inside, err := j.insideOf(trees[0].GetCreateFunctionStmt())
+	if err != nil {
+		j.opaqueBody(what + " holds a statement that was not understood")
+		return
 	}
 	j.inner = true
 	defer func() { j.inner = false }()
@@ -206,6 +197,77 @@ func (j *judge) sqlBody(statement, what string) {
 			j.apply(n)
 		}
 	}
+}
+
+// insideOf gives the statements of a function in SQL.
+func (j *judge) insideOf(s *ast.CreateFunctionStmt) (inside []*ast.Node, err error) {
+	if list := s.GetSqlBody().GetList(); list != nil {
+		for _, n := range list.Items {
+			inside = append(inside, n.GetList().GetItems()...)
+		}
+	}
+	for _, o := range s.GetOptions() {
+		if d := o.GetDefElem(); d.GetDefname() == "as" && len(d.Arg.GetList().GetItems()) > 0 {
+			if inside, err = j.parser.Parse(text(d.Arg.GetList().Items[0])); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return inside, nil
+}
+
+// analysed locks what a function in SQL names: the server looks at its body when it is
+// made, and keeps the locks that it takes for that.
+func (j *judge) analysed(s *ast.CreateFunctionStmt) {
+	language := "sql"
+	for _, o := range s.Options {
+		if d := o.GetDefElem(); d.GetDefname() == "language" {
+			language = strings.ToLower(text(d.Arg))
+		}
+	}
+	if language != "sql" {
+		return
+	}
+	inside, err := j.insideOf(s)
+	if err != nil {
+		return // the server refuses it
+	}
+	for _, n := range inside {
+		target := changedBy(n)
+		walk(n, func(n *ast.Node) bool {
+			if r := j.find(nameOfRange(n.GetRangeVar())); n.GetRangeVar() != nil && r != nil {
+				j.lockNamed(r)
+			}
+			return true
+		})
+		if r := j.find(nameOfRange(target)); target != nil && r != nil {
+			j.lock(r, RowExclusive)
+		}
+	}
+}
+
+// lockNamed locks a table as who only looks at a statement does, and those of a view.
+func (j *judge) lockNamed(r *relation) {
+	if r.kind == view {
+		for _, u := range r.reads {
+			j.lockNamed(u.of)
+		}
+		return
+	}
+	j.lock(r, AccessShare)
+}
+
+// changedBy is the table that a statement changes the rows of.
+func changedBy(n *ast.Node) *ast.RangeVar {
+	switch s := n.GetNode().(type) {
+	case *ast.Node_InsertStmt:
+		return s.InsertStmt.Relation
+	case *ast.Node_UpdateStmt:
+		return s.UpdateStmt.Relation
+	case *ast.Node_DeleteStmt:
+		return s.DeleteStmt.Relation
+	}
+	return nil
 }
 
 // opaqueBody reports what cannot be known without running it.

@@ -69,6 +69,7 @@ func (j *judge) newObject(n *ast.Node) bool {
 		j.because("what is made is new: nobody uses it yet")
 	case *ast.Node_CreateFunctionStmt:
 		j.createFunctionStatement(n.GetCreateFunctionStmt())
+		j.analysed(n.GetCreateFunctionStmt())
 	case *ast.Node_AlterFunctionStmt, *ast.Node_AlterDefaultPrivilegesStmt, *ast.Node_AlterRoleStmt, *ast.Node_AlterStatsStmt,
 		*ast.Node_AlterTsconfigurationStmt, *ast.Node_AlterTsdictionaryStmt, *ast.Node_AlterForeignServerStmt,
 		*ast.Node_AlterUserMappingStmt, *ast.Node_AlterEventTrigStmt, *ast.Node_AlterOperatorStmt, *ast.Node_SecLabelStmt,
@@ -108,6 +109,10 @@ func (j *judge) comment(s *ast.CommentStmt) {
 	case ast.ObjectType_OBJECT_COLUMN:
 		if len(words) > 1 {
 			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
+		}
+	case ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+		if len(words) > 1 {
+			j.lock(j.find(nameOf(words[:len(words)-1])), AccessShare)
 		}
 	}
 	j.because("only the catalog changes, beside reads and writes")
