@@ -18,7 +18,7 @@ const (
 
 // contests lists everything that is compared or counted, in the table's order.
 func (l *lab) contests(s sizes) []contest {
-	return slices.Concat(l.ups(s), l.links(s), l.nothingToDo(s), l.downs(s), l.processes(s), l.listeners(s), l.roundTrips(s))
+	return slices.Concat(l.ups(s), l.links(s), l.nothingToDo(s), l.downs(s), l.processes(s), l.listeners(s), l.roundTrips(s), l.verdicts(s))
 }
 
 // call makes a side of a Migrator's method.

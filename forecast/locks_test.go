@@ -65,7 +65,7 @@ func examples() []example {
 // corpus reads the cases of package lint.
 func corpus(t testing.TB) []example {
 	t.Helper()
-	folder := filepath.Join("..", "lint", "testdata", "corpus")
+	folder := filepath.Join("..", "lint", "corpus", "cases")
 	schema, err := os.ReadFile(filepath.Join(folder, "schema.sql"))
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
@@ -87,7 +87,7 @@ func corpus(t testing.TB) []example {
 	return all
 }
 
-// readExample reads a case; lint/testdata/corpus/columns.txt says how it is written.
+// readExample reads a case; lint/corpus/cases/columns.txt says how it is written.
 func readExample(block, schema string) (example, bool) {
 	e := example{schema: schema}
 	named := false
