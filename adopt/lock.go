@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,20 +39,29 @@ func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, wor
 			}
 		}
 	}
-	if err := t.lockTable(ctx, tx); err != nil {
+	if err := t.lockTable(ctx, tx, t.quoted()); err != nil {
 		return t.busy(err, wait)
+	}
+	if t.tool.lockTable != "" {
+		if err := t.lockTable(ctx, tx, pgx.Identifier{t.Schema, t.tool.lockTable}.Sanitize()); err != nil {
+			return t.busy(err, wait)
+		}
+		var locked bool
+		if err := tx.QueryRow(ctx, "SELECT coalesce(bool_or(is_locked = 1), false) FROM "+pgx.Identifier{t.Schema, t.tool.lockTable}.Sanitize()).Scan(&locked); err != nil || locked {
+			return t.busy(cmp.Or[error](err, errLocked), 0)
+		}
 	}
 	return work()
 }
 
 // lockTable keeps writers out. Who may only read the table cannot do that; then
 // the tool's own lock is all there is.
-func (t Table) lockTable(ctx context.Context, tx pgx.Tx) error {
+func (t Table) lockTable(ctx context.Context, tx pgx.Tx, quoted string) error {
 	savepoint, err := tx.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = savepoint.Exec(ctx, "LOCK TABLE "+t.quoted()+" IN SHARE MODE")
+	_, err = savepoint.Exec(ctx, "LOCK TABLE "+quoted+" IN SHARE MODE")
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && (refused.Code == "42501" || refused.Code == "25006") {
 		return savepoint.Rollback(ctx)
@@ -62,8 +72,17 @@ func (t Table) lockTable(ctx context.Context, tx pgx.Tx) error {
 	return savepoint.Commit(ctx)
 }
 
+// errLocked is a lock that a tool has noted in a table of its own.
+var errLocked = errors.New("the lock is taken")
+
 func (t Table) busy(err error, wait time.Duration) error {
 	var refused *pgconn.PgError
+	if errors.Is(err, errLocked) {
+		return &whimbrel.Error{
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s.%s says that it is locked", t.Tool, t.Schema, t.tool.lockTable),
+			Remedy: "wait until it is done; if nobody is at work, free the lock by that tool (knex migrate:unlock)", Err: err,
+		}
+	}
 	if errors.As(err, &refused) && refused.Code == "55P03" {
 		return &whimbrel.Error{
 			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s: its lock could not be had within %s", t.Tool, t, wait),

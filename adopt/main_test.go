@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -125,7 +126,7 @@ func (b base) schema(theirs ...string) schema.Schema {
 	b.Helper()
 	options := schema.Options{}
 	for _, name := range append(theirs, "whimbrel_migrations", "whimbrel_migrations_log", "whimbrel_migrations_lock", "whimbrel_migrations_journal") {
-		options.Exclude = append(options.Exclude, pgx.Identifier{name})
+		options.Exclude = append(options.Exclude, pgx.Identifier(strings.Split(name, ".")))
 	}
 	read, err := schema.Read(b.Context(), b.conn, options)
 	require.NoError(b, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
+	"hash/fnv"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +31,8 @@ type tool struct {
 	// key makes keys comparable; the same as a version's where it is nil.
 	keyed func(string) string
 	read  func(context.Context, *pgx.Conn, Table) ([]Record, error)
+	// lockTable is a second table, in which the tool notes that it is at work.
+	lockTable string
 	// locks are the advisory locks by which the tool keeps others out.
 	locks func(Table) []int64
 }
@@ -42,6 +46,26 @@ func (t tool) key(key string) string {
 
 func sameKey(key string) string { return key }
 
+// stem is a file's name without its extension, where it has one.
+func stem(key string) string {
+	for _, extension := range []string{".js", ".cjs", ".mjs", ".ts", ".cts", ".mts"} {
+		if before, found := strings.CutSuffix(key, extension); found {
+			return before
+		}
+	}
+	return key
+}
+
+// fixed is the key of a lock that is the same everywhere.
+func fixed(key int64) func(Table) []int64 { return func(Table) []int64 { return []int64{key} } }
+
+// atlasLock is the hash of the name of Atlas' lock.
+func atlasLock() uint32 {
+	sum := fnv.New32()
+	_, _ = sum.Write([]byte("atlas_migrate_execute"))
+	return sum.Sum32()
+}
+
 func tools() []tool {
 	return []tool{
 		{name: "goose", table: "goose_db_version", columns: []string{"id", "version_id", "is_applied", "tstamp"}, read: readGoose,
@@ -52,6 +76,16 @@ func tools() []tool {
 		{name: "sql-migrate", table: "gorp_migrations", columns: []string{"id", "applied_at"}, exact: true, keyed: sameKey, read: readSQLMigrate},
 		{name: "flyway", table: "flyway_schema_history", columns: []string{"installed_rank", "version", "description", "type", "script", "checksum", "success"}, keyed: flywayKey, read: readFlyway,
 			locks: func(t Table) []int64 { return []int64{flywayLock(t)} }},
+		{name: "tern", table: "schema_version", columns: []string{"version"}, types: map[string]string{"version": "integer"}, exact: true, highWater: true, read: readTern,
+			locks: fixed(9628173550095224)},
+		{name: "atlas", table: "atlas_schema_revisions", columns: []string{"version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "hash"}, read: readAtlas,
+			locks: fixed(int64(atlasLock()))},
+		{name: "node-pg-migrate", table: "pgmigrations", columns: []string{"id", "name", "run_on"}, exact: true, keyed: stem, read: readNames, locks: fixed(7241865325823964)},
+		{name: "db-migrate", table: "migrations", columns: []string{"id", "name", "run_on"}, exact: true, keyed: path.Base, read: readNames},
+		{name: "knex", table: "knex_migrations", columns: []string{"id", "name", "batch", "migration_time"}, exact: true, keyed: stem, lockTable: "knex_migrations_lock", read: readKnex},
+		{name: "prisma", table: "_prisma_migrations", columns: []string{"checksum", "finished_at", "migration_name", "rolled_back_at", "started_at", "applied_steps_count"}, keyed: sameKey, read: readPrisma,
+			locks: fixed(72707369)},
+		{name: "drizzle", table: "__drizzle_migrations", columns: []string{"id", "hash", "created_at"}, keyed: sameKey, read: readDrizzle},
 	}
 }
 
@@ -146,6 +180,38 @@ func walkFlyway(rows []flywayRow, err error) ([]Record, error) {
 		records = append(records, r)
 	}
 	return records, err
+}
+
+// readTern reads the one row, in which 0 is nothing.
+func readTern(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT version::text, '', '', NULL::timestamptz, 0::bigint, 'applied', '' FROM `+t.quoted()+` WHERE version > 0`)
+}
+
+// readAtlas reads revisions. Of their types the bit 1 is a baseline.
+func readAtlas(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT version, description, coalesce(hash, ''), executed_at::timestamptz, coalesce(execution_time, 0)::bigint,
+		CASE WHEN coalesce(error, '') <> '' OR applied < total THEN 'unfinished' WHEN type & 1 = 1 THEN 'baseline' ELSE 'applied' END,
+		'Atlas has ' || applied || ' of its ' || total || ' statements as applied' FROM `+t.quoted()+`
+		WHERE version <> '.atlas_cloud_identifier' ORDER BY executed_at, version`)
+}
+
+func readNames(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT name, '', '', run_on::timestamptz, 0::bigint, 'applied', '' FROM `+t.quoted()+` ORDER BY run_on, id`)
+}
+
+func readKnex(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT name, '', '', migration_time::timestamptz, 0::bigint, 'applied', '' FROM `+t.quoted()+` ORDER BY id`)
+}
+
+// readPrisma takes what is neither finished nor rolled back for unfinished.
+func readPrisma(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT migration_name, '', checksum, started_at,
+		coalesce(extract(epoch FROM finished_at - started_at) * 1e9, 0)::bigint, CASE WHEN finished_at IS NULL THEN 'unfinished' ELSE 'applied' END,
+		'Prisma says that it began and did not end' FROM `+t.quoted()+` WHERE rolled_back_at IS NULL ORDER BY started_at, migration_name`)
+}
+
+func readDrizzle(ctx context.Context, conn *pgx.Conn, t Table) ([]Record, error) {
+	return collect(ctx, conn, `SELECT created_at::text, '', hash, NULL::timestamptz, 0::bigint, 'applied', '' FROM `+t.quoted()+` ORDER BY created_at, id`)
 }
 
 // collect runs a query that gives records.

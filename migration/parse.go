@@ -30,6 +30,11 @@ func ParseSQL(version Version, name, file, text string) (Migration, error) {
 	return parseAs(Migration{Version: version, Name: name, Kind: SQL, Path: file}, text)
 }
 
+// ParseScript is ParseSQL for a script.
+func ParseScript(version Version, name, file, text string) (Migration, error) {
+	return parseAs(Migration{Version: version, Name: name, Kind: Script, Path: file}, text)
+}
+
 // NewOpaque is a migration that cannot be run here, for the reason given. text
 // is what its checksum is made of.
 func NewOpaque(version Version, name, file, text string, unfit *Error) Migration {

@@ -42,12 +42,19 @@ const Own = "whimbrel"
 // All are the formats that can be read, by name.
 func All() []Format {
 	return []Format{
+		{Name: "atlas", Tool: "Atlas", detect: detectAtlas, read: readAtlas},
+		{Name: "db-migrate", Tool: "db-migrate", detect: detectDBMigrate, read: readDBMigrate},
 		{Name: "dbmate", Tool: "dbmate", detect: detectDbmate, read: readDbmate, write: writeDbmate},
+		{Name: "drizzle", Tool: "Drizzle", detect: detectDrizzle, read: readDrizzle},
 		{Name: "flyway", Tool: "Flyway", detect: detectFlyway, read: readFlyway, write: writeFlyway},
 		{Name: "golang-migrate", Tool: "golang-migrate", detect: detectPairs, read: readPairs, write: writePairs},
 		{Name: "goose", Tool: "goose", detect: detectGoose, read: readGoose, write: writeGoose},
+		{Name: "knex", Tool: "Knex", detect: detectKnex, read: readKnex},
+		{Name: "node-pg-migrate", Tool: "node-pg-migrate", detect: detectNodePGMigrate, read: readNodePGMigrate},
 		{Name: "plain", Tool: "a plain folder", detect: never, read: readPlain, write: writePlain},
+		{Name: "prisma", Tool: "Prisma", detect: detectPrisma, read: readPrisma},
 		{Name: "sql-migrate", Tool: "sql-migrate", detect: detectSQLMigrate, read: readSQLMigrate, write: writeSQLMigrate},
+		{Name: "tern", Tool: "tern", detect: detectTern, read: readTern},
 		{Name: Own, Tool: "whimbrel", detect: never, read: readOwn, write: writeOwn},
 	}
 }

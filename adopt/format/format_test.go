@@ -1,6 +1,8 @@
 package format_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"os"
 	"strings"
 	"testing"
@@ -147,6 +149,63 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"6 conf db/V6__conf.sql (6): SELECT | ",
 			"R__active_users__by_day active_users__by_day db/R__active users, by day.sql (active users, by day): CREATE OR REPLACE VIEW | ",
 		}},
+		"tern": {files{
+			"tern.conf":       "[database]\nuser = x\n[data]\n# words\nprefix = shop\nsecret = {{env \"S\"}}\n",
+			"001_a.sql":       "CREATE TABLE {{.prefix}}_a (id int);\n---- create above / drop below ----\nDROP TABLE {{ .prefix }}_a;",
+			"002_b.sql":       "---- tern: disable-tx ----\nCREATE INDEX CONCURRENTLY i ON a (id);\n---- create above / drop below ----\n---- tern: disable-tx ----\nDROP INDEX i;",
+			"003_c.sql":       "{{ template \"shared/v.sql\" . }}",
+			"004_d.sql":       "SELECT {{ upper .prefix }};",
+			"005_e.sql":       "{{if .nothing}}SELECT 1;{{end}}",
+			"006_f.sql":       "SELECT '{{.secret}}';",
+			"007_g.sql":       "---- create above / drop below ----\nSELECT 1;",
+			"shared/v.sql":    "CREATE VIEW v AS SELECT '{{.prefix}}';",
+			"shared/odd.sql":  "{{",
+			"shared/note.txt": "",
+		}, []string{
+			"001 a db/001_a.sql (001): CREATE TABLE | DROP TABLE",
+			"002 b db/002_b.sql (002): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
+			"003 c db/003_c.sql (003): CREATE VIEW | ",
+			"004 d db/004_d.sql (004):  |  unfit: db/004_d.sql: the template cannot be rendered: template: db/004_d.sql:1: function \"upper\" not defined",
+			"005 e db/005_e.sql (005):  |  unfit: db/005_e.sql: the template cannot be rendered: template: db/005_e.sql:1:5: executing \"db/005_e.sql\" at <.nothing>: map has no entry for key \"nothing\"",
+			"006 f db/006_f.sql (006): SELECT | ",
+			"007 g db/007_g.sql (007): SELECT | SELECT",
+		}},
+		"node-pg-migrate": {files{
+			"1700000000000_a.sql": "-- Up Migration\nCREATE TABLE a (id int);\n-- Down Migration\nDROP TABLE a;",
+			"1700000000001_b.js":  "exports.up = (pgm) => { pgm.sql('SELECT 1') }",
+			"1700000000002_c.ts":  "export const up = 1",
+			"1700000000003_d.js":  "exports.up = (pgm) => { pgm.noTransaction() }",
+			"1700000000004_e.js":  "export const up = (pgm) => {}",
+		}, []string{
+			"1700000000000 a db/1700000000000_a.sql (1700000000000_a): CREATE TABLE | DROP TABLE",
+			"1700000000001 b db/1700000000001_b.js (1700000000001_b):  | ",
+			"1700000000002 c db/1700000000002_c.ts (1700000000002_c):  |  unfit: db/1700000000002_c.ts: only node-pg-migrate can run it: it is no CommonJS",
+			"1700000000003 d db/1700000000003_d.js (1700000000003_d):  |  unfit: db/1700000000003_d.js: only node-pg-migrate can run it: it asks for no transaction",
+			"1700000000004 e db/1700000000004_e.js (1700000000004_e):  |  unfit: db/1700000000004_e.js: only node-pg-migrate can run it: it is no CommonJS",
+		}},
+		"knex": {files{"20240101000000_a.js": "exports.up = (knex) => knex.raw('SELECT 1')", "knexfile.js": "x"}, []string{
+			"20240101000000 a db/20240101000000_a.js (20240101000000_a.js):  | ",
+		}},
+		"db-migrate": {files{
+			"20240101000000-a.js": "x", "sqls/20240101000000-a-up.sql": "CREATE TABLE a (id int);", "sqls/20240101000000-a-down.sql": "DROP TABLE a;",
+			"20240102000000-b.js": "exports.up = 1",
+		}, []string{
+			"20240101000000 a db/sqls/20240101000000-a-up.sql (20240101000000-a): CREATE TABLE | DROP TABLE",
+			"20240102000000 b db/20240102000000-b.js (20240102000000-b):  |  unfit: db/20240102000000-b.js: only db-migrate can run it: it has no file sqls/20240102000000-b-up.sql",
+		}},
+		"prisma": {files{
+			"migration_lock.toml": "", "20240101000000_a/migration.sql": "-- CreateTable\nCREATE TABLE a (id int);", "20240102000000_b/migration.sql": "-- empty", "views/x.sql": "",
+		}, []string{
+			"20240101000000 a db/20240101000000_a/migration.sql (20240101000000_a): CREATE TABLE | ",
+			"20240102000000 b db/20240102000000_b/migration.sql (20240102000000_b): SELECT | ",
+		}},
+		"drizzle": {files{
+			"meta/_journal.json": `{"entries":[{"idx":0,"when":17,"tag":"0000_a"},{"idx":1,"when":18,"tag":"0001_b"}]}`,
+			"0000_a.sql":         "CREATE TABLE a (id int)--> statement-breakpoint\nCREATE TABLE b (id int);--> statement-breakpoint\nSELECT 1", "0001_b.sql": "", "0002_none.sql": "SELECT 1",
+		}, []string{
+			"0000 a db/0000_a.sql (17): CREATE TABLE, CREATE TABLE, SELECT | ",
+			"0001 b db/0001_b.sql (18): SELECT | ",
+		}},
 		"plain": {files{
 			"001-a.sql": "CREATE TABLE a (id int);",
 			"2b.sql":    "SELECT 1;",
@@ -228,6 +287,24 @@ func TestFlywaysBaselineStandsForWhatIsGone(t *testing.T) {
 	require.True(t, p.Files[0].Covers)
 }
 
+func TestAtlasSumsAreHeldAgainstTheFiles(t *testing.T) {
+	t.Parallel()
+	running := sha256.New()
+	sum := func(name, text string) string {
+		running.Write([]byte(name + text))
+		return name + " h1:" + base64.StdEncoding.EncodeToString(running.Sum(nil)) + "\n"
+	}
+	texts := files{"1_a.sql": "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY i ON a (id);", "2_b.sql": "-- atlas:checkpoint\n\nSELECT 2;", "3_c.sql": "-- atlas:delimiter X\n\nSELECT 3;"}
+	texts["atlas.sum"] = "h1:total\n" + sum("1_a.sql", texts["1_a.sql"]) + sum("2_b.sql", texts["2_b.sql"]) + sum("3_c.sql", texts["3_c.sql"])
+	require.Equal(t, []string{
+		"1 a db/1_a.sql (1): apart, CREATE INDEX CONCURRENTLY | ",
+		"3 c db/3_c.sql (3):  |  unfit: db/3_c.sql: whimbrel has nothing like atlas:delimiter",
+	}, story(texts.read(t, "atlas")))
+	texts["2_b.sql"] += " "
+	_, err := texts.tryToRead(t, "atlas")
+	require.ErrorContains(t, err, "db/2_b.sql: it is not what atlas.sum says that it is")
+}
+
 func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]files{
@@ -254,6 +331,13 @@ func TestFormatsAreDetectedByTheirFiles(t *testing.T) {
 		"dbmate":                {"1_a.sql": "-- migrate:up\nSELECT 1;"},
 		"sql-migrate":           {"1-a.sql": "-- +migrate Up\nSELECT 1;"},
 		"flyway":                {"sub/V1__a.sql": "SELECT 1;"},
+		"tern":                  {"1_a.sql": "SELECT 1;\n---- create above / drop below ----\n"},
+		"atlas":                 {"1_a.sql": "", "atlas.sum": ""},
+		"node-pg-migrate":       {"1_a.sql": "-- Up Migration\nSELECT 1;"},
+		"knex":                  {"1_a.js": "exports.up = (knex) => {}"},
+		"db-migrate":            {"1_a.js": "var dbm;", "sqls/x.sql": ""},
+		"prisma":                {"1_a/migration.sql": ""},
+		"drizzle":               {"meta/_journal.json": "{}"},
 		"":                      {"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "SELECT 1;"},
 		"flyway golang-migrate": {"V1__a.sql": "SELECT 1;", "1_a.up.sql": "SELECT 1;"},
 	} {
@@ -349,8 +433,8 @@ func FuzzReaders(f *testing.F) {
 			if reader.Name == format.Own {
 				continue
 			}
-			for _, name := range []string{"1_a.sql", "1_a.up.sql", "V1__a.sql", "R__a.sql"} {
-				folder := files{name: text, strings.Replace(name, ".up.", ".down.", 1): text}
+			for _, name := range []string{"1_a.sql", "1_a.up.sql", "V1__a.sql", "R__a.sql", "1_a.js", "1_a/migration.sql", "tern.conf", "meta/_journal.json"} {
+				folder := files{name: text, strings.Replace(name, ".up.", ".down.", 1): text, "sqls/1_a-up.sql": text, "0_b.sql": text}
 				p, err := reader.Read(folder.source())
 				if err != nil {
 					require.NotEmpty(t, migration.Problems(err))

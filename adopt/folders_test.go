@@ -1,0 +1,204 @@
+package adopt_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// node installs the tools that run on Node.js, once.
+var node = sync.OnceValues(func() (string, error) {
+	folder := filepath.Join(tools, "node")
+	if err := os.CopyFS(folder, os.DirFS("testdata/node")); err != nil {
+		return "", err
+	}
+	for _, program := range []string{"node", "npm"} {
+		if _, err := testtool.Find(context.Background(), program, map[string]string{"node": "nodejs", "npm": "npm"}[program]); err != nil {
+			return "", err
+		}
+	}
+	install := exec.CommandContext(context.Background(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = folder
+	if output, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("installing the tools of Node.js: %w\n%s", err, output)
+	}
+	return folder, nil
+})
+
+// nodeTool has a tool that runs on Node.js apply so many migrations.
+func nodeTool(name string) func(t *testing.T, url, folder string, steps int) {
+	return func(t *testing.T, url, folder string, steps int) {
+		t.Helper()
+		program, err := node()
+		require.NoError(t, err)
+		command := exec.CommandContext(t.Context(), "node", "run.js", name, url, folder, fmt.Sprint(steps))
+		command.Dir = program
+		output, err := command.CombinedOutput()
+		require.NoError(t, err, "%s", output)
+	}
+}
+
+// folder writes files into a new folder.
+func folder(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
+
+// sql is one direction of a migration, as text; without what cannot be in a
+// transaction where inside is set.
+func sql(s migration.Section, inside bool) string {
+	var b strings.Builder
+	for _, statement := range s.Statements {
+		b.WriteString(statement.Text + ";\n")
+	}
+	if inside {
+		return strings.ReplaceAll(b.String(), " CONCURRENTLY", "")
+	}
+	return b.String()
+}
+
+// ternFolder numbers from 1 on, and has a template in each of two ways.
+func ternFolder(t *testing.T) string {
+	files := map[string]string{
+		"tern.conf":       "[database]\npassword = {{env \"PASSWORD\"}}\n[data]\nprefix = shop\n",
+		"shared/note.sql": "'a note'",
+	}
+	for i, m := range shop(t) {
+		text := sql(m.Up, false)
+		if m.Up.NoTransaction {
+			text = "---- tern: disable-tx ----\n" + text
+		}
+		switch i {
+		case 7:
+			text += "CREATE TABLE {{.prefix}}_notes (note text);\n"
+		case 9:
+			text += `ALTER TABLE {{if true}}{{.prefix}}{{end}}_notes ALTER note SET DEFAULT {{template "shared/note.sql" .}};` + "\n"
+		}
+		if len(m.Down.Statements) > 0 {
+			text += "---- create above / drop below ----\n" + sql(m.Down, false)
+		}
+		files[fmt.Sprintf("%03d_%s.sql", i+1, m.Name)] = text
+	}
+	return folder(t, files)
+}
+
+func atlasFolder(t *testing.T) string {
+	files := map[string]string{}
+	running, total := sha256.New(), sha256.New()
+	lines := ""
+	for _, m := range shop(t) {
+		text := sql(m.Up, false)
+		if m.Up.NoTransaction {
+			text = "-- atlas:txmode none\n\n" + text
+		}
+		name := string(m.Version) + "_" + m.Name + ".sql"
+		files[name] = text
+		running.Write([]byte(name + text))
+		sum := base64.StdEncoding.EncodeToString(running.Sum(nil))
+		total.Write([]byte(name + sum))
+		lines += name + " h1:" + sum + "\n"
+	}
+	files["atlas.sum"] = "h1:" + base64.StdEncoding.EncodeToString(total.Sum(nil)) + "\n" + lines
+	return folder(t, files)
+}
+
+// nodePGFolder is SQL, and JavaScript in one.
+func nodePGFolder(t *testing.T) string {
+	files := map[string]string{}
+	for i, m := range shop(t) {
+		stem := fmt.Sprintf("%d_%s", 1700000000000+i*1000, m.Name)
+		if i == 7 {
+			files[stem+".js"] = fmt.Sprintf("exports.up = (pgm) => { pgm.sql(%s); };\nexports.down = (pgm) => { pgm.sql(%s); };\n", quote(t, sql(m.Up, true)), quote(t, sql(m.Down, true)))
+			continue
+		}
+		files[stem+".sql"] = "-- Up Migration\n" + sql(m.Up, true) + "\n-- Down Migration\n" + sql(m.Down, true)
+	}
+	return folder(t, files)
+}
+
+func quote(t testing.TB, text string) string {
+	quoted, err := json.Marshal(text)
+	require.NoError(t, err)
+	return string(quoted)
+}
+
+func knexFolder(t *testing.T) string {
+	files := map[string]string{}
+	for i, m := range shop(t) {
+		down := "SELECT 1"
+		if len(m.Down.Statements) > 0 {
+			down = sql(m.Down, true)
+		}
+		files[fmt.Sprintf("202401%02d000000_%s.js", i+1, m.Name)] = fmt.Sprintf(
+			"exports.up = async (knex) => { await knex.raw(%s); };\nexports.down = (knex) => knex.schema.raw(%s);\n", quote(t, sql(m.Up, true)), quote(t, down))
+	}
+	return folder(t, files)
+}
+
+func dbMigrateFolder(t *testing.T) string {
+	files := map[string]string{}
+	for i, m := range shop(t) {
+		stem := fmt.Sprintf("202401%02d000000-%s", i+1, m.Name)
+		files["sqls/"+stem+"-up.sql"], files["sqls/"+stem+"-down.sql"] = sql(m.Up, true), sql(m.Down, true)
+		files[stem+".js"] = fmt.Sprintf(`const fs = require('fs');
+const path = require('path');
+const run = (db, name) => db.runSql(fs.readFileSync(path.join(__dirname, 'sqls', name), { encoding: 'utf-8' }));
+exports.setup = () => {};
+exports.up = (db) => run(db, '%[1]s-up.sql');
+exports.down = (db) => run(db, '%[1]s-down.sql');
+exports._meta = { version: 1 };
+`, stem)
+	}
+	return folder(t, files)
+}
+
+func drizzleFolder(t *testing.T) string {
+	files := map[string]string{}
+	type entry struct {
+		Idx         int    `json:"idx"`
+		Version     string `json:"version"`
+		When        int64  `json:"when"`
+		Tag         string `json:"tag"`
+		Breakpoints bool   `json:"breakpoints"`
+	}
+	var entries []entry
+	for i, m := range shop(t) {
+		tag := fmt.Sprintf("%04d_%s", i, m.Name)
+		var texts []string
+		for _, s := range m.Up.Statements {
+			texts = append(texts, strings.ReplaceAll(s.Text, " CONCURRENTLY", ""))
+		}
+		files[tag+".sql"] = strings.Join(texts, "--> statement-breakpoint\n")
+		entries = append(entries, entry{i, "7", 1700000000000 + int64(i), tag, true})
+	}
+	journal, err := json.Marshal(map[string]any{"version": "7", "dialect": "postgresql", "entries": entries})
+	require.NoError(t, err)
+	files["meta/_journal.json"] = string(journal)
+	return folder(t, files)
+}
+
+func prismaFolder(t *testing.T) string {
+	files := map[string]string{"migration_lock.toml": `provider = "postgresql"`}
+	for i, m := range shop(t) {
+		files[fmt.Sprintf("202401%02d000000_%s/migration.sql", i+1, m.Name)] = sql(m.Up, true)
+	}
+	return folder(t, files)
+}

@@ -1,0 +1,267 @@
+package format
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// This file reads the formats of tools that run on Node.js. Of their JavaScript
+// whimbrel runs what gives the server SQL: an adapter below the file's own
+// text hands it an object in place of the tool's, and every other call is an
+// error that names it. TypeScript and ES modules are adopted as applied.
+
+var (
+	nodeFile   = regexp.MustCompile(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
+	nodeScript = regexp.MustCompile(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
+	nodeUp     = regexp.MustCompile(`(?i)^\s*--[\s-]*up\s+migration`)
+	nodeDown   = regexp.MustCompile(`(?i)^\s*--[\s-]*down\s+migration`)
+	nodeMarked = regexp.MustCompile(`(?im)^\s*--[\s-]*up\s+migration`)
+	pgmCode    = regexp.MustCompile(`\bpgm\b`)
+	knexCode   = regexp.MustCompile(`\bknex\b`)
+	dbCode     = regexp.MustCompile(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
+	commonJS   = regexp.MustCompile(`(?m)\bexports\s*[.=]|\bexports\.`)
+	modular    = regexp.MustCompile(`(?m)^\s*(?:import|export)\b`)
+	untied     = regexp.MustCompile(`\bnoTransaction\b|\btransaction\s*:\s*false\b`)
+)
+
+// contains reports whether a file of a pattern has something in it.
+func (f folder) contains(pattern, mark *regexp.Regexp) bool {
+	return slices.ContainsFunc(f.matching(pattern), func(m match) bool {
+		text, err := f.read(m.file)
+		return err == nil && mark.MatchString(text)
+	})
+}
+
+func detectNodePGMigrate(f folder) bool {
+	return f.contains(sqlFile, nodeMarked) || f.contains(nodeScript, pgmCode)
+}
+
+func readNodePGMigrate(f folder, p *Project) error {
+	for _, m := range f.matching(nodeFile) {
+		text, err := f.read(m.file)
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text}
+		if m.parts[3] != "sql" {
+			p.Files = append(p.Files, f.script(d, m, "node-pg-migrate", pgmAdapter))
+			continue
+		}
+		d.text = lines(text, func(line string) string {
+			switch {
+			case nodeUp.MatchString(line):
+				return markUp
+			case nodeDown.MatchString(line):
+				return markDown
+			}
+			return line
+		})
+		p.Files = append(p.Files, d.file())
+	}
+	return nil
+}
+
+func detectKnex(f folder) bool { return f.contains(nodeScript, knexCode) }
+
+func readKnex(f folder, p *Project) error {
+	for _, m := range f.matching(nodeScript) {
+		text, err := f.read(m.file)
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.file, text: text}
+		p.Files = append(p.Files, f.script(d, m, "Knex", knexAdapter))
+	}
+	return nil
+}
+
+// stem is a file's name without its extension.
+func stem(file string) string { return strings.TrimSuffix(file, path.Ext(file)) }
+
+// script makes a migration of JavaScript, by an adapter.
+func (f folder) script(d draft, m match, tool, adapter string) File {
+	extension := m.parts[3]
+	switch {
+	case extension != "js" && extension != "cjs", modular.MatchString(d.text), !commonJS.MatchString(d.text):
+		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it is no CommonJS", tool)
+	case untied.MatchString(d.text):
+		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it asks for no transaction", tool)
+	}
+	if d.unfit != nil {
+		return d.file()
+	}
+	if !strings.HasSuffix(d.text, "\n") {
+		d.text += "\n"
+	}
+	d.text += adapter
+	script, err := migration.ParseScript(d.version, d.name, d.path, d.text)
+	if err != nil {
+		problem := *migration.Problems(err)[0]
+		d.unfit = &problem
+		return d.file()
+	}
+	script.Folder = f.fsys
+	return File{Migration: script, Key: d.key}
+}
+
+// adapter is code that hands the functions of a file an object of another tool's
+// in place of a client. It has the file's own functions in theirs.
+func adapter(object string) string {
+	return `;(() => {
+  const theirs = module.exports;
+  const adapted = (f) => async (client) => {
+    ` + object + `
+  };
+  module.exports = typeof theirs.down === 'function' ? { up: adapted(theirs.up), down: adapted(theirs.down) } : { up: adapted(theirs.up) };
+})();
+`
+}
+
+var pgmAdapter = adapter(`const texts = [];
+    const known = { sql: (text, values) => {
+      if (values) throw new Error('whimbrel does not have pgm.sql with values: write them into the text');
+      texts.push(text);
+    }, db: { query: (...given) => client.query(...given) }, func: (text) => text };
+    const pgm = new Proxy(known, { get(has, name) {
+      if (name in has || typeof name === 'symbol') return has[name];
+      throw new Error('whimbrel does not have pgm.' + String(name) + ': write it with pgm.sql');
+    } });
+    await f(pgm);
+    for (const text of texts) await client.query(text);`)
+
+var knexAdapter = adapter(`const raw = (text, bindings) => {
+      if (bindings !== undefined) throw new Error('whimbrel does not have knex.raw with bindings: write them into the text');
+      return client.query(text);
+    };
+    const only = (has, called) => new Proxy(has, { get(has, name) {
+      if (name in has || typeof name === 'symbol') return has[name];
+      throw new Error('whimbrel does not have ' + called + '.' + String(name) + ': write it with knex.raw');
+    } });
+    const builder = () => { throw new Error('whimbrel does not have the query builder of Knex: write it with knex.raw'); };
+    await f(only(Object.assign(builder, { raw, schema: only({ raw }, 'knex.schema') }), 'knex'));`)
+
+// db-migrate: with --sql-file, the JavaScript does nothing but load a pair of
+// files from the folder sqls.
+
+func detectDBMigrate(f folder) bool {
+	return slices.Contains(f.dirs, "sqls") && len(f.matching(nodeScript)) > 0 || f.contains(nodeScript, dbCode)
+}
+
+func readDBMigrate(f folder, p *Project) error {
+	for _, m := range f.matching(nodeScript) {
+		text, err := f.read(m.file)
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text}
+		up, down := "sqls/"+d.key+"-up.sql", "sqls/"+d.key+"-down.sql"
+		if sql, err := f.read(up); err != nil {
+			d.unfit = unfit("run it with db-migrate and adopt its history again, or write it in SQL", "only db-migrate can run it: it has no file %s", up)
+		} else {
+			d.path, d.text = f.path(up), sql
+			if blank(sql) {
+				d.text = nothing
+			}
+			if sql, err := f.read(down); err == nil {
+				d.join(sql, f.path(down))
+			}
+		}
+		p.Files = append(p.Files, d.file())
+	}
+	return nil
+}
+
+// Prisma: a folder per migration, with a file migration.sql.
+
+var prismaFolder = regexp.MustCompile(`^(\d+)_(.*)$`)
+
+func detectPrisma(f folder) bool {
+	return slices.ContainsFunc(f.dirs, func(dir string) bool {
+		_, err := f.read(dir + "/migration.sql")
+		return err == nil && prismaFolder.MatchString(dir)
+	})
+}
+
+func readPrisma(f folder, p *Project) error {
+	for _, dir := range f.dirs {
+		parts := prismaFolder.FindStringSubmatch(dir)
+		if parts == nil {
+			continue
+		}
+		name := dir + "/migration.sql"
+		text, err := f.read(name)
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text}
+		if blank(withoutComments(text)) {
+			d.text = nothing + text
+		}
+		file := d.file()
+		file.Checksum = hash(text)
+		p.Files = append(p.Files, file)
+	}
+	return nil
+}
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Drizzle: meta/_journal.json lists the files, and the time that stands for
+// each in the table.
+
+func detectDrizzle(f folder) bool {
+	_, err := f.read(drizzleJournal)
+	return err == nil
+}
+
+const drizzleJournal = "meta/_journal.json"
+
+func readDrizzle(f folder, p *Project) error {
+	text, err := f.read(drizzleJournal)
+	if err != nil {
+		return err
+	}
+	var journal struct {
+		Entries []struct {
+			When int64  `json:"when"`
+			Tag  string `json:"tag"`
+		} `json:"entries"`
+	}
+	if err := json.Unmarshal([]byte(text), &journal); err != nil {
+		return &migration.Error{Code: migration.CodeUnreadable, Path: f.path(drizzleJournal), Message: "it is not Drizzle's journal: " + err.Error(), Remedy: "restore it from version control"}
+	}
+	for _, entry := range journal.Entries {
+		parts := nodeFile.FindStringSubmatch(entry.Tag + ".sql")
+		if parts == nil || strings.ContainsAny(entry.Tag, "/\\") {
+			return f.badName(drizzleJournal, fmt.Sprintf("the tag %q does not begin with a number", entry.Tag), "give it one, there and in the file's name")
+		}
+		text, err := f.read(entry.Tag + ".sql")
+		if err != nil {
+			return err
+		}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"), key: fmt.Sprint(entry.When), text: drizzleBreaks(text)}
+		if blank(withoutComments(text)) {
+			d.text = nothing + d.text
+		}
+		file := d.file()
+		file.Checksum = hash(text)
+		p.Files = append(p.Files, file)
+	}
+	return nil
+}
+
+// drizzleBreaks ends a statement where Drizzle does.
+func drizzleBreaks(text string) string {
+	return strings.ReplaceAll(text, "--> statement-breakpoint", ";--> statement-breakpoint")
+}

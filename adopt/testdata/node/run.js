@@ -1,0 +1,51 @@
+// The migration tools that run on Node.js, in one program:
+//
+//   node run.js node-pg-migrate|knex|db-migrate|drizzle URL FOLDER STEPS
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+
+const tools = {
+  async 'node-pg-migrate'(url, dir, count) {
+    const { runner } = await import('node-pg-migrate');
+    await runner({ databaseUrl: url, dir, count, direction: 'up', migrationsTable: 'pgmigrations', log: () => {} });
+  },
+  async knex(url, directory, count) {
+    const knex = require('knex')({ client: 'pg', connection: url, migrations: { directory } });
+    try {
+      for (let i = 0; i < count; i++) await knex.migrate.up();
+    } finally {
+      await knex.destroy();
+    }
+  },
+  async 'db-migrate'(url, folder, count) {
+    const { hostname, port, pathname, username, password } = new URL(url);
+    const dev = { driver: 'pg', host: hostname, port, database: pathname.slice(1), user: username, password: decodeURIComponent(password) };
+    const tool = require('db-migrate').getInstance(true, { config: { dev }, cmdOptions: { 'migrations-dir': folder } });
+    tool.silence(true);
+    await tool.up(count);
+  },
+  async drizzle(url, folder, count) {
+    const { drizzle } = require('drizzle-orm/node-postgres');
+    const { migrate } = require('drizzle-orm/node-postgres/migrator');
+    const { Pool } = require('pg');
+    const part = fs.mkdtempSync(path.join(os.tmpdir(), 'drizzle'));
+    fs.cpSync(folder, part, { recursive: true });
+    const journal = path.join(part, 'meta', '_journal.json');
+    const all = JSON.parse(fs.readFileSync(journal, 'utf8'));
+    fs.writeFileSync(journal, JSON.stringify({ ...all, entries: all.entries.slice(0, count) }));
+    const pool = new Pool({ connectionString: url });
+    try {
+      await migrate(drizzle(pool), { migrationsFolder: part });
+    } finally {
+      await pool.end();
+      fs.rmSync(part, { recursive: true });
+    }
+  },
+};
+
+const [tool, url, folder, steps] = process.argv.slice(2);
+tools[tool](url, folder, Number(steps)).then(() => process.exit(0), (error) => {
+  console.error(error);
+  process.exit(1);
+});
