@@ -71,7 +71,7 @@ func tools() []tool {
 		{name: "goose", table: "goose_db_version", columns: []string{"id", "version_id", "is_applied", "tstamp"}, read: readGoose,
 			locks: func(Table) []int64 { return []int64{4097083626} }},
 		{name: "golang-migrate", table: "schema_migrations", columns: []string{"version", "dirty"}, exact: true, highWater: true, read: readGolangMigrate,
-			locks: func(t Table) []int64 { return []int64{golangMigrateLock(t)} }},
+			locks: golangMigrateLocks},
 		{name: "dbmate", table: "schema_migrations", columns: []string{"version"}, types: map[string]string{"version": "character varying"}, exact: true, read: readDbmate},
 		{name: "sql-migrate", table: "gorp_migrations", columns: []string{"id", "applied_at"}, exact: true, keyed: sameKey, read: readSQLMigrate},
 		{name: "flyway", table: "flyway_schema_history", columns: []string{"installed_rank", "version", "description", "type", "script", "checksum", "success"}, keyed: flywayKey, read: readFlyway,
@@ -89,10 +89,14 @@ func tools() []tool {
 	}
 }
 
-// golangMigrateLock is the key of golang-migrate's lock: a checksum of what is
-// migrated, times a number, in 32 bits.
-func golangMigrateLock(t Table) int64 {
-	return int64(crc32.ChecksumIEEE([]byte(t.Schema+"\x00"+t.Name+"\x00"+t.database)) * 1486364155)
+// golangMigrateLocks are the keys of golang-migrate's lock: a checksum of what is
+// migrated, times a number, in 32 bits. As a program it takes the path of the URL
+// for the database's name, with its slash; as a library it asks the database.
+func golangMigrateLocks(t Table) (keys []int64) {
+	for _, database := range []string{"/" + t.database, t.database} {
+		keys = append(keys, int64(crc32.ChecksumIEEE([]byte(t.Schema+"\x00"+t.Name+"\x00"+database))*1486364155))
+	}
+	return keys
 }
 
 // flywayLock is the key of Flyway's lock: the letters of its name, plus what
