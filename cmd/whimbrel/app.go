@@ -35,6 +35,8 @@ type app struct {
 	interruption *interruption
 	// failing is what a command knew about the failure that ended it.
 	failing *failing
+	// foreign is the tool in whose format the migrations are; "" for whimbrel's own.
+	foreign string
 	// defaults are values of variables that another tool would give them.
 	defaults map[string]string
 	// streaming is set by commands that write events with --json.

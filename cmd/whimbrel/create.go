@@ -120,6 +120,10 @@ func (a *app) create(draft migration.Draft) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if a.foreign != "" {
+		return "", usage("write the file as "+a.foreign+" has it, or convert the folder with `whimbrel adopt --convert FOLDER`",
+			"the migrations in %s are in the format of %s, and create writes whimbrel's own", dirs[0], a.foreign)
+	}
 	draft.Version, draft.Author = migration.NextVersion(existing, draft.Date), a.author()
 	base, content, err := migration.Template(draft)
 	if err != nil {

@@ -49,6 +49,7 @@ func (a *app) read(f format.Format, sources []migration.Source) ([]migration.Mig
 	if err != nil {
 		return nil, err
 	}
+	a.foreign = f.Tool
 	a.remember(project)
 	return project.Migrations(), nil
 }
