@@ -90,6 +90,9 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 		e.Path, e.Line = section.Path, position.Line-pgsql.PositionAt(text, section.Start).Line+1
 	}
 	e.Statement = excerpt(text, position)
+	if e.Remedy == "" && e.SQLState == "42601" && strings.HasPrefix(text[position.Offset:], "${") {
+		e.Remedy = "if a value is to stand there, list its name in the file: -- +migrate Variables NAME"
+	}
 }
 
 // gaveUp says how long a lock was waited for, and who held it.

@@ -86,3 +86,9 @@ SELECT ${'SECRET'}::int;`}
 	require.Contains(t, fmt.Sprint(b.heard()), "notice")
 	require.NotContains(t, b.text("SELECT string_agg(l::text, '') FROM schema_migrations_log l"), "hunter")
 }
+
+func TestAReferenceWithoutItsAnnotationIsExplained(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(files{"1_a.sql": "SELECT 'é', ${NAME};"}, withValues(map[string]string{"NAME": "1"})).Up(t.Context(), whimbrel.UpOptions{})
+	require.Contains(t, fails(t, err, whimbrel.CodeStatement).Remedy, "-- +migrate Variables NAME")
+}

@@ -132,18 +132,17 @@ func (w *work) close() {
 
 // divide takes the members out of a history, and refuses what no file can stand for.
 func divide(config whimbrel.Config, to migration.Version) (members, rest []migration.Migration, err error) {
-	found := false
 	for _, m := range config.Migrations {
 		if m.Version.Repeatable() || m.Version.Compare(to) > 0 {
 			rest = append(rest, m)
-			continue
+		} else {
+			members = append(members, m)
 		}
-		if len(m.Variables) > 0 {
-			return nil, nil, refuse(m, "squash up to a version before it",
-				"it has variables, and a baseline would have the same values for everyone")
-		}
-		members = append(members, m)
-		found = found || m.Version.Equal(to)
+	}
+	slices.SortFunc(members, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
+	if len(members) == 0 || !members[len(members)-1].Version.Equal(to) {
+		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "there is no migration " + string(to),
+			Remedy: "name the newest migration that is to be squashed; whimbrel status --all lists them"}
 	}
 	for _, f := range config.Functions {
 		if f.Version.Compare(to) <= 0 {
@@ -151,11 +150,12 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 				Message: "it is a function of a program, which no file can stand for", Remedy: "squash up to a version before it"}
 		}
 	}
-	switch {
-	case !found:
-		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "there is no migration " + string(to),
-			Remedy: "name the newest migration that is to be squashed; whimbrel status --all lists them"}
-	case len(members) < 2:
+	for _, m := range members {
+		if len(m.Variables) > 0 {
+			return nil, nil, refuse(m, "squash up to a version before it", "it has variables, and a baseline would have the same values for everyone")
+		}
+	}
+	if len(members) < 2 {
 		return nil, nil, refuse(members[0], "name a newer version", "it is the oldest migration, so there is nothing to squash")
 	}
 	return members, rest, nil

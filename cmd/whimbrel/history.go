@@ -167,7 +167,7 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 			batch = strconv.Itoa(e.Batch)
 		}
 		rows = append(rows, []string{
-			clock(e.At), p.faint(ago(e.At, now)), batch, e.Action, outcomeText(p, e), strings.TrimSpace(string(e.Version) + " " + e.Name),
+			clock(e.At), p.faint(ago(e.At, now)), batch, e.Action, outcomeText(p, e), title(e.Version, e.Name),
 			span(time.Duration(e.Duration)), waitedText(e.GaveWay + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
 		})
 	}

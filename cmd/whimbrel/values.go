@@ -79,8 +79,8 @@ func (a *app) checkSet(migrations []migration.Migration) error {
 	}
 	for _, pair := range a.flags.set {
 		name, _, found := strings.Cut(pair, "=")
-		if !found {
-			return usage("write it as --set NAME=VALUE", "--set %s has no value", name)
+		if !found || name == "" {
+			return usage("write it as --set NAME=VALUE", "--set %s has no name or no value", pair)
 		}
 		if slices.Contains(known, name) {
 			continue
