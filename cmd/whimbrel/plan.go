@@ -161,7 +161,8 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told *forecast.Fore
 		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
 	default:
 		style := forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}
-		a.say("%s", strings.TrimRight(told.Text(style, a.flags.verbose), "\n"))
+		text := renderHook(p, plan.Before, a.flags.verbose) + told.Text(style, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
+		a.say("%s", strings.TrimRight(text, "\n"))
 	}
 }
 
