@@ -269,6 +269,10 @@ func (o Options) comparable(s schema.Schema) schema.Schema {
 				return name == "owner" || strings.HasPrefix(name, "privileges of ")
 			})
 		}
+		if object.Kind == "schema" && object.Name == "public" { // initdb wrote it; who makes the schema anew has none
+			object.Properties = maps.Clone(object.Properties)
+			delete(object.Properties, "comment")
+		}
 		kept.Objects = append(kept.Objects, object)
 	}
 	return kept
