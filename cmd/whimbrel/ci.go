@@ -126,10 +126,13 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 }
 
 // base is the revision that a change is to go into: as it was given, or as the
-// platform says.
+// platform says. GitHub writes the first push to a branch as nothing but zeros.
 func (a *app) base(given string) string {
 	switch {
 	case given != "":
+		if strings.Trim(given, "0") == "" {
+			return ""
+		}
 		return given
 	case a.variable("GITHUB_BASE_REF") != "":
 		return "origin/" + a.variable("GITHUB_BASE_REF")
