@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,17 +49,14 @@ func readPages(t *testing.T) []pages.Page {
 	return all
 }
 
-// readersPath is the PATH of a reader, with a command as readers have it: where the
-// race detector is on, each command of ours that needs the parser would take ten
-// seconds, and the scripts look for races already.
+// readersPath is the PATH of a reader, with a command as readers have it.
 func readersPath(t *testing.T) string {
 	t.Helper()
 	if !raceDetector {
 		return os.Getenv("PATH")
 	}
-	folder := t.TempDir()
-	text, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", filepath.Join(folder, "whimbrel"), ".").CombinedOutput()
-	require.NoError(t, err, string(text))
+	folder, err := plainCommand()
+	require.NoError(t, err)
 	return folder + string(filepath.ListSeparator) + os.Getenv("PATH")
 }
 
