@@ -10,6 +10,7 @@ type sizes struct {
 	files  int    // of a plan
 	proved int    // migrations of a trial
 	linted int    // files of a judgement
+	judged int    // labelled cases that lint judges
 
 	warmUp     time.Duration // how long traffic runs before a statement is sent
 	reader     time.Duration // how long the reader of the headline stall stays
@@ -33,7 +34,7 @@ type link struct {
 var full = sizes{
 	counts: []int{1, 100, 1000, 5000},
 	links:  []link{{time.Millisecond, 100}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 1000}, {50 * time.Millisecond, 100}},
-	many:   1000, files: 10000, proved: 200, linted: 200,
+	many:   1000, files: 10000, proved: 200, linted: 200, judged: 10_000,
 	warmUp: 200 * time.Millisecond,
 	reader: 2 * time.Second, readerRuns: 5,
 	hold: 1500 * time.Millisecond, statements: statements, blockers: blockers,
@@ -44,7 +45,7 @@ var full = sizes{
 var small = sizes{
 	counts: []int{1, 100, 1000},
 	links:  []link{{10 * time.Millisecond, 100}},
-	many:   1000, files: 10000, proved: 10, linted: 50,
+	many:   1000, files: 10000, proved: 10, linted: 50, judged: 100,
 	warmUp: 200 * time.Millisecond,
 	reader: time.Second, readerRuns: 2,
 	hold: 500 * time.Millisecond, statements: statements[:4], blockers: blockers,

@@ -16,7 +16,7 @@ import (
 // and how long it takes. The rates are on cases that the rules have seen; they say
 // that nothing got worse, not how well it judges others'.
 func (l *lab) verdicts(s sizes) []contest {
-	text, rehearsed := &verdict{judge: byText}, &verdict{judge: l.byRehearsal}
+	text, rehearsed := &verdict{judge: byText, most: s.judged}, &verdict{judge: l.byRehearsal, most: s.judged}
 	rate := func(name string, v *verdict, of func(*corpus.Score) float64) *side {
 		return &side{name: name, measure: func(ctx context.Context) (float64, error) {
 			score, err := v.take(ctx)
@@ -60,6 +60,7 @@ func (l *lab) verdicts(s sizes) []contest {
 // verdict is a judgement of the whole corpus, made once for all rows that want it.
 type verdict struct {
 	judge func(context.Context, corpus.Case) (lint.Report, error)
+	most  int // so many of the cases, taken evenly
 	score *corpus.Score
 }
 
@@ -71,8 +72,9 @@ func (v *verdict) take(ctx context.Context) (*corpus.Score, error) {
 	if err != nil {
 		return nil, err
 	}
-	score := &corpus.Score{}
-	for _, c := range all {
+	score, count := &corpus.Score{}, min(v.most, len(all))
+	for i := range count {
+		c := all[i*len(all)/count]
 		report, err := v.judge(ctx, c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Where, err)
