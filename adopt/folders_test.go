@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +51,32 @@ func nodeTool(name string) func(t *testing.T, url, folder string, steps int) {
 		output, err := command.CombinedOutput()
 		require.NoError(t, err, "%s", output)
 	}
+}
+
+// dbmate applies so many migrations: all those of a folder that has no others.
+func dbmate(t *testing.T, url, all string, steps int) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(all, "*.sql"))
+	require.NoError(t, err)
+	part := t.TempDir()
+	for _, name := range names[:steps] {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(part, filepath.Base(name)), text, 0o600))
+	}
+	dbmateSays(t, url, part, "migrate")
+}
+
+// dbmateSays has dbmate do something, and gives what it prints.
+func dbmateSays(t *testing.T, url, folder string, arguments ...string) string {
+	t.Helper()
+	installed, err := node()
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), "node", append([]string{
+		filepath.Join(installed, "node_modules", "dbmate", "dist", "cli.js"), "--url", url, "--migrations-dir", folder, "--no-dump-schema"}, arguments...)...)
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	return string(output)
 }
 
 // folder writes files into a new folder.
@@ -102,22 +130,28 @@ func ternFolder(t *testing.T) string {
 
 func atlasFolder(t *testing.T) string {
 	files := map[string]string{}
-	running, total := sha256.New(), sha256.New()
-	lines := ""
 	for _, m := range shop(t) {
 		text := sql(m.Up, false)
 		if m.Up.NoTransaction {
 			text = "-- atlas:txmode none\n\n" + text
 		}
-		name := string(m.Version) + "_" + m.Name + ".sql"
-		files[name] = text
-		running.Write([]byte(name + text))
+		files[string(m.Version)+"_"+m.Name+".sql"] = text
+	}
+	return folder(t, summed(files))
+}
+
+// summed are files with atlas.sum beside them, which Atlas itself checks.
+func summed(files map[string]string) map[string]string {
+	running, total := sha256.New(), sha256.New()
+	lines := ""
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		running.Write([]byte(name + files[name]))
 		sum := base64.StdEncoding.EncodeToString(running.Sum(nil))
 		total.Write([]byte(name + sum))
 		lines += name + " h1:" + sum + "\n"
 	}
 	files["atlas.sum"] = "h1:" + base64.StdEncoding.EncodeToString(total.Sum(nil)) + "\n" + lines
-	return folder(t, files)
+	return files
 }
 
 // nodePGFolder is SQL, and JavaScript in one.

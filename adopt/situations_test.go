@@ -12,6 +12,16 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 )
 
+// The tables of some tools, as those tools make them.
+const (
+	flywayTable = `CREATE TABLE flyway_schema_history (installed_rank integer PRIMARY KEY, version varchar(50), description varchar(200) NOT NULL, type varchar(20) NOT NULL,
+		script varchar(1000) NOT NULL, checksum integer, installed_by varchar(100) NOT NULL, installed_on timestamp NOT NULL DEFAULT now(), execution_time integer NOT NULL, success boolean NOT NULL)`
+	atlasTable = `CREATE TABLE atlas_schema_revisions (version varchar PRIMARY KEY, description varchar NOT NULL, type bigint NOT NULL DEFAULT 2, applied bigint NOT NULL DEFAULT 0, total bigint NOT NULL DEFAULT 0,
+		executed_at timestamptz NOT NULL, execution_time bigint NOT NULL, error text, error_stmt text, hash varchar NOT NULL, partial_hashes jsonb, operator_version varchar NOT NULL)`
+	prismaTable = `CREATE TABLE _prisma_migrations (id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL, logs text,
+		rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count integer NOT NULL DEFAULT 0)`
+)
+
 // exec runs statements.
 func (b base) exec(sql string) {
 	b.Helper()
@@ -217,13 +227,17 @@ func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 	t.Parallel()
 	const look = "CREATE TABLE seen AS SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database());"
 	for _, test := range []struct {
-		file  string
+		files map[string]string
 		apply func(t *testing.T, url, folder string, steps int)
 	}{
-		{"1_look.up.sql", goTool("golang-migrate")}, {"1_look.sql", goTool("tern")}, {"1700000000000_look.sql", nodeTool("node-pg-migrate")},
+		{map[string]string{"1_look.up.sql": look}, goTool("golang-migrate")},
+		{map[string]string{"1_look.sql": look}, goTool("tern")},
+		{summed(map[string]string{"1_look.sql": look}), goTool("atlas")},
+		{map[string]string{"1700000000000_look.sql": look}, nodeTool("node-pg-migrate")},
+		{map[string]string{"20240101000000_look/migration.sql": look, "migration_lock.toml": `provider = "postgresql"`}, nodeTool("prisma")},
 	} {
 		b := fresh(t)
-		test.apply(t, b.url, folder(t, map[string]string{test.file: look}), 1)
+		test.apply(t, b.url, folder(t, test.files), 1)
 		work, err := b.conn.Begin(t.Context())
 		require.NoError(t, err)
 		_, err = work.Exec(t.Context(), "SELECT pg_advisory_xact_lock(key) FROM seen")
@@ -231,7 +245,7 @@ func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 		other, err := pgx.Connect(t.Context(), b.url)
 		require.NoError(t, err)
 		_, err = adopt.Adopt(t.Context(), other, b.table(""), format.Project{}, b.migrator(nil), adopt.Options{Wait: 50 * time.Millisecond})
-		require.Equal(t, whimbrel.CodeLeaseHeld, code(t, err), test.file)
+		require.Equal(t, whimbrel.CodeLeaseHeld, code(t, err), test.files)
 		require.NoError(t, other.Close(t.Context()))
 	}
 }

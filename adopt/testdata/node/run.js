@@ -1,6 +1,6 @@
 // The migration tools that run on Node.js, in one program:
 //
-//   node run.js node-pg-migrate|knex|db-migrate|drizzle URL FOLDER STEPS
+//   node run.js node-pg-migrate|knex|db-migrate|drizzle|prisma URL FOLDER STEPS
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -41,6 +41,36 @@ const tools = {
       await pool.end();
       fs.rmSync(part, { recursive: true });
     }
+  },
+  // What `prisma migrate deploy` does, by Prisma's own schema engine: the form of it
+  // that needs no program of its own.
+  async prisma(url, baseDir, count) {
+    const read = (...names) => fs.readFileSync(path.join(baseDir, ...names), 'utf8');
+    const engine = await import('@prisma/schema-engine-wasm/schema_engine_bg');
+    const file = path.join(__dirname, 'node_modules/@prisma/schema-engine-wasm/schema_engine_bg.wasm');
+    const { instance } = await WebAssembly.instantiate(fs.readFileSync(file), { './schema_engine_bg.js': engine });
+    engine.__wbg_set_wasm(instance.exports);
+    instance.exports.__wbindgen_start();
+    const { bindMigrationAwareSqlAdapterFactory } = require('@prisma/driver-adapter-utils');
+    const { PrismaPg } = require('@prisma/adapter-pg');
+    // The engine as a program sends a file in one piece; this adapter would cut it at
+    // each semicolon, also within functions.
+    class Whole extends PrismaPg {
+      async connect() {
+        const connected = await super.connect();
+        connected.executeScript = async (script) => void (await connected.client.query(script));
+        return connected;
+      }
+    }
+    const adapter = bindMigrationAwareSqlAdapterFactory(new Whole({ connectionString: url }));
+    const datamodels = [['schema.prisma', 'datasource db {\n provider = "postgresql"\n}\n']];
+    const migrationDirectories = fs.readdirSync(baseDir).filter((name) => /^\d/.test(name)).sort().slice(0, count).map((name) => ({
+      path: name, migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: read(name, 'migration.sql') } },
+    }));
+    await (await engine.SchemaEngine.new({ datamodels }, () => {}, adapter)).applyMigrations({
+      migrationsList: { baseDir, lockfile: { path: 'migration_lock.toml', content: read('migration_lock.toml') }, shadowDbInitScript: '', migrationDirectories },
+      filters: { externalTables: [], externalEnums: [] },
+    });
   },
 };
 

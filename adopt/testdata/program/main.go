@@ -1,7 +1,7 @@
 // Command program is the migration tools of others in one: those that are
 // written in Go, as libraries. Tests have it apply what they then adopt.
 //
-//	program goose|golang-migrate|sql-migrate|tern URL FOLDER STEPS
+//	program atlas|goose|golang-migrate|sql-migrate|tern URL FOLDER STEPS
 package main
 
 import (
@@ -53,7 +53,10 @@ func run(ctx context.Context, tool, url, folder string, steps int) error {
 		return err
 	}
 	defer db.Close()
-	if tool == "sql-migrate" {
+	switch tool {
+	case "atlas":
+		return runAtlas(ctx, db, folder, steps)
+	case "sql-migrate":
 		_, err := sqlmigrate.ExecMax(db, "postgres", &sqlmigrate.FileMigrationSource{Dir: folder}, sqlmigrate.Up, steps)
 		return err
 	}
