@@ -126,7 +126,7 @@ func TestWhatWhimbrelBeganAToolFinishes(t *testing.T) {
 		{"goose", "goose_db_version", goTool("goose")},
 		{"golang-migrate", "schema_migrations", goTool("golang-migrate")},
 		{"sql-migrate", "gorp_migrations", goTool("sql-migrate")},
-		{"dbmate", "schema_migrations", func(t *testing.T, url, folder string, steps int) {
+		{"dbmate", "schema_migrations", func(t *testing.T, url, folder string, _ int) {
 			require.Contains(t, dbmateSays(t, url, folder, "status"), "Pending: 6")
 			dbmateSays(t, url, folder, "migrate")
 			require.Contains(t, dbmateSays(t, url, folder, "status", "--exit-code"), "Pending: 0")
