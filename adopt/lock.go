@@ -34,7 +34,7 @@ func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, wor
 	}
 	if t.tool.locks != nil {
 		for _, key := range t.tool.locks(t) {
-			if _, err := tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", pgx.QueryExecModeExec, key); err != nil {
+			if err := lockKey(ctx, tx, key); err != nil {
 				return t.busy(err, wait)
 			}
 		}
@@ -53,6 +53,28 @@ func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, wor
 	}
 	return work()
 }
+
+// lockKey takes an advisory lock to the end of the transaction, so that it holds
+// behind a pooler in transaction mode as well. The other tool's own is one of a
+// session, and there it lies on a server connection that anybody is given next:
+// PostgreSQL would let this transaction have it a second time. See
+// https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS.
+func lockKey(ctx context.Context, tx pgx.Tx, key int64) error {
+	var taken bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_catalog.pg_backend_pid()
+		AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = $1)`, pgx.QueryExecModeExec, key).Scan(&taken)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return errInPool
+	}
+	_, err = tx.Exec(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", pgx.QueryExecModeExec, key)
+	return err
+}
+
+// errInPool is a lock that the session has which a pooler lent to us.
+var errInPool = errors.New("the session of the pooler has the lock")
 
 // lockTable keeps writers out. Who may only read the table cannot do that; then
 // the tool's own lock is all there is.
@@ -81,6 +103,12 @@ func (t Table) busy(err error, wait time.Duration) error {
 		return &whimbrel.Error{
 			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s.%s says that it is locked", t.Tool, t.Schema, t.tool.lockTable),
 			Remedy: "wait until it is done; if nobody is at work, free the lock by that tool (knex migrate:unlock)", Err: err,
+		}
+	}
+	if errors.Is(err, errInPool) {
+		return &whimbrel.Error{
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s through the same pooler, or left its lock on one of the pooler's connections", t.Tool, t),
+			Remedy: "wait until it is done; if nobody is at work, have the pooler connect anew (RECONNECT in PgBouncer's console), or go to the server directly", Err: err,
 		}
 	}
 	if errors.As(err, &refused) && refused.Code == "55P03" {
