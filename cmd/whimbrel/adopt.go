@@ -176,13 +176,16 @@ func (d *adoption) record(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if d.flags.dryRun {
-		d.report, err = adopt.Preview(ctx, conn, d.table, d.theirs, d.flags.options())
+		if d.report, err = adopt.Preview(ctx, conn, d.table, d.theirs, d.flags.options()); err == nil && d.flags.convert != "" {
+			err = d.app.vacantBut(d.flags.convert, files)
+		}
 		return err
 	}
-	if err := d.app.writeAll(d.flags.convert, files); err != nil {
+	err = d.app.beside(func() error {
+		d.report, err = adopt.Adopt(ctx, conn, d.table, d.theirs, m, d.flags.options())
 		return err
-	}
-	if d.report, err = adopt.Adopt(ctx, conn, d.table, d.theirs, m, d.flags.options()); err != nil {
+	}, d.flags.convert, files)
+	if err != nil {
 		return err
 	}
 	for _, file := range files {

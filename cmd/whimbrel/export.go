@@ -118,10 +118,11 @@ func (a *app) exportFiles(to format.Format, out *exportJSON) error {
 	if err != nil {
 		return err
 	}
-	return a.writeExported(exported, out)
+	return a.writeExported(exported, out, func() error { return nil })
 }
 
-func (a *app) writeExported(exported []adopt.Exported, out *exportJSON) error {
+// writeExported writes files, and before they are in their place what goes with them.
+func (a *app) writeExported(exported []adopt.Exported, out *exportJSON, history func() error) error {
 	var files []format.Written
 	for _, e := range exported {
 		files = append(files, e.Files...)
@@ -129,7 +130,7 @@ func (a *app) writeExported(exported []adopt.Exported, out *exportJSON) error {
 	for _, file := range files {
 		out.Files = append(out.Files, file.Name)
 	}
-	return a.writeAll(out.Folder, files)
+	return a.beside(history, out.Folder, files)
 }
 
 func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to format.Format, out *exportJSON) error {
@@ -164,8 +165,8 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if out.Table, out.Rows, err = adopt.WriteHistory(ctx, conn, to, flags.theirTable, exported); err != nil {
+	return a.writeExported(exported, out, func() error {
+		out.Table, out.Rows, err = adopt.WriteHistory(ctx, conn, to, flags.theirTable, exported)
 		return err
-	}
-	return a.writeExported(exported, out)
+	})
 }

@@ -95,37 +95,3 @@ func (a *app) besideFile(file config, dir string) string {
 	}
 	return filepath.ToSlash(relative)
 }
-
-// writeAll writes files into a folder that is not there yet, or empty.
-func (a *app) writeAll(dir string, files []format.Written) error {
-	if len(files) == 0 {
-		return nil
-	}
-	if err := a.vacant(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(a.absolute(dir), 0o755); err != nil {
-		return cannotWrite(dir, err)
-	}
-	for _, file := range files {
-		shown := filepath.Join(dir, file.Name)
-		if err := writeNew(a.absolute(shown), shown, file.Text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// vacant refuses a folder in which there is something.
-func (a *app) vacant(dir string) error {
-	entries, err := os.ReadDir(a.absolute(dir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return cannotWrite(dir, err)
-	}
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".") {
-			return usage("name one that is empty or does not exist", "there is something in %s already: %s", dir, entry.Name())
-		}
-	}
-	return nil
-}
