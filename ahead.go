@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // This file sends migrations ahead of the answers, so that a slow link costs
@@ -25,6 +29,10 @@ const (
 	aheadMigrations = 256
 	aheadBytes      = 1 << 20
 )
+
+// aheadFlush is how many migrations the server answers together where none of
+// them can wait or take long: an answer for each costs a tenth of a small one.
+const aheadFlush = 16
 
 const commit = "COMMIT"
 
@@ -54,13 +62,36 @@ type pipeline struct {
 	r     *run
 	wire  *pgconn.Pipeline
 	group []Planned
-	sent  []message // by migration
+	sent  []sending // by migration
 	bytes int       // sent and not yet answered
 	ended bool      // the Sync has been sent
+	// together are those that the server has not been asked to answer yet.
+	together *together
 	// last is set where the lease is given back behind the group; release is
 	// then what was sent for that, until it is answered.
 	last    bool
 	release message
+}
+
+// sending is a migration on the wire.
+type sending struct {
+	message message
+	with    *together
+}
+
+// together are migrations whose answers come at the same time.
+type together struct {
+	count int
+	each  time.Duration // 0 until the first answer has come
+}
+
+// share is what each of them is said to have taken: an equal part of what the
+// first answer was waited for, since it came with all the others.
+func (t *together) share(waited time.Duration) time.Duration {
+	if t.each == 0 {
+		t.each = max(waited/time.Duration(t.count), 1)
+	}
+	return t.each
 }
 
 // ahead runs a group of migrations as one pipeline. It returns how many of them
@@ -119,6 +150,7 @@ func (p *pipeline) fill(answered int) error {
 	if len(p.sent) == before {
 		return nil
 	}
+	p.ask()
 	if len(p.sent) == len(p.group) {
 		if p.last {
 			p.release = p.r.lease.give()
@@ -130,13 +162,59 @@ func (p *pipeline) fill(answered int) error {
 	return p.wire.Flush()
 }
 
-// send puts one migration on the wire and asks the server for its answers.
+// send puts one migration on the wire. The server is asked for its answers before
+// and behind each that may wait or take long, so that what is told is always of
+// the migration that runs.
 func (p *pipeline) send(planned Planned) {
+	quick := !p.r.db.facts.EventTriggers && makesOnlyNew(planned.Steps[0])
+	if !quick || p.together != nil && p.together.count == aheadFlush {
+		p.ask()
+	}
 	p.r.attempt = &attempt{} // nothing is known yet of what it will wait for
 	m := p.r.whole(planned)
 	p.put(m)
-	p.wire.SendFlushRequest()
-	p.sent = append(p.sent, m)
+	if p.together == nil {
+		p.together = &together{}
+	}
+	p.together.count++
+	p.sent = append(p.sent, sending{message: m, with: p.together})
+	if !quick {
+		p.ask()
+	}
+}
+
+// ask makes the server answer what it has been sent.
+func (p *pipeline) ask() {
+	if p.together != nil {
+		p.wire.SendFlushRequest()
+		p.together = nil
+	}
+}
+
+// makesOnlyNew reports whether a step does nothing but make empty tables,
+// sequences, types and functions: it locks nothing that was there before, thus
+// waits for nobody, and reads no rows.
+func makesOnlyNew(s Step) bool {
+	return !slices.ContainsFunc(s.Statements, func(s migration.Statement) bool {
+		switch {
+		case s.Class != pgsql.Definition:
+			return true
+		case s.Command == "CREATE TYPE", s.Command == "CREATE FUNCTION", s.Command == "CREATE SEQUENCE":
+			return false
+		}
+		return s.Command != "CREATE TABLE" || mayTouchSession(s) || standsOnAnother(s)
+	})
+}
+
+// standsOnAnother reports whether a new table refers to one that is there.
+func standsOnAnother(table migration.Statement) bool {
+	for token := range pgsql.Tokens(table.Text) {
+		switch strings.ToUpper(token.Text) {
+		case "REFERENCES", "LIKE", "INHERITS", "OF":
+			return true
+		}
+	}
+	return false
 }
 
 func (p *pipeline) put(m message) {
@@ -173,8 +251,8 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	if err := r.watch.begin(ctx, planned.Ref(), s, r.attempt); err != nil {
 		return err
 	}
-	rows, err := p.answers(p.sent[i])
-	p.sent[i] = nil
+	rows, err := p.answers(p.sent[i].message)
+	p.sent[i].message = nil
 	blockers := r.watch.end()
 	if r.m.stopping() && fenced(err) {
 		return interrupted()
@@ -190,7 +268,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 		}
 		return r.explain(ctx, planned, s, err)
 	}
-	took := Elapsed(time.Since(began))
+	took := Elapsed(p.sent[i].with.share(time.Since(began)))
 	r.m.emit(StepFinished{Migration: planned.Ref(), Step: 1, Duration: took, Rows: rows})
 	r.finished(planned, took, rows)
 	return nil

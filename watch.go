@@ -44,12 +44,13 @@ type watch struct {
 
 // watchEvery is how often the queue is looked at while a step runs, watchClosely
 // how often while somebody queues behind it, and watchAfter how long a step has
-// run when the first look is taken: most steps are over by then. A backfill runs
-// for long and locks rows, seldom more: looking at it as often as at the others
-// would take more from live traffic than it gives.
+// run when the first look is taken: most steps are over by then. A batch of a
+// backfill locks rows, seldom more, and what is seen beside it makes the next ones
+// smaller, so one look per batch is enough: looking as often as at the others would
+// take more from live traffic than it gives.
 const (
 	watchEvery   = 20 * time.Millisecond
-	watchBatches = 50 * time.Millisecond
+	watchBatches = batchTarget
 	watchClosely = 5 * time.Millisecond
 	watchAfter   = 20 * time.Millisecond
 )

@@ -53,6 +53,7 @@ func Load(sources ...Source) ([]Migration, error) {
 		if err != nil {
 			problems = append(problems, err)
 		}
+		migrations = slices.Grow(migrations, len(files))
 		for i, read := range source.loadAll(files) {
 			if err := claimVersion(paths, files[i].path, source.name(files[i].path)); err != nil {
 				problems = append(problems, err)
