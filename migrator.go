@@ -228,7 +228,14 @@ func (m *Migrator) aside() *pgx.ConnConfig {
 	connection.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
 	}
+	connection.RuntimeParams["application_name"] = m.asideName()
 	return connection
+}
+
+// asideName is what the connections beside the one at work are called. What they
+// hold, as the snapshot of a look at pg_stat_activity, they hold for a moment.
+func (m *Migrator) asideName() string {
+	return m.connection.RuntimeParams["application_name"] + " aside"
 }
 
 // cancelPatience is how long a cancelled statement may take to end before the

@@ -257,7 +257,8 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 }
 
 // poll asks the server for the queues around our sessions, of which most are
-// empty and left out. pg_locks stops all taking of locks while it is read, so it
+// empty and left out, and so is this run's watch and the keeper of its lease: a
+// concurrent build that waits for their snapshots waits for a moment. pg_locks stops all taking of locks while it is read, so it
 // is only read where the role may not see in pg_stat_activity who waits. See
 // pg_blocking_pids and pg_locks in PostgreSQL's documentation.
 func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
@@ -280,7 +281,8 @@ FROM worker CROSS JOIN LATERAL (
 	UNION
 	SELECT false, waiters.pid FROM waiters WHERE waiters.pid NOT IN (SELECT w.pid FROM worker w) AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
 ) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
-ORDER BY worker.pid, near.ahead, b.pid`, worker)
+WHERE b.application_name IS DISTINCT FROM $2
+ORDER BY worker.pid, near.ahead, b.pid`, worker, w.m.asideName())
 	if err != nil {
 		return nil, err
 	}

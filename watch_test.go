@@ -44,6 +44,29 @@ func inBackground(m *whimbrel.Migrator) <-chan error {
 	return result
 }
 
+// A concurrent build waits for every snapshot, also for those of the run's own
+// second connections: nobody can do anything about them, and they are over at once.
+func TestTheRunsOwnSecondConnectionsAreNobodysBlockers(t *testing.T) {
+	b := setup(t)
+	b.exec("CREATE TABLE busy (id int)")
+	aside := b.open(pgx.TxOptions{}, "SET LOCAL application_name = 'whimbrel aside'; SELECT * FROM busy")
+	other := b.open(pgx.TxOptions{}, "SELECT * FROM busy")
+	blockers := make(chan []whimbrel.Blocker, 100)
+	result := inBackground(b.migrator(files{"1_alter.sql": "ALTER TABLE busy ADD COLUMN note text"}, func(c *whimbrel.Config) {
+		c.Listener = func(r whimbrel.Record) {
+			if e, ok := r.Event.(whimbrel.LockWaiting); ok {
+				blockers <- e.Blockers
+			}
+		}
+	}))
+	seen := <-blockers
+	require.Len(t, seen, 1)
+	require.EqualValues(t, other.Conn().PgConn().PID(), seen[0].PID)
+	require.NoError(t, other.Rollback(t.Context()))
+	require.NoError(t, aside.Rollback(t.Context()))
+	require.NoError(t, <-result)
+}
+
 func TestTheTimeOfTwoWaitsCountsTogetherForWhoStandsBehind(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE first (id int); CREATE TABLE second (id int)")
