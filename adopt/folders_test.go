@@ -174,6 +174,8 @@ func quote(t testing.TB, text string) string {
 	return string(quoted)
 }
 
+// knexFolder has SQL in JavaScript, the schema builder in an ES module among those
+// that Knex applies, and among those that it does not.
 func knexFolder(t *testing.T) string {
 	files := map[string]string{}
 	for i, m := range shop(t) {
@@ -181,11 +183,37 @@ func knexFolder(t *testing.T) string {
 		if len(m.Down.Statements) > 0 {
 			down = sql(m.Down, true)
 		}
-		files[fmt.Sprintf("202401%02d000000_%s.js", i+1, m.Name)] = fmt.Sprintf(
+		stem := fmt.Sprintf("202401%02d000000_%s", i+1, m.Name)
+		if i == 4 || i == 8 {
+			files[stem+".mjs"] = fmt.Sprintf(knexModule, i, quote(t, sql(m.Up, true)))
+			continue
+		}
+		files[stem+".js"] = fmt.Sprintf(
 			"exports.up = async (knex) => { await knex.raw(%s); };\nexports.down = (knex) => knex.schema.raw(%s);\n", quote(t, sql(m.Up, true)), quote(t, down))
 	}
 	return folder(t, files)
 }
+
+const knexModule = `const gifts = 'gifts%[1]d';
+export async function up(knex) {
+  await knex.raw(%[2]s);
+  if (await knex.schema.hasTable(gifts)) return;
+  await knex.schema.createTable(gifts, (table) => {
+    table.increments();
+    table.bigInteger('user_id').notNullable().references('users.id').onDelete('CASCADE').index();
+    table.enu('kind', ['flowers', 'wine']).defaultTo('wine').comment("what's in it");
+    table.decimal('price', 10, 2).checkPositive();
+    table.jsonb('notes').notNullable().defaultTo({ wrapped: true });
+    table.timestamps(true, true);
+    table.unique(['user_id', 'kind'], { deferrable: 'deferred' });
+  }).alterTable(gifts, (table) => {
+    table.string('card', 80).notNullable().defaultTo('');
+    table.renameColumn('notes', 'remarks');
+    table.text('kind').notNullable().alter({ alterType: false });
+  });
+}
+export const down = (knex) => knex.schema.dropTableIfExists(gifts);
+`
 
 func dbMigrateFolder(t *testing.T) string {
 	files := map[string]string{}

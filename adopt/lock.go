@@ -1,7 +1,6 @@
 package adopt
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,14 +41,8 @@ func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, wor
 	if err := t.lockTable(ctx, tx, t.quoted()); err != nil {
 		return t.busy(err, wait)
 	}
-	if t.tool.lockTable != "" {
-		if err := t.lockTable(ctx, tx, pgx.Identifier{t.Schema, t.tool.lockTable}.Sanitize()); err != nil {
-			return t.busy(err, wait)
-		}
-		var locked bool
-		if err := tx.QueryRow(ctx, "SELECT coalesce(bool_or(is_locked = 1), false) FROM "+pgx.Identifier{t.Schema, t.tool.lockTable}.Sanitize()).Scan(&locked); err != nil || locked {
-			return t.busy(cmp.Or[error](err, errLocked), 0)
-		}
+	if err := t.lockNoted(ctx, tx); err != nil {
+		return t.busy(err, wait)
 	}
 	return work()
 }
@@ -76,6 +69,30 @@ func lockKey(ctx context.Context, tx pgx.Tx, key int64) error {
 // errInPool is a lock that the session has which a pooler lent to us.
 var errInPool = errors.New("the session of the pooler has the lock")
 
+// lockNoted looks into the table in which a tool notes that it is at work, and keeps
+// the note as it is. Without that table nobody was ever at work.
+func (t Table) lockNoted(ctx context.Context, tx pgx.Tx) error {
+	if t.tool.lockTable == "" {
+		return nil
+	}
+	quoted := pgx.Identifier{t.Schema, t.Name + t.tool.lockTable}.Sanitize()
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", pgx.QueryExecModeExec, quoted).Scan(&there); err != nil || !there {
+		return err
+	}
+	if err := t.lockTable(ctx, tx, quoted); err != nil {
+		return err
+	}
+	var locked bool
+	if err := tx.QueryRow(ctx, "SELECT coalesce(bool_or(is_locked = 1), false) FROM "+quoted).Scan(&locked); err != nil {
+		return err
+	}
+	if locked {
+		return errLocked
+	}
+	return nil
+}
+
 // lockTable keeps writers out. Who may only read the table cannot do that; then
 // the tool's own lock is all there is.
 func (t Table) lockTable(ctx context.Context, tx pgx.Tx, quoted string) error {
@@ -101,7 +118,7 @@ func (t Table) busy(err error, wait time.Duration) error {
 	var refused *pgconn.PgError
 	if errors.Is(err, errLocked) {
 		return &whimbrel.Error{
-			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s.%s says that it is locked", t.Tool, t.Schema, t.tool.lockTable),
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s says that it is locked", t.Tool, t.String()+t.tool.lockTable),
 			Remedy: "wait until it is done; if nobody is at work, free the lock by that tool (knex migrate:unlock)", Err: err,
 		}
 	}

@@ -222,6 +222,25 @@ func TestTheOtherToolsLockIsHeld(t *testing.T) {
 	}
 }
 
+// Knex's own lock has the name of its table, and may be missing.
+func TestKnexsLockGoesByTheNameOfItsTable(t *testing.T) {
+	t.Parallel()
+	b := fresh(t)
+	b.exec("CREATE TABLE moves (id int, name text, batch int, migration_time timestamptz); INSERT INTO moves VALUES (1, '1_a.js', 1, now())")
+	read := project(t, "knex", folder(t, map[string]string{"1_a.js": "exports.up = (knex) => {};"}))
+	adopting := func() error {
+		_, err := adopt.Adopt(t.Context(), b.conn, b.table("moves"), read, b.migrator(read.Migrations()), adopt.Options{Wait: 50 * time.Millisecond})
+		return err
+	}
+	b.exec("CREATE TABLE moves_lock (index int, is_locked int); INSERT INTO moves_lock VALUES (1, 1)")
+	err := adopting()
+	require.Equal(t, whimbrel.CodeLeaseHeld, code(t, err))
+	require.ErrorContains(t, err, "public.moves_lock says that it is locked")
+	b.exec("DROP TABLE moves_lock")
+	require.NoError(t, adopting())
+	require.Equal(t, "1", b.recorded())
+}
+
 // The keys are those that the tools take: a migration looks while it runs.
 func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,8 @@ type tool struct {
 	// key makes keys comparable; the same as a version's where it is nil.
 	keyed func(string) string
 	read  func(context.Context, *pgx.Conn, Table) ([]Record, error)
-	// lockTable is a second table, in which the tool notes that it is at work.
+	// lockTable is what the name of a second table ends in, in which the tool notes
+	// that it is at work.
 	lockTable string
 	// locks are the advisory locks by which the tool keeps others out.
 	locks func(Table) []int64
@@ -82,7 +83,7 @@ func tools() []tool {
 			locks: fixed(int64(atlasLock()))},
 		{name: "node-pg-migrate", table: "pgmigrations", columns: []string{"id", "name", "run_on"}, exact: true, keyed: stem, read: readNames, locks: fixed(7241865325823964)},
 		{name: "db-migrate", table: "migrations", columns: []string{"id", "name", "run_on"}, exact: true, keyed: path.Base, read: readNames},
-		{name: "knex", table: "knex_migrations", columns: []string{"id", "name", "batch", "migration_time"}, exact: true, keyed: stem, lockTable: "knex_migrations_lock", read: readKnex},
+		{name: "knex", table: "knex_migrations", columns: []string{"id", "name", "batch", "migration_time"}, exact: true, keyed: stem, lockTable: "_lock", read: readKnex},
 		{name: "prisma", table: "_prisma_migrations", columns: []string{"checksum", "finished_at", "migration_name", "rolled_back_at", "started_at", "applied_steps_count"}, keyed: sameKey, read: readPrisma,
 			locks: fixed(72707369)},
 		{name: "drizzle", table: "__drizzle_migrations", columns: []string{"id", "hash", "created_at"}, keyed: sameKey, read: readDrizzle},

@@ -26,6 +26,7 @@ type bundle struct {
 	path    string // of the migration, for a reader
 	name    string // of its file in the folder
 	source  string // what can be kept: see whimbrel.Script
+	tool    string // that it was written for; "" for whimbrel
 	program *goja.Program
 	sources map[string]string // texts by the names that the program's stacks give
 }
@@ -66,9 +67,12 @@ func bundleOf(m migration.Migration) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundling %s: %w", m.Path, err)
 	}
-	b := &bundle{path: m.Path, name: n.name, source: m.Text, sources: maps.texts()}
+	b := &bundle{path: m.Path, name: n.name, source: m.Text, tool: migration.ClientOf(m.Text), sources: maps.texts()}
 	if len(n.read) > 1 {
 		b.source = code + maps.comment()
+		if b.tool != "" {
+			b.source = migration.WithClient(b.source, b.tool)
+		}
 	}
 	b.program, err = compile(programName, code+maps.forGoja().comment())
 	if err != nil {

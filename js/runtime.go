@@ -64,6 +64,9 @@ func New(options Options) *Runtime {
 // without a database, to see what it exports; what it prints then is dropped,
 // as each Run prints it again.
 func (r *Runtime) Compile(ctx context.Context, m migration.Migration) (whimbrel.Script, error) {
+	if err := knownClient(m); err != nil {
+		return nil, err
+	}
 	b, err := bundleOf(m)
 	if err != nil {
 		return nil, err

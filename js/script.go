@@ -49,6 +49,7 @@ func (s *script) run(m *machine, direction whimbrel.Direction) error {
 	if err != nil {
 		return err
 	}
+	var finish goja.Callable
 	returned, err := m.enter(func() (goja.Value, error) {
 		main, err := m.main(exports)
 		if err != nil {
@@ -58,13 +59,25 @@ func (s *script) run(m *machine, direction whimbrel.Direction) error {
 		if !ok {
 			return nil, missing(s.bundle.path, string(direction))
 		}
-		return function(main, m.client(false))
+		var client goja.Value
+		if client, finish, err = m.caller(); err != nil {
+			return nil, err
+		}
+		return function(main, client)
 	})
 	if err != nil {
 		return err
 	}
 	if _, err := m.await(returned); err != nil {
 		return err
+	}
+	if finish != nil {
+		if returned, err = m.enter(func() (goja.Value, error) { return finish(goja.Undefined()) }); err != nil {
+			return err
+		}
+		if _, err := m.await(returned); err != nil {
+			return err
+		}
 	}
 	return m.settle(nil)
 }
@@ -95,7 +108,7 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 		return missing(s.bundle.path, "up")
 	}
 	down := main.Get("down")
-	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) {
+	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) && s.bundle.tool == "" {
 		return missing(s.bundle.path, "down")
 	}
 	if err := s.lookAtTags(exports, main); err != nil {
@@ -111,6 +124,7 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 		}
 		s.transaction = choice
 	}
+	s.lookAsForeign(exports)
 	return nil
 }
 

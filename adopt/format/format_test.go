@@ -179,12 +179,17 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 		}, []string{
 			"1700000000000 a db/1700000000000_a.sql (1700000000000_a): CREATE TABLE | DROP TABLE",
 			"1700000000001 b db/1700000000001_b.js (1700000000001_b):  | ",
-			"1700000000002 c db/1700000000002_c.ts (1700000000002_c):  |  unfit: db/1700000000002_c.ts: only node-pg-migrate can run it: it is no CommonJS",
+			"1700000000002 c db/1700000000002_c.ts (1700000000002_c):  | ",
 			"1700000000003 d db/1700000000003_d.js (1700000000003_d):  |  unfit: db/1700000000003_d.js: only node-pg-migrate can run it: it asks for no transaction",
-			"1700000000004 e db/1700000000004_e.js (1700000000004_e):  |  unfit: db/1700000000004_e.js: only node-pg-migrate can run it: it is no CommonJS",
+			"1700000000004 e db/1700000000004_e.js (1700000000004_e):  | ",
 		}},
-		"knex": {files{"20240101000000_a.js": "exports.up = (knex) => knex.raw('SELECT 1')", "knexfile.js": "x"}, []string{
+		"knex": {files{
+			"20240101000000_a.js": "exports.up = (knex) => knex.raw('SELECT 1')", "knexfile.js": "x",
+			"20240102000000_b.ts": `import type { Knex } from "knex"; export async function up(knex: Knex) {}`, "20240103000000_c.mjs": "export const config = { transaction: false }",
+		}, []string{
 			"20240101000000 a db/20240101000000_a.js (20240101000000_a.js):  | ",
+			"20240102000000 b db/20240102000000_b.ts (20240102000000_b.ts):  | ",
+			"20240103000000 c db/20240103000000_c.mjs (20240103000000_c.mjs):  | ",
 		}},
 		"db-migrate": {files{
 			"20240101000000-a.js": "x", "sqls/20240101000000-a-up.sql": "CREATE TABLE a (id int);", "sqls/20240101000000-a-down.sql": "DROP TABLE a;",

@@ -13,23 +13,20 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// This file reads the formats of tools that run on Node.js. Of their JavaScript
-// whimbrel runs what gives the server SQL: an adapter below the file's own
-// text hands it an object in place of the tool's, and every other call is an
-// error that names it. TypeScript and ES modules are adopted as applied.
+// This file reads the formats of tools that run on Node.js. Their JavaScript and
+// TypeScript whimbrel runs itself: a line at its end says which tool's object it is
+// to be called with. What that object does not have is an error when it is called.
 
 var (
-	nodeFile   = regexp.MustCompile(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
-	nodeScript = regexp.MustCompile(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
-	nodeUp     = regexp.MustCompile(`(?i)^\s*--[\s-]*up\s+migration`)
-	nodeDown   = regexp.MustCompile(`(?i)^\s*--[\s-]*down\s+migration`)
-	nodeMarked = regexp.MustCompile(`(?im)^\s*--[\s-]*up\s+migration`)
-	pgmCode    = regexp.MustCompile(`\bpgm\b`)
-	knexCode   = regexp.MustCompile(`\bknex\b`)
-	dbCode     = regexp.MustCompile(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
-	commonJS   = regexp.MustCompile(`(?m)\bexports\s*[.=]|\bexports\.`)
-	modular    = regexp.MustCompile(`(?m)^\s*(?:import|export)\b`)
-	untied     = regexp.MustCompile(`\bnoTransaction\b|\btransaction\s*:\s*false\b`)
+	nodeFile      = regexp.MustCompile(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
+	nodeScript    = regexp.MustCompile(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
+	nodeUp        = regexp.MustCompile(`(?i)^\s*--[\s-]*up\s+migration`)
+	nodeDown      = regexp.MustCompile(`(?i)^\s*--[\s-]*down\s+migration`)
+	nodeMarked    = regexp.MustCompile(`(?im)^\s*--[\s-]*up\s+migration`)
+	pgmCode       = regexp.MustCompile(`\bpgm\b`)
+	knexCode      = regexp.MustCompile(`\bknex\b`)
+	dbCode        = regexp.MustCompile(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
+	noTransaction = regexp.MustCompile(`\bpgm\s*\.\s*noTransaction\b`)
 )
 
 // contains reports whether a file of a pattern has something in it.
@@ -52,7 +49,7 @@ func readNodePGMigrate(f folder, p *Project) error {
 		}
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text}
 		if m.parts[3] != "sql" {
-			p.Files = append(p.Files, f.script(d, m, "node-pg-migrate", pgmAdapter))
+			p.Files = append(p.Files, f.script(d, "node-pg-migrate"))
 			continue
 		}
 		d.text = lines(text, func(line string) string {
@@ -78,7 +75,7 @@ func readKnex(f folder, p *Project) error {
 			return err
 		}
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.file, text: text}
-		p.Files = append(p.Files, f.script(d, m, "Knex", knexAdapter))
+		p.Files = append(p.Files, f.script(d, "knex"))
 	}
 	return nil
 }
@@ -86,22 +83,13 @@ func readKnex(f folder, p *Project) error {
 // stem is a file's name without its extension.
 func stem(file string) string { return strings.TrimSuffix(file, path.Ext(file)) }
 
-// script makes a migration of JavaScript, by an adapter.
-func (f folder) script(d draft, m match, tool, adapter string) File {
-	extension := m.parts[3]
-	switch {
-	case extension != "js" && extension != "cjs", modular.MatchString(d.text), !commonJS.MatchString(d.text):
-		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it is no CommonJS", tool)
-	case untied.MatchString(d.text):
+// script makes a migration of a script for a tool.
+func (f folder) script(d draft, tool string) File {
+	if noTransaction.MatchString(d.text) {
 		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it asks for no transaction", tool)
-	}
-	if d.unfit != nil {
 		return d.file()
 	}
-	if !strings.HasSuffix(d.text, "\n") {
-		d.text += "\n"
-	}
-	d.text += adapter
+	d.text = migration.WithClient(d.text, tool)
 	script, err := migration.ParseScript(d.version, d.name, d.path, d.text)
 	if err != nil {
 		problem := *migration.Problems(err)[0]
@@ -111,42 +99,6 @@ func (f folder) script(d draft, m match, tool, adapter string) File {
 	script.Folder = f.fsys
 	return File{Migration: script, Key: d.key}
 }
-
-// adapter is code that hands the functions of a file an object of another tool's
-// in place of a client. It has the file's own functions in theirs.
-func adapter(object string) string {
-	return `;(() => {
-  const theirs = module.exports;
-  const adapted = (f) => async (client) => {
-    ` + object + `
-  };
-  module.exports = typeof theirs.down === 'function' ? { up: adapted(theirs.up), down: adapted(theirs.down) } : { up: adapted(theirs.up) };
-})();
-`
-}
-
-var pgmAdapter = adapter(`const texts = [];
-    const known = { sql: (text, values) => {
-      if (values) throw new Error('whimbrel does not have pgm.sql with values: write them into the text');
-      texts.push(text);
-    }, db: { query: (...given) => client.query(...given) }, func: (text) => text };
-    const pgm = new Proxy(known, { get(has, name) {
-      if (name in has || typeof name === 'symbol') return has[name];
-      throw new Error('whimbrel does not have pgm.' + String(name) + ': write it with pgm.sql');
-    } });
-    await f(pgm);
-    for (const text of texts) await client.query(text);`)
-
-var knexAdapter = adapter(`const raw = (text, bindings) => {
-      if (bindings !== undefined) throw new Error('whimbrel does not have knex.raw with bindings: write them into the text');
-      return client.query(text);
-    };
-    const only = (has, called) => new Proxy(has, { get(has, name) {
-      if (name in has || typeof name === 'symbol') return has[name];
-      throw new Error('whimbrel does not have ' + called + '.' + String(name) + ': write it with knex.raw');
-    } });
-    const builder = () => { throw new Error('whimbrel does not have the query builder of Knex: write it with knex.raw'); };
-    await f(only(Object.assign(builder, { raw, schema: only({ raw }, 'knex.schema') }), 'knex'));`)
 
 // db-migrate: with --sql-file, the JavaScript does nothing but load a pair of
 // files from the folder sqls.

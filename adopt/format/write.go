@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,6 +151,9 @@ func writeOwn(m migration.Migration) []Written {
 	name := fileName(m)
 	if m.Kind == migration.Script {
 		name = m.Path[strings.LastIndexByte(m.Path, '/')+1:]
+		if extension := path.Ext(name); extension == ".mts" || extension == ".cts" {
+			name = strings.TrimSuffix(name, extension) + ".ts"
+		}
 	}
 	return []Written{{Name: name, Text: m.Text}}
 }

@@ -1,6 +1,8 @@
 // The migration tools that run on Node.js, in one program:
 //
 //   node run.js node-pg-migrate|knex|db-migrate|drizzle|prisma URL FOLDER STEPS
+//
+// And `node run.js sql` prints what Knex makes of the calls in calls.js.
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -11,7 +13,7 @@ const tools = {
     await runner({ databaseUrl: url, dir, count, direction: 'up', migrationsTable: 'pgmigrations', log: () => {} });
   },
   async knex(url, directory, count) {
-    const knex = require('knex')({ client: 'pg', connection: url, migrations: { directory } });
+    const knex = require('knex')({ client: 'pg', connection: url, migrations: { directory, loadExtensions: ['.js', '.mjs'] } });
     try {
       for (let i = 0; i < count; i++) await knex.migrate.up();
     } finally {
@@ -73,6 +75,10 @@ const tools = {
     });
   },
 };
+
+// sqlOf is what the builders that some calls return would ask.
+const sqlOf = (calls, knex) => calls.map((call) => [call(knex).toSQL()].flat().map(({ sql, bindings }) => [sql, bindings]));
+tools.sql = async () => console.log(JSON.stringify(sqlOf(require('./calls'), require('knex')({ client: 'pg', log: { warn() {} } }))));
 
 const [tool, url, folder, steps] = process.argv.slice(2);
 tools[tool](url, folder, Number(steps)).then(() => process.exit(0), (error) => {
