@@ -2,14 +2,12 @@ package format
 
 import (
 	"bufio"
-	"errors"
 	"io/fs"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -88,34 +86,10 @@ func (d *draft) ternTemplate(text string, data map[string]string, shared map[str
 	for name, value := range data {
 		values[name] = value
 	}
-	whole := template.New("").Option("missingkey=error")
-	for name, text := range shared {
-		if _, err := whole.New(name).Parse(text); err != nil {
-			continue // who uses it is told so
-		}
+	if d.text, d.unfit = render(d.path, text, shared, values); d.unfit != nil {
+		d.text = text
 	}
-	parsed, err := whole.New(d.path).Parse(text)
-	var b rendered
-	if err == nil {
-		err = parsed.Execute(&b, values)
-	}
-	if err != nil {
-		d.unfit = unfit("write it without what whimbrel does not have: the functions of Sprig, and values that tern.conf does not name", "the template cannot be rendered: %v", err)
-		return nil
-	}
-	d.text = b.String()
 	return nil
-}
-
-// rendered is what a template gives, up to the size of the largest file.
-type rendered struct{ strings.Builder }
-
-// Write implements io.Writer.
-func (r *rendered) Write(text []byte) (int, error) {
-	if r.Len()+len(text) > migration.MaxSize {
-		return 0, errors.New("it gives more than a file may hold")
-	}
-	return r.Builder.Write(text)
 }
 
 // ternData is the section [data] of tern.conf. A value that is a template, of
