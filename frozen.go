@@ -2,6 +2,7 @@ package whimbrel
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -43,6 +44,8 @@ type Frozen struct {
 	// Migrations are what is to run, in order; Left are pending and not part of it.
 	Migrations []FrozenMigration `json:"migrations"`
 	Left       []FrozenMigration `json:"left,omitempty"`
+	// Hooks are those that run with it.
+	Hooks []FrozenHook `json:"hooks,omitempty"`
 	// Values proves that variables have the values that they had, and tells nothing of
 	// them; nil where no statement asks for one.
 	Values *Proof `json:"values,omitempty"`
@@ -77,6 +80,13 @@ type FrozenMigration struct {
 	Steps    []string          `json:"steps,omitempty"`
 }
 
+// FrozenHook is a hook as it was.
+type FrozenHook struct {
+	Name     string `json:"name"` // "before_run"
+	Path     string `json:"path,omitempty"`
+	Checksum string `json:"checksum"`
+}
+
 // Proof is a hash of the values of variables. It has a salt and takes long to make, so
 // that guessing is no way to the values.
 type Proof struct {
@@ -107,6 +117,7 @@ const (
 	MovedFile     MoveKind = "file"     // a file was edited, or is gone
 	MovedPending  MoveKind = "pending"  // a migration is new
 	MovedSteps    MoveKind = "steps"    // the same file comes to other steps
+	MovedHooks    MoveKind = "hooks"    // a hook was edited, is new, or is gone
 	MovedValues   MoveKind = "values"   // a variable has another value
 )
 
@@ -143,7 +154,7 @@ func (m *Migrator) Freeze(ctx context.Context, options UpOptions) (Plan, Frozen,
 func freeze(s state, plan Plan) Frozen {
 	f := Frozen{
 		Format: formatOfFrozen, Database: s.identity, OutOfOrder: s.policy, AllowMissing: s.allowMissing,
-		Tags: s.tags, History: []FrozenRow{}, Migrations: []FrozenMigration{}, Values: prove(nil, plan.asksFor(), s.variables),
+		Tags: s.tags, History: []FrozenRow{}, Migrations: []FrozenMigration{}, Hooks: s.frozenHooks(), Values: prove(nil, s.asksFor(plan), s.variables),
 	}
 	for _, a := range s.applied {
 		f.History = append(f.History, FrozenRow{ID: a.ID, Version: a.Version, Checksum: a.Checksum})
@@ -165,6 +176,13 @@ func freeze(s state, plan Plan) Frozen {
 
 func frozenMigration(m migration.Migration) FrozenMigration {
 	return FrozenMigration{Version: m.Version, Name: m.Name, Path: m.Path, Checksum: m.Checksum}
+}
+
+func (s state) frozenHooks() (all []FrozenHook) {
+	for _, hook := range s.hooks.All() {
+		all = append(all, FrozenHook{Name: hook.Name, Path: hook.Path, Checksum: hook.Checksum})
+	}
+	return all
 }
 
 // hashes are those of the steps, shortened: they only have to differ.
@@ -197,11 +215,15 @@ func prove(salt []byte, names []string, values map[string]string) *Proof {
 	return &Proof{Of: names, Salt: salt, Hash: hash}
 }
 
-// asksFor gives the names of the variables that a plan's files ask for.
-func (p Plan) asksFor() []string {
-	var names []string
+// asksFor gives the names of the variables that a plan's files and the hooks ask for.
+func (s state) asksFor(p Plan) []string {
+	files := s.hooks.All()
 	for _, planned := range p.Migrations {
-		for _, v := range planned.Migration.Variables {
+		files = append(files, planned.Migration)
+	}
+	var names []string
+	for _, file := range files {
+		for _, v := range file.Variables {
 			names = append(names, v.Name)
 		}
 	}
@@ -277,7 +299,10 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 	moves = append(f.place(s.identity), moves...)
 	rest := f.Migrations[min(done, len(f.Migrations)):]
 	moves = append(moves, f.files(s, rest)...)
-	moves = append(moves, f.values(s)...)
+	if len(rest) > 0 {
+		moves = append(moves, f.hooks(s)...)
+		moves = append(moves, f.values(s)...)
+	}
 	if len(moves) > 0 {
 		return Plan{}, moved(moves)
 	}
@@ -304,6 +329,29 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 		return Plan{}, moved(moves)
 	}
 	return plan, nil
+}
+
+// hooks compares the hooks with what they were.
+func (f Frozen) hooks(s state) (all Moves) {
+	report := func(h FrozenHook, what string) {
+		all = append(all, Move{Kind: MovedHooks, Path: h.Path, Message: fmt.Sprintf("the hook %s %s", cmp.Or(h.Path, h.Name), what)})
+	}
+	named := func(name string) func(FrozenHook) bool { return func(h FrozenHook) bool { return h.Name == name } }
+	now := s.frozenHooks()
+	for _, was := range f.Hooks {
+		switch i := slices.IndexFunc(now, named(was.Name)); {
+		case i < 0:
+			report(was, "is not there any more")
+		case now[i].Checksum != was.Checksum:
+			report(now[i], "was edited")
+		}
+	}
+	for _, is := range now {
+		if !slices.ContainsFunc(f.Hooks, named(is.Name)) {
+			report(is, "is there and was not when the plan was made")
+		}
+	}
+	return all
 }
 
 // values finds that variables have other values.

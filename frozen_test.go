@@ -205,6 +205,47 @@ func TestAFrozenPlanIsForTheValuesThatVariablesHad(t *testing.T) {
 	require.Equal(t, "secret", b.text("SELECT word FROM a"))
 }
 
+func TestAFrozenPlanIsForTheHooksThatThereWere(t *testing.T) {
+	t.Parallel()
+	hooks := map[string]string{"before_run": "SELECT 1", "after_each": "-- +migrate Variables word\nSELECT '${word}'"}
+	with := func(word string, change map[string]string) func(*whimbrel.Config) {
+		changed := maps.Clone(hooks)
+		maps.Copy(changed, change)
+		maps.DeleteFunc(changed, func(_, text string) bool { return text == "" })
+		return func(c *whimbrel.Config) {
+			withHooks(t, changed)(c)
+			c.Variables = map[string]string{"word": word}
+		}
+	}
+	for name, c := range map[string]struct {
+		now   func(*whimbrel.Config)
+		moved whimbrel.MoveKind
+		says  string
+	}{
+		"a hook of the run was edited":        {with("secret", map[string]string{"before_run": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/before_run.sql was edited"},
+		"a hook of migrations was edited":     {with("secret", map[string]string{"after_each": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/after_each.sql was edited"},
+		"one is gone":                         {with("secret", map[string]string{"before_run": ""}), whimbrel.MovedHooks, "the hook hooks/before_run.sql is not there any more"},
+		"one is new":                          {with("secret", map[string]string{"after_run": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/after_run.sql is there and was not"},
+		"a variable of one has another value": {with("another", nil), whimbrel.MovedValues, "a variable has another value than when the plan was made: one of word"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			frozen := b.freeze(three, whimbrel.UpOptions{}, with("secret", nil))
+			_, err := b.migrator(three, c.now).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			require.Equal(t, []whimbrel.MoveKind{c.moved}, requireMoved(t, err))
+			var own *whimbrel.Error
+			require.ErrorAs(t, err, &own)
+			require.Contains(t, own.Detail, c.says)
+			require.Equal(t, "true", b.text("SELECT to_regclass('a') IS NULL"))
+
+			_, err = b.migrator(three, with("secret", nil)).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			require.NoError(t, err)
+			_, err = b.migrator(three, c.now).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			require.NoError(t, err, "what is done is done: no hook runs any more")
+		})
+	}
+}
+
 func TestAFrozenPlanKeepsItsTags(t *testing.T) {
 	b := setup(t)
 	tagged := files{"1_a.sql": "-- +migrate Tags later\nCREATE TABLE a ()", "2_b.sql": "-- +migrate Tags now\nCREATE TABLE b ()"}
