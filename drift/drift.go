@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
@@ -190,7 +191,8 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	tables := whimbrel.Tables(options.Config.Table)
-	if err := furnish(ctx, conn, like.roles, tables[0]); err != nil {
+	furnished, err := furnish(ctx, conn, like.roles, tables[0])
+	if err != nil {
 		return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
 	}
 	again := options.Config
@@ -199,7 +201,7 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	if err != nil {
 		return made{}, err
 	}
-	if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
+	if err := run(ctx, m, conn, furnished); err != nil {
 		return made{}, elsewhere(err)
 	}
 	s, err := schema.Read(ctx, conn, schema.Options{Exclude: tables})
@@ -223,25 +225,49 @@ func start(ctx context.Context, major int, progress func(string)) (*devdb.Server
 }
 
 // furnish makes what migrations may find in the live database without having made
-// it: roles, and the schema of the history.
-func furnish(ctx context.Context, conn *pgx.Conn, roles []string, history pgx.Identifier) error {
+// it: roles, of which it gives those that were not there, and the schema of the history.
+func furnish(ctx context.Context, conn *pgx.Conn, roles []string, history pgx.Identifier) (furnished []string, err error) {
 	var have []string
 	if err := conn.QueryRow(ctx, "SELECT array_agg(rolname::text) FROM pg_roles").Scan(&have); err != nil {
-		return err
+		return nil, err
 	}
 	for _, role := range roles {
 		if slices.Contains(have, role) {
 			continue
 		}
 		if _, err := conn.Exec(ctx, "CREATE ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
-			return err
+			return nil, err
 		}
+		furnished = append(furnished, role)
 	}
 	if len(history) > 1 {
-		_, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+history[:1].Sanitize())
-		return err
+		_, err = conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+history[:1].Sanitize())
 	}
-	return nil
+	return furnished, err
+}
+
+// run runs the migrations. A role that they make is on the live server by now, and
+// so among the furnished ones: it is dropped when the server says that it is there
+// already, and the migrations go on.
+func run(ctx context.Context, m *whimbrel.Migrator, conn *pgx.Conn, furnished []string) error {
+	for {
+		_, err := m.Up(ctx, whimbrel.UpOptions{})
+		n := slices.IndexFunc(furnished, func(role string) bool { return isThere(err, role) })
+		if n < 0 {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "DROP ROLE "+pgx.Identifier{furnished[n]}.Sanitize()); err != nil {
+			return fmt.Errorf("leaving a role to the migration that makes it: %w", err)
+		}
+		furnished = slices.Delete(furnished, n, n+1)
+	}
+}
+
+// isThere tells that a role cannot be made because there is one. The server has no
+// field for its name; throw-away servers speak English.
+func isThere(err error, role string) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "42710" && refused.Message == `role "`+role+`" already exists`
 }
 
 // elsewhere says of a failure that it was not in the live database.

@@ -140,25 +140,29 @@ func TestOwnersAndPrivilegesAreComparedWhereThatIsAsked(t *testing.T) {
 	require.Len(t, b.differences(), 1)
 }
 
-func TestRolesThatAMigrationNamesAreThereForIt(t *testing.T) {
+func TestRolesThatAMigrationNamesOrMakesAreThereForIt(t *testing.T) {
 	t.Parallel()
 	role := fmt.Sprintf("reader_%d", os.Getpid())
-	b := newBase(t, 0, "CREATE TABLE users (id int);\nGRANT SELECT ON users TO "+role+";")
+	made := fmt.Sprintf(`"Writer ""%d"""`, os.Getpid())
+	b := newBase(t, 0, "CREATE TABLE users (id int);\nGRANT SELECT ON users TO "+role+";",
+		"CREATE ROLE "+made+"; GRANT INSERT ON users TO "+made+"; CREATE ROLE second_"+role)
 	b.exec("CREATE ROLE " + role)
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.Background(), b.options.Config.DatabaseURL)
 		require.NoError(t, err)
-		_, err = conn.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role, pgx.QueryExecModeSimpleProtocol)
+		_, err = conn.Exec(context.Background(), "DROP OWNED BY "+role+", "+made+"; DROP ROLE "+role+", "+made+", second_"+role, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		require.NoError(t, conn.Close(context.Background()))
 	})
 	m, err := whimbrel.New(b.options.Config)
 	require.NoError(t, err)
-	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
+	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 1})
 	require.NoError(t, err)
 	b.options.Privileges = true
 	require.Empty(t, b.differences())
-	b.options.Server = nil // a server of its own, on which the role is to be made first
+	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	b.options.Server = nil // a server of its own, on which the one role is to be made first, and the others are not
 	require.Empty(t, b.differences())
 }
 
