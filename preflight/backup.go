@@ -37,14 +37,15 @@ type Answer struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Lines gives the answers.
+// Lines gives the answers. Those who could not tell are among what was not seen.
 func (b Backups) Lines() []string {
 	var out []string
 	for _, a := range b.Answers {
+		if !a.Told {
+			continue
+		}
 		line := string(a.Source) + ": "
 		switch {
-		case !a.Told:
-			line += "cannot tell"
 		case a.At == nil:
 			line += "there is no backup"
 		default:

@@ -115,15 +115,29 @@ func (w Window) check() error {
 // String writes the window as ParseWindow reads it.
 func (w Window) String() string {
 	clock := func(d time.Duration) string { return fmt.Sprintf("%02d:%02d", int(d.Hours()), int(d.Minutes())%60) }
-	var names []string
-	for _, d := range w.Days {
-		names = append(names, d.String()[:3])
-	}
 	text := clock(w.From) + "-" + clock(w.To)
 	if len(w.Days) == 7 {
 		return text
 	}
-	return strings.Join(names, ",") + " " + text
+	return daysText(w.Days) + " " + text
+}
+
+// daysText writes days from Monday to Sunday, three or more in a row as Mon-Fri.
+func daysText(days []time.Weekday) string {
+	var parts []string
+	var row []string
+	for n := range 8 {
+		d := time.Weekday((n + 1) % 7)
+		if n < 7 && slices.Contains(days, d) {
+			row = append(row, d.String()[:3])
+			continue
+		}
+		if len(row) > 2 {
+			row = []string{row[0] + "-" + row[len(row)-1]}
+		}
+		parts, row = append(parts, row...), nil
+	}
+	return strings.Join(parts, ",")
 }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -74,6 +74,9 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 	if flags.wait < 0 || flags.grace < 0 {
 		return usage("write 0s or more", "--wait and --grace must not be negative")
 	}
+	if err := a.meantForDeployment(); err != nil {
+		return err
+	}
 	expected, err := a.expectedSchema(flags.schema)
 	if err != nil {
 		return err
@@ -102,6 +105,17 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 	}
 	a.showDeployment(d)
 	return errors.Join(err, a.writeReports(d, flags.report))
+}
+
+// meantForDeployment refuses the development server where only default_environment
+// names it: a pipeline that forgets --env would start one, and report a deployment.
+func (a *app) meantForDeployment() error {
+	p, err := a.openFile()
+	if err == nil && p.target.embedded && !a.flags.dev && a.flags.env == "" {
+		err = usage("name the database with --env; --dev deploys to the development server",
+			"default_environment is %q, the development server", p.target.environment)
+	}
+	return err
 }
 
 // deploySteps goes through the steps, and notes in d how far it came.

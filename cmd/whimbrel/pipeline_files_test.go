@@ -63,8 +63,9 @@ func TestTheWorkflowStopsAFaultAtItsLineAndDeploysWithoutIt(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", folder, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
-	// A project says who knows of its backups; the workflow leaves no check out.
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.yaml"), []byte("checks:\n  backups:\n    - kind: query\n      query: SELECT now()\n"), 0o644))
+	// A project says who knows of its backups; the workflow leaves no check out, and
+	// says which database it means.
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.yaml"), []byte("default_environment: development\nenvironments:\n  development:\n    embedded: true\n  production:\n    url: ${DATABASE_URL}\nchecks:\n  backups:\n    - kind: query\n      query: SELECT now()\n"), 0o644))
 	git("init", "-q", "-b", "main")
 	git("add", "-A")
 	git("commit", "-q", "-m", "base")
