@@ -45,10 +45,9 @@ func (b Backups) Lines() []string {
 			continue
 		}
 		line := string(a.Source) + ": "
-		switch {
-		case a.At == nil:
+		if a.At == nil {
 			line += "there is no backup"
-		default:
+		} else {
 			line += strings.TrimSpace(a.Backup + " of " + a.At.UTC().Format("2006-01-02 15:04:05 MST"))
 		}
 		if a.Failing != "" {
