@@ -19,6 +19,7 @@ import (
 
 var (
 	flywayFile     = regexp.MustCompile(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.sql$`)
+	flywayCallback = regexp.MustCompile(`^(?:before|after|create)[A-Z][A-Za-z]*(?:__.*)?\.sql$`)
 	flywayPrograms = regexp.MustCompile(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.(?:java|class|py|sh|bash|ps1|cmd|bat)$`)
 )
 

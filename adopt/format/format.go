@@ -131,6 +131,7 @@ func (f Format) Read(sources ...migration.Source) (Project, error) {
 		if err != nil {
 			return Project{}, err
 		}
+		p.remark(found)
 	}
 	if err := p.order(); err != nil {
 		return Project{}, err
@@ -167,6 +168,31 @@ func Signs(sources ...migration.Source) bool {
 		}
 	}
 	return false
+}
+
+// remark says of a folder what SQL in it is not read: nobody would notice.
+func (p *Project) remark(f folder) {
+	read := map[string]bool{}
+	for _, file := range p.Files {
+		m := file.Migration
+		read[m.Path], read[m.Up.Path], read[m.Down.Path] = true, true, true
+	}
+	var others, callbacks []string
+	for _, name := range f.files {
+		switch {
+		case path.Ext(name) != ".sql" || read[f.path(name)]:
+		case p.Format.Name == "flyway" && flywayCallback.MatchString(name):
+			callbacks = append(callbacks, f.path(name))
+		default:
+			others = append(others, f.path(name))
+		}
+	}
+	if len(callbacks) > 0 {
+		p.Remarks = append(p.Remarks, "Flyway's callbacks are not run; what they do belongs into hooks: "+strings.Join(callbacks, ", "))
+	}
+	if len(others) > 0 {
+		p.Remarks = append(p.Remarks, "SQL in the folder that is not read: "+strings.Join(others, ", "))
+	}
 }
 
 // order sorts the files, and refuses a version that two of them have.

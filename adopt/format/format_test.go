@@ -425,6 +425,28 @@ func TestWhatAFormatCannotHoldIsRefused(t *testing.T) {
 // A translation keeps the lines, never fails but by an error that says where, and
 // is the same whenever it is made. What can be run reads the same in whimbrel's
 // own format, with the same checksum.
+// SQL that is not read must not go unnoticed.
+func TestWhatIsLeftOutIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		files files
+		want  []string
+	}{
+		"flyway": {files{"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__b.sql": "SELECT 3;", "beforeMigrate.sql": "SELECT 4;", "afterEachMigrate__x.sql": "SELECT 5;", "v2__c.sql": "SELECT 6;", "V1__a.sql.conf": ""}, []string{
+			"Flyway's callbacks are not run; what they do belongs into hooks: db/afterEachMigrate__x.sql, db/beforeMigrate.sql",
+			"SQL in the folder that is not read: db/v2__c.sql",
+		}},
+		"golang-migrate": {files{"1_a.up.sql": "SELECT 1;", "1_a.down.sql": "SELECT 2;", "notes.sql": "", "README.md": ""}, []string{"SQL in the folder that is not read: db/notes.sql"}},
+		"drizzle":        {files{"meta/_journal.json": `{"entries":[{"when":1,"tag":"0_a"}]}`, "0_a.sql": "SELECT 1", "1_b.sql": "SELECT 2"}, []string{"SQL in the folder that is not read: db/1_b.sql"}},
+		"goose":          {files{"1_a.sql": "-- +goose Up\nSELECT 1;"}, nil},
+	} {
+		f, _ := format.Named(name)
+		p, err := f.Read(test.files.source())
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, p.Remarks, name)
+	}
+}
+
 func FuzzReaders(f *testing.F) {
 	for _, text := range []string{
 		"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '$A ${B:-c}';", "-- migrate:up transaction:false\nSELECT 1",

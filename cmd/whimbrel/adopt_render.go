@@ -21,6 +21,7 @@ type adoptionJSON struct {
 	Pending []adopted   `json:"pending"`
 	Unknown []string    `json:"unknown,omitempty"` // applied, and without a file
 	Unfit   []unfitJSON `json:"unfit,omitempty"`
+	Remarks []string    `json:"remarks,omitempty"`
 	// Recorded is how many rows of the history are new.
 	Recorded int      `json:"recorded"`
 	Written  []string `json:"written,omitempty"`
@@ -48,6 +49,7 @@ func (d *adoption) describe() adoptionJSON {
 	out := adoptionJSON{
 		Tool: d.table.Tool, Table: d.table.String(), Format: d.theirs.Format.Name, History: d.historyName(), DryRun: d.flags.dryRun,
 		Applied: []adopted{}, Pending: []adopted{}, Recorded: len(d.report.Result.Done), Written: d.written,
+		Remarks: d.theirs.Remarks,
 	}
 	for _, source := range d.sources {
 		out.Folders = append(out.Folders, source.Label)
