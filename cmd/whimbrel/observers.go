@@ -17,7 +17,6 @@ import (
 	"github.com/whimbrel-db/whimbrel/monitor/alert/service"
 	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 	"github.com/whimbrel-db/whimbrel/monitor/prometheus"
-	"github.com/whimbrel-db/whimbrel/monitor/telemetry"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -161,24 +160,6 @@ func (o *observers) place(path string) string {
 		return path
 	}
 	return filepath.Join(o.file.place, path)
-}
-
-// startTelemetry begins what the OTEL_* variables ask for. What is wrong with them
-// is said, and no reason not to migrate.
-func (o *observers) startTelemetry(ctx context.Context) {
-	if !telemetry.Enabled() {
-		return
-	}
-	traced, err := telemetry.Start(ctx, telemetry.Options{
-		Version: build().Version, Environment: o.in, Literals: o.file.Telemetry.Literals, Report: o.problem,
-	})
-	if err != nil {
-		o.problem(fmt.Errorf("telemetry: %w", err))
-	}
-	if observer := traced.Observer(); observer != nil {
-		o.all = append(o.all, observer)
-	}
-	o.endings = append(o.endings, traced.Close)
 }
 
 // startCounting begins to count for Prometheus. At the end the history's metrics

@@ -30,6 +30,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/whimbrel-db/whimbrel/monitor"
+	"github.com/whimbrel-db/whimbrel/monitor/telemetry/wanted"
 )
 
 // scope is the name under which spans and metrics are sent.
@@ -57,19 +58,7 @@ type Telemetry struct {
 }
 
 // Enabled reports whether the environment asks for telemetry.
-func Enabled() bool { return wanted("TRACES") || wanted("METRICS") }
-
-// wanted reports whether the environment asks for a signal.
-func wanted(signal string) bool {
-	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") || exporter(signal) == "none" {
-		return false
-	}
-	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT") != ""
-}
-
-func exporter(signal string) string {
-	return strings.TrimSpace(os.Getenv("OTEL_" + signal + "_EXPORTER"))
-}
+func Enabled() bool { return wanted.Any() }
 
 // protocol is the one for a signal; "http/protobuf" unless set.
 func protocol(signal string) string {
@@ -94,14 +83,14 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	}
 	t := &Telemetry{options: options}
 	var problems []error
-	if wanted("TRACES") {
+	if wanted.Signal("TRACES") {
 		if t.traces, err = startTraces(ctx, described, options); err != nil {
 			problems = append(problems, fmt.Errorf("traces are not sent: %w", err))
 		} else {
 			t.spans = newSpans(parent(), t.traces.Tracer(scope), options.Literals)
 		}
 	}
-	if wanted("METRICS") {
+	if wanted.Signal("METRICS") {
 		if t.metrics, err = startMetrics(ctx, described, options); err == nil {
 			t.numbers, err = newNumbers(t.metrics.Meter(scope))
 		}
@@ -135,7 +124,7 @@ func describe(ctx context.Context, options Options) (*resource.Resource, error) 
 const spanQueue = 1 << 16
 
 func startTraces(ctx context.Context, described *resource.Resource, options Options) (*sdktrace.TracerProvider, error) {
-	if name := exporter("TRACES"); name != "" && name != "otlp" {
+	if name := wanted.Exporter("TRACES"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
 	var sender sdktrace.SpanExporter
@@ -160,7 +149,7 @@ func startTraces(ctx context.Context, described *resource.Resource, options Opti
 }
 
 func startMetrics(ctx context.Context, described *resource.Resource, options Options) (*sdkmetric.MeterProvider, error) {
-	if name := exporter("METRICS"); name != "" && name != "otlp" {
+	if name := wanted.Exporter("METRICS"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_METRICS_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
 	var sender sdkmetric.Exporter
