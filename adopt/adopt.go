@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func Adopt(ctx context.Context, conn *pgx.Conn, table Table, project format.Proj
 			return err
 		}
 		if report.Result, err = m.Adopt(ctx, adopted); err != nil {
-			return err
+			return beside(err)
 		}
 		status, err := m.Status(ctx)
 		if err != nil {
@@ -73,6 +74,21 @@ func Adopt(ctx context.Context, conn *pgx.Conn, table Table, project format.Proj
 		return agree(table, adopted, status)
 	})
 	return report, err
+}
+
+// beside says of a connection that m could not have what stands in its way behind
+// a pooler: the one that holds the lock.
+func beside(err error) error {
+	var own *whimbrel.Error
+	if !errors.As(err, &own) || own.Code != whimbrel.CodeConnection {
+		return err
+	}
+	e := *own
+	if e.Remedy != "" {
+		e.Remedy += "; "
+	}
+	e.Remedy += "a pooler must have two connections to the server at once for this, or go to the server directly"
+	return &e
 }
 
 // Preview gives what Adopt would find. It takes no lock and only reads. Where

@@ -222,6 +222,19 @@ func TestTheOtherToolsLockIsHeld(t *testing.T) {
 	}
 }
 
+// While the lock is held on one connection, whimbrel needs another.
+func TestWhereThereIsNoSecondConnectionTheRemedySaysWhatForItIs(t *testing.T) {
+	t.Parallel()
+	b := fresh(t)
+	b.exec("CREATE TABLE schema_version (version integer); INSERT INTO schema_version VALUES (0)")
+	m := b.migrator(nil, func(c *whimbrel.Config) { c.DatabaseURL = "postgres://127.0.0.1:1/nowhere" })
+	_, err := adopt.Adopt(t.Context(), b.conn, b.table(""), format.Project{}, m, adopt.Options{Wait: time.Second})
+	require.Equal(t, whimbrel.CodeConnection, code(t, err))
+	var own *whimbrel.Error
+	require.ErrorAs(t, err, &own)
+	require.Contains(t, own.Remedy, "a pooler must have two connections to the server at once")
+}
+
 // Knex's own lock has the name of its table, and may be missing.
 func TestKnexsLockGoesByTheNameOfItsTable(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,12 @@
 package js
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -16,27 +18,32 @@ import (
 )
 
 // Scripts that were written for another tool (see migration.ClientOf) are called
-// with an object that does what that tool's does, as far as whimbrel has it. Each
-// file here is a function of whimbrel's own client, and gives that object; finish,
-// if there is one, is called when up or down is done.
+// with an object that does what that tool's does, as far as whimbrel has it. The
+// files in a folder here are, one behind the other and main.js last, the body of a
+// function of whimbrel's own client. It gives that object; finish, if there is one,
+// is called when up or down is done.
 
-//go:embed clients/*.js
+//go:embed clients/*/*.js
 var clientFiles embed.FS
 
 // foreignClients are compiled when the first script for another tool runs.
 var foreignClients = sync.OnceValue(func() map[string]*goja.Program {
-	programs := map[string]*goja.Program{}
-	names, err := fs.Glob(clientFiles, "clients/*.js")
+	names, err := fs.Glob(clientFiles, "clients/*/*.js")
 	if err != nil {
 		panic(err) // the pattern is fixed
 	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(strings.Count(a, "/main.js"), strings.Count(b, "/main.js")) })
+	bodies := map[string]string{}
 	for _, name := range names {
 		text, err := clientFiles.ReadFile(name)
 		if err != nil {
 			panic(err) // it was listed
 		}
-		// The function begins on a line of its own, below a comment.
-		programs[strings.TrimSuffix(strings.TrimPrefix(name, "clients/"), ".js")] = goja.MustCompile(programName, "(\n"+string(text)+")", true)
+		bodies[path.Base(path.Dir(name))] += string(text)
+	}
+	programs := map[string]*goja.Program{}
+	for tool, body := range bodies {
+		programs[tool] = goja.MustCompile(programName, "((client) => {\n"+body+"})", true)
 	}
 	return programs
 })

@@ -73,6 +73,31 @@ exports.up = async (knex) => {
 	require.Equal(t, "NULL later sooner", b.text("SELECT coalesce(to_regclass('never')::text, 'NULL') || ' ' || to_regclass('later') || ' ' || to_regclass('sooner')"))
 }
 
+func TestRowsOfATableAreWrittenAndReadAsByKnex(t *testing.T) {
+	b := setup(t)
+	require.NoError(t, b.run(compile(t, js.Options{}, foreign("1_a.js", "knex", `exports.up = async (knex) => {
+  await knex.schema.createTable('users', (t) => { t.increments(); t.string('name').unique(); t.jsonb('notes'); t.timestamp('at'); });
+  const say = (value) => console.log(JSON.stringify(value));
+  say(await knex('users').insert([{ name: 'a', notes: { b: [1] } }, { name: 'b', at: new Date(0) }], ['id', 'name']));
+  say((await knex('users').insert({ name: 'c', at: knex.fn.now() })).rowCount);
+  say(await knex('users').insert([]));
+  say((await knex('users').insert({ name: 'a', notes: '[]' }).onConflict('name').merge()).rowCount);
+  say((await knex('users').insert({ name: 'a' }).onConflict('name').ignore()).rowCount);
+  say(await knex('users').where({ name: 'c' }).update({ at: null }));
+  say(await knex('users').where('id', '>', 1).update('notes', '{}').returning('id'));
+  say(await knex('users').select('id', 'notes').orderBy('name', 'desc').limit(2));
+  say(await knex('users').where('name', 'a').first('name'));
+  say((await knex('users').where('name', 'nobody').first()) === undefined);
+  say(await knex('users').orderBy('id').pluck('name'));
+  say(await knex('users').whereIn('name', ['a', 'b']).whereNotNull('notes').del());
+  say((await knex('users')).length);
+};`)), whimbrel.Up))
+	require.Equal(t, []string{
+		`log: [{"id":1,"name":"a"},{"id":2,"name":"b"}]`, `log: 1`, `log: []`, `log: 1`, `log: 0`, `log: 1`, `log: [{"id":2},{"id":3}]`,
+		`log: [{"id":3,"notes":{}},{"id":2,"notes":{}}]`, `log: {"name":"a"}`, `log: true`, `log: ["a","b","c"]`, `log: 2`, `log: 1`,
+	}, b.printed)
+}
+
 func TestWhatFailsInAMigrationForAnotherToolIsShownAtItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -81,16 +106,20 @@ func TestWhatFailsInAMigrationForAnotherToolIsShownAtItsPlace(t *testing.T) {
 		line       int
 		column     int
 	}{
-		"a call of the schema": {"knex", "exports.up = async (knex) => {\n  await knex.schema.createView('v', () => {});\n};", "whimbrel does not have knex.schema.createView of Knex: write it with knex.raw", 2, 14},
-		"a call of a table":    {"knex", "exports.up = (knex) => knex.schema\n  .createTable('a', (t) => {\n    t.increments();\n    t.hstore('b');\n  });", "whimbrel does not have table.hstore of Knex", 4, 5},
-		"a call of a column":   {"knex", "exports.up = (knex) => knex.schema.createTable('a', (t) => {\n  t.string('b').sparkles();\n});", "whimbrel does not have column.sparkles of Knex", 2, 5},
-		"the query builder":    {"knex", "exports.up = async (knex) => {\n  await knex('users').insert({});\n};", "whimbrel does not have the query builder of Knex", 2, 9},
-		"what the server says": {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n  await knex.schema.dropTable('missing');\n};", `table "missing" does not exist`, 3, 14},
-		"within a chain":       {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT nothing');", `column "nothing" does not exist`, 2, 8},
-		"too few bindings":     {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT ?, ?', [1, 2, 3]);", "knex.raw expected 3 bindings, saw 2", 2, 8},
-		"pgm's builder":        {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.createTable('a', {});\n};", "whimbrel does not have pgm.createTable: write it with pgm.sql", 2, 3},
-		"pgm.sql with values":  {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT {a}', { a: 1 });\n};", "whimbrel does not have pgm.sql with values", 2, 7},
-		"pgm.sql":              {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT 1');\n  pgm.sql('SELECT nothing');\n};", `column "nothing" does not exist`, 3, 7},
+		"a call of the schema":  {"knex", "exports.up = async (knex) => {\n  await knex.schema.createView('v', () => {});\n};", "whimbrel does not have knex.schema.createView of Knex: write it with knex.raw", 2, 14},
+		"a call of a table":     {"knex", "exports.up = (knex) => knex.schema\n  .createTable('a', (t) => {\n    t.increments();\n    t.hstore('b');\n  });", "whimbrel does not have table.hstore of Knex", 4, 5},
+		"a call of a column":    {"knex", "exports.up = (knex) => knex.schema.createTable('a', (t) => {\n  t.string('b').sparkles();\n});", "whimbrel does not have column.sparkles of Knex", 2, 5},
+		"a call on rows":        {"knex", "exports.up = async (knex) => {\n  await knex('users').where('a', 1).join('b');\n};", "whimbrel does not have knex('table').join of Knex", 2, 23},
+		"a function as where":   {"knex", "exports.up = async (knex) => {\n  await knex('users').where((q) => q);\n};", "whimbrel does not have where with a function of Knex", 2, 23},
+		"a query without one":   {"knex", "exports.up = async (knex) => {\n  await knex({ u: 'users' });\n};", "whimbrel does not have a query without the name of a table of Knex", 2, 9},
+		"a value is missing":    {"knex", "exports.up = async (knex) => {\n  await knex('users').where({ id: undefined }).del();\n};", "the value of where for id is undefined", 2, 23},
+		"rows that are refused": {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n  await knex('missing').insert({ a: 1 });\n};", `relation "missing" does not exist`, 3, 9},
+		"what the server says":  {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n  await knex.schema.dropTable('missing');\n};", `table "missing" does not exist`, 3, 14},
+		"within a chain":        {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT nothing');", `column "nothing" does not exist`, 2, 8},
+		"too few bindings":      {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT ?, ?', [1, 2, 3]);", "knex.raw expected 3 bindings, saw 2", 2, 8},
+		"pgm's builder":         {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.createTable('a', {});\n};", "whimbrel does not have pgm.createTable: write it with pgm.sql", 2, 3},
+		"pgm.sql with values":   {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT {a}', { a: 1 });\n};", "whimbrel does not have pgm.sql with values", 2, 7},
+		"pgm.sql":               {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT 1');\n  pgm.sql('SELECT nothing');\n};", `column "nothing" does not exist`, 3, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

@@ -1,4 +1,4 @@
-// Calls of Knex' schema builder, each for its own: Knex and whimbrel must give the
+// Calls of Knex' builders, each for its own: Knex and whimbrel must give the
 // same SQL for them.
 const table = (describe) => (knex) => knex.schema.createTable('items', describe(knex));
 const change = (describe) => (knex) => knex.schema.alterTable('items', describe(knex));
@@ -54,9 +54,9 @@ module.exports = [
   column((t) => { t.integer('a'); t.foreign('a').references('id').inTable('users').onDelete('RESTRICT'); }),
   column((t) => t.foreign(['a', 'b'], 'both').references(['x', 'y']).inTable('pairs')),
   column((t) => t.foreign('a').references('users.id').withKeyName('k').deferrable('IMMEDIATE')),
-  column((t) => { t.primary('a'); t.unique('b'); t.unique(['b', 'c']); t.index('d'); t.index(['d', 'e'], 'by_d_e'); }),
-  column((t) => { t.primary(['a', 'b'], 'the_key'); t.unique(['c'], { useConstraint: false }); t.index('d', null, 'gin'); t.index('e', 'by_e', { indexType: 'unique', storageEngineIndexType: 'btree' }); }),
-  column((t) => { t.primary(['a'], { constraintName: 'later', deferrable: 'immediate' }); t.unique('b', { deferrable: 'not deferrable' }); }),
+  column((t) => { t.integer('a'); t.primary('a'); t.unique('b'); t.unique(['b', 'c']); t.index('d'); t.index(['d', 'e'], 'by_d_e'); }),
+  column((t) => { t.integer('a'); t.primary(['a', 'b'], 'the_key'); t.unique(['c'], { useConstraint: false }); t.index('d', null, 'gin'); t.index('e', 'by_e', { indexType: 'unique', storageEngineIndexType: 'btree' }); }),
+  column((t) => { t.integer('a'); t.primary(['a'], { constraintName: 'later', deferrable: 'immediate' }); t.unique('b', { deferrable: 'not deferrable' }); }),
   column((t, knex) => t.index([knex.raw('lower(??)', ['email'])], 'by_lower_email')),
 
   // Tables
@@ -85,6 +85,31 @@ module.exports = [
   change(() => (t) => { t.enu('state', ['a', 'b']).alter(); t.jsonb('b').alter().comment('b'); }),
   change(() => (t) => { t.primary(['a', 'b'], 'k'); t.unique(['c', 'd']); t.foreign('a').references('id').inTable('users').onDelete('SET NULL'); }),
   (knex) => knex.schema.withSchema('app').table('items', (t) => { t.dropIndex('a'); t.string('b').index(); t.dropColumn('c'); }),
+
+  // Rows
+  (knex) => knex('items').insert({ b: 1, a: 'x', c: null }),
+  (knex) => knex('app.items').insert([{ a: 1 }, { b: 2, a: 3 }, { c: 4 }]).returning('id'),
+  (knex) => knex('items').insert({}),
+  (knex) => knex('items').insert({ at: knex.fn.now(), x: knex.raw('? + ?', [1, 2]), y: 3 }, ['id', 'at']),
+  (knex) => knex('items').insert([{ a: 1, b: 2 }]).onConflict('a').ignore(),
+  (knex) => knex('items').insert({ a: 1, b: 2 }).onConflict(['a', 'b']).merge().returning('*'),
+  (knex) => knex('items').insert({ a: 1, b: 2, c: 3 }).onConflict('a').merge(['b', 'c']).where('items.b', '<', 7),
+  (knex) => knex('items').insert({ a: 1 }).onConflict().ignore(),
+  (knex) => knex('items').update({ a: 1, b: undefined, c: knex.raw('??', ['d']) }),
+  (knex) => knex('items').where({ id: 3, kind: null }).update('a', 5, 'id'),
+  (knex) => knex('items').where('id', '>', 3).andWhere('a', 'LIKE', 'x%').orWhere('b', 4).update({ a: null }, ['id']),
+  (knex) => knex('items').whereNull('a').whereNotNull('b').orWhereNull('c').orWhereNotNull('d').del(),
+  (knex) => knex('items').whereIn('a', [1, 2]).whereNotIn('b', ['x']).orWhereIn('c', []).whereNotIn('d', []).orWhereNotIn('e', [3]).delete('id'),
+  (knex) => knex('items').where('a', 'in', [1]).where('b', 'not in', [2]).where('c', 'is', null).where('d', 'is not', null).del(),
+  (knex) => knex('items').whereNot('a', 1).whereNot({ b: 2, c: null }).orWhereNot('d', '<>', 3).andWhereNot('e', null).del(),
+  (knex) => knex('items').whereRaw('lower(a) = ?', ['x']).orWhereRaw('true').andWhereRaw('b \\? ?', 'k').where(knex.raw('?? > 3', ['c'])).del(),
+  (knex) => knex('items').truncate(),
+  (knex) => knex('items'),
+  (knex) => knex('items').withSchema('app').select('a', 'b.c').where('d', 1).orderBy('a').orderBy('b', 'desc').limit(10),
+  (knex) => knex('items').select(['a', knex.raw('count(*) as n')]).select(),
+  (knex) => knex('items').where({ id: 1 }).first('a', 'b'),
+  (knex) => knex('items').first(),
+  (knex) => knex('items').pluck('id'),
 
   // The rest
   (knex) => knex.schema.dropTable('items'),
