@@ -182,6 +182,7 @@ func TestAToolThatIsNotKnownIsRefused(t *testing.T) {
 	e := fails(t, err, whimbrel.CodeMalformed)
 	require.Contains(t, e.Message, "for sequelize, which whimbrel cannot stand in for")
 	require.Equal(t, "it can for knex and node-pg-migrate", e.Remedy)
+	require.Equal(t, migration.WithClient("x", "knex"), migration.WithClient(migration.WithClient("x", "knex"), "knex"))
 	require.Empty(t, migration.ClientOf(strings.Replace(migration.WithClient("x", "knex"), "Client knex", "Clients", 1)))
 	require.Empty(t, migration.ClientOf(migration.WithClient("x", "knex")+"let y;\n"), "it is the last line or nothing")
 }

@@ -14,8 +14,11 @@ const clientMark = "// +migrate Client "
 var clientLine = regexp.MustCompile(`(?:^|\n)` + regexp.QuoteMeta(clientMark) + `([^\s]+)\s*$`)
 
 // WithClient is the text of a script, with the line at its end that says which
-// tool it was written for. No other line of it moves.
+// tool it was written for, if it does not have it. No other line of it moves.
 func WithClient(text, tool string) string {
+	if ClientOf(text) == tool {
+		return text
+	}
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
