@@ -171,13 +171,16 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	case s.policy == ApplyOutOfOrder:
 		return pending, nil, nil
 	}
-	var names []string
-	for _, m := range late {
-		names = append(names, m.Path)
+	message := fmt.Sprintf("it is pending and older than %s, which is applied", front().newest(late[0]))
+	if len(late) > 1 {
+		var others []string
+		for _, m := range late[1:] {
+			others = append(others, m.Path)
+		}
+		message += "; likewise " + strings.Join(others, ", ")
 	}
 	return nil, nil, &Error{
-		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path,
-		Message: fmt.Sprintf("%d pending and older than %s, which is applied: %s", len(late), front().newest(late[0]), strings.Join(names, ", ")),
-		Remedy:  "give them newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
+		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path, Message: message,
+		Remedy:  "give such files newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
 	}
 }

@@ -355,8 +355,11 @@ func TestOutOfOrderVersionsFollowThePolicy(t *testing.T) {
 	}
 	_, err = b.migrator(late).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeOutOfOrder)
-	require.Contains(t, e.Message, "migrations/3_three.sql")
+	require.Equal(t, "migrations/3_three.sql", e.Path)
+	require.Equal(t, "it is pending and older than 5, which is applied", e.Message)
 	require.Equal(t, "5", b.applied())
+	_, err = b.migrator(files{"5_five.sql": late["5_five.sql"], "3_three.sql": "SELECT 3", "4_four.sql": "SELECT 4"}).Up(t.Context(), whimbrel.UpOptions{})
+	require.Equal(t, "it is pending and older than 5, which is applied; likewise migrations/4_four.sql", fails(t, err, whimbrel.CodeOutOfOrder).Message)
 
 	result, err := b.migrator(late, policy(whimbrel.SkipOutOfOrder)).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
