@@ -181,6 +181,6 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	}
 	return nil, nil, &Error{
 		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path, Message: message,
-		Remedy:  "give such files newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
+		Remedy: "give such files newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
 	}
 }
