@@ -18,9 +18,10 @@ import (
 // outside, so it is measured from within: each turn of a loop and each call of a
 // template is a step, and functions that make text are charged for it beforehand.
 const (
-	mostActions = 20_000  // in a template: so deep it may be nested
+	mostActions = 10_000  // in a template: so deep it may be nested
 	mostSteps   = 10_000  // of a rendering
 	mostMade    = 2 << 20 // bytes that functions make in it
+	mostText    = 8 << 20 // bytes of what comes out
 )
 
 // render renders a text with the templates beside it, which it may call by their
@@ -224,12 +225,12 @@ func mostOf(format string, values []any) int {
 	return len(format) + strings.Count(format, "%")*(6*longest+widest) + len(values)*(longest+widest)
 }
 
-// rendered is what a template gives, up to the size of the largest file.
+// rendered is what a template gives.
 type rendered struct{ strings.Builder }
 
 // Write implements io.Writer.
 func (r *rendered) Write(text []byte) (int, error) {
-	if r.Len()+len(text) > migration.MaxSize {
+	if r.Len()+len(text) > mostText {
 		return 0, errTooMuch
 	}
 	return r.Builder.Write(text)

@@ -65,8 +65,8 @@ func TestATemplateCannotTakeMoreThanItIsGiven(t *testing.T) {
 		"escapes that grow":           doubling(`{{$x = html $x $x}}`),
 		"scripts that grow":           doubling(`{{$x = js $x $x}}`),
 		"addresses that grow":         doubling(`{{$x = urlquery $x $x}}`),
-		"too much text":               `{{range 9999}}` + strings.Repeat("-", 20_000) + `{{end}}`,
-		"too deep":                    strings.Repeat("{{if true}}", 1_000_000),
+		"too much text":               `{{range 9999}}` + strings.Repeat("-", 1000) + `{{end}}`,
+		"too deep":                    strings.Repeat("{{if true}}", mostActions+1),
 	} {
 		_, problem := render("1_a.sql", text, nil, map[string]any{})
 		require.NotNil(t, problem, name)
@@ -79,7 +79,7 @@ func TestATemplateCannotTakeMoreThanItIsGiven(t *testing.T) {
 		_, problem := render("1_a.sql", text, nil, map[string]any{})
 		require.Nil(t, problem, name)
 	}
-	_, problem := render("1_a.sql", "{{"+strings.Repeat("(", 5_000_000)+"1", nil, map[string]any{})
+	_, problem := render("1_a.sql", "{{"+strings.Repeat("(", 200_000)+"1", nil, map[string]any{})
 	require.NotNil(t, problem, "brackets that are too deep")
 }
 
