@@ -63,7 +63,7 @@ func TestTheRiskFollowsFromWhatHappensOnThisDatabase(t *testing.T) {
 		"a rename":                    {"ALTER TABLE users RENAME COLUMN age TO years" + back, "a running application breaks", forecast.High},
 		"no way back":                 {"CREATE TABLE new (id int)", "it has no way back", forecast.Medium},
 		"deliberately no way back":    {"-- +migrate Irreversible it is law\nCREATE TABLE new (id int)", "it is irreversible: it is law", forecast.Medium},
-		"what cannot be read":         {"DO $$ BEGIN EXECUTE 'SELECT ' || 1; END $$" + back, "puts statements together while it runs", forecast.Medium},
+		"what cannot be read":         {"DO $$ DECLARE n int := 1; BEGIN EXECUTE 'SELECT ' || n; END $$" + back, "puts statements together while it runs", forecast.Medium},
 		"a hazard that is allowed":    {"-- +migrate Allow rename-table nobody uses it\nCREATE TABLE a (); ALTER TABLE a RENAME TO b" + back, "nothing that was there", forecast.Low},
 		"parts for before and behind": {"ALTER TABLE users ADD COLUMN a int, ALTER COLUMN age SET NOT NULL" + back, "one part of it belongs before", forecast.Medium},
 	} {
@@ -132,7 +132,7 @@ func TestWhatIsNotKnownIsSaid(t *testing.T) {
 	if server.Version().Major >= 14 { // which tells a table that was never analyzed from an empty one
 		exec(t, conn, "INSERT INTO fresh SELECT generate_series(1, 1000); SELECT pg_stat_reset()")
 	}
-	f := foretell(t, url, "DO $$ BEGIN EXECUTE format('SELECT %s', 1); END $$", "CREATE TABLE made (id int);\nCREATE INDEX ON made (id);")
+	f := foretell(t, url, "DO $$ DECLARE n int := 1; BEGIN EXECUTE format('SELECT %s', n); END $$", "CREATE TABLE made (id int);\nCREATE INDEX ON made (id);")
 	require.False(t, f.Duration.Known)
 	require.Equal(t, "an unknown time", f.Migrations[0].Duration.String())
 	require.Equal(t, "a moment", f.Migrations[1].Duration.String(), "what the plan itself makes is empty")

@@ -216,6 +216,9 @@ func (m *model) rename(s *ast.RenameStmt) {
 	case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 		for _, r := range m.relation(s.Relation).parts() {
 			if r.take(s.RenameType, s.Subname) {
+				if p, ok := r.policies[s.Subname]; ok {
+					r.policies[s.Newname] = p
+				}
 				r.attach(s.RenameType, s.Newname)
 			}
 		}

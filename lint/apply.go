@@ -75,7 +75,7 @@ func (m *model) applyOther(n *ast.Node) {
 	case *ast.Node_CreateSchemaStmt:
 		m.createSchema(s.CreateSchemaStmt)
 	case *ast.Node_CreatePolicyStmt:
-		m.relation(s.CreatePolicyStmt.Table).attach(ast.ObjectType_OBJECT_POLICY, s.CreatePolicyStmt.PolicyName)
+		m.relation(s.CreatePolicyStmt.Table).attachPolicy(s.CreatePolicyStmt)
 	case *ast.Node_RuleStmt:
 		m.relation(s.RuleStmt.Relation).attach(ast.ObjectType_OBJECT_RULE, s.RuleStmt.Rulename)
 	case *ast.Node_CreatePublicationStmt:

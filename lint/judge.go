@@ -26,6 +26,7 @@ type judge struct {
 	current parsed
 	out     *Judgement
 	inner   bool // it stands in a function's body
+	bodyPlace
 }
 
 // transaction is what the statements before did in the same transaction.
@@ -172,6 +173,7 @@ func (j *judge) report(f Finding) {
 	if f.Evidence.Source == "" {
 		f.Evidence.Source = FromText
 	}
+	f.guessed = j.guessed
 	if f.Start == (migration.Position{}) {
 		f.Start, f.End = j.out.Start, j.out.End
 	}

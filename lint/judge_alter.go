@@ -297,21 +297,36 @@ func (j *judge) rewrittenWhole(r *relation, hazard, what string) {
 }
 
 func (j *judge) rowSecurityCommand(r *relation, cmd *ast.AlterTableCmd) {
-	if len(r.attached[ast.ObjectType_OBJECT_POLICY]) > 0 || r.rowSecurity && cmd.Subtype == ast.AlterTableType_AT_EnableRowSecurity {
-		j.evidence(j.source(r), r.name.String()+" has policies already")
+	if r.rowSecurity && cmd.Subtype == ast.AlterTableType_AT_EnableRowSecurity {
+		j.evidence(j.source(r), r.name.String()+" has row security already")
 		return
-	}
-	for _, p := range j.sameStep() {
-		if c := p.node.GetCreatePolicyStmt(); c != nil && j.relation(c.Table) == r {
-			j.because("the same transaction makes a policy")
-			return
-		}
 	}
 	if cmd.Subtype == ast.AlterTableType_AT_ForceRowSecurity && !r.rowSecurity {
 		return
 	}
-	j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r),
-		Message: fmt.Sprintf("without a policy, everybody but the owner sees no row of %s and can write none", r.name),
+	j.hidden(r, "", "without a policy for that, everybody but the owner")
+}
+
+// hidden finds commands of code that runs which no policy lets through.
+func (j *judge) hidden(r *relation, without, who string) {
+	var beside []*ast.CreatePolicyStmt
+	for _, p := range j.sameStep() {
+		if c := p.node.GetCreatePolicyStmt(); c != nil && j.relation(c.Table) == r {
+			beside = append(beside, c)
+		}
+	}
+	refused := r.refused(without, beside)
+	what := ""
+	switch {
+	case len(refused) == 0:
+		j.evidence(j.source(r), "policies let everything through that they are for")
+		return
+	case len(refused) == 4:
+		what = fmt.Sprintf("sees no row of %s and can write none", r.name)
+	default:
+		what = fmt.Sprintf("can do no %s of %s", strings.Join(refused, ", "), r.name)
+	}
+	j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r), Message: who + " " + what,
 		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s", r.name, j.out.Text)})
 }
 

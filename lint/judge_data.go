@@ -28,6 +28,9 @@ func (j *judge) dataStatement(n *ast.Node) bool {
 			j.because("it holds no rows until it is refreshed")
 		}
 		j.reads(s.CreateTableAsStmt.Query)
+		if query := s.CreateTableAsStmt.Query.GetSelectStmt(); !s.CreateTableAsStmt.GetInto().GetSkipData() && query != nil {
+			j.scansOf(s.CreateTableAsStmt.Query, query)
+		}
 		j.because("rows are read beside reads and writes, and what is made is new")
 	case *ast.Node_CopyStmt:
 		j.copyStatement(s.CopyStmt)
@@ -67,15 +70,24 @@ func (j *judge) read(n *ast.Node, s *ast.SelectStmt) {
 	if len(s.LockingClause) > 0 {
 		j.lockRows(n, few)
 	}
-	if s.IntoClause == nil && j.current.statement.Assert == nil && len(s.FromClause) > 0 && !(few != "" && !aggregates(s)) {
-		for _, u := range j.uses(n) {
-			if !j.few(u.of) {
-				j.scan(u.of)
-			}
-		}
+	if j.current.statement.Assert == nil {
+		j.scansOf(n, s)
 	}
 	if len(j.out.Findings) == 0 && !j.out.Opaque {
 		j.because("it reads, which stops nobody")
+	}
+}
+
+// scansOf notes the tables of a query that may be gone through whole.
+func (j *judge) scansOf(n *ast.Node, s *ast.SelectStmt) {
+	few, _ := j.pickSelect(s, j.ctes)
+	if few != "" && !aggregates(s) {
+		return
+	}
+	for _, u := range j.uses(n) {
+		if !j.few(u.of) {
+			j.scan(u.of)
+		}
 	}
 }
 
@@ -162,17 +174,61 @@ func (j *judge) body(statement, language, what string) {
 	if body.Dynamic {
 		j.opaqueBody(what + " puts statements together while it runs")
 	}
-	j.inner = true
-	defer func() { j.inner = false }()
-	for _, text := range body.Statements {
-		nodes, err := j.parser.Parse(text)
+	outer := j.bodyPlace
+	j.inner, j.bodyPlace = true, bodyPlace{variables: body.Variables}
+	defer func() { j.inner, j.bodyPlace = false, outer }()
+	for _, s := range body.Statements {
+		nodes, err := j.parser.Parse(s.Text)
 		if err != nil || len(nodes) != 1 {
 			j.opaqueBody(what + " holds a statement that was not understood")
+			continue
+		}
+		j.repeats = slices.ContainsFunc(s.Loops, func(l Loop) bool { return !j.short(l) })
+		if s.Guessed {
+			j.guess(nodes[0])
 			continue
 		}
 		j.statement(nodes[0])
 		if nodes[0].GetAlterTableStmt() == nil {
 			j.apply(nodes[0])
+		}
+	}
+}
+
+// bodyPlace is where in a body a statement stands.
+type bodyPlace struct {
+	variables []string
+	repeats   bool // in a loop that may run any number of times in one transaction
+	guessed   bool // parts of it are not known
+}
+
+// short reports whether a loop is done a few times.
+func (j *judge) short(l Loop) bool {
+	if l.Query == "" {
+		return l.Few
+	}
+	nodes, err := j.parser.Parse(l.Query)
+	if err != nil || len(nodes) != 1 {
+		return false
+	}
+	why, _ := j.pickSelect(nodes[0].GetSelectStmt(), nil)
+	return why != ""
+}
+
+// guess judges a statement of which parts are not known: what it does to tables
+// that have no names yet is no effect that could be foretold.
+func (j *judge) guess(n *ast.Node) {
+	effect, known := j.out.Effect, map[*relation]bool{}
+	for _, r := range j.relations {
+		known[r] = true
+	}
+	j.guessed = true
+	j.statement(n)
+	j.guessed = false
+	j.out.Effect = effect
+	for name, r := range j.relations {
+		if !known[r] {
+			delete(j.relations, name)
 		}
 	}
 }
@@ -320,24 +376,38 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *as
 	}
 	j.changesIn(n)
 	j.changed(r)
-	if j.harmless(r) {
+	if j.harmless(r) || j.catalogChange(r, verb) {
 		return
 	}
 	if j.current.statement.Batch != nil {
 		j.because("it runs in batches, each a short transaction")
 		return
 	}
+	for r.kind == view && len(r.reads) == 1 { // whose rows are those of a table
+		r = r.reads[0].of
+		j.lockTree(r, RowExclusive)
+	}
 	if r.kind == view || r.kind == foreignTable {
 		j.because(r.name.String() + " is no table of this database")
 		return
 	}
-	if few != "" {
+	if few != "" && !j.repeats {
 		j.because(few)
 		return
 	}
 	j.scan(r)
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb, r.name),
 		Rewrite: j.batched(r, n, verb, where)})
+}
+
+// catalogChange finds that rows of the system's catalog are changed by hand, where
+// the server checks nothing and tells no session.
+func (j *judge) catalogChange(r *relation, verb string) bool {
+	if r.name.Schema != catalogSchema {
+		return false
+	}
+	j.report(Finding{Hazard: "catalog-change", Message: fmt.Sprintf("%s of %s goes behind the server's back: it checks nothing, and what depends on the rows is not told", verb, r.name)})
+	return true
 }
 
 // changed notes that the transaction has changed rows.
@@ -374,9 +444,17 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	j.lockParts(r, RowExclusive)
 	j.lockReferenced(r, targets(s.Cols))
 	j.changesIn(n)
+	if j.catalogChange(r, "INSERT") {
+		return
+	}
 	source := s.SelectStmt.GetSelectStmt()
 	if source == nil || len(source.ValuesLists) > 0 || len(source.FromClause) == 0 && source.WithClause == nil && source.Larg == nil {
 		j.changed(r)
+		if j.repeats && !j.harmless(r) {
+			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("the loop adds any number of rows to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", r.name)})
+			return
+		}
 		j.because("the rows stand in the statement")
 		return
 	}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
@@ -13,15 +14,21 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 	case *ast.Node_ViewStmt:
 		j.viewStatement(s.ViewStmt)
 	case *ast.Node_CreateTrigStmt:
-		r := j.relation(s.CreateTrigStmt.Relation)
-		j.lockTree(r, ShareRowExclusive)
-		j.harmless(r)
+		j.createTrigger(s.CreateTrigStmt)
 	case *ast.Node_CreatePolicyStmt:
-		j.lock(j.relation(s.CreatePolicyStmt.Table), AccessExclusive)
+		j.createPolicyStatement(s.CreatePolicyStmt)
 	case *ast.Node_AlterPolicyStmt:
-		j.lock(j.relation(s.AlterPolicyStmt.Table), AccessExclusive)
+		r := j.relation(s.AlterPolicyStmt.Table)
+		j.lock(r, AccessExclusive)
+		if !j.harmless(r) && r.rowSecurity {
+			j.opaque("which rows the policy lets through from now on is not known")
+		}
 	case *ast.Node_RuleStmt:
-		j.lock(j.relation(s.RuleStmt.Relation), AccessExclusive)
+		r := j.relation(s.RuleStmt.Relation)
+		j.lock(r, AccessExclusive)
+		if !j.harmless(r) && s.RuleStmt.Instead {
+			j.report(Finding{Hazard: "rewrite-rule", Evidence: j.wasThere(r), Message: fmt.Sprintf("code that writes %s is told that it did, and something else is done", r.name)})
+		}
 	case *ast.Node_CreateStatsStmt:
 		for _, rel := range s.CreateStatsStmt.Relations {
 			j.lock(j.relation(rel.GetRangeVar()), ShareUpdateExclusive)
@@ -41,6 +48,7 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 	case *ast.Node_CreatePublicationStmt:
 		j.publicationStatement(s.CreatePublicationStmt.Pubobjects, s.CreatePublicationStmt.Options, s.CreatePublicationStmt.ForAllTables)
 	case *ast.Node_AlterPublicationStmt:
+		j.unpublished(s.AlterPublicationStmt)
 		if s.AlterPublicationStmt.Action != ast.AlterPublicationAction_AP_DropObjects {
 			j.publicationStatement(s.AlterPublicationStmt.Pubobjects, s.AlterPublicationStmt.Options, false)
 		}
@@ -50,10 +58,97 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 		j.report(Finding{Hazard: "owner-change", Message: "code that runs as the old owner may lose its rights"})
 	case *ast.Node_DropdbStmt:
 		j.report(Finding{Hazard: "drop-database", Message: fmt.Sprintf("the database %s is lost", quoted(s.DropdbStmt.Dbname))})
+	case *ast.Node_DropRoleStmt:
+		j.report(Finding{Hazard: "login-refused", Message: "nobody can log in as the role any more"})
+	case *ast.Node_AlterRoleStmt:
+		j.alterRole(s.AlterRoleStmt.Options)
+	case *ast.Node_AlterDatabaseStmt:
+		j.alterRole(s.AlterDatabaseStmt.Options)
 	default:
 		return j.newObject(n)
 	}
 	return true
+}
+
+// createTrigger finds triggers that refuse every row.
+func (j *judge) createTrigger(s *ast.CreateTrigStmt) {
+	r := j.relation(s.Relation)
+	j.lockTree(r, ShareRowExclusive)
+	if j.harmless(r) || s.WhenClause != nil || s.Isconstraint {
+		return
+	}
+	for _, f := range lookup(j.model, j.functions, nameOf(texts(s.Funcname))) {
+		if f.language != "plpgsql" {
+			continue
+		}
+		if body, err := j.parser.Body(f.text); err == nil && body.Raises {
+			j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("the trigger raises an error whatever happens: code that writes %s fails", r.name)})
+		}
+	}
+}
+
+// createPolicyStatement finds policies that take away what others let through.
+func (j *judge) createPolicyStatement(s *ast.CreatePolicyStmt) {
+	r := j.relation(s.Table)
+	j.lock(r, AccessExclusive)
+	if j.harmless(r) || s.Permissive || !r.rowSecurity {
+		return
+	}
+	j.report(Finding{Hazard: "restrictive-policy", Evidence: j.wasThere(r),
+		Message: fmt.Sprintf("rows of %s that the policy does not let through are gone for code that runs", r.name)})
+}
+
+// alterRole finds options with which nobody gets in any more.
+func (j *judge) alterRole(options []*ast.Node) {
+	for _, o := range options {
+		d := o.GetDefElem()
+		refused := false
+		switch value := text(d.GetArg()); d.GetDefname() {
+		case "canlogin", "allow_connections":
+			refused = value == "false" || value == "0" || value == "off"
+		case "connectionlimit", "connection_limit":
+			refused = value == "0"
+		case "password", "validUntil":
+			refused = true
+		}
+		if refused {
+			j.report(Finding{Hazard: "login-refused", Message: "the next connection that running code opens may be refused"})
+			return
+		}
+	}
+	j.because("no table is locked, and who could log in still can")
+}
+
+// unpublished finds tables whose changes subscribers no longer get.
+func (j *judge) unpublished(s *ast.AlterPublicationStmt) {
+	var named publication
+	j.publish(&named, s.Pubobjects)
+	var gone []string
+	switch s.Action {
+	case ast.AlterPublicationAction_AP_DropObjects:
+		for _, r := range named.tables {
+			j.lock(r, ShareUpdateExclusive)
+			if !j.isNew(r) {
+				gone = append(gone, r.name.String())
+			}
+		}
+		for _, schema := range named.schemas {
+			gone = append(gone, "schema "+quoted(schema))
+		}
+	case ast.AlterPublicationAction_AP_SetObjects:
+		if before := j.publications[s.Pubname]; before != nil && len(s.Pubobjects) > 0 {
+			for _, r := range before.tables {
+				if !slices.Contains(named.tables, r) && !slices.Contains(named.schemas, r.name.Schema) && !j.isNew(r) {
+					j.lock(r, ShareUpdateExclusive)
+					gone = append(gone, r.name.String())
+				}
+			}
+		}
+	}
+	if len(gone) > 0 {
+		j.report(Finding{Hazard: "unpublish-table", Message: fmt.Sprintf("subscribers get no change of %s any more", strings.Join(gone, ", "))})
+	}
 }
 
 // newObject knows statements that make something nobody uses yet, or change what no
@@ -70,10 +165,10 @@ func (j *judge) newObject(n *ast.Node) bool {
 	case *ast.Node_CreateFunctionStmt:
 		j.createFunctionStatement(n.GetCreateFunctionStmt())
 		j.analysed(n.GetCreateFunctionStmt())
-	case *ast.Node_AlterFunctionStmt, *ast.Node_AlterDefaultPrivilegesStmt, *ast.Node_AlterRoleStmt, *ast.Node_AlterStatsStmt,
+	case *ast.Node_AlterFunctionStmt, *ast.Node_AlterDefaultPrivilegesStmt, *ast.Node_AlterStatsStmt,
 		*ast.Node_AlterTsconfigurationStmt, *ast.Node_AlterTsdictionaryStmt, *ast.Node_AlterForeignServerStmt,
 		*ast.Node_AlterUserMappingStmt, *ast.Node_AlterEventTrigStmt, *ast.Node_AlterOperatorStmt, *ast.Node_SecLabelStmt,
-		*ast.Node_AlterDatabaseStmt, *ast.Node_AlterObjectDependsStmt:
+		*ast.Node_AlterObjectDependsStmt:
 		j.because("no table is locked")
 	default:
 		return false
@@ -131,17 +226,35 @@ func (j *judge) grant(s *ast.GrantStmt) {
 		j.because("nobody at work is stopped")
 		return
 	}
-	all := true
-	for _, o := range s.Objects {
-		if r := o.GetRangeVar(); r == nil || !j.isNew(j.relation(r)) {
-			all = false
-		}
-	}
-	if all && len(s.Objects) > 0 {
+	if len(s.Objects) > 0 && !slices.ContainsFunc(s.Objects, func(o *ast.Node) bool { return !j.grantedNew(s.Objtype, o) }) {
 		j.because("what it is about was made by this migration")
 		return
 	}
+	making := func(n *ast.Node) bool { return lower(n.GetAccessPriv().GetPrivName()) == "create" }
+	if len(s.Privileges) > 0 && !slices.ContainsFunc(s.Privileges, func(n *ast.Node) bool { return !making(n) }) && (s.Objtype == ast.ObjectType_OBJECT_SCHEMA || s.Objtype == ast.ObjectType_OBJECT_DATABASE) {
+		j.because("it takes away the right to make new things, which code that runs does not")
+		return
+	}
 	j.report(Finding{Hazard: "revoke-privilege", Message: "code that runs as the role fails where it needs the privilege"})
+}
+
+// grantedNew reports whether a privilege is on something that this migration made.
+func (j *judge) grantedNew(kind ast.ObjectType, o *ast.Node) bool {
+	switch kind {
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_SEQUENCE:
+		return o.GetRangeVar() != nil && j.isNew(j.relation(o.GetRangeVar()))
+	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE:
+		f := j.overload(o.GetObjectWithArgs())
+		return f != nil && f.created == j.now
+	case ast.ObjectType_OBJECT_SCHEMA:
+		return slices.ContainsFunc(j.parsed[:j.at], func(p parsed) bool {
+			return p.node.GetCreateSchemaStmt() != nil && p.node.GetCreateSchemaStmt().Schemaname == text(o)
+		})
+	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
+		t := j.findType(nameOf(texts(o.GetList().GetItems())))
+		return t != nil && t.created == j.now
+	}
+	return false
 }
 
 func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
@@ -212,10 +325,9 @@ func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
 
 // publicationStatement finds published tables whose rows a subscriber cannot find.
 func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
-	var tables []*relation
 	var p publication
 	j.publish(&p, objects)
-	tables = p.tables
+	tables := p.tables
 	for _, r := range tables {
 		j.lock(r, ShareUpdateExclusive)
 	}
@@ -225,6 +337,7 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 			return
 		}
 	}
+	j.filtered(objects)
 	for _, r := range j.sorted() {
 		for _, schema := range p.schemas {
 			if r.kind == table && r.name.Schema == schema {
@@ -245,5 +358,38 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 	}
 	if len(j.out.Findings) == 0 {
 		j.because("subscribers can find every row")
+	}
+}
+
+// filtered finds lists of columns and conditions by which the rows that are changed
+// cannot be told: the one must have all columns of the replica identity, the other
+// no others. See "Row Filters" and "Column Lists" in PostgreSQL's documentation.
+func (j *judge) filtered(objects []*ast.Node) {
+	for _, o := range objects {
+		t := o.GetPublicationObjSpec().GetPubtable()
+		if t == nil || t.WhereClause == nil && len(t.Columns) == 0 {
+			continue
+		}
+		r := j.relation(t.Relation)
+		identity := j.identityColumns(r)
+		if r.assumed || j.isNew(r) || identity == nil {
+			continue
+		}
+		var wrong []string
+		walk(t.WhereClause, func(n *ast.Node) bool {
+			if column, ok := columnOf(n, ""); ok && !slices.Contains(identity, column) {
+				wrong = append(wrong, column)
+			}
+			return true
+		})
+		for _, column := range identity {
+			if len(t.Columns) > 0 && !slices.Contains(texts(t.Columns), column) {
+				wrong = append(wrong, column)
+			}
+		}
+		if len(wrong) > 0 {
+			j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), "its replica identity is " + strings.Join(identity, ", ")},
+				Message: fmt.Sprintf("%s does not fit the replica identity of %s: every UPDATE and DELETE of it fails from now on", strings.Join(wrong, ", "), r.name)})
+		}
 	}
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,10 @@ func (j *judge) fewOf(i item, s *selection) string {
 // boundedBy says what keeps the number of rows that conditions pick small: a key
 // that equals a constant, or lies in a short range. It is empty where nothing does.
 func (j *judge) boundedBy(r *relation, alias string, conditions []*ast.Node, few map[string]string) string {
+	for r.kind == view && len(r.reads) == 1 {
+		r = r.reads[0].of
+	}
+	few = j.withVariables(few)
 	var equal []string
 	low, high := map[string]float64{}, map[string]float64{}
 	for _, n := range conditions {
@@ -241,6 +246,22 @@ func (j *judge) boundedBy(r *relation, alias string, conditions []*ast.Node, few
 	}
 	return ""
 }
+
+// withVariables adds those of the body around the statement, each of which has one
+// value, and a row.
+func (j *judge) withVariables(few map[string]string) map[string]string {
+	if len(j.variables) == 0 {
+		return few
+	}
+	all := maps.Clone(few)
+	for _, name := range j.variables {
+		all[name], all[variable+name] = "it is a variable", "it is a variable"
+	}
+	return all
+}
+
+// variable stands before the names of those that are no columns of anything.
+const variable = "$"
 
 // limitedSelf reads a condition that picks rows by a query of the same table that
 // has a LIMIT.
@@ -335,6 +356,8 @@ func values(kind ast.A_Expr_Kind, other *ast.Node, alias string, few map[string]
 	sub := other.GetSubLink()
 	switch {
 	case kind == ast.A_Expr_Kind_AEXPR_OP && (isConstant(other) || sub.GetSubLinkType() == ast.SubLinkType_EXPR_SUBLINK):
+		return 1
+	case kind == ast.A_Expr_Kind_AEXPR_OP && len(other.GetColumnRef().GetFields()) == 1 && few[variable+text(other.GetColumnRef().Fields[0])] != "":
 		return 1
 	case kind == ast.A_Expr_Kind_AEXPR_OP && len(other.GetColumnRef().GetFields()) > 1:
 		if name := text(other.GetColumnRef().Fields[len(other.GetColumnRef().Fields)-2]); name != alias && few[name] != "" {

@@ -24,8 +24,10 @@ func (j *judge) sessionStatement(n *ast.Node) bool {
 		j.lockStatement(s.LockStmt)
 	case *ast.Node_AlterSystemStmt:
 		j.report(Finding{Hazard: "server-setting", Message: fmt.Sprintf("%s changes for every database of the server, from the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
-	case *ast.Node_AlterDatabaseSetStmt, *ast.Node_AlterRoleSetStmt:
-		j.because("it holds for sessions to come")
+	case *ast.Node_AlterDatabaseSetStmt:
+		j.sessionDefault(s.AlterDatabaseSetStmt.Setstmt)
+	case *ast.Node_AlterRoleSetStmt:
+		j.sessionDefault(s.AlterRoleSetStmt.Setstmt)
 	case *ast.Node_DoStmt:
 		j.do(s.DoStmt)
 	case *ast.Node_CallStmt:
@@ -56,7 +58,21 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 func (j *judge) effects(n *ast.Node) {
 	walk(n, func(n *ast.Node) bool {
 		call := n.GetFuncCall()
-		if call == nil || len(call.Args) < 2 {
+		if call == nil || len(call.Args) == 0 {
+			return true
+		}
+		switch name := nameOf(texts(call.Funcname)).Object; name {
+		case "pg_terminate_backend", "pg_cancel_backend":
+			j.report(Finding{Hazard: "ends-other-sessions", Message: fmt.Sprintf("%s() ends what others are doing", name)})
+			return true
+		case "pg_drop_replication_slot":
+			j.report(Finding{Hazard: "drop-replication-slot", Message: "whoever reads from the slot must begin with a new copy"})
+			return true
+		case "pg_sleep", "pg_sleep_for", "pg_sleep_until":
+			j.sleep()
+			return true
+		}
+		if len(call.Args) < 2 {
 			return true
 		}
 		switch nameOf(texts(call.Funcname)).Object {
@@ -75,6 +91,32 @@ func (j *judge) effects(n *ast.Node) {
 		}
 		return true
 	})
+}
+
+// sleep finds that the transaction waits while it holds a lock that others wait for.
+func (j *judge) sleep() {
+	if r := j.worstHeld(); r != nil && !j.current.alone {
+		h := j.tx.locks[r]
+		j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("the transaction sleeps while it holds %s on %s, which line %d took: %s wait until it ends", h.mode, r.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops())})
+	}
+}
+
+// sessionDefault finds settings with which the same statements mean something else,
+// or may not do what they did.
+func (j *judge) sessionDefault(s *ast.VariableSetStmt) {
+	name := lower(s.GetName())
+	if slices.Contains(telling, name) {
+		j.report(Finding{Hazard: "session-default-change", Message: fmt.Sprintf("%s is another for connections to come: the same statements of code that runs mean something else, or fail", name)})
+		return
+	}
+	j.because("it holds for sessions to come, and changes what no statement means")
+}
+
+// telling are settings on which it depends what a statement means or may do.
+var telling = []string{
+	"search_path", "default_transaction_read_only", "default_transaction_isolation", "timezone", "datestyle", "intervalstyle", "client_encoding",
+	"standard_conforming_strings", "backslash_quote", "bytea_output", "array_nulls", "session_replication_role", "role", "row_security", "transform_null_equals",
+	"default_table_access_method", "default_tablespace", "session_preload_libraries", "local_preload_libraries", "check_function_bodies", "lc_monetary", "lc_numeric", "lc_time",
 }
 
 func (j *judge) lockStatement(s *ast.LockStmt) {
@@ -98,7 +140,9 @@ func (j *judge) do(s *ast.DoStmt) {
 		}
 	}
 	j.body(j.out.Text, language, "the block")
-	j.repeated("DO")
+	if body, err := j.parser.Body(j.out.Text); err != nil || !j.converges(body) {
+		j.repeated("DO")
+	}
 	if len(j.out.Findings) == 0 && !j.out.Opaque {
 		j.because("every statement of the block was judged")
 	}
@@ -114,6 +158,36 @@ func (j *judge) call(s *ast.CallStmt) {
 		j.opaqueBody("what the procedure " + name.String() + " does is not known: it")
 	}
 	j.repeated("CALL")
+}
+
+// converges reports whether a block that was cut off comes to the same when it is
+// run again: it commits what it has done, and deletes rows, or gives them values
+// that do not depend on what they were.
+func (j *judge) converges(body Body) bool {
+	if !body.Commits || body.Dynamic {
+		return false
+	}
+	for _, s := range body.Statements {
+		nodes, err := j.parser.Parse(s.Text)
+		if err != nil || len(nodes) != 1 {
+			return false
+		}
+		update := nodes[0].GetUpdateStmt()
+		if update == nil && nodes[0].GetDeleteStmt() == nil && nodes[0].GetSelectStmt() == nil {
+			return false
+		}
+		for _, target := range update.GetTargetList() {
+			constant := true
+			walk(target.GetResTarget().GetVal(), func(n *ast.Node) bool {
+				constant = constant && n.GetColumnRef() == nil
+				return constant
+			})
+			if !constant {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // repeated finds what may be done twice: outside a transaction, nobody can tell
@@ -163,15 +237,7 @@ func (j *judge) underLocks() {
 	if slices.ContainsFunc(j.out.Findings, func(f Finding) bool { return f.Hazard == "not-valid-then-validate-same-transaction" }) {
 		return
 	}
-	var worst *relation
-	for r, h := range j.tx.locks {
-		if h.mode < Share || h.by == j.at {
-			continue
-		}
-		if worst == nil || h.mode > j.tx.locks[worst].mode || h.mode == j.tx.locks[worst].mode && compareNames(r.name, worst.name) < 0 {
-			worst = r
-		}
-	}
+	worst := j.worstHeld()
 	if worst == nil {
 		return
 	}
@@ -185,6 +251,21 @@ func (j *judge) underLocks() {
 	table := append(slices.Clone(j.out.Effect.Scans), j.out.Effect.Rewrites...)[0]
 	j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
 		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan, []string{table}}})
+}
+
+// worstHeld is the table that statements before this one locked most strongly, so
+// that somebody waits for it; nil where there is none.
+func (j *judge) worstHeld() *relation {
+	var worst *relation
+	for r, h := range j.tx.locks {
+		if h.mode < Share || h.by == j.at {
+			continue
+		}
+		if worst == nil || h.mode > j.tx.locks[worst].mode || h.mode == j.tx.locks[worst].mode && compareNames(r.name, worst.name) < 0 {
+			worst = r
+		}
+	}
+	return worst
 }
 
 // severalTables finds that the transaction waits for a strong lock while it holds

@@ -85,7 +85,7 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 		case confirmed:
 			f.Verdict = Dangerous
 			f.Evidence = Evidence{FromRehearsal, "it was seen in a run: " + f.Message}
-		case f.Hazard == "opaque-dynamic-ddl":
+		case f.Hazard == "opaque-dynamic-ddl", f.guessed:
 			continue // it was run, and what it did is known now
 		}
 		kept = append(kept, f)

@@ -3,6 +3,7 @@ package lint
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -60,7 +61,9 @@ type relation struct {
 	rowTriggers bool
 	rowSecurity bool
 	// attached are the triggers, policies and rules of a table by their kinds.
-	attached  map[ast.ObjectType][]string
+	attached map[ast.ObjectType][]string
+	// policies are what the attached ones let through, by their names.
+	policies  map[string]policy
 	identity  string // of replication: "d", "n", "f" or the index's name
 	temporary bool
 	method    string // access method
@@ -235,6 +238,33 @@ func (r *relation) attach(kind ast.ObjectType, name string) {
 	}
 }
 
+// policy is what a policy of row security is about.
+type policy struct {
+	command string // all, select, insert, update, delete
+	narrows bool   // it is restrictive
+}
+
+func (r *relation) attachPolicy(s *ast.CreatePolicyStmt) {
+	r.attach(ast.ObjectType_OBJECT_POLICY, s.PolicyName)
+	if r.policies == nil {
+		r.policies = map[string]policy{}
+	}
+	r.policies[s.PolicyName] = policy{command: s.CmdName, narrows: !s.Permissive}
+}
+
+// refused gives the commands that no policy lets do anything, with others beside
+// those that are attached, and without one of them.
+func (r *relation) refused(without string, beside []*ast.CreatePolicyStmt) []string {
+	all := r.attached[ast.ObjectType_OBJECT_POLICY]
+	return slices.DeleteFunc([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, func(command string) bool {
+		lets := func(p policy) bool {
+			return !p.narrows && (p.command == "" || p.command == "all" || strings.EqualFold(p.command, command))
+		}
+		return slices.ContainsFunc(all, func(name string) bool { return name != without && lets(r.policies[name]) }) ||
+			slices.ContainsFunc(beside, func(s *ast.CreatePolicyStmt) bool { return lets(policy{s.CmdName, !s.Permissive}) })
+	})
+}
+
 // take removes a trigger, policy or rule, and tells whether it was there.
 func (r *relation) take(kind ast.ObjectType, name string) bool {
 	before := len(r.attached[kind])
@@ -258,6 +288,23 @@ func (r *relation) primaryKey() []string {
 	for _, c := range r.constraints {
 		if c.kind == ast.ConstrType_CONSTR_PRIMARY {
 			return c.columns
+		}
+	}
+	return nil
+}
+
+// identityColumns are those by which replication finds a row; nil where that is all
+// of them, or none.
+func (m *model) identityColumns(r *relation) []string {
+	switch r.identity {
+	case "d":
+		return r.primaryKey()
+	case "f", "n":
+		return nil
+	}
+	for _, i := range m.indexesOf(r) {
+		if i.name.Object == r.identity {
+			return i.columns
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,13 +19,6 @@ type Parser interface {
 	Body(text string) (Body, error)
 	// Write is the inverse of Parse, for one statement.
 	Write(statement *ast.Node) (string, error)
-}
-
-// Body is what a PL/pgSQL function may run, as far as its text tells.
-type Body struct {
-	Statements []string // each complete, in the order of the text
-	// Dynamic is set where a statement is put together when it runs.
-	Dynamic bool
 }
 
 // PostgreSQL is the parser that is PostgreSQL's own, compiled to WebAssembly (or
@@ -58,20 +50,14 @@ func (postgres) Parse(text string) ([]*ast.Node, error) {
 }
 
 // Body implements Parser.
-func (postgres) Body(text string) (Body, error) {
+func (p postgres) Body(text string) (Body, error) {
 	parsing.Lock()
 	result, err := pgquery.ParsePlPgSqlToJSON(text)
 	parsing.Unlock()
 	if err != nil {
 		return Body{}, fmt.Errorf("parsing PL/pgSQL: %w", err)
 	}
-	var tree any
-	if err := json.Unmarshal([]byte(result), &tree); err != nil {
-		return Body{}, fmt.Errorf("reading the tree of PL/pgSQL: %w", err)
-	}
-	var body Body
-	body.collect(tree)
-	return body, nil
+	return readBody(p, result)
 }
 
 // Write implements Parser.
@@ -95,71 +81,6 @@ func expression(p Parser, n *ast.Node) string {
 		return "…"
 	}
 	return strings.TrimPrefix(written, "SELECT ")
-}
-
-// collect walks the tree of PL/pgSQL, whose nodes are objects with one member
-// that is named after the kind of the node.
-func (b *Body) collect(tree any) {
-	switch tree := tree.(type) {
-	case []any:
-		for _, element := range tree {
-			b.collect(element)
-		}
-	case map[string]any:
-		for kind, node := range tree {
-			switch kind {
-			case "PLpgSQL_stmt_execsql":
-				b.add(query(node, "sqlstmt"))
-			case "PLpgSQL_stmt_perform":
-				b.add(query(node, "expr"))
-			case "PLpgSQL_stmt_call":
-				b.add(query(node, "expr"))
-			case "PLpgSQL_stmt_dynexecute":
-				b.dynamic(query(node, "query"))
-			case "PLpgSQL_stmt_dynfors":
-				b.dynamic(query(node, "query"))
-				b.collect(node)
-			default:
-				b.collect(node)
-			}
-		}
-	}
-}
-
-func (b *Body) add(text string) {
-	if text != "" {
-		b.Statements = append(b.Statements, text)
-	}
-}
-
-// dynamic takes an EXECUTE of a mere string for the statement in the string.
-func (b *Body) dynamic(expression string) {
-	expression = strings.TrimSpace(expression)
-	if inner, ok := literal(expression); ok {
-		b.add(inner)
-		return
-	}
-	b.Dynamic = true
-}
-
-// literal reads an expression that is one plain string and nothing else.
-func literal(expression string) (string, bool) {
-	if len(expression) < 2 || expression[0] != '\'' || expression[len(expression)-1] != '\'' {
-		return "", false
-	}
-	inner := expression[1 : len(expression)-1]
-	if strings.Contains(strings.ReplaceAll(inner, "''", ""), "'") {
-		return "", false
-	}
-	return strings.ReplaceAll(inner, "''", "'"), true
-}
-
-func query(node any, member string) string {
-	object, _ := node.(map[string]any)
-	expression, _ := object[member].(map[string]any)
-	inner, _ := expression["PLpgSQL_expr"].(map[string]any)
-	text, _ := inner["query"].(string)
-	return text
 }
 
 // text gives the string in a node that is one, or a type or name made of them.

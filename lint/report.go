@@ -99,7 +99,8 @@ type Finding struct {
 	Allowed bool   `json:"allowed,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 
-	claim claim
+	claim   claim
+	guessed bool // the statement's text is not wholly known; a run tells more
 	// Fixable is set where Rewrite can be put in the statement's place by Fix.
 	Fixable bool `json:"fixable,omitempty"`
 }

@@ -62,7 +62,8 @@ WITH schemas AS (
   SELECT 'statement', 13, r.oid::bigint, pg_catalog.pg_get_indexdef(r.oid) FROM relations r JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
   WHERE EXISTS (SELECT FROM relations t WHERE t.oid = i.indrelid AND t.relkind = 'm')
   UNION ALL
-  SELECT 'statement', 14, p.oid::bigint, format('CREATE POLICY %I ON %s', p.polname, r.name) FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
+  SELECT 'statement', 14, p.oid::bigint, format('CREATE POLICY %I ON %s AS %s FOR %s', p.polname, r.name, CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+    CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END) FROM pg_catalog.pg_policy p JOIN relations r ON r.oid = p.polrelid
   UNION ALL
   SELECT 'statement', 14, t.oid::bigint, pg_catalog.pg_get_triggerdef(t.oid) FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
   WHERE NOT t.tgisinternal AND t.tgparentid = 0

@@ -43,7 +43,7 @@ func (s *comparison) compare(c corpus.Case, f lint.File, observations []lint.Obs
 		if i >= len(f.Statements) {
 			return
 		}
-		if j := f.Statements[i]; !j.Alone && j.Verdict != lint.Unknown && o.Failure == nil && o.WithRows == nil {
+		if j := f.Statements[i]; !j.Alone && !j.Opaque && o.Failure == nil && o.WithRows == nil {
 			s.compared++
 			predicted := decisive(j.Effect.Locks)
 			for _, earlier := range f.Statements[:i] {
