@@ -212,7 +212,7 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	t.Parallel()
 	url, ok := copied(t, shop)
 	require.True(t, ok)
-	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD COLUMN a int', 'orders'); END $$;\nUPDATE orders SET note = '';\nDO $$ BEGIN EXECUTE format('UPDATE %I SET note = NULL', 'orders'); END $$;")).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE replace('ALTER TABLE x ADD COLUMN a int', 'x', 'orders'); END $$;\nUPDATE orders SET note = '';\nDO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).PlanUp(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.False(t, study(t, url, plan).Duration.Known)
 	schema, _, _ := strings.Cut(shop, "INSERT") // the rehearsal makes up rows of its own

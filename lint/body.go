@@ -29,6 +29,8 @@ type Inner struct {
 	Text string
 	// Loops are those around it in which no transaction ends.
 	Loops []Loop
+	// Conditional is set where it may not run at all, or where its failure is caught.
+	Conditional bool
 	// Guessed is set where the text has the word Anything for what is put in when it
 	// runs.
 	Guessed bool
@@ -51,6 +53,8 @@ type bodyReader struct {
 	parser Parser
 	body   Body
 	loops  []Loop
+	// conditions are the conditions, loops and handlers around the place.
+	conditions int
 }
 
 // readBody reads the tree of PL/pgSQL, as the parser writes it in JSON.
@@ -122,9 +126,24 @@ func (r *bodyReader) node(kind string, node any) {
 		r.loop(node, Loop{})
 	case "PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback":
 		r.body.Commits = true
+	case "PLpgSQL_stmt_if", "PLpgSQL_stmt_case":
+		r.maybe(node)
+	case "PLpgSQL_stmt_block":
+		if block, _ := node.(map[string]any); block["exceptions"] != nil {
+			r.maybe(node)
+			return
+		}
+		r.read(node)
 	default:
 		r.read(node)
 	}
+}
+
+// maybe reads what may not run.
+func (r *bodyReader) maybe(node any) {
+	r.conditions++
+	r.read(node)
+	r.conditions--
 }
 
 // loop reads what is in a loop.
@@ -133,7 +152,7 @@ func (r *bodyReader) loop(node any, l Loop) {
 	if !commits(node) {
 		r.loops = append(slices.Clone(outer), l)
 	}
-	r.read(node)
+	r.maybe(node)
 	r.loops = outer
 }
 
@@ -176,7 +195,7 @@ const errorLevel = 21
 
 func (r *bodyReader) add(text string, guessed bool) {
 	if text != "" {
-		r.body.Statements = append(r.body.Statements, Inner{text, r.loops, guessed})
+		r.body.Statements = append(r.body.Statements, Inner{Text: text, Loops: r.loops, Conditional: r.conditions > 0, Guessed: guessed})
 	}
 }
 

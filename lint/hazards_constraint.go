@@ -129,10 +129,10 @@ func constraintHazards() []Hazard {
 		},
 		{
 			ID: "disable-trigger", Severity: Error, Title: "a trigger is off for everybody",
-			Happens: "What the trigger does is missing in all rows that others write meanwhile. ALL takes foreign keys along: their triggers are off too.",
-			Locks:   []Lock{{"users", ShareRowExclusive}}, Remedy: "SET LOCAL session_replication_role = replica turns triggers off for this transaction alone.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-DISABLE-ENABLE-TRIGGER",
+			Happens: "What the trigger does is missing in all rows that others write meanwhile. ALL takes foreign keys along: their triggers are off too, and so they are under session_replication_role = replica.",
+			Locks:   []Lock{{"users", ShareRowExclusive}}, Remedy: "A trigger that asks a setting of your own, which the migration sets: WHEN (current_setting('app.migrating', true) IS NULL).", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-DISABLE-ENABLE-TRIGGER",
 			Bad:  "ALTER TABLE users DISABLE TRIGGER USER;",
-			Good: []string{"SET LOCAL session_replication_role = replica;\nUPDATE users SET name = 'x' WHERE id = 1;"},
+			Good: []string{"SET LOCAL app.migrating = 'yes';\nUPDATE users SET name = 'x' WHERE id = 1;"},
 		},
 		{
 			ID: "not-enforced-constraint", Severity: Warn, Title: "a constraint that nobody checks", Versions: "18 and newer", Since: 18,

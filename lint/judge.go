@@ -26,6 +26,9 @@ type judge struct {
 	current parsed
 	out     *Judgement
 	inner   bool // it stands in a function's body
+	// maybeAbsent is set where the statement does nothing unless what it names is
+	// there, and no migration makes that.
+	maybeAbsent bool
 	bodyPlace
 }
 
@@ -160,6 +163,10 @@ func (j *judge) report(f Finding) {
 	if !ok {
 		panic("lint: there is no record of hazard " + f.Hazard)
 	}
+	if j.conditional && f.claim.kind == claimsError {
+		j.opaque("it may fail if it is run at all, which a condition decides")
+		return
+	}
 	f.Severity = h.Severity
 	if s, ok := j.options.Severities[f.Hazard]; ok {
 		f.Severity = s
@@ -174,6 +181,9 @@ func (j *judge) report(f Finding) {
 		f.Evidence.Source = FromText
 	}
 	f.guessed = j.guessed
+	if j.maybeAbsent {
+		f.Verdict, f.absent = Unknown, true
+	}
 	if f.Start == (migration.Position{}) {
 		f.Start, f.End = j.out.Start, j.out.End
 	}

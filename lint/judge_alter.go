@@ -39,6 +39,10 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		j.evidence(FromCatalog, "there is no table "+nameOfRange(s.Relation).String())
 		return
 	}
+	if s.MissingOk && j.find(nameOfRange(s.Relation)) == nil && j.known() != nil {
+		j.maybeAbsent = true
+		defer func() { j.maybeAbsent = false }()
+	}
 	r := j.relation(s.Relation)
 	if j.forward(r) {
 		return

@@ -360,7 +360,7 @@ func (j *judge) dropDefaultCommand(r *relation, cmd *ast.AlterTableCmd) {
 	case c == nil && r.assumed:
 		j.report(Finding{Hazard: "drop-default-of-required-column", Verdict: Unknown,
 			Message: fmt.Sprintf("if %s.%s is NOT NULL, INSERTs of the code that runs which leave it out fail", r.name, quoted(cmd.Name))})
-	case c == nil || !c.notNull || c.created == j.now && c.identity == "":
+	case c == nil || !c.notNull || j.isNew(r):
 		j.because("rows to come get NULL, which the column allows")
 	case c.value == nil && c.identity == "" && !c.serial:
 		j.evidence(j.source(r), "the column has no default")

@@ -282,6 +282,10 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 		if j.isNew(c.to) {
 			return
 		}
+		if j.exchanged(r, c) {
+			j.because("another foreign key takes its place")
+			return
+		}
 		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s", quoted(c.name), c.to.name)},
 			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s", c.to.name, r.name),
 			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", c.to.name, r.name, alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
@@ -291,6 +295,15 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 	default:
 		j.because("dropping a check only changes the catalog")
 	}
+}
+
+// exchanged reports whether the statement puts another foreign key between the same
+// tables in a constraint's place, which locks both of them in any case.
+func (j *judge) exchanged(r *relation, c *constraint) bool {
+	return slices.ContainsFunc(j.current.node.GetAlterTableStmt().GetCmds(), func(n *ast.Node) bool {
+		added := n.GetAlterTableCmd().GetDef().GetConstraint()
+		return added.GetContype() == ast.ConstrType_CONSTR_FOREIGN && j.find(nameOfRange(added.GetPktable())) == c.to && slices.Equal(texts(added.GetFkAttrs()), c.columns)
+	})
 }
 
 func (j *judge) unknownConstraint(r *relation, cmd *ast.AlterTableCmd) {

@@ -183,6 +183,7 @@ func (j *judge) body(statement, language, what string) {
 			j.opaqueBody(what + " holds a statement that was not understood")
 			continue
 		}
+		j.conditional = s.Conditional
 		j.repeats = slices.ContainsFunc(s.Loops, func(l Loop) bool { return !j.short(l) })
 		if s.Guessed {
 			j.guess(nodes[0])
@@ -197,9 +198,10 @@ func (j *judge) body(statement, language, what string) {
 
 // bodyPlace is where in a body a statement stands.
 type bodyPlace struct {
-	variables []string
-	repeats   bool // in a loop that may run any number of times in one transaction
-	guessed   bool // parts of it are not known
+	variables   []string
+	repeats     bool // in a loop that may run any number of times in one transaction
+	conditional bool // it may not run
+	guessed     bool // parts of it are not known
 }
 
 // short reports whether a loop is done a few times.

@@ -51,7 +51,16 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 	} else {
 		j.tx.settings[name] = strings.Join(texts(s.Args), ",")
 	}
+	j.triggersOff(name, j.tx.settings[name])
 	j.because("it is a setting of the session")
+}
+
+// triggersOff finds the setting with which no trigger runs, and with them no
+// foreign key is checked.
+func (j *judge) triggersOff(name, value string) {
+	if name == "session_replication_role" && lower(value) == "replica" {
+		j.report(Finding{Hazard: "disable-trigger", Message: "no trigger runs until it is set back, and no foreign key is checked: rows may come to refer to nothing"})
+	}
 }
 
 // effects finds functions that a query calls for what they do.
@@ -79,6 +88,7 @@ func (j *judge) effects(n *ast.Node) {
 		case "set_config":
 			name := lower(text(call.Args[0]))
 			j.tx.settings[name] = text(call.Args[1])
+			j.triggersOff(name, text(call.Args[1]))
 			if name == "search_path" && isConstant(call.Args[1]) {
 				j.setPath(strings.Split(text(call.Args[1]), ","))
 			}
@@ -297,10 +307,23 @@ func (j *judge) severalTables() {
 		return
 	}
 	h := j.tx.locks[other]
-	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction",
+	verdict := Unknown // whether code uses both in one transaction
+	if j.related(r, other) {
+		verdict = Dangerous
+	}
+	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction", Verdict: verdict,
 		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, and with code that uses both the other way round it is a deadlock",
 			lock.Table, h.mode, other.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops(), other.name),
 		Rewrite: "-- in a migration of its own\n" + j.out.Text})
+}
+
+// related reports whether one of two tables refers to the other, so that there will
+// be code that uses both in one transaction.
+func (j *judge) related(a, b *relation) bool {
+	refers := func(from, to *relation) bool {
+		return slices.ContainsFunc(root(from).constraints, func(c *constraint) bool { return c.to != nil && root(c.to) == root(to) })
+	}
+	return refers(a, b) || refers(b, a)
 }
 
 // together reports whether two tables are one partitioned table's.

@@ -116,7 +116,9 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 		j.opaque("what depends on what is dropped is not known")
 	}
 	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
-		j.dropCascade(s)
+		if s.RemoveType != ast.ObjectType_OBJECT_SCHEMA { // all of which is told to be lost
+			j.dropCascade(s)
+		}
 		switch s.RemoveType {
 		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE,
 			ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_EXTENSION:
@@ -127,11 +129,13 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 
 func (j *judge) dropCascade(s *ast.DropStmt) {
 	var with []string
+	absent := s.MissingOk && j.known() != nil && drops[s.RemoveType] != ""
 	for _, object := range s.Objects {
 		r := j.find(nameOf(texts(object.GetList().GetItems())))
 		if r == nil {
 			continue
 		}
+		absent = false
 		for _, v := range j.readers(r, "") {
 			with = append(with, "view "+v.name.String())
 		}
@@ -143,6 +147,9 @@ func (j *judge) dropCascade(s *ast.DropStmt) {
 		if j.isNew(r) || !r.assumed && len(with) == 0 {
 			return
 		}
+	}
+	if absent {
+		return // which has been told
 	}
 	message := "whatever depends on it goes too, unnamed"
 	if len(with) > 0 {
@@ -166,7 +173,9 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 			return
 		}
 		if s.MissingOk && j.known() != nil {
-			j.report(Finding{Hazard: drops[s.RemoveType], Verdict: Unknown, Message: fmt.Sprintf("no migration makes %s; if it is there, code that still uses it fails and what it holds is lost", n)})
+			j.maybeAbsent = true
+			defer func() { j.maybeAbsent = false }()
+			j.report(Finding{Hazard: drops[s.RemoveType], Message: fmt.Sprintf("no migration makes %s; if it is there, code that still uses it fails and what it holds is lost", n)})
 			return
 		}
 		r = j.assume(n)
@@ -279,6 +288,10 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 	if s.MissingOk && j.complete && !j.schemas[name] && !used {
 		j.evidence(FromCatalog, "there is no such schema")
 		return
+	}
+	if s.MissingOk && !j.schemas[name] && !used && name != public && j.known() != nil {
+		j.maybeAbsent = true
+		defer func() { j.maybeAbsent = false }()
 	}
 	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that uses it fails", quoted(name)),
 		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name), quoted(name+"_unused"))})

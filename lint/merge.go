@@ -85,8 +85,13 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 		case confirmed:
 			f.Verdict = Dangerous
 			f.Evidence = Evidence{FromRehearsal, "it was seen in a run: " + f.Message}
-		case f.Hazard == "opaque-dynamic-ddl", f.guessed:
+		case f.Hazard == "opaque-dynamic-ddl", f.guessed && f.aboutTables():
 			continue // it was run, and what it did is known now
+		case f.Hazard == "multi-table-locks-in-one-transaction" && !manyHeld(o):
+			continue
+		case f.absent && len(o.Locks)+len(o.Lost) == 0:
+			j.Evidence = append(j.Evidence, Evidence{FromRehearsal, "it was run, and what it names was not there"})
+			continue
 		}
 		kept = append(kept, f)
 	}
@@ -104,6 +109,24 @@ func (l *Linter) correct(j Judgement, o Observation) Judgement {
 	}
 	j.settle()
 	return j
+}
+
+// manyHeld reports whether a transaction held strong locks on several tables.
+func manyHeld(o Observation) bool {
+	strong := 0
+	for _, held := range o.Held {
+		if held.Mode >= ShareRowExclusive {
+			strong++
+		}
+	}
+	return strong > 1
+}
+
+// aboutTables reports whether the hazard is one of locking, reading, writing or
+// losing tables, which a run shows.
+func (f Finding) aboutTables() bool {
+	h, _ := Lookup(f.Hazard)
+	return f.claim.kind != unobservable || len(h.Locks) > 0
 }
 
 // scanned gives the tables that are gone through: of those that the text tells, the

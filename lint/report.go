@@ -101,6 +101,7 @@ type Finding struct {
 
 	claim   claim
 	guessed bool // the statement's text is not wholly known; a run tells more
+	absent  bool // what the statement names may not be there, and then it does nothing
 	// Fixable is set where Rewrite can be put in the statement's place by Fix.
 	Fixable bool `json:"fixable,omitempty"`
 }
