@@ -59,7 +59,7 @@ func FuzzABodyIsReadOrRefusedWithoutAPanic(f *testing.F) {
 		f.Add(seed)
 	}
 	parser := lint.PostgreSQL()
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		_, _ = parser.Body("DO $x$ BEGIN " + text + "; END $x$")
 	})
 }

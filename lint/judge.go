@@ -245,7 +245,7 @@ func (j *judge) unused() []migration.Allow {
 // lock notes that the statement locks a table. What nobody else can see yet does
 // not count, nor do views and sequences.
 func (j *judge) lock(r *relation, mode Mode) {
-	if r == nil || j.isNew(r) || r.kind == view || r.kind == sequence {
+	if r == nil || j.maybeAbsent && r.assumed || j.isNew(r) || r.kind == view || r.kind == sequence {
 		return
 	}
 	name := j.lockedAs(r)

@@ -282,7 +282,7 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 		if j.isNew(c.to) {
 			return
 		}
-		if j.exchanged(r, c) {
+		if j.exchanged(c) {
 			j.because("another foreign key takes its place")
 			return
 		}
@@ -299,7 +299,7 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 
 // exchanged reports whether the statement puts another foreign key between the same
 // tables in a constraint's place, which locks both of them in any case.
-func (j *judge) exchanged(r *relation, c *constraint) bool {
+func (j *judge) exchanged(c *constraint) bool {
 	return slices.ContainsFunc(j.current.node.GetAlterTableStmt().GetCmds(), func(n *ast.Node) bool {
 		added := n.GetAlterTableCmd().GetDef().GetConstraint()
 		return added.GetContype() == ast.ConstrType_CONSTR_FOREIGN && j.find(nameOfRange(added.GetPktable())) == c.to && slices.Equal(texts(added.GetFkAttrs()), c.columns)
