@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/js"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -149,7 +148,7 @@ func (a *app) settings(file config, migrations []migration.Migration) whimbrel.C
 		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, time.Nanosecond),
 		LockWait:      file.orNothing("lock_wait", file.LockWait, -1),
 		MaxReplicaLag: time.Duration(file.MaxReplicaLag),
-		Scripts:       js.New(file.Scripts.options()),
+		Scripts:       file.Scripts.runtime(),
 	}
 }
 

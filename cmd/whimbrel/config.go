@@ -19,7 +19,6 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/js"
 )
 
 // configName is the file that describes a project.
@@ -70,10 +69,6 @@ type scriptLimits struct {
 	Environment variableNames `yaml:"environment"`
 	Memory      byteSize      `yaml:"memory"`
 	Compute     duration      `yaml:"compute"`
-}
-
-func (s scriptLimits) options() js.Options {
-	return js.Options{Environment: s.Environment, Memory: int64(s.Memory), Compute: time.Duration(s.Compute)}
 }
 
 // variableNames are names of the environment.

@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/whimbrel-db/whimbrel/lint"
 )
 
 // lintSettings say how migrations are judged.
@@ -28,7 +25,7 @@ func (c config) checkLint() error {
 }
 
 // severities are those of hazards, by their ids.
-type severities lint.Severities
+type severities map[string]string
 
 // UnmarshalYAML implements yaml.NodeUnmarshaler.
 func (s *severities) UnmarshalYAML(node ast.Node) error {
@@ -44,65 +41,14 @@ func (s *severities) UnmarshalYAML(node ast.Node) error {
 	*s = severities{}
 	for _, v := range values {
 		id := v.Key.GetToken().Value
-		if _, known := lint.Lookup(id); !known {
-			return &yaml.SyntaxError{Message: unknownHazard(id), Token: v.Key.GetToken()}
+		if problem := problemOfHazard(id); problem != "" {
+			return &yaml.SyntaxError{Message: problem, Token: v.Key.GetToken()}
 		}
-		severity := lint.Severity(v.Value.GetToken().Value)
-		if all := []lint.Severity{lint.Off, lint.Warn, lint.Error}; !slices.Contains(all, severity) {
+		severity := v.Value.GetToken().Value
+		if !slices.Contains([]string{"off", "warn", "error"}, severity) {
 			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: %q is no severity: write off, warn or error", id, severity), Token: v.Value.GetToken()}
 		}
 		(*s)[id] = severity
 	}
 	return nil
-}
-
-// unknownHazard says that there is none of that name, and which may be meant.
-func unknownHazard(id string) string {
-	if near := didYouMean("", id, hazardIDs()); near != "" {
-		return fmt.Sprintf("there is no hazard %q; %s", id, near)
-	}
-	return fmt.Sprintf("there is no hazard %q; whimbrel lint --list shows all", id)
-}
-
-func hazardIDs() []string {
-	var ids []string
-	for _, h := range lint.Hazards() {
-		ids = append(ids, h.ID)
-	}
-	return ids
-}
-
-// renderHazards lists all hazards.
-func renderHazards(p palette) string {
-	var rows [][]string
-	for _, h := range lint.Hazards() {
-		paint := p.warn
-		if h.Severity == lint.Error {
-			paint = p.bad
-		}
-		rows = append(rows, []string{h.ID, paint(string(h.Severity)), h.Title})
-	}
-	return strings.TrimRight(renderTable(p, []string{"HAZARD", "SEVERITY", "WHAT"}, rows), "\n")
-}
-
-// renderHazard shows one record.
-func renderHazard(p palette, h lint.Hazard) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.strong(h.ID), h.Title, h.Happens)
-	if len(h.Locks) > 0 {
-		var locks []string
-		for _, l := range h.Locks {
-			locks = append(locks, fmt.Sprintf("%s on %s", l.Mode, l.Table))
-		}
-		fmt.Fprintf(&b, "\n%s %s\n", p.faint("locks of the example:"), strings.Join(locks, ", "))
-	}
-	if h.Versions != "" {
-		fmt.Fprintf(&b, "%s %s\n", p.faint("versions:"), h.Versions)
-	}
-	fmt.Fprintf(&b, "\n%s\n    %s\n", p.bad("what does it:"), indented(h.Bad, "    "))
-	for _, good := range h.Good {
-		fmt.Fprintf(&b, "\n%s\n    %s\n", p.good("instead:"), indented(good, "    "))
-	}
-	fmt.Fprintf(&b, "\n%s\n%s\n", h.Remedy, p.faint(h.Link))
-	return b.String()
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/js"
 )
 
 func TestConfigReadsEveryKey(t *testing.T) {
@@ -44,7 +43,7 @@ environments:
 	require.Equal(t, time.Hour, time.Duration(c.RetryBudget))
 	require.Equal(t, 30*time.Second, time.Duration(c.LockWait))
 	require.Equal(t, 5*time.Second, time.Duration(c.MaxReplicaLag))
-	require.Equal(t, js.Options{Environment: []string{"REGION", "_tenant2"}, Memory: 1 << 30, Compute: 90 * time.Second}, c.Scripts.options())
+	require.Equal(t, scriptLimits{Environment: variableNames{"REGION", "_tenant2"}, Memory: 1 << 30, Compute: duration(90 * time.Second)}, c.Scripts)
 	require.Equal(t, "here", c.DefaultEnvironment)
 	require.Equal(t, map[string]namedBase{
 		"here":  {Embedded: true, PGVersion: 16},

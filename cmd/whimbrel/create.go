@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/js"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -105,6 +104,14 @@ type createJSON struct {
 
 // create writes a new migration and gives its path as the user would write it.
 func (a *app) create(draft migration.Draft) (string, error) {
+	script := draft.Extension != "sql"
+	types := ""
+	if script {
+		var err error
+		if types, err = declarations(); err != nil {
+			return "", err
+		}
+	}
 	file, err := a.config()
 	if err != nil {
 		return "", err
@@ -133,8 +140,8 @@ func (a *app) create(draft migration.Draft) (string, error) {
 	if err := writeNew(a.absolute(path), path, content); err != nil {
 		return "", err
 	}
-	if draft.Extension != "sql" {
-		err = a.declare(dirs[0])
+	if script {
+		err = a.declare(dirs[0], types)
 	}
 	return path, err
 }
@@ -143,9 +150,9 @@ func (a *app) create(draft migration.Draft) (string, error) {
 const declarationsName = "whimbrel.d.ts"
 
 // declare writes it into a folder of migrations, unless it is there.
-func (a *app) declare(dir string) error {
+func (a *app) declare(dir, types string) error {
 	path := filepath.Join(dir, declarationsName)
-	err := writeNew(a.absolute(path), path, js.Declarations)
+	err := writeNew(a.absolute(path), path, types)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

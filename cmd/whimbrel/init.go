@@ -10,8 +10,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
-
-	"github.com/whimbrel-db/whimbrel/js"
 )
 
 func newInit(a *app) *cobra.Command {
@@ -59,6 +57,12 @@ type initJSON struct {
 
 // prepare creates what is missing and gives its paths.
 func (a *app) prepare(scripts bool) (created []string, err error) {
+	types := ""
+	if scripts {
+		if types, err = declarations(); err != nil {
+			return nil, err
+		}
+	}
 	dirs, err := a.foldersToPrepare()
 	if err != nil {
 		return nil, err
@@ -73,7 +77,7 @@ func (a *app) prepare(scripts bool) (created []string, err error) {
 		created = append(created, strings.TrimRight(dir, "/")+"/")
 	}
 	if scripts {
-		if created, err = a.declareIn(dirs, created); err != nil {
+		if created, err = a.declareIn(dirs, created, types); err != nil {
 			return created, err
 		}
 	}
@@ -107,13 +111,13 @@ func (a *app) foldersToPrepare() ([]string, error) {
 }
 
 // declareIn writes the types for scripts into folders, also over older ones.
-func (a *app) declareIn(dirs, created []string) ([]string, error) {
+func (a *app) declareIn(dirs, created []string, types string) ([]string, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, declarationsName)
-		if text, err := os.ReadFile(a.absolute(path)); err == nil && string(text) == js.Declarations {
+		if text, err := os.ReadFile(a.absolute(path)); err == nil && string(text) == types {
 			continue
 		}
-		if err := os.WriteFile(a.absolute(path), []byte(js.Declarations), 0o644); err != nil {
+		if err := os.WriteFile(a.absolute(path), []byte(types), 0o644); err != nil {
 			return created, cannotWrite(path, err)
 		}
 		created = append(created, path)

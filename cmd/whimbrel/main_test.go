@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // server is the one PostgreSQL of this test binary.
 var server *devdb.Server
 
-// plainFolder is where plainCommand puts the command.
-var plainFolder string
+// builtFolder is where builtCommand puts commands.
+var builtFolder string
 
 func TestMain(m *testing.M) {
 	testscript.Main(withServer{m}, map[string]func(){"whimbrel": main})
@@ -38,11 +38,11 @@ func (w withServer) Run() int {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
 		return 1
 	}
-	if plainFolder, err = os.MkdirTemp("", "whimbrel-plain-"); err != nil {
+	if builtFolder, err = os.MkdirTemp("", "whimbrel-built-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(plainFolder) }()
+	defer func() { _ = os.RemoveAll(builtFolder) }()
 	code := w.m.Run()
 	if err := server.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "the server did not stop:", err)

@@ -13,10 +13,14 @@ type part struct {
 	linked    bool
 }
 
-var telemetryPart = part{"telemetry", "notelemetry", hasTelemetry}
+var (
+	scriptsPart   = part{"JavaScript and TypeScript", "nojs", hasScripts}
+	telemetryPart = part{"telemetry", "notelemetry", hasTelemetry}
+	parserPart    = part{"the parser of SQL", "noparser", hasParser}
+)
 
 // parts are all of them.
-func parts() []part { return []part{telemetryPart} }
+func parts() []part { return []part{scriptsPart, telemetryPart, parserPart} }
 
 // lacking is the error that something cannot be had from this build, and where it
 // can be had.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os/exec"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,5 +19,21 @@ func TestWhatALeanBuildLacksIsSaidWithTheWayOut(t *testing.T) {
 		require.Equal(t, exitWrongUse, exitStatus(e))
 		require.Contains(t, e.Message, "without "+p.name)
 		require.Contains(t, e.Remedy, "docs/install.md")
+	}
+}
+
+// What a lean build leaves out is not linked, by whatever way.
+func TestTheLeanBuildDependsOnNothingThatItLeavesOut(t *testing.T) {
+	t.Parallel()
+	var tags []string
+	for _, p := range parts() {
+		tags = append(tags, p.tag)
+	}
+	require.Equal(t, leanTags, strings.Join(tags, ","))
+	heavy := regexp.MustCompile(`(?m)^.*(goja|esbuild|wazero|go-pgquery|pg_query|/lint$|/lint/|google\.golang\.org|opentelemetry).*$`)
+	for tags, linked := range map[string]bool{"": true, leanTags: false} {
+		list, err := exec.CommandContext(t.Context(), "go", "list", "-tags", tags, "-deps", ".").Output()
+		require.NoError(t, err)
+		require.Equal(t, linked, heavy.Match(list), "%s", heavy.FindAllString(string(list), -1))
 	}
 }

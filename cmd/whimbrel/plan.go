@@ -5,17 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/forecast"
-	"github.com/whimbrel-db/whimbrel/lint"
-	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // planFlags are the flags of plan beside those that the order depends on.
@@ -124,16 +119,14 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	if err != nil {
 		return err
 	}
-	var told *forecast.Forecast
+	var told judgement
 	if !flags.brief {
-		studied, err := a.study(ctx, p, migrator, plan, flags.rehearse)
-		if err != nil {
+		if told, err = a.study(ctx, p, migrator, plan, flags); err != nil {
 			return err
 		}
-		told = &studied
 	}
 	if flags.out != "" {
-		text, err := forecast.Document(frozen, told)
+		text, err := frozenDocument(frozen, told)
 		if err == nil {
 			err = os.WriteFile(a.absolute(flags.out), []byte(a.redactor.clean(string(text))), 0o644)
 		}
@@ -148,8 +141,8 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	return nil
 }
 
-// showPlan prints a plan, with the forecast if there is one.
-func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told *forecast.Forecast) {
+// showPlan prints a plan, with the judgement if there is one.
+func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
 	switch p := a.palette; {
 	case a.flags.json && told == nil:
 		a.object(plan)
@@ -160,53 +153,15 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told *forecast.Fore
 	case flags.markdown:
 		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
 	default:
-		style := forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}
-		text := renderHook(p, plan.Before, a.flags.verbose) + told.Text(style, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
+		text := renderHook(p, plan.Before, a.flags.verbose) + told.text(p, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
 		a.say("%s", strings.TrimRight(text, "\n"))
 	}
 }
 
-// study makes the forecast of a plan.
-func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan, rehearse bool) (forecast.Forecast, error) {
-	connection, err := connectionOf(p.config)
-	if err != nil {
-		return forecast.Forecast{}, err
-	}
-	options := forecast.Options{
-		Connection: connection, Rehearse: rehearse, Variables: p.config.Variables, Scripts: p.config.Scripts,
-		Severities: lint.Severities(p.file.Lint.Hazards),
-		Progress:   func(message string) { a.note("%s", message) },
-	}
-	if rehearse {
-		status, err := migrator.Status(ctx)
-		if err != nil {
-			return forecast.Forecast{}, err
-		}
-		options.History, options.WithoutFiles = applied(status, p.migrations)
-	}
-	return forecast.Study(ctx, plan, options)
-}
-
-// applied gives the files of the migrations that are applied, in the order in which
-// they were, and whether some are missing.
-func applied(status whimbrel.Status, files []migration.Migration) (all []migration.Migration, missing bool) {
-	for _, row := range status.Applied {
-		i := slices.IndexFunc(files, func(m migration.Migration) bool { return m.Version.Equal(row.Version) })
-		if i < 0 {
-			missing = true
-			continue
-		}
-		all = append(all, files[i])
-	}
-	return all, missing
-}
-
-// connectionOf is the connection that a Config speaks of.
-func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
-	if c.Connection != nil {
-		return c.Connection, nil
-	}
-	return pgx.ParseConfig(c.DatabaseURL) // which the engine has read already
+// judgement is what can be said of a plan beside its steps.
+type judgement interface {
+	Markdown() string
+	text(p palette, verbose bool) string
 }
 
 // planner asks a Migrator for a plan.

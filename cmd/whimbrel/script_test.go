@@ -83,6 +83,10 @@ var parsing = regexp.MustCompile(`whimbrel (plan|lint|ci)\b`)
 // the parser takes ten seconds to start: scripts with such commands get one as users
 // have it. The code behind them is looked at for races by tests of packages.
 func pathOf(script, path string) (string, error) {
+	if script == "lean" {
+		folder, err := leanCommand()
+		return folder + string(filepath.ListSeparator) + path, err
+	}
 	text, err := os.ReadFile(filepath.Join("testdata", "script", script+".txtar"))
 	if err != nil || !raceDetector || !parsing.Match(text) {
 		return path, err
@@ -93,13 +97,22 @@ func pathOf(script, path string) (string, error) {
 
 // plainCommand gives a folder with the command as users have it, without the race
 // detector. It is built once.
-var plainCommand = sync.OnceValues(func() (string, error) {
-	text, err := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(plainFolder, "whimbrel"), ".").CombinedOutput()
+var plainCommand = sync.OnceValues(func() (string, error) { return builtCommand("plain", "") })
+
+// leanCommand gives one with the lean command.
+var leanCommand = sync.OnceValues(func() (string, error) { return builtCommand("lean", leanTags) })
+
+// leanTags are the build tags of the lean command.
+const leanTags = "nojs,notelemetry,noparser"
+
+func builtCommand(name, tags string) (string, error) {
+	folder := filepath.Join(builtFolder, name)
+	text, err := exec.Command("go", "build", "-buildvcs=false", "-tags", tags, "-o", filepath.Join(folder, "whimbrel"), ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the command: %w: %s", err, text)
 	}
-	return plainFolder, nil
-})
+	return folder, nil
+}
 
 // stopDevelopment ends a development server that a script may have left.
 func stopDevelopment(folder string) {

@@ -3,36 +3,61 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// Set by release builds with -ldflags "-X main.version=… -X main.commit=…".
-var version, commit string
+// Set by release builds with -ldflags "-X main.version=… -X main.commit=… -X main.date=…".
+var version, commit, date string
 
 // buildInfo is what is known about this binary.
 type buildInfo struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit,omitempty"`
+	Date    string `json:"date,omitempty"`   // of the commit
+	Edited  bool   `json:"edited,omitempty"` // since the commit
 	Go      string `json:"go"`
+	Build   string `json:"build"` // "whole" or "lean"
+	// Without is what a lean build lacks.
+	Without []string `json:"without,omitempty"`
 }
 
 // build asks the linker's variables first, and then what the Go tool embedded.
 func build() buildInfo {
-	b := buildInfo{Version: version, Commit: commit, Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
+	return buildOf(buildInfo{Version: version, Commit: commit, Date: date, Go: runtime.Version()}, info, parts())
+}
+
+// buildOf adds to what the linker was told what the Go tool embedded: the version of
+// the module for `go install MODULE@VERSION`, and the commit for a build in a
+// checkout.
+func buildOf(b buildInfo, info *debug.BuildInfo, parts []part) buildInfo {
 	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}
 	if b.Version == "" {
 		b.Version = "development"
 	}
-	for _, setting := range info.Settings {
-		if b.Commit == "" && setting.Key == "vcs.revision" {
-			b.Commit = setting.Value
+	if b.Commit == "" {
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				b.Commit = setting.Value
+			case "vcs.time":
+				b.Date = setting.Value
+			case "vcs.modified":
+				b.Edited = setting.Value == "true"
+			}
+		}
+	}
+	b.Build = "whole"
+	for _, p := range parts {
+		if !p.linked {
+			b.Build, b.Without = "lean", append(b.Without, p.name)
 		}
 	}
 	return b
@@ -41,7 +66,9 @@ func build() buildInfo {
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show the version of this program",
+		Short: "Show the version of this program, and which build it is",
+		Long: `Show the version, the commit and its date, the version of Go, and which build this
+is: the whole one, or a lean one and what that lacks.`,
 		Example: `  whimbrel version
   whimbrel version --json`,
 		Args: arguments(0, 0, ""),
@@ -51,12 +78,28 @@ func newVersion(a *app) *cobra.Command {
 				a.object(b)
 				return nil
 			}
-			a.say("whimbrel %s", b.Version)
-			if b.Commit != "" {
-				a.say("commit   %s", b.Commit)
-			}
-			a.say("built    with %s", b.Go)
+			a.say("%s", b.text())
 			return nil
 		},
 	}
+}
+
+// text is what version prints.
+func (b buildInfo) text() string {
+	lines := []string{"whimbrel " + b.Version}
+	if b.Commit != "" {
+		line := "commit   " + b.Commit
+		if b.Date != "" {
+			line += " of " + b.Date
+		}
+		if b.Edited {
+			line += ", edited since"
+		}
+		lines = append(lines, line)
+	}
+	line := "build    " + b.Build
+	if len(b.Without) > 0 {
+		line += ", without " + strings.Join(b.Without, ", ")
+	}
+	return strings.Join(append(lines, line, "made     with "+b.Go), "\n")
 }

@@ -1,0 +1,142 @@
+//go:build !noparser
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/pipeline"
+	"github.com/whimbrel-db/whimbrel/trial"
+)
+
+// ci judges a change and reports.
+func (a *app) ci(ctx context.Context, flags *ciFlags) error {
+	options, err := a.ciOptions(ctx, flags)
+	if err != nil {
+		return err
+	}
+	report, err := pipeline.Run(ctx, options)
+	if err != nil {
+		return err
+	}
+	if err := a.reportCI(report, flags); err != nil {
+		return err
+	}
+	switch report.Failed() {
+	case "":
+		return nil
+	case pipeline.Files:
+		return malformedError{}
+	case pipeline.Lint:
+		return refusedError{}
+	case pipeline.Merged, pipeline.Applied:
+		return differenceError{}
+	}
+	return failedTestError{}
+}
+
+// ciOptions says what is to be judged.
+func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.Options, err error) {
+	file, err := a.config()
+	if err != nil {
+		return options, err
+	}
+	migrations, loading := a.load(file)
+	if loading != nil && len(migration.Problems(loading)) == 0 {
+		return options, loading
+	}
+	if loading == nil {
+		if err := a.checkSet(migrations); err != nil {
+			return options, err
+		}
+	}
+	options = pipeline.Options{
+		Config: a.settings(file, migrations), Loading: loading, Base: a.base(flags.base),
+		Lint:     lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion},
+		Rehearse: !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal),
+		Target:   a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev,
+		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+	}
+	for _, folder := range a.migrationFolders(file) {
+		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels, filepath.ToSlash(folder))
+	}
+	if options.Target && loading == nil {
+		p, err := a.open(ctx)
+		if err != nil {
+			return options, err
+		}
+		options.Config = p.config
+	}
+	if !flags.noTest {
+		options.Trial = &trial.Options{Jobs: 1, Major: file.Lint.PGVersion, Progress: options.Progress}
+		err = a.findTests(options.Trial, flags.tests, file)
+	}
+	return options, err
+}
+
+// base is the revision that a change is to go into: as it was given, or as the
+// platform says. GitHub writes the first push to a branch as nothing but zeros.
+func (a *app) base(given string) string {
+	switch {
+	case given != "":
+		if strings.Trim(given, "0") == "" {
+			return ""
+		}
+		return given
+	case a.variable("GITHUB_BASE_REF") != "":
+		return "origin/" + a.variable("GITHUB_BASE_REF")
+	}
+	return a.variable("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+}
+
+// reportCI shows the report, and writes it to the files that were named.
+func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
+	inGitHub := a.variable("GITHUB_ACTIONS") == "true"
+	switch p := a.palette; {
+	case a.flags.json:
+		a.object(struct {
+			Passed bool `json:"passed"`
+			pipeline.Report
+		}{report.Passed(), report})
+	default:
+		a.say("%s", strings.TrimRight(report.Text(pipeline.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}), "\n"))
+		if inGitHub { // whatever is quiet: the platform reads it
+			if _, err := a.out.Write([]byte(annotation.GitHub(report.Notes()))); err != nil {
+				return err
+			}
+		}
+	}
+	for _, wanted := range []struct {
+		name string
+		text func() ([]byte, error)
+	}{
+		{flags.junit, report.JUnit},
+		{flags.codeQuality, func() ([]byte, error) { return annotation.GitLab(report.Notes()) }},
+		{flags.comment, func() ([]byte, error) { return []byte(report.Markdown()), nil }},
+		{flags.sarif, func() ([]byte, error) {
+			found := lint.Report{}
+			if report.Lint != nil {
+				found = *report.Lint
+			}
+			return found.SARIF(build().Version)
+		}},
+	} {
+		if wanted.name == "" {
+			continue
+		}
+		text, err := wanted.text()
+		if err == nil {
+			err = os.WriteFile(a.absolute(wanted.name), []byte(a.redactor.clean(string(text))), 0o644)
+		}
+		if err != nil {
+			return cannotWrite(wanted.name, err)
+		}
+	}
+	return a.stepSummary(report.Markdown())
+}

@@ -1,0 +1,80 @@
+//go:build !noparser
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/lint"
+)
+
+const hasParser = true
+
+// problemOfHazard is what is wrong with the name of a hazard; "" if there is one.
+func problemOfHazard(id string) string {
+	if _, known := lint.Lookup(id); known {
+		return ""
+	}
+	return unknownHazard(id)
+}
+
+// ofHazards gives severities to the linter.
+func (s severities) ofHazards() lint.Severities {
+	given := lint.Severities{}
+	for id, severity := range s {
+		given[id] = lint.Severity(severity)
+	}
+	return given
+}
+
+// unknownHazard says that there is none of that name, and which may be meant.
+func unknownHazard(id string) string {
+	if near := didYouMean("", id, hazardIDs()); near != "" {
+		return fmt.Sprintf("there is no hazard %q; %s", id, near)
+	}
+	return fmt.Sprintf("there is no hazard %q; whimbrel lint --list shows all", id)
+}
+
+func hazardIDs() []string {
+	var ids []string
+	for _, h := range lint.Hazards() {
+		ids = append(ids, h.ID)
+	}
+	return ids
+}
+
+// renderHazards lists all hazards.
+func renderHazards(p palette) string {
+	var rows [][]string
+	for _, h := range lint.Hazards() {
+		paint := p.warn
+		if h.Severity == lint.Error {
+			paint = p.bad
+		}
+		rows = append(rows, []string{h.ID, paint(string(h.Severity)), h.Title})
+	}
+	return strings.TrimRight(renderTable(p, []string{"HAZARD", "SEVERITY", "WHAT"}, rows), "\n")
+}
+
+// renderHazard shows one record.
+func renderHazard(p palette, h lint.Hazard) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.strong(h.ID), h.Title, h.Happens)
+	if len(h.Locks) > 0 {
+		var locks []string
+		for _, l := range h.Locks {
+			locks = append(locks, fmt.Sprintf("%s on %s", l.Mode, l.Table))
+		}
+		fmt.Fprintf(&b, "\n%s %s\n", p.faint("locks of the example:"), strings.Join(locks, ", "))
+	}
+	if h.Versions != "" {
+		fmt.Fprintf(&b, "%s %s\n", p.faint("versions:"), h.Versions)
+	}
+	fmt.Fprintf(&b, "\n%s\n    %s\n", p.bad("what does it:"), indented(h.Bad, "    "))
+	for _, good := range h.Good {
+		fmt.Fprintf(&b, "\n%s\n    %s\n", p.good("instead:"), indented(good, "    "))
+	}
+	fmt.Fprintf(&b, "\n%s\n%s\n", h.Remedy, p.faint(h.Link))
+	return b.String()
+}

@@ -1,0 +1,362 @@
+//go:build !noparser
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/trial"
+)
+
+// lint judges migrations and shows what it found.
+func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error {
+	if done, err := a.tellOfHazards(flags); done || err != nil {
+		return err
+	}
+	if !slices.Contains(lintFormats, flags.format) {
+		return usage("write one of "+strings.Join(lintFormats, ", "), "there is no format %q", flags.format)
+	}
+	if flags.major != 0 && !knownMajor(flags.major) {
+		return usage("write one of "+majorsText(), "--pg-version: there is no PostgreSQL %d to judge for", flags.major)
+	}
+	l, err := a.lintee(ctx, flags, files)
+	if err != nil {
+		return err
+	}
+	if flags.fix {
+		return a.fix(l, flags)
+	}
+	report, err := a.judge(ctx, l, flags)
+	if err != nil {
+		return err
+	}
+	if err := a.showLint(report, flags); err != nil {
+		return err
+	}
+	if report.Count(lint.Error) > 0 {
+		return refusedError{}
+	}
+	return nil
+}
+
+// tellOfHazards answers --list and --explain, which judge nothing.
+func (a *app) tellOfHazards(flags *lintFlags) (done bool, err error) {
+	switch {
+	case flags.all && a.flags.json:
+		a.object(lint.Hazards())
+	case flags.all:
+		a.say("%s", renderHazards(a.palette))
+	case flags.explain != "":
+		h, known := lint.Lookup(flags.explain)
+		if !known {
+			return false, usage("see whimbrel lint --list", "%s", unknownHazard(flags.explain))
+		}
+		if a.flags.json {
+			a.object(h)
+		} else {
+			a.say("%s", strings.TrimRight(renderHazard(a.palette, h), "\n"))
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// lintee is what is judged, and how.
+type lintee struct {
+	migrations []migration.Migration
+	options    lint.Options
+	applied    map[migration.Version]bool // by the database, if one was asked
+	scripts    whimbrel.Runtime
+	rehearse   bool
+}
+
+// lintee finds out what is to be judged.
+func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lintee, error) {
+	file, err := a.config()
+	if err != nil {
+		return lintee{}, err
+	}
+	l := lintee{scripts: file.Scripts.runtime()}
+	l.options = lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion, Down: flags.down}
+	if flags.major != 0 {
+		l.options.Major = flags.major
+	}
+	l.rehearse = !flags.noRehearsal && !flags.down && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
+	if l.migrations, err = a.load(file); err != nil {
+		return l, err
+	}
+	if err := a.checkSet(l.migrations); err != nil {
+		return l, err
+	}
+	if l.migrations, err = asTheyRun(l.migrations, a.values(file)); err != nil {
+		return l, err
+	}
+	chosen, err := a.chosen(ctx, flags, files, l.migrations)
+	if err != nil {
+		return l, err
+	}
+	if flags.pending {
+		err = a.askWhatIsPending(ctx, &l)
+	}
+	l.options.Judge = func(m migration.Migration) bool {
+		return (chosen == nil || chosen[m.Version]) && !l.applied[m.Version.Canonical()]
+	}
+	return l, err
+}
+
+// asTheyRun gives migrations in the order in which they run, with values in place of
+// their variables.
+func asTheyRun(migrations []migration.Migration, values map[string]string) ([]migration.Migration, error) {
+	first := slices.IndexFunc(migrations, func(m migration.Migration) bool { return m.Version.Repeatable() })
+	if first < 0 {
+		first = len(migrations)
+	}
+	repeatables, err := migration.OrderRepeatables(migrations[first:])
+	if err != nil {
+		return nil, err
+	}
+	ordered := slices.Concat(migrations[:first], repeatables.Migrations)
+	var problems []error
+	for i, m := range ordered {
+		up, err := m.WithVariables(values, false)
+		down, downErr := m.WithVariables(values, true)
+		problems = append(problems, cmp.Or(err, downErr))
+		up.Down = down.Down
+		ordered[i] = up
+	}
+	return ordered, errors.Join(problems...)
+}
+
+// chosen are the migrations that arguments and --changed-since name; nil for all.
+func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string, migrations []migration.Migration) (map[migration.Version]bool, error) {
+	if len(files) == 0 && flags.changedSince == "" {
+		return nil, nil
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		name := filepath.Base(file)
+		if !slices.ContainsFunc(migrations, func(m migration.Migration) bool { return path.Base(m.Path) == name }) {
+			return nil, usage("name a file of the folder of migrations; --dir names the folder", "%s is none of the migrations", file)
+		}
+		names[name] = true
+	}
+	if flags.changedSince != "" {
+		changed, err := trial.ChangedFiles(ctx, a.folder, flags.changedSince)
+		if err != nil {
+			return nil, err
+		}
+		for name := range changed {
+			names[name] = true
+		}
+	}
+	chosen := map[migration.Version]bool{}
+	for _, m := range migrations {
+		chosen[m.Version] = names[path.Base(m.Path)]
+	}
+	return chosen, nil
+}
+
+// askWhatIsPending asks the database for its history and its schema.
+func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	status, err := migrator.Status(ctx)
+	if err != nil {
+		return err
+	}
+	l.applied = map[migration.Version]bool{}
+	for _, applied := range status.Applied {
+		l.applied[applied.Version.Canonical()] = true
+	}
+	connection := p.config.Connection
+	if connection == nil {
+		if connection, err = pgx.ParseConfig(p.config.DatabaseURL); err != nil {
+			return err // the Migrator has read it before
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, connection)
+	if err != nil {
+		return fmt.Errorf("reading the schema: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	catalog, err := rehearsal.ReadCatalog(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("reading the schema: %w", err)
+	}
+	l.options.Catalog = &catalog
+	if l.options.Major == 0 {
+		l.options.Major = catalog.Major
+	}
+	return nil
+}
+
+// judge judges by the text, and by a rehearsal where that is wanted. On the schema
+// of a database only what is pending there is read; a rehearsal runs everything.
+func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Report, error) {
+	linter, err := lint.New(l.options)
+	if err != nil {
+		return lint.Report{}, err
+	}
+	read := l.migrations
+	if l.options.Catalog != nil {
+		read = slices.DeleteFunc(slices.Clone(read), func(m migration.Migration) bool { return l.applied[m.Version.Canonical()] })
+	}
+	if !l.rehearse || !slices.ContainsFunc(l.migrations, l.options.Judge) {
+		return linter.Check(read)
+	}
+	result, err := rehearsal.Run(ctx, l.migrations, rehearsal.Options{
+		Lint: l.options, Major: flags.major, Scripts: l.scripts,
+		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+	})
+	if err != nil {
+		return lint.Report{}, err
+	}
+	if result.Stopped != "" {
+		a.note("%s the rehearsal ended early, and what comes after was judged by its text: %s", a.errPalette.warn("!"), result.Stopped)
+	}
+	if l.options.Catalog == nil {
+		return result.Report, nil
+	}
+	report, err := linter.Check(read)
+	if err != nil {
+		return lint.Report{}, err
+	}
+	return linter.Merge(report, result.Observations), nil
+}
+
+// showLint writes the report where and how it is wanted.
+func (a *app) showLint(report lint.Report, flags *lintFlags) error {
+	format := flags.format
+	if a.flags.json {
+		format = "json"
+	}
+	p := a.palette
+	if flags.output != "" {
+		p = palette{}
+	}
+	var text []byte
+	var err error
+	switch format {
+	case "json":
+		text, err = json.Marshal(report)
+	case "sarif":
+		text, err = report.SARIF(build().Version)
+	case "gitlab":
+		text, err = report.GitLab()
+	case "github":
+		text = []byte(report.GitHub())
+	default:
+		style := lint.Style{Error: p.bad, Warning: p.warn, Faint: p.faint, Strong: p.strong}
+		text = []byte(report.Text(style, flags.details || a.flags.verbose))
+	}
+	if err != nil {
+		return err
+	}
+	text = append([]byte(strings.TrimRight(string(text), "\n")), '\n')
+	if flags.output != "" {
+		if err := os.WriteFile(a.absolute(flags.output), text, 0o644); err != nil {
+			return cannotWrite(flags.output, err)
+		}
+		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn), "warning"), flags.output)
+		return nil
+	}
+	if !a.flags.quiet || format != "text" {
+		_, err = a.out.Write(text)
+	}
+	return err
+}
+
+// fix rewrites files, after having shown what would change.
+func (a *app) fix(l lintee, flags *lintFlags) error {
+	linter, err := lint.New(l.options)
+	if err != nil {
+		return err
+	}
+	all, err := linter.Fix(l.migrations)
+	if err != nil {
+		return err
+	}
+	var changed []lint.Fixed
+	left := 0
+	for _, f := range all {
+		left += len(f.Left)
+		if f.Changed() {
+			changed = append(changed, f)
+			a.say("%s", strings.TrimRight(f.Diff(), "\n"))
+		}
+	}
+	if len(changed) == 0 {
+		a.say("Nothing here has a mechanical safe form.%s", leftToPeople(left))
+		return nil
+	}
+	sure, err := a.sure(fmt.Sprintf("Write %s? A file that has run somewhere must not be changed.", plural(len(changed), "file")), flags.yes)
+	if err != nil || !sure {
+		return err
+	}
+	for _, f := range changed {
+		if err := replaceFile(a.absolute(filepath.FromSlash(f.Path)), f.Before, f.After); err != nil {
+			return cannotWrite(f.Path, err)
+		}
+	}
+	a.say("%s rewritten.%s", plural(len(changed), "file"), leftToPeople(left))
+	return nil
+}
+
+func leftToPeople(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %s left that a person has to see to: whimbrel lint shows them.", are(n, "finding"))
+}
+
+// replaceFile puts a text in the place of another, whole or not at all.
+func replaceFile(name, before, after string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if text, err := os.ReadFile(name); err != nil || string(text) != before {
+		if err == nil {
+			err = fmt.Errorf("it was edited meanwhile")
+		}
+		return err
+	}
+	fresh, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(fresh.Name()) }()
+	_, err = fresh.WriteString(after)
+	if err == nil {
+		err = fresh.Chmod(info.Mode().Perm())
+	}
+	if closed := fresh.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(fresh.Name(), name)
+}

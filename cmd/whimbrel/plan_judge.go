@@ -1,0 +1,76 @@
+//go:build !noparser
+
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/forecast"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// foretold is a forecast as a judgement.
+type foretold struct{ forecast.Forecast }
+
+func (f foretold) text(p palette, verbose bool) string {
+	return f.Text(forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}, verbose)
+}
+
+// frozenDocument is the text of a frozen plan with its judgement, if there is one.
+func frozenDocument(frozen whimbrel.Frozen, told judgement) ([]byte, error) {
+	if f, ok := told.(foretold); ok {
+		return forecast.Document(frozen, &f.Forecast)
+	}
+	return forecast.Document(frozen, nil)
+}
+
+// study makes the forecast of a plan.
+func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan, flags *planFlags) (judgement, error) {
+	connection, err := connectionOf(p.config)
+	if err != nil {
+		return nil, err
+	}
+	options := forecast.Options{
+		Connection: connection, Rehearse: flags.rehearse, Variables: p.config.Variables, Scripts: p.config.Scripts,
+		Severities: p.file.Lint.Hazards.ofHazards(),
+		Progress:   func(message string) { a.note("%s", message) },
+	}
+	if flags.rehearse {
+		status, err := migrator.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		options.History, options.WithoutFiles = applied(status, p.migrations)
+	}
+	told, err := forecast.Study(ctx, plan, options)
+	if err != nil {
+		return nil, err
+	}
+	return foretold{told}, nil
+}
+
+// applied gives the files of the migrations that are applied, in the order in which
+// they were, and whether some are missing.
+func applied(status whimbrel.Status, files []migration.Migration) (all []migration.Migration, missing bool) {
+	for _, row := range status.Applied {
+		i := slices.IndexFunc(files, func(m migration.Migration) bool { return m.Version.Equal(row.Version) })
+		if i < 0 {
+			missing = true
+			continue
+		}
+		all = append(all, files[i])
+	}
+	return all, missing
+}
+
+// connectionOf is the connection that a Config speaks of.
+func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
+	if c.Connection != nil {
+		return c.Connection, nil
+	}
+	return pgx.ParseConfig(c.DatabaseURL) // which the engine has read already
+}
