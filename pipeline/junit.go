@@ -69,5 +69,8 @@ func line(n annotation.Note) string {
 		place = n.Path + ": "
 	}
 	first, _, _ := strings.Cut(n.Message, "\n")
+	if n.Check != "" {
+		first += " (" + n.Check + ")"
+	}
 	return place + string(n.Level) + ": " + first
 }
