@@ -1,3 +1,5 @@
+//go:build !manual
+
 // Command whimbrel migrates PostgreSQL databases: exactly once, one runner at a
 // time, without stalling live traffic, with a way back.
 package main
