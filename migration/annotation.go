@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/spelling"
 )
 
@@ -69,31 +70,31 @@ const (
 var (
 	// claimed finds annotations, and what is meant to be one: a mark that is
 	// passed over because of a slip would make the way back run as the way up.
-	claimed = regexp.MustCompile(`(?i)^--[ \t]*(?:\+migrat|\+[ \t]+migrate[ \t]+(?:up|down)\b)`)
+	claimed = pattern.Of(`(?i)^--[ \t]*(?:\+migrat|\+[ \t]+migrate[ \t]+(?:up|down)\b)`)
 	// introduction is how an annotation begins.
-	introduction = regexp.MustCompile(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
-	hazardName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
-	settingName  = regexp.MustCompile(`^[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*(?:\.[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*)*$`)
+	introduction = pattern.Of(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
+	hazardName   = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+	settingName  = pattern.Of(`^[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*(?:\.[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*)*$`)
 )
 
 // foreign are the marks of other tools' files. A file that has them would, if
 // they were read as comments, run its way back right after its way up.
 var foreign = []struct {
 	tool string
-	mark *regexp.Regexp
+	mark func() *regexp.Regexp
 }{
-	{"goose", regexp.MustCompile(`(?i)^--[ \t]*\+goose\b`)},
-	{"dbmate", regexp.MustCompile(`(?i)^--[ \t]*migrate:(up|down)\b`)},
-	{"tern", regexp.MustCompile(`(?i)^---- create above / drop below ----`)},
-	{"node-pg-migrate", regexp.MustCompile(`(?i)^--[- \t]*(up|down)[ \t]+migration[ \t]*$`)},
-	{"rambler", regexp.MustCompile(`(?i)^--[ \t]*rambler[ \t]+(up|down)\b`)},
-	{"MyBatis Migrations", regexp.MustCompile(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
+	{"goose", pattern.Of(`(?i)^--[ \t]*\+goose\b`)},
+	{"dbmate", pattern.Of(`(?i)^--[ \t]*migrate:(up|down)\b`)},
+	{"tern", pattern.Of(`(?i)^---- create above / drop below ----`)},
+	{"node-pg-migrate", pattern.Of(`(?i)^--[- \t]*(up|down)[ \t]+migration[ \t]*$`)},
+	{"rambler", pattern.Of(`(?i)^--[ \t]*rambler[ \t]+(up|down)\b`)},
+	{"MyBatis Migrations", pattern.Of(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
 }
 
 // foreignTool names the tool that a comment is a mark of, or "".
 func foreignTool(comment string) string {
 	for _, f := range foreign {
-		if f.mark.MatchString(comment) {
+		if f.mark().MatchString(comment) {
 			return f.tool
 		}
 	}
@@ -102,13 +103,13 @@ func foreignTool(comment string) string {
 
 // isAnnotation is the pgsql.Options.Mark of migration files.
 func isAnnotation(comment string) bool {
-	return claimed.MatchString(comment) || foreignTool(comment) != ""
+	return claimed().MatchString(comment) || foreignTool(comment) != ""
 }
 
 // annotation reads the word that says which annotation the line is, in its
 // proper spelling.
 func (l *line) annotation() (string, *Error) {
-	begin := introduction.FindString(l.text)
+	begin := introduction().FindString(l.text)
 	if begin == "" {
 		return "", l.unknown(strings.TrimSpace(strings.TrimPrefix(l.text, "--")))
 	}
@@ -222,7 +223,7 @@ func (l *line) setting() (Setting, *Error) {
 	const form = `write it as "-- +migrate Set lock_timeout = 2s"`
 	s := Setting{Position: l.start}
 	s.Name = l.until(" \t=")
-	if !settingName.MatchString(s.Name) {
+	if !settingName().MatchString(s.Name) {
 		l.next -= len(s.Name)
 		return s, l.wrong(CodeBadAnnotation, fmt.Sprintf("%q is not the name of a setting", s.Name), form)
 	}
@@ -278,7 +279,7 @@ func (s Setting) annotation() string {
 func (l *line) allow() (Allow, *Error) {
 	const form = `write it as "-- +migrate Allow <hazard> <reason>"`
 	hazard := l.word()
-	if !hazardName.MatchString(hazard) {
+	if !hazardName().MatchString(hazard) {
 		l.next -= len(hazard)
 		return Allow{}, l.wrong(CodeBadAnnotation, "Allow needs the name of a hazard", form)
 	}

@@ -2,9 +2,10 @@ package migration
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // Backfill describes a migration that changes the rows of a table that is in
@@ -47,7 +48,7 @@ func (b Backfill) body(version Version) (string, error) {
 		}
 		place["OTHER"], text = strings.Join(into, "."), moveBody
 	}
-	return placeholder.ReplaceAllStringFunc(text, func(found string) string {
+	return placeholder().ReplaceAllStringFunc(text, func(found string) string {
 		word := strings.Trim(found, "{}")
 		if known, ok := place[word]; ok {
 			return known
@@ -57,7 +58,7 @@ func (b Backfill) body(version Version) (string, error) {
 	}), nil
 }
 
-var placeholder = regexp.MustCompile(`\{[A-Za-z ]+\}`)
+var placeholder = pattern.Of(`\{[A-Za-z ]+\}`)
 
 // row is a key's columns as one value.
 func row(key []string, prefix string) string {
@@ -99,7 +100,7 @@ func noName(text, of string) *Error {
 // longestIdentifier is how many bytes of a name PostgreSQL keeps.
 const longestIdentifier = 63
 
-var plainIdentifier = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+var plainIdentifier = pattern.Of(`^[a-z_][a-z0-9_]*$`)
 
 // backupName is the name of a table in which a backfill keeps what it changes.
 func backupName(table string, version Version) string {
@@ -109,7 +110,7 @@ func backupName(table string, version Version) string {
 		table = table[:len(table)-size]
 	}
 	name := table + suffix
-	if plainIdentifier.MatchString(name) {
+	if plainIdentifier().MatchString(name) {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`

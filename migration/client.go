@@ -3,6 +3,8 @@ package migration
 import (
 	"regexp"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // The last line of a script that was written for another tool says so. Its
@@ -11,7 +13,7 @@ import (
 //	// +migrate Client knex
 const clientMark = "// +migrate Client "
 
-var clientLine = regexp.MustCompile(`(?:^|\n)` + regexp.QuoteMeta(clientMark) + `([^\s]+)\s*$`)
+var clientLine = pattern.Of(`(?:^|\n)` + regexp.QuoteMeta(clientMark) + `([^\s]+)\s*$`)
 
 // WithClient is the text of a script, with the line at its end that says which
 // tool it was written for, if it does not have it. No other line of it moves.
@@ -27,7 +29,7 @@ func WithClient(text, tool string) string {
 
 // ClientOf is the tool that a script was written for; "" for whimbrel.
 func ClientOf(text string) string {
-	if found := clientLine.FindStringSubmatch(text); found != nil {
+	if found := clientLine().FindStringSubmatch(text); found != nil {
 		return found[1]
 	}
 	return ""

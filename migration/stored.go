@@ -3,8 +3,9 @@ package migration
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // StoredDown returns the text to keep in the history table, from which
@@ -44,7 +45,7 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 		m.Path = storedLabel + strings.TrimPrefix(header, scriptHeader)
 		return m, nil
 	}
-	if function.MatchString(m.Text) {
+	if function().MatchString(m.Text) {
 		return Migration{}, locate(m.Path, []*Error{{
 			Code:    CodeStoredScript,
 			Message: "it is the source of a JavaScript function, not SQL",
@@ -60,7 +61,7 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 
 // function is how a function begins that some home-grown runner stored in
 // place of SQL. No SQL statement begins like that.
-var function = regexp.MustCompile(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
+var function = pattern.Of(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
 
 // wayBack builds the text for StoredDown.
 func (r *reader) wayBack() string {

@@ -2,20 +2,20 @@ package migration
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
 // tagName is what a tag may look like: something that needs no quotes in a
 // shell, in YAML and in a list.
-var tagName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+var tagName = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
 
 // IsTag reports whether a text can be a tag: letters, digits, and the marks
 // _ . : - behind the first of them.
-func IsTag(text string) bool { return tagName.MatchString(text) }
+func IsTag(text string) bool { return tagName().MatchString(text) }
 
 // HasTag reports whether m has one of the tags.
 func (m Migration) HasTag(tags ...string) bool {
@@ -48,16 +48,16 @@ func (r *reader) tag(word string) string {
 
 var (
 	// exportedTags finds where a script exports its tags, at the start of a line.
-	exportedTags = regexp.MustCompile(`(?m)^(?:export\s+(?:const|let|var)\s+tags\b[^=\n]*=|(?:module\.)?exports\.tags\s*=)`)
+	exportedTags = pattern.Of(`(?m)^(?:export\s+(?:const|let|var)\s+tags\b[^=\n]*=|(?:module\.)?exports\.tags\s*=)`)
 	// plainList is a list of plain strings in JavaScript.
-	plainList = regexp.MustCompile(`^\s*\[\s*((?:(?:'[^'\\\n]*'|"[^"\\\n]*")\s*(?:,\s*)?)*)\]`)
-	plainText = regexp.MustCompile(`'[^']*'|"[^"]*"`)
+	plainList = pattern.Of(`^\s*\[\s*((?:(?:'[^'\\\n]*'|"[^"\\\n]*")\s*(?:,\s*)?)*)\]`)
+	plainText = pattern.Of(`'[^']*'|"[^"]*"`)
 )
 
 // scriptTags reads the tags that a script exports, without running it: which
 // migrations there are, and what they are, must be known without their code.
 func scriptTags(text string) ([]string, *Error) {
-	at := exportedTags.FindStringIndex(text)
+	at := exportedTags().FindStringIndex(text)
 	if at == nil {
 		return nil, nil
 	}
@@ -65,13 +65,13 @@ func scriptTags(text string) ([]string, *Error) {
 		return &Error{Code: CodeBadAnnotation, Position: pgsql.PositionAt(text, offset), Message: message,
 			Remedy: `write them plainly: export const tags = ["slow", "seed"] (in CommonJS: exports.tags = …)`}
 	}
-	list := plainList.FindStringSubmatchIndex(text[at[1]:])
+	list := plainList().FindStringSubmatchIndex(text[at[1]:])
 	if list == nil {
 		return nil, wrong(at[0], "tags must be a list of plain strings, which can be read without running the script")
 	}
 	var tags []string
 	from := at[1] + list[2]
-	for _, place := range plainText.FindAllStringIndex(text[from:at[1]+list[3]], -1) {
+	for _, place := range plainText().FindAllStringIndex(text[from:at[1]+list[3]], -1) {
 		tag := strings.Trim(text[from+place[0]:from+place[1]], `'"`)
 		if !IsTag(tag) {
 			return nil, wrong(from+place[0], fmt.Sprintf("%q is no tag: %s", tag, tagRule))

@@ -2,10 +2,10 @@ package migration
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
@@ -23,13 +23,13 @@ type Variable struct {
 }
 
 var (
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	reference    = regexp.MustCompile(`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
+	variableName = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	reference    = pattern.Of(`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
 )
 
 // IsVariable reports whether a text can be the name of a variable: letters,
 // digits and underscores, the first of them no digit.
-func IsVariable(text string) bool { return variableName.MatchString(text) }
+func IsVariable(text string) bool { return variableName().MatchString(text) }
 
 // variable checks one word of the annotation Variables, at a place.
 func (r *reader) variable(l *line) func(word string) string {
@@ -61,7 +61,7 @@ func (r *reader) unusedVariables() {
 	}
 	var used []string
 	see := func(text string) {
-		for _, found := range reference.FindAllStringSubmatch(text, -1) {
+		for _, found := range reference().FindAllStringSubmatch(text, -1) {
 			used = append(used, found[1]+found[2]+found[3])
 		}
 	}
@@ -169,7 +169,7 @@ func (f *filler) value(name string, offset int) (string, bool) {
 }
 
 func (f *filler) setting(s Setting) string {
-	return reference.ReplaceAllStringFunc(s.Value, func(found string) string {
+	return reference().ReplaceAllStringFunc(s.Value, func(found string) string {
 		name := strings.Trim(found, `${}'"`)
 		if !f.migration.hasVariable(name) {
 			return found
@@ -185,7 +185,7 @@ func (f *filler) statement(s Statement) Statement {
 	end, before := 0, len(f.problems)
 	written := s.Text
 	quotes := quotesOf(written)
-	for _, at := range reference.FindAllStringSubmatchIndex(written, -1) {
+	for _, at := range reference().FindAllStringSubmatchIndex(written, -1) {
 		r := referenceAt(written, at)
 		if at[0] < end || !f.migration.hasVariable(r.name) {
 			continue

@@ -14,7 +14,7 @@ import (
 func with(t testing.TB, statement string, values map[string]string) (Statement, error) {
 	t.Helper()
 	var names []string
-	for _, found := range reference.FindAllStringSubmatch(statement, -1) {
+	for _, found := range reference().FindAllStringSubmatch(statement, -1) {
 		if name := found[1] + found[2] + found[3]; (name == "A" || name == "B") && !slices.Contains(names, name) {
 			names = append(names, name)
 		}

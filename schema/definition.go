@@ -1,8 +1,9 @@
 package schema
 
 import (
-	"regexp"
 	"slices"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // expressions are the properties that have SQL in them which the server wrote
@@ -13,8 +14,8 @@ var expressions = []string{"definition", "default", "generated", "using", "check
 // castArray is how the server writes what "column IN ('a', 'b')" becomes for a
 // column of type varchar; castElement is one of the values.
 var (
-	castArray   = regexp.MustCompile(`\(ARRAY\[(` + varcharConstant + `(?:, ` + varcharConstant + `)*)\]\)::text\[\]`)
-	castElement = regexp.MustCompile(varcharConstant)
+	castArray   = pattern.Of(`\(ARRAY\[(` + varcharConstant + `(?:, ` + varcharConstant + `)*)\]\)::text\[\]`)
+	castElement = pattern.Of(varcharConstant)
 )
 
 const varcharConstant = `'(?:[^']|'')*'::character varying(?:\(\d+\))?`
@@ -26,7 +27,7 @@ func normal(property, value string) string {
 	if !slices.Contains(expressions, property) {
 		return value
 	}
-	return castArray.ReplaceAllStringFunc(value, func(array string) string {
-		return "ARRAY[" + castElement.ReplaceAllString(castArray.FindStringSubmatch(array)[1], "($0)::text") + "]"
+	return castArray().ReplaceAllStringFunc(value, func(array string) string {
+		return "ARRAY[" + castElement().ReplaceAllString(castArray().FindStringSubmatch(array)[1], "($0)::text") + "]"
 	})
 }

@@ -3,10 +3,10 @@ package format
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -14,8 +14,8 @@ import (
 // before it are too. Directives stand in comments above the first blank line.
 
 var (
-	atlasFile      = regexp.MustCompile(`^(\d+)(?:_(.*))?\.sql$`)
-	atlasDirective = regexp.MustCompile(`^--\s*atlas:(\w+)(?:\s+(.*))?$`)
+	atlasFile      = pattern.Of(`^(\d+)(?:_(.*))?\.sql$`)
+	atlasDirective = pattern.Of(`^--\s*atlas:(\w+)(?:\s+(.*))?$`)
 )
 
 func detectAtlas(f folder) bool { return slices.Contains(f.files, "atlas.sum") }
@@ -29,7 +29,7 @@ func readAtlas(f folder, p *Project) error {
 		if !strings.HasSuffix(name, ".sql") {
 			continue
 		}
-		parts := atlasFile.FindStringSubmatch(name)
+		parts := atlasFile().FindStringSubmatch(name)
 		if parts == nil {
 			return f.badName(name, "its version is no number, which whimbrel goes by", "give it one, and run `atlas migrate hash`")
 		}
@@ -55,7 +55,7 @@ func (d *draft) atlasDirectives() (covers bool) {
 	header := true
 	d.text = lines(d.text, func(line string) string {
 		header = header && strings.HasPrefix(line, "--")
-		found := atlasDirective.FindStringSubmatch(strings.TrimRight(line, " \t"))
+		found := atlasDirective().FindStringSubmatch(strings.TrimRight(line, " \t"))
 		switch {
 		case !header || found == nil:
 		case found[1] == "txmode" && found[2] == "none":

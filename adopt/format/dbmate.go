@@ -1,8 +1,7 @@
 package format
 
 import (
-	"regexp"
-
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -10,16 +9,16 @@ import (
 // with lines "-- migrate:up" and "-- migrate:down".
 
 var (
-	dbmateFile = regexp.MustCompile(`^(\d+)_?(.*)\.sql$`)
-	dbmateMark = regexp.MustCompile(`^--\s*migrate:(up|down)(?:\s+(.*))?$`)
-	dbmateUp   = regexp.MustCompile(`(?m)^--\s*migrate:up\b`)
-	dbmateOff  = regexp.MustCompile(`\btransaction:false\b`)
+	dbmateFile = pattern.Of(`^(\d+)_?(.*)\.sql$`)
+	dbmateMark = pattern.Of(`^--\s*migrate:(up|down)(?:\s+(.*))?$`)
+	dbmateUp   = pattern.Of(`(?m)^--\s*migrate:up\b`)
+	dbmateOff  = pattern.Of(`\btransaction:false\b`)
 )
 
-func detectDbmate(f folder) bool { return f.all(dbmateFile, dbmateUp) }
+func detectDbmate(f folder) bool { return f.all(dbmateFile(), dbmateUp()) }
 
 func readDbmate(f folder, p *Project) error {
-	for _, m := range f.matching(dbmateFile) {
+	for _, m := range f.matching(dbmateFile()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err
@@ -27,7 +26,7 @@ func readDbmate(f folder, p *Project) error {
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1]}
 		begun := false
 		d.text = lines(text, func(line string) string {
-			parts := dbmateMark.FindStringSubmatch(line)
+			parts := dbmateMark().FindStringSubmatch(line)
 			if parts == nil && !begun {
 				return silenced(line)
 			} else if parts == nil {
@@ -38,7 +37,7 @@ func readDbmate(f folder, p *Project) error {
 			if parts[1] == "down" {
 				mark = markDown
 			}
-			if dbmateOff.MatchString(parts[2]) {
+			if dbmateOff().MatchString(parts[2]) {
 				mark += apart
 			}
 			return mark

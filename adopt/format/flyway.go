@@ -4,11 +4,11 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,9 +18,9 @@ import (
 // with those in them. ${name} is a placeholder.
 
 var (
-	flywayFile     = regexp.MustCompile(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.sql$`)
-	flywayCallback = regexp.MustCompile(`^(?:before|after|create)[A-Z][A-Za-z]*(?:__.*)?\.sql$`)
-	flywayPrograms = regexp.MustCompile(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.(?:java|class|py|sh|bash|ps1|cmd|bat)$`)
+	flywayFile     = pattern.Of(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.sql$`)
+	flywayCallback = pattern.Of(`^(?:before|after|create)[A-Z][A-Za-z]*(?:__.*)?\.sql$`)
+	flywayPrograms = pattern.Of(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.(?:java|class|py|sh|bash|ps1|cmd|bat)$`)
 )
 
 func detectFlyway(f folder) bool {
@@ -46,9 +46,9 @@ func (f folder) flyway() (found []match, err error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		if parts := flywayFile.FindStringSubmatch(path.Base(name)); parts != nil {
+		if parts := flywayFile().FindStringSubmatch(path.Base(name)); parts != nil {
 			found = append(found, match{name, parts})
-		} else if parts := flywayPrograms.FindStringSubmatch(path.Base(name)); parts != nil {
+		} else if parts := flywayPrograms().FindStringSubmatch(path.Base(name)); parts != nil {
 			found = append(found, match{name, parts})
 		}
 		return nil
@@ -147,13 +147,13 @@ func (f folder) flywaySettings(s script) *migration.Error {
 	return nil
 }
 
-var flywayPlaceholder = regexp.MustCompile(`\$\{([^}\n]*)\}`)
+var flywayPlaceholder = pattern.Of(`\$\{([^}\n]*)\}`)
 
 // placeholders makes variables of placeholders: of characters that the name of
 // a variable cannot have, underscores.
 func (d *draft) placeholders() {
 	var names []string
-	d.text = flywayPlaceholder.ReplaceAllStringFunc(d.text, func(reference string) string {
+	d.text = flywayPlaceholder().ReplaceAllStringFunc(d.text, func(reference string) string {
 		name := strings.TrimSpace(reference[2 : len(reference)-1])
 		if strings.HasPrefix(strings.ToLower(name), "flyway:") {
 			d.unfit = unfit("write the value, or a placeholder of your own", "only Flyway has a value for ${%s}", name)

@@ -181,7 +181,7 @@ func (p *Project) remark(f folder) {
 	for _, name := range f.files {
 		switch {
 		case path.Ext(name) != ".sql" || read[f.path(name)]:
-		case p.Format.Name == "flyway" && flywayCallback.MatchString(name):
+		case p.Format.Name == "flyway" && flywayCallback().MatchString(name):
 			callbacks = append(callbacks, f.path(name))
 		default:
 			others = append(others, f.path(name))

@@ -1,24 +1,24 @@
 package format
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // golang-migrate: a pair of files per migration, NUMBER_name.up.sql and
 // NUMBER_name.down.sql, of which either may be missing. There are no marks.
 
-var pairFile = regexp.MustCompile(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
+var pairFile = pattern.Of(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
 
 func detectPairs(f folder) bool {
-	return slices.ContainsFunc(f.matching(pairFile), func(m match) bool { return m.parts[4] == "sql" })
+	return slices.ContainsFunc(f.matching(pairFile()), func(m match) bool { return m.parts[4] == "sql" })
 }
 
 func readPairs(f folder, p *Project) error {
-	found := f.matching(pairFile)
+	found := f.matching(pairFile())
 	done := map[migration.Version]bool{}
 	for _, m := range found {
 		version := migration.Version(m.parts[1]).Canonical()

@@ -2,10 +2,10 @@ package format
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -13,16 +13,16 @@ import (
 // say which part is the way up and which the way back; or NUMBER_name.go.
 
 var (
-	gooseFile = regexp.MustCompile(`^(\d+)_(.+)\.(sql|go)$`)
-	gooseSQL  = regexp.MustCompile(`^\d+_.+\.sql$`)
-	gooseMark = regexp.MustCompile(`(?i)^--\s*\+goose\s+(.*)$`)
-	gooseUp   = regexp.MustCompile(`(?mi)^--\s*\+goose\s+up\s*$`)
+	gooseFile = pattern.Of(`^(\d+)_(.+)\.(sql|go)$`)
+	gooseSQL  = pattern.Of(`^\d+_.+\.sql$`)
+	gooseMark = pattern.Of(`(?i)^--\s*\+goose\s+(.*)$`)
+	gooseUp   = pattern.Of(`(?mi)^--\s*\+goose\s+up\s*$`)
 )
 
-func detectGoose(f folder) bool { return f.all(gooseSQL, gooseUp) }
+func detectGoose(f folder) bool { return f.all(gooseSQL(), gooseUp()) }
 
 func readGoose(f folder, p *Project) error {
-	for _, m := range f.matching(gooseFile) {
+	for _, m := range f.matching(gooseFile()) {
 		if strings.HasSuffix(m.file, "_test.go") {
 			continue
 		}
@@ -99,7 +99,7 @@ func (d *draft) fromGoose(p *Project) error {
 
 // gooseWord is the mark that a line is, in lower case; "" if it is none.
 func gooseWord(line string) string {
-	found := gooseMark.FindStringSubmatch(strings.TrimRight(line, " \t\r\n"))
+	found := gooseMark().FindStringSubmatch(strings.TrimRight(line, " \t\r\n"))
 	if found == nil {
 		return ""
 	}
@@ -107,12 +107,12 @@ func gooseWord(line string) string {
 }
 
 // gooseReference is what goose puts a variable of the environment in place of.
-var gooseReference = regexp.MustCompile(`\$\$|\\\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|\$\{[^}]*\}`)
+var gooseReference = pattern.Of(`\$\$|\\\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|\$\{[^}]*\}`)
 
 // gooseVariables writes the references in a line as whimbrel has them.
 func gooseVariables(line string, p *Project) (out string, names []string, err error) {
-	out = gooseReference.ReplaceAllStringFunc(line, func(reference string) string {
-		parts := gooseReference.FindStringSubmatch(reference)
+	out = gooseReference().ReplaceAllStringFunc(line, func(reference string) string {
+		parts := gooseReference().FindStringSubmatch(reference)
 		name := parts[1] + parts[2]
 		switch {
 		case name == "" && (reference == "$$" || reference == `\$`):

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,15 +19,15 @@ import (
 // to be called with. What that object does not have is an error when it is called.
 
 var (
-	nodeFile      = regexp.MustCompile(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
-	nodeScript    = regexp.MustCompile(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
-	nodeUp        = regexp.MustCompile(`(?i)^\s*--[\s-]*up\s+migration`)
-	nodeDown      = regexp.MustCompile(`(?i)^\s*--[\s-]*down\s+migration`)
-	nodeMarked    = regexp.MustCompile(`(?im)^\s*--[\s-]*up\s+migration`)
-	pgmCode       = regexp.MustCompile(`\bpgm\b`)
-	knexCode      = regexp.MustCompile(`\bknex\b`)
-	dbCode        = regexp.MustCompile(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
-	noTransaction = regexp.MustCompile(`\bpgm\s*\.\s*noTransaction\b`)
+	nodeFile      = pattern.Of(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
+	nodeScript    = pattern.Of(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
+	nodeUp        = pattern.Of(`(?i)^\s*--[\s-]*up\s+migration`)
+	nodeDown      = pattern.Of(`(?i)^\s*--[\s-]*down\s+migration`)
+	nodeMarked    = pattern.Of(`(?im)^\s*--[\s-]*up\s+migration`)
+	pgmCode       = pattern.Of(`\bpgm\b`)
+	knexCode      = pattern.Of(`\bknex\b`)
+	dbCode        = pattern.Of(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
+	noTransaction = pattern.Of(`\bpgm\s*\.\s*noTransaction\b`)
 )
 
 // contains reports whether a file of a pattern has something in it.
@@ -38,11 +39,11 @@ func (f folder) contains(pattern, mark *regexp.Regexp) bool {
 }
 
 func detectNodePGMigrate(f folder) bool {
-	return f.contains(sqlFile, nodeMarked) || f.contains(nodeScript, pgmCode)
+	return f.contains(sqlFile(), nodeMarked()) || f.contains(nodeScript(), pgmCode())
 }
 
 func readNodePGMigrate(f folder, p *Project) error {
-	for _, m := range f.matching(nodeFile) {
+	for _, m := range f.matching(nodeFile()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err
@@ -54,9 +55,9 @@ func readNodePGMigrate(f folder, p *Project) error {
 		}
 		d.text = lines(text, func(line string) string {
 			switch {
-			case nodeUp.MatchString(line):
+			case nodeUp().MatchString(line):
 				return markUp
-			case nodeDown.MatchString(line):
+			case nodeDown().MatchString(line):
 				return markDown
 			}
 			return line
@@ -66,10 +67,10 @@ func readNodePGMigrate(f folder, p *Project) error {
 	return nil
 }
 
-func detectKnex(f folder) bool { return f.contains(nodeScript, knexCode) }
+func detectKnex(f folder) bool { return f.contains(nodeScript(), knexCode()) }
 
 func readKnex(f folder, p *Project) error {
-	for _, m := range f.matching(nodeScript) {
+	for _, m := range f.matching(nodeScript()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err
@@ -85,7 +86,7 @@ func stem(file string) string { return strings.TrimSuffix(file, path.Ext(file)) 
 
 // script makes a migration of a script for a tool.
 func (f folder) script(d draft, tool string) File {
-	if noTransaction.MatchString(d.text) {
+	if noTransaction().MatchString(d.text) {
 		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it asks for no transaction", tool)
 		return d.file()
 	}
@@ -104,11 +105,11 @@ func (f folder) script(d draft, tool string) File {
 // files from the folder sqls.
 
 func detectDBMigrate(f folder) bool {
-	return slices.Contains(f.dirs, "sqls") && len(f.matching(nodeScript)) > 0 || f.contains(nodeScript, dbCode)
+	return slices.Contains(f.dirs, "sqls") && len(f.matching(nodeScript())) > 0 || f.contains(nodeScript(), dbCode())
 }
 
 func readDBMigrate(f folder, p *Project) error {
-	for _, m := range f.matching(nodeScript) {
+	for _, m := range f.matching(nodeScript()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err
@@ -133,18 +134,18 @@ func readDBMigrate(f folder, p *Project) error {
 
 // Prisma: a folder per migration, with a file migration.sql.
 
-var prismaFolder = regexp.MustCompile(`^(\d+)_(.*)$`)
+var prismaFolder = pattern.Of(`^(\d+)_(.*)$`)
 
 func detectPrisma(f folder) bool {
 	return slices.ContainsFunc(f.dirs, func(dir string) bool {
 		_, err := f.read(dir + "/migration.sql")
-		return err == nil && prismaFolder.MatchString(dir)
+		return err == nil && prismaFolder().MatchString(dir)
 	})
 }
 
 func readPrisma(f folder, p *Project) error {
 	for _, dir := range f.dirs {
-		parts := prismaFolder.FindStringSubmatch(dir)
+		parts := prismaFolder().FindStringSubmatch(dir)
 		if parts == nil {
 			continue
 		}
@@ -194,7 +195,7 @@ func readDrizzle(f folder, p *Project) error {
 		return &migration.Error{Code: migration.CodeUnreadable, Path: f.path(drizzleJournal), Message: "it is not Drizzle's journal: " + err.Error(), Remedy: "restore it from version control"}
 	}
 	for _, entry := range journal.Entries {
-		parts := nodeFile.FindStringSubmatch(entry.Tag + ".sql")
+		parts := nodeFile().FindStringSubmatch(entry.Tag + ".sql")
 		if parts == nil || strings.ContainsAny(entry.Tag, "/\\") {
 			return f.badName(drizzleJournal, fmt.Sprintf("the tag %q does not begin with a number", entry.Tag), "give it one, there and in the file's name")
 		}

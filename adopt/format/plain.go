@@ -8,7 +8,7 @@ import (
 // migration as a whole, without a way back. Whimbrel's own annotations count.
 
 func readPlain(f folder, p *Project) error {
-	for _, m := range f.matching(sqlFile) {
+	for _, m := range f.matching(sqlFile()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err

@@ -1,9 +1,9 @@
 package format
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -12,20 +12,20 @@ import (
 // is not read by sql-migrate, and run by whimbrel.
 
 var (
-	sqlFile          = regexp.MustCompile(`^(\d+)[_-]?(.*)\.sql$`)
-	anySQL           = regexp.MustCompile(`\.sql$`)
-	sqlMigrateMark   = regexp.MustCompile(`(?m)^-- \+migrate (Up|Down)\b`)
-	sqlMigrateMarked = regexp.MustCompile(`^-- \+migrate (Up|Down)\b`)
+	sqlFile          = pattern.Of(`^(\d+)[_-]?(.*)\.sql$`)
+	anySQL           = pattern.Of(`\.sql$`)
+	sqlMigrateMark   = pattern.Of(`(?m)^-- \+migrate (Up|Down)\b`)
+	sqlMigrateMarked = pattern.Of(`^-- \+migrate (Up|Down)\b`)
 )
 
-func detectSQLMigrate(f folder) bool { return f.all(anySQL, sqlMigrateMark) }
+func detectSQLMigrate(f folder) bool { return f.all(anySQL(), sqlMigrateMark()) }
 
 func readSQLMigrate(f folder, p *Project) error {
 	for _, name := range f.files {
 		if !strings.HasSuffix(name, ".sql") {
 			continue
 		}
-		parts := sqlFile.FindStringSubmatch(name)
+		parts := sqlFile().FindStringSubmatch(name)
 		if parts == nil {
 			return f.badName(name, "it has no number at its beginning, which whimbrel goes by",
 				"give it one: in its name, and in the table of sql-migrate where it is applied")
@@ -35,10 +35,10 @@ func readSQLMigrate(f folder, p *Project) error {
 			return err
 		}
 		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: name, text: text}
-		if sqlMigrateMark.MatchString(text) {
+		if sqlMigrateMark().MatchString(text) {
 			begun := false
 			d.text = lines(text, func(line string) string {
-				if begun = begun || sqlMigrateMarked.MatchString(line); begun {
+				if begun = begun || sqlMigrateMarked().MatchString(line); begun {
 					return line
 				}
 				return silenced(line)

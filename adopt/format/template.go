@@ -3,13 +3,13 @@ package format
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/template"
 	"text/template/parse"
 	"unicode/utf8"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -59,7 +59,7 @@ func render(name, text string, beside map[string]string, data map[string]any) (s
 var (
 	errTooMuch = errors.New("it takes too much: more than whimbrel gives a template, in turns of loops, calls or text")
 	// templateError is where an error of package template says that it is.
-	templateError = regexp.MustCompile(`^template: (.*?):(\d+)(?::(\d+))?: (?:executing .* at <.*?>: )?((?s).*)$`)
+	templateError = pattern.Of(`^template: (.*?):(\d+)(?::(\d+))?: (?:executing .* at <.*?>: )?((?s).*)$`)
 )
 
 // unrendered is a template that cannot be rendered, at its place.
@@ -69,7 +69,7 @@ func unrendered(name, text string, err error) *migration.Error {
 	if errors.Is(err, errTooMuch) {
 		message, e.Remedy = errTooMuch.Error(), "write out what it gives"
 	}
-	if found := templateError.FindStringSubmatch(err.Error()); found != nil {
+	if found := templateError().FindStringSubmatch(err.Error()); found != nil {
 		if !errors.Is(err, errTooMuch) {
 			message = found[4]
 		}
@@ -92,14 +92,14 @@ func columnOf(text string, line int, bytes, message string) int {
 		return 0
 	}
 	at, err := strconv.Atoi(bytes)
-	if name := missingFunction.FindStringSubmatch(message); err != nil && name != nil {
+	if name := missingFunction().FindStringSubmatch(message); err != nil && name != nil {
 		at = strings.Index(lines[line-1], name[1])
 	}
 	at = min(max(at, 0), len(lines[line-1]))
 	return utf8.RuneCountInString(lines[line-1][:at]) + 1
 }
 
-var missingFunction = regexp.MustCompile(`^function "(\w+)" not defined$`)
+var missingFunction = pattern.Of(`^function "(\w+)" not defined$`)
 
 // meter measures one rendering.
 type meter struct{ steps, made int }
@@ -199,13 +199,13 @@ func sizeOf(value any) int {
 	return 400 // a number, a truth value: no verb makes more of it
 }
 
-var inFormat = regexp.MustCompile(`\d+`)
+var inFormat = pattern.Of(`\d+`)
 
 // mostOf is how many bytes a format gives at most: each of its verbs may print the
 // longest of the values, escaped, and be as wide as its numbers or the values say.
 func mostOf(format string, values []any) int {
 	widest, longest := 0, 0
-	for _, number := range inFormat.FindAllString(format, -1) {
+	for _, number := range inFormat().FindAllString(format, -1) {
 		n, err := strconv.Atoi(number)
 		if err != nil {
 			n = mostMade

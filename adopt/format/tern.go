@@ -5,10 +5,10 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,27 +18,27 @@ import (
 // variable; what is more than that is rendered.
 
 var (
-	ternFile      = regexp.MustCompile(`^(\d+)_(.+)\.sql$`)
-	ternSeparator = regexp.MustCompile(`(?m)^---- create above / drop below ----\s*$`)
-	ternAlone     = regexp.MustCompile(`^---- tern: disable-tx ----\s*$`)
-	ternAction    = regexp.MustCompile(`\{\{-?\s*(.*?)\s*-?\}\}`)
-	ternValue     = regexp.MustCompile(`\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}`)
+	ternFile      = pattern.Of(`^(\d+)_(.+)\.sql$`)
+	ternSeparator = pattern.Of(`(?m)^---- create above / drop below ----\s*$`)
+	ternAlone     = pattern.Of(`^---- tern: disable-tx ----\s*$`)
+	ternAction    = pattern.Of(`\{\{-?\s*(.*?)\s*-?\}\}`)
+	ternValue     = pattern.Of(`\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}`)
 )
 
 func detectTern(f folder) bool {
-	if slices.Contains(f.files, "tern.conf") && len(f.matching(ternFile)) > 0 {
+	if slices.Contains(f.files, "tern.conf") && len(f.matching(ternFile())) > 0 {
 		return true
 	}
-	return slices.ContainsFunc(f.matching(ternFile), func(m match) bool {
+	return slices.ContainsFunc(f.matching(ternFile()), func(m match) bool {
 		text, err := f.read(m.file)
-		return err == nil && ternSeparator.MatchString(text)
+		return err == nil && ternSeparator().MatchString(text)
 	})
 }
 
 func readTern(f folder, p *Project) error {
 	data := f.ternData()
 	shared := f.ternShared()
-	for _, m := range f.matching(ternFile) {
+	for _, m := range f.matching(ternFile()) {
 		text, err := f.read(m.file)
 		if err != nil {
 			return err
@@ -48,17 +48,17 @@ func readTern(f folder, p *Project) error {
 		down := false
 		d.text = lines(d.text, func(line string) string {
 			switch {
-			case ternSeparator.MatchString(line):
+			case ternSeparator().MatchString(line):
 				down = true
 				return markDown
-			case ternAlone.MatchString(line) && down:
+			case ternAlone().MatchString(line) && down:
 				return markDown + apart
-			case ternAlone.MatchString(line):
+			case ternAlone().MatchString(line):
 				return markUp + apart
 			}
 			return line
 		})
-		if d.unfit == nil && blank(ternSeparator.Split(text, 2)[0]) {
+		if d.unfit == nil && blank(ternSeparator().Split(text, 2)[0]) {
 			d.text = nothing + "\n" + d.text
 		}
 		if d.unfit == nil {
@@ -72,10 +72,10 @@ func readTern(f folder, p *Project) error {
 
 // ternTemplate makes SQL of a template, with variables where it can.
 func (d *draft) ternTemplate(text string, data map[string]string, shared map[string]string) (names []string) {
-	plain := !slices.ContainsFunc(ternAction.FindAllString(text, -1), func(action string) bool { return !ternValue.MatchString(action) })
+	plain := !slices.ContainsFunc(ternAction().FindAllString(text, -1), func(action string) bool { return !ternValue().MatchString(action) })
 	if plain && !strings.Contains(text, "${") {
-		d.text = ternValue.ReplaceAllStringFunc(text, func(action string) string {
-			name := ternValue.FindStringSubmatch(action)[1]
+		d.text = ternValue().ReplaceAllStringFunc(text, func(action string) string {
+			name := ternValue().FindStringSubmatch(action)[1]
 			names = append(names, name)
 			return "${" + name + "}"
 		})

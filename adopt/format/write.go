@@ -3,10 +3,10 @@ package format
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -126,11 +126,11 @@ func whole(text string) bool {
 	return true
 }
 
-var oddInNames = regexp.MustCompile(`[^\pL\pN._-]+`)
+var oddInNames = pattern.Of(`[^\pL\pN._-]+`)
 
 // nameOf is a migration's name as it can stand in a file's.
 func nameOf(m migration.Migration) string {
-	name := strings.Trim(oddInNames.ReplaceAllString(m.Name, "_"), "_")
+	name := strings.Trim(oddInNames().ReplaceAllString(m.Name, "_"), "_")
 	if name == "" {
 		return "migration"
 	}
