@@ -168,7 +168,7 @@ func FuzzVariables(f *testing.F) {
 
 // kinds are those of a text's tokens, with a reference for a token.
 func kinds(text string) (all []pgsql.Kind) {
-	text = reference.ReplaceAllStringFunc(text, func(found string) string {
+	text = reference().ReplaceAllStringFunc(text, func(found string) string {
 		switch {
 		case strings.Contains(found, "'"):
 			return "''"
