@@ -148,7 +148,11 @@ func (j *judge) files(context.Context) (Step, error) {
 		for _, m := range j.options.Config.Migrations {
 			j.report.New = append(j.report.New, m.Path)
 		}
-		return Step{Passed: true, Message: count(len(j.options.Config.Migrations), "migration") + ", well-formed and in order"}, nil
+		s := Step{Passed: true, Message: count(len(j.options.Config.Migrations), "migration") + ", well-formed and in order"}
+		if len(j.options.Config.Migrations) == 0 {
+			s.Notes = j.nothingThere()
+		}
+		return s, nil
 	}
 	problems := migration.Problems(err)
 	if len(problems) == 0 {
@@ -162,6 +166,18 @@ func (j *judge) files(context.Context) (Step, error) {
 		})
 	}
 	return s, nil
+}
+
+// nothingThere warns of folders without a migration: a wrong folder would be well for
+// ever.
+func (j *judge) nothingThere() (notes []annotation.Note) {
+	for _, label := range j.options.Labels {
+		notes = append(notes, annotation.Note{
+			Level: annotation.Warning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
+			Message: withRemedy("there is no migration in this folder, so nothing is judged", "name the folder of the migrations with --dir, or write one with whimbrel create"),
+		})
+	}
+	return notes
 }
 
 func withRemedy(message, remedy string) string {

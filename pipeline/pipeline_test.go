@@ -91,6 +91,15 @@ func TestWithoutABaseAndATargetTheFilesAreJudged(t *testing.T) {
 	require.Contains(t, suite.Cases[3].Failure.Text, "migrations/2_b.sql:1:1: error:")
 }
 
+func TestAFolderWithoutAMigrationIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	report, err := Run(t.Context(), Options{Labels: []string{"migrations"}})
+	require.NoError(t, err)
+	require.True(t, report.Passed())
+	require.Len(t, report.Notes(), 1)
+	require.True(t, strings.HasPrefix(line(report.Notes()[0]), "migrations: warning: there is no migration in this folder"))
+}
+
 func TestMarkdownIsNotSteeredByWhatFilesHold(t *testing.T) {
 	t.Parallel()
 	report := Report{Steps: []Step{{Name: Lint, Message: "a|b", Notes: []annotation.Note{

@@ -175,6 +175,9 @@ func loadConfig(explicit, folder, home string) (config, error) {
 	}
 	c, err := parseConfig(shownPath(folder, path), text)
 	c.place = filepath.Dir(path)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		c.place = folder // a pipe or /dev/null lies in no project
+	}
 	return c, err
 }
 

@@ -51,6 +51,15 @@ environments:
 	}, c.Environments)
 }
 
+// What a command keeps beside its configuration must not come to lie among devices.
+func TestAConfigurationThatIsNoFileBelongsToTheWorkingFolder(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	c, err := loadConfig(os.DevNull, folder, "")
+	require.NoError(t, err)
+	require.Equal(t, folder, c.place)
+}
+
 func TestConfigMayBeEmptyOrOneFolder(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "# nothing\n", "---\n"} {
