@@ -78,6 +78,8 @@ func (m *model) applyOther(n *ast.Node) {
 		m.relation(s.CreatePolicyStmt.Table).attachPolicy(s.CreatePolicyStmt)
 	case *ast.Node_RuleStmt:
 		m.relation(s.RuleStmt.Relation).attach(ast.ObjectType_OBJECT_RULE, s.RuleStmt.Rulename)
+	case *ast.Node_GrantStmt:
+		m.grantPublic(s.GrantStmt)
 	case *ast.Node_CreatePublicationStmt:
 		m.createPublication(s.CreatePublicationStmt)
 	case *ast.Node_AlterPublicationStmt:
@@ -662,6 +664,26 @@ func (m *model) createSchema(s *ast.CreateSchemaStmt) {
 		m.apply(element)
 	}
 	m.path = path
+}
+
+// grantPublic notes which tables everybody has rights on, which nobody has by
+// default.
+func (m *model) grantPublic(s *ast.GrantStmt) {
+	if !s.IsGrant || !toPublic(s) {
+		return
+	}
+	for _, o := range s.Objects {
+		if r := m.find(nameOfRange(o.GetRangeVar())); o.GetRangeVar() != nil && r != nil {
+			r.public = true
+		}
+	}
+}
+
+// toPublic reports whether rights are everybody's and no role's.
+func toPublic(s *ast.GrantStmt) bool {
+	return len(s.Grantees) > 0 && !slices.ContainsFunc(s.Grantees, func(n *ast.Node) bool {
+		return n.GetRoleSpec().GetRoletype() != ast.RoleSpecType_ROLESPEC_PUBLIC
+	})
 }
 
 func (m *model) createPublication(s *ast.CreatePublicationStmt) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
 // Body is what a PL/pgSQL function may run, as far as its text tells.
@@ -20,6 +21,8 @@ type Body struct {
 	Commits bool
 	// Raises is set where it ends with an error whatever happens.
 	Raises bool
+	// Assigns are the columns of NEW that it gives values, as a trigger's does.
+	Assigns []string
 	// Variables are the names that it declares.
 	Variables []string
 }
@@ -126,8 +129,13 @@ func (r *bodyReader) node(kind string, node any) {
 		r.loop(node, Loop{})
 	case "PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback":
 		r.body.Commits = true
-	case "PLpgSQL_stmt_if", "PLpgSQL_stmt_case":
+	case "PLpgSQL_stmt_if", "PLpgSQL_if_elsif":
+		r.ask(query(node, "cond"))
 		r.maybe(node)
+	case "PLpgSQL_stmt_case":
+		r.maybe(node)
+	case "PLpgSQL_stmt_assign":
+		r.assign(query(node, "expr"))
 	case "PLpgSQL_stmt_block":
 		if block, _ := node.(map[string]any); block["exceptions"] != nil {
 			r.maybe(node)
@@ -137,6 +145,25 @@ func (r *bodyReader) node(kind string, node any) {
 	default:
 		r.read(node)
 	}
+}
+
+// ask adds an expression that reads tables.
+func (r *bodyReader) ask(expression string) {
+	if strings.Contains(strings.ToUpper(expression), "SELECT") {
+		r.add("SELECT "+expression, false)
+	}
+}
+
+// assign reads what gets a value, and how.
+func (r *bodyReader) assign(text string) {
+	to, value, ok := strings.Cut(text, ":=")
+	if !ok {
+		to, value, _ = strings.Cut(text, "=")
+	}
+	if field, isNew := strings.CutPrefix(strings.ToLower(strings.TrimSpace(to)), "new."); isNew {
+		r.body.Assigns = append(r.body.Assigns, pgsql.Identifier(field))
+	}
+	r.ask(value)
 }
 
 // maybe reads what may not run.

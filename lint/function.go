@@ -140,7 +140,40 @@ func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
 				Message: fmt.Sprintf("%s(%s) %s: the statement fails", n, strings.Join(old.args, ", "), why)})
 		}
 	}
+	j.underIndex(n, s)
 	j.because("a function is only looked at when it is called")
+}
+
+// underIndex finds that a function changes by which an index is ordered.
+func (j *judge) underIndex(n Name, s *ast.CreateFunctionStmt) {
+	next := &function{}
+	next.signature(s)
+	for _, old := range j.functions[n] {
+		written, _ := j.parser.Write(&ast.Node{Node: &ast.Node_CreateFunctionStmt{CreateFunctionStmt: s}})
+		if !slices.Equal(old.args, next.args) || withoutReplace(written) == withoutReplace(old.text) {
+			continue
+		}
+		for _, i := range j.indexes {
+			uses := false
+			for _, e := range append(slices.Clone(i.expressions), i.where) {
+				walk(e, func(n *ast.Node) bool {
+					call := n.GetFuncCall()
+					uses = uses || call != nil && slices.Contains(j.overloads(nameOf(texts(call.Funcname)), call), old)
+					return true
+				})
+			}
+			if uses && !j.isNew(i.table) {
+				j.report(Finding{Hazard: "function-of-index", Evidence: j.wasThere(i.table),
+					Message: fmt.Sprintf("the index %s of %s holds what %s() gave so far: if it gives something else now, rows are not found", i.name, i.table.name, n)})
+			}
+		}
+	}
+}
+
+// withoutReplace makes the texts of a function's first definition and of the same
+// one that replaces it equal.
+func withoutReplace(text string) string {
+	return strings.Replace(text, "CREATE OR REPLACE", "CREATE", 1)
 }
 
 // functionMadeAgain reports whether the transaction makes a function further down

@@ -95,6 +95,14 @@ func indexHazards() []Hazard {
 			Good:  []string{"DROP INDEX CONCURRENTLY orders_status_idx;\nDROP INDEX CONCURRENTLY users_age_idx;"},
 		},
 		{
+			ID: "function-of-index", Severity: Error, Title: "an index holds what the old function gave",
+			Happens: "The entries of the index stay what the function gave when the rows were written. If it gives something else now, queries by the index do not find them, without any error.",
+			Remedy:  "A function of another name, an index of that built concurrently, and then code that uses it.", Link: manual + "xfunc-volatility.html",
+			Setup: "CREATE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || $1 $$;\nCREATE INDEX users_label ON users (label(name));",
+			Bad:   "CREATE OR REPLACE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || upper($1) $$;",
+			Good:  []string{"CREATE FUNCTION upper_label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || upper($1) $$;"},
+		},
+		{
 			ID: "redundant-index", Severity: Warn, Title: "there is such an index already",
 			Happens: "A second index on the same columns slows down every write and serves no query that the first does not.",
 			Locks:   []Lock{{"orders", ShareUpdateExclusive}}, Remedy: "Leave it out.", Link: manual + "indexes-intro.html",

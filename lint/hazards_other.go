@@ -113,6 +113,13 @@ func accessHazards() []Hazard {
 			Good:  []string{"CREATE POLICY named ON users USING (name IS NOT NULL);"},
 		},
 		{
+			ID: "policy-needs-setting", Severity: Error, Title: "a policy asks for a setting that old code does not set",
+			Happens: "current_setting() of a name that the session has not set is an error: every statement on the table fails, until the code that sets it is everywhere.", Locks: []Lock{{"users", AccessExclusive}},
+			Remedy: "Deploy the code that sets it first; with true as a second argument the value is NULL in place of an error.", Link: manual + "functions-admin.html#FUNCTIONS-ADMIN-SET",
+			Bad:  "CREATE POLICY own ON users USING (id = current_setting('app.user')::bigint);\nALTER TABLE users ENABLE ROW LEVEL SECURITY;",
+			Good: []string{"CREATE POLICY own ON users USING (current_setting('app.user', true) IS NULL OR id = current_setting('app.user', true)::bigint);\nALTER TABLE users ENABLE ROW LEVEL SECURITY;"},
+		},
+		{
 			ID: "rewrite-rule", Severity: Error, Title: "a rule does something else in place of a statement",
 			Happens: "Code that writes the table is told that all went well, and what it wrote is not there. A rule also evaluates its expressions more than once.", Locks: []Lock{{"users", AccessExclusive}},
 			Remedy: "A trigger that says what it refuses; or a view with the rule, for new code.", Link: manual + "rules-update.html",
@@ -161,8 +168,9 @@ func accessHazards() []Hazard {
 		{
 			ID: "revoke-privilege", Severity: Warn, Title: "a privilege is taken away",
 			Happens: "Code that runs as the role fails at its next statement.", Remedy: "See that nobody uses it, and allow it in the file.", Link: manual + "sql-revoke.html",
-			Bad:  "REVOKE SELECT ON users FROM PUBLIC;",
-			Good: []string{"GRANT SELECT ON users TO PUBLIC;"},
+			Setup: "GRANT SELECT ON users TO PUBLIC;",
+			Bad:   "REVOKE SELECT ON users FROM PUBLIC;",
+			Good:  []string{"GRANT SELECT ON orders TO PUBLIC;"},
 		},
 		{
 			ID: "owner-change", Severity: Warn, Title: "somebody else becomes the owner",

@@ -231,7 +231,11 @@ func (j *judge) alterCommand(r *relation, cmd *ast.AlterTableCmd) {
 	case ast.AlterTableType_AT_SetExpression:
 		j.rewrite(r)
 		if !j.small(r) {
-			j.report(Finding{Hazard: "set-generated-expression", claim: claim{claimsRewrite, leaves(r)},
+			verdict := Dangerous
+			if c := r.column(cmd.Name); c == nil || !c.generated { // a virtual one has no values to compute
+				verdict = Unknown
+			}
+			j.report(Finding{Hazard: "set-generated-expression", Verdict: verdict, claim: claim{claimsRewrite, leaves(r)},
 				Message: fmt.Sprintf("%s is computed anew for every row of %s while nobody can read it", quoted(cmd.Name), r.name), Evidence: j.wasThere(r)})
 		}
 	case ast.AlterTableType_AT_AddConstraint:

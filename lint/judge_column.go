@@ -240,7 +240,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 
 func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	c := r.column(cmd.Name)
-	if c == nil && cmd.MissingOk && !r.assumed && len(r.columns) > 0 {
+	if c == nil && (cmd.MissingOk || j.conditional) && !r.assumed && len(r.columns) > 0 {
 		j.evidence(j.source(r), "there is no such column")
 		return
 	}

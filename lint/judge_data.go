@@ -80,8 +80,16 @@ func (j *judge) read(n *ast.Node, s *ast.SelectStmt) {
 
 // scansOf notes the tables of a query that may be gone through whole.
 func (j *judge) scansOf(n *ast.Node, s *ast.SelectStmt) {
+	for _, target := range s.TargetList { // of a query without FROM, as a condition is
+		walk(target, func(n *ast.Node) bool {
+			if inner := n.GetSubLink().GetSubselect(); inner.GetSelectStmt() != nil && len(s.FromClause) == 0 {
+				j.scansOf(inner, inner.GetSelectStmt())
+			}
+			return true
+		})
+	}
 	few, _ := j.pickSelect(s, j.ctes)
-	if few != "" && !aggregates(s) {
+	if few != "" && !aggregates(s) || len(s.FromClause) == 0 {
 		return
 	}
 	for _, u := range j.uses(n) {
@@ -175,7 +183,7 @@ func (j *judge) body(statement, language, what string) {
 		j.opaqueBody(what + " puts statements together while it runs")
 	}
 	outer := j.bodyPlace
-	j.inner, j.bodyPlace = true, bodyPlace{variables: body.Variables}
+	j.inner, j.bodyPlace = true, bodyPlace{variables: body.Variables, commits: body.Commits}
 	defer func() { j.inner, j.bodyPlace = false, outer }()
 	for _, s := range body.Statements {
 		nodes, err := j.parser.Parse(s.Text)
@@ -201,6 +209,7 @@ type bodyPlace struct {
 	variables   []string
 	repeats     bool // in a loop that may run any number of times in one transaction
 	conditional bool // it may not run
+	commits     bool // the body ends transactions
 	guessed     bool // parts of it are not known
 }
 
@@ -277,13 +286,7 @@ func (j *judge) insideOf(s *ast.CreateFunctionStmt) (inside []*ast.Node, err err
 // analysed locks what a function in SQL names: the server looks at its body when it is
 // made, and keeps the locks that it takes for that.
 func (j *judge) analysed(s *ast.CreateFunctionStmt) {
-	language := "sql"
-	for _, o := range s.Options {
-		if d := o.GetDefElem(); d.GetDefname() == "language" {
-			language = strings.ToLower(text(d.Arg))
-		}
-	}
-	if language != "sql" {
+	if languageOf(s) != "sql" {
 		return
 	}
 	inside, err := j.insideOf(s)
@@ -302,6 +305,16 @@ func (j *judge) analysed(s *ast.CreateFunctionStmt) {
 			j.lock(r, RowExclusive)
 		}
 	}
+}
+
+// languageOf gives the language of a function.
+func languageOf(s *ast.CreateFunctionStmt) string {
+	for _, o := range s.Options {
+		if d := o.GetDefElem(); d.GetDefname() == "language" {
+			return strings.ToLower(text(d.Arg))
+		}
+	}
+	return "sql"
 }
 
 // lockNamed locks a table as who only looks at a statement does, and those of a view.
@@ -449,6 +462,7 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	if j.catalogChange(r, "INSERT") {
 		return
 	}
+	j.conflict(r, s.OnConflictClause)
 	source := s.SelectStmt.GetSelectStmt()
 	if source == nil || len(source.ValuesLists) > 0 || len(source.FromClause) == 0 && source.WithClause == nil && source.Larg == nil {
 		j.changed(r)
@@ -485,6 +499,27 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
 		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", many.name, r.name),
 		Rewrite: j.copySlowly(n, many, source)})
+}
+
+// conflict finds ON CONFLICT of columns that no unique index has.
+func (j *judge) conflict(r *relation, s *ast.OnConflictClause) {
+	if s.GetInfer() == nil || s.Infer.Conname != "" || s.Infer.WhereClause != nil || r.assumed || r.kind != table {
+		return
+	}
+	var columns []string
+	for _, n := range s.Infer.IndexElems {
+		if n.GetIndexElem().GetName() == "" {
+			return
+		}
+		columns = append(columns, n.GetIndexElem().Name)
+	}
+	slices.Sort(columns)
+	if !slices.ContainsFunc(j.indexesOf(r), func(i *index) bool {
+		return i.unique && len(i.columns) > 0 && slices.Equal(slices.Sorted(slices.Values(i.columns)), columns)
+	}) {
+		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its indexes are known"},
+			Message: fmt.Sprintf("%s has no unique index on %s, which ON CONFLICT needs: the statement fails", r.name, strings.Join(columns, ", "))})
+	}
 }
 
 // copySlowly is the copy in batches, where the query is a plain one.

@@ -390,6 +390,9 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 	if !s.SkipData {
 		for _, u := range r.reads {
 			j.lockRead(u.of)
+			if !j.few(u.of) {
+				j.scan(u.of)
+			}
 		}
 	}
 	if !s.Concurrent {

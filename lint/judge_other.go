@@ -81,9 +81,19 @@ func (j *judge) createTrigger(s *ast.CreateTrigStmt) {
 		if f.language != "plpgsql" {
 			continue
 		}
-		if body, err := j.parser.Body(f.text); err == nil && body.Raises {
+		body, err := j.parser.Body(f.text)
+		if err != nil {
+			continue
+		}
+		if body.Raises {
 			j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("the trigger raises an error whatever happens: code that writes %s fails", r.name)})
+		}
+		for _, column := range body.Assigns {
+			if !r.assumed && len(r.columns) > 0 && r.column(column) == nil {
+				j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
+					Message: fmt.Sprintf("the trigger's function sets %s, a column that %s does not have: code that writes %[2]s fails", quoted(column), r.name)})
+			}
 		}
 	}
 }
@@ -92,11 +102,45 @@ func (j *judge) createTrigger(s *ast.CreateTrigStmt) {
 func (j *judge) createPolicyStatement(s *ast.CreatePolicyStmt) {
 	r := j.relation(s.Table)
 	j.lock(r, AccessExclusive)
-	if j.harmless(r) || s.Permissive || !r.rowSecurity {
+	if j.harmless(r) {
+		return
+	}
+	if setting := asked(s.Qual, s.WithCheck); setting != "" && (r.rowSecurity || j.securedLater(r)) {
+		j.report(Finding{Hazard: "policy-needs-setting", Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("every statement on %s fails in a session that has not set %s, and code that runs does not", r.name, setting),
+			Rewrite: strings.ReplaceAll(j.out.Text, "'"+setting+"')", "'"+setting+"', true)")})
+		return
+	}
+	if s.Permissive || !r.rowSecurity {
 		return
 	}
 	j.report(Finding{Hazard: "restrictive-policy", Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("rows of %s that the policy does not let through are gone for code that runs", r.name)})
+}
+
+// asked gives a setting without which the expressions of a policy fail: one of the
+// application's own, asked for without leave to be missing.
+func asked(expressions ...*ast.Node) (setting string) {
+	for _, e := range expressions {
+		walk(e, func(n *ast.Node) bool {
+			call := n.GetFuncCall()
+			if call != nil && len(call.Args) == 1 && nameOf(texts(call.Funcname)).Object == "current_setting" && strings.Contains(text(call.Args[0]), ".") {
+				setting = text(call.Args[0])
+			}
+			return true
+		})
+	}
+	return setting
+}
+
+// securedLater reports whether the transaction turns row security on further down.
+func (j *judge) securedLater(r *relation) bool {
+	return slices.ContainsFunc(j.sameStep(), func(p parsed) bool {
+		s := p.node.GetAlterTableStmt()
+		return s != nil && j.find(nameOfRange(s.Relation)) == r && slices.ContainsFunc(s.Cmds, func(n *ast.Node) bool {
+			return n.GetAlterTableCmd().GetSubtype() == ast.AlterTableType_AT_EnableRowSecurity
+		})
+	})
 }
 
 // alterRole finds options with which nobody gets in any more.
@@ -230,6 +274,13 @@ func (j *judge) grant(s *ast.GrantStmt) {
 		j.because("what it is about was made by this migration")
 		return
 	}
+	if s.Objtype == ast.ObjectType_OBJECT_TABLE && s.Targtype == ast.GrantTargetType_ACL_TARGET_OBJECT && toPublic(s) && !slices.ContainsFunc(s.Objects, func(o *ast.Node) bool {
+		r := j.relation(o.GetRangeVar())
+		return r.public || r.assumed || r.created == 0
+	}) {
+		j.evidence(FromHistory, "no migration granted everybody anything on it, and by default nobody has rights on a table")
+		return
+	}
 	making := func(n *ast.Node) bool { return lower(n.GetAccessPriv().GetPrivName()) == "create" }
 	if len(s.Privileges) > 0 && !slices.ContainsFunc(s.Privileges, func(n *ast.Node) bool { return !making(n) }) && (s.Objtype == ast.ObjectType_OBJECT_SCHEMA || s.Objtype == ast.ObjectType_OBJECT_DATABASE) {
 		j.because("it takes away the right to make new things, which code that runs does not")
@@ -261,6 +312,12 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 	n := nameOf(texts(s.TypeName))
 	t := j.findType(n)
 	if s.OldVal == "" {
+		if t != nil && s.SkipIfNewValExists {
+			if added, known := t.added[s.NewVal]; known && added != j.step {
+				j.evidence(FromHistory, "the value is there already")
+				return
+			}
+		}
 		j.because("a value is added to the catalog; no table is locked")
 		if t == nil || t.created != j.now || t.step != j.step {
 			j.tx.values[s.NewVal] = j.at
@@ -278,9 +335,22 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 // newValues finds that a value of an enum is used in the transaction that adds it.
 func (j *judge) newValues() {
 	n := j.current.node
-	if len(j.tx.values) == 0 || n.GetAlterEnumStmt() != nil || n.GetCommentStmt() != nil || n.GetCreateFunctionStmt() != nil {
+	if len(j.tx.values) == 0 || n.GetAlterEnumStmt() != nil || n.GetCommentStmt() != nil {
 		return
 	}
+	looked := []*ast.Node{n}
+	if s := n.GetCreateFunctionStmt(); s != nil {
+		looked = nil
+		if languageOf(s) == "sql" { // whose body the server looks at
+			looked, _ = j.insideOf(s)
+		}
+	}
+	for _, n := range looked {
+		j.newValuesIn(n)
+	}
+}
+
+func (j *judge) newValuesIn(n *ast.Node) {
 	walk(n, func(n *ast.Node) bool {
 		c := n.GetAConst()
 		if c.GetSval() == nil {

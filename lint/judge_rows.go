@@ -229,6 +229,13 @@ func (j *judge) boundedBy(r *relation, alias string, conditions []*ast.Node, few
 			equal = append(equal, column)
 		}
 		bound(n, alias, low, high)
+		if column, side := j.boundByVariable(n, alias); side != "" && j.commits {
+			if side == ">" {
+				low[column] = 0
+			} else {
+				high[column] = 0
+			}
+		}
 	}
 	if len(equal) > 0 {
 		if r.assumed && slices.ContainsFunc(equal, func(c string) bool { return c == "id" || c == "uuid" }) || j.unique(r, equal) {
@@ -258,6 +265,26 @@ func (j *judge) withVariables(few map[string]string) map[string]string {
 		all[name], all[variable+name] = "it is a variable", "it is a variable"
 	}
 	return all
+}
+
+// boundByVariable reads a condition that a column lies above or below a variable
+// of the body, which then goes through a table piece by piece.
+func (j *judge) boundByVariable(n *ast.Node, alias string) (column, side string) {
+	e := n.GetAExpr()
+	column, ok := columnOf(e.GetLexpr(), alias)
+	variables, others := 0, 0
+	walk(e.GetRexpr(), func(n *ast.Node) bool {
+		if name, is := columnOf(n, ""); is && len(n.GetColumnRef().Fields) == 1 && slices.Contains(j.variables, name) {
+			variables++
+		} else if n.GetColumnRef() != nil || n.GetSubLink() != nil {
+			others++
+		}
+		return true
+	})
+	if !ok || len(e.Name) != 1 || variables == 0 || others > 0 {
+		return "", ""
+	}
+	return column, text(e.Name[0])[:1]
 }
 
 // variable stands before the names of those that are no columns of anything.

@@ -187,17 +187,26 @@ func (j *judge) converges(body Body) bool {
 			return false
 		}
 		for _, target := range update.GetTargetList() {
-			constant := true
-			walk(target.GetResTarget().GetVal(), func(n *ast.Node) bool {
-				constant = constant && n.GetColumnRef() == nil
-				return constant
-			})
-			if !constant {
+			if computesFromItself(target.GetResTarget().GetVal()) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// computesFromItself reports whether a new value is computed from columns by an
+// operator, as a counter is; what functions make of a value, as trim() does, mostly
+// stays the same the second time.
+func computesFromItself(value *ast.Node) bool {
+	found := false
+	walk(value, func(n *ast.Node) bool {
+		if e := n.GetAExpr(); e != nil && e.Kind == ast.A_Expr_Kind_AEXPR_OP && (e.Lexpr.GetColumnRef() != nil || e.Rexpr.GetColumnRef() != nil) {
+			found = found || !slices.Contains([]string{"=", "<>", "<", ">", "<=", ">="}, text(e.Name[len(e.Name)-1]))
+		}
+		return !found
+	})
+	return found
 }
 
 // repeated finds what may be done twice: outside a transaction, nobody can tell
@@ -307,23 +316,11 @@ func (j *judge) severalTables() {
 		return
 	}
 	h := j.tx.locks[other]
-	verdict := Unknown // whether code uses both in one transaction
-	if j.related(r, other) {
-		verdict = Dangerous
-	}
-	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction", Verdict: verdict,
+	// whether code uses both tables the other way round, no file tells
+	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction", Verdict: Unknown,
 		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, and with code that uses both the other way round it is a deadlock",
 			lock.Table, h.mode, other.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops(), other.name),
 		Rewrite: "-- in a migration of its own\n" + j.out.Text})
-}
-
-// related reports whether one of two tables refers to the other, so that there will
-// be code that uses both in one transaction.
-func (j *judge) related(a, b *relation) bool {
-	refers := func(from, to *relation) bool {
-		return slices.ContainsFunc(root(from).constraints, func(c *constraint) bool { return c.to != nil && root(c.to) == root(to) })
-	}
-	return refers(a, b) || refers(b, a)
 }
 
 // together reports whether two tables are one partitioned table's.

@@ -58,6 +58,7 @@ type relation struct {
 	heirs        []*relation             // of a table that is inherited from
 	bound        *ast.PartitionBoundSpec // of a partition
 
+	public      bool // everybody was granted rights
 	rowTriggers bool
 	rowSecurity bool
 	// attached are the triggers, policies and rules of a table by their kinds.
