@@ -278,7 +278,8 @@ func (j *judge) grant(s *ast.GrantStmt) {
 		r := j.relation(o.GetRangeVar())
 		return r.public || r.assumed || r.created == 0
 	}) {
-		j.evidence(FromHistory, "no migration granted everybody anything on it, and by default nobody has rights on a table")
+		j.report(Finding{Hazard: "revoke-privilege", Verdict: Unknown, Evidence: Evidence{FromHistory, "by default nobody but the owner has rights on a table"},
+			Message: "no migration granted everybody anything on it; if somebody did by hand, code that relies on it fails"})
 		return
 	}
 	making := func(n *ast.Node) bool { return lower(n.GetAccessPriv().GetPrivName()) == "create" }

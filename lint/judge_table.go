@@ -426,6 +426,10 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 
 func (j *judge) renameRelation(s *ast.RenameStmt) {
 	r := j.relation(s.Relation)
+	if s.RenameType == ast.ObjectType_OBJECT_COLUMN && j.conditional && !r.assumed && r.column(s.Subname) == nil {
+		j.evidence(j.source(r), "there is no such column, which a condition will have asked")
+		return
+	}
 	if s.RenameType == ast.ObjectType_OBJECT_COLUMN {
 		j.lockTree(r, AccessExclusive)
 	} else {
@@ -440,10 +444,6 @@ func (j *judge) renameRelation(s *ast.RenameStmt) {
 	case ast.ObjectType_OBJECT_COLUMN:
 		if c := r.column(s.Subname); c != nil && c.created == j.now {
 			j.because("the column was made by this migration")
-			return
-		}
-		if j.conditional && !r.assumed && r.column(s.Subname) == nil {
-			j.evidence(j.source(r), "there is no such column, which a condition will have asked")
 			return
 		}
 		j.report(Finding{Hazard: "rename-column", Evidence: j.wasThere(r),
