@@ -90,7 +90,7 @@ func (l *lab) memoryOfFilling(statement, options string) work {
 		if err != nil {
 			return 0, err
 		}
-		return l.megabytes("up")(ctx, url, history{folder: folder})
+		return l.megabytes("cmd/whimbrel", "up")(ctx, url, history{folder: folder})
 	}
 }
 

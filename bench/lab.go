@@ -159,20 +159,27 @@ func timed(do func() error) (float64, error) {
 	return time.Since(began).Seconds() * 1000, err
 }
 
+// lean is the name of whimbrel's build without what most runs do without.
+const lean = "lean"
+
 // program builds one of this module's commands, as a release would be built.
 func (l *lab) program(ctx context.Context, name string) (string, error) {
 	if path, built := l.programs[name]; built {
 		return path, nil
 	}
-	path := filepath.Join(l.folder, filepath.Base(name))
+	key, path := name, filepath.Join(l.folder, filepath.Base(name))
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/whimbrel-db/whimbrel/"+name)
+	tags := ""
+	if name == lean {
+		name, tags = "cmd/whimbrel", "nojs,notelemetry,noparser"
+	}
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", tags, "-o", path, "github.com/whimbrel-db/whimbrel/"+name)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, strings.TrimSpace(string(said)))
 	}
-	l.programs[name] = path
+	l.programs[key] = path
 	return path, nil
 }

@@ -50,9 +50,9 @@ func (l *lab) command(args ...string) work {
 }
 
 // megabytes is the most memory that a run of whimbrel has on a history.
-func (l *lab) megabytes(args ...string) work {
+func (l *lab) megabytes(program string, args ...string) work {
 	return func(ctx context.Context, url string, h history) (float64, error) {
-		u, err := l.process(ctx, url, "cmd/whimbrel", append(args, "--dir", h.folder)...)
+		u, err := l.process(ctx, url, program, append(args, "--dir", h.folder)...)
 		return u.Bytes / 1e6, err
 	}
 }

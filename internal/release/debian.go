@@ -32,7 +32,7 @@ func debianPackage(files []file, version, architecture string, date time.Time) (
 	control := fmt.Sprintf(`Package: whimbrel
 Version: %s
 Architecture: %s
-Maintainer: The whimbrel developers <whimbrel-db@users.noreply.github.com>
+Maintainer: The whimbrel developers <maintainers@whimbrel.example>
 Installed-Size: %d
 Recommends: ca-certificates
 Suggests: postgresql, postgresql-client
