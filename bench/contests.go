@@ -108,8 +108,8 @@ func (l *lab) downs(s sizes) []contest {
 func (l *lab) processes(s sizes) []contest {
 	plan := fmt.Sprintf("plan of %d files, whole process", s.files)
 	return []contest{
-		{"ms", []pair{{plan, l.onFresh("whimbrel", s.files, l.command("plan", "--json")), nil, atMost(300)}}},
-		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("cmd/whimbrel", "plan", "--json")), nil, atMost(150)}}},
+		{"ms", []pair{{plan, l.onFresh("whimbrel", s.files, l.command("plan", "--brief", "--json")), nil, atMost(300)}}},
+		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("cmd/whimbrel", "plan", "--brief", "--json")), nil, atMost(150)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up")), nil, atMost(25)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory, lean build", s.many), l.onFresh("whimbrel", s.many, l.megabytes(lean, "up")), nil, atMost(25)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up", "--no-pipeline")), nil, nothing}}},
