@@ -234,7 +234,7 @@ func (l *Linter) unforeseen(j *Judgement, o Observation, opaque bool) {
 	for _, held := range o.Held {
 		t := held.Table
 		read := o.Rows[t] > 0 && o.Read[t] >= o.Rows[t]
-		if held.Mode >= Share && read && j.kind == definition && !told(t) && !slices.Contains(o.Rewritten, t) {
+		if held.Mode >= Share && read && (j.kind == definition || opaque) && !told(t) && !slices.Contains(o.Rewritten, t) {
 			l.add(j, Finding{Hazard: "observed-scan", Message: fmt.Sprintf("all rows of %s were read under %s: %s wait until that is done", t, held.Mode, held.Mode.Stops())})
 		}
 	}
