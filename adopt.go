@@ -28,13 +28,13 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 	if err := s.finished(Down); err != nil {
 		return Plan{}, err
 	}
-	onDisk, recorded := s.onDisk(), s.appliedVersions()
+	recorded := s.appliedVersions()
 	plan := Plan{whole: true}
 	for _, a := range applied {
 		if _, done := recorded[a.Version.Canonical()]; done {
 			continue
 		}
-		file, found := onDisk[a.Version.Canonical()]
+		file, found := s.file(a.Version)
 		if !found {
 			file = migration.Migration{Version: a.Version, Name: a.Name, Kind: migration.Opaque}
 		}

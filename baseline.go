@@ -16,7 +16,7 @@ func planBaseline(s state, version migration.Version) (Plan, error) {
 	if err := s.finished(Up); err != nil {
 		return Plan{}, err
 	}
-	if _, found := s.onDisk()[version.Canonical()]; !found || version.Repeatable() {
+	if _, found := s.file(version); !found || version.Repeatable() {
 		return Plan{}, &Error{
 			Code: CodeUnknownVersion, Version: version, Message: "there is no file with version " + string(version),
 			Remedy: "give the version of the newest migration that the database already has",

@@ -44,23 +44,23 @@ type database struct {
 
 // facts are what one query tells of a server and a session.
 type facts struct {
-	Version  int     `json:"version"` // server_version_num
-	Shown    string  `json:"shown"`   // server_version
-	Platform string  `json:"platform"`
-	Recovery bool    `json:"recovery"`
-	PID      int     `json:"pid"`
-	Schema   *string `json:"schema"` // of the history, or where it would be created
+	Version  int    // server_version_num
+	Shown    string // server_version
+	Platform string
+	Recovery bool
+	PID      int
+	Schema   *string // of the history, or where it would be created
 	// EventTriggers is set where functions of the user's run at definitions.
-	EventTriggers bool `json:"event_triggers"`
-	// Complete is set where tables of our four names are there.
-	Complete   bool        `json:"complete"`
-	Relations  []*relation `json:"relations"`
-	behindPool bool
+	EventTriggers bool
+	behindPool    bool
 }
 
-// connect opens a connection and learns what a run needs to know before it
-// plans.
+// connect opens a connection, or takes over the one that was opened ahead, and
+// learns what a run needs to know before it plans.
 func (m *Migrator) connect(ctx context.Context) (*database, error) {
+	if db, there, err := m.config.Opening.take(ctx, m); there {
+		return db, err
+	}
 	// A server, or a network, that falls silent is not waited for in vain.
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
@@ -103,7 +103,6 @@ func (db *database) look(ctx context.Context, table string) error {
 		schema, name = before, after
 	}
 	journal, log, lock := companions(name)
-	names := []string{name, journal, log, lock, railsMetadata}
 	as := func(name string) string {
 		if schema == "" {
 			return pgx.Identifier{name}.Sanitize()
@@ -111,47 +110,79 @@ func (db *database) look(ctx context.Context, table string) error {
 		return pgx.Identifier{schema, name}.Sanitize()
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(factsQuery, name, schema, names, false)
+	batch.Queue(factsQuery, as(name), as(journal), as(log), as(lock), as(railsMetadata))
 	// The newest column of the log is named to learn whether it is there.
 	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked AND (SELECT steps FROM " + as(log) + " LIMIT 0) IS NULL")
 	batch.Queue(appliedQuery(as(name), false, true))
 	batch.Queue(journalQuery(as(journal)))
 	results := db.conn.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }()
-	if err := db.learn(results.QueryRow(), name); err != nil {
+	named, err := db.learn(results.QueryRow(), schema, name)
+	switch {
+	case err != nil || db.facts.Schema == nil:
 		return err
-	}
-	if len(db.facts.Relations) > 0 || db.facts.Schema == nil {
-		return nil
-	}
-	if !db.facts.Complete {
+	case named.none():
 		db.free = new(int64) // a new lease begins at zero
 		return nil
-	}
-	if db.glance(results) == nil {
+	case named.complete(*db.facts.Schema) && db.glance(results) == nil:
 		return nil
 	}
 	_ = results.Close()
-	// Tables of these names that are not complete: which columns are there?
-	return db.learn(db.conn.QueryRow(ctx, factsQuery, name, schema, names, true), name)
+	// Something of these names is there, and it is not all of ours.
+	return db.describe(ctx, []string{name, journal, log, lock, railsMetadata})
 }
 
-// learn takes over what factsQuery says.
-func (db *database) learn(row pgx.Row, name string) error {
+// learn takes over what factsQuery says, for a history table by that name, and in
+// that schema unless it is empty.
+func (db *database) learn(row pgx.Row, schema, name string) (named, error) {
+	f := &db.facts
+	var n named
+	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Schema, &n.kinds, &n.schemas); err != nil {
+		return n, err
+	}
+	f.behindPool = f.PID != int(db.conn.PgConn().PID())
+	if schema != "" {
+		f.Schema = &schema
+	} else if home := n.schemas[0]; home != nil && !strings.HasPrefix(*home, "pg_") {
+		f.Schema = home
+	}
+	if f.Schema != nil {
+		db.tables = nameTables(*f.Schema, name)
+	}
+	return n, nil
+}
+
+// named is what the names of our four tables, and of Rails' metadata, stand for:
+// what pg_identify_object calls it, and in which schema; nil for nothing.
+type named struct{ kinds, schemas []*string }
+
+func (n named) none() bool {
+	return !slices.ContainsFunc(n.kinds, func(kind *string) bool { return kind != nil })
+}
+
+// complete reports whether tables of our four names are there.
+func (n named) complete(schema string) bool {
+	for i := range 4 {
+		if n.kinds[i] == nil || *n.kinds[i] != "table" || *n.schemas[i] != schema {
+			return false
+		}
+	}
+	return true
+}
+
+// describe asks the catalog for what has these names in the history's schema.
+func (db *database) describe(ctx context.Context, names []string) error {
 	var raw []byte
-	if err := row.Scan(&raw); err != nil {
+	var found []*relation
+	if err := db.conn.QueryRow(ctx, relationsQuery, *db.facts.Schema, names).Scan(&raw); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, &db.facts); err != nil {
+	if err := json.Unmarshal(raw, &found); err != nil {
 		return fmt.Errorf("reading the catalog's answer: %w", err)
 	}
-	db.facts.behindPool = db.facts.PID != int(db.conn.PgConn().PID())
 	db.relations = map[string]*relation{}
-	for _, r := range db.facts.Relations {
+	for _, r := range found {
 		db.relations[r.Name] = r
-	}
-	if db.facts.Schema != nil {
-		db.tables = nameTables(*db.facts.Schema, name)
 	}
 	return nil
 }
@@ -194,39 +225,36 @@ func readBoth(results pgx.BatchResults) ([]Applied, []journalEntry, error) {
 	return applied, journal, err
 }
 
-// factsQuery describes the tables of our names only where they are not all
-// there, or where $4 asks for it.
+// factsQuery finds out what five names stand for by functions that look into the
+// server's caches: a new session has no plan of a join over the catalog, and takes
+// longer for one than for the history of a thousand migrations.
 const factsQuery = `
-WITH home AS (
-	SELECT CASE WHEN $2 <> '' THEN $2 ELSE coalesce(
-		(SELECT n.nspname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		 WHERE c.relname = $1 AND pg_catalog.pg_table_is_visible(c.oid) AND n.nspname NOT LIKE 'pg\_%' LIMIT 1),
-		pg_catalog.current_schema()) END AS schema
-), found AS (
-	SELECT 4 = (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relname = ANY (($3::text[])[1:4]) AND c.relkind IN ('r', 'p')
-		AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n, home WHERE n.nspname = home.schema)) AS complete
-)
-SELECT pg_catalog.json_build_object(
-	'version', pg_catalog.current_setting('server_version_num')::int,
-	'shown', pg_catalog.current_setting('server_version'),
-	'platform', pg_catalog.version(),
-	'recovery', pg_catalog.pg_is_in_recovery(),
-	'pid', pg_catalog.pg_backend_pid(),
-	'event_triggers', EXISTS (SELECT FROM pg_catalog.pg_event_trigger),
-	'schema', home.schema,
-	'complete', found.complete,
-	'relations', CASE WHEN NOT found.complete OR $4 THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-		'name', c.relname, 'kind', c.relkind,
-		'unique_version', EXISTS (SELECT FROM pg_catalog.pg_index i
-			JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version'
-			WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-			AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
-		'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-				'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, NULL)) ORDER BY a.attnum)
-			FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)))
-		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = home.schema AND c.relname = ANY ($3) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't')) END
-) FROM home, found`
+SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
+	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), EXISTS (SELECT FROM pg_catalog.pg_event_trigger), pg_catalog.current_schema()::text,
+	ARRAY[(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($1), 0)).type,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($2), 0)).type,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($3), 0)).type,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($4), 0)).type,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($5), 0)).type],
+	ARRAY[(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($1), 0)).schema,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($2), 0)).schema,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($3), 0)).schema,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($4), 0)).schema,
+		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($5), 0)).schema]`
+
+// relationsQuery describes what has one of the names $2 in schema $1.
+const relationsQuery = `
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+	'name', c.relname, 'kind', c.relkind,
+	'unique_version', EXISTS (SELECT FROM pg_catalog.pg_index i
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'version'
+		WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+		AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum),
+	'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+			'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, NULL)) ORDER BY a.attnum)
+		FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't')`
 
 // railsMetadata is the table that tells Rails' history from dbmate's.
 const railsMetadata = "ar_internal_metadata"
@@ -392,10 +420,10 @@ func scanApplied(rows pgx.Rows) ([]Applied, error) {
 }
 
 // storedWaysBack reads the ways back of applied versions that have no file.
-func (db *database) storedWaysBack(ctx context.Context, applied []Applied, onDisk map[migration.Version]migration.Migration) (map[migration.Version]string, error) {
+func (db *database) storedWaysBack(ctx context.Context, s state) (map[migration.Version]string, error) {
 	var missing []string
-	for _, a := range applied {
-		if _, found := onDisk[a.Version.Canonical()]; !found {
+	for _, a := range slices.Concat(s.applied, s.repeated) {
+		if _, found := s.file(a.Version); !found {
 			missing = append(missing, string(a.Version))
 		}
 	}

@@ -53,10 +53,9 @@ func planRedo(s state, options RedoOptions) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	onDisk := s.onDisk()
 	var again []migration.Migration
 	for _, p := range slices.Backward(down.Migrations) {
-		file, found := onDisk[p.Migration.Version.Canonical()]
+		file, found := s.file(p.Migration.Version)
 		if !found {
 			return Plan{}, missingFile(Applied{Version: p.Migration.Version, Name: p.Migration.Name})
 		}
@@ -91,13 +90,12 @@ func (s state) newestFirst() []Applied {
 // compileDown makes steps of ways back, and refuses the whole list if one of
 // them has none.
 func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
-	onDisk := s.onDisk()
 	var planned []Planned
 	for _, a := range rows {
 		if q, squashed := s.squashedIn(a); squashed {
 			return nil, q.squashedAway(a)
 		}
-		m, isFile := onDisk[a.Version.Canonical()]
+		m, isFile := s.file(a.Version)
 		if !isFile {
 			stored, err := migration.ParseStored(a.Version, a.Name, s.stored[a.Version.Canonical()])
 			if err != nil {

@@ -447,10 +447,10 @@ func (f Frozen) history(s state) (done int, all Moves) {
 
 // files compares what is pending with what was, less what is done.
 func (f Frozen) files(s state, rest []FrozenMigration) (all Moves) {
-	onDisk, applied := s.onDisk(), s.appliedVersions()
+	applied := s.appliedVersions()
 	for _, was := range rest {
 		key := was.Version.Canonical()
-		is, found := onDisk[key]
+		is, found := s.file(was.Version)
 		_, done := applied[key]
 		switch {
 		case !found:

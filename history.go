@@ -104,10 +104,10 @@ func (m *Migrator) Accept(ctx context.Context, versions ...migration.Version) (R
 }
 
 func planAccept(s state, versions []migration.Version) (Plan, error) {
-	onDisk, applied := s.onDisk(), s.appliedVersions()
+	applied := s.appliedVersions()
 	var plan Plan
 	for _, v := range versions {
-		file, isFile := onDisk[v.Canonical()]
+		file, isFile := s.file(v)
 		row, isApplied := applied[v.Canonical()]
 		if !isFile || !isApplied {
 			return Plan{}, &Error{

@@ -59,7 +59,7 @@ type Config struct {
 	// Connection is used instead of DatabaseURL where it is given. It must
 	// come from pgx.ParseConfig. It is copied.
 	Connection *pgx.ConnConfig
-	// Migrations as migration.Load gives them.
+	// Migrations as migration.Load gives them. They must not be altered afterwards.
 	Migrations []migration.Migration
 	// Functions are migrations written in Go, which take their place among the
 	// others by their version.
@@ -108,6 +108,9 @@ type Config struct {
 	Stop <-chan struct{}
 	// ToolVersion is recorded with every run.
 	ToolVersion string
+	// Opening is a connection to this database that Open has begun to open; the
+	// first method that connects takes it over. May be nil.
+	Opening *Opening
 }
 
 // Migrator migrates one database. Its methods open connections of their own
@@ -146,7 +149,10 @@ func New(config Config) (*Migrator, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.Migrations = slices.Clone(config.Migrations)
+	inOrder := func(a, b migration.Migration) int { return a.Version.Compare(b.Version) }
+	if len(config.Functions) > 0 || !slices.IsSortedFunc(config.Migrations, inOrder) { // what Load gives is sorted, and large
+		config.Migrations = slices.Clone(config.Migrations)
+	}
 	for _, f := range config.Functions {
 		file, err := f.migration()
 		if err != nil {
@@ -154,7 +160,7 @@ func New(config Config) (*Migrator, error) {
 		}
 		config.Migrations = append(config.Migrations, file)
 	}
-	slices.SortStableFunc(config.Migrations, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
+	slices.SortStableFunc(config.Migrations, inOrder)
 	for i := 1; i < len(config.Migrations); i++ {
 		if a, b := config.Migrations[i-1], config.Migrations[i]; a.Version.Equal(b.Version) {
 			return nil, &Error{

@@ -28,10 +28,10 @@ type furthest struct {
 
 // front finds the front. A version without a file has no tags that we know of.
 func (s state) front() front {
-	onDisk := s.onDisk()
 	var f front
 	for _, a := range s.applied {
-		tags := onDisk[a.Version.Canonical()].Tags
+		file, _ := s.file(a.Version)
+		tags := file.Tags
 		i := slices.IndexFunc(f, func(m furthest) bool { return slices.Equal(m.tags, tags) })
 		switch {
 		case i < 0:

@@ -19,9 +19,9 @@ import (
 func (s *state) split(files []migration.Migration) {
 	s.migrations, s.repeatables = divide(files, func(m migration.Migration) bool { return m.Version.Repeatable() })
 	s.applied, s.repeated = divide(s.applied, func(a Applied) bool { return a.Version.Repeatable() })
-	s.files = make(map[migration.Version]migration.Migration, len(files))
-	for _, m := range files {
-		s.files[m.Version.Canonical()] = m
+	s.files = make(map[migration.Version]*migration.Migration, len(files))
+	for i := range files { // which nothing alters, so that pointers do
+		s.files[files[i].Version.Canonical()] = &files[i]
 	}
 }
 
@@ -128,10 +128,9 @@ func (r *run) recordedAgain(p Planned, head []string) message {
 
 // describeRepeated sets the history's rows of repeatable migrations beside their files.
 func (s state) describeRepeated() []Applied {
-	onDisk := s.onDisk()
 	var out []Applied
 	for _, a := range s.repeated {
-		file, found := onDisk[a.Version]
+		file, found := s.file(a.Version)
 		a.Missing = !found
 		if found {
 			a.Path, a.Changed, a.HasWayBack = file.Path, a.Checksum == lost || !file.AcceptsChecksum(a.Checksum), file.HasWayBack()

@@ -13,9 +13,9 @@ import (
 
 // state is what a plan is made from: the files and what the database says.
 type state struct {
-	migrations []migration.Migration                     // sorted by version
-	applied    []Applied                                 // in the order of application
-	files      map[migration.Version]migration.Migration // all, by their canonical versions
+	migrations []migration.Migration                      // sorted by version
+	applied    []Applied                                  // in the order of application
+	files      map[migration.Version]*migration.Migration // all, by their canonical versions
 	// repeatables and repeated are files and rows of those without a place in
 	// the order; they are in neither of the above.
 	repeatables []migration.Migration
@@ -87,7 +87,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		}
 	}
 	if need == withMissingWaysBack {
-		if s.stored, err = db.storedWaysBack(ctx, slices.Concat(s.applied, s.repeated), s.onDisk()); err != nil {
+		if s.stored, err = db.storedWaysBack(ctx, s); err != nil {
 			return s, m.serverError(ctx, "reading the stored ways back", err)
 		}
 	}

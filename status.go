@@ -34,10 +34,9 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 
 // describeApplied sets the history's rows beside the files.
 func (s state) describeApplied() []Applied {
-	onDisk := s.onDisk()
 	out := []Applied{}
 	for _, a := range s.applied {
-		file, found := onDisk[a.Version.Canonical()]
+		file, found := s.file(a.Version)
 		q, squashed := s.squashedIn(a)
 		a.Missing = !found && !squashed
 		if squashed {
@@ -97,12 +96,11 @@ func (s state) differences(t tables) []Difference {
 	add := func(kind string, version migration.Version, name, path, message, remedy string) {
 		out = append(out, Difference{Kind: kind, Version: version, Name: name, Path: path, Message: message, Remedy: remedy})
 	}
-	onDisk := s.onDisk()
 	for _, a := range s.applied {
 		if _, squashed := s.squashedIn(a); squashed {
 			continue
 		}
-		file, found := onDisk[a.Version.Canonical()]
+		file, found := s.file(a.Version)
 		if !found {
 			e := missingFile(a)
 			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
@@ -112,7 +110,7 @@ func (s state) differences(t tables) []Difference {
 		}
 	}
 	for _, a := range s.repeated {
-		if _, found := onDisk[a.Version]; !found {
+		if _, found := s.file(a.Version); !found {
 			e := gone(a, t)
 			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
 		}
@@ -124,7 +122,8 @@ func (s state) differences(t tables) []Difference {
 	for _, e := range s.journal {
 		if key := e.version.Canonical(); !told[key] {
 			told[key] = true
-			add("unfinished", e.version, onDisk[key].Name, onDisk[key].Path,
+			file, _ := s.file(e.version)
+			add("unfinished", e.version, file.Name, file.Path,
 				fmt.Sprintf("%s is half-way %s", e.version, e.direction), fmt.Sprintf("finish it with `whimbrel %s`", e.direction))
 		}
 	}

@@ -67,7 +67,7 @@ func (s state) knows(version migration.Version) error {
 			Remedy: "name a migration with a number",
 		}
 	}
-	if _, found := s.onDisk()[version.Canonical()]; found {
+	if _, found := s.file(version); found {
 		return nil
 	}
 	if _, found := s.appliedVersions()[version.Canonical()]; found {

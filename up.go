@@ -86,12 +86,11 @@ func (s state) agrees() error {
 	if e := s.partly(); e != nil {
 		return e
 	}
-	onDisk := s.onDisk()
 	for _, a := range s.applied {
 		if _, squashed := s.squashedIn(a); squashed {
 			continue
 		}
-		file, found := onDisk[a.Version.Canonical()]
+		file, found := s.file(a.Version)
 		if !found && !s.allowMissing {
 			return missingFile(a)
 		}
@@ -133,13 +132,18 @@ func changed(a Applied, file migration.Migration) *Error {
 	}
 }
 
-// onDisk gives the files by their canonical versions, repeatable ones among them.
-func (s state) onDisk() map[migration.Version]migration.Migration { return s.files }
+// file gives the file of a version, which may be that of a repeatable migration.
+func (s state) file(version migration.Version) (m migration.Migration, found bool) {
+	if file := s.files[version.Canonical()]; file != nil {
+		return *file, true
+	}
+	return migration.Migration{}, false
+}
 
-func (s state) appliedVersions() map[migration.Version]Applied {
-	rows := make(map[migration.Version]Applied, len(s.applied))
-	for _, a := range s.applied {
-		rows[a.Version.Canonical()] = a
+func (s state) appliedVersions() map[migration.Version]*Applied {
+	rows := make(map[migration.Version]*Applied, len(s.applied))
+	for i := range s.applied {
+		rows[s.applied[i].Version.Canonical()] = &s.applied[i]
 	}
 	return rows
 }

@@ -49,10 +49,10 @@ func (l *lab) ups(s sizes) (all []contest) {
 		a, b := l.onFresh(bareAwaited, n, awaitedUp), l.onFresh(barePipelined, n, pipelinedUp)
 		name := fmt.Sprintf("up of %d, local", n)
 		all = append(all, contest{"ms", []pair{
-			{name, ahead, a, nothing},
+			{name, ahead, a, only(n == 1000, atMost(1.15))},
 			{name, ahead, b, only(n == 1000, atMost(1.15))},
 			{name, ahead, l.onFresh(bareGuarded, n, guarded), nothing},
-			{name + ", no pipeline", alone, a, only(n == 1000, atMost(1.15))},
+			{name + ", no pipeline", alone, a, nothing},
 		}})
 	}
 	return all
@@ -77,16 +77,17 @@ func (l *lab) links(s sizes) (all []contest) {
 // nothingToDo are runs that find everything applied, and the status.
 func (l *lab) nothingToDo(s sizes) []contest {
 	reading := func(name string, do work) *side { return l.onMigrated(name, s.many, true, do) }
-	read := reading(bareRead, readTable)
+	read, process := reading(bareRead, readTable), reading("a program that does: "+bareRead, l.connectOnly)
+	whole := fmt.Sprintf("nothing to do, %d applied, whole process", s.many)
 	return []contest{
 		{"ms", []pair{
 			{fmt.Sprintf("nothing to do, %d applied, in process", s.many), reading("whimbrel", call(false, up)), read, nothing},
 			{fmt.Sprintf("status of %d, in process", s.many), reading("whimbrel", call(false, status)), read, nothing},
 		}},
-		{"ms", []pair{{
-			fmt.Sprintf("nothing to do, %d applied, whole process", s.many),
-			reading("whimbrel", l.command("up")), reading("a program that does: "+bareRead, l.connectOnly), atMost(1.5),
-		}}},
+		{"ms", []pair{
+			{whole, reading("whimbrel", l.command("up")), process, atMost(1.5)},
+			{whole + ", lean build", reading("whimbrel", l.commandOf(lean, "up")), process, atMost(1.5)},
+		}},
 	}
 }
 

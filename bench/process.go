@@ -42,9 +42,12 @@ func (l *lab) process(ctx context.Context, url, name string, args ...string) (us
 }
 
 // command is the time that a whole run of whimbrel takes on a history.
-func (l *lab) command(args ...string) work {
+func (l *lab) command(args ...string) work { return l.commandOf("cmd/whimbrel", args...) }
+
+// commandOf is command for one of the builds.
+func (l *lab) commandOf(program string, args ...string) work {
 	return func(ctx context.Context, url string, h history) (float64, error) {
-		u, err := l.process(ctx, url, "cmd/whimbrel", append(args, "--dir", h.folder)...)
+		u, err := l.process(ctx, url, program, append(args, "--dir", h.folder)...)
 		return u.Milliseconds, err
 	}
 }

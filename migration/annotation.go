@@ -91,8 +91,16 @@ var foreign = []struct {
 	{"MyBatis Migrations", pattern.Of(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
 }
 
+// usualIntroduction is how nearly all annotations begin. No other tool's mark does,
+// so that the expressions, which take longer than the rest of reading a line, are
+// for what is written otherwise.
+const usualIntroduction = "-- +migrate "
+
 // foreignTool names the tool that a comment is a mark of, or "".
 func foreignTool(comment string) string {
+	if strings.HasPrefix(comment, usualIntroduction) {
+		return ""
+	}
 	for _, f := range foreign {
 		if f.mark().MatchString(comment) {
 			return f.tool
@@ -103,17 +111,21 @@ func foreignTool(comment string) string {
 
 // isAnnotation is the pgsql.Options.Mark of migration files.
 func isAnnotation(comment string) bool {
-	return claimed().MatchString(comment) || foreignTool(comment) != ""
+	return strings.HasPrefix(comment, usualIntroduction) || claimed().MatchString(comment) || foreignTool(comment) != ""
 }
 
 // annotation reads the word that says which annotation the line is, in its
 // proper spelling.
 func (l *line) annotation() (string, *Error) {
-	begin := introduction().FindString(l.text)
+	begin := usualIntroduction
+	if !l.at(begin) {
+		begin = introduction().FindString(l.text)
+	}
 	if begin == "" {
 		return "", l.unknown(strings.TrimSpace(strings.TrimPrefix(l.text, "--")))
 	}
 	l.next = len(begin)
+	l.skipBlanks()
 	word := l.word()
 	if word == "" {
 		return "", l.wrong(CodeUnknownAnnotation, "an annotation is missing after +migrate",

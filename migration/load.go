@@ -53,17 +53,23 @@ func Load(sources ...Source) ([]Migration, error) {
 		if err != nil {
 			problems = append(problems, err)
 		}
-		migrations = slices.Grow(migrations, len(files))
-		for i, read := range source.loadAll(files) {
-			if err := claimVersion(paths, files[i].path, source.name(files[i].path)); err != nil {
+		read, failed := source.loadAll(files)
+		good := read[:0]
+		for i, file := range files {
+			if err := claimVersion(paths, file.path, source.name(file.path)); err != nil {
 				problems = append(problems, err)
 			}
-			if read.err != nil {
-				problems = append(problems, read.err)
+			if failed[i] != nil {
+				problems = append(problems, failed[i])
 				continue
 			}
-			migrations = append(migrations, read.migration)
+			good = append(good, read[i])
 		}
+		if migrations == nil {
+			migrations = good // one source is the rule, and the values are large
+			continue
+		}
+		migrations = append(migrations, good...)
 	}
 	problems = append(problems, leftOver(migrations)...)
 	if len(problems) > 0 {
@@ -189,28 +195,23 @@ func (s Source) folderError(err error) *Error {
 		Remedy: "check its permissions", cause: err}
 }
 
-// loaded is what became of one file.
-type loaded struct {
-	migration Migration
-	err       error
-}
-
 // loadAll reads files, as many at once as the machine has processors: the time
-// that a run with nothing to do takes is mostly this.
-func (s Source) loadAll(files []candidate) []loaded {
-	results := make([]loaded, len(files))
+// that a run with nothing to do takes is mostly this. Where there is an error, there
+// is no migration.
+func (s Source) loadAll(files []candidate) ([]Migration, []error) {
+	migrations, errs := make([]Migration, len(files)), make([]error, len(files))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		workers.Go(func() {
 			var buffer bytes.Buffer // for one file after the other
 			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
-				results[i].migration, results[i].err = s.load(files[i], &buffer)
+				migrations[i], errs[i] = s.load(files[i], &buffer)
 			}
 		})
 	}
 	workers.Wait()
-	return results
+	return migrations, errs
 }
 
 // load reads one file by way of a buffer.
@@ -243,13 +244,15 @@ func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *
 			return "", unreadable(errors.New("it is not a regular file"))
 		}
 	}
-	opened, err := s.FS.Open(file)
-	if err != nil {
-		return "", unreadable(err)
-	}
 	buffer.Reset()
-	_, err = buffer.ReadFrom(io.LimitReader(opened, MaxSize+1))
-	err = errors.Join(err, opened.Close())
+	var err error
+	if direct, ok := s.FS.(interface {
+		readInto(*bytes.Buffer, string) error
+	}); ok {
+		err = direct.readInto(buffer, file)
+	} else {
+		err = readInto(buffer, s.FS, file)
+	}
 	switch {
 	case err != nil:
 		return "", unreadable(err)
@@ -257,6 +260,16 @@ func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *
 		return "", tooLarge()
 	}
 	return buffer.String(), nil
+}
+
+// readInto reads a file up to what is more than MaxSize.
+func readInto(buffer *bytes.Buffer, from fs.FS, name string) error {
+	file, err := from.Open(name)
+	if err != nil {
+		return err
+	}
+	_, err = buffer.ReadFrom(io.LimitReader(file, MaxSize+1))
+	return errors.Join(err, file.Close())
 }
 
 func unreadable(err error) *Error {

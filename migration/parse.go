@@ -87,7 +87,7 @@ func readable(text string) *Error {
 // read fills in what the text of an SQL migration says. What stands before the
 // first mark of a direction belongs to the way up, or to the way down.
 func read(m Migration, down bool) (Migration, []*Error) {
-	r := reader{migration: m, stored: down}
+	r := reader{migration: m, stored: down, sections: make([]part, 0, 3)}
 	statements, err := pgsql.Split(m.Text, pgsql.Options{Mark: isAnnotation})
 	if err != nil {
 		return m, []*Error{lexical(err)}
@@ -118,8 +118,8 @@ type reader struct {
 	migration Migration
 	problems  []*Error
 
-	sections []part           // in the file's order; the last one is open
-	last     *pgsql.Statement // if nothing but comments followed it yet
+	sections []part // in the file's order; the last one is open
+	last     int    // offset of the end of the last statement, if nothing but comments followed it yet; 0: none
 	// What waits for a statement or a counterpart in the open section.
 	batch  *Batch
 	assert *Assert
@@ -159,7 +159,7 @@ func (r *reader) misplaced(position Position, message, remedy string) {
 
 func (r *reader) beginSection(down bool, start int) {
 	r.sections = append(r.sections, part{down: down, start: start, lastEnd: start})
-	r.last = nil
+	r.last = 0
 }
 
 func (r *reader) endSection(end int) {
@@ -199,7 +199,7 @@ func (r *reader) statement(s pgsql.Statement) {
 	section := r.section()
 	section.Statements = append(section.Statements, Statement{Statement: s, Batch: r.batch, Assert: r.assert})
 	r.batch, r.assert = nil, nil
-	r.last = &s
+	r.last = s.End.Offset
 	r.open().lastEnd = s.End.Offset
 }
 
@@ -240,7 +240,7 @@ func (r *reader) annotation(s pgsql.Statement) {
 		return
 	}
 	unfinished := r.unfinished(s.Start.Offset)
-	r.last = nil
+	r.last = 0
 	if unfinished && word != "Up" && word != "Down" && word != "StatementEnd" {
 		r.misplaced(s.Start, fmt.Sprintf("%s stands in the middle of a statement", word),
 			"put it before the statement, or end the statement before it with a semicolon")
@@ -262,7 +262,7 @@ func (r *reader) foreignMark(l *line, tool string) {
 
 // unfinished reports whether the statement before offset has no semicolon.
 func (r *reader) unfinished(offset int) bool {
-	return r.last != nil && !terminated(r.migration.Text[r.last.End.Offset:offset])
+	return r.last > 0 && !terminated(r.migration.Text[r.last:offset])
 }
 
 func (r *reader) obey(word string, l *line) (problem *Error) {

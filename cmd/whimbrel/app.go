@@ -38,6 +38,8 @@ type app struct {
 	foreign string
 	// defaults are values of variables that another tool would give them.
 	defaults map[string]string
+	// opening is a connection that is opened while files are read; nil: none.
+	opening *whimbrel.Opening
 	// streaming is set by commands that write events with --json.
 	streaming bool
 }
@@ -111,7 +113,7 @@ func (a *app) load(file config) ([]migration.Migration, error) {
 // sources are the folders of the migrations.
 func (a *app) sources(file config) (sources []migration.Source) {
 	for _, dir := range a.migrationFolders(file) {
-		sources = append(sources, migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
+		sources = append(sources, migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
 	}
 	return sources
 }
@@ -152,11 +154,34 @@ func (a *app) settings(file config, migrations []migration.Migration) whimbrel.C
 	}
 }
 
+// openAhead does as open does, and connects meanwhile, for a command whose first
+// deed is to ask the database. The Config has that connection; run gives it up.
+func (a *app) openAhead(ctx context.Context) (project, error) {
+	return a.openWith(ctx, func(p project) error {
+		if p.target.embedded { // which first must be started
+			return nil
+		}
+		err := a.configure(&p)
+		if err == nil {
+			a.opening, err = whimbrel.Open(ctx, p.config)
+		}
+		return err
+	})
+}
+
 // open reads configuration and migrations, in this order, and starts the
 // development server where it is meant.
 func (a *app) open(ctx context.Context) (project, error) {
+	return a.openWith(ctx, func(project) error { return nil })
+}
+
+// openWith begins something once it is known which database is meant.
+func (a *app) openWith(ctx context.Context, begin func(project) error) (project, error) {
 	p, err := a.openFile()
 	if err != nil {
+		return p, err
+	}
+	if err := begin(p); err != nil {
 		return p, err
 	}
 	if p.migrations, err = a.load(p.file); err != nil {
@@ -172,7 +197,7 @@ func (a *app) open(ctx context.Context) (project, error) {
 	if err := a.openDatabase(ctx, &p); err != nil {
 		return p, err
 	}
-	p.config.Hooks = hooks
+	p.config.Hooks, p.config.Opening = hooks, a.opening
 	return p, nil
 }
 
@@ -198,6 +223,11 @@ func (a *app) openDatabase(ctx context.Context, p *project) (err error) {
 		}
 		a.redactor.learn(p.target.conninfo)
 	}
+	return a.configure(p)
+}
+
+// configure makes the Config of what is known.
+func (a *app) configure(p *project) error {
 	p.config = a.settings(p.file, p.migrations)
 	if err := p.target.configure(&p.config); err != nil {
 		return err

@@ -118,7 +118,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 			return a.plan(ctx, flags, c.plan)
 		}
 	}
-	p, err := a.open(ctx)
+	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (a *app) listen(ctx context.Context, p *project) (finish func(), err error)
 		out = io.Discard
 	}
 	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !p.observers.onTerminal
-	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, width: labelWidth(p.migrations), terminal: live, columns: a.outWidth}
+	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, migrations: p.migrations, terminal: live, columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
 	p.config.Listener = screen.hear
 	if len(p.observers.all) > 0 { // who listens alone needs nothing of package monitor

@@ -10,5 +10,6 @@ import (
 )
 
 func main() {
+	spareMemory()
 	os.Exit(run(context.Background(), os.Args[1:], process()))
 }

@@ -100,7 +100,7 @@ func (f *planFlags) check(args []string, json bool) error {
 // judgePlan shows a plan with what it does to the database, and freezes it where
 // that is asked.
 func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) error {
-	p, err := a.open(ctx)
+	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func plannerOf(args []string, limit int, down whimbrel.DownOptions) (planner, er
 
 // plan shows what a run would do.
 func (a *app) plan(ctx context.Context, flags *runFlags, ask planner) error {
-	p, err := a.open(ctx)
+	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
 	}

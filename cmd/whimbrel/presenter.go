@@ -21,7 +21,10 @@ const longStep = time.Second
 type presenter struct {
 	palette palette
 	verbose bool
-	width   int // of "version name", in columns
+	// migrations are those that may be told of; what they are called is measured
+	// once there is something to do.
+	migrations []migration.Migration
+	width      int // of "version name", in columns
 	// terminal is set where a live line is shown; columns is the room for it, 0
 	// where nobody knows.
 	terminal bool
@@ -61,6 +64,9 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 	switch event := record.Event.(type) {
 	case whimbrel.RunStarted:
 		p.run, p.began = &event, record.Time
+		if event.Planned > 0 {
+			p.width = max(p.width, labelWidth(p.migrations))
+		}
 		return p.header(event)
 	case whimbrel.TablesAdopted:
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}

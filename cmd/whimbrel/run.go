@@ -25,6 +25,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	})
 	defer interruption.end()
 	a := newApp(env, interruption)
+	defer func() { a.opening.Close() }()
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(env.stdin)

@@ -31,7 +31,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
   whimbrel status --json`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			p, err := a.open(command.Context())
+			p, err := a.openAhead(command.Context())
 			if err != nil {
 				return err
 			}

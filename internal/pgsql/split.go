@@ -23,6 +23,7 @@ func Split(text string, options Options) ([]Statement, error) {
 		return nil, err
 	}
 	s := splitter{text: text, mark: options.Mark, freshLine: true}
+	s.statements = make([]Statement, 0, min(strings.Count(text, ";")+1, 64)) // which is enough for most files
 	s.place = Position{Line: 1, Column: 1}
 	s.scan = scanner{text: text, interrupts: options.Mark}
 	for token, ok := s.scan.next(); ok; token, ok = s.scan.next() {
