@@ -133,3 +133,23 @@ func TestTheHistoryIsFoundInTheSchemaThatSearchPathShows(t *testing.T) {
 	require.Equal(t, "app.schema_migrations", b.text("SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE relname = 'schema_migrations'"))
 	require.Equal(t, "app", b.text("SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'users'"))
 }
+
+func TestWhatHasANameOfOursAndIsNoTableIsRefused(t *testing.T) {
+	for name, sql := range map[string]string{
+		"schema_migrations_log is no table":     "CREATE SEQUENCE schema_migrations_log",
+		"migration_lock is no table":            "CREATE TABLE a (b int); CREATE INDEX migration_lock ON a (b)",
+		"schema_migrations_journal is no table": "CREATE TYPE schema_migrations_journal AS (a int)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			b.exec(sql)
+			before := b.text("SELECT count(*) FROM pg_class")
+			m := b.migrator(files{"1_a.sql": "CREATE TABLE a ()"})
+			_, err := m.Up(t.Context(), whimbrel.UpOptions{})
+			require.Contains(t, fails(t, err, whimbrel.CodeForeignTable).Message, "public."+name)
+			_, err = m.Status(t.Context())
+			fails(t, err, whimbrel.CodeForeignTable)
+			require.Equal(t, before, b.text("SELECT count(*) FROM pg_class"))
+		})
+	}
+}

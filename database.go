@@ -254,7 +254,7 @@ SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
 			'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, NULL)) ORDER BY a.attnum)
 		FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))), '[]')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind NOT IN ('i', 'I', 'S', 'c', 't')`
+WHERE n.nspname = $1 AND c.relname = ANY ($2)`
 
 // railsMetadata is the table that tells Rails' history from dbmate's.
 const railsMetadata = "ar_internal_metadata"
@@ -273,6 +273,21 @@ func (db *database) history() *relation { return db.relations[db.tables.name] }
 func (db *database) log() *relation {
 	_, log, _ := companions(db.tables.name)
 	return db.relations[log]
+}
+
+// misnamed refuses what has a name of one of our tables and is none: a sequence, an
+// index. CREATE TABLE IF NOT EXISTS would pass over it.
+func (db *database) misnamed() error {
+	journal, log, lock := companions(db.tables.name)
+	for _, name := range []string{journal, log, lock} {
+		if r := db.relations[name]; r != nil && r.Kind != "r" && r.Kind != "p" {
+			return &Error{
+				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is no table, and whimbrel needs one of that name", db.tables.schema, name),
+				Remedy: "rename what is there, or keep whimbrel's history under another name (--table)",
+			}
+		}
+	}
+	return nil
 }
 
 // complete reports whether all four tables are there with all our columns.

@@ -72,6 +72,9 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		if tool := owner(db.history(), db.relations[railsMetadata] != nil); tool != "" {
 			return state{}, foreignTable(db.tables, db.history(), tool)
 		}
+		if err := db.misnamed(); err != nil {
+			return state{}, err
+		}
 	}
 	s, err := db.read(ctx, need == whetherThereAreWaysBack)
 	if err != nil {
