@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -237,10 +238,14 @@ func TestEveryCheckHasAConditionEitherWay(t *testing.T) {
 	}
 }
 
-// The archiver belongs to the server, so what it goes through is one test.
+// The archiver belongs to the server, so what it goes through is one test, and the
+// server is its own: the others' reports tell of the archiver, too.
 func TestArchivingThatFailsAndThenWorksAgain(t *testing.T) {
 	t.Parallel()
-	b := newBase(t)
+	archiving, err := devdb.Start(t.Context(), devdb.Options{Settings: map[string]string{"archive_mode": "on", "archive_command": "false", "wal_level": "replica", "max_wal_senders": "4"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, archiving.Stop()) })
+	b := newBaseOn(t, archiving)
 	o := b.options("backup_status")
 	archive := func(command, until string) preflight.Result {
 		b.exec("ALTER SYSTEM SET archive_command = '" + command + "'")

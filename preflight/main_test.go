@@ -18,14 +18,14 @@ import (
 )
 
 // server is the PostgreSQL that the tests share; each has a database of its own. It
-// archives WAL, by a command that fails, allows prepared transactions and logical
+// is told to archive WAL and not how, allows prepared transactions and logical
 // replication, and has a lock table that is soon full.
 var server *devdb.Server
 
 func TestMain(m *testing.M) {
 	var err error
 	server, err = devdb.Start(context.Background(), devdb.Options{Settings: map[string]string{
-		"archive_mode": "on", "archive_command": "false", "wal_level": "logical", "max_wal_senders": "4",
+		"archive_mode": "on", "archive_command": "", "wal_level": "logical", "max_wal_senders": "4",
 		"max_prepared_transactions": "10", "max_connections": "90", "max_locks_per_transaction": "12", "max_replication_slots": "4",
 	}})
 	if err != nil {
@@ -48,6 +48,11 @@ type base struct {
 }
 
 func newBase(t *testing.T) *base {
+	t.Helper()
+	return newBaseOn(t, server)
+}
+
+func newBaseOn(t *testing.T, server *devdb.Server) *base {
 	t.Helper()
 	url, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)
