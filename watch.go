@@ -24,7 +24,9 @@ import (
 // A step that holds a lock because it is at work is not cancelled, only
 // reported: giving way would throw the work away and begin it again.
 type watch struct {
-	m *Migrator
+	m      *Migrator
+	pooled bool   // whether a pooler is between us and the server
+	query  string // what poll sends
 
 	mutex    sync.Mutex
 	worker   string // the application_name of the session that works
@@ -66,7 +68,7 @@ func watchInterval(step Step) time.Duration {
 // startWatch begins watching; stop ends it.
 func (m *Migrator) startWatch(ctx context.Context, db *database, token int64) *watch {
 	w := &watch{
-		m: m, connected: make(chan struct{}), quit: make(chan struct{}),
+		m: m, pooled: db.facts.behindPool, connected: make(chan struct{}), quit: make(chan struct{}),
 	}
 	w.rename(db, token)
 	w.done.Go(func() { w.look(ctx) })
@@ -172,6 +174,7 @@ func (w *watch) look(ctx context.Context) {
 				close(w.connected)
 			}
 			conn = opened
+			w.query = w.prepare(ctx, conn)
 		}
 		attempt = 0
 		_ = pause(ctx, every)
@@ -182,6 +185,7 @@ func (w *watch) look(ctx context.Context) {
 		}
 		queues, err := w.poll(ctx, conn)
 		if err != nil {
+			w.query = queuesQuery
 			continue
 		}
 		since := time.Since(looked)
@@ -197,6 +201,20 @@ func (w *watch) look(ctx context.Context) {
 			told.tell(w.m, ref, step, began, q)
 		}
 	}
+}
+
+// prepare gives what poll sends by a connection: to plan the question takes six times
+// as long as to answer it, and it is asked again and again while live traffic needs
+// the processors. A pooler may give each question to another session.
+func (w *watch) prepare(ctx context.Context, conn *pgx.Conn) string {
+	const name = "whimbrel_queues"
+	if w.pooled {
+		return queuesQuery
+	}
+	if _, err := conn.Prepare(ctx, name, queuesQuery); err != nil {
+		return queuesQuery
+	}
+	return name
 }
 
 func (w *watch) running() (Ref, Step, time.Time) {
@@ -256,16 +274,9 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 	}
 }
 
-// poll asks the server for the queues around our sessions, of which most are
-// empty and left out, and so is this run's watch and the keeper of its lease: a
-// concurrent build that waits for their snapshots waits for a moment. pg_locks stops all taking of locks while it is read, so it
-// is only read where the role may not see in pg_stat_activity who waits. See
-// pg_blocking_pids and pg_locks in PostgreSQL's documentation.
-func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
-	w.mutex.Lock()
-	worker := w.worker
-	w.mutex.Unlock()
-	rows, err := conn.Query(ctx, `
+// queuesQuery is what poll asks: about the sessions called $1, and without those
+// called $2.
+const queuesQuery = `
 WITH worker AS MATERIALIZED (
 	SELECT a.pid, a.wait_event_type IS NOT DISTINCT FROM 'Lock' AS waiting FROM pg_catalog.pg_stat_activity a
 	WHERE a.application_name = $1 AND a.datname = pg_catalog.current_database() AND a.state = 'active'
@@ -282,7 +293,18 @@ FROM worker CROSS JOIN LATERAL (
 	SELECT false, waiters.pid FROM waiters WHERE waiters.pid NOT IN (SELECT w.pid FROM worker w) AND worker.pid = ANY (pg_catalog.pg_blocking_pids(waiters.pid))
 ) near JOIN pg_catalog.pg_stat_activity b ON b.pid = near.pid AND coalesce(b.backend_type, 'client backend') = 'client backend' OR b.pid = near.pid AND near.ahead
 WHERE b.application_name IS DISTINCT FROM $2
-ORDER BY worker.pid, near.ahead, b.pid`, worker, w.m.asideName())
+ORDER BY worker.pid, near.ahead, b.pid`
+
+// poll asks the server for the queues around our sessions, of which most are
+// empty and left out, and so is this run's watch and the keeper of its lease: a
+// concurrent build that waits for their snapshots waits for a moment. pg_locks stops all taking of locks while it is read, so it
+// is only read where the role may not see in pg_stat_activity who waits. See
+// pg_blocking_pids and pg_locks in PostgreSQL's documentation.
+func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
+	w.mutex.Lock()
+	worker := w.worker
+	w.mutex.Unlock()
+	rows, err := conn.Query(ctx, w.query, worker, w.m.asideName())
 	if err != nil {
 		return nil, err
 	}
