@@ -7,11 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // Binaries is a set of PostgreSQL programs that were run on this machine and answered.
@@ -243,10 +244,10 @@ func runVersion(ctx context.Context, dir string, account account) (string, error
 }
 
 // versionPattern reads what `postgres --version` prints: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "postgres (PostgreSQL) 19beta1".
-var versionPattern = regexp.MustCompile(`\(PostgreSQL\) (\d{1,4}(?:(?:\.\d{1,4})+|(?:alpha|beta|rc|devel)\d{0,4})?)`)
+var versionPattern = pattern.Of(`\(PostgreSQL\) (\d{1,4}(?:(?:\.\d{1,4})+|(?:alpha|beta|rc|devel)\d{0,4})?)`)
 
 func parseVersion(output string) (string, error) {
-	match := versionPattern.FindStringSubmatch(output)
+	match := versionPattern().FindStringSubmatch(output)
 	if match == nil {
 		return "", fmt.Errorf("%q is not the version of a PostgreSQL server", strings.TrimSpace(output))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -182,7 +182,7 @@ func (m *machine) send(q question) ([]*result, error) {
 // copiesIn reports whether the server would wait for rows that nobody sends:
 // whether a statement of the text is COPY … FROM STDIN.
 func copiesIn(text string) bool {
-	if !stdin.MatchString(text) {
+	if !stdin().MatchString(text) {
 		return false
 	}
 	first, previous := "", ""
@@ -208,7 +208,7 @@ func copiesIn(text string) bool {
 	return false
 }
 
-var stdin = regexp.MustCompile(`(?i)\bstdin\b`)
+var stdin = pattern.Of(`(?i)\bstdin\b`)
 
 // begin queues a transaction, or a row of them, for when the script waits.
 func (m *machine) begin(name string, inner bool, call goja.FunctionCall, work func(goja.FunctionCall) (goja.Value, error)) goja.Value {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
@@ -207,7 +207,7 @@ type frame struct {
 	line, column int // column in UTF-16 units, from 1
 }
 
-var framePattern = regexp.MustCompile(`^\s*at (?:(.*) \()?([^()]+):(\d+):(\d+)\(\d+\)\)?$`)
+var framePattern = pattern.Of(`^\s*at (?:(.*) \()?([^()]+):(\d+):(\d+)\(\d+\)\)?$`)
 
 // framesOf reads the frames at the end of an Error's stack, where no text of a
 // message is taken for them.
@@ -219,7 +219,7 @@ func framesOf(stack string) []frame {
 	}
 	var frames []frame
 	for _, text := range lines[first:] {
-		found := framePattern.FindStringSubmatch(text)
+		found := framePattern().FindStringSubmatch(text)
 		if found == nil {
 			continue
 		}

@@ -1,12 +1,13 @@
 package js
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/dop251/goja"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // result is what a query gives, as Node's pg gives it.
@@ -77,12 +78,12 @@ func (m *machine) row(names []string, values []any) *goja.Object {
 }
 
 // tagPattern reads a command's tag: INSERT 0 5, SELECT 3, CREATE TABLE.
-var tagPattern = regexp.MustCompile(`^([A-Za-z]+)(?: (\d+))?(?: (\d+))?`)
+var tagPattern = pattern.Of(`^([A-Za-z]+)(?: (\d+))?(?: (\d+))?`)
 
 // object makes the result's object.
 func (r *result) object(m *machine, asArrays bool) *goja.Object {
 	command, count, oid := goja.Null(), goja.Null(), goja.Null()
-	if found := tagPattern.FindStringSubmatch(r.tag.String()); r.finished && found != nil {
+	if found := tagPattern().FindStringSubmatch(r.tag.String()); r.finished && found != nil {
 		number := func(text string) goja.Value {
 			n, _ := strconv.ParseInt(text, 10, 64) // digits
 			return m.vm.ToValue(n)

@@ -3,13 +3,14 @@ package js
 import (
 	"encoding/hex"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dop251/goja"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // conversion makes a JavaScript value of what the server writes for one that is
@@ -156,9 +157,9 @@ func (m *machine) arrayValue(array element, convert conversion) goja.Value {
 }
 
 var (
-	datePattern   = regexp.MustCompile(`^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$`)
-	pointPattern  = regexp.MustCompile(`^\(([^,()]+),([^,()]+)\)$`)
-	circlePattern = regexp.MustCompile(`^<\(([^,()]+),([^,()]+)\),([^,<>]+)>$`)
+	datePattern   = pattern.Of(`^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$`)
+	pointPattern  = pattern.Of(`^\(([^,()]+),([^,()]+)\)$`)
+	circlePattern = pattern.Of(`^<\(([^,()]+),([^,()]+)\),([^,<>]+)>$`)
 )
 
 // asDate makes a Date; what has no time zone is local. Infinity is a number, and
@@ -170,7 +171,7 @@ func asDate(m *machine, text string) goja.Value {
 	case "-infinity":
 		return goja.NegativeInf()
 	}
-	part := datePattern.FindStringSubmatch(text)
+	part := datePattern().FindStringSubmatch(text)
 	if part == nil {
 		return goja.Null()
 	}
@@ -241,7 +242,7 @@ func (m *machine) date(milliseconds int64) goja.Value {
 }
 
 func asPoint(m *machine, text string) goja.Value {
-	part := pointPattern.FindStringSubmatch(text)
+	part := pointPattern().FindStringSubmatch(text)
 	if part == nil {
 		return goja.Null()
 	}
@@ -249,7 +250,7 @@ func asPoint(m *machine, text string) goja.Value {
 }
 
 func asCircle(m *machine, text string) goja.Value {
-	part := circlePattern.FindStringSubmatch(text)
+	part := circlePattern().FindStringSubmatch(text)
 	if part == nil {
 		return goja.Null()
 	}
@@ -268,7 +269,7 @@ func (m *machine) object(pairs ...any) *goja.Object {
 	return object
 }
 
-var intervalPattern = regexp.MustCompile(`^(?:([+-]?\d+) years?)? *(?:([+-]?\d+) mons?)? *(?:([+-]?\d+) days?)? *(?:([+-])?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$`)
+var intervalPattern = pattern.Of(`^(?:([+-]?\d+) years?)? *(?:([+-]?\d+) mons?)? *(?:([+-]?\d+) days?)? *(?:([+-])?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$`)
 
 // asInterval makes an object with the parts that are not zero.
 func asInterval(m *machine, text string) goja.Value {
@@ -276,7 +277,7 @@ func asInterval(m *machine, text string) goja.Value {
 	if err != nil {
 		panic(err)
 	}
-	part := intervalPattern.FindStringSubmatch(text)
+	part := intervalPattern().FindStringSubmatch(text)
 	if part == nil {
 		return object
 	}

@@ -2,12 +2,13 @@ package lint
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // boundCheck writes a partition's bounds as a check.
@@ -144,13 +145,13 @@ func isConstant(n *ast.Node) bool {
 // What the server writes behind a date: the time, and the zone's offset of sessions
 // that set none, in which constants of files are read too.
 var (
-	offset   = regexp.MustCompile(`( \d\d:\d\d:\d\d(?:\.\d+)?)[+-]\d\d(?::\d\d)?$`)
-	midnight = regexp.MustCompile(` 00:00:00$`)
+	offset   = pattern.Of(`( \d\d:\d\d:\d\d(?:\.\d+)?)[+-]\d\d(?::\d\d)?$`)
+	midnight = pattern.Of(` 00:00:00$`)
 )
 
 // timeless takes both from a constant.
 func timeless(constant string) string {
-	return midnight.ReplaceAllString(offset.ReplaceAllString(constant, "$1"), "")
+	return midnight().ReplaceAllString(offset().ReplaceAllString(constant, "$1"), "")
 }
 
 // compareConstants orders two constants: numbers, or texts of which both are dates

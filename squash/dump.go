@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -52,14 +52,14 @@ func dumpFor(ctx context.Context, server devdb.Binaries) (dumper, error) {
 	}
 }
 
-var shownVersion = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
+var shownVersion = pattern.Of(`\(PostgreSQL\) (\d+)`)
 
 func versionOf(ctx context.Context, program string) (int, error) {
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
 		return 0, err
 	}
-	found := shownVersion.FindSubmatch(out)
+	found := shownVersion().FindSubmatch(out)
 	if found == nil {
 		return 0, fmt.Errorf("%s says no version: %s", program, out)
 	}
@@ -114,10 +114,10 @@ func (p dumper) section(ctx context.Context, arguments []string) ([]migration.St
 
 // guard is the first of the pair of psql's commands that newer versions of
 // pg_dump write around everything, with a word of chance: before any statement.
-var guard = regexp.MustCompile(`\A(?:--[^\n]*\n|\n)*\\restrict ([A-Za-z0-9]+)\n`)
+var guard = pattern.Of(`\A(?:--[^\n]*\n|\n)*\\restrict ([A-Za-z0-9]+)\n`)
 
 func withoutGuard(text string) string {
-	found := guard.FindStringSubmatch(text)
+	found := guard().FindStringSubmatch(text)
 	if found == nil {
 		return text
 	}
@@ -125,7 +125,7 @@ func withoutGuard(text string) string {
 	return strings.Replace(text, "\n\\unrestrict "+found[1], "\n", 1)
 }
 
-var owner = regexp.MustCompile(`(?s)^ALTER .* OWNER TO (.+)$`)
+var owner = pattern.Of(`(?s)^ALTER .* OWNER TO (.+)$`)
 
 // isNoise reports whether a statement of a dump says nothing about the schema:
 // settings of the session that restores it, comments that extensions bring along,
@@ -134,7 +134,7 @@ func isNoise(s migration.Statement, role string) bool {
 	if s.Class == pgsql.Setting || strings.HasPrefix(s.Text, "SELECT pg_catalog.set_config(") || strings.HasPrefix(s.Text, "COMMENT ON EXTENSION ") {
 		return true
 	}
-	found := owner.FindStringSubmatch(s.Text)
+	found := owner().FindStringSubmatch(s.Text)
 	return found != nil && pgsql.Identifier(found[1]) == role
 }
 
@@ -157,7 +157,7 @@ func (w *work) write(dump []migration.Statement) (text string, count int) {
 	return b.String(), len(all)
 }
 
-var makesRole = regexp.MustCompile(`(?i)\bCREATE\s+(?:ROLE|USER|GROUP)\b`)
+var makesRole = pattern.Of(`(?i)\bCREATE\s+(?:ROLE|USER|GROUP)\b`)
 
 // serverWide are the statements of the members that concern the whole server:
 // roles, and who is a member of them. They are taken over as they were written,
@@ -177,7 +177,7 @@ func isServerWide(s migration.Statement) bool {
 	words := strings.Fields(s.Command)
 	switch {
 	case s.Command == "DO":
-		return makesRole.MatchString(s.Text)
+		return makesRole().MatchString(s.Text)
 	case len(words) > 1 && slices.Contains([]string{"CREATE", "ALTER", "DROP"}, words[0]):
 		return slices.Contains([]string{"ROLE", "USER", "GROUP"}, words[1]) && !(len(words) > 2 && words[2] == "MAPPING")
 	case s.Command == "GRANT", s.Command == "REVOKE":

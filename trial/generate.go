@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // fillTable is what has to be known of a table to make rows for it.
@@ -85,16 +86,16 @@ func (t fillTable) literals(column int) (texts, numbers []string) {
 		sources = append(sources, t.Bounds)
 	}
 	for _, source := range sources {
-		texts = append(texts, quotedLiteral.FindAllString(source, -1)...)
-		numbers = append(numbers, numericLiteral.FindAllString(quotedLiteral.ReplaceAllString(source, ""), -1)...)
+		texts = append(texts, quotedLiteral().FindAllString(source, -1)...)
+		numbers = append(numbers, numericLiteral().FindAllString(quotedLiteral().ReplaceAllString(source, ""), -1)...)
 	}
 	slices.Sort(numbers)
 	return unique(texts), slices.Compact(numbers)
 }
 
 var (
-	quotedLiteral  = regexp.MustCompile(`'(?:[^']|'')*'`)
-	numericLiteral = regexp.MustCompile(`\b\d+(?:\.\d+)?\b`)
+	quotedLiteral  = pattern.Of(`'(?:[^']|'')*'`)
+	numericLiteral = pattern.Of(`\b\d+(?:\.\d+)?\b`)
 )
 
 func unique(list []string) []string {

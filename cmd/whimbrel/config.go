@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // configName is the file that describes a project.
@@ -74,7 +74,7 @@ type scriptLimits struct {
 // variableNames are names of the environment.
 type variableNames []string
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // UnmarshalYAML implements yaml.NodeUnmarshaler.
 func (v *variableNames) UnmarshalYAML(node ast.Node) error {
@@ -85,7 +85,7 @@ func (v *variableNames) UnmarshalYAML(node ast.Node) error {
 	*v = nil
 	for _, n := range list.Values {
 		name, ok := n.(*ast.StringNode)
-		if !ok || !variableName.MatchString(name.Value) {
+		if !ok || !variableName().MatchString(name.Value) {
 			return &yaml.SyntaxError{Message: fmt.Sprintf("environment: %q is not the name of a variable", n.GetToken().Value), Token: n.GetToken()}
 		}
 		*v = append(*v, name.Value)
@@ -98,14 +98,14 @@ func (v *variableNames) UnmarshalYAML(node ast.Node) error {
 type byteSize int64
 
 var (
-	sizePattern = regexp.MustCompile(`^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`)
+	sizePattern = pattern.Of(`^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`)
 	sizeUnits   = map[byte]int64{'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 )
 
 // UnmarshalYAML implements yaml.NodeUnmarshaler.
 func (b *byteSize) UnmarshalYAML(node ast.Node) error {
 	text := node.GetToken().Value
-	match := sizePattern.FindStringSubmatch(text)
+	match := sizePattern().FindStringSubmatch(text)
 	if match == nil {
 		return &yaml.SyntaxError{
 			Message: fmt.Sprintf("%q is no size: write a number with its unit, as in 256MB or 1GB", text), Token: node.GetToken(),

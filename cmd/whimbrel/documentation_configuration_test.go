@@ -154,11 +154,11 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 	case reflect.TypeFor[duration]():
 		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}, "duration"
 	case reflect.TypeFor[byteSize]():
-		return map[string]any{"type": "string", "pattern": sizePattern.String()}, "size"
+		return map[string]any{"type": "string", "pattern": sizePattern().String()}, "size"
 	case reflect.TypeFor[variableNames]():
-		return list(map[string]any{"type": "string", "pattern": variableName.String()}), "list of names"
+		return list(map[string]any{"type": "string", "pattern": variableName().String()}), "list of names"
 	case reflect.TypeFor[values]():
-		return object(map[string]any{"pattern": variableName.String()}, map[string]any{"type": []any{"string", "number", "boolean"}}), "names and values"
+		return object(map[string]any{"pattern": variableName().String()}, map[string]any{"type": []any{"string", "number", "boolean"}}), "names and values"
 	case reflect.TypeFor[severities]():
 		return object(map[string]any{"enum": hazardIDs()}, map[string]any{"enum": []any{"off", "warn", "error"}}), "hazards and severities"
 	case reflect.TypeFor[checkNames]():

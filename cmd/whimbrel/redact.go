@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // redacted stands where a password would.
@@ -106,8 +108,8 @@ func (g guarded) Write(p []byte) (int, error) {
 }
 
 var (
-	urlPassword     = regexp.MustCompile(`^[a-z0-9+]+://[^:/@]*:(.*)@`)
-	keywordPassword = regexp.MustCompile(`(?i)password\s*=\s*(?:'((?:\\.|[^'\\])*)'|([^\s&]+))`)
+	urlPassword     = pattern.Of(`^[a-z0-9+]+://[^:/@]*:(.*)@`)
+	keywordPassword = pattern.Of(`(?i)password\s*=\s*(?:'((?:\\.|[^'\\])*)'|([^\s&]+))`)
 )
 
 // passwords finds what may be a password in a connection string, be it well
@@ -117,10 +119,10 @@ func passwords(conninfo string) []string {
 	if parsed, err := pgx.ParseConfig(conninfo); err == nil {
 		found = append(found, parsed.Password)
 	}
-	if match := urlPassword.FindStringSubmatch(conninfo); match != nil {
+	if match := urlPassword().FindStringSubmatch(conninfo); match != nil {
 		found = append(found, match[1])
 	}
-	for _, match := range keywordPassword.FindAllStringSubmatch(conninfo, -1) {
+	for _, match := range keywordPassword().FindAllStringSubmatch(conninfo, -1) {
 		found = append(found, match[1], match[2])
 	}
 	for _, password := range found {

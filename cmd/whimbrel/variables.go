@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // reference is ${NAME} or ${NAME:-default}.
-var reference = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}`)
+var reference = pattern.Of(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}`)
 
 // expand replaces the references in a url of whimbrel.yaml. As in a shell, a
 // default also stands for a variable that is set and empty. The message of an
@@ -18,7 +19,7 @@ func expand(template string, lookup func(string) (string, bool)) (string, error)
 	from, to := userinfo(template)
 	var b strings.Builder
 	end := 0
-	for _, at := range reference.FindAllStringSubmatchIndex(template, -1) {
+	for _, at := range reference().FindAllStringSubmatchIndex(template, -1) {
 		b.WriteString(template[end:at[0]])
 		end = at[1]
 		name := template[at[2]:at[3]]
@@ -50,7 +51,7 @@ func userinfo(template string) (from, to int) {
 		return 0, 0
 	}
 	start += len("://")
-	rest := reference.ReplaceAllStringFunc(template[start:], func(s string) string { return strings.Repeat("x", len(s)) })
+	rest := reference().ReplaceAllStringFunc(template[start:], func(s string) string { return strings.Repeat("x", len(s)) })
 	if slash := strings.IndexAny(rest, "/?#"); slash >= 0 {
 		rest = rest[:slash]
 	}

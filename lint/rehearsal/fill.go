@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // fillable is a table that holds rows, with what is needed to make some up.
@@ -299,7 +301,7 @@ func pow10(n int) int {
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // constants finds the constants of a constraint or bound, as the server writes them.
-var constants = regexp.MustCompile(`'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b`)
+var constants = pattern.Of(`'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b`)
 
 // candidates are other values for a column of which a check speaks.
 func (t *fillable) candidates(c fillColumn) []string {
@@ -311,7 +313,7 @@ func (t *fillable) candidates(c fillColumn) []string {
 			continue
 		}
 		named = true
-		for _, constant := range constants.FindAllString(check, 6) {
+		for _, constant := range constants().FindAllString(check, 6) {
 			quoted := constant
 			if !strings.HasPrefix(constant, "'") {
 				quoted = "'" + constant + "'"
@@ -343,7 +345,7 @@ func (t *fillable) bounds(values map[string]string) {
 			}
 		}
 	case strings.HasPrefix(t.bound, "FOR VALUES IN ("):
-		for _, value := range constants.FindAllString(t.bound, 1) {
+		for _, value := range constants().FindAllString(t.bound, 1) {
 			t.set(values, t.keys[0], value)
 		}
 	case t.bound == "DEFAULT":

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -108,7 +108,7 @@ func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
 func reader(text string) io.Reader { return strings.NewReader(text) }
 
 // aboveFrom is the comparison with a range's lower bound, which is not in the range.
-var aboveFrom = regexp.MustCompile(`>\s*:from`)
+var aboveFrom = pattern.Of(`>\s*:from`)
 
 // wholeRange writes a batch's statement for all keys of its table at once. It is
 // empty where there are no rows, or the key is of several columns.
@@ -124,7 +124,7 @@ func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (
 		return "", err
 	}
 	literal := func(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
-	text := aboveFrom.ReplaceAllString(statement.Text, ">= :from") // the first key is in
+	text := aboveFrom().ReplaceAllString(statement.Text, ">= :from") // the first key is in
 	text = strings.ReplaceAll(text, ":from", literal(*from))
 	return strings.ReplaceAll(text, ":to", literal(*to)), nil
 }

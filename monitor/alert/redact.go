@@ -3,9 +3,10 @@ package alert
 import (
 	"cmp"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // Secrets are the parts of the target that must not be seen: whoever prints
@@ -61,7 +62,7 @@ func visible(address string, secrets []string) []string {
 }
 
 // anyURL finds URLs in texts of others; services are told their tokens in paths.
-var anyURL = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s"'<>/?#]*)([^\s"'<>]*)`)
+var anyURL = pattern.Of(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s"'<>/?#]*)([^\s"'<>]*)`)
 
 // Redact takes the target's secrets, and all of URLs but their host, out of a
 // text.
@@ -69,8 +70,8 @@ func (t Target) Redact(text string) string {
 	for _, secret := range t.Secrets() {
 		text = strings.ReplaceAll(text, secret, redacted)
 	}
-	return anyURL.ReplaceAllStringFunc(text, func(found string) string {
-		parts := anyURL.FindStringSubmatch(found)
+	return anyURL().ReplaceAllStringFunc(text, func(found string) string {
+		parts := anyURL().FindStringSubmatch(found)
 		host := parts[2]
 		if at := strings.LastIndex(host, "@"); at >= 0 {
 			host = host[at+1:]

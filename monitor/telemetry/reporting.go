@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // The SDK hands failures of exporters to a handler that the whole program
@@ -55,11 +56,11 @@ func (r *reportingMetrics) Export(ctx context.Context, metrics *metricdata.Resou
 }
 
 // userAndQuery are the parts of a URL that hold tokens.
-var userAndQuery = regexp.MustCompile(`(://)[^\s"'/@]*@|\?[^\s"']*`)
+var userAndQuery = pattern.Of(`(://)[^\s"'/@]*@|\?[^\s"']*`)
 
 // withoutSecrets takes what may be tokens out of URLs in an error.
 func withoutSecrets(err error) error {
-	text := userAndQuery.ReplaceAllString(err.Error(), "${1}")
+	text := userAndQuery().ReplaceAllString(err.Error(), "${1}")
 	if text == err.Error() {
 		return err
 	}
