@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -421,17 +422,16 @@ func journalQuery(table string) string {
 }
 
 func scanApplied(rows pgx.Rows) ([]Applied, error) {
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Applied, error) {
-		var a Applied
-		var at *time.Time
-		var milliseconds int64
-		err := row.Scan(&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch, &a.HasWayBack, &a.Kind)
-		if at != nil {
-			a.ExecutedAt = *at
-		}
-		a.Duration = Elapsed(time.Duration(milliseconds) * time.Millisecond)
-		return a, err
+	applied := make([]Applied, 0, 1024) // what is not used of it is not memory yet
+	var a Applied
+	var at pgtype.Timestamptz
+	var milliseconds int64
+	_, err := pgx.ForEachRow(rows, []any{&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch, &a.HasWayBack, &a.Kind}, func() error {
+		a.ExecutedAt, a.Duration = at.Time, Elapsed(time.Duration(milliseconds)*time.Millisecond)
+		applied = append(applied, a)
+		return nil
 	})
+	return applied, err
 }
 
 // storedWaysBack reads the ways back of applied versions that have no file.

@@ -18,7 +18,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Load(Source{FS: os.DirFS(folder)}); err != nil {
+		if _, err := Load(Source{FS: Folder(folder)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -47,7 +47,8 @@ func checksum(text string) string {
 }
 
 func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
+	var room [1024]byte // most texts are small, and there are many
+	sum := sha256.Sum256(append(room[:0], text...))
 	var digits [2 * sha256.Size]byte
 	hex.Encode(digits[:], sum[:])
 	return string(digits[:])

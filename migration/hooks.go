@@ -63,7 +63,7 @@ func LoadHooks(source Source) (Hooks, error) {
 		if kind, known := kindOf(file); isLeftAlone(file) || !known || kind != SQL {
 			continue
 		}
-		hook, err := source.hook(candidate{path: file, regular: entry.Type().IsRegular()})
+		hook, err := source.hook(source.candidate(source.dir(), "", entry))
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -77,13 +77,11 @@ func LoadHooks(source Source) (Hooks, error) {
 }
 
 func (s Source) hook(file candidate) (Migration, error) {
-	var buffer bytes.Buffer
-	text, problem := s.read(path.Join(s.dir(), file.path), file.regular, &buffer)
+	text, problem := s.read(file, new(bytes.Buffer))
 	if problem != nil {
-		problem.Path = s.name(file.path)
 		return Migration{}, problem
 	}
-	return ParseHook(s.name(file.path), text)
+	return ParseHook(file.name, text)
 }
 
 // ParseHook reads one file of hooks, of which file is the name for a reader; its
@@ -101,7 +99,7 @@ func ParseHook(file, text string) (Migration, error) {
 	if problem := readable(m.Text); problem != nil {
 		return Migration{}, locate(file, []*Error{problem})
 	}
-	m, problems := read(m, false)
+	m, problems := read(m, false, new(room))
 	problems = append(problems, unfitForHook(m)...)
 	if len(problems) > 0 {
 		return Migration{}, locate(file, problems)

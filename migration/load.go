@@ -47,16 +47,19 @@ type Source struct {
 func Load(sources ...Source) ([]Migration, error) {
 	var migrations []Migration
 	var problems []error
-	paths := map[Version]string{}
+	var paths map[Version]string
 	for _, source := range sources {
 		files, err := source.files()
+		if paths == nil {
+			paths = make(map[Version]string, len(files))
+		}
 		if err != nil {
 			problems = append(problems, err)
 		}
 		read, failed := source.loadAll(files)
 		good := read[:0]
 		for i, file := range files {
-			if err := claimVersion(paths, file.path, source.name(file.path)); err != nil {
+			if err := claimVersion(paths, file); err != nil {
 				problems = append(problems, err)
 			}
 			if failed[i] != nil {
@@ -90,23 +93,24 @@ func join(problems []error) error {
 
 // claimVersion refuses a second file of one version. Names that have none are
 // refused elsewhere.
-func claimVersion(paths map[Version]string, file, name string) error {
-	version, _, _, err := ParseName(path.Base(file))
+func claimVersion(paths map[Version]string, file candidate) error {
+	version, _, _, err := ParseName(path.Base(file.path))
 	if err != nil {
 		return nil
 	}
-	if other, taken := paths[version.Canonical()]; taken {
+	version = version.Canonical()
+	if other, taken := paths[version]; taken {
 		remedy := "give one of them another version, that of the file which no database has run yet"
 		if version.Repeatable() {
 			remedy = "give one of them another name"
 		}
 		return &Error{
-			Code: CodeDuplicateVersion, Path: name,
+			Code: CodeDuplicateVersion, Path: file.name,
 			Message: fmt.Sprintf("it has the same version as %s", other),
 			Remedy:  remedy,
 		}
 	}
-	paths[version.Canonical()] = name
+	paths[version] = file.name
 	return nil
 }
 
@@ -122,8 +126,17 @@ func (s Source) name(file string) string {
 
 // candidate is a file that claims by its name to be a migration.
 type candidate struct {
-	path    string // in the source's folder
+	path    string // in the source's FS
+	name    string // what messages call it
 	regular bool   // as the folder shows it
+}
+
+func (s Source) candidate(folder, below string, entry fs.DirEntry) candidate {
+	at := entry.Name()
+	if folder != "." {
+		at = folder + "/" + at
+	}
+	return candidate{path: at, name: s.name(below + entry.Name()), regular: entry.Type().IsRegular()}
 }
 
 // files lists what claims by its name to be a migration, in order.
@@ -135,34 +148,34 @@ func (s Source) files() ([]candidate, error) {
 	if !info.IsDir() {
 		return nil, s.folderError(syscall.ENOTDIR)
 	}
-	found, err := s.filesIn(".")
+	found, err := s.filesIn(s.dir(), "")
 	if err != nil {
 		return nil, s.folderError(err)
 	}
 	return found, nil
 }
 
-// filesIn lists one folder, and those in it where they count.
-func (s Source) filesIn(folder string) ([]candidate, error) {
-	entries, err := fs.ReadDir(s.FS, path.Join(s.dir(), folder))
+// filesIn lists one folder, and those in it where they count. below is where it is in
+// the source's, for messages: empty, or a path that ends with a slash.
+func (s Source) filesIn(folder, below string) ([]candidate, error) {
+	entries, err := fs.ReadDir(s.FS, folder)
 	if err != nil {
 		return nil, err
 	}
-	var found []candidate
+	found := make([]candidate, 0, len(entries))
 	for _, entry := range entries {
-		name := path.Join(folder, entry.Name())
 		switch {
 		case s.Subfolders && entry.IsDir():
 			if isLeftAlone(entry.Name()) || entry.Name() == "node_modules" {
 				continue
 			}
-			below, err := s.filesIn(name)
+			more, err := s.filesIn(path.Join(folder, entry.Name()), below+entry.Name()+"/")
 			if err != nil {
 				return nil, err
 			}
-			found = append(found, below...)
+			found = append(found, more...)
 		case isCandidate(entry.Name()):
-			found = append(found, candidate{path: name, regular: entry.Type().IsRegular()})
+			found = append(found, s.candidate(folder, below, entry))
 		}
 	}
 	return found, nil
@@ -204,9 +217,9 @@ func (s Source) loadAll(files []candidate) ([]Migration, []error) {
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		workers.Go(func() {
-			var buffer bytes.Buffer // for one file after the other
+			in := new(room)
 			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
-				migrations[i], errs[i] = s.load(files[i], &buffer)
+				migrations[i], errs[i] = s.load(files[i], in)
 			}
 		})
 	}
@@ -214,26 +227,29 @@ func (s Source) loadAll(files []candidate) ([]Migration, []error) {
 	return migrations, errs
 }
 
-// load reads one file by way of a buffer.
-func (s Source) load(file candidate, buffer *bytes.Buffer) (Migration, error) {
-	text, problem := s.read(path.Join(s.dir(), file.path), file.regular, buffer)
+func (s Source) load(file candidate, in *room) (Migration, error) {
+	text, problem := s.read(file, &in.text)
 	if problem != nil {
-		problem.Path = s.name(file.path)
 		return Migration{}, problem
 	}
-	m, err := Parse(s.name(file.path), text)
+	m, err := parseIn(in, file.name, text)
 	if err != nil || m.Kind != Script {
 		return m, err
 	}
-	m.Folder, err = fs.Sub(s.FS, path.Join(s.dir(), path.Dir(file.path)))
+	m.Folder, err = fs.Sub(s.FS, path.Dir(file.path))
 	return m, err
 }
 
-// read gives a file's text. What the folder does not show to be a regular file
+// read gives a file's text, by way of a buffer. What the folder does not show to be a regular file
 // is looked at before it is opened: a pipe or a device could block for ever.
-func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *Error) {
-	if !regular {
-		info, err := fs.Stat(s.FS, file)
+func (s Source) read(file candidate, buffer *bytes.Buffer) (text string, problem *Error) {
+	defer func() {
+		if problem != nil {
+			problem.Path = file.name
+		}
+	}()
+	if !file.regular {
+		info, err := fs.Stat(s.FS, file.path)
 		switch {
 		case err != nil:
 			return "", unreadable(err)
@@ -249,9 +265,9 @@ func (s Source) read(file string, regular bool, buffer *bytes.Buffer) (string, *
 	if direct, ok := s.FS.(interface {
 		readInto(*bytes.Buffer, string) error
 	}); ok {
-		err = direct.readInto(buffer, file)
+		err = direct.readInto(buffer, file.path)
 	} else {
-		err = readInto(buffer, s.FS, file)
+		err = readInto(buffer, s.FS, file.path)
 	}
 	switch {
 	case err != nil:

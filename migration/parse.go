@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,23 +17,25 @@ import (
 //
 // The error joins an *Error for everything that is wrong with the file (see
 // Problems), in the order of the text; then there is no migration.
-func Parse(file, text string) (Migration, error) {
+func Parse(file, text string) (Migration, error) { return parseIn(new(room), file, text) }
+
+func parseIn(in *room, file, text string) (Migration, error) {
 	version, name, kind, err := ParseName(path.Base(file))
 	if err != nil {
 		return Migration{}, locate(file, Problems(err))
 	}
-	return parseAs(Migration{Version: version, Name: name, Kind: kind, Path: file}, text)
+	return parseAs(Migration{Version: version, Name: name, Kind: kind, Path: file}, text, in)
 }
 
 // ParseSQL is Parse for SQL of which version and name are known: what another
 // tool's files are to whimbrel. file is then nothing but a name for a reader.
 func ParseSQL(version Version, name, file, text string) (Migration, error) {
-	return parseAs(Migration{Version: version, Name: name, Kind: SQL, Path: file}, text)
+	return parseAs(Migration{Version: version, Name: name, Kind: SQL, Path: file}, text, new(room))
 }
 
 // ParseScript is ParseSQL for a script.
 func ParseScript(version Version, name, file, text string) (Migration, error) {
-	return parseAs(Migration{Version: version, Name: name, Kind: Script, Path: file}, text)
+	return parseAs(Migration{Version: version, Name: name, Kind: Script, Path: file}, text, new(room))
 }
 
 // NewOpaque is a migration that cannot be run here, for the reason given. text
@@ -41,7 +44,14 @@ func NewOpaque(version Version, name, file, text string, unfit *Error) Migration
 	return Migration{Version: version, Name: name, Kind: Opaque, Path: file, Text: text, Checksum: checksum(text), Unfit: unfit}
 }
 
-func parseAs(m Migration, text string) (Migration, error) {
+// room is what one file after the other is read in.
+type room struct {
+	text       bytes.Buffer
+	statements []pgsql.Statement
+	sections   []part
+}
+
+func parseAs(m Migration, text string, in *room) (Migration, error) {
 	m.Text, m.Checksum = strings.TrimPrefix(text, byteOrderMark), checksum(text)
 	if problem := readable(m.Text); problem != nil {
 		return Migration{}, locate(m.Path, []*Error{problem})
@@ -54,7 +64,7 @@ func parseAs(m Migration, text string) (Migration, error) {
 		m.Tags = tags
 		return m, nil
 	}
-	m, problems := read(m, false)
+	m, problems := read(m, false, in)
 	if len(problems) > 0 {
 		return Migration{}, locate(m.Path, problems)
 	}
@@ -86,9 +96,9 @@ func readable(text string) *Error {
 
 // read fills in what the text of an SQL migration says. What stands before the
 // first mark of a direction belongs to the way up, or to the way down.
-func read(m Migration, down bool) (Migration, []*Error) {
-	r := reader{migration: m, stored: down, sections: make([]part, 0, 3)}
-	statements, err := pgsql.Split(m.Text, pgsql.Options{Mark: isAnnotation})
+func read(m Migration, down bool, in *room) (Migration, []*Error) {
+	r := reader{migration: m, stored: down, sections: in.sections[:0]}
+	statements, err := pgsql.AppendStatements(in.statements[:0], m.Text, pgsql.Options{Mark: isAnnotation})
 	if err != nil {
 		return m, []*Error{lexical(err)}
 	}
@@ -102,6 +112,7 @@ func read(m Migration, down bool) (Migration, []*Error) {
 	}
 	r.endSection(len(m.Text))
 	r.finish()
+	in.statements, in.sections = statements, r.sections
 	return r.migration, r.problems
 }
 

@@ -191,7 +191,7 @@ func (a *app) openWith(ctx context.Context, begin func(project) error) (project,
 	if err != nil {
 		return p, err
 	}
-	if err := a.checkSet(append(hooks.All(), p.migrations...)); err != nil {
+	if err := a.checkSet(hooks.All(), p.migrations); err != nil {
 		return p, err
 	}
 	if err := a.openDatabase(ctx, &p); err != nil {

@@ -70,11 +70,13 @@ func (a *app) values(file config) map[string]string {
 }
 
 // checkSet refuses a --set that no migration asks for: a slip.
-func (a *app) checkSet(migrations []migration.Migration) error {
+func (a *app) checkSet(sets ...[]migration.Migration) error {
 	var known []string
-	for _, m := range migrations {
-		for _, v := range m.Variables {
-			known = append(known, v.Name)
+	for _, migrations := range sets {
+		for _, m := range migrations {
+			for _, v := range m.Variables {
+				known = append(known, v.Name)
+			}
 		}
 	}
 	for _, pair := range a.flags.set {

@@ -19,11 +19,16 @@ import (
 // read, as in psql. (The server reads a message as a whole before it runs any
 // of it, so that such a statement must be sent in a message before theirs.)
 func Split(text string, options Options) ([]Statement, error) {
+	return AppendStatements(make([]Statement, 0, min(strings.Count(text, ";")+1, 64)), text, options) // which is enough for most files
+}
+
+// AppendStatements is Split that adds the statements to those of a slice, whose
+// memory may be the caller's own.
+func AppendStatements(to []Statement, text string, options Options) ([]Statement, error) {
 	if err := checkEncoding(text); err != nil {
 		return nil, err
 	}
-	s := splitter{text: text, mark: options.Mark, freshLine: true}
-	s.statements = make([]Statement, 0, min(strings.Count(text, ";")+1, 64)) // which is enough for most files
+	s := splitter{text: text, mark: options.Mark, freshLine: true, statements: to}
 	s.place = Position{Line: 1, Column: 1}
 	s.scan = scanner{text: text, interrupts: options.Mark}
 	for token, ok := s.scan.next(); ok; token, ok = s.scan.next() {
