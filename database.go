@@ -62,6 +62,8 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	if db, there, err := m.config.Opening.take(ctx, m); there {
 		return db, err
 	}
+	ctx, release := m.untilStopped(ctx)
+	defer release()
 	// A server, or a network, that falls silent is not waited for in vain.
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()

@@ -14,6 +14,7 @@ package whimbrel
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -271,6 +272,21 @@ func (m *Migrator) stopping() bool {
 	default:
 		return false
 	}
+}
+
+// untilStopped is a context for what nobody needs once an orderly end is asked for.
+// release must be called.
+func (m *Migrator) untilStopped(ctx context.Context) (stoppable context.Context, release func()) {
+	stoppable, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-m.config.Stop:
+			cancel(interrupted())
+		case <-stoppable.Done():
+		}
+	})
+	return stoppable, func() { cancel(nil); watching.Wait() }
 }
 
 func whoami(tool string) identity {

@@ -57,6 +57,8 @@ func (o *Opening) take(ctx context.Context, m *Migrator) (db *database, there bo
 	select {
 	case <-ctx.Done(): // connecting will say so
 		return nil, false, nil
+	case <-m.config.Stop: // and so
+		return nil, false, nil
 	case <-o.done:
 	}
 	if !o.taken.CompareAndSwap(false, true) {

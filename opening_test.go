@@ -2,6 +2,7 @@ package whimbrel_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -137,4 +138,52 @@ func TestWaitingForAConnectionEndsWithItsCaller(t *testing.T) {
 	require.ErrorAs(t, err, &failure)
 	require.Equal(t, whimbrel.CodeInterrupted, failure.Code)
 	opening.Close() // which does not wait for the server either
+}
+
+func TestAStopEndsWaitingForAServerThatIsSilent(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]bool{"opened by the method": false, "opened ahead": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer func() { _ = silent.Close() }()
+			stop := make(chan struct{})
+			config := whimbrel.Config{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable", Stop: stop}
+			if ahead {
+				config.Opening, err = whimbrel.Open(t.Context(), config)
+				require.NoError(t, err)
+				defer config.Opening.Close()
+			}
+			m, err := whimbrel.New(config)
+			require.NoError(t, err)
+			ended := make(chan error)
+			go func() {
+				_, err := m.Up(t.Context(), whimbrel.UpOptions{})
+				ended <- err
+			}()
+			client, err := silent.Accept()
+			require.NoError(t, err)
+			defer func() { _ = client.Close() }()
+			close(stop)
+			var failure *whimbrel.Error
+			require.ErrorAs(t, <-ended, &failure)
+			require.Equal(t, whimbrel.CodeInterrupted, failure.Code)
+			require.Contains(t, failure.Message, "interrupted before the next step")
+		})
+	}
+}
+
+// The cause may be known to others whom it ends too, as the workers of a backfill.
+func TestConnectingLeavesTheErrorThatEndedItAsItIs(t *testing.T) {
+	t.Parallel()
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://nobody@127.0.0.1:1/none?sslmode=disable"})
+	require.NoError(t, err)
+	cause := &whimbrel.Error{Code: whimbrel.CodeLeaseLost, Message: "the lease was lost", Err: errors.New("it was taken")}
+	as := *cause
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	_, err = m.Status(ctx)
+	require.ErrorIs(t, err, cause)
+	require.Equal(t, as, *cause)
 }

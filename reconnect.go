@@ -66,7 +66,7 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 		}
 		db, err := r.m.connect(ctx)
 		if err != nil {
-			if lostConnection(ctx, err) {
+			if lostConnection(ctx, err) || r.m.stopping() {
 				continue
 			}
 			return err
