@@ -591,20 +591,16 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 // takeAway makes this session the holder of a lease that another runner holds,
 // and gives the new token; 0 where the runner gave the lease back by itself. It
 // ends the runner's session as often as it takes: a runner that lives connects
-// anew, and has a new token then.
+// anew, and has a new token then. To be quicker than that runner it does not ask
+// for the row again and again, but stands in line for it.
 func (m *Migrator) takeAway(ctx context.Context, db *database, held Holder) (token int64, err error) {
-	for attempt := 1; ; attempt++ {
-		err := db.conn.QueryRow(ctx, fmt.Sprintf(`
-WITH its AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE SKIP LOCKED)
-UPDATE %[1]s l SET token = l.token + 1, locked_by = $2, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
-	backend_pid = CASE WHEN $3 THEN pg_catalog.pg_backend_pid() END, backend_start = NULL
-FROM its WHERE l.id = its.id RETURNING l.token`, db.tables.lock),
-			held.Token, clip(m.identity.String()), !db.facts.behindPool, m.config.LeaseDuration.Milliseconds()).Scan(&token)
-		if err == nil {
-			return token, nil
+	for {
+		if err := m.end(ctx, db, held.Token+1); err != nil {
+			return 0, m.serverError(ctx, "ending the runner's session", err)
 		}
-		if !errors.Is(err, pgx.ErrNoRows) && !notNow(err) {
-			return 0, m.serverError(ctx, "taking the lease away", err)
+		token, err := m.seize(ctx, db, held.Token)
+		if err != nil || token != 0 {
+			return token, err
 		}
 		now, err := m.holder(ctx, db)
 		if err != nil {
@@ -617,13 +613,34 @@ FROM its WHERE l.id = its.id RETURNING l.token`, db.tables.lock),
 			return 0, notHeldWith(held.Token)
 		}
 		held = *now
-		if err := m.end(ctx, db, held.Token+1); err != nil {
-			return 0, m.serverError(ctx, "ending the runner's session", err)
-		}
-		if err := pause(ctx, min(backoff(attempt), 100*time.Millisecond)); err != nil {
-			return 0, m.serverError(ctx, "waiting for the runner's session to end", err)
-		}
 	}
+}
+
+// seizePatience is how long to stand in line behind a transaction of the runner.
+const seizePatience = 100 * time.Millisecond
+
+// seize waits until no transaction of the runner is left, and takes the lease from
+// its token; 0 where that takes too long or the token is another one by now.
+func (m *Migrator) seize(ctx context.Context, db *database, from int64) (token int64, err error) {
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", strconv.FormatInt(seizePatience.Milliseconds(), 10)); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, fmt.Sprintf(`
+WITH its AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE)
+UPDATE %[1]s l SET token = l.token + 1, locked_by = $2, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
+	backend_pid = CASE WHEN $3 THEN pg_catalog.pg_backend_pid() END, backend_start = NULL
+FROM its WHERE l.id = its.id RETURNING l.token`, db.tables.lock),
+			from, clip(m.identity.String()), !db.facts.behindPool, m.config.LeaseDuration.Milliseconds()).Scan(&token)
+	})
+	var refused *pgconn.PgError
+	if errors.Is(err, pgx.ErrNoRows) || notNow(err) || errors.As(err, &refused) && refused.Code == "55P03" { // it was in use all the time
+		return 0, nil
+	}
+	if err != nil {
+		return 0, m.serverError(ctx, "taking the lease away", err)
+	}
+	return token, nil
 }
 
 func notHeldWith(token int64) error {

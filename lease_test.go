@@ -3,6 +3,7 @@ package whimbrel_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -198,6 +199,46 @@ func TestReleasingALockEndsItsSession(t *testing.T) {
 	require.Empty(t, b.applied())
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
+}
+
+// A runner that is back before anybody could look again: whenever its session is
+// ended, it connects anew, takes the lease from itself and opens a transaction.
+func TestALockIsReleasedHoweverQuicklyItsRunnerComesBack(t *testing.T) {
+	b := setup(t)
+	release := b.holding()
+	const working = "pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel/%/%'"
+	name := b.text("SELECT application_name FROM " + working)
+	require.NoError(t, release())
+	b.exec("UPDATE migration_lock SET is_locked = true, locked_by = 'a quick one', locked_at = now(), expires_at = now() + interval '1 hour'")
+
+	token := b.text("SELECT token FROM migration_lock")
+	returns := func() (again bool) {
+		conn, err := pgx.Connect(t.Context(), b.url)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = conn.Close(context.Background()) }()
+		if err := conn.QueryRow(t.Context(), "UPDATE migration_lock SET token = token + 1 WHERE token = $1::bigint RETURNING token::text", token).Scan(&token); err != nil {
+			return !errors.Is(err, pgx.ErrNoRows)
+		}
+		session := name[:strings.LastIndex(name, "/")+1] + token
+		_, _ = conn.Exec(t.Context(), "SET application_name = '"+session+"'; BEGIN; SELECT FROM migration_lock FOR KEY SHARE; SELECT pg_sleep(600)", pgx.QueryExecModeSimpleProtocol)
+		return t.Context().Err() == nil
+	}
+	var runner sync.WaitGroup
+	runner.Go(func() {
+		for returns() {
+		}
+	})
+	b.eventually("SELECT count(*) = 1 FROM " + working + " AND wait_event = 'PgSleep'")
+	m := b.migrator(simple)
+	holder, err := m.Lock(t.Context())
+	require.NoError(t, err)
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, m.ReleaseLock(patience, holder.Token))
+	runner.Wait()
+	require.Equal(t, "false 0", b.text("SELECT is_locked || ' ' || (SELECT count(*) FROM "+working+") FROM migration_lock"))
 }
 
 func TestALongMigrationKeepsItsLease(t *testing.T) {
