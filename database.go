@@ -461,10 +461,16 @@ func (db *database) storedWaysBack(ctx context.Context, s state) (map[migration.
 	return stored, err
 }
 
-// connectionError explains why the server could not be reached.
+// connectionError explains why the server could not be reached. Where the caller's
+// context ended with an error of ours, that is why: it is given back as it is,
+// since others whom it ended have it too.
 func (m *Migrator) connectionError(ctx context.Context, err error) error {
+	var own *Error
+	if errors.As(context.Cause(ctx), &own) || errors.As(err, &own) {
+		return own
+	}
 	e := m.serverError(ctx, "connecting", err)
-	if e.Err == nil || e.Code == CodeInterrupted {
+	if e.Code == CodeInterrupted {
 		return e
 	}
 	e.Code, e.Message = CodeConnection, "cannot connect to "+m.database()+": "+m.redact(rootCause(err))
