@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -209,8 +208,7 @@ func makesOnlyNew(s Step) bool {
 // standsOnAnother reports whether a new table refers to one that is there.
 func standsOnAnother(table migration.Statement) bool {
 	for token := range pgsql.Tokens(table.Text) {
-		switch strings.ToUpper(token.Text) {
-		case "REFERENCES", "LIKE", "INHERITS", "OF":
+		if isAnyOf(token.Text, "REFERENCES", "LIKE", "INHERITS", "OF") {
 			return true
 		}
 	}
@@ -224,7 +222,7 @@ func (p *pipeline) put(m message) {
 		} else {
 			p.wire.SendQueryParams(piece.text, nil, nil, nil, nil)
 		}
-		p.bytes += len(piece.text)
+		p.bytes += piece.size()
 	}
 }
 
@@ -294,7 +292,7 @@ func (p *pipeline) answers(m message) (rows int64, err error) {
 		if piece.statement >= 0 && changes(tag) {
 			rows += tag.RowsAffected()
 		}
-		p.bytes -= len(piece.text)
+		p.bytes -= piece.size()
 	}
 	return rows, nil
 }

@@ -20,8 +20,8 @@ import (
 type piece struct {
 	text      string
 	statement int
-	// prepared is set where the piece calls one of our prepared statements,
-	// which the extended protocol can do without sending a text.
+	// prepared is set where the piece calls one of our prepared statements. The
+	// extended protocol does so without a text; see sql for the other.
 	prepared *prepared
 }
 
@@ -29,6 +29,43 @@ type piece struct {
 type prepared struct {
 	name      string
 	arguments [][]byte
+	about     Ref // what the text's comment names; none if empty
+	quote     func(argument string) string
+}
+
+// sql is what the simple protocol sends.
+func (p piece) sql() string {
+	if p.prepared == nil {
+		return p.text
+	}
+	call := p.prepared
+	literals := make([]string, len(call.arguments))
+	for i, argument := range call.arguments {
+		literals[i] = call.quote(string(argument))
+	}
+	return comment(call.about) + "EXECUTE " + call.name + "(" + strings.Join(literals, ", ") + ")"
+}
+
+// comment names a migration for whoever looks at pg_stat_activity and wonders.
+func comment(r Ref) string {
+	if r == (Ref{}) {
+		return ""
+	}
+	return "/* whimbrel " + uncommented.Replace(fmt.Sprintf("%s %s_%s", r.Direction, r.Version, r.Name)) + " */ "
+}
+
+// uncommented takes out what would begin or end a comment.
+var uncommented = strings.NewReplacer("*/", "", "/*", "")
+
+// size is about how many bytes the piece has on the wire.
+func (p piece) size() int {
+	size := len(p.text)
+	if p.prepared != nil {
+		for _, argument := range p.prepared.arguments {
+			size += len(argument)
+		}
+	}
+	return size
 }
 
 // What a piece is when it is no statement of the user's.
@@ -49,7 +86,7 @@ type message []piece
 func (m message) String() string {
 	texts := make([]string, len(m))
 	for i, p := range m {
-		texts[i] = p.text
+		texts[i] = p.sql()
 	}
 	return strings.Join(texts, separator)
 }
@@ -59,9 +96,10 @@ func (m message) String() string {
 func (m message) locate(position int) (index, offset int, found bool) {
 	before := 0
 	for i, p := range m {
-		characters := utf8.RuneCountInString(p.text)
+		text := p.sql()
+		characters := utf8.RuneCountInString(text)
 		if position <= before+characters {
-			return i, pgsql.OffsetOfCharacter(p.text, position-before), position > before
+			return i, pgsql.OffsetOfCharacter(text, position-before), position > before
 		}
 		before += characters + len(separator)
 	}
@@ -195,9 +233,12 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 // have lifted it, as the first lines of a pg_dump do. A file that wants another
 // budget says so by an annotation.
 func (r *run) keepBudget(p Planned, s migration.Statement) message {
+	if s.Class == pgsql.Definition {
+		return nil
+	}
 	mentions := strings.Contains(strings.ToLower(s.Text), "lock_timeout")
 	set := slices.ContainsFunc(p.Migration.Settings, func(s migration.Setting) bool { return s.Name == "lock_timeout" })
-	if set || !mentions && s.Command != "RESET" || s.Class == pgsql.Definition {
+	if set || !mentions && s.Command != "RESET" {
 		return nil
 	}
 	budget := r.m.config.MaxStall.Milliseconds()

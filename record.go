@@ -92,30 +92,31 @@ func (r *run) prepareTemplates(ctx context.Context) error {
 // call runs a template with the lease's token and its arguments, of which an
 // empty one is NULL; behind a pooler, or where it is rare, it writes it out.
 func (r *run) call(name string, arguments ...string) piece {
-	arguments = slices.Insert(arguments, 0, strconv.FormatInt(r.lease.current(), 10))
-	p := prepared{name: name}
-	var literals []string
-	for _, argument := range arguments {
-		literals = append(literals, literal(r.db.conn, argument))
-		var value []byte
+	p := &prepared{name: name, quote: r.quote, arguments: make([][]byte, 1+len(arguments))}
+	text := strconv.AppendInt(make([]byte, 0, 32), r.lease.current(), 10) // of all the arguments
+	p.arguments[0] = text
+	for i, argument := range arguments {
 		if argument != "" {
-			value = []byte(argument)
+			text = append(text, argument...)
+			p.arguments[1+i] = text[len(text)-len(argument):]
 		}
-		p.arguments = append(p.arguments, value)
 	}
 	if r.db.facts.behindPool || name == "whimbrel_again" {
-		return piece{text: r.spelledOut(name, literals), statement: ours}
+		return piece{text: r.spelledOut(p), statement: ours}
 	}
-	return piece{text: "EXECUTE " + name + "(" + strings.Join(literals, ", ") + ")", statement: ours, prepared: &p}
+	return piece{statement: ours, prepared: p}
 }
 
+// quote makes an SQL literal of an argument, for the session that is at work.
+func (r *run) quote(argument string) string { return literal(r.db.conn, argument) }
+
 // spelledOut is a template with its arguments in place.
-func (r *run) spelledOut(name string, literals []string) string {
+func (r *run) spelledOut(p *prepared) string {
 	all := r.m.templates(r.db)
-	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == name })]
+	t := all[slices.IndexFunc(all, func(t template) bool { return t.name == p.name })]
 	var replacements []string
-	for i, literal := range slices.Backward(literals) { // $11 before $1
-		replacements = append(replacements, "$"+strconv.Itoa(i+1), literal+"::"+t.types[i])
+	for i, argument := range slices.Backward(p.arguments) { // $11 before $1
+		replacements = append(replacements, "$"+strconv.Itoa(i+1), r.quote(string(argument))+"::"+t.types[i])
 	}
 	return strings.NewReplacer(replacements...).Replace(t.sql)
 }
@@ -132,12 +133,15 @@ func proof(t tables) string {
 // opening begins every transaction of ours: it sets the stall budget as
 // lock_timeout, proves the lease, and applies what the file sets. If we are cut
 // off, the server does not keep the transaction, and with it the proof, for
-// longer than a lease. All of it ends with the transaction. The comment is for whoever looks at
-// pg_stat_activity and wonders.
+// longer than a lease. All of it ends with the transaction.
 func (r *run) opening(p Planned) message {
-	label := strings.NewReplacer("*/", "", "/*", "").Replace(fmt.Sprintf("%s %s_%s", p.Direction, p.Migration.Version, p.Migration.Name))
 	proof := r.call("whimbrel_open")
-	proof.text, proof.statement = "/* whimbrel "+label+" */ "+proof.text, fence
+	proof.statement = fence
+	if proof.prepared != nil {
+		proof.prepared.about = p.Ref()
+	} else {
+		proof.text = comment(p.Ref()) + proof.text
+	}
 	m := message{proof}
 	if p.hooked {
 		m = append(m, r.describe(p))

@@ -41,17 +41,24 @@ func mayTouchSession(s migration.Statement) bool {
 	if s.Command != "CREATE TABLE" && s.Command != "CREATE SEQUENCE" {
 		return false
 	}
+	if strings.Contains(strings.ToLower(s.Text), "pg_temp") {
+		return true
+	}
 	previous := ""
 	for token := range pgsql.Tokens(s.Text) {
-		word := strings.ToUpper(token.Text)
 		switch {
-		case word == "TEMP", word == "TEMPORARY", word == "VALUES", strings.Contains(word, "PG_TEMP"),
-			word == "AS" && previous != "ALWAYS" && previous != "DEFAULT": // CREATE TABLE … AS
+		case isAnyOf(token.Text, "TEMP", "TEMPORARY", "VALUES"),
+			isAnyOf(token.Text, "AS") && !isAnyOf(previous, "ALWAYS", "DEFAULT"): // CREATE TABLE … AS
 			return true
 		}
 		if token.Kind > pgsql.BlockComment {
-			previous = word
+			previous = token.Text
 		}
 	}
 	return false
+}
+
+// isAnyOf reports whether a token is one of some keywords, in any case.
+func isAnyOf(text string, keywords ...string) bool {
+	return slices.ContainsFunc(keywords, func(keyword string) bool { return strings.EqualFold(text, keyword) })
 }

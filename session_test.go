@@ -44,3 +44,11 @@ func TestDefinitionsThatTouchTheSessionAreTidiedAfter(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoLooksAtTheSessionReadsWhichMigrationItRuns(t *testing.T) {
+	b := setup(t)
+	f := files{"1_a.sql": "CREATE TABLE seen AS SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()"}
+	_, err := b.migrator(f, func(c *whimbrel.Config) { c.NoPipeline = true }).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Regexp(t, `^/\* whimbrel up 1_a \*/ EXECUTE whimbrel_open\('\d+'\)\n;\n`, b.text("SELECT query FROM seen"))
+}

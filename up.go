@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,7 +64,7 @@ func planUp(s state, options UpOptions) (Plan, error) {
 
 // compileUp makes steps of pending migrations.
 func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
-	var planned []Planned
+	planned := slices.Grow([]Planned(nil), len(pending))
 	for _, m := range pending {
 		if m.Empty() {
 			return nil, malformed(m, migration.Position{}, CodeEmpty, "the up part has no statement",
@@ -154,6 +155,7 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	applied := s.appliedVersions()
 	front := sync.OnceValue(s.front) // which nobody asks for where nothing is pending
 	var late []migration.Migration
+	pending = slices.Grow(pending, max(len(s.migrations)-len(applied), 0))
 	for _, m := range s.migrations {
 		_, done := applied[m.Version.Canonical()]
 		if done || len(s.tags) > 0 && !m.HasTag(s.tags...) {

@@ -297,9 +297,10 @@ ORDER BY worker.pid, near.ahead, b.pid`
 
 // poll asks the server for the queues around our sessions, of which most are
 // empty and left out, and so is this run's watch and the keeper of its lease: a
-// concurrent build that waits for their snapshots waits for a moment. pg_locks stops all taking of locks while it is read, so it
-// is only read where the role may not see in pg_stat_activity who waits. See
-// pg_blocking_pids and pg_locks in PostgreSQL's documentation.
+// concurrent build that waits for their snapshots waits for a moment. pg_locks
+// stops all taking of locks while it is read, so it is only read where the role
+// may not see in pg_stat_activity who waits. See pg_blocking_pids and pg_locks in
+// PostgreSQL's documentation.
 func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
 	w.mutex.Lock()
 	worker := w.worker
