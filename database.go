@@ -508,7 +508,8 @@ func (m *Migrator) serverError(ctx context.Context, doing string, err error) *Er
 	if errors.As(err, &own) {
 		return own
 	}
-	if cause := context.Cause(ctx); cause != nil && errors.As(cause, &own) {
+	ended := context.Cause(ctx) // asked once: it may end at any moment
+	if errors.As(ended, &own) {
 		return own
 	}
 	e := &Error{Code: CodeStatement, Message: doing + ": " + m.redact(err.Error()), Err: err}
@@ -518,10 +519,10 @@ func (m *Migrator) serverError(ctx context.Context, doing string, err error) *Er
 		e.fromServer(refused)
 		e.Message = doing + ": " + refused.Message
 		m.hideValues(e)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ended, context.DeadlineExceeded):
 		e.Code, e.Message = CodeConnection, doing+": no answer in time"
 		e.Remedy = "check the network between here and the server, then run the same command again"
-	case ctx.Err() != nil:
+	case ended != nil:
 		e.Code, e.Message = CodeInterrupted, doing+": interrupted"
 		e.Remedy = "run the same command again: it goes on where this one stopped"
 	case brokenConnection(err):

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // lease is the right to change the schema. It is a row that one runner holds
@@ -176,7 +177,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 func scanTaken(row pgx.Row) (token int64, previous *Holder, err error) {
 	var held, expired bool
 	var holder Holder
-	var since, expires *time.Time
+	var since, expires pgtype.Timestamptz // which an operator may have set to infinity
 	var name string
 	err = row.Scan(&token, &held, &holder.By, &holder.Host, &holder.Token, &since, &expires, &holder.PID, &expired, &name)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -189,7 +190,7 @@ func scanTaken(row pgx.Row) (token int64, previous *Holder, err error) {
 	if expired {
 		holder.State = "expired"
 	}
-	holder.Since, holder.Expires = moment(since), moment(expires)
+	holder.Since, holder.Expires = since.Time, expires.Time
 	return token, &holder, nil
 }
 
@@ -265,24 +266,22 @@ func (l *lease) keep(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait = duration / renewals
-		if l.held() != nil { // no renewal worked, or this process stood still
+		if l.held() == nil {
+			if failed = l.renew(ctx, &conn); failed != nil {
+				wait = duration / (renewals * 10)
+			}
+		}
+		// No renewal worked, or this process stood still, be it while one was on its way.
+		if errors.Is(failed, ErrLeaseLost) || l.held() != nil {
 			l.lose(failed)
 			return
-		}
-		if err := l.renew(ctx, &conn); err != nil {
-			failed = err
-			if errors.Is(err, ErrLeaseLost) || time.Now().After(l.deadline()) {
-				l.lose(err)
-				return
-			}
-			wait = duration / (renewals * 10)
-		} else {
-			failed = nil
 		}
 	}
 }
 
-// renew sends one renewal, over a connection that it opens where there is none.
+// renew sends one renewal, over a connection that it opens where there is none. It
+// is too late for one when the lease has run out by the server's clock, even where
+// nobody has taken it yet: who slept through that goes no further.
 func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 	ctx, cancel := context.WithDeadline(ctx, l.deadline())
 	defer cancel()
@@ -294,7 +293,7 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 		*conn = opened
 	}
 	sent, token := time.Now(), l.current()
-	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint * interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1",
+	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint * interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1 AND expires_at > pg_catalog.clock_timestamp()",
 		token, l.migrator.config.LeaseDuration.Milliseconds())
 	if err != nil {
 		return err
@@ -405,7 +404,8 @@ func (l *lease) revoke(ctx context.Context) {
 // rejoin takes the lease from itself after the run had to connect anew: a token
 // one higher, and the new session in the row. Like any taking it passes no
 // living transaction, and whatever the lost session has not begun fails at its
-// fence from then on. It fails when the lease is no longer this runner's.
+// fence from then on. It fails when the lease is no longer this runner's, or has
+// run out.
 func (l *lease) rejoin(ctx context.Context, db *database) error {
 	l.keepRow = true // until the lost session is known to be over
 	for attempt := 1; ; attempt++ {
@@ -416,7 +416,7 @@ func (l *lease) rejoin(ctx context.Context, db *database) error {
 		var token int64
 		var name string
 		err := db.conn.QueryRow(ctx, fmt.Sprintf(`
-WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND (is_locked OR $5) AND token = $1 FOR UPDATE SKIP LOCKED)
+WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND (is_locked AND expires_at > pg_catalog.clock_timestamp() OR NOT is_locked AND $5) AND token = $1 FOR UPDATE SKIP LOCKED)
 UPDATE %[1]s l SET token = l.token + 1, is_locked = true, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
 	backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
 	backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
@@ -438,7 +438,7 @@ FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('applicati
 		if holder == nil && !l.beingGiven() || holder != nil && holder.Token != l.current() {
 			return leaseLost(l.current(), nil)
 		}
-		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil {
+		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil { // keep ends it, at the latest
 			return err
 		}
 	}
@@ -525,7 +525,7 @@ func (m *Migrator) holder(ctx context.Context, db *database) (*Holder, error) {
 		return nil, nil
 	}
 	var h Holder
-	var since, expires *time.Time
+	var since, expires pgtype.Timestamptz // which an operator may have set to infinity
 	err := db.conn.QueryRow(ctx, `
 SELECT coalesce(l.locked_by, ''), coalesce(l.host, ''), coalesce(l.os_user, ''), coalesce(l.tool_version, ''), l.token,
 	l.locked_at::timestamptz, coalesce(l.expires_at, l.locked_at + interval '30 seconds'), coalesce(l.backend_pid, 0),
@@ -538,7 +538,7 @@ WHERE l.id = 1 AND l.is_locked`).Scan(&h.By, &h.Host, &h.User, &h.Tool, &h.Token
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
-	h.Since, h.Expires = moment(since), moment(expires)
+	h.Since, h.Expires = since.Time, expires.Time
 	h.Activity = m.redact(h.Activity)
 	return &h, err
 }
@@ -671,13 +671,6 @@ func interrupted() *Error {
 		Code: CodeInterrupted, Message: "interrupted before the next step",
 		Remedy: "run the same command again: it goes on where this one stopped",
 	}
-}
-
-func moment(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return *t
 }
 
 // clip keeps a text within the 255 characters of our columns.

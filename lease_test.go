@@ -262,6 +262,15 @@ func TestALeaseThatWasTakenAwayCancelsTheWork(t *testing.T) {
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('hold')"))
 }
 
+func TestALeaseThatHasRunOutIsNotRenewedEvenWhereNobodyTookIt(t *testing.T) {
+	b := setup(t)
+	release := b.holding(func(c *whimbrel.Config) { c.LeaseDuration = time.Second })
+	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'") // as a server's clock that is set, or a sleep
+	b.eventually("SELECT expires_at > now() OR (SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%') FROM migration_lock")
+	_ = fails(t, release(), whimbrel.CodeLeaseLost)
+	require.Empty(t, b.applied())
+}
+
 func TestTheFenceStopsARunnerWhoseTokenIsOld(t *testing.T) {
 	b := setup(t)
 	m := b.migrator(simple, func(c *whimbrel.Config) {

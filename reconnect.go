@@ -13,6 +13,16 @@ func lostConnection(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() == nil && errors.As(err, &e) && e.Code == CodeConnection
 }
 
+// why is the reason for which a run ends: where it was ended and lost its connection
+// at the same time, which a paused process finds when it is woken, it is the former.
+func why(ctx context.Context, err error) error {
+	var e, cause *Error
+	if errors.As(err, &e) && e.Code == CodeConnection && errors.As(context.Cause(ctx), &cause) {
+		return cause
+	}
+	return err
+}
+
 // resume connects anew after the connection broke, asks the database what
 // became of the migrations that were on their way, and gives what is left of
 // the plan. It goes on only while the lease is this runner's; the lease's own

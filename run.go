@@ -232,7 +232,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			onTheWay -= before - len(left)
 		}
 		if err != nil {
-			e := asError(err, CodeInternal)
+			e := asError(why(ctx, err), CodeInternal)
 			if e.Code == CodeInterrupted && e.Version == "" {
 				return e // the next migration had not begun: it did not fail
 			}
