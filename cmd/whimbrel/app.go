@@ -236,11 +236,16 @@ func (a *app) configure(p *project) error {
 	return nil
 }
 
-// reader opens the project for a command that only reads.
-func (a *app) reader(ctx context.Context) (*whimbrel.Migrator, error) {
-	p, err := a.open(ctx)
+// openRecords does as open does, but for the migrations: what has happened to a
+// database, and who is at work on it, is asked for in the night, from wherever.
+func (a *app) openRecords(ctx context.Context) (project, *whimbrel.Migrator, error) {
+	p, err := a.openFile()
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
-	return whimbrel.New(p.config)
+	if err := a.openDatabase(ctx, &p); err != nil {
+		return p, nil, err
+	}
+	migrator, err := whimbrel.New(p.config)
+	return p, migrator, err
 }

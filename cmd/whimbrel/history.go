@@ -34,7 +34,7 @@ steps, and what each of them waited for.`,
 			if err != nil {
 				return err
 			}
-			migrator, err := a.reader(command.Context())
+			_, migrator, err := a.openRecords(command.Context())
 			if err != nil {
 				return err
 			}
@@ -206,7 +206,7 @@ A migration that is one step and waited for nothing has no line for its step.`,
 			if err != nil {
 				return err
 			}
-			migrator, err := a.reader(command.Context())
+			_, migrator, err := a.openRecords(command.Context())
 			if err != nil {
 				return err
 			}

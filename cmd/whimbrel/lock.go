@@ -22,7 +22,7 @@ A lease whose holder has died needs nobody's help: the next runner takes it.`,
   whimbrel lock release`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, err := a.reader(command.Context())
+			_, migrator, err := a.openRecords(command.Context())
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ before it does anything more.`,
   whimbrel lock release --yes`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
-			migrator, err := a.reader(command.Context())
+			_, migrator, err := a.openRecords(command.Context())
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/monitor"
 	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
@@ -61,11 +60,7 @@ func (a *app) metrics(command *cobra.Command, shown metricsFlags) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.open(command.Context())
-	if err != nil {
-		return err
-	}
-	migrator, err := whimbrel.New(p.config)
+	p, migrator, err := a.openRecords(command.Context())
 	if err != nil {
 		return err
 	}
