@@ -13,6 +13,8 @@ type Result struct {
 	Done     []Outcome `json:"done"`     // in order; empty when there was nothing to do
 	Batch    int       `json:"batch,omitempty"`
 	Duration Elapsed   `json:"duration_ms"`
+	// Before is how many migrations the history had when the run began.
+	Before int `json:"applied_before"`
 	// Skipped are pending versions that the out-of-order policy left alone.
 	Skipped []Ref `json:"skipped,omitempty"`
 }

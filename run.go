@@ -143,6 +143,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		m.emit(started)
 		return err
 	}
+	r.result.Before = len(s.applied) + len(s.repeated)
 	planned, err := s.decide(plan)
 	started.Planned = len(planned.Migrations)
 	m.emit(started)
@@ -172,6 +173,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 			return err
 		}
 	}
+	r.result.Before = len(s.applied) + len(s.repeated)
 	r.result.skipped(planned)
 	r.batch = nextBatch(slices.Concat(s.applied, s.repeated))
 	return r.migrations(leased, planned)

@@ -229,11 +229,7 @@ func (a *app) showDeployment(d *deployment) {
 		return
 	}
 	if d.Run != nil && (d.Error == nil || len(d.Run.Done) > 0) {
-		applied := 0
-		if d.Verified != nil {
-			applied = d.Verified.Applied
-		}
-		a.say("%s", summary(*d.Run, applied))
+		a.say("%s", summary(*d.Run))
 	}
 	if d.Verified != nil {
 		a.say("%s", strings.TrimRight(d.Verified.text(a.palette), "\n"))

@@ -102,8 +102,6 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 type change struct {
 	plan planner // nil for what only records
 	do   func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)
-	// whole is what there is to be applied; nil: every file.
-	whole *int
 }
 
 // change opens the project and lets a command change the database, while the
@@ -154,11 +152,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		a.say("%s %s %s is out of order and stays pending", a.palette.warn("-"), skipped.Version, skipped.Name)
 	}
 	if err == nil || len(result.Done) > 0 {
-		whole := len(p.migrations) - len(result.Skipped)
-		if c.whole != nil {
-			whole = *c.whole
-		}
-		a.say("%s", summary(result, whole))
+		a.say("%s", summary(result))
 	}
 	return err
 }

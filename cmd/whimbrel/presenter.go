@@ -321,7 +321,7 @@ func holderText(h whimbrel.Holder) string {
 }
 
 // summary is the last line of a run that worked.
-func summary(result whimbrel.Result, applied int) string {
+func summary(result whimbrel.Result) string {
 	up, down := 0, 0
 	for _, outcome := range result.Done {
 		if outcome.Direction == whimbrel.Down {
@@ -346,10 +346,10 @@ func summary(result whimbrel.Result, applied int) string {
 		return fmt.Sprintf("%s rolled back in %s", plural(down, "migration"), took)
 	}
 	switch {
-	case result.Command == "up" && applied == 0:
-		return "Nothing to do: there are no migrations."
+	case result.Command == "up" && result.Before == 0:
+		return "Nothing to do: there are no migrations to run."
 	case result.Command == "up":
-		return fmt.Sprintf("Nothing to do: %s applied.", are(applied, "migration"))
+		return fmt.Sprintf("Nothing to do: %s applied.", are(result.Before, "migration"))
 	case result.Command == "baseline":
 		return "Nothing to do: they are all recorded."
 	case result.Command == "to":

@@ -141,21 +141,18 @@ func TestSummaries(t *testing.T) {
 	up, down := whimbrel.Outcome{Ref: users}, whimbrel.Outcome{Ref: users}
 	down.Direction = whimbrel.Down
 	took := elapsed(230 * time.Millisecond)
-	for want, test := range map[string]struct {
-		result  whimbrel.Result
-		applied int
-	}{
-		"2 migrations in 230 ms, batch 1":                         {whimbrel.Result{Command: "up", Done: []whimbrel.Outcome{up, up}, Batch: 1, Duration: took}, 2},
-		"1 migration rolled back in 230 ms":                       {whimbrel.Result{Command: "down", Done: []whimbrel.Outcome{down}, Duration: took}, 2},
-		"1 migration rolled back and 1 run in 230 ms, batch 3":    {whimbrel.Result{Command: "redo", Done: []whimbrel.Outcome{down, up}, Batch: 3, Duration: took}, 2},
-		"1 migration recorded as applied":                         {whimbrel.Result{Command: "baseline", Done: []whimbrel.Outcome{up}, Batch: 1}, 1},
-		"Nothing to do: 14 migrations are applied.":               {whimbrel.Result{Command: "up"}, 14},
-		"Nothing to do: 1 migration is applied.":                  {whimbrel.Result{Command: "up"}, 1},
-		"Nothing to do: there are no migrations.":                 {whimbrel.Result{Command: "up"}, 0},
-		"Nothing to do: no migration is applied.":                 {whimbrel.Result{Command: "redo"}, 0},
-		"Nothing to do: they are all recorded.":                   {whimbrel.Result{Command: "baseline"}, 0},
-		"Nothing to do: the database is at this version already.": {whimbrel.Result{Command: "to"}, 0},
+	for want, result := range map[string]whimbrel.Result{
+		"2 migrations in 230 ms, batch 1":                         {Command: "up", Done: []whimbrel.Outcome{up, up}, Batch: 1, Duration: took},
+		"1 migration rolled back in 230 ms":                       {Command: "down", Done: []whimbrel.Outcome{down}, Duration: took},
+		"1 migration rolled back and 1 run in 230 ms, batch 3":    {Command: "redo", Done: []whimbrel.Outcome{down, up}, Batch: 3, Duration: took},
+		"1 migration recorded as applied":                         {Command: "baseline", Done: []whimbrel.Outcome{up}, Batch: 1},
+		"Nothing to do: 14 migrations are applied.":               {Command: "up", Before: 14},
+		"Nothing to do: 1 migration is applied.":                  {Command: "up", Before: 1},
+		"Nothing to do: there are no migrations to run.":          {Command: "up"},
+		"Nothing to do: no migration is applied.":                 {Command: "redo"},
+		"Nothing to do: they are all recorded.":                   {Command: "baseline"},
+		"Nothing to do: the database is at this version already.": {Command: "to"},
 	} {
-		require.Equal(t, want, summary(test.result, test.applied))
+		require.Equal(t, want, summary(result))
 	}
 }

@@ -45,15 +45,9 @@ done is not done again.`,
 					return err
 				}
 			}
-			var whole *int
-			if options.Frozen != nil {
-				planned := len(options.Frozen.History) + len(options.Frozen.Migrations)
-				whole = &planned
-			}
 			return a.change(command, flags, change{
-				whole: whole,
-				plan:  func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) { return m.PlanUp(ctx, options) },
-				do:    func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Up(ctx, options) },
+				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) { return m.PlanUp(ctx, options) },
+				do:   func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Up(ctx, options) },
 			})
 		},
 	}
