@@ -268,7 +268,9 @@ func (e *Error) quote(err error) *Error {
 	if errors.As(err, &refused) {
 		code, remedy := e.Code, e.Remedy
 		e.fromServer(refused)
-		e.Code, e.Remedy = code, remedy
+		if e.Code = code; refused.Code != idleTooLong {
+			e.Remedy = remedy
+		}
 	}
 	return e
 }

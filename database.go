@@ -552,11 +552,18 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 		e.Remedy = "free space on the server's disk, then run the same command again"
 	case "55P04":
 		e.Remedy = "a new enum value can be used only after its transaction: move the ALTER TYPE … ADD VALUE into a migration of its own"
-	case "57P01", "57P02", "57P03", "25P03":
+	case idleTooLong:
+		e.Code = CodeConnection
+		e.Remedy = "work out first what takes long, or begin with SET LOCAL idle_in_transaction_session_timeout = '10min'; then run the same command again"
+	case "57P01", "57P02", "57P03":
 		e.Code = CodeConnection
 		e.Remedy = "the server ended the session; run the same command again: it goes on where this one stopped"
 	}
 }
+
+// idleTooLong is what the server says when it has ended a session in whose
+// transaction nothing was asked for longer than the session allowed.
+const idleTooLong = "25P03"
 
 func brokenConnection(err error) bool {
 	var network net.Error

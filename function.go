@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -57,6 +58,10 @@ func (f Function) HasDown() bool { return f.Down != nil || f.DownConn != nil }
 
 // Source implements code. Of a function there is none.
 func (f Function) Source() string { return "" }
+
+// Idle implements code. A function that takes its time says so to the server, by
+// SET LOCAL idle_in_transaction_session_timeout.
+func (f Function) Idle() time.Duration { return 0 }
 
 // Run implements code. A panic is an error like any other: the transaction is
 // rolled back, and the lease is given back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -189,4 +190,34 @@ func TestWhatAFunctionSetsEndsWithIt(t *testing.T) {
 	_, err = b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);", "3_next.sql": "CREATE TABLE public.seen AS SELECT current_setting('search_path') AS path;"}, functions).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, `"$user", public`, b.text("SELECT path FROM seen"))
+}
+
+func TestAFunctionThatTakesItsTimeInATransactionSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{"it says so": "SET LOCAL idle_in_transaction_session_timeout = '10min'", "it does not": "SELECT 1"} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			up := func(ctx context.Context, tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, first); err != nil {
+					return err
+				}
+				time.Sleep(1500 * time.Millisecond) // longer than the lease
+				_, err := tx.Exec(ctx, "CREATE TABLE a ()")
+				return err
+			}
+			_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "slow", Up: up}), func(c *whimbrel.Config) {
+				c.LeaseDuration = time.Second
+			}).Up(t.Context(), whimbrel.UpOptions{})
+			if first == "SELECT 1" {
+				e := fails(t, err, whimbrel.CodeScript)
+				if e.SQLState != "" { // where the server's last words have arrived
+					require.Contains(t, e.Remedy, "SET LOCAL idle_in_transaction_session_timeout")
+				}
+				require.Empty(t, b.applied())
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "1", b.applied())
+		})
+	}
 }

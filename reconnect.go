@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -21,6 +22,35 @@ func why(ctx context.Context, err error) error {
 		return cause
 	}
 	return err
+}
+
+// losses counts how often in a row the connection was lost without getting any
+// further. What ends the session each time, as a server that crashes of a statement
+// does, would otherwise go on for ever.
+type losses struct {
+	count    int
+	advanced int64 // what was done at the last of them
+}
+
+// mostLosses is how many losses in a row are borne: a server that restarts, a
+// network that comes and goes.
+const mostLosses = 5
+
+// inVain counts one more, and reports whether it is one too many.
+func (l *losses) inVain(advanced int64) bool {
+	if advanced > l.advanced {
+		l.count, l.advanced = 0, advanced
+	}
+	l.count++
+	return l.count > mostLosses
+}
+
+func lostInVain(last error) error {
+	e := *asError(last, CodeConnection)
+	e.Message = fmt.Sprintf("the connection was lost %d times in a row at the same place: %s", mostLosses+1, e.Message)
+	e.Remedy = "look into the server's log for what ended the sessions, a crash or a shortage of memory, before you run the same command again"
+	e.Err = last
+	return &e
 }
 
 // resume connects anew after the connection broke, asks the database what
@@ -69,7 +99,10 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 	r.db.onNotice = nil
 	for attempt := 1; ; attempt++ {
 		if r.m.stopping() {
-			return asError(lost, CodeConnection)
+			return &Error{
+				Code: CodeInterrupted, Message: "interrupted while connecting anew: " + asError(lost, CodeConnection).Message, Err: lost,
+				Remedy: "run the same command again: it goes on where this one stopped",
+			}
 		}
 		if err := pause(ctx, backoff(attempt)); err != nil {
 			return r.m.serverError(ctx, "connecting anew", err)

@@ -133,7 +133,7 @@ func proof(t tables) string {
 // opening begins every transaction of ours: it sets the stall budget as
 // lock_timeout, proves the lease, and applies what the file sets. If we are cut
 // off, the server does not keep the transaction, and with it the proof, for
-// longer than a lease. All of it ends with the transaction.
+// longer than a lease, and what a script may compute. All of it ends with the transaction.
 func (r *run) opening(p Planned) message {
 	proof := r.call("whimbrel_open")
 	proof.statement = fence
@@ -146,12 +146,16 @@ func (r *run) opening(p Planned) message {
 	if p.hooked {
 		m = append(m, r.describe(p))
 	}
-	if len(p.Migration.Settings) == 0 {
-		return m
-	}
 	var calls []string
+	if len(p.Steps) > 0 && p.Steps[0].code != nil && p.Steps[0].code.Idle() > 0 {
+		patience := p.Steps[0].code.Idle() + r.m.config.LeaseDuration
+		calls = append(calls, r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(patience.Milliseconds(), 10), true))
+	}
 	for _, s := range p.Migration.Settings {
 		calls = append(calls, r.setConfig(s.Name, s.Value, true))
+	}
+	if len(calls) == 0 {
+		return m
 	}
 	return append(m, piece{text: "SELECT " + strings.Join(calls, ", "), statement: ours})
 }

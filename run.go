@@ -53,7 +53,9 @@ type run struct {
 	watch   *watch
 	first   Ref      // of the migrations of this run
 	attempt *attempt // at the migration that runs
-	result  Result
+	// advanced counts what is done and recorded: migrations, steps and batches.
+	advanced int64
+	result   Result
 }
 
 // reading says what a command needs to know of the ways back that are stored.
@@ -219,6 +221,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if err := r.hook(ctx, plan.Before, beforeFailed); err != nil {
 		return err
 	}
+	var losses losses
 	for left := plan.Migrations; len(left) > 0; {
 		if r.m.stopping() {
 			return interrupted()
@@ -229,6 +232,11 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		done, err := r.runGroup(ctx, group, len(group) == len(left) && plan.After == nil)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
+			if losses.inVain(r.advanced) {
+				_ = r.reconnect(ctx, err) // to record it, if that can be
+				err = lostInVain(err)
+				break
+			}
 			before := len(left)
 			left, err = r.resume(ctx, left, onTheWay, err)
 			onTheWay -= before - len(left)
@@ -266,6 +274,7 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 
 // finished tells that a migration is done and recorded.
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
+	r.advanced++
 	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
 	r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
 	if p.Direction == Up {
@@ -300,6 +309,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 		took := Elapsed(time.Since(began))
 		earlier += took
 		r.attempt.end(took, n)
+		r.advanced++
 		r.m.emit(StepFinished{Migration: p.Ref(), Step: s.Number, Duration: took, Rows: n})
 	}
 	return rows, nil

@@ -2,6 +2,7 @@ package whimbrel
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,6 +30,10 @@ type Script interface {
 	// Source is the script as one text that needs no neighbour, from which
 	// Compile can make it again: it is kept in the history for the way back.
 	Source() string
+	// Idle is how long it may leave the server without a question inside a
+	// transaction. The server waits for that long, and a lease, before it ends a
+	// session whose client may be gone.
+	Idle() time.Duration
 	// Run runs one direction, each time from a clean start. A failure that was
 	// thrown by the script is an *Error of the code CodeScript with the place
 	// in the script's own file; if it was the server's, it wraps the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dop251/goja"
 
@@ -30,6 +31,9 @@ func (s *script) HasDown() bool { return s.down }
 // Source implements whimbrel.Script. A script without neighbours is kept as it
 // was written.
 func (s *script) Source() string { return s.bundle.source }
+
+// Idle implements whimbrel.Script.
+func (s *script) Idle() time.Duration { return s.options.Compute }
 
 // Run implements whimbrel.Script. It returns when the promise that up or down
 // returned is settled and what it left running is done; timers that are still

@@ -2,11 +2,14 @@ package js_test
 
 import (
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/js"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 func TestEveryShapeOfAScriptRuns(t *testing.T) {
@@ -41,4 +44,30 @@ func TestEveryShapeOfAScriptRuns(t *testing.T) {
 			require.Equal(t, "1", b.text("SELECT string_agg(n::text, ' ') FROM t"))
 		})
 	}
+}
+
+// The server would otherwise end a transaction in which nobody asks anything for as
+// long as a lease.
+func TestAScriptMayComputeInItsTransactionAsLongAsItsLimitAllows(t *testing.T) {
+	b := setup(t)
+	const slow = `exports.up = async (client) => {
+  await client.query('CREATE TABLE slow ()');
+  for (const end = Date.now() + 2500; Date.now() < end;) {}
+  await client.query('CREATE TABLE done ()');
+};`
+	loaded, err := migration.Load(migration.Source{FS: fstest.MapFS{"1_slow.js": &fstest.MapFile{Data: []byte(slow)}}})
+	require.NoError(t, err)
+	up := func(compute time.Duration) error {
+		m, err := whimbrel.New(whimbrel.Config{
+			DatabaseURL: b.url, Migrations: loaded, Scripts: js.New(js.Options{Compute: compute}), LeaseDuration: time.Second,
+		})
+		require.NoError(t, err)
+		_, err = m.Up(t.Context(), whimbrel.UpOptions{})
+		return err
+	}
+	e := fails(t, up(time.Second), whimbrel.CodeScript)
+	require.Contains(t, e.Message, "computed for more than 1s")
+	require.Equal(t, "NULL", b.text("SELECT to_regclass('slow')"))
+	require.NoError(t, up(time.Minute))
+	require.Equal(t, "done", b.text("SELECT to_regclass('done')::text"))
 }

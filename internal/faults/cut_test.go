@@ -5,6 +5,8 @@ package faults_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +141,25 @@ func TestATransactionThatFellSilentDoesNotKeepTheNextRunOut(t *testing.T) {
 	require.NoError(t, b.up(f, func(c *whimbrel.Config) { c.LockWait = 20 * time.Second }))
 	require.Equal(t, "1", b.applied())
 	_ = fails(t, <-silent, whimbrel.CodeLeaseLost)
+}
+
+func TestAStopEndsConnectingAnew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.gate()
+	proxy, url, err := faults.InFrontOf(b.url)
+	require.NoError(t, err)
+	stop, result := make(chan struct{}), make(chan error, 1)
+	go func() {
+		result <- b.up(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nSELECT count(*) FROM gate;"}, through(url), func(c *whimbrel.Config) { c.Stop = stop })
+	}()
+	b.eventually(working)
+	require.NoError(t, proxy.Close())
+	b.until("it has noticed", func() bool { return slices.Contains(b.heard(), "connection_lost") })
+	close(stop)
+	e := fails(t, <-result, whimbrel.CodeInterrupted)
+	require.Contains(t, e.Message, "interrupted while connecting anew: ")
+	require.Equal(t, 1, strings.Count(strings.Join(b.heard(), " "), "connection_lost"))
 }
 
 // The lease is renewed, and the queue watched, from connections of their own.
