@@ -2,12 +2,14 @@ package whimbrel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -20,11 +22,13 @@ type Function struct {
 	Name    string
 	Tags    []string // see Config.Tags
 	// Up and Down run in the transaction in which the migration is recorded.
-	// To commit it does nothing, to roll it back makes the migration fail. They may be called again after they failed with a
-	// lock timeout, a deadlock or a serialisation failure.
+	// To commit it does nothing, to roll it back makes the migration fail. They may
+	// be called again after they failed with a lock timeout, a deadlock or a
+	// serialisation failure, or lost their connection.
 	Up, Down func(ctx context.Context, tx pgx.Tx) error
-	// UpConn and DownConn get the connection outside a transaction. They are
-	// called again after a crash, so what they do must bear to be repeated.
+	// UpConn and DownConn get the connection outside a transaction. They are called
+	// again after a crash or a lost connection, so what they do must bear to be
+	// repeated.
 	UpConn, DownConn func(ctx context.Context, conn *pgx.Conn) error
 }
 
@@ -88,6 +92,13 @@ func (f Function) Run(ctx context.Context, direction Direction, session Session)
 	}
 	if err == nil {
 		return nil
+	}
+	var refused *pgconn.PgError
+	if session.Conn().IsClosed() && !(errors.As(err, &refused) && refused.Code == idleTooLong) {
+		return &Error{
+			Code: CodeConnection, Message: err.Error(), Err: err,
+			Remedy: "run the same command again once the server can be reached: it goes on where this one stopped",
+		}
 	}
 	failed := &Error{Code: CodeScript, Message: err.Error(), Err: err, Remedy: "correct the function, then run the command again"}
 	return failed.quote(err)

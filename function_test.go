@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -209,9 +210,12 @@ func TestAFunctionThatTakesItsTimeInATransactionSaysSo(t *testing.T) {
 				c.LeaseDuration = time.Second
 			}).Up(t.Context(), whimbrel.UpOptions{})
 			if first == "SELECT 1" {
-				e := fails(t, err, whimbrel.CodeScript)
-				if e.SQLState != "" { // where the server's last words have arrived
+				var e *whimbrel.Error
+				require.ErrorAs(t, err, &e)
+				if e.Code == whimbrel.CodeScript { // the server's last words have arrived; else it is a connection that is lost each time
 					require.Contains(t, e.Remedy, "SET LOCAL idle_in_transaction_session_timeout")
+				} else {
+					require.Contains(t, e.Message, "6 times in a row")
 				}
 				require.Empty(t, b.applied())
 				return
@@ -220,4 +224,34 @@ func TestAFunctionThatTakesItsTimeInATransactionSaysSo(t *testing.T) {
 			require.Equal(t, "1", b.applied())
 		})
 	}
+}
+
+func TestAFunctionThatLosesItsConnectionIsCalledAgain(t *testing.T) {
+	const fatal = "SELECT pg_terminate_backend(pg_backend_pid())"
+	calls := func(first, then string) func(context.Context, execer) error {
+		called := false
+		return func(ctx context.Context, on execer) error {
+			if !called {
+				called = true
+				_, err := on.Exec(ctx, first)
+				return err
+			}
+			_, err := on.Exec(ctx, then)
+			return err
+		}
+	}
+	inside, outside := calls("CREATE TABLE a (); "+fatal, "CREATE TABLE a ()"), calls(fatal, "CREATE TABLE b ()")
+	b := setup(t)
+	_, err := b.migrator(files{}, functions(
+		whimbrel.Function{Version: "1", Name: "a", Up: func(ctx context.Context, tx pgx.Tx) error { return inside(ctx, tx) }},
+		whimbrel.Function{Version: "2", Name: "b", UpConn: func(ctx context.Context, conn *pgx.Conn) error { return outside(ctx, conn) }},
+	)).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "1 2", b.applied())
+	require.Equal(t, "2", b.text("SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')"))
+}
+
+// execer is what a transaction and a connection have in common.
+type execer interface {
+	Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error)
 }
