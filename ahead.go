@@ -136,18 +136,21 @@ var errAgain = errors.New("to be sent again by itself")
 // fill sends migrations until enough are on their way. It does so when half of
 // them have been answered, not after each.
 func (p *pipeline) fill(answered int) error {
-	if p.r.m.stopping() {
+	if p.r.m.stopping() || len(p.sent) == len(p.group) {
 		return nil
 	}
-	if onTheWay := len(p.sent) - answered; onTheWay > aheadMigrations/2 || onTheWay > 0 && p.bytes > aheadBytes/2 {
+	onTheWay := len(p.sent) - answered
+	if onTheWay > aheadMigrations/2 || onTheWay > 0 && p.bytes > aheadBytes/2 {
 		return nil
 	}
-	before := len(p.sent)
+	if err := p.r.lease.held(); err != nil {
+		if onTheWay > 0 { // whose answers are still to come
+			return nil
+		}
+		return err
+	}
 	for len(p.sent) < len(p.group) && len(p.sent)-answered < aheadMigrations && p.bytes < aheadBytes {
 		p.send(p.group[len(p.sent)])
-	}
-	if len(p.sent) == before {
-		return nil
 	}
 	p.ask()
 	if len(p.sent) == len(p.group) {

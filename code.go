@@ -98,6 +98,9 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 			Remedy: "leave BEGIN, COMMIT and ROLLBACK to whimbrel; what it committed stays and is not recorded",
 		}
 	}
+	if err := r.lease.held(); err != nil {
+		return err
+	}
 	_, err = send(ctx, conn, append(after, piece{text: commit, statement: ours}))
 	return err
 }

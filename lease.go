@@ -361,8 +361,10 @@ func (l *lease) deadline() time.Time {
 }
 
 // held reports, by this machine's clock alone, whether the lease can still be
-// ours. It is asked right before what the fence cannot protect. The wall clock
-// is asked too, because the other one may stand still while a machine sleeps.
+// ours. It is asked right before what the fence cannot protect, and before
+// anything else is sent, so that a process that slept does nothing more, however
+// late keep comes to know of it. The wall clock is asked too, because the other one
+// may stand still while a machine sleeps.
 func (l *lease) held() error {
 	deadline := l.deadline()
 	l.mutex.Lock()

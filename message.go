@@ -204,6 +204,9 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 		if len(pending) == 0 {
 			return nil
 		}
+		if err := r.lease.held(); err != nil {
+			return err
+		}
 		n, err := send(ctx, conn, pending)
 		rows, pending = rows+n, nil
 		return err

@@ -368,6 +368,9 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64, error)) (int64, error) {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
+		if err := r.lease.held(); err != nil {
+			return 0, err
+		}
 		if err := r.watch.begin(ctx, p.Ref(), s, r.attempt); err != nil {
 			return 0, err
 		}
