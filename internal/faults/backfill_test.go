@@ -200,6 +200,12 @@ func TestABackfillOverABadNetworkAndARestartDoesEveryRowOnce(t *testing.T) {
 			if failures = append(failures, err); err == nil {
 				return
 			}
+			for again := false; !again; time.Sleep(5 * time.Millisecond) { // the server may be restarting
+				conn, err := pgx.Connect(t.Context(), b.url)
+				if again = err == nil || t.Context().Err() != nil; err == nil {
+					_ = conn.Close(context.Background())
+				}
+			}
 		}
 	}()
 	<-began
