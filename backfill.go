@@ -312,7 +312,7 @@ func (b *backfill) finish(number int, at span, keys, rows int64, took time.Durat
 	defer b.mutex.Unlock()
 	b.done.keys += keys
 	b.done.rows += rows
-	b.run.advanced++
+	b.run.advanced.Add(1)
 	b.own[number] = append(b.own[number], at)
 	b.advance()
 	b.adapt(keys, took)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,8 +54,9 @@ type run struct {
 	watch   *watch
 	first   Ref      // of the migrations of this run
 	attempt *attempt // at the migration that runs
-	// advanced counts what is done and recorded: migrations, steps and batches.
-	advanced int64
+	// advanced counts what is done and recorded: migrations, steps and batches, of
+	// all workers.
+	advanced *atomic.Int64
 	result   Result
 }
 
@@ -117,7 +119,7 @@ func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, 
 // runs that. With nothing to do it takes no lease and creates no table.
 func (m *Migrator) execute(ctx context.Context, command string, need reading, plan planner) (Result, error) {
 	began := time.Now()
-	r := &run{m: m, result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
+	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
 	err := r.execute(ctx, need, plan)
 	r.result.Duration = Elapsed(time.Since(began))
 	finished := RunFinished{Command: command, Duration: r.result.Duration, Done: len(r.result.Done)}
@@ -232,7 +234,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		done, err := r.runGroup(ctx, group, len(group) == len(left) && plan.After == nil)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
-			if losses.inVain(r.advanced) {
+			if losses.inVain(r.advanced.Load()) {
 				_ = r.reconnect(ctx, err) // to record it, if that can be
 				err = lostInVain(err)
 				break
@@ -274,7 +276,7 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 
 // finished tells that a migration is done and recorded.
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
-	r.advanced++
+	r.advanced.Add(1)
 	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
 	r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
 	if p.Direction == Up {
@@ -309,7 +311,7 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 		took := Elapsed(time.Since(began))
 		earlier += took
 		r.attempt.end(took, n)
-		r.advanced++
+		r.advanced.Add(1)
 		r.m.emit(StepFinished{Migration: p.Ref(), Step: s.Number, Duration: took, Rows: n})
 	}
 	return rows, nil
