@@ -51,6 +51,8 @@ type facts struct {
 	Recovery bool
 	PID      int
 	Schema   *string // of the history, or where it would be created
+	// schemaMissing is set where that schema is to be created with the tables.
+	schemaMissing bool
 	// EventTriggers is set where functions of the user's run at definitions.
 	EventTriggers bool
 	behindPool    bool
@@ -83,6 +85,17 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		db.close()
 		return nil, m.serverError(ctx, "reading the catalog", err)
 	}
+	if s := db.facts.Schema; s != nil && isSystemSchema(*s) { // as the first of search_path
+		db.close()
+		return nil, unfitSchema(*s)
+	}
+	if db.facts.schemaMissing && strings.Contains(*db.facts.Schema, `"`) {
+		db.close()
+		return nil, &Error{
+			Code: CodeConfiguration, Message: fmt.Sprintf("the schema %s, quotes included, does not exist", *db.facts.Schema),
+			Remedy: "write the table's name without quotes: it is taken as it is",
+		}
+	}
 	if db.facts.Schema == nil {
 		db.close()
 		return nil, &Error{
@@ -113,7 +126,7 @@ func (db *database) look(ctx context.Context, table string) error {
 		return pgx.Identifier{schema, name}.Sanitize()
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(factsQuery, as(name), as(journal), as(log), as(lock), as(railsMetadata))
+	batch.Queue(factsQuery, as(name), as(journal), as(log), as(lock), as(railsMetadata), schema)
 	// The newest column of the log is named to learn whether it is there.
 	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked AND (SELECT steps FROM " + as(log) + " LIMIT 0) IS NULL")
 	batch.Queue(appliedQuery(as(name), false, true))
@@ -140,7 +153,7 @@ func (db *database) look(ctx context.Context, table string) error {
 func (db *database) learn(row pgx.Row, schema, name string) (named, error) {
 	f := &db.facts
 	var n named
-	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Schema, &n.kinds, &n.schemas); err != nil {
+	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
 		return n, err
 	}
 	f.behindPool = f.PID != int(db.conn.PgConn().PID())
@@ -234,6 +247,7 @@ func readBoth(results pgx.BatchResults) ([]Applied, []journalEntry, error) {
 const factsQuery = `
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
 	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), EXISTS (SELECT FROM pg_catalog.pg_event_trigger), pg_catalog.current_schema()::text,
+	$6 <> '' AND pg_catalog.to_regnamespace(pg_catalog.quote_ident($6)) IS NULL,
 	ARRAY[(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($1), 0)).type,
 		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($2), 0)).type,
 		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($3), 0)).type,
@@ -317,8 +331,10 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 	err := m.createMissing(ctx, db)
 	if err != nil {
 		e := m.serverError(ctx, "creating whimbrel's tables", err)
-		if e.SQLState == "3F000" {
-			e.Remedy = "create that schema, or name another one (--table)"
+		if db.facts.schemaMissing && e.SQLState == "42501" {
+			quoted := pgx.Identifier{db.tables.schema}.Sanitize()
+			e.Remedy = fmt.Sprintf("the schema %s does not exist and this role may not create it: let an administrator run CREATE SCHEMA %s AUTHORIZATION %s, or keep the history in another schema (--table)",
+				db.tables.schema, quoted, pgx.Identifier{m.connection.User}.Sanitize())
 		}
 		return e
 	}
@@ -337,16 +353,47 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 	return nil
 }
 
+const duplicateSchema = "42P06"
+
+// createTables are the definitions of our tables, and of their schema if it is not there.
+func (m *Migrator) createTables(db *database, history, log *relation) []string {
+	if !db.facts.schemaMissing {
+		return createTables(db.tables, history, log, m.config.MaxStall)
+	}
+	q := func(text string) string { return literal(db.conn, clip(text)) }
+	// Without IF NOT EXISTS, so that of runners which start together one has created
+	// it, and knows.
+	schema, who := "CREATE SCHEMA "+pgx.Identifier{db.tables.schema}.Sanitize(), m.identity
+	return append(append([]string{schema}, createTables(db.tables, history, log, m.config.MaxStall)...),
+		fmt.Sprintf("INSERT INTO %s (action, outcome, name, run_by, host, tool_version) VALUES ('create_schema', 'done', %s, %s, %s, %s)",
+			db.tables.log, q(db.tables.schema), q(who.String()), q(who.host), q(who.tool)))
+}
+
+// createdSchema says that this runner has created the history's schema, if it has.
+func (m *Migrator) createdSchema(db *database) {
+	if db.facts.schemaMissing {
+		db.facts.schemaMissing = false
+		m.emit(SchemaCreated{Schema: db.tables.schema})
+	}
+}
+
 // createMissing runs the definitions in one transaction. Runners that start
 // together collide in the catalog, in any of the ways below; the one that came
 // late tries again and finds the work done.
 func (m *Migrator) createMissing(ctx context.Context, db *database) error {
-	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01"}
+	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01", duplicateSchema}
 	deadline := time.Now().Add(m.config.RetryBudget)
 	for attempt := 1; ; attempt++ {
-		sql := strings.Join(createTables(db.tables, db.history(), db.log(), m.config.MaxStall), separator)
+		sql := strings.Join(m.createTables(db, db.history(), db.log()), separator)
 		_, err := db.conn.PgConn().Exec(ctx, sql).ReadAll()
+		if err == nil {
+			m.createdSchema(db)
+			return nil
+		}
 		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == duplicateSchema {
+			db.facts.schemaMissing = false // another runner was quicker
+		}
 		if err == nil || !errors.As(err, &refused) || !slices.Contains(collisions, refused.Code) || time.Now().After(deadline) || attempt > 1000 {
 			return err
 		}

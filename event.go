@@ -84,6 +84,11 @@ type RunStarted struct {
 	Planned  int    `json:"planned"`  // migrations to run, as known before the lease
 }
 
+// SchemaCreated says that the schema of the history was not there, and is now.
+type SchemaCreated struct {
+	Schema string `json:"schema"`
+}
+
 // TablesAdopted says that an existing history was taken over with its rows.
 type TablesAdopted struct {
 	Table string `json:"table"`
@@ -272,6 +277,9 @@ type RunFinished struct {
 func (RunStarted) Kind() string { return "run_started" }
 
 // Kind implements Event.
+func (SchemaCreated) Kind() string { return "schema_created" }
+
+// Kind implements Event.
 func (TablesAdopted) Kind() string { return "tables_adopted" }
 
 // Kind implements Event.
@@ -340,6 +348,7 @@ func (RunFinished) Kind() string { return "run_finished" }
 func (HookStarted) sealed()       {}
 func (HookFinished) sealed()      {}
 func (RunStarted) sealed()        {}
+func (SchemaCreated) sealed()     {}
 func (TablesAdopted) sealed()     {}
 func (LeaseWaiting) sealed()      {}
 func (LeaseTaken) sealed()        {}

@@ -139,7 +139,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	batch := &pgx.Batch{}
 	creating := !db.ready
 	if creating {
-		for _, statement := range createTables(db.tables, nil, nil, m.config.MaxStall) {
+		for _, statement := range m.createTables(db, nil, nil) {
 			batch.Queue(statement)
 		}
 	}
@@ -169,6 +169,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	}
 	if err == nil {
 		db.ready, db.prepared = true, true
+		m.createdSchema(db)
 	}
 	return token, previous, err
 }

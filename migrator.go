@@ -187,6 +187,9 @@ func (c Config) check() error {
 	if parts := strings.Split(c.Table, "."); len(parts) > 2 || slices.Contains(parts, "") {
 		return wrong("write table or schema.table", "%q is no name for the history table", c.Table)
 	}
+	if schema, _, found := strings.Cut(c.Table, "."); found && isSystemSchema(schema) {
+		return unfitSchema(schema)
+	}
 	if c.MaxStall < time.Millisecond {
 		return wrong("use at least 1ms", "a stall budget of %s cannot be kept", c.MaxStall)
 	}

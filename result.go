@@ -109,7 +109,7 @@ type Difference struct {
 type LogEntry struct {
 	ID       int64             `json:"id"`
 	At       time.Time         `json:"at"`
-	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept
+	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept, create_schema
 	Outcome  string            `json:"outcome"` // done or failed
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`

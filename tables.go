@@ -36,6 +36,23 @@ func nameTables(schema, history string) tables {
 	}
 }
 
+// isSystemSchema reports whether a schema is one of PostgreSQL's own, which no
+// user may create: of its catalogs, or of one session's temporary tables. Quotes
+// and capitals are read as a slip for the same.
+func isSystemSchema(name string) bool {
+	name = strings.ToLower(strings.Trim(name, `"`))
+	return strings.HasPrefix(name, "pg_") || name == "information_schema"
+}
+
+// unfitSchema refuses to keep the history in one of them: a temporary table ends
+// with its session, and with it the knowledge of what was applied.
+func unfitSchema(schema string) *Error {
+	return &Error{
+		Code: CodeConfiguration, Message: fmt.Sprintf("the history cannot be kept in the schema %s: it is PostgreSQL's own, or ends with the session", schema),
+		Remedy: "name the table with an ordinary schema (--table public.schema_migrations)",
+	}
+}
+
 // relation is a table as the catalog describes it.
 type relation struct {
 	Name    string   `json:"name"`

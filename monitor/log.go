@@ -99,6 +99,8 @@ func attributes(o Observation) []slog.Attr {
 	switch e := o.Event.(type) {
 	case whimbrel.RunStarted:
 		return []slog.Attr{slog.String("command", e.Command), slog.String("database", e.Database), slog.Int("planned", e.Planned)}
+	case whimbrel.SchemaCreated:
+		return []slog.Attr{slog.String("schema", e.Schema)}
 	case whimbrel.TablesAdopted:
 		return []slog.Attr{slog.String("table", e.Table), slog.Int("rows", e.Rows)}
 	case whimbrel.LeaseWaiting:

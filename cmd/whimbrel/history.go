@@ -84,7 +84,7 @@ func (f *historyFlags) add(command *cobra.Command) {
 // What the log calls things.
 var (
 	outcomes = []string{"done", "failed"}
-	actions  = []string{"up", "down", "baseline", "force_down", "adopt", "accept"}
+	actions  = []string{"up", "down", "repeat", "baseline", "force_down", "adopt", "accept", "create_schema"}
 )
 
 func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err error) {

@@ -68,6 +68,8 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 			p.width = max(p.width, labelWidth(p.migrations))
 		}
 		return p.header(event)
+	case whimbrel.SchemaCreated:
+		return []string{fmt.Sprintf("created the schema %s for the history", event.Schema)}
 	case whimbrel.TablesAdopted:
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
 	case whimbrel.LeaseWaiting:

@@ -48,6 +48,7 @@ func aRun() []moment {
 	const ms, s = time.Millisecond, time.Second
 	return []moment{
 		{0, whimbrel.RunStarted{Command: "up", Database: "app@db:5432/shop", Planned: 2}},
+		{0, whimbrel.SchemaCreated{Schema: "app"}},
 		{0, whimbrel.TablesAdopted{Table: "public.schema_migrations", Rows: 14}},
 		{1 * ms, whimbrel.LeaseWaiting{Holder: eve}},
 		{2 * s, whimbrel.LeaseWaiting{Holder: eve, Waited: elapsed(2 * s)}},

@@ -221,6 +221,8 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 		return []attribute.KeyValue{attribute.String("whimbrel.hook", e.Hook)}, true
 	case whimbrel.HookFinished:
 		return []attribute.KeyValue{attribute.String("whimbrel.hook", e.Hook), elapsed("whimbrel.duration", e.Duration)}, true
+	case whimbrel.SchemaCreated:
+		return []attribute.KeyValue{attribute.String("whimbrel.schema", e.Schema)}, true
 	case whimbrel.TablesAdopted:
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.rows", e.Rows)}, true
 	case whimbrel.ConnectionLost:
