@@ -182,7 +182,7 @@ func newDevReset(a *app, major *int) *cobra.Command {
 		Example: "  whimbrel dev reset\n  whimbrel dev reset --yes --pg-version 18",
 		Args:    arguments(0, 0, ""),
 		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
-			if sure, err := a.sure("Throw all data of the development server away?", yes); err != nil || !sure {
+			if err := a.sure(ctx, "Throw all data of the development server away?", yes); err != nil {
 				return err
 			}
 			if err := server.Reset(ctx); err != nil {

@@ -123,7 +123,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 	if flags != nil {
 		flags.apply(&p.config)
 	}
-	p.config.Stop = a.interruption.gently()
+	p.config.Stop = a.interruption.stop
 	finish, err := a.listen(ctx, &p)
 	if err != nil {
 		return err
@@ -135,11 +135,12 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		return err
 	}
 	if p.target.protected && c.plan != nil {
-		if sure, err := a.permit(ctx, p, migrator, flags, c.plan); err != nil || !sure {
+		if err := a.permit(ctx, p, migrator, flags, c.plan); err != nil {
 			finish()
 			return err
 		}
 	}
+	a.interruption.gently() // before, there is no step to finish
 	result, err := c.do(ctx, migrator)
 	finish()
 	if a.flags.json {

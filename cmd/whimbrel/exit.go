@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/adopt"
@@ -28,68 +31,94 @@ const codeUsage whimbrel.Code = "usage"
 // codeRefused is the code of what a check before production stopped.
 const codeRefused whimbrel.Code = "refused"
 
-// exits is the one table of exit statuses: what they mean, and which failures
-// end in them. Whatever has to be put right in files or flags before anything
-// can run is wrong use.
-var exits = []struct {
-	status  int
-	meaning string
-	codes   []whimbrel.Code
-}{
-	{exitDone, "done, or nothing to do", nil},
-	{exitFailed, "failed", []whimbrel.Code{
-		whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeForeignTable,
-		whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed, whimbrel.CodeChanged, whimbrel.CodeUnfinished,
-		whimbrel.CodeLeaseLost, whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
-		adopt.CodeNotFound, adopt.CodeDisagreement, whimbrel.CodeInternal,
-	}},
-	{exitWrongUse, "wrong use: flags, configuration, malformed files", []whimbrel.Code{
-		codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
-		whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, whimbrel.CodeJournal,
-	}},
-	{exitRefused, "refused: by a check, a hazard, a missing way back, a contradiction, a frozen plan that does not hold any more", []whimbrel.Code{
-		codeRefused, adopt.CodeContradiction, whimbrel.CodeNoWayBack, whimbrel.CodeSquash, whimbrel.CodePlanMoved,
-	}},
-	{exitLeaseHeld, "another runner holds the lease", []whimbrel.Code{whimbrel.CodeLeaseHeld}},
-	{exitDifferences, "pending migrations (status --exit-code), differences (verify)", nil},
-	{exitInterrupted, "interrupted; the next run goes on where this one stopped", []whimbrel.Code{whimbrel.CodeInterrupted}},
+// exits is the one table of exit statuses: what they mean, what to do after them, and
+// which failures end in them. The help and docs/troubleshooting.md are made of it.
+// Whatever has to be corrected in files or flags before anything can run is wrong use;
+// what a person has to look into first is refused; the rest may be tried again.
+var exits = []exitRow{
+	{status: exitDone, meaning: "done, or nothing to do"},
+	{
+		status: exitFailed, meaning: "failed", then: "correct what the error names, if anything, and run the same command again",
+		codes: []whimbrel.Code{
+			whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeLeaseLost,
+			whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
+			whimbrel.CodeInternal,
+		},
+	},
+	{
+		status: exitWrongUse, meaning: "wrong use: flags, configuration, malformed files",
+		then: "nothing was tried: correct the flags or the files",
+		codes: append([]whimbrel.Code{
+			codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
+			whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, adopt.CodeNotFound,
+		}, ofFiles...),
+	},
+	{
+		status:  exitRefused,
+		meaning: "refused: a check, a hazard, history and files that disagree, an irreversible migration, a stale plan, a question answered no",
+		then:    "read the error first: somebody has to decide",
+		codes: []whimbrel.Code{
+			codeRefused, whimbrel.CodeOutOfOrder, whimbrel.CodeChanged, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed,
+			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
+			whimbrel.CodePlanMoved, adopt.CodeContradiction, adopt.CodeDisagreement,
+		},
+	},
+	{
+		status: exitLeaseHeld, meaning: "another runner holds the lease", then: "run the same command again when it is done",
+		codes: []whimbrel.Code{whimbrel.CodeLeaseHeld},
+	},
+	{
+		status: exitDifferences, meaning: "pending migrations (status --exit-code), differences (verify)",
+		then: "the command worked: look at what it found",
+	},
+	{
+		status: exitInterrupted, meaning: "interrupted; the next run goes on where this one stopped",
+		then: "run the same command again", codes: []whimbrel.Code{whimbrel.CodeInterrupted},
+	},
+}
+
+// ofFiles are the codes of files that cannot be read as migrations. The engine uses
+// whimbrel.CodeUnsupported for the same.
+var ofFiles = []whimbrel.Code{
+	migration.CodeBadName, migration.CodeDuplicateVersion, migration.CodeNoFolder, migration.CodeNotAFolder,
+	migration.CodeFolder, migration.CodeUnreadable, migration.CodeTooLarge, migration.CodeEmpty, migration.CodeEncoding,
+	migration.CodeLexical, migration.CodeUnknownAnnotation, migration.CodeBadAnnotation, migration.CodeMisplacedAnnotation,
+	migration.CodeForeignAnnotation, migration.CodeTransactionControl, migration.CodeVariable, migration.CodeRepeatable,
+	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript,
+}
+
+// exitRow is a status of the table.
+type exitRow struct {
+	status        int
+	meaning, then string
+	codes         []whimbrel.Code
 }
 
 // exitTable is the table as the help shows it.
 func exitTable() string {
 	var b strings.Builder
 	for _, row := range exits {
-		fmt.Fprintf(&b, "  %-5d%s\n", row.status, row.meaning)
+		lines := strings.Split(ansi.Wordwrap(row.meaning, 71, ""), "\n")
+		fmt.Fprintf(&b, "  %-5d%s\n", row.status, strings.Join(lines, "\n       "))
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
 
 // exitStatus says how a run that ended with err exits.
 func exitStatus(err error) int {
-	if err == nil {
-		return exitDone
-	}
-	var difference differenceError
-	if errors.As(err, &difference) {
-		return exitDifferences
-	}
-	var refused refusedError
-	if errors.As(err, &refused) {
-		return exitRefused
-	}
-	var malformed malformedError
-	if errors.As(err, &malformed) {
-		return exitWrongUse
-	}
+	var ended endedError
 	var file *migration.Error
-	if errors.As(err, &file) {
-		return exitWrongUse
-	}
 	var own *whimbrel.Error
-	if errors.As(err, &own) {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &ended):
+		return ended.status()
+	case errors.As(err, &file):
+		return exitWrongUse
+	case errors.As(err, &own):
 		return exitOfCode(own.Code)
-	}
-	if errors.Is(err, context.Canceled) {
+	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
 	return exitFailed
@@ -97,46 +126,47 @@ func exitStatus(err error) int {
 
 func exitOfCode(code whimbrel.Code) int {
 	for _, row := range exits {
-		for _, c := range row.codes {
-			if c == code {
-				return row.status
-			}
+		if slices.Contains(row.codes, code) {
+			return row.status
 		}
 	}
 	return exitFailed
 }
 
-// differenceError ends a command that worked and found what its caller asked
-// about. It is not printed.
+// endedError ends a command whose output has already said why. It is not printed.
+type endedError interface {
+	error
+	status() int
+}
+
+// differenceError ends a command that worked and found what its caller asked about.
 type differenceError struct{}
 
 func (differenceError) Error() string { return "there are differences" }
+func (differenceError) status() int   { return exitDifferences }
 
-// refusedError ends a command whose output has already said what stops a run. It
-// is not printed.
+// refusedError ends a command that a check, a hazard or a person's no has stopped.
 type refusedError struct{}
 
 func (refusedError) Error() string { return "a check or a hazard stops the run" }
+func (refusedError) status() int   { return exitRefused }
 
-// malformedError ends a command whose output has already said what is wrong with the
-// files. It is not printed.
+// malformedError ends a command that found files malformed.
 type malformedError struct{}
 
 func (malformedError) Error() string { return "files are malformed" }
+func (malformedError) status() int   { return exitWrongUse }
 
-// failedTestError ends a command whose output has already said what failed. It
-// is not printed.
+// failedTestError ends a command in which a test failed.
 type failedTestError struct{}
 
 func (failedTestError) Error() string { return "a test failed" }
+func (failedTestError) status() int   { return exitFailed }
 
 // told reports whether a command's output has already said why it ended.
 func told(err error) bool {
-	var difference differenceError
-	var refused refusedError
-	var malformed malformedError
-	var failed failedTestError
-	return errors.As(err, &difference) || errors.As(err, &refused) || errors.As(err, &malformed) || errors.As(err, &failed)
+	var ended endedError
+	return errors.As(err, &ended)
 }
 
 // usage is an error in flags or arguments.

@@ -60,3 +60,6 @@ func (i *interruption) gently() <-chan struct{} {
 	i.gentle.Store(true)
 	return i.stop
 }
+
+// atOnce says that there is nothing to finish: the next signal ends the command.
+func (i *interruption) atOnce() { i.gentle.Store(false) }

@@ -180,21 +180,19 @@ func TestOnATerminalItIsColouredUnlessItMustNotBe(t *testing.T) {
 
 func TestQuestionsAreAskedOnATerminal(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]bool{"y\n": true, "Yes\n": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
+	for answer, want := range map[string]int{"y\n": 0, "Yes\n": 0, "n\n": 3, "\n": 3, "": 3, "yesterday\n": 3} {
 		var out, errs bytes.Buffer
-		a := newApp(environment{stdin: strings.NewReader(answer), stdout: &out, stderr: &errs, inTerminal: true}, nil)
-		sure, err := a.sure("Really?", false)
-		require.NoError(t, err)
-		require.Equal(t, want, sure, "%q", answer)
+		_, interruption := watch(t.Context(), nil, func() {})
+		a := newApp(environment{stdin: strings.NewReader(answer), stdout: &out, stderr: &errs, inTerminal: true}, interruption)
+		require.Equal(t, want, exitStatus(a.sure(t.Context(), "Really?", false)), "%q", answer)
+		interruption.end()
 		require.Empty(t, out.String())
 		require.Contains(t, errs.String(), "Really? [y/N] ")
+		require.Equal(t, want == 3, strings.Contains(errs.String(), "nothing was done"))
 	}
 	a := newApp(environment{stdin: strings.NewReader("y\n")}, nil)
-	_, err := a.sure("Really?", false)
-	require.Equal(t, exitWrongUse, exitStatus(err))
-	sure, err := a.sure("Really?", true)
-	require.NoError(t, err)
-	require.True(t, sure)
+	require.Equal(t, exitWrongUse, exitStatus(a.sure(t.Context(), "Really?", false)))
+	require.NoError(t, a.sure(t.Context(), "Really?", true))
 }
 
 // The third batch waits for a lock that the test holds.

@@ -39,7 +39,7 @@ func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error 
 		return err
 	}
 	if flags.fix {
-		return a.fix(l, flags)
+		return a.fix(ctx, l, flags)
 	}
 	report, err := a.judge(ctx, l, flags)
 	if err != nil {
@@ -289,7 +289,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 }
 
 // fix rewrites files, after having shown what would change.
-func (a *app) fix(l lintee, flags *lintFlags) error {
+func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 	linter, err := lint.New(l.options)
 	if err != nil {
 		return err
@@ -311,8 +311,8 @@ func (a *app) fix(l lintee, flags *lintFlags) error {
 		a.say("Nothing here has a mechanical safe form.%s", leftToPeople(left))
 		return nil
 	}
-	sure, err := a.sure(fmt.Sprintf("Write %s? A file that has run somewhere must not be changed.", plural(len(changed), "file")), flags.yes)
-	if err != nil || !sure {
+	question := fmt.Sprintf("Write %s? A file that has run somewhere must not be changed.", plural(len(changed), "file"))
+	if err := a.sure(ctx, question, flags.yes); err != nil {
 		return err
 	}
 	for _, f := range changed {

@@ -75,7 +75,7 @@ before it does anything more.`,
 				return nil
 			}
 			question := fmt.Sprintf("%sTake the lease away?", renderHolder(a.errPalette, holder, time.Now()))
-			if sure, err := a.sure(question, yes); err != nil || !sure {
+			if err := a.sure(command.Context(), question, yes); err != nil {
 				return err
 			}
 			if err := migrator.ReleaseLock(command.Context(), holder.Token); err != nil {

@@ -52,27 +52,33 @@ type observers struct {
 
 // observe starts whoever is configured to hear of runs of a project. They must be
 // closed.
-func (a *app) observe(ctx context.Context, p *project) (o *observers, err error) {
-	o = &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace), defaultGrace)}
-	defer func() {
-		if err != nil {
-			o.close()
-		}
-	}()
-	if err := o.startLog(); err != nil {
+func (a *app) observe(ctx context.Context, p *project) (*observers, error) {
+	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace), defaultGrace)}
+	if err := o.start(ctx, p.config); err != nil {
+		o.close()
 		return nil, err
+	}
+	return o, nil
+}
+
+// start starts those who are configured, until one of them cannot be.
+func (o *observers) start(ctx context.Context, config whimbrel.Config) error {
+	if err := o.startLog(); err != nil {
+		return err
 	}
 	o.startTelemetry(ctx)
 	var log monitor.Historian
-	if len(p.file.Alerts.Sinks) > 0 || p.file.Metrics != (metricSettings{}) {
-		if log, err = whimbrel.New(p.config); err != nil {
-			return nil, err
+	if len(o.file.Alerts.Sinks) > 0 || o.file.Metrics != (metricSettings{}) {
+		migrator, err := whimbrel.New(config)
+		if err != nil {
+			return err
 		}
+		log = migrator
 	}
 	if err := o.startCounting(log); err != nil {
-		return nil, err
+		return err
 	}
-	return o, o.startAlerts(ctx, log)
+	return o.startAlerts(ctx, log)
 }
 
 // before are the observers with another one in front.

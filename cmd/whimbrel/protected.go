@@ -12,24 +12,24 @@ import (
 // permit stands before every change of a protected environment: it makes the
 // checks, shows what would run, and asks. Where nothing would run, nothing is
 // asked.
-func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, ask planner) (bool, error) {
+func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, ask planner) error {
 	plan, err := ask(ctx, m)
 	if err != nil || len(plan.Migrations) == 0 {
-		return err == nil, err
+		return err
 	}
 	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
 	if err != nil {
-		return false, err
+		return err
 	}
 	a.tellChecks(report)
 	if blocked := report.Blocked(); len(blocked) > 0 {
 		p.observers.refused(report.Database, blocked)
-		return false, stopped(blocked)
+		return stopped(blocked)
 	}
 	if !flags.yes && a.inTerminal && !a.flags.json {
 		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
 	}
-	return a.sure(fmt.Sprintf("%s is protected. Run %s on %s?", p.target.source, plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
+	return a.sure(ctx, fmt.Sprintf("%s is protected. Run %s on %s?", p.target.source, plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
 }
 
 // tellChecks shows what the checks before a run said, as far as it matters.

@@ -106,7 +106,7 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 	folder := filepath.Dir(filepath.FromSlash(baseline.Members[len(baseline.Members)-1].Path))
 	done.Path = filepath.ToSlash(filepath.Join(folder, baseline.File))
 	if !flags.dryRun {
-		if sure, err := a.agreed(flags, done); err != nil || !sure {
+		if err := a.agreed(ctx, flags, done); err != nil {
 			return err
 		}
 		if err := a.replaceSquashed(&done); err != nil {
@@ -118,7 +118,7 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 }
 
 // agreed shows what was proved and asks whether to go on.
-func (a *app) agreed(flags *squashFlags, done squashed) (bool, error) {
+func (a *app) agreed(ctx context.Context, flags *squashFlags, done squashed) error {
 	if !flags.yes {
 		a.note("%s", provedText(done))
 	}
@@ -126,7 +126,7 @@ func (a *app) agreed(flags *squashFlags, done squashed) (bool, error) {
 	if flags.delete {
 		what = "deleted"
 	}
-	return a.sure(fmt.Sprintf("Write %s? The %d old files are %s.", done.Path, len(done.Members), what), flags.yes)
+	return a.sure(ctx, fmt.Sprintf("Write %s? The %d old files are %s.", done.Path, len(done.Members), what), flags.yes)
 }
 
 // replaceSquashed writes the baseline and takes the old files away. The baseline
