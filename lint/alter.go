@@ -74,7 +74,7 @@ func (m *model) alterColumn(r *relation, cmd *ast.AlterTableCmd) {
 	case ast.AlterTableType_AT_DropNotNull:
 		c.notNull = false
 	case ast.AlterTableType_AT_AlterColumnType:
-		c.typ = typeOf(cmd.Def.GetColumnDef().GetTypeName())
+		c.typ, c.def = typeOf(cmd.Def.GetColumnDef().GetTypeName()), cmd.Def.GetColumnDef()
 		c.collation = collationOf(cmd.Def.GetColumnDef().GetCollClause())
 	case ast.AlterTableType_AT_AddIdentity:
 		c.identity = cmd.Def.GetConstraint().GetGeneratedWhen()

@@ -195,7 +195,7 @@ func (m *model) like(r *relation, s *ast.TableLikeClause) {
 
 // addColumn adds a column with the constraints that stand at it.
 func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
-	c := &column{name: def.Colname, typ: typeOf(def.TypeName), created: m.now, collation: collationOf(def.CollClause)}
+	c := &column{name: def.Colname, typ: typeOf(def.TypeName), def: def, created: m.now, collation: collationOf(def.CollClause)}
 	if base, ok := serials[c.typ.Name.Object]; ok && c.typ.Name.Schema == "" {
 		c.typ, c.serial, c.notNull = Type{Name: Name{catalogSchema, base}}, true, true
 		c.value = nextval

@@ -52,8 +52,8 @@ func infinite(n *ast.Node) bool {
 // excludeFirst writes what keeps the default partition from being read.
 func (j *judge) excludeFirst(d, parent *relation, b *ast.PartitionBoundSpec) string {
 	name := quoted(d.short() + "_excludes")
-	return strings.Join([]string{alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID", name, j.boundCheck(parent, b))),
-		"-- each in a migration of its own:", alterTo(d, "VALIDATE CONSTRAINT "+name)}, "\n")
+	return strings.Join([]string{j.alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID", name, j.boundCheck(parent, b))),
+		"-- each in a migration of its own:", j.alterTo(d, "VALIDATE CONSTRAINT "+name)}, "\n")
 }
 
 // implied reports whether valid checks of a table say that all its rows belong into

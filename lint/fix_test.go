@@ -33,7 +33,7 @@ func TestMechanicalRewritesLeaveNothingToFind(t *testing.T) {
 		},
 		"NOT NULL comes in steps": {
 			"ALTER TABLE users ALTER COLUMN age SET NOT NULL;\n",
-			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT users_age_not_null CHECK (age IS NOT NULL) NOT VALID;\nALTER TABLE users VALIDATE CONSTRAINT users_age_not_null;\nALTER TABLE users ALTER COLUMN age SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT users_age_not_null;\n",
+			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT users_age_given CHECK (age IS NOT NULL) NOT VALID;\nALTER TABLE users VALIDATE CONSTRAINT users_age_given;\nALTER TABLE users ALTER COLUMN age SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT users_age_given;\n",
 		},
 		"a unique constraint gets its index first": {
 			"ALTER TABLE users ADD CONSTRAINT one UNIQUE (email);\n",

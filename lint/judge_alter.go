@@ -387,8 +387,3 @@ func (j *judge) manyPartitions(r *relation) {
 			Message: fmt.Sprintf("%d partitions of %s are locked at once", n, r.name)})
 	}
 }
-
-// alterTo writes an ALTER TABLE.
-func alterTo(r *relation, commands ...string) string {
-	return fmt.Sprintf("ALTER TABLE %s %s;", r.name, strings.Join(commands, ", "))
-}

@@ -78,7 +78,7 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	j.addColumnConstraints(r, a)
 	if a.typ.Name == (Name{catalogSchema, "json"}) && !a.typ.Array {
 		j.columnFinding(r, a, "add-column-json", "json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
-			alterTo(r, "ADD COLUMN "+quoted(def.Colname)+" jsonb"), claim{})
+			j.alterTo(r, "ADD COLUMN "+quoted(def.Colname)+" jsonb"), claim{})
 	}
 	if n := len(r.columns) + r.dropped + 1; n > maxColumns {
 		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
@@ -177,25 +177,14 @@ func (j *judge) fillRewrite(r *relation, a added, value, typ string) string {
 	fmt.Fprintf(&b, "ALTER TABLE %s ADD COLUMN %s %s;\nALTER TABLE %[1]s ALTER COLUMN %[2]s SET DEFAULT %[4]s;\n", r.name, name, typ, value)
 	fmt.Fprintf(&b, "-- +migrate Batch %s by %s\nUPDATE %[1]s SET %[3]s = DEFAULT WHERE %[3]s IS NULL AND %[2]s > :from AND %[2]s <= :to;", r.name, key, name)
 	if a.notNull || a.serial || a.identity != nil {
-		b.WriteString("\n-- then, in migrations of their own:\n" + notNullSteps(r, a.def.Colname))
+		b.WriteString("\n-- then, in migrations of their own:\n" + j.notNullSteps(r, a.def.Colname))
 	}
 	return b.String()
 }
 
-// notNullSteps is SET NOT NULL without a scan under its lock.
-func notNullSteps(r *relation, column string) string {
-	name := quoted(r.short() + "_" + column + "_not_null")
-	return strings.Join([]string{
-		alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID", name, quoted(column))),
-		alterTo(r, "VALIDATE CONSTRAINT "+name),
-		alterTo(r, fmt.Sprintf("ALTER COLUMN %s SET NOT NULL", quoted(column))),
-		alterTo(r, "DROP CONSTRAINT "+name),
-	}, "\n")
-}
-
 func (j *judge) requiredRewrite(r *relation, a added) string {
 	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n-- fill it, deploy code that writes it, then, in migrations of their own:\n%s",
-		r.name, quoted(a.def.Colname), a.typ, notNullSteps(r, a.def.Colname))
+		r.name, quoted(a.def.Colname), a.typ, j.notNullSteps(r, a.def.Colname))
 }
 
 // addColumnConstraints finds that a constraint at the column goes through all rows,
@@ -207,9 +196,9 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		if !j.small(r) {
 			check := quoted(r.short() + "_" + a.def.Colname + "_check")
 			j.columnFinding(r, a, "add-column-inline-check", fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name),
-				fmt.Sprintf("%s\n%s\n-- in a transaction of its own:\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)),
-					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", check, expression(j.parser, a.check.RawExpr))),
-					alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("%s\n%s\n-- in a transaction of its own:\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)),
+					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", check, expression(j.parser, a.check.RawExpr))),
+					j.alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.key != nil {
@@ -221,8 +210,8 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 			}
 			index := quoted(r.short() + "_" + a.def.Colname + "_key")
 			j.columnFinding(r, a, "add-column-inline-unique", fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name),
-				fmt.Sprintf("%s\nCREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)), index, r.name, name,
-					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("%s\nCREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)), index, r.name, name,
+					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.foreign != nil && a.value != nil {
@@ -231,9 +220,9 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		j.scan(to)
 		if !j.small(r) {
 			j.columnFinding(r, a, "add-column-inline-references", fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name),
-				fmt.Sprintf("%s\n%s\n%s", alterTo(r, fmt.Sprintf("ADD COLUMN %s %s DEFAULT %s", name, a.typ, expression(j.parser, a.value))),
-					alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s_%s_fkey FOREIGN KEY (%s) REFERENCES %s NOT VALID", r.short(), a.def.Colname, name, to.name)),
-					"-- in a transaction of its own:\n"+alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("%s\n%s\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s DEFAULT %s", name, a.typ, expression(j.parser, a.value))),
+					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s_%s_fkey FOREIGN KEY (%s) REFERENCES %s NOT VALID", r.short(), a.def.Colname, name, to.name)),
+					"-- in a transaction of its own:\n"+j.alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, leaves(r)})
 		}
 	}
 }
@@ -280,7 +269,7 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		message += "; with it go, or stand in its way: " + strings.Join(with, ", ")
 	}
 	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r),
-		Rewrite: fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))})
+		Rewrite: fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))})
 }
 
 // setNotNullCommand finds that all rows are read. They are not where a valid check
@@ -308,7 +297,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
-		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: notNullSteps(r, cmd.Name)})
+		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: j.notNullSteps(r, cmd.Name)})
 }
 
 // filled reports whether a statement of the migration changes rows of a table.
@@ -385,6 +374,6 @@ func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if always {
 		j.report(Finding{Hazard: "identity-always", Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name, quoted(cmd.Name)),
-			Rewrite: alterTo(r, fmt.Sprintf("ALTER COLUMN %s ADD GENERATED BY DEFAULT AS IDENTITY", quoted(cmd.Name)))})
+			Rewrite: j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s ADD GENERATED BY DEFAULT AS IDENTITY", quoted(cmd.Name)))})
 	}
 }

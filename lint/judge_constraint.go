@@ -84,7 +84,7 @@ func (j *judge) notValid(r *relation, c *ast.Constraint, suffix string) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s;\n-- in a transaction of its own:\n%s", written, alterTo(r, "VALIDATE CONSTRAINT "+quoted(later.Conname)))
+	return fmt.Sprintf("%s;\n-- in a transaction of its own:\n%s", written, j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(later.Conname)))
 }
 
 func (j *judge) addKey(r *relation, c *ast.Constraint) {
@@ -105,7 +105,7 @@ func (j *judge) addKey(r *relation, c *ast.Constraint) {
 	rewrite := ""
 	if !r.partitioned {
 		rewrite = fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", quoted(name), r.name, names(columns),
-			alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", quoted(name), kind)))
+			j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", quoted(name), kind)))
 	}
 	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite,
 		Message: fmt.Sprintf("nobody can read or write %s until its index on (%s) is built", r.name, names(columns))})
@@ -129,7 +129,7 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 			if !j.small(r) {
 				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, leaves(r)},
 					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it", quoted(name), r.name),
-					Rewrite: notNullSteps(r, name) + "\n" + j.out.Text})
+					Rewrite: j.notNullSteps(r, name) + "\n" + j.out.Text})
 			}
 			return
 		}
@@ -207,7 +207,7 @@ func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
 		}
 		j.constraintFinding(r, c, Finding{Hazard: "fk-type-mismatch",
 			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name), a.typ, to.name, quoted(targets[i]), b.typ),
-			Rewrite: alterTo(r, fmt.Sprintf("ALTER COLUMN %s TYPE %s", quoted(name), b.typ)) + " -- see alter-column-type-rewrite"})
+			Rewrite: j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s TYPE %s", quoted(name), b.typ)) + " -- see alter-column-type-rewrite"})
 	}
 }
 
@@ -262,7 +262,7 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if c != nil && c.step == j.step && c.created == j.now {
 		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read", quoted(c.name), r.name),
-			Rewrite: "-- in a migration of its own:\n" + alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name))})
+			Rewrite: "-- in a migration of its own:\n" + j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name))})
 		return
 	}
 	j.because("rows are read beside reads and writes, under SHARE UPDATE EXCLUSIVE")
@@ -288,7 +288,7 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 		}
 		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s", quoted(c.name), c.to.name)},
 			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s", c.to.name, r.name),
-			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", c.to.name, r.name, alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
+			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", c.to.name, r.name, j.alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
 	case c.index != nil && (c.kind == ast.ConstrType_CONSTR_PRIMARY || c.kind == ast.ConstrType_CONSTR_UNIQUE):
 		j.dropKey(c.index)
 		j.dropReferences(r, c, cmd)

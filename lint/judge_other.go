@@ -425,7 +425,7 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 		}
 		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), r.name.String() + " has no primary key"},
 			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails from now on", r.name),
-			Rewrite: alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text})
+			Rewrite: j.alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text})
 	}
 	if len(j.out.Findings) == 0 {
 		j.because("subscribers can find every row")

@@ -467,22 +467,13 @@ func (j *judge) madeAgainAsView(n Name) bool {
 	})
 }
 
+// renameSlowly is a new column that a trigger keeps in step with the old one.
 func (j *judge) renameSlowly(r *relation, s *ast.RenameStmt) string {
-	typ := "…"
-	if c := r.column(s.Subname); c != nil && c.typ.Name.Object != "" {
-		typ = c.typ.String()
+	p, ok := j.renamed(r, s.Subname, s.Newname)
+	if !ok {
+		return ""
 	}
-	from, to := quoted(s.Subname), quoted(s.Newname)
-	return fmt.Sprintf(`ALTER TABLE %[1]s ADD COLUMN %[3]s %[4]s;
-CREATE FUNCTION %[5]s_%[6]s_sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF TG_OP = 'INSERT' THEN NEW.%[3]s := coalesce(NEW.%[3]s, NEW.%[2]s); NEW.%[2]s := NEW.%[3]s;
-  ELSIF NEW.%[2]s IS DISTINCT FROM OLD.%[2]s THEN NEW.%[3]s := NEW.%[2]s; ELSE NEW.%[2]s := NEW.%[3]s; END IF;
-  RETURN NEW; END $$;
-CREATE TRIGGER %[5]s_%[6]s_sync BEFORE INSERT OR UPDATE ON %[1]s FOR EACH ROW EXECUTE FUNCTION %[5]s_%[6]s_sync();
--- +migrate Batch %[1]s by %[7]s
-UPDATE %[1]s SET %[3]s = %[2]s WHERE %[7]s > :from AND %[7]s <= :to;
--- and when no code names %[2]s any more, in a migration of its own: drop the trigger and the column`,
-		r.name, from, to, typ, r.short(), s.Subname, j.keyOf(r))
+	return j.inStep(p, false)
 }
 
 func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
@@ -569,8 +560,8 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 	name := quoted(part.short() + "_bounds")
 	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
 		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name),
-		Rewrite: strings.Join([]string{alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
-			"-- each in a migration of its own:", alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", alterTo(part, "DROP CONSTRAINT "+name)}, "\n")})
+		Rewrite: strings.Join([]string{j.alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
+			"-- each in a migration of its own:", j.alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", j.alterTo(part, "DROP CONSTRAINT "+name)}, "\n")})
 }
 
 func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {

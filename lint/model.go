@@ -94,6 +94,7 @@ type use struct {
 type column struct {
 	name      string
 	typ       Type
+	def       *ast.ColumnDef // as the statement has it that gave the type; nil where none did
 	notNull   bool
 	value     *ast.Node // the default
 	identity  string    // "a" always, "d" by default

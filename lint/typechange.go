@@ -207,7 +207,7 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 		}
 		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("%s is written anew, with its indexes, while nobody can read or write it: %s", r.name, why),
-			Rewrite: j.retypeSlowly(r, name, to)})
+			Rewrite: j.retypeSlowly(r, c, def)})
 	case unclear:
 		j.rewrite(r)
 		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{FromText, why},
@@ -220,17 +220,17 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 	}
 }
 
-// retypeSlowly is the way to another type beside the traffic.
-func (j *judge) retypeSlowly(r *relation, name string, to Type) string {
-	key, plain := j.keyOf(r), unquoted(name)
-	next := quoted(plain + "_new")
-	return fmt.Sprintf(`ALTER TABLE %[1]s ADD COLUMN %[3]s %[4]s;
-CREATE FUNCTION %[5]s_%[6]s_sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.%[3]s := NEW.%[2]s; RETURN NEW; END $$;
-CREATE TRIGGER %[5]s_%[6]s_sync BEFORE INSERT OR UPDATE ON %[1]s FOR EACH ROW EXECUTE FUNCTION %[5]s_%[6]s_sync();
--- +migrate Batch %[1]s by %[7]s
-UPDATE %[1]s SET %[3]s = %[2]s WHERE %[7]s > :from AND %[7]s <= :to;
--- and when the code reads %[3]s, in a migration of its own: drop the trigger and the old column`,
-		r.name, name, next, to, r.short(), plain, key)
+// retypeSlowly is a column of the other type that a trigger keeps in step with the old
+// one. There is none where an expression computes the new value, which has no inverse.
+func (j *judge) retypeSlowly(r *relation, c *column, def *ast.ColumnDef) string {
+	if c == nil || !j.trivial(def.RawDefault, c.name, typeOf(def.TypeName)) {
+		return ""
+	}
+	p, ok := j.retyped(r, c, def)
+	if !ok {
+		return ""
+	}
+	return j.inStep(p, true)
 }
 
 // recheck finds what the server reads all rows for though the values stay as they are.
