@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -64,7 +65,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	if db, there, err := m.config.Opening.take(ctx, m); there {
 		return db, err
 	}
-	ctx, release := m.untilStopped(ctx)
+	ctx, release := m.untilStopped(dial.LetFinish(ctx))
 	defer release()
 	// A server, or a network, that falls silent is not waited for in vain.
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
@@ -76,7 +77,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 			db.onNotice(notice)
 		}
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return nil, m.connectionError(ctx, err)
 	}
@@ -277,11 +278,7 @@ WHERE n.nspname = $1 AND c.relname = ANY ($2)`
 const railsMetadata = "ar_internal_metadata"
 
 // close ends the connection politely, in bounded time, whatever became of the run.
-func (db *database) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
-	defer cancel()
-	_ = db.conn.Close(ctx)
-}
+func (db *database) close() { dial.Close(db.conn) }
 
 // history is the history table as the catalog has it; nil when it is not there.
 func (db *database) history() *relation { return db.relations[db.tables.name] }

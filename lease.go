@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // lease is the right to change the schema. It is a row that one runner holds
@@ -245,13 +247,8 @@ func (m *Migrator) begin(ctx context.Context, db *database, token int64, previou
 // and ends the run when it cannot.
 func (l *lease) keep(ctx context.Context) {
 	var conn *pgx.Conn
-	defer func() {
-		if conn != nil {
-			closing, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			_ = conn.Close(closing)
-		}
-	}()
+	defer func() { dial.Close(conn) }()
+	ctx = dial.LetFinish(ctx)
 	duration := l.migrator.config.LeaseDuration
 	wait := duration / renewals
 	var failed error // of the last renewal, if it did not work
@@ -287,7 +284,7 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 	ctx, cancel := context.WithDeadline(ctx, l.deadline())
 	defer cancel()
 	if *conn == nil || (*conn).IsClosed() {
-		opened, err := pgx.ConnectConfig(ctx, l.migrator.aside())
+		opened, err := l.migrator.aside(ctx)
 		if err != nil {
 			return err
 		}
@@ -396,11 +393,12 @@ func (l *lease) release(db *database) {
 // enters beside it; what has not begun fails at its fence.
 func (l *lease) revoke(ctx context.Context) {
 	l.stopping.Do(func() { close(l.stop) })
-	conn, err := pgx.ConnectConfig(ctx, l.migrator.aside())
+	ctx = dial.LetFinish(ctx)
+	conn, err := l.migrator.aside(ctx)
 	if err != nil {
 		return // then everything that was sent is done before the run ends
 	}
-	defer func() { _ = conn.Close(ctx) }()
+	defer dial.Close(conn)
 	_, _ = conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false WHERE id = 1 AND token = $1", l.current())
 }
 
@@ -487,7 +485,9 @@ func (m *Migrator) end(ctx context.Context, db *database, token int64) error {
 		return err
 	}
 	var refused *pgconn.PgError
-	if _, err = db.conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.unnest($1::int[]) AS pid", older); errors.As(err, &refused) {
+	// The name is asked for again: behind a pooler the session may be another client's by now.
+	if _, err = db.conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+		WHERE pid = ANY ($1) AND pg_catalog.starts_with(application_name, $2)`, older, applicationPrefix(db.tables)); errors.As(err, &refused) {
 		return nil
 	}
 	return err

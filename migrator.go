@@ -25,10 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -200,8 +198,7 @@ func (c Config) check() error {
 }
 
 // parseConnection prepares a connection for our use: no statement cache (it
-// breaks after DDL and behind poolers), and a cancelled context asks the
-// server to stop instead of cutting the line.
+// breaks after DDL and behind poolers).
 func parseConnection(config Config) (*pgx.ConnConfig, error) {
 	connection := config.Connection
 	if connection == nil {
@@ -221,25 +218,18 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 	}
 	connection.DefaultQueryExecMode = pgx.QueryExecModeExec
 	connection.StatementCacheCapacity, connection.DescriptionCacheCapacity = 0, 0
-	connection.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
-	}
 	if connection.RuntimeParams["application_name"] == "" {
 		connection.RuntimeParams["application_name"] = "whimbrel"
 	}
 	return connection, nil
 }
 
-// aside is the connection beside the one at work: for renewing the lease and
-// for watching. When its time is over it is closed, and nothing is asked of the
-// server: a request to cancel is of no use there, and some poolers are upset by it.
-func (m *Migrator) aside() *pgx.ConnConfig {
+// aside opens a connection beside the one at work: for renewing the lease and for
+// watching. What is asked by it is let finish when the run ends; see dial.LetFinish.
+func (m *Migrator) aside(ctx context.Context) (*pgx.Conn, error) {
 	connection := m.connection.Copy()
-	connection.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
-	}
 	connection.RuntimeParams["application_name"] = m.asideName()
-	return connection
+	return dial.Open(ctx, connection)
 }
 
 // asideName is what the connections beside the one at work are called. What they
@@ -250,7 +240,7 @@ func (m *Migrator) asideName() string {
 
 // cancelPatience is how long a cancelled statement may take to end before the
 // connection is given up.
-const cancelPatience = 5 * time.Second
+const cancelPatience = dial.Patience
 
 // database names the target for people, without the password.
 func (m *Migrator) database() string {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // watch looks, from a connection of its own, at the queue around the step that
@@ -144,7 +146,7 @@ func (w *watch) stop() {
 
 // look polls until stop. What goes wrong with its connection is tried again.
 func (w *watch) look(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(dial.LetFinish(ctx))
 	defer cancel()
 	w.done.Go(func() { // connecting must not delay stop
 		select {
@@ -154,18 +156,12 @@ func (w *watch) look(ctx context.Context) {
 		}
 	})
 	var conn *pgx.Conn
-	defer func() {
-		if conn != nil {
-			closing, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			_ = conn.Close(closing)
-		}
-	}()
+	defer func() { dial.Close(conn) }()
 	var told teller
 	every, looked := watchEvery, time.Now()
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if conn == nil || conn.IsClosed() {
-			opened, err := pgx.ConnectConfig(ctx, w.m.aside())
+			opened, err := w.m.aside(ctx)
 			if err != nil {
 				_ = pause(ctx, backoff(attempt))
 				continue
@@ -264,13 +260,15 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 		return
 	}
 	w.mutex.Lock()
-	running := !w.began.IsZero()
+	running, worker := !w.began.IsZero(), w.worker
 	if running {
 		w.cancels = time.Now()
 	}
 	w.mutex.Unlock()
 	if running {
-		_, _ = conn.Exec(ctx, "SELECT pg_catalog.pg_cancel_backend($1)", q.worker)
+		// The name is asked for again: behind a pooler the session may be another client's by now.
+		_, _ = conn.Exec(ctx, `SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity
+			WHERE pid = $1 AND application_name = $2 AND state = 'active'`, q.worker, worker)
 	}
 }
 

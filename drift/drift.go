@@ -18,6 +18,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -117,11 +118,11 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may stand in front
 	config.RuntimeParams["application_name"] = "whimbrel verify"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return l, fmt.Errorf("reading the schema: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('search_path'),
 		ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1)`).Scan(&l.major, &l.path, &l.roles)
 	if err == nil {
@@ -185,11 +186,11 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	if like.path != "" {
 		config.RuntimeParams["search_path"] = like.path
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return made{}, fmt.Errorf("running the migrations: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	tables := whimbrel.Tables(options.Config.Table)
 	furnished, err := furnish(ctx, conn, like.roles, tables[0])
 	if err != nil {

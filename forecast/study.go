@@ -13,6 +13,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -80,11 +81,11 @@ func survey(ctx context.Context, config *pgx.ConnConfig) (Facts, lint.Catalog, e
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // poolers bear no prepared statements
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return Facts{}, lint.Catalog{}, fmt.Errorf("connecting for a look at the tables: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	facts, err := ReadFacts(ctx, conn)
 	if err != nil {
 		return Facts{}, lint.Catalog{}, err

@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // visit is one connection with what was learnt over it. It belongs to one Run.
@@ -52,20 +52,16 @@ const (
 // open connects and learns what all checks need.
 func open(ctx context.Context, options Options) (*visit, error) {
 	config := options.Connection.Copy()
-	// As the engine does: no statement cache, for poolers' sake, and who cancels
-	// the context cancels the query.
+	// As the engine does: no statement cache, for poolers' sake.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
-	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelPatience}
-	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "whimbrel check"
 	}
 	v := &visit{options: options}
 	connecting, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(connecting, config)
+	conn, err := dial.Open(connecting, config)
 	if err != nil {
 		return nil, v.unreachable(ctx, err)
 	}
@@ -78,11 +74,7 @@ func open(ctx context.Context, options Options) (*visit, error) {
 }
 
 // close ends the connection; it does not wait for long.
-func (v *visit) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
-	defer cancel()
-	_ = v.conn.Close(ctx)
-}
+func (v *visit) close() { dial.Close(v.conn) }
 
 // learn asks for the facts, and resolves what the plan names.
 func (v *visit) learn(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -54,13 +55,13 @@ func (d *database) prepare(ctx context.Context) error {
 	plain.RuntimeParams["timezone"] = "UTC"
 	aside := d.config.Copy() // it asks the same thing again and again
 	plain.RuntimeParams["application_name"], aside.RuntimeParams["application_name"] = "trial", "trial"
-	if d.conn, err = pgx.ConnectConfig(ctx, plain); err != nil {
+	if d.conn, err = dial.Open(ctx, plain); err != nil {
 		return err
 	}
-	if d.aside, err = pgx.ConnectConfig(ctx, aside); err != nil {
+	if d.aside, err = dial.Open(ctx, aside); err != nil {
 		return err
 	}
-	if d.gate, err = pgx.ConnectConfig(ctx, aside.Copy()); err != nil {
+	if d.gate, err = dial.Open(ctx, aside); err != nil {
 		return err
 	}
 	if len(d.history) > 1 {
@@ -108,9 +109,7 @@ func (d *database) ownTables() []pgx.Identifier { return whimbrel.Tables(strings
 
 func (d *database) close() {
 	for _, conn := range []*pgx.Conn{d.conn, d.aside, d.gate} {
-		if conn != nil {
-			_ = conn.Close(context.Background()) // nothing is lost by it
-		}
+		dial.Close(conn)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // host is where the databases of a trial are made. On a server of our own each
@@ -113,7 +114,7 @@ func (h *host) approach(ctx context.Context) error {
 	named := h.admin.Database
 	for _, database := range []string{named, "postgres", "template1"} {
 		h.admin.Database = database
-		conn, err := pgx.ConnectConfig(ctx, h.admin)
+		conn, err := dial.Open(ctx, h.admin)
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) && refused.Code == "3D000" { // there is no such database
 			continue
@@ -121,7 +122,7 @@ func (h *host) approach(ctx context.Context) error {
 		if err != nil {
 			return h.cannotConnect(err)
 		}
-		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+		defer dial.Close(conn)
 		if database != named {
 			return nil
 		}
@@ -180,11 +181,11 @@ func (h *host) create(ctx context.Context) (*pgx.ConnConfig, made, error) {
 			strategy = " STRATEGY file_copy" // quicker, where checkpoints cost nothing
 		}
 	}
-	conn, err := pgx.ConnectConfig(ctx, admin)
+	conn, err := dial.Open(ctx, admin)
 	if err != nil {
 		return nil, m, errors.Join(h.cannotConnect(err), m.stop())
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	name := pgx.Identifier{m.name}.Sanitize()
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0"+strategy); err != nil {
 		return nil, m, errors.Join(fmt.Errorf("creating the database %s: %w", m.name, err), m.stop())
@@ -225,9 +226,9 @@ func (h *host) drop(ctx context.Context, m made) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, h.admin)
+	conn, err := dial.Open(ctx, h.admin)
 	if err == nil {
-		defer func() { _ = conn.Close(ctx) }()
+		defer dial.Close(conn)
 		_, err = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{m.name}.Sanitize()+" WITH (FORCE)")
 	}
 	if err != nil {

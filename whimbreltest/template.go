@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // The names of our databases. A template bears its final name only when it is
@@ -37,7 +38,7 @@ func (s *server) create(ctx context.Context, r recipe) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	key, err := r.key(conn.PgConn().ParameterStatus("server_version"), conn.Config().User)
 	if err != nil {
 		return "", err
@@ -53,7 +54,11 @@ func (s *server) create(ctx context.Context, r recipe) (string, error) {
 }
 
 func (s *server) connect(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.Connect(ctx, s.address.maintenance())
+	config, err := pgx.ParseConfig(s.address.maintenance())
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		if !s.own {
 			err = fmt.Errorf("connecting to the server that %s names: %w; start it, correct the URL, or unset the variable to have a server started", urlVariable, err)
@@ -62,7 +67,7 @@ func (s *server) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	version := conn.PgConn().ParameterStatus("server_version")
 	if s.major != 0 && majorOf(version) != s.major {
-		_ = conn.Close(context.WithoutCancel(ctx))
+		dial.Close(conn)
 		return nil, fmt.Errorf("the test wants PostgreSQL %d, and the server that %s names is %s; give it another one, or unset the variable", s.major, urlVariable, version)
 	}
 	return conn, nil
@@ -172,7 +177,7 @@ func (s *server) drop(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	return dropDatabase(ctx, conn, name)
 }
 
@@ -194,7 +199,7 @@ func (s *server) keep(ctx context.Context, name, test string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	comment, err := conn.PgConn().EscapeString("kept for " + test)
 	if err == nil {
 		_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", pgx.QueryExecModeExec, name)

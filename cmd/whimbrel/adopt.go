@@ -15,6 +15,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -115,7 +116,7 @@ func (a *app) adopt(ctx context.Context, flags *adoptFlags) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	if err := d.find(ctx, conn); err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
 	connection.RuntimeParams["application_name"] = "whimbrel adopt"
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, connection)
+	conn, err := dial.Open(ctx, connection)
 	if err != nil {
 		return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v", connection.Host, connection.Port, err),
 			Remedy: "check that the server runs there, and that user, password and database are right", Err: err}

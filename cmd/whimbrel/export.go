@@ -11,6 +11,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // exportFlags are those of export.
@@ -164,7 +165,7 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	return a.writeExported(exported, out, func() error {
 		out.Table, out.Rows, err = adopt.WriteHistory(ctx, conn, to, flags.theirTable, exported)
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -196,11 +197,11 @@ func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
 			return err // the Migrator has read it before
 		}
 	}
-	conn, err := pgx.ConnectConfig(ctx, connection)
+	conn, err := dial.Open(ctx, connection)
 	if err != nil {
 		return fmt.Errorf("reading the schema: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer dial.Close(conn)
 	catalog, err := rehearsal.ReadCatalog(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("reading the schema: %w", err)

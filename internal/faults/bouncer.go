@@ -40,6 +40,12 @@ type Bouncer struct {
 // returns when it accepts clients. It ends with Stop, or with this process, whose sudden
 // death leaves a folder in /tmp.
 func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, poolSize int) (*Bouncer, error) {
+	return StartBouncerTo(ctx, server.TCPURL("postgres"), mode, poolSize)
+}
+
+// StartBouncerTo starts one in front of a server, or of a Proxy, that a URL names by
+// host and port.
+func StartBouncerTo(ctx context.Context, server string, mode PoolMode, poolSize int) (*Bouncer, error) {
 	program, err := testtool.Find(ctx, "pgbouncer", "pgbouncer")
 	if err != nil {
 		return nil, err
@@ -61,7 +67,7 @@ func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, pool
 	return nil, errors.Join(fmt.Errorf("starting PgBouncer: %w", err), os.RemoveAll(folder))
 }
 
-func (b *Bouncer) start(ctx context.Context, program string, as account, server *devdb.Server, mode PoolMode, poolSize int) error {
+func (b *Bouncer) start(ctx context.Context, program string, as account, server string, mode PoolMode, poolSize int) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
@@ -88,8 +94,8 @@ func (b *Bouncer) start(ctx context.Context, program string, as account, server 
 
 // bouncerConfiguration lets everybody in as the server's superuser. See
 // https://www.pgbouncer.org/config.html.
-func bouncerConfiguration(address string, server *devdb.Server, mode PoolMode, poolSize int) (string, error) {
-	u, err := url.Parse(server.TCPURL("postgres"))
+func bouncerConfiguration(address, server string, mode PoolMode, poolSize int) (string, error) {
+	u, err := url.Parse(server)
 	if err != nil {
 		return "", errors.New("the server's URL cannot be read")
 	}
@@ -155,6 +161,10 @@ func (b *Bouncer) Log() string {
 	}
 	return b.process.output.String()
 }
+
+// Ended reports whether PgBouncer has ended by itself, as it does of some faults of
+// its own.
+func (b *Bouncer) Ended() bool { return b.process.ended() }
 
 // Stop ends PgBouncer at once, with all connections, and removes its files.
 func (b *Bouncer) Stop() error {

@@ -3,6 +3,7 @@ package faults
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -27,12 +28,27 @@ type Proxy struct {
 	delay   time.Duration
 	silence chan struct{} // closed by Heal; nil while everything is passed on
 	links   map[*link]struct{}
+	cancels Cancels
+}
+
+// Cancels counts requests to cancel a statement; see "Canceling Requests in
+// Progress" in PostgreSQL's documentation of its protocol.
+type Cancels struct {
+	Sent   int // all of them
+	CutOff int // whose client went away without waiting for the server to close
 }
 
 // link is one client with its connection to the server. The server's side is
 // nil until the server was reached.
 type link struct {
 	client, server net.Conn
+	first          []byte // what the client sent first, up to a few bytes
+	answered       bool   // the server has closed its side, and the client has that
+}
+
+// asksToCancel reports whether a client's first message is a CancelRequest.
+func (l *link) asksToCancel() bool {
+	return len(l.first) == 8 && binary.BigEndian.Uint32(l.first[4:]) == 80877102
 }
 
 // Listen starts a proxy in front of a server; network and address are those of
@@ -129,6 +145,14 @@ func (p *Proxy) Connections() int {
 	return len(p.links)
 }
 
+// Cancels gives the requests to cancel a statement that came through so far, but for
+// those that were encrypted.
+func (p *Proxy) Cancels() Cancels {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.cancels
+}
+
 // Close ends the proxy with all connections, and returns when nothing of it
 // runs any more. It is called once.
 func (p *Proxy) Close() error {
@@ -191,8 +215,8 @@ func (p *Proxy) serve(l *link) {
 		return
 	}
 	var directions sync.WaitGroup
-	directions.Go(func() { p.pass(l.client, server) })
-	directions.Go(func() { p.pass(server, l.client) })
+	directions.Go(func() { p.pass(l.client, server, func(sent []byte) { p.noteSent(l, sent) }) })
+	directions.Go(func() { p.pass(server, l.client, func([]byte) {}) })
 	directions.Wait()
 }
 
@@ -223,8 +247,31 @@ type parcel struct {
 // wait with the sender.
 const underWay = 4096
 
-// pass carries what one side sends to the other.
-func (p *Proxy) pass(from, to net.Conn) {
+// noteSent counts what a client asks to cancel. Nothing was sent where it has gone.
+func (p *Proxy) noteSent(l *link, sent []byte) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if counted := l.asksToCancel(); counted && len(sent) == 0 && !l.answered {
+		p.cancels.CutOff++
+	} else if !counted {
+		l.first = append(l.first, sent[:min(len(sent), 8-len(l.first))]...)
+		if l.asksToCancel() {
+			p.cancels.Sent++
+		}
+	}
+}
+
+// noteAnswered notes that a client has what the server sent last.
+func (p *Proxy) noteAnswered(client net.Conn) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for l := range p.links {
+		l.answered = l.answered || l.client == client
+	}
+}
+
+// pass carries what one side sends to the other, and notes it first.
+func (p *Proxy) pass(from, to net.Conn, note func(sent []byte)) {
 	parcels := make(chan parcel, underWay)
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -234,9 +281,11 @@ func (p *Proxy) pass(from, to net.Conn) {
 			n, err := from.Read(buffer)
 			due := time.Now().Add(p.lag())
 			if n > 0 {
+				note(buffer[:n])
 				parcels <- parcel{append([]byte(nil), buffer[:n]...), due}
 			}
 			if err != nil {
+				note(nil)
 				parcels <- parcel{nil, due}
 				return
 			}
@@ -261,6 +310,7 @@ func (p *Proxy) deliver(next parcel, to net.Conn) {
 		_, _ = to.Write(next.bytes)
 		return
 	}
+	p.noteAnswered(to)
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
