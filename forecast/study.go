@@ -165,9 +165,10 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 			j.Observations = append(j.Observations, o)
 		}
 	}
-	j.Report = j.linter.Merge(j.Report, j.Observations)
-	j.Back = j.linter.Merge(j.Back, j.BackObservations)
-	j.Rehearsal = &Rehearsal{Server: result.Server, Rows: rows, Stopped: cmp.Or(result.Stopped, stopped)}
+	stopped = cmp.Or(result.Stopped, stopped)
+	j.Report = j.linter.Merge(j.Report, lint.Run{Observations: j.Observations, Stopped: stopped})
+	j.Back = j.linter.Merge(j.Back, lint.Run{Observations: j.BackObservations, Stopped: stopped})
+	j.Rehearsal = &Rehearsal{Server: result.Server, Rows: rows, Stopped: stopped}
 	return nil
 }
 
@@ -183,7 +184,7 @@ func runnable(plan whimbrel.Plan) (sequence []migration.Migration, stopped strin
 			continue
 		}
 		at := slices.IndexFunc(sequence, func(m migration.Migration) bool { return m.Version == planVersion(i) })
-		return sequence[:at], p.Migration.Path + ": the way back of a " + string(p.Migration.Kind) + " cannot be rehearsed"
+		return sequence[:at], "the rehearsal ended early, at " + p.Migration.Path + ": the down migration of a " + string(p.Migration.Kind) + " cannot be rehearsed"
 	}
 	return sequence, ""
 }

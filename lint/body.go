@@ -25,6 +25,8 @@ type Body struct {
 	Assigns []string
 	// Variables are the names that it declares.
 	Variables []string
+	// Places are those of the statements that are put together.
+	Places []Place
 }
 
 // Inner is a statement of a body.
@@ -37,6 +39,8 @@ type Inner struct {
 	// Guessed is set where the text has the word Anything for what is put in when it
 	// runs.
 	Guessed bool
+	// Place is where it is in the body.
+	Place Place
 }
 
 // Loop is how often the statements in it run.
@@ -56,6 +60,9 @@ type bodyReader struct {
 	parser Parser
 	body   Body
 	loops  []Loop
+	line   int // of the statement at hand
+	// caught is how many blocks around the place have handlers.
+	caught int
 	// conditions are the conditions, loops and handlers around the place.
 	conditions int
 }
@@ -105,6 +112,11 @@ func (r *bodyReader) read(tree any) {
 }
 
 func (r *bodyReader) node(kind string, node any) {
+	if line := lineOf(node); line > 0 {
+		outer := r.line
+		r.line = line
+		defer func() { r.line = outer }()
+	}
 	switch kind {
 	case "PLpgSQL_stmt_execsql":
 		r.add(query(node, "sqlstmt"), false)
@@ -130,7 +142,7 @@ func (r *bodyReader) node(kind string, node any) {
 	case "PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback":
 		r.body.Commits = true
 	case "PLpgSQL_stmt_if", "PLpgSQL_if_elsif":
-		r.ask(query(node, "cond"))
+		r.ask(query(node, "cond"), query(node, "cond"))
 		r.maybe(node)
 	case "PLpgSQL_stmt_case":
 		r.maybe(node)
@@ -138,7 +150,9 @@ func (r *bodyReader) node(kind string, node any) {
 		r.assign(query(node, "expr"))
 	case "PLpgSQL_stmt_block":
 		if block, _ := node.(map[string]any); block["exceptions"] != nil {
+			r.caught++
 			r.maybe(node)
+			r.caught--
 			return
 		}
 		r.read(node)
@@ -147,10 +161,10 @@ func (r *bodyReader) node(kind string, node any) {
 	}
 }
 
-// ask adds an expression that reads tables.
-func (r *bodyReader) ask(expression string) {
+// ask adds an expression that reads tables; written is the whole of which it is a part.
+func (r *bodyReader) ask(expression, written string) {
 	if strings.Contains(strings.ToUpper(expression), "SELECT") {
-		r.add("SELECT "+expression, false)
+		r.addAt("SELECT "+expression, false, r.place(written))
 	}
 }
 
@@ -163,7 +177,7 @@ func (r *bodyReader) assign(text string) {
 	if field, isNew := strings.CutPrefix(strings.ToLower(strings.TrimSpace(to)), "new."); isNew {
 		r.body.Assigns = append(r.body.Assigns, pgsql.Identifier(field))
 	}
-	r.ask(value)
+	r.ask(value, text)
 }
 
 // maybe reads what may not run.
@@ -220,41 +234,61 @@ func raises(action map[string]any) bool {
 // errorLevel is that of RAISE EXCEPTION; see elog.h of PostgreSQL's sources.
 const errorLevel = 21
 
-func (r *bodyReader) add(text string, guessed bool) {
+func (r *bodyReader) add(text string, guessed bool) { r.addAt(text, guessed, r.place(text)) }
+
+func (r *bodyReader) addAt(text string, guessed bool, at Place) {
 	if text != "" {
-		r.body.Statements = append(r.body.Statements, Inner{Text: text, Loops: r.loops, Conditional: r.conditions > 0, Guessed: guessed})
+		r.body.Statements = append(r.body.Statements, Inner{Text: text, Loops: r.loops, Conditional: r.conditions > 0, Guessed: guessed, Place: at})
 	}
+}
+
+func (r *bodyReader) place(text string) Place {
+	return Place{Line: r.line, Text: text, Caught: r.caught > 0}
+}
+
+// lineOf gives the line of a node of the tree in the body; 0 if it has none.
+func lineOf(node any) int {
+	object, _ := node.(map[string]any)
+	line, _ := object["lineno"].(float64)
+	return int(line)
 }
 
 // dynamic takes an EXECUTE of a mere string for the statement in the string. Of
 // what is put together it guesses the statement.
 func (r *bodyReader) dynamic(expression string) {
+	place := r.place(expression)
+	unread := func() {
+		r.body.Dynamic = true
+		r.body.Places = append(r.body.Places, place)
+	}
 	nodes, err := r.parser.Parse("SELECT " + expression)
 	if err != nil || len(nodes) != 1 || len(nodes[0].GetSelectStmt().GetTargetList()) != 1 {
-		r.body.Dynamic = true
+		unread()
 		return
 	}
 	g := guess{}
 	text := g.text(nodes[0].GetSelectStmt().TargetList[0].GetResTarget().Val)
 	if !g.told {
-		r.body.Dynamic = true
+		unread()
 	}
 	guessed, err := r.parser.Parse(text)
 	if err != nil {
-		r.body.Dynamic = true
+		if g.told {
+			unread()
+		}
 		return
 	}
 	if g.told && len(guessed) == 1 {
-		r.add(text, false)
+		r.addAt(text, false, place)
 		return
 	}
 	for _, n := range guessed {
 		one, err := r.parser.Write(n)
 		if err != nil {
-			r.body.Dynamic = true
+			unread()
 			continue
 		}
-		r.add(one, !g.told)
+		r.addAt(one, !g.told, place)
 	}
 }
 

@@ -49,6 +49,10 @@ func TestABodyTellsWhatItRunsHowOftenAndHowSurely(t *testing.T) {
 			require.NoError(t, err)
 			require.Subset(t, body.Variables, test.want.Variables)
 			body.Variables = test.want.Variables // without those that are always there
+			body.Places = nil                    // another test looks at them
+			for i := range body.Statements {
+				body.Statements[i].Place = lint.Place{}
+			}
 			require.Equal(t, test.want, body)
 		})
 	}

@@ -265,6 +265,13 @@ func observedHazards() []Hazard {
 			Good: []string{"ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0) NOT VALID;"},
 		},
 		{
+			ID: "not-rehearsed", Severity: Warn, Title: "a part was not rehearsed", Observed: true,
+			Happens: "The rehearsal did not come to the statement, or did not run all that it may do elsewhere: a loop found nothing to go through, a branch was not taken, a table stayed empty, the server lacked an extension, or something failed before. What was not run was not judged, so the statement is unknown.",
+			Remedy:  "Do what the finding says would settle it; read the statement yourself; or lint it on the schema of a database that has what is missing here (`whimbrel lint --pending`).", Link: manual + "plpgsql-control-structures.html",
+			Bad:  "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname LIKE 'tenant_%' LOOP EXECUTE replace('ALTER TABLE x ADD COLUMN note text', 'x', t); END LOOP; END $$;",
+			Good: []string{"ALTER TABLE users ADD COLUMN note text;"},
+		},
+		{
 			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Refused: "42703",
 			Happens: "When the statement was run on the schema that the migrations before it make, the server refused.",
 			Remedy:  "Correct the statement, or what comes before it, by what the server says.", Link: manual + "errcodes-appendix.html",

@@ -101,7 +101,9 @@ func (j *judge) unheardOf(known map[*relation]bool) {
 	}
 	for _, r := range j.sorted() {
 		if r.assumed && !known[r] && r.name.Schema != catalogSchema && r.name.Schema != "information_schema" {
-			j.opaque("no migration makes " + r.name.String())
+			j.out.Opaque = true
+			j.out.doubts = append(j.out.doubts, doubt{reason: "no migration makes " + r.name.String(), table: r.name.String()})
+			j.because("no migration makes " + r.name.String())
 		}
 	}
 }
@@ -130,8 +132,19 @@ func (j *judge) unparsed() {
 }
 
 // opaque says why the text does not tell what a statement does.
-func (j *judge) opaque(reason string) {
+func (j *judge) opaque(reason string) { j.doubt(reason, j.places...) }
+
+// doubt is opaque for what a run of these places tells.
+func (j *judge) doubt(reason string, places ...Place) {
 	j.out.Opaque = true
+	j.out.doubts = append(j.out.doubts, doubt{reason: reason, places: places})
+	j.because(reason)
+}
+
+// untold says what neither the text nor a run tells.
+func (j *judge) untold(reason string) {
+	j.out.Opaque = true
+	j.out.doubts = append(j.out.doubts, doubt{reason: reason, lasting: true})
 	j.because(reason)
 }
 
@@ -180,7 +193,7 @@ func (j *judge) report(f Finding) {
 	if f.Evidence.Source == "" {
 		f.Evidence.Source = FromText
 	}
-	f.guessed = j.guessed
+	f.guessed, f.places = j.guessed, j.places
 	if j.maybeAbsent {
 		f.Verdict, f.absent = Unknown, true
 	}

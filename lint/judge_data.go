@@ -145,7 +145,7 @@ func (j *judge) calls(n *ast.Node) {
 		name := nameOf(texts(call.Funcname))
 		if j.inner {
 			if slices.ContainsFunc(j.overloads(name, call), func(f *function) bool { return f.volatility == "volatile" && f.expr == nil }) {
-				j.opaque("what the function " + name.String() + "() does, which is called within another, was not looked at")
+				j.doubt("what the function "+name.String()+"() does, which is called within another, was not looked at", Place{Function: name.Object})
 			}
 			return true
 		}
@@ -153,7 +153,7 @@ func (j *judge) calls(n *ast.Node) {
 			if f.volatility != "volatile" || f.expr != nil {
 				continue
 			}
-			j.body(f.text, f.language, "the function "+name.String()+"()")
+			j.body(f.text, f.language, "the function "+name.String()+"()", name.Object)
 		}
 		if _, isBuiltin := catalogFunctions()[name.Object]; !isBuiltin && len(lookup(j.model, j.functions, name)) == 0 {
 			if _, known := fromExtensions[name.Object]; !known {
@@ -165,9 +165,9 @@ func (j *judge) calls(n *ast.Node) {
 }
 
 // body judges what the text of a function would run.
-func (j *judge) body(statement, language, what string) {
+func (j *judge) body(statement, language, what, function string) {
 	if language == "sql" {
-		j.sqlBody(statement, what)
+		j.sqlBody(statement, what, function)
 		return
 	}
 	if language != "plpgsql" {
@@ -180,7 +180,7 @@ func (j *judge) body(statement, language, what string) {
 		return
 	}
 	if body.Dynamic {
-		j.opaqueBody(what + " puts statements together while it runs")
+		j.opaqueBody(what+" puts statements together while it runs", placesIn(function, body.Places)...)
 	}
 	outer := j.bodyPlace
 	j.inner, j.bodyPlace = true, bodyPlace{variables: body.Variables, commits: body.Commits}
@@ -188,10 +188,12 @@ func (j *judge) body(statement, language, what string) {
 	for _, s := range body.Statements {
 		nodes, err := j.parser.Parse(s.Text)
 		if err != nil || len(nodes) != 1 {
-			j.opaqueBody(what + " holds a statement that was not understood")
+			j.opaqueBody(what+" holds a statement that was not understood", placesIn(function, []Place{s.Place})...)
 			continue
 		}
-		j.conditional = s.Conditional
+		s.Place.Function = function
+		j.conditional, j.places = s.Conditional, []Place{s.Place}
+		j.out.places = append(j.out.places, s.Place)
 		j.repeats = slices.ContainsFunc(s.Loops, func(l Loop) bool { return !j.short(l) })
 		if s.Guessed {
 			j.guess(nodes[0])
@@ -211,6 +213,7 @@ type bodyPlace struct {
 	conditional bool // it may not run
 	commits     bool // the body ends transactions
 	guessed     bool // parts of it are not known
+	places      []Place
 }
 
 // short reports whether a loop is done a few times.
@@ -245,7 +248,7 @@ func (j *judge) guess(n *ast.Node) {
 }
 
 // sqlBody judges the statements of a function in SQL.
-func (j *judge) sqlBody(statement, what string) {
+func (j *judge) sqlBody(statement, what, function string) {
 	trees, err := j.parser.Parse(statement)
 	if err != nil || len(trees) != 1 {
 		j.opaqueBody(what + " cannot be read")
@@ -256,8 +259,10 @@ func (j *judge) sqlBody(statement, what string) {
 		j.opaqueBody(what + " holds a statement that was not understood")
 		return
 	}
-	j.inner = true
-	defer func() { j.inner = false }()
+	outer := j.places
+	j.inner, j.places = true, []Place{{Function: function}}
+	j.out.places = append(j.out.places, j.places...)
+	defer func() { j.inner, j.places = false, outer }()
 	for _, n := range inside {
 		j.statement(n)
 		if n.GetAlterTableStmt() == nil {
@@ -342,8 +347,14 @@ func changedBy(n *ast.Node) *ast.RangeVar {
 }
 
 // opaqueBody reports what cannot be known without running it.
-func (j *judge) opaqueBody(reason string) {
+// opaqueBody says that what a body does cannot be read from its text; places are where
+// that is, nil if nowhere in particular: then a run does not tell whether all of it ran.
+func (j *judge) opaqueBody(reason string, places ...Place) {
 	j.out.Opaque = true
+	j.out.doubts = append(j.out.doubts, doubt{reason: reason, places: places, lasting: len(places) == 0})
+	outer := j.places
+	j.places = places
+	defer func() { j.places = outer }()
 	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown, Message: reason + "; only a rehearsal can tell what it does"})
 }
 

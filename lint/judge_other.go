@@ -21,7 +21,7 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 		r := j.relation(s.AlterPolicyStmt.Table)
 		j.lock(r, AccessExclusive)
 		if !j.harmless(r) && r.rowSecurity {
-			j.opaque("which rows the policy lets through from now on is not known")
+			j.untold("which rows the policy lets through from now on is not known")
 		}
 	case *ast.Node_RuleStmt:
 		r := j.relation(s.RuleStmt.Relation)

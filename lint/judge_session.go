@@ -149,7 +149,7 @@ func (j *judge) do(s *ast.DoStmt) {
 			language = text(d.Arg)
 		}
 	}
-	j.body(j.out.Text, language, "the block")
+	j.body(j.out.Text, language, "the block", block)
 	if body, err := j.parser.Body(j.out.Text); err != nil || !j.converges(body) {
 		j.repeated("DO")
 	}
@@ -162,7 +162,7 @@ func (j *judge) call(s *ast.CallStmt) {
 	name := nameOf(texts(s.Funccall.GetFuncname()))
 	procedures := lookup(j.model, j.functions, name)
 	for _, p := range procedures {
-		j.body(p.text, p.language, "the procedure "+name.String())
+		j.body(p.text, p.language, "the procedure "+name.String(), name.Object)
 	}
 	if len(procedures) == 0 {
 		j.opaqueBody("what the procedure " + name.String() + " does is not known: it")

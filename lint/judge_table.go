@@ -122,7 +122,7 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 		switch s.RemoveType {
 		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE,
 			ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_EXTENSION:
-			j.opaque("which tables lose triggers, defaults, columns or indexes with it is not known")
+			j.untold("which tables lose triggers, defaults, columns or indexes with it is not known")
 		}
 	}
 }
@@ -420,7 +420,7 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 		}
 		j.because("no statement of a program names it")
 	default:
-		j.opaque("who uses the old name is not known")
+		j.untold("who uses the old name is not known")
 	}
 }
 
@@ -492,7 +492,7 @@ func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
 			Message: fmt.Sprintf("code that looks for %s in its old schema fails from the commit on", r.name),
 			Rewrite: fmt.Sprintf("%s;\nCREATE VIEW %s.%s AS SELECT * FROM %s; -- in the same transaction", j.out.Text, quoted(r.name.Schema), quoted(r.name.Object), Name{s.Newschema, r.name.Object})})
 	default:
-		j.opaque("who looks for it in its old schema is not known")
+		j.untold("who looks for it in its old schema is not known")
 	}
 }
 

@@ -98,11 +98,11 @@ func later(migrations []migration.Migration) func() []migration.Statement {
 
 // file judges one direction of a migration and applies it to the model.
 func (l *Linter) file(m *model, mig migration.Migration, section migration.Section, later func() []migration.Statement) File {
-	file := File{Path: mig.Path, Version: mig.Version, Text: mig.Text, Statements: []Judgement{}}
+	file := File{Path: mig.Path, Version: mig.Version, Text: mig.Text, Statements: []Judgement{}, allows: mig.Allows}
 	if mig.Kind != migration.SQL {
 		file.Statements = append(file.Statements, Judgement{
 			Text: string(mig.Kind) + " migration", Start: migration.Position{Line: 1, Column: 1}, End: migration.Position{Line: 1, Column: 1}, Step: 1,
-			Opaque: true, Verdict: Unknown,
+			Opaque: true, Verdict: Unknown, program: true,
 			Evidence: []Evidence{{FromText, "what a program will send to the server cannot be read from its text"}},
 		})
 		return file

@@ -110,12 +110,12 @@ func TestObservationWins(t *testing.T) {
 	require.NoError(t, err)
 	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"ALTER TABLE users ALTER COLUMN age TYPE bigint;"})
 	seen := lint.Observation{Version: "002", Rows: map[string]int64{"users": 100}, Locks: []lint.Lock{{Table: "users", Mode: lint.AccessExclusive}}}
-	require.Empty(t, ids(linter.Merge(report, []lint.Observation{seen})), "nothing was written anew")
+	require.Empty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})), "nothing was written anew")
 	seen.Rewritten = []string{"users"}
-	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(linter.Merge(report, []lint.Observation{seen})))
+	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})))
 	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(report), "the report that was given is as it was")
 	seen.Rewritten, seen.Rows = nil, map[string]int64{"users": 0}
-	require.NotEmpty(t, ids(linter.Merge(report, []lint.Observation{seen})), "an empty table refutes nothing")
+	require.NotEmpty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})), "an empty table refutes nothing")
 }
 
 func FuzzJudging(f *testing.F) {

@@ -24,6 +24,9 @@ const (
 // Report is what was found in some migrations.
 type Report struct {
 	Files []File `json:"files"`
+	// Stopped says why a rehearsal ended early; empty where it did not, or there was
+	// none.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // File is one migration's part of a report.
@@ -35,6 +38,7 @@ type File struct {
 	Statements []Judgement `json:"statements"`
 	// Allowances are the Allow annotations that no finding needed.
 	Unused []migration.Allow `json:"-"`
+	allows []migration.Allow
 }
 
 // Judgement is the verdict on one statement.
@@ -50,8 +54,13 @@ type Judgement struct {
 	// Alone is set where it runs outside a transaction.
 	Alone bool `json:"alone,omitempty"`
 	// Opaque is set where the text does not tell all that it does.
-	Opaque bool `json:"opaque,omitempty"`
-	kind   kindOfStatement
+	Opaque  bool `json:"opaque,omitempty"`
+	kind    kindOfStatement
+	program bool // it is a script or function, no statement
+	// doubts are why it is opaque; places are those of the statements of bodies that it
+	// may run.
+	doubts []doubt
+	places []Place
 	// small are tables with so few rows that going through them does not matter.
 	small []string
 }
@@ -102,6 +111,7 @@ type Finding struct {
 	claim   claim
 	guessed bool // the statement's text is not wholly known; a run tells more
 	absent  bool // what the statement names may not be there, and then it does nothing
+	places  []Place
 	// Fixable is set where Rewrite can be put in the statement's place by Fix.
 	Fixable bool `json:"fixable,omitempty"`
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 
@@ -40,6 +41,15 @@ var catalogFunctions = sync.OnceValue(func() map[string]bool {
 	}
 	return all
 })
+
+// FromExtension reports whether a function or type of that name comes with one of the
+// usual extensions.
+func FromExtension(name string) bool {
+	_, function := fromExtensions[name]
+	return function || slices.Contains(extensionTypes, name)
+}
+
+var extensionTypes = []string{"citext", "hstore", "ltree", "lquery", "cube", "seg", "geometry", "geography", "raster", "vector", "halfvec", "isbn", "ean13"}
 
 // fromExtensions are functions of the extensions that come with PostgreSQL and that
 // people use in defaults.

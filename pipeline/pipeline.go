@@ -352,8 +352,11 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 		}
 	}
 	j.report.Lint = &report
-	s.Passed, s.Notes = report.Count(lint.Error) == 0, report.Notes()
+	s.Passed, s.Notes = report.Count(lint.Error) == 0 && report.Stopped == "", report.Notes()
 	s.Message = fmt.Sprintf("%s and %s in %s", count(report.Count(lint.Error), "error"), count(report.Count(lint.Warn), "warning"), count(len(report.Files), "migration"))
+	if report.Stopped != "" {
+		s.Message += "; " + report.Stopped
+	}
 	return s, nil
 }
 

@@ -49,7 +49,7 @@ func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error 
 	if err := a.showLint(report, flags); err != nil {
 		return err
 	}
-	if report.Count(lint.Error) > 0 {
+	if report.Count(lint.Error) > 0 || report.Stopped != "" {
 		return refusedError{}
 	}
 	return nil
@@ -235,7 +235,7 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 		return lint.Report{}, err
 	}
 	if result.Stopped != "" {
-		a.note("%s the rehearsal ended early, and what comes after was judged by its text: %s", a.errPalette.warn("!"), result.Stopped)
+		a.note("%s %s; what comes after was judged by its text", a.errPalette.warn("!"), result.Stopped)
 	}
 	if l.options.Catalog == nil {
 		return result.Report, nil
@@ -244,7 +244,7 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 	if err != nil {
 		return lint.Report{}, err
 	}
-	return linter.Merge(report, result.Observations), nil
+	return linter.Merge(report, result.Run()), nil
 }
 
 // showLint writes the report where and how it is wanted.

@@ -2,12 +2,14 @@ package rehearsal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
@@ -42,15 +44,24 @@ func (s *stage) fill(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading which tables to fill: %w", err)
 	}
+	oids := []uint32{}
 	for _, t := range tables {
-		if s.filled[t.oid] > 0 {
+		oids = append(oids, t.oid)
+	}
+	rows, err := s.count(ctx, oids)
+	if err != nil {
+		return fmt.Errorf("counting rows: %w", err)
+	}
+	for _, t := range tables {
+		if s.filled[t.oid] && rows[t.oid] > 0 {
 			continue
 		}
-		n, err := s.fillTable(ctx, t)
+		n, refused, err := s.fillTable(ctx, t)
 		if err != nil {
 			return fmt.Errorf("filling %s: %w", t.name.Sanitize(), err)
 		}
-		s.filled[t.oid] = n
+		s.filled[t.oid] = n > 0
+		s.unfilled[t.oid] = refused
 	}
 	return s.refresh(ctx)
 }
@@ -70,7 +81,7 @@ func (s *stage) refresh(ctx context.Context) error {
 		return err
 	}
 	for _, v := range views {
-		if s.filled[v.OID] > 0 {
+		if s.filled[v.OID] {
 			continue
 		}
 		name := pgx.Identifier{v.Schema, v.Name}.Sanitize()
@@ -78,13 +89,14 @@ func (s *stage) refresh(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			s.unfilled[v.OID] = err.Error()
 			continue // its query does not like the rows; then it stays as it is
 		}
-		var n int64
-		if err := s.conn.QueryRow(ctx, "SELECT count(*) FROM "+name).Scan(&n); err != nil {
+		n, err := s.count(ctx, []uint32{v.OID})
+		if err != nil {
 			return err
 		}
-		s.filled[v.OID] = n
+		s.filled[v.OID] = n[v.OID] > 0
 	}
 	return nil
 }
@@ -101,7 +113,7 @@ func (s *stage) empty(ctx context.Context) error {
 		}
 	}
 	clear(s.filled)
-	return nil
+	return s.dropInvalid(ctx)
 }
 
 const fillablesQuery = `
@@ -162,15 +174,16 @@ func (s *stage) fillables(ctx context.Context) ([]*fillable, error) {
 	return all, err
 }
 
-// fillTable tries value after value for the columns that constraints speak of.
-func (s *stage) fillTable(ctx context.Context, t *fillable) (int64, error) {
+// fillTable tries value after value for the columns that constraints speak of. Where
+// nothing works, it says what the server had against the last of them.
+func (s *stage) fillTable(ctx context.Context, t *fillable) (rows int64, refused string, err error) {
 	values := map[string]string{}
 	for _, c := range t.columns {
 		values[c.name] = c.value("n")
 	}
 	t.bounds(values)
 	if n, err := s.insert(ctx, t, values); err == nil && n > 0 || ctx.Err() != nil {
-		return n, ctx.Err()
+		return n, "", ctx.Err()
 	}
 	for _, c := range t.columns {
 		candidates := t.candidates(c)
@@ -179,7 +192,7 @@ func (s *stage) fillTable(ctx context.Context, t *fillable) (int64, error) {
 			values[c.name] = candidate
 			n, err := s.insert(ctx, t, values)
 			if err == nil && n > 0 || ctx.Err() != nil {
-				return n, ctx.Err()
+				return n, "", ctx.Err()
 			}
 			values[c.name] = before
 		}
@@ -188,10 +201,18 @@ func (s *stage) fillTable(ctx context.Context, t *fillable) (int64, error) {
 		}
 	}
 	n, err := s.insert(ctx, t, values)
-	if err != nil {
-		n = 0
+	var said *pgconn.PgError
+	switch {
+	case ctx.Err() != nil:
+		return 0, "", ctx.Err()
+	case errors.As(err, &said):
+		return 0, "no row could be made up: " + said.Message, nil
+	case err != nil:
+		return 0, "", err
+	case n == 0:
+		return 0, "no row could be made up that the rows which are there, or its triggers, let in", nil
 	}
-	return n, ctx.Err()
+	return n, "", nil
 }
 
 // insert puts rows into a table, past triggers and foreign keys, and leaves out

@@ -110,21 +110,24 @@ func reader(text string) io.Reader { return strings.NewReader(text) }
 // aboveFrom is the comparison with a range's lower bound, which is not in the range.
 var aboveFrom = pattern.Of(`>\s*:from`)
 
-// wholeRange writes a batch's statement for all keys of its table at once. It is
-// empty where there are no rows, or the key is of several columns.
-func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (string, error) {
+// wholeRange writes a batch's statement for all keys of its table at once, or says
+// why it does not run.
+func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (text, notRun string, err error) {
 	b := statement.Batch
 	if len(b.Key) != 1 {
-		return "", nil
+		return "", "a batch by a key of several columns does not run in a rehearsal", nil
 	}
 	key := pgx.Identifier{b.Key[0]}.Sanitize()
 	var from, to *string
-	err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT min(%s)::text, max(%[1]s)::text FROM %s", key, pgx.Identifier(b.TableName()).Sanitize())).Scan(&from, &to)
-	if err != nil || from == nil || to == nil {
-		return "", err
+	err = s.conn.QueryRow(ctx, fmt.Sprintf("SELECT min(%s)::text, max(%[1]s)::text FROM %s", key, pgx.Identifier(b.TableName()).Sanitize())).Scan(&from, &to)
+	if err != nil {
+		return "", "", err
+	}
+	if from == nil || to == nil {
+		return "", b.Table + " had no rows for a batch", nil
 	}
 	literal := func(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
-	text := aboveFrom().ReplaceAllString(statement.Text, ">= :from") // the first key is in
+	text = aboveFrom().ReplaceAllString(statement.Text, ">= :from") // the first key is in
 	text = strings.ReplaceAll(text, ":from", literal(*from))
-	return strings.ReplaceAll(text, ":to", literal(*to)), nil
+	return strings.ReplaceAll(text, ":to", literal(*to)), "", nil
 }

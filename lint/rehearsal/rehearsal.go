@@ -51,6 +51,11 @@ type Result struct {
 	Server string `json:"server"`
 }
 
+// Run is what happened, as lint.Linter.Merge wants it.
+func (r Result) Run() lint.Run {
+	return lint.Run{Observations: r.Observations, Stopped: r.Stopped}
+}
+
 // defaultRows is enough to tell a scan from none.
 const defaultRows = 200
 
@@ -95,7 +100,7 @@ func Run(ctx context.Context, migrations []migration.Migration, options Options)
 		return Result{}, err
 	}
 	result.Observations = s.observations
-	result.Report = linter.Merge(report, s.observations)
+	result.Report = linter.Merge(report, result.Run())
 	return result, nil
 }
 
@@ -117,7 +122,12 @@ type stage struct {
 	options      Options
 	url          string
 	conn         *pgx.Conn
-	filled       map[uint32]int64 // tables and how many rows they got
+	filled       map[uint32]bool   // tables that got rows
+	unfilled     map[uint32]string // tables that got none, and why
+	listening    bool              // notices are kept
+	notices      []*pgconn.Notice
+	roles        []string // that were made up
+	lacking      bool     // something could not be made here, and others may need it
 	observations []lint.Observation
 }
 
@@ -129,7 +139,7 @@ func open(ctx context.Context, server *devdb.Server, options Options) (*stage, f
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &stage{options: options, url: url, filled: map[uint32]int64{}}
+	s := &stage{options: options, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}}
 	if err := s.connect(ctx); err != nil {
 		drop()
 		return nil, nil, err
@@ -145,6 +155,11 @@ func (s *stage) connect(ctx context.Context) error {
 	config.RuntimeParams["timezone"] = zone
 	config.RuntimeParams["application_name"] = "whimbrel rehearsal"
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if s.listening {
+			s.notices = append(s.notices, notice)
+		}
+	}
 	s.conn, err = pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connecting to the rehearsal's server: %w", err)
@@ -161,7 +176,7 @@ func (s *stage) all(ctx context.Context, migrations []migration.Migration) (stri
 			return "", ctx.Err()
 		}
 		if err != nil {
-			return fmt.Sprintf("%s: %v", m.Path, err), nil
+			return fmt.Sprintf("the rehearsal ended early, at %s: %v", m.Path, err), nil
 		}
 	}
 	return "", nil
@@ -179,20 +194,19 @@ func (s *stage) migration(ctx context.Context, m migration.Migration, judged boo
 		return err
 	}
 	observed, done, err := s.run(ctx, m, 0, true)
-	if err == nil || ctx.Err() != nil {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || ctx.Err() != nil {
 		s.observations = append(s.observations, observed...)
 		return err
 	}
-	// What was made up may have stood in its way: once more without rows, from the
-	// transaction on that failed.
+	// The invented rows may be to blame: once more without rows, from the step on
+	// that failed.
 	if err := s.empty(ctx); err != nil {
+		s.observations = append(s.observations, observed...)
 		return err
 	}
 	again, _, failure := s.run(ctx, m, done, true)
-	if failure == nil {
-		observed = withoutRows(observed, again)
-	}
-	s.observations = append(s.observations, observed...)
+	s.observations = append(s.observations, withoutRows(observed, again)...)
 	return failure
 }
 
@@ -219,14 +233,15 @@ func withoutRows(full, empty []lint.Observation) []lint.Observation {
 	all := slices.DeleteFunc(slices.Clone(full), func(o lint.Observation) bool { return o.Failure != nil })
 	for _, o := range empty {
 		o.Empty = true
-		at := slices.IndexFunc(full, func(f lint.Observation) bool { return f.Statement == o.Statement })
-		if at >= 0 && full[at].Failure == nil {
-			continue
-		}
-		if at >= 0 {
+		same := func(f lint.Observation) bool { return f.Statement == o.Statement }
+		if at := slices.IndexFunc(full, same); at >= 0 {
 			o.WithRows = full[at].Failure
 		}
-		all = append(all, o)
+		if at := slices.IndexFunc(all, same); at >= 0 && o.Failure != nil {
+			all[at] = o
+		} else if at < 0 {
+			all = append(all, o)
+		}
 	}
 	return all
 }
@@ -244,7 +259,7 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 	}
 	sequence := m.Up.Steps()
 	for i := from; i < len(sequence); i++ {
-		observed, err := s.step(ctx, m, sequence[i], before)
+		observed, err := s.attempt(ctx, m, sequence[i], before)
 		all = append(all, observed...)
 		if err != nil {
 			return all, i, err
@@ -253,7 +268,39 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 	return all, len(sequence), nil
 }
 
-func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture) (observed []lint.Observation, err error) {
+// attempt runs a step. What is refused only because this server's world is smaller
+// than the real one is made, or else left out, and the step is begun again.
+func (s *stage) attempt(ctx context.Context, m migration.Migration, step migration.Step, before *picture) ([]lint.Observation, error) {
+	left := map[int]*lint.Failure{}
+	for {
+		begun := before.clone()
+		observed, err := s.step(ctx, m, step, begun, left)
+		var r *refusal
+		if !errors.As(err, &r) || ctx.Err() != nil {
+			if before != nil {
+				*before = *begun
+			}
+			return observed, err
+		}
+		if s.provide(ctx, r.err) {
+			continue
+		}
+		why, ends, unclear := s.outside(ctx, r)
+		if unclear != nil {
+			return observed, unclear
+		}
+		if why == "" || ends {
+			if len(observed) > 0 && why != "" {
+				observed[len(observed)-1].Failure.Outside = why
+			}
+			return observed, err
+		}
+		left[r.statement] = &lint.Failure{SQLSTATE: r.err.Code, Message: r.err.Message, Outside: why}
+	}
+}
+
+// step runs the statements of a step, without those that are left out.
+func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture, left map[int]*lint.Failure) (observed []lint.Observation, err error) {
 	defer func() { err = errors.Join(err, s.tidy(ctx, err != nil && !step.Alone)) }()
 	if !step.Alone {
 		if _, err := s.conn.Exec(ctx, "BEGIN"); err != nil {
@@ -265,34 +312,21 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step migration.
 			return observed, err
 		}
 	}
-	if before != nil {
-		var err error
-		if before.read, err = s.counts(ctx); err != nil { // what transactions before have read may still be counted
-			return observed, err
-		}
-	}
 	var held []lint.Lock
 	for i, statement := range step.Statements {
-		o := lint.Observation{Version: m.Version, Statement: step.First + i}
-		began := time.Now()
-		err := s.execute(ctx, statement)
-		o.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
+		o := lint.Observation{Version: m.Version, Statement: step.First + i, Failure: left[step.First+i]}
+		if o.Failure == nil {
+			err = s.statement(ctx, statement, before, held, &o)
+		}
+		if o.Rows != nil { // it was looked at
+			held = append([]lint.Lock{}, o.Held...)
+		}
+		if o.Failure != nil || before != nil {
+			observed = append(observed, o)
+		}
 		if err != nil {
-			var refused *pgconn.PgError
-			if errors.As(err, &refused) {
-				o.Failure = &lint.Failure{SQLSTATE: refused.Code, Message: refused.Message}
-				observed = append(observed, o)
-			}
 			return observed, err
 		}
-		if before == nil {
-			continue
-		}
-		if err := s.look(ctx, before, &o, held); err != nil {
-			return observed, err
-		}
-		held = o.Held
-		observed = append(observed, o)
 	}
 	if !step.Alone {
 		if _, err := s.conn.Exec(ctx, "COMMIT"); err != nil {
@@ -300,6 +334,35 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step migration.
 		}
 	}
 	return observed, nil
+}
+
+// statement runs one statement, and observes it if there is a picture to hold it
+// against.
+func (s *stage) statement(ctx context.Context, statement migration.Statement, before *picture, held []lint.Lock, o *lint.Observation) error {
+	observe := before != nil && statement.Command != "SET TRANSACTION" // which is refused behind any query of ours
+	if observe {
+		if err := s.lookBefore(ctx, before, held); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	run := func() error { began = time.Now(); return s.execute(ctx, statement, o) }
+	var err error
+	if observe && len(statement.Text) < longestHeard && calling().MatchString(statement.Command) {
+		err = s.listen(ctx, o, run)
+	} else {
+		err = run()
+	}
+	o.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		o.Failure = &lint.Failure{SQLSTATE: refused.Code, Message: refused.Message}
+		return &refusal{o.Statement, statement.Command, refused}
+	}
+	if err != nil || !observe {
+		return err
+	}
+	return s.look(ctx, before, o, held)
 }
 
 // tidy ends what a step left open, and puts the session back as it was.
@@ -322,11 +385,11 @@ func (s *stage) tidy(ctx context.Context, failed bool) error {
 
 // execute sends a statement as it stands in the file. A batch runs once, for all
 // keys; an assertion runs, whatever comes of it.
-func (s *stage) execute(ctx context.Context, statement migration.Statement) error {
+func (s *stage) execute(ctx context.Context, statement migration.Statement, o *lint.Observation) error {
 	text := statement.Text
 	if statement.Batch != nil {
 		var err error
-		if text, err = s.wholeRange(ctx, statement); err != nil || text == "" {
+		if text, o.NotRun, err = s.wholeRange(ctx, statement); err != nil || o.NotRun != "" {
 			return err
 		}
 	}
@@ -347,12 +410,21 @@ type picture struct {
 
 // state is a table in pg_class.
 type state struct {
-	name lint.Name
-	file uint32
-	rows int64
+	name      lint.Name
+	file      uint32
+	rows      int64
+	holdsRows bool // and not only its partitions
 }
 
 type counts struct{ read, changed int64 }
+
+// clone is a copy for an attempt that may be rolled back.
+func (p *picture) clone() *picture {
+	if p == nil {
+		return nil
+	}
+	return &picture{maps.Clone(p.tables), p.columns, maps.Clone(p.read)}
+}
 
 func (s *stage) picture(ctx context.Context) (*picture, error) {
 	p := &picture{tables: map[uint32]state{}, columns: map[string]bool{}, read: map[uint32]counts{}}
@@ -360,16 +432,13 @@ func (s *stage) picture(ctx context.Context) (*picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	for oid, t := range tables {
-		t.rows = s.filled[oid]
-		p.tables[oid] = t
-	}
+	p.tables = tables
 	p.columns, err = s.columns(ctx)
 	return p, err
 }
 
 func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
-	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode FROM pg_catalog.pg_class c
+	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode, c.relkind IN ('r', 'm', 'f') FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`)
 	if err != nil {
@@ -378,8 +447,9 @@ func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
 	all := map[uint32]state{}
 	var oid, file uint32
 	var name lint.Name
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Object, &file}, func() error {
-		all[oid] = state{name: name, file: file}
+	var holdsRows bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Object, &file, &holdsRows}, func() error {
+		all[oid] = state{name: name, file: file, holdsRows: holdsRows}
 		return nil
 	})
 	return all, err
@@ -412,13 +482,19 @@ func (s *stage) look(ctx context.Context, before *picture, o *lint.Observation, 
 	if err != nil {
 		return err
 	}
-	o.Rows, o.Read, o.Changed = map[string]int64{}, map[string]int64{}, map[string]int64{}
+	o.Rows, o.Read, o.Changed, o.Unfilled = map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]string{}
+	o.Unseen = s.conn.PgConn().TxStatus() != 'T'
 	names := map[string]bool{}
 	for _, t := range now {
 		names[t.name.String()] = true
 	}
 	for oid, was := range before.tables {
-		o.Rows[was.name.String()] = was.rows
+		if was.holdsRows {
+			o.Rows[was.name.String()] = was.rows
+		}
+		if why := s.unfilled[oid]; was.holdsRows && was.rows == 0 && why != "" {
+			o.Unfilled[was.name.String()] = why
+		}
 		is, there := now[oid]
 		if there && is.file != was.file {
 			o.Rewritten = append(o.Rewritten, was.name.String())
