@@ -139,6 +139,10 @@ type Rehearsal struct {
 	Stopped string `json:"stopped,omitempty"`
 }
 
+// Refused reports whether a rehearsal showed that the plan does not run through: the
+// server refused a statement, or it ended early.
+func (f Forecast) Refused() bool { return f.Rehearsal != nil && f.Rehearsal.Stopped != "" }
+
 // Judged is what package lint has to say about a plan.
 type Judged struct {
 	// Report has a file for each migration of Sequence(plan), corrected by what

@@ -54,7 +54,7 @@ func (f Forecast) Text(style Style, details bool) string {
 func (f Forecast) writeCircumstances(b *strings.Builder, style Style) {
 	var notes []string
 	if f.Rehearsal != nil && f.Rehearsal.Stopped != "" {
-		notes = append(notes, "the rehearsal stopped at "+f.Rehearsal.Stopped)
+		notes = append(notes, f.Rehearsal.Stopped)
 	}
 	for _, unseen := range f.Unseen {
 		notes = append(notes, "not seen: "+unseen)

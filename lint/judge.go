@@ -100,12 +100,17 @@ func (j *judge) unheardOf(known map[*relation]bool) {
 		return
 	}
 	for _, r := range j.sorted() {
-		if r.assumed && !known[r] && r.name.Schema != catalogSchema && r.name.Schema != "information_schema" {
+		if r.assumed && !known[r] && !r.ofCatalog() && r.name.Schema != "information_schema" {
 			j.out.Opaque = true
 			j.out.doubts = append(j.out.doubts, doubt{reason: "no migration makes " + r.name.String(), table: r.name.String()})
 			j.because("no migration makes " + r.name.String())
 		}
 	}
+}
+
+// ofCatalog reports whether it is one of PostgreSQL's own, which every database has.
+func (r *relation) ofCatalog() bool {
+	return r.name.Schema == catalogSchema || (r.name.Schema == "" || r.name.Schema == public) && strings.HasPrefix(r.name.Object, "pg_")
 }
 
 // unparsed judges what the grammar does not know: it may be newer than the parser.

@@ -93,7 +93,7 @@ func (j *judge) scansOf(n *ast.Node, s *ast.SelectStmt) {
 		return
 	}
 	for _, u := range j.uses(n) {
-		if !j.few(u.of) {
+		if !j.few(u.of) && !u.of.ofCatalog() {
 			j.scan(u.of)
 		}
 	}

@@ -28,6 +28,9 @@ func (r Report) SARIF(version string) ([]byte, error) {
 			}
 		}
 	}
+	if r.Stopped != "" {
+		run.Invocations = []sarifInvocation{{Notifications: []sarifNotification{{"error", sarifText{r.Stopped}}}}}
+	}
 	return json.MarshalIndent(struct {
 		Schema  string     `json:"$schema"`
 		Version string     `json:"version"`
@@ -39,7 +42,19 @@ type sarifRun struct {
 	Tool struct {
 		Driver sarifDriver `json:"driver"`
 	} `json:"tool"`
-	Results []sarifResult `json:"results"`
+	Invocations []sarifInvocation `json:"invocations,omitempty"`
+	Results     []sarifResult     `json:"results"`
+}
+
+// sarifInvocation is a run that did not end well.
+type sarifInvocation struct {
+	Successful    bool                `json:"executionSuccessful"`
+	Notifications []sarifNotification `json:"toolExecutionNotifications"`
+}
+
+type sarifNotification struct {
+	Level   string    `json:"level"`
+	Message sarifText `json:"message"`
 }
 
 type sarifDriver struct {

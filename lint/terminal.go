@@ -50,6 +50,9 @@ func (r Report) Text(style Style, details bool) string {
 	if unknown > 0 {
 		fmt.Fprintf(&b, ", %d unknown", unknown)
 	}
+	if r.Stopped != "" {
+		fmt.Fprintf(&b, "\n%s", styled(style.Error, r.Stopped))
+	}
 	b.WriteString("\n")
 	return b.String()
 }

@@ -234,8 +234,8 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 	if err != nil {
 		return lint.Report{}, err
 	}
-	if result.Stopped != "" {
-		a.note("%s %s; what comes after was judged by its text", a.errPalette.warn("!"), result.Stopped)
+	if result.Stopped != "" && (flags.output != "" || a.flags.json || flags.format != "text") { // else the text says it
+		a.note("%s %s", a.errPalette.warn("!"), result.Stopped)
 	}
 	if l.options.Catalog == nil {
 		return result.Report, nil

@@ -138,6 +138,9 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	if flags.out != "" {
 		a.note("the plan is in %s; run it with: whimbrel up --plan %s", flags.out, flags.out)
 	}
+	if told != nil && told.Refused() {
+		return refusedError{}
+	}
 	return nil
 }
 
@@ -161,6 +164,8 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
 // judgement is what can be said of a plan beside its steps.
 type judgement interface {
 	Markdown() string
+	// Refused reports whether a rehearsal shows that the plan does not run through.
+	Refused() bool
 	text(p palette, verbose bool) string
 }
 

@@ -77,3 +77,10 @@ func ids(r lint.Report) []string {
 	}
 	return all
 }
+
+// last judges what comes behind a history.
+func last(history []string) func(migration.Migration) bool {
+	return func(m migration.Migration) bool {
+		return m.Version == migration.Version(fmt.Sprintf("%03d", len(history)+1))
+	}
+}

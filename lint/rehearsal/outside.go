@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 type refusal struct {
 	statement int // its index in the section
 	command   string
+	text      string
 	err       *pgconn.PgError
 }
 
@@ -44,6 +46,8 @@ var (
 	foreign = pattern.Of(`^(?:role|server|foreign-data wrapper|tablespace|collation|language|access method|operator class|operator family|extension|text search \w+|subscription|user mapping) `)
 	// named is the function or type that does not exist.
 	named = pattern.Of(`^(?:function|type) "?(?:[\w$]+\.)?([\w$]+)`)
+	// absent is the name of what does not exist, without its schema.
+	absent = pattern.Of(`^\w+ "?(?:[^\s".(]+\.)?([^\s".(]+)[^\n]* does not exist$`)
 	// ofSchema is a schema that does not exist, or that of what does not exist.
 	ofSchema = pattern.Of(`^(?:schema "(.+)"|\w+ "?([^\s".]+)"?\..*) does not exist$`)
 )
@@ -57,23 +61,44 @@ var undefined = []string{"42704", "42883", "42P01", "3F000"}
 func (s *stage) outside(ctx context.Context, r *refusal) (why string, ends bool, err error) {
 	missing, message := slices.Contains(undefined, r.err.Code), r.err.Message
 	switch class := r.err.Code[:2]; {
+	case strings.HasPrefix(r.err.Code, "57P"):
+		return "the connection of the rehearsal was ended; try the migration on a copy", true, nil
 	case class == "53" || class == "57" || class == "58" || class == "40" || r.err.Code == "55P03":
 		return "the time, the memory or the disk of the rehearsal did not suffice; give it more, or try the migration on a copy", true, nil
+	case s.second && r.err.Code == "42710" && strings.HasPrefix(message, "role "):
+		why = "the role is there from an earlier try of the rehearsal; lint the migration by itself"
 	case strings.HasSuffix(r.command, " EXTENSION") && r.err.Code != "42710" && r.err.Code != "42601":
 		why = "the server of the rehearsal does not have the extension; rehearse on one that has"
 	case class == "08" || class == "HV":
 		why = "the rehearsal reaches no foreign server; try the migration on a copy"
 	case r.err.Code == "42501":
 		why = "it lacks a privilege that the migrations do not grant; grant it in a migration, or try the migration on a copy"
-	case (missing || r.err.Code == "42703") && s.lacking:
+	case (missing || r.err.Code == "42703") && s.needsLeft(r.err):
 		why = "it may need what could not be made on the server of the rehearsal; rehearse where that can be made"
 	case missing && foreign().MatchString(message), missing && fromExtension(message):
 		why = "the migrations do not make it; make it in a migration, or lint --pending on a database that has it"
 	case missing:
 		why, err = s.outsideHistory(ctx, message)
 	}
-	s.lacking = s.lacking || why != ""
+	if why != "" {
+		s.left = append(s.left, r.text)
+		s.extensions = s.extensions || strings.HasSuffix(r.command, " EXTENSION")
+	}
 	return why, false, err
+}
+
+// needsLeft reports whether what is missing would be there if nothing had been left
+// out: a statement that was names it, or an extension may have it.
+func (s *stage) needsLeft(refused *pgconn.PgError) bool {
+	if s.extensions && (refused.Code == "42883" || refused.Code == "42704") {
+		return true
+	}
+	m := absent().FindStringSubmatch(refused.Message)
+	if m == nil {
+		return false
+	}
+	word := regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(m[1]) + `\b`)
+	return slices.ContainsFunc(s.left, word.MatchString)
 }
 
 func fromExtension(message string) bool {

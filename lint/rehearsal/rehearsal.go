@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,6 +121,10 @@ func start(ctx context.Context, options Options) (*devdb.Server, error) {
 // stage is the database in which a rehearsal takes place.
 type stage struct {
 	options      Options
+	server       *devdb.Server
+	drops        []func() // of the databases that were made
+	past         []migration.Migration
+	second       bool // it is not the first database on this server in which the migrations run
 	url          string
 	conn         *pgx.Conn
 	filled       map[uint32]bool   // tables that got rows
@@ -127,7 +132,8 @@ type stage struct {
 	listening    bool              // notices are kept
 	notices      []*pgconn.Notice
 	roles        []string // that were made up
-	lacking      bool     // something could not be made here, and others may need it
+	left         []string // statements that were left out, as their world is not here
+	extensions   bool     // and extensions are among them
 	observations []lint.Observation
 }
 
@@ -139,12 +145,29 @@ func open(ctx context.Context, server *devdb.Server, options Options) (*stage, f
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &stage{options: options, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}}
+	s := &stage{options: options, server: server, drops: []func(){drop}, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}}
 	if err := s.connect(ctx); err != nil {
 		drop()
 		return nil, nil, err
 	}
-	return s, func() { _ = s.conn.Close(context.WithoutCancel(ctx)); drop() }, nil
+	return s, func() { s.close(context.WithoutCancel(ctx)) }, nil
+}
+
+// close drops what was made on the server, as far as others do not use it.
+func (s *stage) close(ctx context.Context) {
+	_ = s.conn.Close(ctx)
+	for _, drop := range s.drops {
+		drop()
+	}
+	if len(s.roles) == 0 {
+		return
+	}
+	if conn, err := pgx.Connect(ctx, s.server.URL("postgres")); err == nil {
+		defer func() { _ = conn.Close(ctx) }()
+		for _, role := range s.roles {
+			_, _ = conn.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize())
+		}
+	}
 }
 
 func (s *stage) connect(ctx context.Context) error {
@@ -176,8 +199,10 @@ func (s *stage) all(ctx context.Context, migrations []migration.Migration) (stri
 			return "", ctx.Err()
 		}
 		if err != nil {
-			return fmt.Sprintf("the rehearsal ended early, at %s: %v", m.Path, err), nil
+			said := strings.ReplaceAll(err.Error(), "\n", "; ")
+			return fmt.Sprintf("the rehearsal ended early, at %s: %s", m.Path, said), nil
 		}
+		s.past = append(s.past, m)
 	}
 	return "", nil
 }
@@ -206,8 +231,54 @@ func (s *stage) migration(ctx context.Context, m migration.Migration, judged boo
 		return err
 	}
 	again, _, failure := s.run(ctx, m, done, true)
+	var r *refusal
+	if errors.As(failure, &r) && ofData(r.err) && ctx.Err() == nil {
+		// Without the rows that earlier migrations insert nothing is told by that.
+		if again, failure, err = s.onFresh(ctx, m, again, failure); err != nil {
+			return err
+		}
+	}
 	s.observations = append(s.observations, withoutRows(observed, again)...)
 	return failure
+}
+
+// ofData reports whether a refusal may be due to the rows that were there or not.
+func ofData(refused *pgconn.PgError) bool {
+	return strings.HasPrefix(refused.Code, "22") || strings.HasPrefix(refused.Code, "23")
+}
+
+// onFresh runs a migration in a database in which all before it have run and no row
+// was invented. Where it succeeds there, the rehearsal goes on in that database. Where
+// that database cannot be made, it is said of the failure that nothing follows of it.
+func (s *stage) onFresh(ctx context.Context, m migration.Migration, again []lint.Observation, failure error) ([]lint.Observation, error, error) {
+	url, drop, err := s.server.FreshDatabase(ctx)
+	if err != nil {
+		return again, failure, err
+	}
+	s.drops = append(s.drops, drop)
+	other := &stage{
+		options: s.options, server: s.server, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}, roles: s.roles, second: true,
+	}
+	if err := other.connect(ctx); err != nil {
+		return again, failure, err
+	}
+	for _, past := range s.past {
+		if err = other.migration(ctx, past, false); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		_ = other.conn.Close(context.WithoutCancel(ctx))
+		if last := len(again) - 1; ctx.Err() == nil && last >= 0 && again[last].Failure != nil {
+			again[last].Failure.Outside = "the rows that earlier migrations insert were not there; whimbrel test runs it with them"
+		}
+		return again, failure, ctx.Err()
+	}
+	observed, _, failed := other.run(ctx, m, 0, true)
+	s.conn, other.conn = other.conn, s.conn
+	_ = other.conn.Close(context.WithoutCancel(ctx))
+	s.url, s.filled, s.unfilled, s.roles, s.left, s.extensions, s.second = url, other.filled, other.unfilled, other.roles, other.left, other.extensions, true
+	return observed, failed, nil
 }
 
 // script lets the engine run a migration that is not SQL, and removes what the engine
@@ -339,7 +410,7 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step migration.
 // statement runs one statement, and observes it if there is a picture to hold it
 // against.
 func (s *stage) statement(ctx context.Context, statement migration.Statement, before *picture, held []lint.Lock, o *lint.Observation) error {
-	observe := before != nil && statement.Command != "SET TRANSACTION" // which is refused behind any query of ours
+	observe := before != nil
 	if observe {
 		if err := s.lookBefore(ctx, before, held); err != nil {
 			return err
@@ -357,7 +428,7 @@ func (s *stage) statement(ctx context.Context, statement migration.Statement, be
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		o.Failure = &lint.Failure{SQLSTATE: refused.Code, Message: refused.Message}
-		return &refusal{o.Statement, statement.Command, refused}
+		return &refusal{o.Statement, statement.Command, statement.Text, refused}
 	}
 	if err != nil || !observe {
 		return err
@@ -438,7 +509,7 @@ func (s *stage) picture(ctx context.Context) (*picture, error) {
 }
 
 func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
-	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode, c.relkind IN ('r', 'm', 'f') FROM pg_catalog.pg_class c
+	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode, c.relkind IN ('r', 'm', 'f'), c.relkind = 'f' FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`)
 	if err != nil {
@@ -447,8 +518,11 @@ func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
 	all := map[uint32]state{}
 	var oid, file uint32
 	var name lint.Name
-	var holdsRows bool
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Object, &file, &holdsRows}, func() error {
+	var holdsRows, foreign bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Object, &file, &holdsRows, &foreign}, func() error {
+		if foreign {
+			s.unfilled[oid] = "a foreign table gets no rows in a rehearsal"
+		}
 		all[oid] = state{name: name, file: file, holdsRows: holdsRows}
 		return nil
 	})
