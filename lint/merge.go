@@ -168,8 +168,10 @@ func (l *Linter) weigh(f *Finding, j Judgement, o Observation) (drop bool, becau
 	case f.Hazard == "opaque-dynamic-ddl", f.guessed && f.aboutTables():
 		return lacks == "", cmp.Or(lacks, "it was run, and what it did is known")
 	case f.Hazard == "multi-table-locks-in-one-transaction":
-		lacks = cmp.Or(o.lacks(j.places, nil), o.unseen())
-		return lacks == "" && !manyHeld(o), cmp.Or(lacks, "it was run, and held strong locks on one table at most")
+		if lacks = cmp.Or(o.lacks(j.places, nil), o.unseen()); lacks == "" && manyHeld(o) {
+			return false, ""
+		}
+		return lacks == "", cmp.Or(lacks, "it was run, and held strong locks on one table at most")
 	}
 	return false, ""
 }
