@@ -127,26 +127,6 @@ func TestTheLogKeepsHowLongTheRunWaitedForAnother(t *testing.T) {
 	require.Zero(t, b.latest(f).LeaseWait)
 }
 
-func TestALogOfAnOlderVersionGetsTheNewColumns(t *testing.T) {
-	b := setup(t)
-	f := files{"1_a.sql": "CREATE TABLE a ()"}
-	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
-	require.NoError(t, err)
-	for name, columns := range map[string]string{
-		"2_b.sql": "DROP steps, DROP lock_wait_ms, DROP lease_wait_ms",
-		"3_c.sql": "DROP steps, DROP lock_wait_ms, DROP lease_wait_ms, DROP retries, DROP gave_way_ms",
-	} {
-		b.exec("ALTER TABLE schema_migrations_log " + columns)
-		require.Equal(t, "up", b.latest(f).Action, "it can be read as it is")
-		f[name] = "SELECT 1"
-		result, err := b.migrator(f, func(c *whimbrel.Config) { c.OutOfOrder = whimbrel.ApplyOutOfOrder }).Up(t.Context(), whimbrel.UpOptions{})
-		require.NoError(t, err)
-		require.Len(t, result.Done, 1)
-		require.Equal(t, "0", b.text("SELECT retries FROM schema_migrations_log ORDER BY id DESC LIMIT 1"))
-		require.NotContains(t, b.heard(), "tables_adopted")
-	}
-}
-
 func TestTheHistoryCanBeNarrowed(t *testing.T) {
 	b := setup(t)
 	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "SELECT 1/0"}

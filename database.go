@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,7 +32,11 @@ type database struct {
 	tables tables
 	// relations that exist, by unquoted name.
 	relations map[string]*relation
-	// ready is set once all four tables are known to be there and complete.
+	// version is the schemaVersion of the tables, and writer the whimbrel that brought
+	// them to it.
+	version int
+	writer  string
+	// ready is set once all four tables are known to be there, in our version.
 	ready bool
 	// glanced is what the first look read of the tables; nil if it could not.
 	glanced *state
@@ -128,10 +133,9 @@ func (db *database) look(ctx context.Context, table string) error {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(factsQuery, as(name), as(journal), as(log), as(lock), as(railsMetadata), schema)
-	// The newest column of the log is named to learn whether it is there.
-	batch.Queue("SELECT token FROM " + as(lock) + " WHERE id = 1 AND NOT is_locked AND (SELECT steps FROM " + as(log) + " LIMIT 0) IS NULL")
-	batch.Queue(appliedQuery(as(name), false, true))
-	batch.Queue(journalQuery(as(journal)))
+	batch.Queue("SELECT token, is_locked, schema_version FROM " + as(lock) + " WHERE id = 1")
+	batch.Queue(appliedQuery(as(name), false, "kind"))
+	batch.Queue(journalQuery(as(journal), (*relation)(nil).column))
 	results := db.conn.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }()
 	named, err := db.learn(results.QueryRow(), schema, name)
@@ -146,7 +150,7 @@ func (db *database) look(ctx context.Context, table string) error {
 	}
 	_ = results.Close()
 	// Something of these names is there, and it is not all of ours.
-	return db.describe(ctx, []string{name, journal, log, lock, railsMetadata})
+	return db.describe(ctx)
 }
 
 // learn takes over what factsQuery says, for a history table by that name, and in
@@ -187,32 +191,59 @@ func (n named) complete(schema string) bool {
 	return true
 }
 
-// describe asks the catalog for what has these names in the history's schema.
-func (db *database) describe(ctx context.Context, names []string) error {
+// describe asks the catalog for what has the names of our tables in the history's
+// schema, and of which version it is.
+func (db *database) describe(ctx context.Context) error {
+	journal, log, lock := companions(db.tables.name)
 	var raw []byte
 	var found []*relation
+	names := []string{db.tables.name, journal, log, lock, railsMetadata}
 	if err := db.conn.QueryRow(ctx, relationsQuery, *db.facts.Schema, names).Scan(&raw); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(raw, &found); err != nil {
 		return fmt.Errorf("reading the catalog's answer: %w", err)
 	}
-	db.relations = map[string]*relation{}
+	db.relations, db.version, db.writer = map[string]*relation{}, 0, ""
 	for _, r := range found {
 		db.relations[r.Name] = r
 	}
-	return nil
+	if !db.relations[lock].has("schema_version") {
+		return nil
+	}
+	err := db.conn.QueryRow(ctx, "SELECT schema_version, coalesce(schema_tool_version, '') FROM "+db.tables.lock+" WHERE id = 1").Scan(&db.version, &db.writer)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
-// glance reads lease, history and journal as they are in complete tables.
+// newer refuses tables of a version that this program does not know: to what it does
+// not know it must not write, and cannot say what it means.
+func (db *database) newer() error {
+	if db.version <= schemaVersion {
+		return nil
+	}
+	return &Error{
+		Code: CodeTablesNewer,
+		Message: fmt.Sprintf("the tables of %s.%s are of version %d, made by whimbrel %s; this program knows them up to version %d",
+			db.tables.schema, db.tables.name, db.version, cmp.Or(db.writer, "of a later version"), schemaVersion),
+		Remedy: fmt.Sprintf("use whimbrel %s or newer; nothing was changed", cmp.Or(db.writer, "of a later version")),
+	}
+}
+
+// glance reads lease, history and journal as they are in tables of our version.
 func (db *database) glance(results pgx.BatchResults) error {
-	var free int64
-	err := results.QueryRow().Scan(&free)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	var token int64
+	var held bool
+	var s state
+	if err := results.QueryRow().Scan(&token, &held, &db.version); err != nil {
 		return err
 	}
-	held := err != nil
-	var s state
+	if db.version != schemaVersion {
+		return errors.New("tables of another version")
+	}
+	var err error
 	if s.applied, s.journal, err = readBoth(results); err != nil {
 		return err
 	}
@@ -221,7 +252,7 @@ func (db *database) glance(results pgx.BatchResults) error {
 	}
 	db.ready, db.glanced = true, &s
 	if !held {
-		db.free = &free
+		db.free = &token
 	}
 	return nil
 }
@@ -304,64 +335,68 @@ func (db *database) misnamed() error {
 	return nil
 }
 
-// complete reports whether all four tables are there with all our columns.
-func (db *database) complete() bool {
-	journal, _, lock := companions(db.tables.name)
-	return db.history().has("kind") && db.history().UniqueVersion && db.relations[journal] != nil &&
-		db.log().has("steps") && db.relations[lock].has("tool_version")
+// prepare creates what is missing of our tables, adopts those of another runner of
+// the format, and upgrades those of a lower version. Without an error, the tables
+// are there for good; but for ErrLeaseHeld, which says that another runner is at
+// work, whose tables are left alone. Runners that start together collide in the
+// catalog, in any of the ways below; the one that came late tries again and finds
+// the work done.
+func (m *Migrator) prepare(ctx context.Context, db *database) error {
+	if db.ready {
+		return nil
+	}
+	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01", duplicateSchema}
+	deadline := time.Now().Add(m.config.RetryBudget)
+	for attempt := 1; ; attempt++ {
+		done, err := m.upgrade(ctx, db)
+		if err == nil {
+			db.ready = true
+			m.createdSchema(db)
+			for _, event := range done {
+				m.emit(event)
+			}
+			return nil
+		}
+		var refused *pgconn.PgError
+		again := errors.As(err, &refused) && slices.Contains(collisions, refused.Code) && time.Now().Before(deadline) && attempt <= 1000
+		// Where it is the adopted rows themselves that are at odds, there is nothing to wait for.
+		if again = again && refused.ConstraintName != db.tables.name+"_version_unique"; !again {
+			return m.cannotCreate(ctx, db, err)
+		}
+		if refused.Code == duplicateSchema {
+			db.facts.schemaMissing = false // another runner was quicker
+		}
+		if err := pause(ctx, backoff(attempt)); err != nil {
+			return err
+		}
+	}
 }
 
-// prepare creates what is missing of our tables and adopts what is there. When
-// it returns without error, the tables are there for good.
-func (m *Migrator) prepare(ctx context.Context, db *database) error {
-	if db.ready = db.ready || db.complete(); db.ready {
-		return nil
+// cannotCreate says why our tables cannot be created.
+func (m *Migrator) cannotCreate(ctx context.Context, db *database, err error) *Error {
+	e := m.serverError(ctx, "creating whimbrel's tables", err)
+	if db.facts.schemaMissing && e.SQLState == "42501" {
+		quoted := pgx.Identifier{db.tables.schema}.Sanitize()
+		e.Remedy = fmt.Sprintf("the schema %s does not exist and this role may not create it: "+
+			"let an administrator run CREATE SCHEMA %s AUTHORIZATION %s, or keep the history in another schema (--table)",
+			db.tables.schema, quoted, pgx.Identifier{m.connection.User}.Sanitize())
 	}
-	adopted := db.history()
-	_, _, lock := companions(db.tables.name)
-	if r := db.relations[lock]; r != nil && (!r.has("id") || !r.has("is_locked") || !r.has("locked_at") || !r.has("locked_by")) {
-		return &Error{
-			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, locked_at or locked_by", db.tables.schema, lock),
-			Remedy: "rename that table, or keep whimbrel's history under another name (--table)",
-		}
-	}
-	err := m.createMissing(ctx, db)
-	if err != nil {
-		e := m.serverError(ctx, "creating whimbrel's tables", err)
-		if db.facts.schemaMissing && e.SQLState == "42501" {
-			quoted := pgx.Identifier{db.tables.schema}.Sanitize()
-			e.Remedy = fmt.Sprintf("the schema %s does not exist and this role may not create it: let an administrator run CREATE SCHEMA %s AUTHORIZATION %s, or keep the history in another schema (--table)",
-				db.tables.schema, quoted, pgx.Identifier{m.connection.User}.Sanitize())
-		}
-		return e
-	}
-	db.ready = true
-	if adopted == nil || adopted.has("kind") {
-		return nil
-	}
-	var rows int
-	if err := db.conn.QueryRow(ctx, "SELECT count(*) FROM "+db.tables.history).Scan(&rows); err != nil {
-		return m.serverError(ctx, "counting the adopted rows", err)
-	}
-	if err := m.logAdoption(ctx, db, rows); err != nil {
-		return err
-	}
-	m.emit(TablesAdopted{Table: db.tables.schema + "." + db.tables.name, Rows: rows})
-	return nil
+	return e
 }
 
 const duplicateSchema = "42P06"
 
 // createTables are the definitions of our tables, and of their schema if it is not there.
-func (m *Migrator) createTables(db *database, history, log *relation) []string {
+func (m *Migrator) createTables(db *database) []string {
+	statements := createTables(db.tables, db.relations, m.identity.tool, m.config.MaxStall)
 	if !db.facts.schemaMissing {
-		return createTables(db.tables, history, log, m.config.MaxStall)
+		return statements
 	}
 	q := func(text string) string { return literal(db.conn, clip(text)) }
 	// Without IF NOT EXISTS, so that of runners which start together one has created
 	// it, and knows.
 	schema, who := "CREATE SCHEMA "+pgx.Identifier{db.tables.schema}.Sanitize(), m.identity
-	return append(append([]string{schema}, createTables(db.tables, history, log, m.config.MaxStall)...),
+	return append(append([]string{schema}, statements...),
 		fmt.Sprintf("INSERT INTO %s (action, outcome, name, run_by, host, tool_version) VALUES ('create_schema', 'done', %s, %s, %s, %s)",
 			db.tables.log, q(db.tables.schema), q(who.String()), q(who.host), q(who.tool)))
 }
@@ -374,33 +409,73 @@ func (m *Migrator) createdSchema(db *database) {
 	}
 }
 
-// createMissing runs the definitions in one transaction. Runners that start
-// together collide in the catalog, in any of the ways below; the one that came
-// late tries again and finds the work done.
-func (m *Migrator) createMissing(ctx context.Context, db *database) error {
-	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01", duplicateSchema}
-	deadline := time.Now().Add(m.config.RetryBudget)
-	for attempt := 1; ; attempt++ {
-		sql := strings.Join(m.createTables(db, db.history(), db.log()), separator)
-		_, err := db.conn.PgConn().Exec(ctx, sql).ReadAll()
-		if err == nil {
-			m.createdSchema(db)
+// upgrade is one attempt of prepare, in one transaction, and what there is to say
+// about it. Nobody else enters the lease meanwhile.
+func (m *Migrator) upgrade(ctx context.Context, db *database) (done []Event, err error) {
+	_, _, lock := companions(db.tables.name)
+	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
+		if r := db.relations[lock]; r != nil {
+			budget := strconv.FormatInt(m.config.MaxStall.Milliseconds(), 10)
+			if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", budget); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, "LOCK TABLE "+db.tables.lock+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+				return err
+			}
+		}
+		if err := db.describe(ctx); err != nil { // again: others may have been here
+			return err
+		}
+		db.facts.schemaMissing = db.facts.schemaMissing && len(db.relations) == 0
+		if err := db.upgradable(); err != nil {
+			return err
+		}
+		if db.version == schemaVersion {
 			return nil
 		}
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) && refused.Code == duplicateSchema {
-			db.facts.schemaMissing = false // another runner was quicker
+		if holder, err := m.holder(ctx, db); err != nil || holder != nil && holder.State == "alive" {
+			return cmp.Or(err, error(ErrLeaseHeld))
 		}
-		if err == nil || !errors.As(err, &refused) || !slices.Contains(collisions, refused.Code) || time.Now().After(deadline) || attempt > 1000 {
+		from, history := db.version, db.history()
+		if _, err := tx.Conn().PgConn().Exec(ctx, strings.Join(m.createTables(db), separator)).ReadAll(); err != nil {
 			return err
 		}
-		if refused.Code == "23505" && refused.ConstraintName == db.tables.name+"_version_unique" {
-			return err // the adopted rows themselves are at odds
-		}
-		if err := pause(ctx, backoff(attempt)); err != nil {
-			return err
+		done, err = m.logTables(ctx, db, history, from)
+		return err
+	})
+	return done, err
+}
+
+// upgradable refuses tables that are not ours to complete.
+func (db *database) upgradable() error {
+	_, _, lock := companions(db.tables.name)
+	r := db.relations[lock]
+	if r != nil && (!r.has("id") || !r.has("is_locked") || !r.has("locked_at") || !r.has("locked_by")) {
+		return &Error{
+			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, locked_at or locked_by", db.tables.schema, lock),
+			Remedy: "rename that table, or keep whimbrel's history under another name (--table)",
 		}
 	}
+	return db.newer()
+}
+
+// logTables writes into the log that an existing history was taken over, or that our
+// own tables were upgraded.
+func (m *Migrator) logTables(ctx context.Context, db *database, history *relation, from int) ([]Event, error) {
+	journal, _, _ := companions(db.tables.name)
+	table := db.tables.schema + "." + db.tables.name
+	switch {
+	case history == nil:
+		return nil, nil
+	case db.relations[journal] != nil:
+		return []Event{TablesUpgraded{Table: table, From: from, To: schemaVersion}},
+			m.logRun(ctx, db, "upgrade", fmt.Sprintf("tables from version %d to %d", from, schemaVersion))
+	}
+	var rows int
+	if err := db.conn.QueryRow(ctx, "SELECT count(*) FROM "+db.tables.history).Scan(&rows); err != nil {
+		return nil, fmt.Errorf("counting the adopted rows: %w", err)
+	}
+	return []Event{TablesAdopted{Table: table, Rows: rows}}, m.logRun(ctx, db, "adopt", fmt.Sprintf("%d rows", rows))
 }
 
 // backoff is how long to wait after the given attempt: it doubles from 20 ms
@@ -434,7 +509,7 @@ func (db *database) read(ctx context.Context, whole bool) (s state, err error) {
 		return s, nil
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(appliedQuery(db.tables.history, whole, db.ready || db.history().has("kind")))
+	batch.Queue(appliedQuery(db.tables.history, whole, db.history().column("kind", "NULL")))
 	if !db.ready && db.relations[journal] == nil {
 		rows, err := db.conn.Query(ctx, batch.QueuedQueries[0].SQL)
 		if err != nil {
@@ -443,28 +518,29 @@ func (db *database) read(ctx context.Context, whole bool) (s state, err error) {
 		s.applied, err = scanApplied(rows)
 		return s, err
 	}
-	batch.Queue(journalQuery(db.tables.journal))
+	batch.Queue(journalQuery(db.tables.journal, db.relations[journal].column))
 	results := db.conn.SendBatch(ctx, batch)
 	s.applied, s.journal, err = readBoth(results)
 	return s, errors.Join(err, results.Close())
 }
 
 // appliedQuery reads the history in the order of application.
-func appliedQuery(table string, whole, hasKind bool) string {
-	wayBack, kind := "false", "NULL"
+func appliedQuery(table string, whole bool, kind string) string {
+	wayBack := "false"
 	if whole {
 		wayBack = "coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false)"
-	}
-	if hasKind {
-		kind = "kind"
 	}
 	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, 0)::bigint, " +
 		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + wayBack + ", coalesce(" + kind + ", '') FROM " + table + " ORDER BY id"
 }
 
-// journalQuery reads the chains that stopped half-way.
-func journalQuery(table string) string {
-	return "SELECT version, direction, step, statement_hash, state = 'done' FROM " + table + " ORDER BY version, direction, step"
+// journalQuery reads the chains that stopped half-way. Column gives a column, or what
+// stands for it in tables of a lower version.
+func journalQuery(table string, column func(name, otherwise string) string) string {
+	text := func(name string) string { return "coalesce(" + column(name, "NULL") + ", '')" }
+	return "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, ''), rows_done, coalesce(rows_total, 0), started_at, token, " +
+		strings.Join([]string{text("name"), column("keys_done", "0"), text("run_by"), text("host"), text("tool_version")}, ", ") +
+		", coalesce(" + column("schema_version", "NULL::integer") + ", 0) FROM " + table + " ORDER BY version, direction, step"
 }
 
 func scanApplied(rows pgx.Rows) ([]Applied, error) {

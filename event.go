@@ -95,6 +95,14 @@ type TablesAdopted struct {
 	Rows  int    `json:"rows"`
 }
 
+// TablesUpgraded says that whimbrel's own tables were brought to the version that this
+// program writes.
+type TablesUpgraded struct {
+	Table string `json:"table"`
+	From  int    `json:"from"`
+	To    int    `json:"to"`
+}
+
 // LeaseWaiting says that another runner holds the lease. It comes again when
 // the holder changes, and every few seconds.
 type LeaseWaiting struct {
@@ -283,6 +291,9 @@ func (SchemaCreated) Kind() string { return "schema_created" }
 func (TablesAdopted) Kind() string { return "tables_adopted" }
 
 // Kind implements Event.
+func (TablesUpgraded) Kind() string { return "tables_upgraded" }
+
+// Kind implements Event.
 func (LeaseWaiting) Kind() string { return "lease_waiting" }
 
 // Kind implements Event.
@@ -350,6 +361,7 @@ func (HookFinished) sealed()      {}
 func (RunStarted) sealed()        {}
 func (SchemaCreated) sealed()     {}
 func (TablesAdopted) sealed()     {}
+func (TablesUpgraded) sealed()    {}
 func (LeaseWaiting) sealed()      {}
 func (LeaseTaken) sealed()        {}
 func (MigrationStarted) sealed()  {}

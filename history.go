@@ -18,10 +18,13 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 		return nil, err
 	}
 	defer db.close()
+	if err := db.newer(); err != nil {
+		return nil, err
+	}
 	if !db.ready && db.log() == nil {
 		return []LogEntry{}, nil
 	}
-	rows, err := db.conn.Query(ctx, historyQuery(db.tables.log, db.ready || db.log().has("steps")), options.arguments()...)
+	rows, err := db.conn.Query(ctx, historyQuery(db.tables.log, db.log().column), options.arguments()...)
 	if err != nil {
 		return nil, m.serverError(ctx, "reading the log", err)
 	}
@@ -35,13 +38,14 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 	return entries, nil
 }
 
-// historyQuery reads a log; one that no newer whimbrel has written to yet lacks
-// the columns about waiting.
-func historyQuery(log string, whole bool) string {
-	waits := "coalesce(retries, 0), coalesce(gave_way_ms, 0), coalesce(lock_wait_ms, 0), coalesce(lease_wait_ms, 0), coalesce(steps::text, '')"
-	if !whole {
-		waits = "0, 0::float8, 0::float8, 0::float8, ''"
+// historyQuery reads a log. Column gives a column, or what stands for it in tables of a
+// lower version.
+func historyQuery(log string, column func(name, otherwise string) string) string {
+	var waits string
+	for _, name := range []string{"retries", "gave_way_ms", "lock_wait_ms", "lease_wait_ms"} {
+		waits += "coalesce(" + column(name, "NULL") + ", 0), "
 	}
+	waits += "coalesce(" + column("steps", "NULL") + "::text, '')"
 	return `SELECT id, at, action, outcome, coalesce(version, ''), coalesce(name, ''), coalesce(batch_number, 0),
 		coalesce(duration_ms, 0), coalesce(error, ''), coalesce(sqlstate, ''), coalesce(run_by, ''), role, coalesce(tool_version, ''),
 		coalesce(host, ''), coalesce(token, 0), ` + waits + `

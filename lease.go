@@ -65,7 +65,7 @@ WITH free AS (
 	SELECT l.id, l.is_locked, l.locked_by, l.host, l.token, l.locked_at, l.expires_at, l.backend_pid,
 		coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp() AS expired
 	FROM %[1]s l
-	WHERE l.id = 1 AND (NOT l.is_locked
+	WHERE l.id = 1 AND l.schema_version = %[2]d AND (NOT l.is_locked
 		OR coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp()
 		OR (l.backend_pid IS NOT NULL AND NOT EXISTS (
 			SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = l.backend_pid
@@ -110,8 +110,8 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 			return l, leased, err
 		}
 		holder, err := m.holder(ctx, db)
-		if err == nil && holder == nil { // given back this moment, or the row was deleted
-			holder, err = &Holder{By: "another runner", State: "alive"}, m.insertRow(ctx, db)
+		if err == nil && holder == nil { // given back this moment, or the row was deleted, or is of another version
+			holder, err = &Holder{By: "another runner", State: "alive"}, m.lookAgain(ctx, db)
 		}
 		if err != nil {
 			return nil, nil, m.serverError(ctx, "reading the lease", err)
@@ -138,15 +138,22 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 // tryTake asks for the lease once. In the same round trip it creates our tables
 // where none is there, and prepares what runs with every migration.
 func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, previous *Holder, err error) {
-	batch := &pgx.Batch{}
+	batch, who := &pgx.Batch{}, m.identity
+	if len(db.relations) > 0 {
+		if err := m.prepare(ctx, db); errors.Is(err, ErrLeaseHeld) {
+			return 0, nil, nil
+		} else if err != nil {
+			return 0, nil, err
+		}
+	}
 	creating := !db.ready
 	if creating {
-		for _, statement := range m.createTables(db, nil, nil) {
+		for _, statement := range m.createTables(db) {
 			batch.Queue(statement)
 		}
 	}
-	before, who := batch.Len(), m.identity
-	batch.Queue(fmt.Sprintf(takeQuery, db.tables.lock),
+	before := batch.Len()
+	batch.Queue(fmt.Sprintf(takeQuery, db.tables.lock, schemaVersion),
 		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
 		!db.facts.behindPool, applicationPrefix(db.tables))
 	if !db.prepared {
@@ -163,8 +170,11 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 		err = closing
 	}
 	var refused *pgconn.PgError
-	if creating && errors.As(err, &refused) {
-		return 0, nil, m.prepare(ctx, db) // which waits for others, or says what is wrong
+	if creating && errors.As(err, &refused) { // which waits for others, or says what is wrong
+		if err := m.prepare(ctx, db); !errors.Is(err, ErrLeaseHeld) {
+			return 0, nil, err
+		}
+		return 0, nil, nil
 	}
 	if notNow(err) {
 		return 0, nil, nil
@@ -210,14 +220,15 @@ func (m *Migrator) endSilent(ctx context.Context, db *database, holder Holder) {
 		AND greatest(a.state_change, a.query_start) < l.expires_at`, holder.Token)
 }
 
-// insertRow puts the lease's row back if somebody deleted it, above every token
-// that the log knows.
-func (m *Migrator) insertRow(ctx context.Context, db *database) error {
-	_, err := db.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s (id, is_locked, token) SELECT 1, false, coalesce(max(token), 0) FROM %s ON CONFLICT (id) DO NOTHING", db.tables.lock, db.tables.log))
-	if notNow(err) {
-		return nil
+// lookAgain finds out why a lease that nobody holds could not be taken: its row may be
+// gone, or the tables of another version by now. The next attempt completes them, but
+// newer ones are left alone.
+func (m *Migrator) lookAgain(ctx context.Context, db *database) error {
+	if err := db.describe(ctx); err != nil {
+		return err
 	}
-	return err
+	db.ready = db.version == schemaVersion
+	return db.newer()
 }
 
 // notNow reports a failure that only says that somebody else was quicker, as
@@ -524,18 +535,22 @@ func applicationPrefix(t tables) string {
 // holder reads who holds the lease; nil when it is free.
 func (m *Migrator) holder(ctx context.Context, db *database) (*Holder, error) {
 	_, _, lock := companions(db.tables.name)
-	if !db.ready && !db.relations[lock].has("tool_version") {
+	if r := db.relations[lock]; !db.ready && (r == nil || !r.has("is_locked")) {
 		return nil, nil
 	}
 	var h Holder
 	var since, expires pgtype.Timestamptz // which an operator may have set to infinity
+	column := db.relations[lock].column
 	err := db.conn.QueryRow(ctx, `
-SELECT coalesce(l.locked_by, ''), coalesce(l.host, ''), coalesce(l.os_user, ''), coalesce(l.tool_version, ''), l.token,
+SELECT coalesce(l.locked_by, ''), coalesce(l.host, ''), coalesce(l.os_user, ''), coalesce(l.tool_version, ''), coalesce(l.token, 0),
 	l.locked_at::timestamptz, coalesce(l.expires_at, l.locked_at + interval '30 seconds'), coalesce(l.backend_pid, 0),
 	coalesce(pg_catalog.left(a.query, 200), ''),
 	CASE WHEN l.backend_pid IS NOT NULL AND a.pid IS NULL THEN 'gone'
-		WHEN coalesce(l.expires_at, l.locked_at + interval '30 seconds') < pg_catalog.clock_timestamp() THEN 'expired' ELSE 'alive' END
-FROM `+db.tables.lock+` l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.backend_pid
+		WHEN coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp() THEN 'expired' ELSE 'alive' END
+FROM (SELECT id, is_locked, locked_at, locked_by, `+strings.Join([]string{
+		column("token", "NULL::bigint AS token"), column("expires_at", "NULL::timestamptz AS expires_at"), column("backend_pid", "NULL::integer AS backend_pid"),
+		column("backend_start", "NULL::timestamptz AS backend_start"), column("host", "NULL AS host"), column("os_user", "NULL AS os_user"), column("tool_version", "NULL AS tool_version"),
+	}, ", ")+` FROM `+db.tables.lock+`) l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.backend_pid
 	AND (a.backend_start IS NULL OR l.backend_start IS NULL OR a.backend_start = l.backend_start)
 WHERE l.id = 1 AND l.is_locked`).Scan(&h.By, &h.Host, &h.User, &h.Tool, &h.Token, &since, &expires, &h.PID, &h.Activity, &h.State)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -570,6 +585,9 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 		return err
 	}
 	defer db.close()
+	if err := db.newer(); err != nil {
+		return err
+	}
 	held, err := m.holder(ctx, db)
 	if err != nil {
 		return m.serverError(ctx, "reading the lease", err)

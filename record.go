@@ -230,21 +230,32 @@ func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (version, direction, step, statement_hash, state, cursor, finished_at, token) VALUES (%s, %s, %d, %s, %s, %s, %s, %d)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, token = excluded.token
+	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at,
+token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(s.hash()), q(state), q(cursor), finished, r.lease.current(),
-		r.setApplicationName()), statement: ours}
+		r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, r.setApplicationName()), statement: ours}
 }
 
 // journalPart records how far a part of a step is; see backfill.
 func (r *run) journalPart(p Planned, s Step, hash, cursor string, rows, total int64) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
-	return piece{text: fmt.Sprintf(`INSERT INTO %s (version, direction, step, statement_hash, state, cursor, rows_done, rows_total, token) VALUES (%s, %s, %d, %s, 'started', %s, %d, %d, %d)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor, rows_done = excluded.rows_done, rows_total = excluded.rows_total, token = excluded.token
+	return piece{text: fmt.Sprintf(`INSERT INTO %s (%s, statement_hash, state, cursor, rows_done, rows_total) VALUES (%s, %s, 'started', %s, %d, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor, rows_done = excluded.rows_done, rows_total = excluded.rows_total,
+token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-		r.db.tables.journal, q(string(p.Migration.Version)), q(string(p.Direction)), s.Number, q(hash), q(cursor), rows, total, r.lease.current(),
-		r.setApplicationName()), statement: ours}
+		r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), rows, total, r.setApplicationName()), statement: ours}
+}
+
+// journalHead are the columns of the journal that say what a row is about and who
+// began it; the method gives their values.
+const journalHead = "version, name, direction, step, token, run_by, host, tool_version, schema_version"
+
+func (r *run) journalHead(p Planned, s Step) string {
+	q := func(text string) string { return literal(r.db.conn, text) }
+	who, m := r.m.identity, p.Migration
+	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(string(m.Version)), q(clip(m.Name)), q(string(p.Direction)), s.Number, r.lease.current(),
+		q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), schemaVersion)
 }
 
 // forgetParts removes what the journal has of a step's parts.
@@ -316,30 +327,39 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(), r.attempt.story(true))
 }
 
-// logAdoption appends that an existing history was taken over.
-func (m *Migrator) logAdoption(ctx context.Context, db *database, rows int) error {
+// logRun appends a line that is about no migration.
+func (m *Migrator) logRun(ctx context.Context, db *database, action, about string) error {
 	who := m.identity
-	_, err := db.conn.Exec(ctx, "INSERT INTO "+db.tables.log+` (action, outcome, name, run_by, host, tool_version) VALUES ('adopt', 'done', $1, $2, $3, $4)`,
-		fmt.Sprintf("%d rows", rows), clip(who.String()), clip(who.host), clip(who.tool))
-	if err != nil {
-		return m.serverError(ctx, "recording the adoption", err)
-	}
-	return nil
+	_, err := db.conn.Exec(ctx, "INSERT INTO "+db.tables.log+` (action, outcome, name, run_by, host, tool_version) VALUES ($1, 'done', $2, $3, $4, $5)`,
+		action, about, clip(who.String()), clip(who.host), clip(who.tool))
+	return err
 }
 
 // journalEntry is a row of the journal.
 type journalEntry struct {
 	version   migration.Version
 	direction Direction
-	step      int
+	step      int // or a part of one, from partsOfSteps on
 	hash      string
 	done      bool
+	cursor    string // what is to be remembered of a step
+	rows      int64  // changed
+	total     int64  // of a backfill's table, as it was estimated; 0 if unknown
+	keys      int64  // of it gone through
+	token     int64  // of the lease under which it was written last
+	// Who began it, and when.
+	since          time.Time
+	name           string // of the migration
+	by, host, tool string
+	// schema is the schemaVersion of the program that wrote it.
+	schema int
 }
 
 func scanJournal(rows pgx.Rows) ([]journalEntry, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (journalEntry, error) {
 		var e journalEntry
-		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done)
+		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done, &e.cursor, &e.rows, &e.total, &e.since, &e.token,
+			&e.name, &e.keys, &e.by, &e.host, &e.tool, &e.schema)
 		return e, err
 	})
 }

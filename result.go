@@ -39,6 +39,9 @@ type Status struct {
 	Pending     []Pending `json:"pending"` // in the order in which they would run
 	// Holder is who holds the lease at this moment.
 	Holder *Holder `json:"holder,omitempty"`
+	// Newer is set where the tables are of a newer whimbrel: the above is what this
+	// one can read of them.
+	Newer *Error `json:"tables_newer,omitempty"`
 }
 
 // Applied is a row of the history.

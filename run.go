@@ -72,7 +72,7 @@ const (
 
 // read gathers the state. It only reads, and needs no table to be there.
 func (m *Migrator) read(ctx context.Context, db *database, need reading) (state, error) {
-	if !db.ready {
+	if !db.ready && db.version <= schemaVersion {
 		if tool := owner(db.history(), db.relations[railsMetadata] != nil); tool != "" {
 			return state{}, foreignTable(db.tables, db.history(), tool)
 		}
@@ -81,6 +81,9 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		}
 	}
 	s, err := db.read(ctx, need == whetherThereAreWaysBack)
+	if newer := db.newer(); err != nil && newer != nil { // it cannot even be read
+		return s, newer
+	}
 	if err != nil {
 		return s, m.serverError(ctx, "reading the history", err)
 	}
@@ -108,6 +111,9 @@ func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, 
 		return Plan{}, err
 	}
 	defer db.close()
+	if err := db.newer(); err != nil {
+		return Plan{}, err
+	}
 	s, err := m.read(ctx, db, need)
 	if err != nil {
 		return Plan{}, err
@@ -142,6 +148,10 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	r.db = db
 	defer func() { r.db.close() }() // another one, after a lost connection
+	if err := db.newer(); err != nil {
+		m.emit(started)
+		return err
+	}
 	s, err := m.read(ctx, db, need)
 	if err != nil {
 		m.emit(started)
@@ -157,11 +167,6 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	if err := r.writable(); err != nil {
 		return err
-	}
-	if len(db.relations) > 0 {
-		if err := m.prepare(ctx, db); err != nil {
-			return err
-		}
 	}
 	var leased context.Context
 	r.lease, leased, err = m.take(ctx, db)

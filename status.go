@@ -26,6 +26,9 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
 		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
 	}
+	if err := db.newer(); err != nil {
+		status.Newer = asError(err, CodeTablesNewer)
+	}
 	if status.Holder, err = m.holder(ctx, db); err != nil {
 		return Status{}, m.serverError(ctx, "reading the lease", err)
 	}
@@ -88,7 +91,12 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 	if err != nil {
 		return Verification{}, err
 	}
-	return Verification{Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: s.differences(db.tables)}, nil
+	differences := s.differences(db.tables)
+	if err := db.newer(); err != nil {
+		e := asError(err, CodeTablesNewer)
+		differences = append([]Difference{{Kind: string(e.Code), Message: e.Message, Remedy: e.Remedy}}, differences...)
+	}
+	return Verification{Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences}, nil
 }
 
 func (s state) differences(t tables) []Difference {

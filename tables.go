@@ -71,6 +71,15 @@ func (r *relation) has(name string) bool {
 	return r != nil && slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == name })
 }
 
+// column gives the name of a column, or, where a table that was described lacks it,
+// what stands for it in a query. A table that is not described is complete.
+func (r *relation) column(name, otherwise string) string {
+	if r == nil || r.has(name) {
+		return name
+	}
+	return otherwise
+}
+
 // versionIs reports whether the column "version" has one of the types.
 func (r *relation) versionIs(types ...string) bool {
 	return slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == "version" && slices.Contains(types, c.Type) })
@@ -119,55 +128,108 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 	}
 }
 
-// createTables is what brings our tables into being, or gives an adopted table,
-// or a log of an older whimbrel, the columns that we add. It may run any number
-// of times, but two sessions that run it at once can collide; see
-// database.prepare.
-func createTables(t tables, history, log *relation, maxStall time.Duration) []string {
-	index := func(table, suffix string) string { return pgx.Identifier{table + suffix}.Sanitize() }
+// schemaVersion is the version of our four tables that this program writes: their
+// columns, and what is in them. It is kept in the lease's row. Tables without one are
+// of version 0, as are those of other runners of the format; they are upgraded where
+// they are. Tables of a higher version are not written to: see database.newer.
+//
+// Who changes a column, the shape of a step's hash or of a cursor counts it up by one.
+const schemaVersion = 1
+
+// column definitions that tables of a lower version may lack, in the order in which
+// they were added.
+var (
+	addedToHistory = []string{"kind varchar(16)"}
+	addedToLock    = []string{
+		"token bigint NOT NULL DEFAULT 0", "expires_at timestamptz", "backend_pid integer", "backend_start timestamptz",
+		"host varchar(255)", "os_user varchar(255)", "tool_version varchar(255)",
+		"schema_version integer NOT NULL DEFAULT 0", "schema_tool_version varchar(255)",
+	}
+	addedToJournal = []string{
+		"name varchar(255)", "keys_done bigint NOT NULL DEFAULT 0",
+		"run_by varchar(255)", "host varchar(255)", "tool_version varchar(255)", "schema_version integer",
+	}
+	addedToLog = []string{
+		"retries integer", "gave_way_ms double precision", "lock_wait_ms double precision", "lease_wait_ms double precision", "steps jsonb",
+	}
+)
+
+// createTables creates what is not there of our tables, and gives those that are found
+// the columns that they lack. It may run any number of times, but two sessions that run
+// it at once can collide; see Migrator.prepare.
+func createTables(t tables, found map[string]*relation, tool string, maxStall time.Duration) []string {
+	journal, log, lock := companions(t.name)
 	statements := []string{
 		fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), pg_catalog.set_config('lock_timeout', '%d', true)", maxStall.Milliseconds()),
-		`CREATE TABLE IF NOT EXISTS ` + t.history + ` (
-	id serial PRIMARY KEY,
+	}
+	for _, table := range []struct {
+		name, quoted, columns string
+		added                 []string
+		constraint            string
+	}{
+		{t.name, t.history, historyColumns, addedToHistory, ""},
+		{lock, t.lock, lockColumns, addedToLock, ""},
+		{journal, t.journal, journalColumns, addedToJournal, "PRIMARY KEY (version, direction, step)"},
+		{log, t.log, logColumns, addedToLog, ""},
+	} {
+		definitions := append(append([]string{table.columns}, table.added...), table.constraint)
+		statements = append(statements, "CREATE TABLE IF NOT EXISTS "+table.quoted+" (\n\t"+
+			strings.TrimSuffix(strings.Join(definitions, ",\n\t"), ",\n\t")+"\n)")
+		if adding := found[table.name].lacks(table.added); len(adding) > 0 {
+			statements = append(statements, "ALTER TABLE "+table.quoted+" ADD COLUMN IF NOT EXISTS "+strings.Join(adding, ", ADD COLUMN IF NOT EXISTS "))
+		}
+	}
+	return append(append(statements, indexHistory(t, found[t.name])...), insertLease(t, tool))
+}
+
+// indexHistory gives a history the index that it needs: by batch if it is ours, and
+// a unique one of versions if another runner made it without.
+func indexHistory(t tables, found *relation) []string {
+	index := func(suffix string) string { return pgx.Identifier{t.name + suffix}.Sanitize() }
+	switch {
+	case found == nil:
+		return []string{"CREATE INDEX IF NOT EXISTS " + index("_batch_number") + " ON " + t.history + " (batch_number)"}
+	case !found.UniqueVersion:
+		return []string{"CREATE UNIQUE INDEX IF NOT EXISTS " + index("_version_unique") + " ON " + t.history + " (version)"}
+	}
+	return nil
+}
+
+// insertLease makes the lease's row, with a token above every one that the log knows,
+// or says in the row that is there of which version the tables are from now on.
+func insertLease(t tables, tool string) string {
+	return fmt.Sprintf(`INSERT INTO %[1]s AS l (id, is_locked, token, schema_version, schema_tool_version)
+SELECT 1, false, coalesce(max(token), 0), %[3]d, '%[4]s' FROM %[2]s
+ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version, schema_tool_version = excluded.schema_tool_version
+WHERE l.schema_version < excluded.schema_version`, t.lock, t.log, schemaVersion, strings.ReplaceAll(clip(tool), "'", "''"))
+}
+
+// lacks gives those of the definitions whose columns a table that is there does not have.
+func (r *relation) lacks(definitions []string) []string {
+	if r == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(definitions), func(definition string) bool {
+		name, _, _ := strings.Cut(definition, " ")
+		return r.has(name)
+	})
+}
+
+// The columns that our tables have had from the beginning.
+const (
+	historyColumns = `id serial PRIMARY KEY,
 	version varchar(255) NOT NULL UNIQUE,
 	name varchar(255) NOT NULL,
 	executed_at timestamptz NOT NULL DEFAULT now(),
 	execution_time_ms integer,
 	checksum varchar(64),
 	rollback_sql text,
-	batch_number integer,
-	kind varchar(16)
-)`}
-	if history == nil {
-		statements = append(statements, "CREATE INDEX IF NOT EXISTS "+index(t.name, "_batch_number")+" ON "+t.history+" (batch_number)")
-	} else {
-		if !history.has("kind") {
-			statements = append(statements, "ALTER TABLE "+t.history+" ADD COLUMN IF NOT EXISTS kind varchar(16)")
-		}
-		if !history.UniqueVersion {
-			statements = append(statements, "CREATE UNIQUE INDEX IF NOT EXISTS "+index(t.name, "_version_unique")+" ON "+t.history+" (version)")
-		}
-	}
-	if log != nil && !log.has("steps") {
-		statements = append(statements, "ALTER TABLE "+t.log+" ADD COLUMN IF NOT EXISTS retries integer, ADD COLUMN IF NOT EXISTS gave_way_ms double precision, "+
-			"ADD COLUMN IF NOT EXISTS lock_wait_ms double precision, ADD COLUMN IF NOT EXISTS lease_wait_ms double precision, ADD COLUMN IF NOT EXISTS steps jsonb")
-	}
-	return append(statements, `CREATE TABLE IF NOT EXISTS `+t.lock+` (
-	id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+	batch_number integer`
+	lockColumns = `id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
 	is_locked boolean NOT NULL DEFAULT false,
 	locked_at timestamptz,
-	locked_by varchar(255)
-)`, `ALTER TABLE `+t.lock+`
-	ADD COLUMN IF NOT EXISTS token bigint NOT NULL DEFAULT 0,
-	ADD COLUMN IF NOT EXISTS expires_at timestamptz,
-	ADD COLUMN IF NOT EXISTS backend_pid integer,
-	ADD COLUMN IF NOT EXISTS backend_start timestamptz,
-	ADD COLUMN IF NOT EXISTS host varchar(255),
-	ADD COLUMN IF NOT EXISTS os_user varchar(255),
-	ADD COLUMN IF NOT EXISTS tool_version varchar(255)`,
-		`INSERT INTO `+t.lock+` (id, is_locked) VALUES (1, false) ON CONFLICT (id) DO NOTHING`,
-		`CREATE TABLE IF NOT EXISTS `+t.journal+` (
-	version varchar(255) NOT NULL,
+	locked_by varchar(255)`
+	journalColumns = `version varchar(255) NOT NULL,
 	direction varchar(4) NOT NULL,
 	step integer NOT NULL,
 	statement_hash varchar(64) NOT NULL,
@@ -177,10 +239,8 @@ func createTables(t tables, history, log *relation, maxStall time.Duration) []st
 	rows_total bigint,
 	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	finished_at timestamptz,
-	token bigint NOT NULL,
-	PRIMARY KEY (version, direction, step)
-)`, `CREATE TABLE IF NOT EXISTS `+t.log+` (
-	id bigserial PRIMARY KEY,
+	token bigint NOT NULL`
+	logColumns = `id bigserial PRIMARY KEY,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	action varchar(16) NOT NULL,
 	outcome varchar(8) NOT NULL,
@@ -195,11 +255,5 @@ func createTables(t tables, history, log *relation, maxStall time.Duration) []st
 	role text NOT NULL DEFAULT session_user,
 	host varchar(255),
 	tool_version varchar(255),
-	token bigint,
-	retries integer,
-	gave_way_ms double precision,
-	lock_wait_ms double precision,
-	lease_wait_ms double precision,
-	steps jsonb
-)`)
-}
+	token bigint`
+)

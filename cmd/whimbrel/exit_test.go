@@ -44,6 +44,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 		{code(whimbrel.CodeUnfinished), 3},
 		{code(whimbrel.CodeJournal), 3},
 		{code(whimbrel.CodeForeignTable), 3},
+		{code(whimbrel.CodeTablesNewer), 3},
 		{refusedError{}, 3},
 		{code(whimbrel.CodeNoWayBack), 3},
 		{code(whimbrel.CodeLeaseHeld), 4},

@@ -49,6 +49,9 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			} else {
 				a.say("%s", strings.TrimRight(renderStatus(a.palette, status, time.Now(), all || a.flags.verbose), "\n"))
 			}
+			if exitCode && status.Newer != nil {
+				return refusedError{}
+			}
 			if exitCode && len(status.Pending) > 0 {
 				return differenceError{}
 			}
@@ -68,6 +71,9 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 	fmt.Fprintf(&b, "Executed  %d\nPending   %d\n", len(status.Applied), len(status.Pending))
 	if !status.Initialised {
 		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")
+	}
+	if status.Newer != nil {
+		fmt.Fprintf(&b, "%s\n  %s %s\n", p.bad("! "+status.Newer.Message), p.faint("remedy:"), status.Newer.Remedy)
 	}
 	if status.Holder != nil {
 		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder), status.Holder.State)
