@@ -6,21 +6,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -694,11 +694,21 @@ func brokenConnection(err error) bool {
 
 // redact removes the password from a text that somebody else wrote, and puts
 // variables back in the place of their values.
-func (m *Migrator) redact(text string) string {
-	if password := m.connection.Password; len(password) > 0 {
-		text = strings.ReplaceAll(text, password, "xxxxx")
-	}
-	return m.hidden.Replace(redact(text, m.config.DatabaseURL))
+func (m *Migrator) redact(text string) string { return m.hidden().Clean(text) }
+
+// secrets is what knows the secrets of a Config, made when a text is first to be shown.
+func secrets(config Config, connection *pgx.ConnConfig) func() *redact.Redactor {
+	return sync.OnceValue(func() *redact.Redactor {
+		r := &redact.Redactor{}
+		if config.DatabaseURL != "" {
+			r.Connection(config.DatabaseURL)
+		}
+		if connection != nil {
+			r.Password(connection.Password)
+		}
+		r.Values(config.Variables)
+		return r
+	})
 }
 
 // hideValues does so with what the server said about a statement.
@@ -706,35 +716,4 @@ func (m *Migrator) hideValues(e *Error) {
 	for _, text := range []*string{&e.Message, &e.Detail, &e.Hint, &e.Where} {
 		*text = m.redact(*text)
 	}
-}
-
-// hiding makes what puts variables back in place of their values, the longest
-// first. Short values could be a part of anything, and are no secrets.
-func hiding(variables map[string]string) *strings.Replacer {
-	const shortest = 4
-	names := slices.SortedFunc(maps.Keys(variables), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(variables[b]), len(variables[a])), cmp.Compare(a, b))
-	})
-	var pairs []string
-	for _, name := range names {
-		value := variables[name]
-		if utf8.RuneCountInString(value) < shortest {
-			continue
-		}
-		pairs = append(pairs, value, "${"+name+"}")
-		for _, quote := range []string{"'", `"`} { // as it stands between quotes
-			if strings.Contains(value, quote) {
-				pairs = append(pairs, strings.ReplaceAll(value, quote, quote+quote), "${"+name+"}")
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// redact removes a database URL from a text, since it may hold a password.
-func redact(text, url string) string {
-	if url == "" {
-		return text
-	}
-	return strings.ReplaceAll(text, url, "(the given URL)")
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -120,7 +121,7 @@ type Migrator struct {
 	connection *pgx.ConnConfig
 	identity   identity
 	emitting   sync.Mutex
-	hidden     *strings.Replacer // see redact
+	hidden     func() *redact.Redactor // see secrets
 }
 
 // identity is who runs this process, as recorded in the tables.
@@ -172,7 +173,7 @@ func New(config Config) (*Migrator, error) {
 	if err := checkTags(config.Tags, config.Migrations); err != nil {
 		return nil, err
 	}
-	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: hiding(config.Variables)}, nil
+	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: secrets(config, connection)}, nil
 }
 
 func (c Config) check() error {
@@ -208,7 +209,7 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 		parsed, err := pgx.ParseConfig(config.DatabaseURL)
 		if err != nil {
 			return nil, &Error{
-				Code: CodeConfiguration, Message: "the database URL cannot be read: " + redact(err.Error(), config.DatabaseURL),
+				Code: CodeConfiguration, Message: "the database URL cannot be read: " + secrets(config, nil)().Clean(err.Error()),
 				Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password percent-encoded",
 			}
 		}

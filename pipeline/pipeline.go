@@ -385,6 +385,7 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 		s.Notes = append(s.Notes, notesOf(r.Findings, r.Path)...)
 	}
 	s.Notes = append(s.Notes, notesOf(report.Findings, "")...)
+	s.Skipped = s.Passed && report.Summary.Tested == 0 // nothing has passed
 	return s, nil
 }
 

@@ -120,7 +120,7 @@ func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan) (pending, e
 			m, s := wanted[r.Ord-1], of[r.Ord-1]
 			p.touches = append(p.touches, Touch{
 				Table: r.Table, Place: s.place(), Effect: m.effect, AtWorst: m.atWorst, Concurrent: m.concurrent,
-				Statement: brief(s.Text, 80), relation: r, statement: s, needs: m.needs,
+				Statement: brief(s.Written(), 80), relation: r, statement: s, needs: m.needs,
 			})
 		}
 		wanted, of = nil, nil

@@ -84,7 +84,7 @@ func judgeTraps(version int, shown string, statements []statement) finding {
 		trap := Trap{From: minor(span[0]), Fixed: minor(span[1]), Happens: known.happens, Link: known.link}
 		for _, s := range statements {
 			if known.meets(s) {
-				trap.Statements = append(trap.Statements, s.place()+": "+brief(s.Text, 80))
+				trap.Statements = append(trap.Statements, s.place()+": "+brief(s.Written(), 80))
 			}
 		}
 		if len(trap.Statements) > 0 {

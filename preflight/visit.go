@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
 // visit is one connection with what was learnt over it. It belongs to one Run.
@@ -21,6 +21,7 @@ type visit struct {
 	options Options
 	conn    *pgx.Conn
 	server  server
+	secrets *redact.Redactor
 	// pending are the statements that are about to run, with what they touch.
 	pending pending
 }
@@ -58,7 +59,8 @@ func open(ctx context.Context, options Options) (*visit, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "whimbrel check"
 	}
-	v := &visit{options: options}
+	v := &visit{options: options, secrets: &redact.Redactor{}}
+	v.secrets.Password(options.Connection.Password)
 	connecting, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
 	conn, err := dial.Open(connecting, config)
@@ -176,15 +178,7 @@ func (v *visit) reason(err error) string {
 	case errors.As(err, &network):
 		text = network.Error()
 	}
-	return v.redact(text)
-}
-
-// redact removes the password from a text that somebody else wrote.
-func (v *visit) redact(text string) string {
-	if password := v.options.Connection.Password; password != "" {
-		text = strings.ReplaceAll(text, password, "xxxxx")
-	}
-	return text
+	return v.secrets.Clean(text)
 }
 
 func remedyFor(err error) string {

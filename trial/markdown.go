@@ -13,15 +13,22 @@ const longestComment = 60_000
 func (r Report) Markdown() string {
 	var b strings.Builder
 	verdict := "✅ The migrations passed"
-	if !r.OK() {
+	switch {
+	case !r.OK():
 		verdict = "❌ The migrations did not pass"
+	case r.Summary.Tested == 0:
+		verdict = "No migration was tested"
 	}
 	s := r.Summary
 	fmt.Fprintf(&b, "### %s\n\n%d passed, %d failed, %d irreversible", verdict, s.Passed, s.Failed, s.Irreversible)
 	if s.NotRun > 0 {
 		fmt.Fprintf(&b, ", %d not run", s.NotRun)
 	}
-	fmt.Fprintf(&b, "; success rate %s%%. PostgreSQL %s, %s.\n", rate(s.SuccessRate), cell(r.Server), elapsed(r.Duration))
+	b.WriteString(r.rate() + ". ")
+	if r.Server != "" {
+		fmt.Fprintf(&b, "PostgreSQL %s, ", cell(r.Server))
+	}
+	fmt.Fprintf(&b, "%s.\n", elapsed(r.Duration))
 	for _, m := range r.Migrations {
 		markdownFindings(&b, string(m.Version)+" "+m.Name, m.Findings)
 	}

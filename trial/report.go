@@ -32,8 +32,9 @@ type Summary struct {
 	NotRun       int `json:"not_run"`
 	Warnings     int `json:"warnings"`
 	// SuccessRate is how many percent of those that passed or failed have
-	// passed, with two decimals; 100 if there is none of either.
-	SuccessRate float64 `json:"success_rate"`
+	// passed, with two decimals. It is nil where nothing passed or failed, and where
+	// it would be 100 although something else failed or was not run.
+	SuccessRate *float64 `json:"success_rate"`
 }
 
 // Status is how a migration came out.
@@ -181,9 +182,10 @@ func summarise(results []Result, general []Finding) Summary {
 		}
 	}
 	s.Tested = s.Passed + s.Failed + s.Irreversible
-	s.SuccessRate = 100
-	if decided := s.Passed + s.Failed; decided > 0 {
-		s.SuccessRate = math.Round(10000*float64(s.Passed)/float64(decided)) / 100
+	all := Report{Summary: s, Findings: general}.OK()
+	if decided := s.Passed + s.Failed; decided > 0 && (all || s.Failed > 0) {
+		rate := math.Round(10000*float64(s.Passed)/float64(decided)) / 100
+		s.SuccessRate = &rate
 	}
 	return s
 }

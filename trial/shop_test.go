@@ -22,5 +22,5 @@ func TestTheExampleShopPasses(t *testing.T) {
 	t.Log(text.String())
 	require.True(t, report.OK(), text.String())
 	require.Equal(t, len(shop), report.Summary.Passed)
-	require.InDelta(t, 100, report.Summary.SuccessRate, 0)
+	require.InDelta(t, 100, *report.Summary.SuccessRate, 0)
 }

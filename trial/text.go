@@ -187,12 +187,24 @@ func (r Report) summary(p *printer) string {
 	if s.Warnings > 0 {
 		parts = append(parts, plural(s.Warnings, "warning"))
 	}
-	return fmt.Sprintf("%s: %s; success rate %s%%; PostgreSQL %s, %s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "),
-		rate(s.SuccessRate), r.Server, shownDuration(time.Duration(r.Duration)))
+	server := r.Server
+	if server != "" {
+		server = "PostgreSQL " + server + ", "
+	}
+	return fmt.Sprintf("%s: %s%s; %s%s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "), r.rate(), server,
+		shownDuration(time.Duration(r.Duration)))
 }
 
-func rate(percent float64) string {
-	return strings.TrimSuffix(fmt.Sprintf("%.2f", percent), ".00")
+// rate is the success rate where nothing failed, and otherwise what takes its place:
+// beside a failure a rate says nothing, and of nothing there is none.
+func (r Report) rate() string {
+	switch {
+	case r.Summary.Tested == 0:
+		return "; nothing was tested"
+	case !r.OK() || r.Summary.SuccessRate == nil:
+		return ""
+	}
+	return "; success rate " + strings.TrimSuffix(fmt.Sprintf("%.2f", *r.Summary.SuccessRate), ".00") + "%"
 }
 
 func elapsed(e whimbrel.Elapsed) string { return shownDuration(time.Duration(e)) }

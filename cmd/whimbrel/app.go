@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -27,7 +28,7 @@ type globalFlags struct {
 type app struct {
 	environment
 	flags        globalFlags
-	redactor     *redactor
+	redactor     *redact.Redactor
 	out, err     io.Writer // guarded by the redactor
 	palette      palette   // of out
 	errPalette   palette   // of err
@@ -45,8 +46,8 @@ type app struct {
 }
 
 func newApp(env environment, interruption *interruption) *app {
-	a := &app{environment: env, redactor: &redactor{}, interruption: interruption}
-	a.out, a.err = a.redactor.writer(env.stdout), a.redactor.writer(env.stderr)
+	a := &app{environment: env, redactor: &redact.Redactor{}, interruption: interruption}
+	a.out, a.err = a.redactor.Writer(&lasting{w: env.stdout}), a.redactor.Writer(&lasting{w: env.stderr})
 	return a
 }
 
@@ -55,7 +56,14 @@ func (a *app) begin() {
 	colour := !a.flags.noColor && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
 	a.palette = palette{colour: colour && a.outTerminal}
 	a.errPalette = palette{colour: colour && a.errTerminal}
-	a.redactor.learn(a.flags.databaseURL)
+	for _, conninfo := range []string{a.flags.databaseURL, a.variable("DATABASE_URL")} {
+		if conninfo != "" {
+			a.redactor.Connection(conninfo)
+		}
+	}
+	for _, name := range []string{"PGPASSWORD", "DB_PASSWORD", "TEST_DB_PASSWORD"} {
+		a.redactor.Password(a.variable(name))
+	}
 }
 
 // say writes a line for people: nothing with --json or --quiet.
@@ -211,7 +219,7 @@ func (a *app) openFile() (project, error) {
 	if p.target, err = resolveTarget(a.flags, p.file, a.lookup); err != nil {
 		return p, err
 	}
-	a.redactor.learn(p.target.conninfo)
+	a.redactor.Connection(p.target.conninfo)
 	return p, nil
 }
 
@@ -221,7 +229,7 @@ func (a *app) openDatabase(ctx context.Context, p *project) (err error) {
 		if p.target.conninfo, err = a.startEmbedded(ctx, p.file, p.target.major); err != nil {
 			return err
 		}
-		a.redactor.learn(p.target.conninfo)
+		a.redactor.Connection(p.target.conninfo)
 	}
 	return a.configure(p)
 }

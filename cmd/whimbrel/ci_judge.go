@@ -132,7 +132,7 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 		}
 		text, err := wanted.text()
 		if err == nil {
-			err = os.WriteFile(a.absolute(wanted.name), []byte(a.redactor.clean(string(text))), 0o644)
+			err = os.WriteFile(a.absolute(wanted.name), []byte(a.redactor.Clean(string(text))), 0o644)
 		}
 		if err != nil {
 			return cannotWrite(wanted.name, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/monitor"
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 )
@@ -113,10 +114,10 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 
 func TestTokensAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	r := &redactor{}
-	r.learnTokens(alert.Target{URL: `slack://xoxb:123456789012-1234567890123-4mt0t4lyK3n@C001CHANNEL`, Secret: "whsec_abcdef"}.Secrets())
+	r := &redact.Redactor{}
+	r.Tokens(alert.Target{URL: `slack://xoxb:123456789012-1234567890123-4mt0t4lyK3n@C001CHANNEL`, Secret: "whsec_abcdef"}.Secrets()...)
 	for _, text := range []string{"4mt0t4lyK3n", "whsec_abcdef", "123456789012"} {
-		require.NotContains(t, r.clean("x "+text+" y"), text)
+		require.NotContains(t, r.Clean("x "+text+" y"), text)
 	}
-	require.Equal(t, "a channel of services", r.clean("a channel of services"))
+	require.Equal(t, "a channel of services", r.Clean("a channel of services"))
 }

@@ -143,7 +143,9 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 		left := slices.ContainsFunc(result.Skipped, func(r whimbrel.Ref) bool { return r.Version.Equal(difference.Version) })
 		return difference.Kind == "pending" && (left || len(flags.tags) > 0)
 	})
-	d.Verified = &v
+	if v.Database != "" { // else not even the history could be compared
+		d.Verified = &v
+	}
 	return err
 }
 
@@ -240,7 +242,7 @@ func (a *app) showDeployment(d *deployment) {
 func (a *app) writeReports(d *deployment, file string) error {
 	text := d.markdown()
 	if file != "" {
-		if err := os.WriteFile(a.absolute(file), []byte(a.redactor.clean(text)), 0o644); err != nil {
+		if err := os.WriteFile(a.absolute(file), []byte(a.redactor.Clean(text)), 0o644); err != nil {
 			return cannotWrite(file, err)
 		}
 	}
@@ -258,7 +260,7 @@ func (a *app) stepSummary(text string) error {
 	if err != nil {
 		return cannotWrite(name, err)
 	}
-	_, err = file.WriteString(a.redactor.clean(text) + "\n")
+	_, err = file.WriteString(a.redactor.Clean(text) + "\n")
 	return errors.Join(err, file.Close())
 }
 

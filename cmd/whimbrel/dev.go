@@ -261,7 +261,7 @@ func (a *app) devStatus(ctx context.Context, server *devdb.Project) error {
 	if err != nil {
 		return devError(err)
 	}
-	a.redactor.learn(status.TCPURL)
+	a.redactor.Connection(status.TCPURL)
 	if a.flags.json {
 		shown := devStatusJSON{
 			Running: status.Running, URL: status.URL, Version: status.Version, PID: status.PID,

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/term"
@@ -23,8 +24,29 @@ type environment struct {
 	outWidth                             int // columns of the terminal; 0: unknown
 }
 
+// lasting writes until that fails, and from then on nothing: that nobody reads on (as
+// in whimbrel up | head) is no reason to stop a migration half-way. What became of it,
+// the exit status says.
+type lasting struct {
+	mutex  sync.Mutex
+	w      io.Writer
+	failed bool
+}
+
+// Write implements io.Writer.
+func (l *lasting) Write(p []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if !l.failed {
+		_, err := l.w.Write(p)
+		l.failed = err != nil
+	}
+	return len(p), nil
+}
+
 // process is the environment of this process.
 func process() environment {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write fails; unasked, it would end the process
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	folder, err := os.Getwd()

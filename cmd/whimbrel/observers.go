@@ -146,7 +146,7 @@ func (o *observers) startLog() error {
 		if err != nil {
 			return o.file.wrong(o.file.token("log", "file"), "name a file that can be written", "log.file: %s: %v", path, reasonOf(err))
 		}
-		to, o.closers = o.app.redactor.writer(file), append(o.closers, file)
+		to, o.closers = o.app.redactor.Writer(file), append(o.closers, file)
 	}
 	level, err := s.level()
 	if err != nil {
@@ -183,7 +183,7 @@ func (o *observers) startCounting(log monitor.Historian) error {
 	if gateway == "" && path == "" {
 		return nil
 	}
-	o.app.redactor.learn(gateway)
+	o.app.redactor.Connection(gateway)
 	counted, database := prometheus.New(o.in), ""
 	o.all = append(o.all, counted.Observe, func(seen monitor.Observation) {
 		if e, ok := seen.Event.(whimbrel.RunStarted); ok {
@@ -250,7 +250,7 @@ func (a *app) routes(file config, environment string, everywhere bool) ([]alert.
 	}
 	var routes []alert.Route
 	for i, target := range targets {
-		a.redactor.learnTokens(slices.DeleteFunc(target.Secrets(), func(s string) bool { return s == target.Label() }))
+		a.redactor.Tokens(slices.DeleteFunc(target.Secrets(), func(s string) bool { return s == target.Label() })...)
 		route, err := service.Open(target)
 		if err != nil {
 			return nil, file.wrong(file.token("alerts", "sinks", places[i], "url"), "docs/monitoring.md has an example of each kind", "alerts.sinks: %v", err)

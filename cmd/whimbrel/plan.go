@@ -128,7 +128,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	if flags.out != "" {
 		text, err := frozenDocument(frozen, told)
 		if err == nil {
-			err = os.WriteFile(a.absolute(flags.out), []byte(a.redactor.clean(string(text))), 0o644)
+			err = os.WriteFile(a.absolute(flags.out), []byte(a.redactor.Clean(string(text))), 0o644)
 		}
 		if err != nil {
 			return cannotWrite(flags.out, err)

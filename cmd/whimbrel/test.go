@@ -81,8 +81,7 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 		return err
 	}
 	if options.Connection != nil {
-		a.redactor.learn(options.Connection.ConnString())
-		a.redactor.learn(options.Connection.Password)
+		a.redactor.Password(options.Connection.Password)
 	}
 	if err := a.findTests(&options, flags.tests, file); err != nil {
 		return err
@@ -144,7 +143,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 		}
 	}
 	if flags.markdown != "" {
-		if err := os.WriteFile(a.absolute(flags.markdown), []byte(report.Markdown()), 0o644); err != nil {
+		if err := os.WriteFile(a.absolute(flags.markdown), []byte(a.redactor.Clean(report.Markdown())), 0o644); err != nil {
 			return cannotWrite(flags.markdown, err)
 		}
 	}
@@ -153,7 +152,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 	}
 	text, err := report.JUnit()
 	if err == nil {
-		err = os.WriteFile(a.absolute(flags.junit), text, 0o644)
+		err = os.WriteFile(a.absolute(flags.junit), []byte(a.redactor.Clean(string(text))), 0o644)
 	}
 	if err != nil {
 		return cannotWrite(flags.junit, err)

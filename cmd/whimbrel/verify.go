@@ -119,12 +119,16 @@ func (a *app) verified(ctx context.Context, p project, options drift.Options, wi
 	}
 	report, err := drift.Compare(ctx, options)
 	var own *whimbrel.Error
-	if errors.As(err, &own) && own.Code == whimbrel.CodeMissingFile {
+	switch {
+	case errors.As(err, &own) && own.Code == whimbrel.CodeMissingFile:
 		v.NotCompared = own.Message // the missing file is itself among the differences
 		return v, nil
+	case err != nil: // what it has until then is no result
+		v.NotCompared = "the schema was not compared"
+		return v, err
 	}
 	v.Schema = &report
-	return v, err
+	return v, nil
 }
 
 // expectedSchema reads a schema that --write-schema wrote; nil where no file is named.
