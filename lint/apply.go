@@ -40,6 +40,8 @@ func (m *model) apply(n *ast.Node) {
 		m.createSequence(s.CreateSeqStmt)
 	case *ast.Node_VariableSetStmt:
 		m.set(s.VariableSetStmt)
+	case *ast.Node_RefreshMatViewStmt:
+		m.relation(s.RefreshMatViewStmt.Relation).empty = s.RefreshMatViewStmt.SkipData
 	case *ast.Node_CreateTrigStmt:
 		for _, r := range m.relation(s.CreateTrigStmt.Relation).parts() {
 			r.rowTriggers = r.rowTriggers || s.CreateTrigStmt.Row
@@ -220,7 +222,7 @@ func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
 		case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
 			m.key(r, s.Contype, s.Conname, []string{c.name})
 		case ast.ConstrType_CONSTR_CHECK:
-			m.check(r, s, []string{c.name})
+			m.check(r, s)
 		case ast.ConstrType_CONSTR_FOREIGN:
 			m.foreign(r, s, []string{c.name})
 		}
@@ -250,7 +252,7 @@ func (m *model) addConstraint(r *relation, s *ast.Constraint, newTable bool) {
 		}
 		m.key(r, s.Contype, s.Conname, texts(s.Keys))
 	case ast.ConstrType_CONSTR_CHECK:
-		c := m.check(r, s, nil)
+		c := m.check(r, s)
 		c.valid = c.valid || newTable
 	case ast.ConstrType_CONSTR_FOREIGN:
 		c := m.foreign(r, s, texts(s.FkAttrs))
@@ -290,18 +292,15 @@ func (m *model) unusedConstraint(r *relation, name string) string {
 	}
 }
 
-func (m *model) check(r *relation, s *ast.Constraint, at []string) *constraint {
+func (m *model) check(r *relation, s *ast.Constraint) *constraint {
 	columns := columnsIn(s.RawExpr)
 	slices.Sort(columns)
 	columns = slices.Compact(columns)
-	named := columns
-	if len(columns) != 1 {
-		named = nil // a check of several columns has none of them in its name
+	name := s.Conname
+	if name == "" {
+		name = m.checkName(r, s.RawExpr)
 	}
-	if at != nil {
-		named = at
-	}
-	c := m.constrain(r, ast.ConstrType_CONSTR_CHECK, s.Conname, "check", named)
+	c := m.constrain(r, ast.ConstrType_CONSTR_CHECK, name, "check", columns)
 	c.columns, c.expr, c.valid, c.noInherit = columns, s.RawExpr, !s.SkipValidation, s.IsNoInherit
 	return c
 }
@@ -418,7 +417,7 @@ func (m *model) createTableAs(s *ast.CreateTableAsStmt) {
 	r := m.create(s.Into.GetRel(), kind)
 	m.takeColumns(r, s.Query)
 	if kind == materializedView {
-		r.reads = m.uses(s.Query)
+		r.reads, r.empty = m.uses(s.Query), s.Into.GetSkipData()
 	}
 }
 
@@ -504,7 +503,7 @@ func (m *model) createView(s *ast.ViewStmt) {
 			r.columns[i].name = alias
 		}
 	}
-	r.reads = m.uses(s.Query)
+	r.reads, r.query = m.uses(s.Query), s
 }
 
 // uses gives the relations that a query reads, with the columns of theirs that it

@@ -11,10 +11,10 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
-// boundCheck writes a partition's bounds as a check.
+// boundCheck writes a partition's bounds as a check; empty where it is not that simple.
 func (j *judge) boundCheck(parent *relation, b *ast.PartitionBoundSpec) string {
-	if len(parent.partitionKey) == 0 {
-		return "…"
+	if len(parent.partitionKey) != 1 || parent.partitionKey[0] == "" || b.Strategy == "h" {
+		return ""
 	}
 	var terms []string
 	if b.Strategy == "l" {
@@ -24,9 +24,6 @@ func (j *judge) boundCheck(parent *relation, b *ast.PartitionBoundSpec) string {
 		}
 		key := quoted(parent.partitionKey[0])
 		return fmt.Sprintf("%s IS NOT NULL AND %[1]s IN (%s)", key, strings.Join(values, ", "))
-	}
-	if b.Strategy == "h" || len(parent.partitionKey) > 1 {
-		return "…"
 	}
 	key := quoted(parent.partitionKey[0])
 	terms = append(terms, key+" IS NOT NULL")
@@ -51,9 +48,13 @@ func infinite(n *ast.Node) bool {
 
 // excludeFirst writes what keeps the default partition from being read.
 func (j *judge) excludeFirst(d, parent *relation, b *ast.PartitionBoundSpec) string {
-	name := quoted(d.short() + "_excludes")
-	return strings.Join([]string{j.alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID", name, j.boundCheck(parent, b))),
-		"-- each in a migration of its own:", j.alterTo(d, "VALIDATE CONSTRAINT "+name)}, "\n")
+	check := j.boundCheck(parent, b)
+	if check == "" || j.inner {
+		return ""
+	}
+	name := quoted(j.chosen(d, "", "excludes", j.constraintTaken(d.name.Schema)))
+	return eachAlone + strings.Join([]string{j.alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID", name, check)),
+		j.alterTo(d, "VALIDATE CONSTRAINT "+name), j.out.Text + ";"}, "\n")
 }
 
 // implied reports whether valid checks of a table say that all its rows belong into

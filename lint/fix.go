@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,57 +10,78 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// mechanical are the hazards whose rewrite can be put in a statement's place, and
-// whether its parts need transactions of their own.
-var mechanical = map[string]bool{
-	"create-index-not-concurrent": false, "drop-index-not-concurrent": false, "reindex-not-concurrent": false,
-	"detach-partition-not-concurrent": false, "drop-index-concurrently-multiple": false, "concurrent-index-if-not-exists": false,
-	"concurrent-index-on-partitioned-parent": false, "refresh-matview-not-concurrent": false,
-	"add-unique-without-using-index": false, "add-pk-without-using-index": false, "add-column-inline-unique": false,
-	"add-check-without-not-valid": true, "add-fk-without-not-valid": true, "add-column-inline-check": true,
-	"add-column-inline-references": true, "set-not-null-scan": true, "not-valid-then-validate-same-transaction": true,
-	"add-column-volatile-default": true, "add-column-serial": true, "unbatched-data-change": false,
+// mechanical are the hazards whose rewrite can be put in a statement's place: it leaves
+// the same schema and the same rows.
+var mechanical = []string{
+	"create-index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent", "detach-partition-not-concurrent",
+	"drop-index-concurrently-multiple", "concurrent-index-if-not-exists", "concurrent-index-on-partitioned-parent", "refresh-matview-not-concurrent",
+	"add-unique-without-using-index", "add-pk-without-using-index", "add-column-inline-unique", "add-check-without-not-valid",
+	"add-fk-without-not-valid", "add-column-inline-check", "add-column-inline-references", "set-not-null-scan",
+	"not-valid-then-validate-same-transaction", "add-column-volatile-default", "add-column-serial", "unbatched-data-change",
 }
 
-// fixable reports whether a finding's rewrite is complete SQL that does the same.
-func (j *judge) fixable(f Finding) bool {
-	apart, known := mechanical[f.Hazard]
-	if !known || j.inner || j.current.statement.Batch != nil || f.Rewrite == "" || strings.Contains(f.Rewrite, "…") {
-		return false
+// fixable reports whether a finding's rewrite can be put in the statement's place, and
+// why not where the hazard is a mechanical one.
+func (j *judge) fixable(f Finding) (bool, string) {
+	if f.Allowed || !slices.Contains(mechanical, f.Hazard) {
+		return false, ""
 	}
-	if s := j.current.node.GetAlterTableStmt(); s != nil && (len(s.Cmds) != 1 || s.MissingOk) {
-		return false
+	if why := j.notFixed(f); why != "" {
+		return false, why
 	}
-	if strings.Contains(f.Rewrite, "+migrate Batch") && !j.batchable() {
-		return false
+	return true, ""
+}
+
+func (j *judge) notFixed(f Finding) string {
+	alter := j.current.node.GetAlterTableStmt()
+	switch {
+	case f.Verdict != Dangerous:
+		return "it is not certain that it is a hazard"
+	case f.NotFixed != "":
+		return f.NotFixed
+	case f.Rewrite == "":
+		return "there is no rewrite that does all of it"
+	case j.inner:
+		return "it stands in a function's body"
+	case j.current.statement.Batch != nil:
+		return "it runs in batches already"
+	case alter != nil && j.cannotStep() != "":
+		return j.cannotStep()
+	case f.Hazard == "set-not-null-scan" && !alter.Relation.Inh:
+		return "ONLY leaves out the tables that inherit from it"
+	case j.migration.Version.Repeatable():
+		return "a repeatable migration is one transaction, and the rewrite needs several"
+	case strings.Contains(f.Rewrite, "+migrate Batch") && j.asserted():
+		return "the assertion behind it would have the batches run again while it does not hold"
 	}
-	if f.Hazard == "refresh-matview-not-concurrent" {
-		r := j.relation(j.current.node.GetRefreshMatViewStmt().GetRelation())
-		if !slices.ContainsFunc(j.indexesOf(r), func(i *index) bool { return i.unique && i.where == nil && len(i.expressions) == 0 }) {
-			return false
+	return j.undivided(strings.HasPrefix(f.Rewrite, eachAlone) || f.Hazard == "not-valid-then-validate-same-transaction")
+}
+
+// asserted reports whether an assertion follows the statement.
+func (j *judge) asserted() bool {
+	return j.at+1 < len(j.parsed) && j.parsed[j.at+1].statement.Assert != nil
+}
+
+// undivided says what in the section is for the whole transaction, which a rewrite
+// divides; or, if each statement is to run by itself, could then run twice.
+func (j *judge) undivided(each bool) string {
+	if j.section.NoTransaction {
+		return ""
+	}
+	for _, s := range j.section.Statements {
+		command := strings.Fields(s.Command + " ?")
+		whole := s.Class == pgsql.Setting || slices.Contains([]string{"LOCK", "DECLARE"}, command[0]) || setsByFunction(s) ||
+			command[0] == "CREATE" && strings.HasPrefix(s.Command, "CREATE TEMP")
+		if whole || each && (s.Class == pgsql.Other || s.HasData) {
+			return fmt.Sprintf("the rewrite needs several transactions, and line %d (%s) is for a single one", s.Start.Line, strings.TrimSpace(s.Command))
 		}
 	}
-	return !apart || j.divisible()
+	return ""
 }
 
-// batchable reports whether the statement's table has a key of one column.
-func (j *judge) batchable() bool {
-	for _, l := range j.out.Effect.Locks {
-		for _, r := range j.relations {
-			if j.lockedAs(r) == l.Table && l.Mode >= RowExclusive {
-				return len(r.primaryKey()) == 1
-			}
-		}
-	}
-	return false
-}
-
-// divisible reports whether the section may run each statement in a transaction of
-// its own: nothing in it is for the whole transaction, or could run twice.
-func (j *judge) divisible() bool {
-	return !slices.ContainsFunc(j.section.Statements, func(s migration.Statement) bool {
-		return s.Class == pgsql.Setting || s.Class == pgsql.Other || s.HasData || s.Command == "CREATE TEMP TABLE" || s.Command == "CREATE TEMPORARY TABLE"
-	})
+// setsByFunction reports whether a query changes settings.
+func setsByFunction(s migration.Statement) bool {
+	return s.Class == pgsql.Query && strings.Contains(strings.ToLower(s.Text), "set_config")
 }
 
 // Fixed is a file with the mechanical rewrites done.
@@ -68,7 +90,8 @@ type Fixed struct {
 	// Before and After are the file's text; they are the same where nothing could
 	// be done.
 	Before, After string
-	// Done are the findings that are gone, Left those that a person has to see to.
+	// Done are the findings that are gone, Left those that a person has to fix. Where
+	// a mechanical rewrite was not done, NotFixed says why.
 	Done, Left []Finding
 }
 
@@ -80,12 +103,13 @@ func (f Fixed) Diff() string {
 	return string(diff.Diff("a/"+f.Path, []byte(f.Before), "b/"+f.Path, []byte(f.After)))
 }
 
-// mostFixes bounds how often a file is looked at again.
-const mostFixes = 50
+// mostFixes bounds how often a file is read again.
+const mostFixes = 200
 
 // Fix rewrites what has a mechanical safe form in the migrations that Options.Judge
-// picks. It changes no file: whoever calls it shows the difference and writes.
-// Migrations that have run somewhere must not be rewritten.
+// picks. What a statement says is all there in the rewrite, or the statement is left as it
+// is and its finding says why. It changes no file: the caller shows the difference and
+// writes. Migrations that have run somewhere must not be rewritten.
 func (l *Linter) Fix(migrations []migration.Migration) ([]Fixed, error) {
 	current := slices.Clone(migrations)
 	var all []Fixed
@@ -93,75 +117,262 @@ func (l *Linter) Fix(migrations []migration.Migration) ([]Fixed, error) {
 		if m.Kind != migration.SQL || l.options.Judge != nil && !l.options.Judge(m) {
 			continue
 		}
-		fixed := Fixed{Path: m.Path, Before: m.Text, After: m.Text}
-		for range mostFixes {
-			file, err := l.only(current, i)
-			if err != nil {
-				return nil, err
-			}
-			fixed.Left = Report{Files: []File{file}}.Findings()
-			text, finding, ok := fixOne(file, current[i])
-			if !ok {
-				break
-			}
-			next, err := migration.Parse(m.Path, text)
-			if err != nil {
-				break // whatever is wrong with the rewrite, the file stays as it can be read
-			}
-			next.Folder = m.Folder
-			current[i], fixed.After = next, text
-			fixed.Done = append(fixed.Done, finding)
+		f := fixing{Linter: l, migrations: current, at: i, refused: map[string]string{}}
+		fixed, err := f.run()
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, fixed)
 	}
 	return all, nil
 }
 
-// only judges one of the migrations.
-func (l *Linter) only(migrations []migration.Migration, at int) (File, error) {
-	options := l.options
-	options.Judge = func(m migration.Migration) bool { return m.Version == migrations[at].Version }
+// fixing is the work on one file.
+type fixing struct {
+	*Linter
+	migrations []migration.Migration
+	at         int
+	refused    map[string]string // why, by hazard and statement
+}
+
+func (f *fixing) run() (Fixed, error) {
+	m := f.migrations[f.at]
+	fixed := Fixed{Path: m.Path, Before: m.Text, After: m.Text}
+	file, err := f.judged(m)
+	if err != nil {
+		return fixed, err
+	}
+	if own, err := migration.Parse(m.Path, m.Text); err != nil || own.Version != m.Version || m.Up.Path != "" {
+		f.refuseAll(file, "the file is in the format of another tool")
+	}
+	for range mostFixes {
+		s, finding, ok := f.next(file)
+		if !ok {
+			break
+		}
+		next, after, why, err := f.try(file, s, finding)
+		if err != nil {
+			return fixed, err
+		}
+		if why != "" {
+			f.refused[finding.Hazard+s.Text] = why
+			continue
+		}
+		f.migrations[f.at], file, fixed.After = next, after, next.Text
+		fixed.Done = append(fixed.Done, finding)
+	}
+	for _, s := range file.Statements {
+		for _, finding := range s.Findings {
+			if finding.Allowed {
+				continue
+			}
+			if why := f.refused[finding.Hazard+s.Text]; why != "" {
+				finding.Fixable, finding.NotFixed = false, why
+			}
+			fixed.Left = append(fixed.Left, finding)
+		}
+	}
+	return fixed, nil
+}
+
+func (f *fixing) refuseAll(file File, why string) {
+	for _, s := range file.Statements {
+		for _, finding := range s.Findings {
+			if finding.Fixable {
+				f.refused[finding.Hazard+s.Text] = why
+			}
+		}
+	}
+}
+
+// judged judges one migration in the place of the one that is worked on.
+func (f *fixing) judged(m migration.Migration) (File, error) {
+	options := f.options
+	options.Judge = func(other migration.Migration) bool { return other.Version == m.Version }
 	options.Down = false
-	report, err := (&Linter{options}).Check(migrations[:at+1])
+	report, err := (&Linter{options}).Check(append(slices.Clone(f.migrations[:f.at]), m))
 	if err != nil {
 		return File{}, err
 	}
 	return report.Files[0], nil
 }
 
-// fixOne rewrites the first statement that can be.
-func fixOne(file File, m migration.Migration) (string, Finding, bool) {
+// next gives the first finding that can be fixed.
+func (f *fixing) next(file File) (Judgement, Finding, bool) {
 	for _, s := range file.Statements {
-		for _, f := range s.Findings {
-			if !f.Fixable {
-				continue
+		for _, finding := range s.Findings {
+			if finding.Fixable && f.refused[finding.Hazard+s.Text] == "" {
+				return s, finding, true
 			}
-			text := file.Text[:s.Start.Offset] + replacement(f, s) + file.Text[s.End.Offset:]
-			if mechanical[f.Hazard] && !m.Up.NoTransaction {
-				text = apart(text)
-			}
-			return text, f, true
 		}
 	}
-	return "", Finding{}, false
+	return Judgement{}, Finding{}, false
 }
 
-func replacement(f Finding, s Judgement) string {
-	if f.Hazard == "not-valid-then-validate-same-transaction" {
-		return s.Text // the transactions are what changes
+// try puts a rewrite in the place of its statement, and says why not where the file
+// would then say something else, or hold a hazard that it did not before.
+func (f *fixing) try(file File, s Judgement, finding Finding) (next migration.Migration, after File, why string, err error) {
+	before := f.migrations[f.at]
+	text := replaced(before, s, finding)
+	next, err = migration.Parse(before.Path, text)
+	if err != nil {
+		return next, after, "the file could not be read afterwards: " + oneLine(err.Error()), nil
 	}
-	return strings.TrimRight(strings.TrimSpace(f.Rewrite), ";")
+	next.Folder = before.Folder
+	if !sameAround(before, next, s) {
+		return next, after, "the rest of the file would be read in another way", nil
+	}
+	if after, err = f.judged(next); err != nil {
+		return next, after, "", err
+	}
+	if worse := newHazard(file, after); worse != "" {
+		return next, after, "the rewrite would be a hazard itself here: " + worse, nil
+	}
+	return next, after, "", nil
 }
 
-// apart marks the way up so that each statement is a transaction of its own.
-func apart(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	for i, line := range lines {
-		words := strings.Fields(line)
-		if len(words) == 3 && words[0] == "--" && strings.EqualFold(words[1], "+migrate") && strings.EqualFold(words[2], "up") {
-			lines[i] = strings.Replace(line, words[2], words[2]+" notransaction", 1)
-			return strings.Join(lines, "")
+// sameAround reports whether two versions of a file have the same statements but for the
+// one that is rewritten.
+func sameAround(before, after migration.Migration, s Judgement) bool {
+	texts := func(all []migration.Statement) (texts []string) {
+		for _, s := range all {
+			texts = append(texts, s.Text)
+		}
+		return texts
+	}
+	old, fresh := texts(before.Up.Statements), texts(after.Up.Statements)
+	i := slices.IndexFunc(before.Up.Statements, func(other migration.Statement) bool { return other.Start.Offset == s.Start.Offset })
+	if i < 0 || len(fresh) < len(old) {
+		return false
+	}
+	behind := len(old) - i - 1
+	return slices.Equal(old[:i], fresh[:i]) && slices.Equal(old[i+1:], fresh[len(fresh)-behind:]) &&
+		slices.Equal(texts(before.Down.Statements), texts(after.Down.Statements)) && before.Down.NoTransaction == after.Down.NoTransaction
+}
+
+// newHazard gives a hazard that a file has more often than before.
+func newHazard(before, after File) string {
+	count := map[string]int{}
+	for _, finding := range (Report{Files: []File{before}}).Findings() {
+		count[finding.Hazard]++
+	}
+	for _, finding := range (Report{Files: []File{after}}).Findings() {
+		if count[finding.Hazard]--; count[finding.Hazard] < 0 {
+			return finding.Hazard
 		}
 	}
-	return "-- +migrate Up notransaction\n" + text
+	return ""
+}
+
+// replaced gives the file's text with a rewrite in the place of its statement.
+func replaced(m migration.Migration, s Judgement, finding Finding) string {
+	rewrite, each := strings.CutPrefix(finding.Rewrite, eachAlone)
+	if finding.Hazard == "not-valid-then-validate-same-transaction" {
+		rewrite, each = s.Text, true // the transactions are what changes
+	}
+	rewrite = kept(s.Text, rewrite) + strings.TrimRight(strings.TrimSpace(rewrite), ";")
+	head := m.Text[:s.Start.Offset]
+	if strings.HasPrefix(rewrite, "--") && head != "" && !strings.HasSuffix(head, "\n") {
+		rewrite = "\n" + rewrite // an annotation is the first thing in its line
+	}
+	if strings.Contains(m.Text, "\r\n") {
+		rewrite = strings.ReplaceAll(strings.ReplaceAll(rewrite, "\r\n", "\n"), "\n", "\r\n")
+	}
+	text := head + rewrite + m.Text[s.End.Offset:]
+	if each && !m.Up.NoTransaction {
+		text = eachStatementAlone(text)
+	}
+	return text
+}
+
+// kept are the comments within a statement that its rewrite does not have.
+func kept(statement, rewrite string) string {
+	var b strings.Builder
+	for token := range pgsql.Tokens(statement) {
+		if (token.Kind == pgsql.LineComment || token.Kind == pgsql.BlockComment) && !strings.Contains(rewrite, token.Text) {
+			b.WriteString(strings.TrimRight(token.Text, "\r\n") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// eachStatementAlone marks the way up so that each statement is a transaction of its
+// own, and takes away a BEGIN and COMMIT around all of them.
+func eachStatementAlone(text string) string {
+	statements, err := pgsql.Split(text, pgsql.Options{Mark: func(comment string) bool { return markOf(comment) != "" }})
+	if err != nil {
+		return text
+	}
+	up, mark := []pgsql.Statement{}, -1
+	down := false
+	for i, s := range statements {
+		switch word := markOf(s.Text); {
+		case s.Class == pgsql.Mark && (word == "up" || word == "down"):
+			down = word == "down"
+			if !down && mark < 0 {
+				mark = i
+			}
+		case s.Class != pgsql.Mark && !down:
+			up = append(up, s)
+		}
+	}
+	var edits []edit
+	if n := len(up); n > 1 && up[0].Class == pgsql.TransactionControl && up[n-1].Class == pgsql.TransactionControl {
+		edits = append(edits, cutOut(text, up[0]), cutOut(text, up[n-1]))
+	}
+	end := "\n"
+	if strings.Contains(text, "\r\n") {
+		end = "\r\n"
+	}
+	if mark < 0 {
+		edits = append(edits, edit{0, 0, strings.TrimSuffix(eachAlone, "\n") + end})
+	} else {
+		at := statements[mark].Start.Offset + len(strings.TrimRight(statements[mark].Text, " \t\r\n"))
+		edits = append(edits, edit{at, at, " notransaction"})
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return b.from - a.from })
+	for _, e := range edits {
+		text = text[:e.from] + e.text + text[e.to:]
+	}
+	return text
+}
+
+// edit puts text in the place of a part of a file.
+type edit struct {
+	from, to int
+	text     string
+}
+
+// cutOut removes a statement with its semicolon, and its line where nothing else is in
+// it.
+func cutOut(text string, s pgsql.Statement) edit {
+	e := edit{from: s.Start.Offset, to: s.End.Offset}
+	for token := range pgsql.Tokens(text[e.to:]) {
+		if token.Text == ";" {
+			e.to += token.Offset + 1
+			break
+		}
+		if token.Kind > pgsql.BlockComment {
+			break
+		}
+	}
+	begin := strings.LastIndexByte(text[:e.from], '\n') + 1
+	line, rest, found := strings.Cut(text[e.to:], "\n")
+	if strings.TrimSpace(text[begin:e.from]) == "" && strings.TrimSpace(line) == "" {
+		e.from = begin
+		e.to = len(text)
+		if found {
+			e.to -= len(rest)
+		}
+	}
+	return e
+}
+
+// markOf gives the word of an annotation in lower case, or "".
+func markOf(comment string) string {
+	words := strings.Fields(strings.ToLower(strings.TrimPrefix(comment, "--")))
+	if !strings.HasPrefix(comment, "--") || len(words) < 2 || words[0] != "+migrate" {
+		return ""
+	}
+	return words[1]
 }

@@ -29,7 +29,7 @@ func TestMechanicalRewritesLeaveNothingToFind(t *testing.T) {
 		"an index is dropped concurrently": {"DROP INDEX orders_status_idx;\n", "DROP INDEX CONCURRENTLY orders_status_idx;\n"},
 		"a check is validated afterwards": {
 			"-- +migrate Up\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
-			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID;\n-- in a transaction of its own:\nALTER TABLE users VALIDATE CONSTRAINT adult;\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
+			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID;\nALTER TABLE users VALIDATE CONSTRAINT adult;\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
 		},
 		"NOT NULL comes in steps": {
 			"ALTER TABLE users ALTER COLUMN age SET NOT NULL;\n",
@@ -41,7 +41,7 @@ func TestMechanicalRewritesLeaveNothingToFind(t *testing.T) {
 		},
 		"a volatile default is filled in batches": {
 			"ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();\n",
-			"-- +migrate Up notransaction\nALTER TABLE users ADD COLUMN token uuid;\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();\n-- +migrate Batch users by id\nUPDATE users SET token = DEFAULT WHERE token IS NULL AND id > :from AND id <= :to;\n",
+			"ALTER TABLE users ADD COLUMN token uuid;\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();\n-- +migrate Batch users by id\nUPDATE users SET token = DEFAULT WHERE token IS NULL AND id > :from AND id <= :to;\n",
 		},
 		"an UPDATE runs in batches": {
 			"UPDATE users SET age = 1 WHERE age IS NULL OR age < 0;\n",

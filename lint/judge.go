@@ -214,7 +214,10 @@ func (j *judge) report(f Finding) {
 			j.allowed[i] = true
 		}
 	}
-	f.Fixable = !f.Allowed && f.Verdict == Dangerous && j.fixable(f)
+	if strings.Contains(f.Rewrite, unwritten) {
+		f.Rewrite = ""
+	}
+	f.Fixable, f.NotFixed = j.fixable(f)
 	same := func(other Finding) bool { return other.Hazard == f.Hazard && other.Message == f.Message }
 	if !slices.ContainsFunc(j.out.Findings, same) {
 		j.out.Findings = append(j.out.Findings, f)

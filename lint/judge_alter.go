@@ -280,8 +280,7 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 		case ast.AlterTableType_AT_DisableTrigUser:
 			what = "what the triggers of " + r.name.String() + " do"
 		}
-		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is enabled again", Evidence: j.wasThere(r),
-			Rewrite: "SET LOCAL session_replication_role = replica; -- for this transaction alone"})
+		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is enabled again", Evidence: j.wasThere(r)})
 	case ast.AlterTableType_AT_AddInherit:
 		parent := j.relation(cmd.Def.GetRangeVar())
 		j.lock(parent, ShareUpdateExclusive)
@@ -335,7 +334,7 @@ func (j *judge) hidden(r *relation, without, who string) {
 		what = fmt.Sprintf("can do no %s of %s", strings.Join(refused, ", "), r.name)
 	}
 	j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r), Message: who + " " + what,
-		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s", r.name, j.out.Text)})
+		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s;", j.written(r), j.out.Text)})
 }
 
 // sameStep gives the statements of the transaction that are still to come.
@@ -351,8 +350,7 @@ func (j *judge) sameStep() []parsed {
 
 func (j *judge) ownerChange(what string, to *ast.RoleSpec) {
 	j.report(Finding{Hazard: "owner-change",
-		Message: fmt.Sprintf("code that runs as the old owner of %s may lose its rights; the new one is %s", what, quoted(to.GetRolename())),
-		Rewrite: fmt.Sprintf("GRANT ALL ON %s TO …; -- the old owner, for as long as code runs as it\n%s", what, j.out.Text)})
+		Message: fmt.Sprintf("code that runs as the old owner of %s may lose its rights; the new one is %s", what, quoted(to.GetRolename()))})
 }
 
 func (j *judge) replicaIdentityCommand(r *relation, s *ast.ReplicaIdentityStmt) {
@@ -365,7 +363,7 @@ func (j *judge) replicaIdentityCommand(r *relation, s *ast.ReplicaIdentityStmt) 
 		message = fmt.Sprintf("%s is published: every UPDATE and DELETE of it fails from now on", r.name)
 	}
 	j.report(Finding{Hazard: "replica-identity-nothing", Message: message, Evidence: j.wasThere(r),
-		Rewrite: fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT", r.name)})
+		Rewrite: j.alterTo(r, "REPLICA IDENTITY DEFAULT")})
 }
 
 // publishes reports whether changes of a table's rows are published.

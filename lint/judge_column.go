@@ -78,7 +78,7 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	j.addColumnConstraints(r, a)
 	if a.typ.Name == (Name{catalogSchema, "json"}) && !a.typ.Array {
 		j.columnFinding(r, a, "add-column-json", "json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
-			j.alterTo(r, "ADD COLUMN "+quoted(def.Colname)+" jsonb"), claim{})
+			j.asJSONB(r, def), claim{})
 	}
 	if n := len(r.columns) + r.dropped + 1; n > maxColumns {
 		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
@@ -106,24 +106,28 @@ func (j *judge) addColumnFills(r *relation, a added) {
 			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), rewrite, claim{claimsRewrite, leaves(r)})
 		}
 	}
+	steps := func(hazard, why string) {
+		j.rewrite(r)
+		if !j.small(r) {
+			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), claim{claimsRewrite, leaves(r)})
+		}
+	}
 	switch {
 	case a.serial:
-		rewritten("add-column-serial", "every row gets a number of a sequence", j.fillRewrite(r, a, fmt.Sprintf("nextval('%s_%s_seq')", r.short(), a.def.Colname), serials[a.typ.Name.Object]))
+		steps("add-column-serial", "every row gets a number of a sequence")
 		return
 	case a.identity != nil:
-		rewritten("add-column-identity", "every row gets a number of a sequence", j.fillRewrite(r, a, fmt.Sprintf("nextval('%s_%s_seq')", r.short(), a.def.Colname), a.typ.String()))
+		rewritten("add-column-identity", "every row gets a number of a sequence", j.identitySlowly(r, a))
 		return
 	case a.generated != nil:
 		if a.generated.GeneratedWhen == "a" {
-			rewritten("add-column-generated-stored", "the value is computed for every row", fmt.Sprintf(
-				"ALTER TABLE %s ADD COLUMN %s %s;\n-- a trigger that sets %[2]s for new rows, and then\n-- +migrate Batch %[1]s by %[4]s\nUPDATE %[1]s SET %[2]s = %[5]s WHERE %[4]s > :from AND %[4]s <= :to;",
-				r.name, name, a.typ, j.keyOf(r), expression(j.parser, a.generated.RawExpr)))
+			rewritten("add-column-generated-stored", "the value is computed for every row", j.computedSlowly(r, a))
 		}
 		return
 	}
 	if a.domain != nil && (a.domain.notNull || len(a.domain.checks) > 0) {
 		rewritten("add-column-constrained-domain", fmt.Sprintf("the constraint of the domain %s is checked for every row, even where it is NULL", a.domain.name),
-			fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;", r.name, name, a.domain.base))
+			j.domainSlowly(r, a))
 		return
 	}
 	value := a.value
@@ -142,7 +146,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	}
 	switch v := j.volatility(value); v.is {
 	case isVolatile:
-		rewritten("add-column-volatile-default", v.why+", so every row gets a value of its own", j.fillRewrite(r, a, expression(j.parser, value), a.typ.String()))
+		steps("add-column-volatile-default", v.why+", so every row gets a value of its own")
 	case isUnknown:
 		j.rewrite(r)
 		start, end := j.place(a.def.Location)
@@ -156,35 +160,17 @@ func (j *judge) addColumnFills(r *relation, a added) {
 // rowsKnown is how many rows there are, or -1.
 func (r *relation) rowsKnown() int64 { return r.rows }
 
-// keyOf names the primary key, for rewrites.
-func (j *judge) keyOf(r *relation) string {
-	if key := r.primaryKey(); len(key) == 1 {
-		return quoted(key[0])
-	}
-	return "id"
-}
-
-// fillRewrite writes the slow but harmless way to give every row a value.
-func (j *judge) fillRewrite(r *relation, a added, value, typ string) string {
-	if base, ok := spoken[typ]; ok {
-		typ = base
-	}
-	name, key := quoted(a.def.Colname), j.keyOf(r)
-	var b strings.Builder
-	if a.serial || a.identity != nil {
-		fmt.Fprintf(&b, "CREATE SEQUENCE %s_%s_seq;\n", r.short(), a.def.Colname)
-	}
-	fmt.Fprintf(&b, "ALTER TABLE %s ADD COLUMN %s %s;\nALTER TABLE %[1]s ALTER COLUMN %[2]s SET DEFAULT %[4]s;\n", r.name, name, typ, value)
-	fmt.Fprintf(&b, "-- +migrate Batch %s by %s\nUPDATE %[1]s SET %[3]s = DEFAULT WHERE %[3]s IS NULL AND %[2]s > :from AND %[2]s <= :to;", r.name, key, name)
-	if a.notNull || a.serial || a.identity != nil {
-		b.WriteString("\n-- then, in migrations of their own:\n" + j.notNullSteps(r, a.def.Colname))
-	}
-	return b.String()
-}
-
 func (j *judge) requiredRewrite(r *relation, a added) string {
-	return fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s;\n-- fill it, deploy code that writes it, then, in migrations of their own:\n%s",
-		r.name, quoted(a.def.Colname), a.typ, j.notNullSteps(r, a.def.Colname))
+	add := j.addColumn(r, &column{name: a.def.Colname, typ: a.typ, def: a.def})
+	return add + "\n" + laterOn("when the code writes it and every row has a value, in a migration of its own", eachAlone+j.notNullSteps(r, a.def.Colname))
+}
+
+// columnInSteps reports a hazard of a new column with all steps to it, or why there are
+// none.
+func (j *judge) columnInSteps(r *relation, a added, hazard, message string, c claim) {
+	start, end := j.place(a.def.Location)
+	rewrite, why := j.inSteps(r, a)
+	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, NotFixed: why, claim: c, Start: start, End: end, Evidence: j.wasThere(r)})
 }
 
 // addColumnConstraints finds that a constraint at the column goes through all rows,
@@ -194,24 +180,15 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 	if a.check != nil {
 		j.scan(r)
 		if !j.small(r) {
-			check := quoted(r.short() + "_" + a.def.Colname + "_check")
-			j.columnFinding(r, a, "add-column-inline-check", fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name),
-				fmt.Sprintf("%s\n%s\n-- in a transaction of its own:\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)),
-					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", check, expression(j.parser, a.check.RawExpr))),
-					j.alterTo(r, "VALIDATE CONSTRAINT "+check)), claim{claimsScan, leaves(r)})
+			j.columnInSteps(r, a, "add-column-inline-check",
+				fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.key != nil {
 		j.scan(r)
 		if !j.small(r) {
-			kind := "UNIQUE"
-			if a.key.Contype == ast.ConstrType_CONSTR_PRIMARY {
-				kind = "PRIMARY KEY"
-			}
-			index := quoted(r.short() + "_" + a.def.Colname + "_key")
-			j.columnFinding(r, a, "add-column-inline-unique", fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name),
-				fmt.Sprintf("%s\nCREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s", name, a.typ)), index, r.name, name,
-					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", index, kind))), claim{claimsScan, leaves(r)})
+			j.columnInSteps(r, a, "add-column-inline-unique",
+				fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.foreign != nil && a.value != nil {
@@ -219,10 +196,8 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		j.scan(r)
 		j.scan(to)
 		if !j.small(r) {
-			j.columnFinding(r, a, "add-column-inline-references", fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name),
-				fmt.Sprintf("%s\n%s\n%s", j.alterTo(r, fmt.Sprintf("ADD COLUMN %s %s DEFAULT %s", name, a.typ, expression(j.parser, a.value))),
-					j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s_%s_fkey FOREIGN KEY (%s) REFERENCES %s NOT VALID", r.short(), a.def.Colname, name, to.name)),
-					"-- in a transaction of its own:\n"+j.alterTo(r, fmt.Sprintf("VALIDATE CONSTRAINT %s_%s_fkey", r.short(), a.def.Colname))), claim{claimsScan, leaves(r)})
+			j.columnInSteps(r, a, "add-column-inline-references",
+				fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name), claim{claimsScan, leaves(r)})
 		}
 	}
 }
@@ -268,8 +243,11 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		slices.Sort(with)
 		message += "; with it go, or stand in its way: " + strings.Join(with, ", ")
 	}
-	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r),
-		Rewrite: fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))})
+	rewrite := ""
+	if c != nil && c.notNull && c.value == nil && c.identity == "" && !slices.Contains(r.primaryKey(), c.name) {
+		rewrite = fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))
+	}
+	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
 }
 
 // setNotNullCommand finds that all rows are read. They are not where a valid check
@@ -297,7 +275,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
-		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: j.notNullSteps(r, cmd.Name)})
+		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: eachAlone + j.notNullSteps(r, cmd.Name)})
 }
 
 // filled reports whether a statement of the migration changes rows of a table.
@@ -368,12 +346,12 @@ func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
 		} else if d.GetDefname() == "restart" {
 			j.report(Finding{Hazard: "sequence-restart", Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s.%s starts over at a number that rows may have already", r.name, quoted(cmd.Name)),
-				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence('%s', '%s'), (SELECT max(%s) FROM %[1]s));", r.name, cmd.Name, quoted(cmd.Name))})
+				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), (SELECT max(%s) FROM %s));", literal(j.written(r)), literal(cmd.Name), quoted(cmd.Name), j.written(r))})
 		}
 	}
 	if always {
 		j.report(Finding{Hazard: "identity-always", Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name, quoted(cmd.Name)),
-			Rewrite: j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s ADD GENERATED BY DEFAULT AS IDENTITY", quoted(cmd.Name)))})
+			Rewrite: j.byDefault(r, cmd)})
 	}
 }

@@ -30,12 +30,25 @@ func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
 		if !j.small(r) {
 			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, leaves(r)},
 				Message: fmt.Sprintf("nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
-				Rewrite: fmt.Sprintf("CREATE TABLE %s_new (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", r.short(), r.name,
-					strings.Replace(j.out.Text, nameOfRange(j.current.node.GetAlterTableStmt().GetRelation()).Object, r.short()+"_new", 1))})
+				Rewrite: j.inNewTable(r, c)})
 		}
 	default:
 		j.opaque("no rule knows this kind of constraint")
 	}
+}
+
+// inNewTable begins a table with the constraint, which takes the old one's place.
+func (j *judge) inNewTable(r *relation, c *ast.Constraint) string {
+	next := &relation{name: Name{r.name.Schema, cutTo(r.name.Object, 59) + "_new"}}
+	if next.name.Schema != public {
+		next.name.Schema = r.name.Schema
+	}
+	name := j.beside(r, next.name.Object)
+	text := j.addConstraintTo(next, c)
+	if j.cannotStep() != "" || text == "" {
+		return ""
+	}
+	return fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", name, j.written(r), text)
 }
 
 func (j *judge) constraintFinding(r *relation, c *ast.Constraint, f Finding) {
@@ -53,38 +66,40 @@ func (j *judge) addCheck(r *relation, c *ast.Constraint) {
 	if j.small(r) {
 		return
 	}
+	rewrite, why := j.notValid(r, c)
 	j.constraintFinding(r, c, Finding{Hazard: "add-check-without-not-valid", claim: claim{claimsScan, leaves(r)},
 		Message: fmt.Sprintf("all rows of %s are checked while nobody else can read or write it", r.name),
-		Rewrite: j.notValid(r, c, "check")})
+		Rewrite: rewrite, NotFixed: why})
 }
 
-// notValid writes a constraint so that existing rows are checked afterwards.
-func (j *judge) notValid(r *relation, c *ast.Constraint, suffix string) string {
-	later := copied(c)
-	later.SkipValidation, later.InitiallyValid = true, false
-	if later.Conname == "" {
-		parts := []string{r.short()}
-		if c.Contype == ast.ConstrType_CONSTR_FOREIGN {
-			parts = append(parts, texts(c.FkAttrs)...)
-		} else if columns := columnsIn(c.RawExpr); len(slices.Compact(columns)) == 1 {
-			parts = append(parts, columns[0])
+// notValid writes a constraint so that existing rows are checked afterwards. The
+// statement stays as it is written, and gets a name where it has none.
+func (j *judge) notValid(r *relation, c *ast.Constraint) (rewrite, why string) {
+	if why := j.cannotStep(); why != "" {
+		return "", why
+	}
+	text, name := j.out.Text, c.Conname
+	if name == "" {
+		if name = j.checkName(r, c.RawExpr); c.Contype == ast.ConstrType_CONSTR_FOREIGN {
+			name = j.foreignName(r, texts(c.FkAttrs))
 		}
-		later.Conname = strings.Join(append(parts, suffix), "_")
+		text = text[:c.Location] + "CONSTRAINT " + quoted(name) + " " + text[c.Location:]
 	}
-	relation := &ast.RangeVar{Relname: r.name.Object, Inh: true, Relpersistence: "p"}
-	if r.name.Schema != public {
-		relation.Schemaname = r.name.Schema
+	return eachAlone + spotsOf(text).append(" NOT VALID") + ";\n" + j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(name)), ""
+}
+
+// cannotStep says that an ALTER TABLE cannot be cut into steps as a whole.
+func (j *judge) cannotStep() string {
+	s := j.current.node.GetAlterTableStmt()
+	switch {
+	case j.inner || s == nil:
+		return "it stands in a function's body"
+	case len(s.Cmds) != 1:
+		return "the statement has several commands: write one statement for each first"
+	case s.MissingOk:
+		return "with IF EXISTS the table may not be there"
 	}
-	written, err := j.parser.Write(&ast.Node{Node: &ast.Node_AlterTableStmt{AlterTableStmt: &ast.AlterTableStmt{
-		Relation: relation, Objtype: ast.ObjectType_OBJECT_TABLE,
-		Cmds: []*ast.Node{{Node: &ast.Node_AlterTableCmd{AlterTableCmd: &ast.AlterTableCmd{
-			Subtype: ast.AlterTableType_AT_AddConstraint, Def: &ast.Node{Node: &ast.Node_Constraint{Constraint: later}}, Behavior: ast.DropBehavior_DROP_RESTRICT,
-		}}}},
-	}}})
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%s;\n-- in a transaction of its own:\n%s", written, j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(later.Conname)))
+	return ""
 }
 
 func (j *judge) addKey(r *relation, c *ast.Constraint) {
@@ -92,23 +107,41 @@ func (j *judge) addKey(r *relation, c *ast.Constraint) {
 	if j.small(r) {
 		return
 	}
-	hazard, kind, suffix := "add-unique-without-using-index", "UNIQUE", "key"
-	columns := texts(c.Keys)
-	parts := append([]string{r.short()}, columns...)
+	hazard, columns := "add-unique-without-using-index", texts(c.Keys)
 	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
-		hazard, kind, suffix, parts = "add-pk-without-using-index", "PRIMARY KEY", "pkey", parts[:1]
+		hazard = "add-pk-without-using-index"
 	}
-	name := c.Conname
-	if name == "" {
-		name = strings.Join(append(parts, suffix), "_")
-	}
-	rewrite := ""
-	if !r.partitioned {
-		rewrite = fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);\n%s", quoted(name), r.name, names(columns),
-			j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s %s USING INDEX %[1]s", quoted(name), kind)))
-	}
-	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite,
+	rewrite, why := j.keySlowly(r, c, columns)
+	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite, NotFixed: why,
 		Message: fmt.Sprintf("nobody can read or write %s until its index on (%s) is built", r.name, names(columns))})
+}
+
+// keySlowly is a key whose index is built beside the traffic, of columns that are
+// proven to be NOT NULL where it must be so.
+func (j *judge) keySlowly(r *relation, c *ast.Constraint, columns []string) (rewrite, why string) {
+	if why := j.cannotStep(); why != "" {
+		return "", why
+	}
+	if r.partitioned {
+		return "", "a key of a partitioned table cannot be made of an index that is built concurrently"
+	}
+	c = copied(c)
+	if c.Conname == "" {
+		c.Conname = j.keyName(r, c, columns)
+	}
+	var lines []string
+	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
+		for _, name := range columns {
+			if column := r.column(name); column != nil && !column.notNull {
+				lines = append(lines, j.notNullSteps(r, name))
+			}
+		}
+	}
+	text := strings.Join(append(lines, j.keyOfIndex(r, c)), "\n")
+	if len(lines) > 0 {
+		text = eachAlone + text
+	}
+	return text, ""
 }
 
 func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
@@ -116,7 +149,7 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 	if i != nil && !i.valid {
 		j.constraintFinding(r, c, Finding{Hazard: "constraint-using-invalid-index", claim: claim{kind: claimsError},
 			Message: fmt.Sprintf("the index %s is invalid: the server refuses to use it", i.name),
-			Rewrite: fmt.Sprintf("REINDEX INDEX CONCURRENTLY %s;\n%s", i.name, j.out.Text)})
+			Rewrite: fmt.Sprintf("REINDEX INDEX CONCURRENTLY %s;\n%s;", i.name, j.out.Text)})
 		return
 	}
 	if c.Contype == ast.ConstrType_CONSTR_PRIMARY && i != nil {
@@ -129,7 +162,7 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 			if !j.small(r) {
 				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, leaves(r)},
 					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it", quoted(name), r.name),
-					Rewrite: j.notNullSteps(r, name) + "\n" + j.out.Text})
+					Rewrite: eachAlone + j.notNullSteps(r, name) + "\n" + j.out.Text + ";"})
 			}
 			return
 		}
@@ -173,23 +206,33 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	if j.small(r) {
 		return
 	}
-	rewrite := j.notValid(r, c, "fkey")
+	rewrite, why := j.notValid(r, c)
 	if r.partitioned {
-		rewrite = j.keysOfPartitions(r, c)
+		rewrite, why = j.keysOfPartitions(r, c), "each partition needs a foreign key of its own first"
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite,
+	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite, NotFixed: why,
 		Message: fmt.Sprintf("writes to %s and %s wait until every row is looked up", r.name, to.name)})
 }
 
-// keysOfPartitions writes a foreign key for each partition.
+// keysOfPartitions writes a foreign key for each partition, and then that of the parent,
+// which takes them over and reads nothing.
 func (j *judge) keysOfPartitions(r *relation, c *ast.Constraint) string {
-	var all []string
-	for _, p := range r.partitions {
-		part := copied(c)
-		part.Conname = ""
-		all = append(all, j.notValid(p, part, "fkey"))
+	if j.cannotStep() != "" || len(r.partitions) == 0 {
+		return ""
 	}
-	return strings.Join(all, "\n")
+	var lines []string
+	for _, p := range r.partitions {
+		if p.partitioned {
+			return ""
+		}
+		part := copied(c)
+		part.Conname = j.foreignName(p, texts(c.FkAttrs))
+		part.SkipValidation, part.InitiallyValid = true, false
+		lines = append(lines, j.addConstraintTo(p, part), j.alterTo(p, "VALIDATE CONSTRAINT "+quoted(part.Conname)))
+	}
+	whole := copied(c)
+	whole.SkipValidation, whole.InitiallyValid = false, true
+	return eachAlone + strings.Join(append(lines, j.addConstraintTo(r, whole)), "\n")
 }
 
 func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
@@ -207,7 +250,7 @@ func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
 		}
 		j.constraintFinding(r, c, Finding{Hazard: "fk-type-mismatch",
 			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name), a.typ, to.name, quoted(targets[i]), b.typ),
-			Rewrite: j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s TYPE %s", quoted(name), b.typ)) + " -- see alter-column-type-rewrite"})
+			Rewrite: j.retypeSlowly(r, a, b.def)})
 	}
 }
 
@@ -229,7 +272,7 @@ func (j *judge) foreignKeyIndex(r, to *relation, c *ast.Constraint) {
 	}
 	j.constraintFinding(r, c, Finding{Hazard: "fk-missing-index",
 		Message: fmt.Sprintf("each DELETE from %s, and each change of its key, reads all of %s, which has no index on (%s)", to.name, r.name, names(columns)),
-		Rewrite: fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s);", r.name, names(columns))})
+		Rewrite: fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s);", j.written(r), names(columns))})
 }
 
 // manyForeignKeys finds a transaction that locks many tables at once.
@@ -262,7 +305,7 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if c != nil && c.step == j.step && c.created == j.now {
 		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read", quoted(c.name), r.name),
-			Rewrite: "-- in a migration of its own:\n" + j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name))})
+			Rewrite: "-- below a mark with notransaction, or in a migration of its own:\n" + j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name)), NotFixed: j.cannotStep()})
 		return
 	}
 	j.because("rows are read beside reads and writes, under SHARE UPDATE EXCLUSIVE")
@@ -288,7 +331,7 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 		}
 		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s", quoted(c.name), c.to.name)},
 			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s", c.to.name, r.name),
-			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", c.to.name, r.name, j.alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
+			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", j.written(c.to), j.written(r), j.alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
 	case c.index != nil && (c.kind == ast.ConstrType_CONSTR_PRIMARY || c.kind == ast.ConstrType_CONSTR_UNIQUE):
 		j.dropKey(c.index)
 		j.dropReferences(r, c, cmd)
@@ -373,7 +416,7 @@ func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
 		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all), name)
 	}
 	if c := s.Def.GetConstraint(); s.Subtype == "C" && c.GetConname() != "" {
-		f.Rewrite = j.out.Text + " NOT VALID"
+		f.Rewrite = spotsOf(j.out.Text).append(" NOT VALID") + ";"
 	}
 	j.report(f)
 }

@@ -360,12 +360,12 @@ func (j *judge) opaqueBody(reason string, places ...Place) {
 
 func (j *judge) update(n *ast.Node, s *ast.UpdateStmt) {
 	ctes := j.pickWith(s.WithClause, j.ctes)
-	j.change(n, s.Relation, "UPDATE", s.WhereClause, j.pickTarget(s.Relation, s.WhereClause, s.FromClause, ctes))
+	j.change(n, s.Relation, "UPDATE", j.pickTarget(s.Relation, s.WhereClause, s.FromClause, ctes))
 }
 
 func (j *judge) delete(n *ast.Node, s *ast.DeleteStmt) {
 	ctes := j.pickWith(s.WithClause, j.ctes)
-	j.change(n, s.Relation, "DELETE", s.WhereClause, j.pickTarget(s.Relation, s.WhereClause, s.UsingClause, ctes))
+	j.change(n, s.Relation, "DELETE", j.pickTarget(s.Relation, s.WhereClause, s.UsingClause, ctes))
 }
 
 func (j *judge) merge(n *ast.Node, s *ast.MergeStmt) {
@@ -375,12 +375,12 @@ func (j *judge) merge(n *ast.Node, s *ast.MergeStmt) {
 	if why, _ := j.pickAll(newSelection(source, nil, ctes)); why == "" {
 		few = ""
 	}
-	j.change(n, s.Relation, "MERGE", nil, few)
+	j.change(n, s.Relation, "MERGE", few)
 }
 
 // change judges UPDATE, DELETE and MERGE. few says why the rows of the table that are
 // changed are few, if they are.
-func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *ast.Node, few string) {
+func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb, few string) {
 	j.out.kind = dataChange
 	r := j.relation(target)
 	j.lockTree(r, RowExclusive)
@@ -422,8 +422,9 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb string, where *as
 		return
 	}
 	j.scan(r)
+	rewrite, why := j.batched(r, n, target)
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb, r.name),
-		Rewrite: j.batched(r, n, verb, where)})
+		Rewrite: rewrite, NotFixed: why})
 }
 
 // catalogChange finds that rows of the system's catalog are changed by hand, where
@@ -446,22 +447,55 @@ func (j *judge) changed(r *relation) {
 	}
 }
 
-func (j *judge) batched(r *relation, n *ast.Node, verb string, where *ast.Node) string {
-	key := j.keyOf(r)
-	range_ := fmt.Sprintf("%s > :from AND %[1]s <= :to", key)
-	text := j.out.Text
+// batched writes a change of rows so that it runs in ranges of the table's key, and says
+// why that might not come to the same.
+func (j *judge) batched(r *relation, n *ast.Node, target *ast.RangeVar) (rewrite, why string) {
+	b, ok := j.batchOf(r)
 	switch {
-	case verb == "MERGE" || j.inner || n != j.current.node:
-		return fmt.Sprintf("-- +migrate Batch %s by %s\n…; -- the change, for rows with %s", r.name, key, range_)
-	case where == nil:
-		if u := n.GetUpdateStmt(); u != nil && len(u.ReturningList) == 0 || n.GetDeleteStmt() != nil {
-			text += " WHERE " + range_
-		}
-	default:
-		text = insertBehind(text, "WHERE", " "+range_+" AND (")
-		text += ")"
+	case j.inner || n != j.current.node || n.GetMergeStmt() != nil:
+		return "", "it is part of another statement, or a MERGE"
+	case !ok:
+		return "", r.name.String() + " has no key by which it can be gone through in batches"
+	case j.find(nameOfRange(target)) != r:
+		return "", "it goes through a view"
 	}
-	return fmt.Sprintf("-- +migrate Batch %s by %s\n%s;", r.name, key, text)
+	alias := ""
+	if len(n.GetUpdateStmt().GetFromClause())+len(n.GetDeleteStmt().GetUsingClause()) > 0 {
+		alias = target.Relname
+		if target.Alias != nil {
+			alias = target.Alias.Aliasname
+		}
+	}
+	rewrite = b.mark() + "\n" + spotsOf(j.out.Text).restrict(b.where(alias), "RETURNING") + ";"
+	return rewrite, j.unlikeInBatches(r, b, n, target)
+}
+
+// unlikeInBatches says why a statement might do something else in batches than at once.
+func (j *judge) unlikeInBatches(r *relation, b batch, n *ast.Node, target *ast.RangeVar) (why string) {
+	if common(b.key, targets(n.GetUpdateStmt().GetTargetList())) {
+		return "it changes the key by which the batches go, so that a row could be changed twice"
+	}
+	if n.GetDeleteStmt() != nil {
+		for _, keys := range j.references(r)[r] {
+			return "rows of the table refer to each other by " + quoted(keys.name)
+		}
+	}
+	if withOf(n) != nil {
+		return "its WITH would be computed for each batch"
+	}
+	walk(n, func(n *ast.Node) bool {
+		if found := n.GetRangeVar(); found != nil && found != target && j.find(nameOfRange(found)) == r && found.Location != target.Location {
+			why = "it reads the rows that it changes"
+		}
+		if q := n.GetSelectStmt(); q.GetLimitCount() != nil || q.GetLimitOffset() != nil {
+			why = "its LIMIT would hold for each batch"
+		}
+		return why == ""
+	})
+	if why == "" && strings.Contains(strings.ToUpper(j.out.Text), "RETURNING") {
+		why = "what it returns would be that of the last batch"
+	}
+	return why
 }
 
 func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
@@ -507,9 +541,10 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 		many = r
 	}
 	j.scan(many)
+	rewrite, unlike := j.copySlowly(n, many, source)
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
 		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", many.name, r.name),
-		Rewrite: j.copySlowly(n, many, source)})
+		Rewrite: rewrite, NotFixed: unlike})
 }
 
 // conflict finds ON CONFLICT of columns that no unique index has.
@@ -534,21 +569,28 @@ func (j *judge) conflict(r *relation, s *ast.OnConflictClause) {
 }
 
 // copySlowly is the copy in batches, where the query is a plain one.
-func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) string {
-	plain := n == j.current.node && len(source.FromClause) == 1 && source.FromClause[0].GetRangeVar() != nil && source.WithClause == nil &&
-		len(source.GroupClause)+len(source.SortClause)+len(source.DistinctClause) == 0 && n.GetInsertStmt().WithClause == nil && source.LimitCount == nil
-	if !plain {
-		return fmt.Sprintf("-- +migrate Batch %s by %s\n…; -- the copy, for rows with %[2]s > :from AND %[2]s <= :to", of.name, j.keyOf(of))
+func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) (rewrite, why string) {
+	plain := n == j.current.node && !j.inner && len(source.FromClause) == 1 && source.FromClause[0].GetRangeVar() != nil && source.WithClause == nil &&
+		len(source.GroupClause)+len(source.SortClause)+len(source.DistinctClause)+len(source.WindowClause)+len(source.LockingClause) == 0 &&
+		n.GetInsertStmt().WithClause == nil && source.LimitCount == nil && source.LimitOffset == nil && source.HavingClause == nil
+	walk(n, func(n *ast.Node) bool {
+		plain = plain && n.GetFuncCall().GetOver() == nil
+		return plain
+	})
+	b, ok := j.batchOf(of)
+	target := n.GetInsertStmt().GetRelation()
+	switch {
+	case !plain:
+		return "", "its query is not a plain one of a single table"
+	case !ok:
+		return "", of.name.String() + " has no key by which it can be gone through in batches"
+	case j.find(nameOfRange(source.FromClause[0].GetRangeVar())) != of:
+		return "", "it reads a view"
+	case j.find(nameOfRange(target)) == of:
+		return "", "it reads the rows that it adds"
 	}
-	return fmt.Sprintf("-- +migrate Batch %s by %s\n%s;", of.name, j.keyOf(of), j.boundSource(of, source.WhereClause))
-}
-
-func (j *judge) boundSource(of *relation, where *ast.Node) string {
-	range_ := fmt.Sprintf("%s > :from AND %[1]s <= :to", j.keyOf(of))
-	if where == nil {
-		return j.out.Text + " WHERE " + range_
-	}
-	return insertBehind(j.out.Text, "WHERE", " "+range_+" AND (") + ")"
+	rewrite = b.mark() + "\n" + spotsOf(j.out.Text).restrict(b.where(""), "ON", "RETURNING") + ";"
+	return rewrite, j.unlikeInBatches(of, b, n, source.FromClause[0].GetRangeVar())
 }
 
 // lockParts locks a table and its partitions, in any of which a row may belong.

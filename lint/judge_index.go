@@ -47,31 +47,84 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 		j.because("while the index is built, only a refresh of " + r.name.String() + " has to wait")
 		return
 	}
+	rewrite, why := j.concurrentIndex(r, s)
 	j.report(Finding{
 		Hazard: "create-index-not-concurrent", claim: claim{claimsScan, leaves(r)},
-		Message:  fmt.Sprintf("writes to %s wait until the index is built", r.name),
-		Rewrite:  j.concurrentIndex(r, s),
+		Message: fmt.Sprintf("writes to %s wait until the index is built", r.name),
+		Rewrite: rewrite, NotFixed: why,
 		Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
 	})
 }
 
 // concurrentIndex writes the index so that it is built beside the traffic.
-func (j *judge) concurrentIndex(r *relation, s *ast.IndexStmt) string {
+func (j *judge) concurrentIndex(r *relation, s *ast.IndexStmt) (rewrite, why string) {
 	if !r.partitioned {
-		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY")
-	}
-	lines := []string{insertBehind(j.out.Text, "ON", " ONLY") + ";"}
-	for _, p := range r.partitions {
-		name := s.Idxname + "_" + p.short()
-		part := ast.Node{Node: &ast.Node_IndexStmt{IndexStmt: copied(s)}}
-		statement := part.GetIndexStmt()
-		statement.Concurrent, statement.Idxname = true, name
-		statement.Relation.Schemaname, statement.Relation.Relname = p.name.Schema, p.name.Object
-		if written, err := j.parser.Write(&part); err == nil {
-			lines = append(lines, written+";", fmt.Sprintf("ALTER INDEX %s ATTACH PARTITION %s;", quoted(s.Idxname), quoted(name)))
+		if s.IfNotExists {
+			why = "IF NOT EXISTS takes what an aborted concurrent build leaves for the index"
 		}
+		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY") + ";", why
 	}
-	return strings.Join(lines, "\n")
+	return j.indexOfPartitions(r, s)
+}
+
+// indexOfPartitions writes an index of a partitioned table: the parent's, those of the
+// partitions, which become parts of it, and the proof that none is missing.
+func (j *judge) indexOfPartitions(r *relation, s *ast.IndexStmt) (rewrite, why string) {
+	if s.IfNotExists {
+		return "", "with IF NOT EXISTS it is not known whether the index is there"
+	}
+	taken := j.relationTaken(r.name.Schema)
+	parent, columns := copied(s), indexColumns(s)
+	if columns == nil {
+		why = "the names that PostgreSQL gives to the partitions' indexes are not known"
+	}
+	parent.Concurrent, parent.Relation.Inh = false, false
+	if parent.Idxname == "" {
+		parent.Idxname = j.chosen(r, several(columns), "idx", taken)
+	}
+	index := j.beside(r, parent.Idxname)
+	lines := []string{j.writeIndex(parent)}
+	for _, p := range r.partitions {
+		if p.partitioned {
+			return "", p.name.String() + " is partitioned too"
+		}
+		for _, i := range j.indexesOf(p) {
+			if slices.Equal(i.columns, columns) {
+				why = p.name.String() + " has such an index already"
+			}
+		}
+		part := copied(s)
+		part.Concurrent, part.Relation = true, j.rangeOf(p)
+		part.Idxname = j.chosen(p, several(columns), "idx", func(name string) bool { return taken(name) || name == parent.Idxname })
+		lines = append(lines, j.writeIndex(part), fmt.Sprintf("ALTER INDEX %s ATTACH PARTITION %s;", index, j.beside(p, part.Idxname)))
+	}
+	if slices.Contains(lines, "") {
+		return "", "the statement cannot be written"
+	}
+	return strings.Join(append(lines, "-- +migrate Assert every partition has the index",
+		fmt.Sprintf("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s::pg_catalog.regclass;", literal(index))), "\n"), why
+}
+
+func (j *judge) writeIndex(s *ast.IndexStmt) string {
+	text, err := j.parser.Write(&ast.Node{Node: &ast.Node_IndexStmt{IndexStmt: s}})
+	if err != nil {
+		return ""
+	}
+	return text + ";"
+}
+
+// indexColumns gives the names that PostgreSQL makes an index's name of; nil where it
+// finds one for an expression.
+func indexColumns(s *ast.IndexStmt) []string {
+	var all []string
+	for _, p := range slices.Concat(s.IndexParams, s.IndexIncludingParams) {
+		name := p.GetIndexElem().GetName()
+		if name == "" {
+			return nil
+		}
+		all = append(all, name)
+	}
+	return all
 }
 
 func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
@@ -82,10 +135,11 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 		return
 	}
 	if r.partitioned && s.Relation.Inh {
+		rewrite, why := j.indexOfPartitions(r, s)
 		j.report(Finding{
 			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
-			Message:  fmt.Sprintf("%s is partitioned: its index cannot be built concurrently as a whole", r.name),
-			Rewrite:  strings.Replace(j.concurrentIndex(r, s), " CONCURRENTLY", "", 1),
+			Message: fmt.Sprintf("%s is partitioned: its index cannot be built concurrently as a whole", r.name),
+			Rewrite: rewrite, NotFixed: why,
 			Evidence: Evidence{j.source(r), r.name.String() + " is partitioned"},
 		})
 		return
@@ -96,27 +150,43 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 	j.scan(r)
 	if s.IfNotExists {
 		j.report(Finding{
-			Hazard:  "concurrent-index-if-not-exists",
-			Message: fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the statement reports success", quoted(s.Idxname)),
-			Rewrite: fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s", quoted(s.Idxname), without(j.out.Text, "IF NOT EXISTS")),
+			Hazard:   "concurrent-index-if-not-exists",
+			Message:  fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the statement reports success", quoted(s.Idxname)),
+			Rewrite:  fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s;", j.beside(r, s.Idxname), without(j.out.Text, "IF NOT EXISTS")),
+			NotFixed: "an index that is there and complete would be dropped, whatever it is",
 		})
 	}
 	j.shortTimeout(r)
 	if s.Unique {
 		j.report(Finding{Hazard: "unique-index-data-dependent",
 			Message: fmt.Sprintf("if rows of %s have the same values, the build fails at its end and leaves an invalid index", r.name),
-			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text})
+			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text + ";"})
 	}
 	j.because("the index is built beside reads and writes, under SHARE UPDATE EXCLUSIVE")
 }
 
-// countDuplicates is a query that must be empty before an index can be unique.
+// countDuplicates asserts what an index needs to be unique.
 func (j *judge) countDuplicates(r *relation, s *ast.IndexStmt) string {
-	var columns []string
+	var columns, given []string
 	for _, p := range s.IndexParams {
-		columns = append(columns, p.GetIndexElem().GetName())
+		name := quoted(p.GetIndexElem().GetName())
+		if e := p.GetIndexElem().GetExpr(); e != nil {
+			name = "(" + expression(j.parser, e) + ")"
+		}
+		columns = append(columns, name)
+		if !s.NullsNotDistinct {
+			given = append(given, name+" IS NOT NULL")
+		}
 	}
-	return fmt.Sprintf("SELECT %s, count(*) FROM %s GROUP BY %[1]s HAVING count(*) > 1;", names(columns), r.name)
+	if s.WhereClause != nil {
+		given = append(given, "("+expression(j.parser, s.WhereClause)+")")
+	}
+	where := ""
+	if len(given) > 0 {
+		where = " WHERE " + strings.Join(given, " AND ")
+	}
+	return fmt.Sprintf("-- +migrate Assert no two rows are the same to the index\nSELECT NOT EXISTS (SELECT FROM %s%s GROUP BY %s HAVING count(*) > 1);",
+		j.written(r), where, strings.Join(columns, ", "))
 }
 
 // shortTimeout finds a lock_timeout under which a concurrent build cannot wait for
@@ -182,17 +252,37 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 
 func (j *judge) dropIndexes(s *ast.DropStmt) {
 	if s.Concurrent && len(s.Objects) > 1 {
-		var lines []string
-		for _, object := range s.Objects {
-			lines = append(lines, "DROP INDEX CONCURRENTLY "+nameOf(texts(object.GetList().GetItems())).String()+";")
-		}
+		rewrite, why := j.dropConcurrently(s)
 		j.report(Finding{Hazard: "drop-index-concurrently-multiple", claim: claim{kind: claimsError},
-			Message: "the server drops only one index at a time concurrently", Rewrite: strings.Join(lines, "\n")})
+			Message: "the server drops only one index at a time concurrently", Rewrite: rewrite, NotFixed: why})
 		return
 	}
 	for _, object := range s.Objects {
 		j.dropIndex(s, nameOf(texts(object.GetList().GetItems())))
 	}
+}
+
+// dropConcurrently writes a DROP INDEX CONCURRENTLY for each index.
+func (j *judge) dropConcurrently(s *ast.DropStmt) (rewrite, why string) {
+	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+		return "", "CASCADE is not possible with CONCURRENTLY"
+	}
+	if len(s.Objects) == 1 && !s.Concurrent {
+		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY") + ";", ""
+	}
+	exists := ""
+	if s.MissingOk {
+		exists = "IF EXISTS "
+	}
+	var lines []string
+	for _, object := range s.Objects {
+		words := texts(object.GetList().GetItems())
+		if i := j.findIndex(nameOf(words)); i != nil && i.table.partitioned {
+			return "", "the index " + i.name.String() + " is that of a partitioned table"
+		}
+		lines = append(lines, "DROP INDEX CONCURRENTLY "+exists+strings.Join(quotedAll(words), ".")+";")
+	}
+	return strings.Join(lines, "\n"), ""
 }
 
 func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
@@ -209,8 +299,9 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 			Message: fmt.Sprintf("no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
 		return
 	case i == nil:
+		rewrite, why := j.dropConcurrently(s)
 		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s wait while the index is dropped", name),
-			Rewrite: insertBehind(j.out.Text, "INDEX", " CONCURRENTLY"), Evidence: Evidence{FromText, "the index is older than the migrations"}})
+			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{FromText, "the index is older than the migrations"}})
 		return
 	}
 	mode := AccessExclusive
@@ -227,14 +318,14 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		j.report(Finding{
 			Hazard: "drop-index-backing-constraint", claim: claim{kind: claimsError},
 			Message:  fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name, quoted(i.constraint.name)),
-			Rewrite:  fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", i.table.name, quoted(i.constraint.name)),
+			Rewrite:  j.alterTo(i.table, "DROP CONSTRAINT "+quoted(i.constraint.name)),
 			Evidence: Evidence{j.source(i.table), "the constraint has the index"},
 		})
 	case s.Concurrent && i.table.partitioned:
 		j.report(Finding{
 			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
-			Message:  fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
-			Rewrite:  without(j.out.Text, "CONCURRENTLY"),
+			Message: fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
+			Rewrite: without(j.out.Text, "CONCURRENTLY") + ";", NotFixed: "without CONCURRENTLY the table is locked: choose a quiet time",
 			Evidence: Evidence{j.source(i.table), i.table.name.String() + " is partitioned"},
 		})
 	case s.Concurrent:
@@ -246,8 +337,9 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 			Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped", i.table.name),
 			Evidence: Evidence{j.source(i.table), i.name.String() + " is an index of " + i.table.name.String()},
 		}
-		if !i.table.partitioned {
-			finding.Rewrite = insertBehind(j.out.Text, "INDEX", " CONCURRENTLY")
+		finding.Rewrite, finding.NotFixed = j.dropConcurrently(s)
+		if i.table.partitioned {
+			finding.Rewrite, finding.NotFixed = "", "an index of a partitioned table cannot be dropped concurrently"
 		}
 		j.report(finding)
 	}
@@ -316,7 +408,7 @@ func reindexConcurrently(text string, s *ast.ReindexStmt) string {
 		ast.ReindexObjectType_REINDEX_OBJECT_SCHEMA: "SCHEMA", ast.ReindexObjectType_REINDEX_OBJECT_DATABASE: "DATABASE",
 	}
 	if word := words[s.Kind]; word != "" {
-		return insertBehind(text, word, " CONCURRENTLY")
+		return insertBehind(text, word, " CONCURRENTLY") + ";"
 	}
 	return ""
 }
@@ -350,7 +442,7 @@ func (j *judge) writtenAnew(r *relation, command string) {
 	j.report(Finding{
 		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it", command, r.name),
 		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
-		Rewrite: fmt.Sprintf("VACUUM (ANALYZE) %s", r.name),
+		Rewrite: fmt.Sprintf("VACUUM (ANALYZE) %s;", j.written(r)),
 	})
 }
 
@@ -378,7 +470,7 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 		for _, r := range j.sorted() {
 			all = append(all, leaves(r)...)
 		}
-		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all}, Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE)"})
+		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all}, Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE);"})
 	}
 	if !full {
 		j.because("it runs beside reads and writes")
@@ -405,8 +497,9 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 				Message: fmt.Sprintf("%s loses its rows, and whoever reads it gets an error until it is computed again", r.name)})
 			return
 		}
+		rewrite, why := j.refreshSlowly(r)
 		j.report(Finding{Hazard: "refresh-matview-not-concurrent", Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
-			Rewrite: insertBehind(j.out.Text, "VIEW", " CONCURRENTLY"), Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"}})
+			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"}})
 		return
 	}
 	j.lock(r, Exclusive)
@@ -422,8 +515,24 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		return
 	}
 	j.report(Finding{Hazard: "refresh-matview-concurrently-needs-unique-index", claim: claim{kind: claimsError},
-		Message: fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently", r.name),
-		Rewrite: fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY ON %s (…);\n%s", r.name, j.out.Text), Evidence: Evidence{j.source(r), "no index of it is unique"}})
+		Message:  fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently", r.name),
+		Evidence: Evidence{j.source(r), "no index of it is unique"}})
+}
+
+// refreshSlowly is a refresh beside readers, if the view has what that needs.
+func (j *judge) refreshSlowly(r *relation) (rewrite, why string) {
+	unique := slices.ContainsFunc(j.indexesOf(r), func(i *index) bool {
+		return i.unique && i.valid && i.where == nil && len(i.expressions) == 0
+	})
+	switch {
+	case r.empty:
+		return "", "it was never computed, and the first time cannot be concurrent"
+	case !unique && r.assumed:
+		return insertBehind(j.out.Text, "VIEW", " CONCURRENTLY") + ";", "whether it has a unique index is not known"
+	case !unique:
+		return "", "it has no unique index over all rows"
+	}
+	return insertBehind(j.out.Text, "VIEW", " CONCURRENTLY") + ";", ""
 }
 
 // insertBehind inserts text behind the first occurrence of a keyword.

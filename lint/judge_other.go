@@ -330,7 +330,30 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 		return
 	}
 	j.report(Finding{Hazard: "rename-enum-value", Message: fmt.Sprintf("code that still writes or compares with '%s' fails", s.OldVal),
-		Rewrite: fmt.Sprintf("ALTER TYPE %s ADD VALUE '%s';\n-- and when no code writes '%s' any more, in migrations of their own:\n-- +migrate Batch … by id\nUPDATE … SET … = '%[2]s' WHERE … = '%[3]s' AND id > :from AND id <= :to;", n, s.NewVal, s.OldVal)})
+		Rewrite: j.anotherValue(s, t)})
+}
+
+// anotherValue adds the new value, and writes how rows come to have it.
+func (j *judge) anotherValue(s *ast.AlterEnumStmt, t *userType) string {
+	words := strings.Join(quotedAll(texts(s.TypeName)), ".")
+	text := fmt.Sprintf("ALTER TYPE %s ADD VALUE %s AFTER %s;", words, literal(s.NewVal), literal(s.OldVal))
+	var lines []string
+	for _, r := range j.sorted() {
+		b, ok := j.batchOf(r)
+		if t == nil || !ok || r.assumed || r.parent != nil {
+			continue
+		}
+		for _, c := range r.columns {
+			if j.findType(c.typ.Name) == t && !c.typ.Array {
+				lines = append(lines, b.mark(), fmt.Sprintf("UPDATE %s SET %s = %s WHERE %[2]s = %[4]s AND %[5]s;",
+					b.table, quoted(c.name), literal(s.NewVal), literal(s.OldVal), b.where("")))
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return text
+	}
+	return text + "\n" + laterOn(fmt.Sprintf("when no code writes %s any more, in a migration of its own", literal(s.OldVal)), lines...)
 }
 
 // newValues finds that a value of an enum is used in the transaction that adds it.
@@ -361,7 +384,7 @@ func (j *judge) newValuesIn(n *ast.Node) {
 		if by, added := j.tx.values[value]; added {
 			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
 				Message: fmt.Sprintf("'%s' is used before line %d, which adds it, is committed: the server refuses", value, j.parsed[by].statement.Start.Line),
-				Rewrite: fmt.Sprintf("-- in a migration of its own:\n%s;", j.out.Text)})
+				Rewrite: fmt.Sprintf("-- below a mark with notransaction, or in a migration of its own:\n%s;", j.out.Text)})
 		}
 		return true
 	})
@@ -378,7 +401,7 @@ func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
 		switch d.GetDefname() {
 		case "restart":
 			j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s starts over at a number that rows may have already", n),
-				Rewrite: fmt.Sprintf("SELECT setval('%s', (SELECT max(…) FROM …));", n)})
+				Rewrite: j.behindNumbers(n)})
 		case "as":
 			if t := typeOf(d.Arg.GetTypeName()); t.Name.Object != "int8" {
 				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s ends at the largest %s: if it is past that already the statement fails, and if not it will run out", n, t)})
@@ -392,6 +415,24 @@ func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
 		}
 	}
 	j.because("only the sequence is locked, for a moment")
+}
+
+// behindNumbers sets a sequence to go on behind the numbers that rows have; empty where
+// no column is known that takes its numbers.
+func (j *judge) behindNumbers(sequence Name) string {
+	of := j.find(sequence)
+	for _, r := range j.sorted() {
+		for _, c := range r.columns {
+			call := c.value.GetFuncCall()
+			if call == nil || len(call.Args) != 1 || nameOf(texts(call.Funcname)).Object != "nextval" {
+				continue
+			}
+			if found := j.find(nameOf(strings.Split(text(call.Args[0]), "."))); found != nil && found == of {
+				return fmt.Sprintf("SELECT setval(%s, (SELECT max(%s) FROM %s));", literal(j.written(of)), quoted(c.name), j.written(r))
+			}
+		}
+	}
+	return ""
 }
 
 // publicationStatement finds published tables whose rows a subscriber cannot find.
@@ -425,7 +466,7 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 		}
 		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), r.name.String() + " has no primary key"},
 			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails from now on", r.name),
-			Rewrite: j.alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text})
+			Rewrite: j.alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text + ";"})
 	}
 	if len(j.out.Findings) == 0 {
 		j.because("subscribers can find every row")

@@ -96,7 +96,7 @@ func (j *judge) effects(n *ast.Node) {
 			sequence := j.find(nameOf(strings.Split(text(call.Args[0]), ".")))
 			if isConstant(call.Args[1]) && (sequence == nil || !j.isNew(sequence)) {
 				j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s goes on at a number that rows may have already", text(call.Args[0])),
-					Rewrite: fmt.Sprintf("SELECT setval('%s', (SELECT max(…) FROM …));", text(call.Args[0]))})
+					Rewrite: j.behindNumbers(nameOf(strings.Split(text(call.Args[0]), ".")))})
 			}
 		}
 		return true

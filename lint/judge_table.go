@@ -84,7 +84,7 @@ func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
 	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, leaves(d)},
 		Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 		Message:  fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name, d.name),
-		Rewrite:  j.excludeFirst(d, parent, s.Partbound) + "\n" + j.out.Text})
+		Rewrite:  j.excludeFirst(d, parent, s.Partbound)})
 }
 
 func (j *judge) dropStatement(s *ast.DropStmt) {
@@ -156,7 +156,32 @@ func (j *judge) dropCascade(s *ast.DropStmt) {
 		slices.Sort(with)
 		message = "with it goes what the statement does not name: " + join(with)
 	}
-	j.report(Finding{Hazard: "drop-cascade", Message: message, Rewrite: without(j.out.Text, "CASCADE")})
+	j.report(Finding{Hazard: "drop-cascade", Message: message, Rewrite: j.dropByName(s)})
+}
+
+// dropByName drops what rests on tables and views before them; empty where that is not
+// all known.
+func (j *judge) dropByName(s *ast.DropStmt) string {
+	var lines []string
+	for _, object := range s.Objects {
+		r := j.find(nameOf(texts(object.GetList().GetItems())))
+		if r == nil || r.assumed || drops[s.RemoveType] == "" || s.RemoveType == ast.ObjectType_OBJECT_SEQUENCE {
+			return ""
+		}
+		for _, v := range j.readers(r, "") {
+			if len(j.readers(v, "")) > 0 || v.kind != view {
+				return ""
+			}
+			lines = append(lines, fmt.Sprintf("DROP VIEW %s;", j.written(v)))
+		}
+		for other, keys := range j.references(r) {
+			for _, k := range keys {
+				lines = append(lines, j.alterTo(other, "DROP CONSTRAINT "+quoted(k.name)))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(append(slices.Compact(lines), strings.TrimSpace(without(j.out.Text, "CASCADE"))+";"), "\n")
 }
 
 // drops are the hazards of dropping relations by their kinds.
@@ -209,7 +234,7 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 	if s.RemoveType == ast.ObjectType_OBJECT_TABLE {
 		message += ", and its rows are lost"
 	}
-	rewrite := fmt.Sprintf("ALTER TABLE %s RENAME TO %s; -- drop it when nothing has missed it for a while", r.name, quoted(r.name.Object+"_unused"))
+	rewrite := fmt.Sprintf("ALTER TABLE %s RENAME TO %s; -- drop it when nothing has missed it for a while", j.written(r), quoted(cutTo(r.name.Object, 56)+"_unused"))
 	if s.RemoveType != ast.ObjectType_OBJECT_TABLE {
 		rewrite = ""
 	}
@@ -294,7 +319,7 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 		defer func() { j.maybeAbsent = false }()
 	}
 	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that uses it fails", quoted(name)),
-		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name), quoted(name+"_unused"))})
+		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name), quoted(cutTo(name, 56)+"_unused"))})
 }
 
 func (j *judge) dropFunction(s *ast.DropStmt) {
@@ -456,8 +481,27 @@ func (j *judge) renameRelation(s *ast.RenameStmt) {
 		}
 		j.report(Finding{Hazard: "rename-table", Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("code that still names %s fails from the commit on", r.name),
-			Rewrite: fmt.Sprintf("%s;\nCREATE VIEW %s AS SELECT * FROM %s; -- in the same transaction", j.out.Text, r.name, Name{r.name.Schema, s.Newname})})
+			Rewrite: j.viewInItsPlace(r, Name{r.name.Schema, s.Newname})})
 	}
+}
+
+// viewInItsPlace keeps the old name of a table, which moves, as that of a view. A view
+// has its owner's rights, so that where rows are secured it must be told to have the
+// reader's.
+func (j *judge) viewInItsPlace(r *relation, to Name) string {
+	if r.kind == sequence || j.inner {
+		return ""
+	}
+	options := ""
+	if r.rowSecurity {
+		if j.options.Major > 0 && j.options.Major < 15 {
+			return ""
+		}
+		options = " WITH (security_invoker = true)"
+	}
+	old, next := quoted(r.name.Schema)+"."+quoted(r.name.Object), quoted(to.Schema)+"."+quoted(to.Object)
+	return fmt.Sprintf("%s;\nCREATE VIEW %s%s AS SELECT * FROM %s; -- in the same transaction\n-- and GRANT on the view, in the same file, what roles have on the table",
+		j.out.Text, old, options, next)
 }
 
 func (j *judge) madeAgainAsView(n Name) bool {
@@ -490,7 +534,7 @@ func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
 		}
 		j.report(Finding{Hazard: "move-table-to-schema", Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("code that looks for %s in its old schema fails from the commit on", r.name),
-			Rewrite: fmt.Sprintf("%s;\nCREATE VIEW %s.%s AS SELECT * FROM %s; -- in the same transaction", j.out.Text, quoted(r.name.Schema), quoted(r.name.Object), Name{s.Newschema, r.name.Object})})
+			Rewrite: j.viewInItsPlace(r, Name{s.Newschema, r.name.Object})})
 	default:
 		j.untold("who looks for it in its old schema is not known")
 	}
@@ -515,15 +559,48 @@ func (j *judge) truncateStatement(s *ast.TruncateStmt) {
 				message = join(others) + " are emptied as well, since they reference it"
 			}
 			if !j.isNew(r) && (r.assumed || len(others) > 0) {
-				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message, Evidence: j.wasThere(r), Rewrite: without(j.out.Text, "CASCADE")})
+				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message, Evidence: j.wasThere(r), Rewrite: j.truncateByName(s)})
 			}
 		}
 		if j.harmless(r) {
 			continue
 		}
 		j.report(Finding{Hazard: "truncate", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r), Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
-			Rewrite: fmt.Sprintf("-- +migrate Batch %s by %s\nDELETE FROM %[1]s WHERE %[2]s > :from AND %[2]s <= :to;", r.name, j.keyOf(r))})
+			Rewrite: j.deleteSlowly(r)})
 	}
+}
+
+// truncateByName names the tables that CASCADE would empty.
+func (j *judge) truncateByName(s *ast.TruncateStmt) string {
+	var all []*relation
+	for _, n := range s.Relations {
+		r := j.relation(n.GetRangeVar())
+		if r.assumed {
+			return ""
+		}
+		all = append(all, r)
+	}
+	for i := 0; i < len(all); i++ {
+		for other := range j.references(all[i]) {
+			if !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	var written []string
+	for _, r := range all {
+		written = append(written, j.written(r))
+	}
+	slices.Sort(written)
+	return "TRUNCATE " + strings.Join(written, ", ") + ";"
+}
+
+func (j *judge) deleteSlowly(r *relation) string {
+	b, ok := j.batchOf(r)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s\nDELETE FROM %s WHERE %s;", b.mark(), b.table, b.where(""))
 }
 
 // attachCommand finds that the rows of what becomes a partition are read, to see
@@ -541,7 +618,7 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 			j.report(Finding{Hazard: "attach-partition-scans-default", claim: claim{claimsScan, leaves(d)},
 				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 				Message:  fmt.Sprintf("nobody can read or write the default partition %s while all its rows are read", d.name),
-				Rewrite:  j.excludeFirst(d, r, s.Bound) + "\n" + j.out.Text})
+				Rewrite:  j.excludeFirst(d, r, s.Bound)})
 		}
 	}
 	if j.isNew(part) || s.Bound == nil {
@@ -556,12 +633,14 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 	if j.small(part) {
 		return
 	}
-	check := j.boundCheck(r, s.Bound)
-	name := quoted(part.short() + "_bounds")
-	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
-		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name),
-		Rewrite: strings.Join([]string{j.alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
-			"-- each in a migration of its own:", j.alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", j.alterTo(part, "DROP CONSTRAINT "+name)}, "\n")})
+	rewrite := ""
+	if check := j.boundCheck(r, s.Bound); check != "" && j.cannotStep() == "" {
+		name := quoted(j.chosen(part, "", "bounds", j.constraintTaken(part.name.Schema)))
+		rewrite = eachAlone + strings.Join([]string{j.alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
+			j.alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", j.alterTo(part, "DROP CONSTRAINT "+name)}, "\n")
+	}
+	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part), Rewrite: rewrite,
+		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name)})
 }
 
 func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
@@ -572,7 +651,7 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 		if d != nil {
 			j.report(Finding{Hazard: "detach-concurrently-with-default", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 				Message: fmt.Sprintf("%s has a default partition: the server refuses to detach concurrently", r.name),
-				Rewrite: without(j.out.Text, "CONCURRENTLY") + " -- with a short lock_timeout"})
+				Rewrite: without(j.out.Text, "CONCURRENTLY") + "; -- with a short lock_timeout"})
 			return
 		}
 		j.because("readers and writers go on")
@@ -587,9 +666,27 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 	if j.harmless(part) {
 		return
 	}
-	f := Finding{Hazard: "detach-partition-not-concurrent", Evidence: j.wasThere(r), Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
+	rewrite, why := j.detachSlowly(r, part)
+	f := Finding{Hazard: "detach-partition-not-concurrent", NotFixed: why, Evidence: j.wasThere(r), Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
 	if d == nil {
-		f.Rewrite = j.out.Text + " CONCURRENTLY"
+		f.Rewrite = rewrite
+	} else {
+		f.NotFixed = d.name.String() + " is a default partition, with which a partition cannot be detached concurrently"
 	}
 	j.report(f)
+}
+
+// detachSlowly detaches a partition beside the traffic. The server leaves it a CHECK of
+// its bounds then, which a plain DETACH does not.
+func (j *judge) detachSlowly(r, part *relation) (rewrite, why string) {
+	if why := j.cannotStep(); why != "" {
+		return "", why
+	}
+	rewrite = spotsOf(j.out.Text).append(" CONCURRENTLY") + ";"
+	if part.bound == nil || part.assumed || len(r.partitionKey) != 1 || r.partitionKey[0] == "" || r.strategy == ast.PartitionStrategy_PARTITION_STRATEGY_HASH ||
+		j.implied(part, r, part.bound) {
+		return rewrite, "it leaves the table a constraint of the partition's bounds, whose name is not known"
+	}
+	name := j.chosen(part, r.partitionKey[0], "check", j.constraintTaken(part.name.Schema))
+	return rewrite + "\n" + j.alterTo(part, "DROP CONSTRAINT "+quoted(name)), ""
 }

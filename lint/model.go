@@ -69,9 +69,12 @@ type relation struct {
 	temporary bool
 	method    string // access method
 	unlogged  bool
+	empty     bool // of a materialized view: it was never computed
 
 	// reads is what a view or materialized view is made from.
 	reads []*use
+	// query is how a view was made.
+	query *ast.ViewStmt
 	// was is its name before the migration of the number renamed gave it another.
 	was     Name
 	renamed int

@@ -110,7 +110,7 @@ func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "'
 func (j *judge) name(p pair) pair {
 	taken := func(name string) bool { return len(j.functions[Name{p.table.name.Schema, name}]) > 0 }
 	name := j.chosen(p.table, p.old.name, "sync", taken)
-	p.function = quoted(p.table.name.Schema) + "." + quoted(name)
+	p.function = j.beside(p.table, name)
 	p.trigger = quoted("zz_" + cutTo(name, 60))
 	return p
 }
@@ -161,18 +161,18 @@ BEGIN
   END IF;
   RETURN NEW;
 END `, newNext, newOld, toOld, toNext, p.next.differ(newNext, field("OLD", p.next.name)), changed, p.old.differ(newOld, field("OLD", p.old.name)))
-	return p.create(written, body)
+	return p.create(written, "pg_catalog, pg_temp", body)
 }
 
 // create writes the function with its body, and its trigger.
-func (p pair) create(written, body string) string {
+func (p pair) create(written, path, body string) string {
 	quotes := "$$"
 	for strings.Contains(body, quotes) {
 		quotes = "$sync" + quotes[1:]
 	}
-	return fmt.Sprintf(`CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS %s%s%[2]s;
-CREATE TRIGGER %[4]s BEFORE INSERT OR UPDATE ON %[5]s FOR EACH ROW EXECUTE FUNCTION %[1]s();`,
-		p.function, quotes, body, p.trigger, written)
+	return fmt.Sprintf(`CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SET search_path = %s AS %s%s%[3]s;
+CREATE TRIGGER %[5]s BEFORE INSERT OR UPDATE ON %[6]s FOR EACH ROW EXECUTE FUNCTION %[1]s();`,
+		p.function, path, quotes, body, p.trigger, written)
 }
 
 // inStep writes how the pair comes into being beside the traffic, and as comments what
@@ -263,21 +263,4 @@ func (j *judge) addColumn(r *relation, c *column) string {
 		def.TypeName.Names = []*ast.Node{stringNode(catalogSchema), stringNode(base)}
 	}
 	return j.addDefinition(r, def)
-}
-
-func (j *judge) addDefinition(r *relation, def *ast.ColumnDef) string {
-	name := &ast.RangeVar{Relname: r.name.Object, Inh: true, Relpersistence: "p"}
-	if strings.Contains(j.written(r), ".") {
-		name.Schemaname = r.name.Schema
-	}
-	text, err := j.parser.Write(&ast.Node{Node: &ast.Node_AlterTableStmt{AlterTableStmt: &ast.AlterTableStmt{
-		Relation: name, Objtype: ast.ObjectType_OBJECT_TABLE,
-		Cmds: []*ast.Node{{Node: &ast.Node_AlterTableCmd{AlterTableCmd: &ast.AlterTableCmd{
-			Subtype: ast.AlterTableType_AT_AddColumn, Def: &ast.Node{Node: &ast.Node_ColumnDef{ColumnDef: def}}, Behavior: ast.DropBehavior_DROP_RESTRICT,
-		}}}},
-	}}})
-	if err != nil {
-		return ""
-	}
-	return text + ";"
 }

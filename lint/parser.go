@@ -71,6 +71,10 @@ func (postgres) Write(statement *ast.Node) (string, error) {
 	return written, nil
 }
 
+// unwritten stands in a rewrite where an expression could not be written; then there is
+// no rewrite.
+const unwritten = "\x00"
+
 // expression writes an expression.
 func expression(p Parser, n *ast.Node) string {
 	target := &ast.Node{Node: &ast.Node_ResTarget{ResTarget: &ast.ResTarget{Val: n}}}
@@ -78,7 +82,7 @@ func expression(p Parser, n *ast.Node) string {
 		TargetList: []*ast.Node{target}, LimitOption: ast.LimitOption_LIMIT_OPTION_DEFAULT, Op: ast.SetOperation_SETOP_NONE,
 	}}})
 	if err != nil {
-		return "…"
+		return unwritten
 	}
 	return strings.TrimPrefix(written, "SELECT ")
 }

@@ -112,8 +112,10 @@ type Finding struct {
 	guessed bool // the statement's text is not wholly known; a run tells more
 	absent  bool // what the statement names may not be there, and then it does nothing
 	places  []Place
-	// Fixable is set where Rewrite can be put in the statement's place by Fix.
-	Fixable bool `json:"fixable,omitempty"`
+	// Fixable is set where Rewrite can be put in the statement's place by Fix, and
+	// NotFixed says why it cannot where the hazard is one that Fix knows.
+	Fixable  bool   `json:"fixable,omitempty"`
+	NotFixed string `json:"not_fixed,omitempty"`
 }
 
 // claim is what must be observed where the statement runs, if the finding is right.

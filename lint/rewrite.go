@@ -36,7 +36,7 @@ func (j *judge) written(r *relation) string {
 
 // beside gives the name of something in the schema of a table, such as its indexes.
 func (j *judge) beside(r *relation, name string) string {
-	if r.name.Schema == public && j.find(Name{Object: r.name.Object}) == r {
+	if r.name.Schema == public && j.path[0] == public && j.find(Name{Object: r.name.Object}) == r {
 		return quoted(name)
 	}
 	return quoted(r.name.Schema) + "." + quoted(name)
@@ -160,8 +160,11 @@ func (m *model) chosen(r *relation, second, label string, taken func(name string
 }
 
 // constraintTaken reports whether a constraint of a schema has a name.
-func (m *model) constraintTaken(schema string) func(name string) bool {
+func (m *model) constraintTaken(schema string, others ...string) func(name string) bool {
 	return func(name string) bool {
+		if slices.Contains(others, name) {
+			return true
+		}
 		for n, r := range m.relations {
 			if n.Schema == schema && r.constraint(name) != nil {
 				return true
@@ -180,20 +183,20 @@ func (m *model) relationTaken(schema string) func(name string) bool {
 }
 
 // keyTaken is asked for the index of a key, which is a constraint as well.
-func (m *model) keyTaken(schema string) func(name string) bool {
-	relation, constraint := m.relationTaken(schema), m.constraintTaken(schema)
+func (m *model) keyTaken(schema string, others ...string) func(name string) bool {
+	relation, constraint := m.relationTaken(schema), m.constraintTaken(schema, others...)
 	return func(name string) bool { return relation(name) || constraint(name) }
 }
 
 // checkName is the name that PostgreSQL gives a CHECK without one: it has a column in
 // it if the expression is about a single one.
-func (m *model) checkName(r *relation, expr *ast.Node) string {
+func (m *model) checkName(r *relation, expr *ast.Node, others ...string) string {
 	columns := columnsIn(expr)
 	slices.Sort(columns)
 	if columns = slices.Compact(columns); len(columns) != 1 {
 		columns = []string{""}
 	}
-	return m.chosen(r, columns[0], "check", m.constraintTaken(r.name.Schema))
+	return m.chosen(r, columns[0], "check", m.constraintTaken(r.name.Schema, others...))
 }
 
 // several is the part of a name that stands for several columns.
@@ -202,16 +205,16 @@ func (m *model) checkName(r *relation, expr *ast.Node) string {
 func several(columns []string) string { return cutTo(strings.Join(columns, "_"), 63) }
 
 // foreignName is the name that PostgreSQL gives a foreign key without one.
-func (m *model) foreignName(r *relation, columns []string) string {
-	return m.chosen(r, several(columns), "fkey", m.constraintTaken(r.name.Schema))
+func (m *model) foreignName(r *relation, columns []string, others ...string) string {
+	return m.chosen(r, several(columns), "fkey", m.constraintTaken(r.name.Schema, others...))
 }
 
 // keyName is the name that PostgreSQL gives a key without one, and its index.
-func (m *model) keyName(r *relation, c *ast.Constraint, columns []string) string {
+func (m *model) keyName(r *relation, c *ast.Constraint, columns []string, others ...string) string {
 	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
-		return m.chosen(r, "", "pkey", m.keyTaken(r.name.Schema))
+		return m.chosen(r, "", "pkey", m.keyTaken(r.name.Schema, others...))
 	}
-	return m.chosen(r, several(append(slices.Clone(columns), texts(c.Including)...)), "key", m.keyTaken(r.name.Schema))
+	return m.chosen(r, several(append(slices.Clone(columns), texts(c.Including)...)), "key", m.keyTaken(r.name.Schema, others...))
 }
 
 // notNullSteps is SET NOT NULL without a scan under its lock: a CHECK proves it.

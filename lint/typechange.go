@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -174,7 +175,7 @@ func (j *judge) alterTypeCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if c != nil && from.Name.Object != "" && narrower(from, to) {
 		j.report(Finding{Hazard: "alter-column-narrowing", Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("values of %s.%s that are %s need not fit into %s: the statement fails, or cuts them", r.name, quoted(cmd.Name), from, to),
-			Rewrite: fmt.Sprintf("SELECT %s FROM %s WHERE %[1]s IS DISTINCT FROM %[1]s::%[3]s LIMIT 10; -- must be empty", quoted(cmd.Name), r.name, to)})
+			Rewrite: j.unfit(r, c, to)})
 	}
 	cost, why := j.retype(from, to)
 	if cost != unclear && !j.trivial(def.RawDefault, cmd.Name, to) {
@@ -223,7 +224,7 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 // retypeSlowly is a column of the other type that a trigger keeps in step with the old
 // one. There is none where an expression computes the new value, which has no inverse.
 func (j *judge) retypeSlowly(r *relation, c *column, def *ast.ColumnDef) string {
-	if c == nil || !j.trivial(def.RawDefault, c.name, typeOf(def.TypeName)) {
+	if c == nil || def == nil || !j.trivial(def.RawDefault, c.name, typeOf(def.TypeName)) {
 		return ""
 	}
 	p, ok := j.retyped(r, c, def)
@@ -261,11 +262,41 @@ func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
 	}
 }
 
+// unfit asserts that no value is lost in a narrower type.
+func (j *judge) unfit(r *relation, c *column, to Type) string {
+	name := quoted(c.name)
+	lost := fmt.Sprintf("%s IS DISTINCT FROM %[1]s::%s", name, to)
+	switch limit := map[string]string{"int2": "32767", "int4": "2147483647", "int8": "9223372036854775807"}[to.Name.Object]; {
+	case limit != "":
+		lost = fmt.Sprintf("%s NOT BETWEEN -%[2]s - 1 AND %[2]s OR %[1]s <> round(%[1]s::numeric)", name, limit)
+	case to.Name.Object == "numeric" && len(to.Mods) > 0:
+		lost = fmt.Sprintf("abs(%s) >= 1e%d OR %[1]s <> round(%[1]s, %d)", name, to.Mods[0]-scale(to), scale(to))
+	}
+	return fmt.Sprintf("-- +migrate Assert every value of %s fits into %s\nSELECT NOT EXISTS (SELECT FROM %s WHERE %s);", oneLine(c.name), to, j.written(r), lost)
+}
+
+// aroundViews makes views again after the statement, in its transaction; unless others
+// rest on them, or how they were made is not known.
+func (j *judge) aroundViews(views []*relation) string {
+	var before, after []string
+	for _, v := range views {
+		if v.query == nil || len(j.readers(v, "")) > 0 {
+			return ""
+		}
+		text, err := j.parser.Write(&ast.Node{Node: &ast.Node_ViewStmt{ViewStmt: v.query}})
+		if err != nil {
+			return ""
+		}
+		before, after = append(before, fmt.Sprintf("DROP VIEW %s;", j.written(v))), append(after, text+";")
+	}
+	return strings.Join(slices.Concat(before, []string{j.out.Text + ";"}, after, []string{"-- and grant again what roles had on them, in the same file"}), "\n")
+}
+
 // retypeDependents finds what makes the server refuse.
 func (j *judge) retypeDependents(r *relation, column string) {
 	for _, v := range j.readers(r, column) {
 		j.report(Finding{Hazard: "alter-column-type-dependents", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(v), v.name.String() + " reads the column"},
 			Message: fmt.Sprintf("the view %s reads %s.%s: the server refuses to change its type", v.name, r.name, quoted(column)),
-			Rewrite: fmt.Sprintf("DROP VIEW %s;\n%s;\nCREATE VIEW %[1]s AS …; -- in one transaction", v.name, j.out.Text)})
+			Rewrite: j.aroundViews(j.readers(r, column))})
 	}
 }

@@ -112,8 +112,11 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 	if err != nil {
 		return l, err
 	}
-	if flags.pending {
+	switch {
+	case flags.pending:
 		err = a.askWhatIsPending(ctx, &l)
+	case flags.fix:
+		a.leaveApplied(ctx, &l)
 	}
 	l.options.Judge = func(m migration.Migration) bool {
 		return (chosen == nil || chosen[m.Version]) && !l.applied[m.Version.Canonical()]
@@ -173,23 +176,43 @@ func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string, migr
 	return chosen, nil
 }
 
-// askWhatIsPending asks the database for its history and its schema.
-func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
+// leaveApplied asks the database, if one is configured, which files have run there and
+// must not be rewritten. One that cannot be asked is no reason not to work offline.
+func (a *app) leaveApplied(ctx context.Context, l *lintee) {
+	if p, err := a.openFile(); err != nil || p.target.conninfo == "" {
+		return
+	}
+	if _, err := a.askWhatIsApplied(ctx, l); err != nil {
+		a.note("%s the database could not be asked which files have run there: %s", a.errPalette.warn("!"), err)
+	}
+}
+
+// askWhatIsApplied asks the database for its history.
+func (a *app) askWhatIsApplied(ctx context.Context, l *lintee) (project, error) {
 	p, err := a.open(ctx)
 	if err != nil {
-		return err
+		return p, err
 	}
 	migrator, err := whimbrel.New(p.config)
 	if err != nil {
-		return err
+		return p, err
 	}
 	status, err := migrator.Status(ctx)
 	if err != nil {
-		return err
+		return p, err
 	}
 	l.applied = map[migration.Version]bool{}
 	for _, applied := range status.Applied {
 		l.applied[applied.Version.Canonical()] = true
+	}
+	return p, nil
+}
+
+// askWhatIsPending asks the database for its history and its schema.
+func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
+	p, err := a.askWhatIsApplied(ctx, l)
+	if err != nil {
+		return err
 	}
 	connection := p.config.Connection
 	if connection == nil {
@@ -291,6 +314,10 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 
 // fix rewrites files, after having shown what would change.
 func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
+	if a.foreign != "" {
+		return usage("convert the folder with `whimbrel adopt --convert FOLDER`",
+			"the migrations are in the format of %s, and --fix writes whimbrel's own", a.foreign)
+	}
 	linter, err := lint.New(l.options)
 	if err != nil {
 		return err
@@ -308,6 +335,7 @@ func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 			a.say("%s", strings.TrimRight(f.Diff(), "\n"))
 		}
 	}
+	a.sayNotFixed(all)
 	if len(changed) == 0 {
 		a.say("Nothing here has a mechanical safe form.%s", leftToPeople(left))
 		return nil
@@ -325,6 +353,17 @@ func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 	return nil
 }
 
+// sayNotFixed says why mechanical rewrites were not done.
+func (a *app) sayNotFixed(all []lint.Fixed) {
+	for _, f := range all {
+		for _, finding := range f.Left {
+			if finding.NotFixed != "" {
+				a.say("%s:%d:%d: left as it is (%s): %s", f.Path, finding.Start.Line, finding.Start.Column, finding.Hazard, finding.NotFixed)
+			}
+		}
+	}
+}
+
 func leftToPeople(n int) string {
 	if n == 0 {
 		return ""
@@ -332,17 +371,26 @@ func leftToPeople(n int) string {
 	return fmt.Sprintf(" %s left that a person has to see to: whimbrel lint shows them.", are(n, "finding"))
 }
 
-// replaceFile puts a text in the place of another, whole or not at all.
+// byteOrderMark begins some files; a migration's text is without it.
+const byteOrderMark = "\uFEFF"
+
+// replaceFile puts a text in the place of another, whole or not at all. A byte-order
+// mark stays.
 func replaceFile(name, before, after string) error {
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
 	}
-	if text, err := os.ReadFile(name); err != nil || string(text) != before {
-		if err == nil {
-			err = fmt.Errorf("it was edited meanwhile")
-		}
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return err
+	}
+	content, marked := strings.CutPrefix(string(text), byteOrderMark)
+	if content != before {
+		return errors.New("it was edited meanwhile")
+	}
+	if marked {
+		after = byteOrderMark + after
 	}
 	fresh, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {

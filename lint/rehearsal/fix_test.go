@@ -1,0 +1,290 @@
+package rehearsal_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/schema"
+)
+
+// casesEnvironment is how many random files TestAFixedFileDoesTheSame tries, and
+// seedEnvironment the first one's seed.
+const (
+	casesEnvironment = "WHIMBREL_TEST_FIX_CASES"
+	seedEnvironment  = "WHIMBREL_TEST_FIX_SEED"
+)
+
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err)
+	return n
+}
+
+// fix rewrites the last migration.
+func fix(t *testing.T, before, file string) lint.Fixed {
+	t.Helper()
+	linter, err := lint.New(lint.Options{Major: server.Version().Major, Judge: func(m migration.Migration) bool { return m.Version == "002" }})
+	require.NoError(t, err)
+	fixed, err := linter.Fix(parse(t, before, file))
+	require.NoError(t, err)
+	require.Len(t, fixed, 1)
+	return fixed[0]
+}
+
+// A file and what --fix makes of it leave the same schema and the same rows, up and down.
+// What is fixed once is not fixed again.
+func TestAFixedFileDoesTheSame(t *testing.T) {
+	t.Parallel()
+	first := number(t, seedEnvironment, rand.Uint64N(1<<40))
+	t.Logf("%s=%d", seedEnvironment, first)
+	var compared atomic.Int64
+	cases := number(t, casesEnvironment, 24)
+	t.Cleanup(func() {
+		t.Logf("%d of %d files were fixed and compared", compared.Load(), cases)
+		require.Greater(t, compared.Load(), int64(cases/10))
+	})
+	for n := range cases {
+		seed := first + n
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			d := drawing{rand.New(rand.NewPCG(seed, 0))}
+			before, file := d.schema(), d.file()
+			fixed := fix(t, before, file)
+			if !fixed.Changed() {
+				return
+			}
+			original, _ := upAndDown(t, before, file)
+			if original == nil {
+				return // the server refuses it
+			}
+			result, err := upAndDown(t, before, fixed.After)
+			require.NoError(t, err, "%s\nfixed:\n%s", file, fixed.After)
+			compared.Add(1)
+			for _, step := range []string{"up", "down"} {
+				require.Empty(t, schema.Diff(original[step].schema, result[step].schema), "%s\n%s\nfixed:\n%s", step, file, fixed.After)
+				require.Equal(t, original[step].rows, result[step].rows, "%s\n%s\nfixed:\n%s", step, file, fixed.After)
+			}
+			again := fix(t, before, fixed.After)
+			require.False(t, again.Changed(), "%s\nagain:\n%s", fixed.After, again.After)
+		})
+	}
+}
+
+// state is a database's schema, and what is in its tables.
+type state struct {
+	schema schema.Schema
+	rows   []string
+}
+
+// upAndDown runs a file on a schema, up and down, and says what each leaves.
+func upAndDown(t *testing.T, before, file string) (map[string]state, error) {
+	t.Helper()
+	url, conn := database(t)
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: parse(t, before, file)})
+	require.NoError(t, err)
+	all := map[string]state{}
+	if _, err = m.Up(t.Context(), whimbrel.UpOptions{}); err != nil {
+		return nil, err
+	}
+	all["up"] = stateOf(t, conn)
+	if _, err = m.Down(t.Context(), whimbrel.DownOptions{}); err != nil {
+		return nil, err
+	}
+	all["down"] = stateOf(t, conn)
+	return all, nil
+}
+
+func stateOf(t *testing.T, conn *pgx.Conn) state {
+	t.Helper()
+	var s state
+	var err error
+	s.schema, err = schema.Read(t.Context(), conn, schema.Options{})
+	require.NoError(t, err)
+	tables, err := conn.Query(t.Context(), `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'app')
+		AND tablename NOT LIKE 'schema_migrations%' AND tablename <> 'migration_lock' ORDER BY 1`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(tables, pgx.RowTo[string])
+	require.NoError(t, err)
+	for _, name := range names {
+		var text string // values that differ from run to run count as given
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT coalesce(string_agg(v, E'\n' ORDER BY v), '') FROM (SELECT (SELECT string_agg(
+			key || '=' || CASE WHEN value ~ '^[0-9a-f-]{36}$' OR key LIKE 'serial%' THEN 'some' ELSE coalesce(value, 'NULL') END, ',' ORDER BY key) FROM json_each_text(row_to_json(t))) AS v FROM `+name+` t) x`).Scan(&text))
+		s.rows = append(s.rows, name+"\n"+text)
+	}
+	return s
+}
+
+// drawing makes random schemas and files.
+type drawing struct{ *rand.Rand }
+
+func (d drawing) of(all ...string) string { return all[d.IntN(len(all))] }
+
+// maybe gives one of several texts, or none.
+func (d drawing) maybe(all ...string) string {
+	if d.IntN(3) > 0 {
+		return ""
+	}
+	return d.of(all...)
+}
+
+func (d drawing) schema() string {
+	return `CREATE SCHEMA app;
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE DOMAIN word AS text;
+CREATE TABLE people (` + d.of("id bigint PRIMARY KEY", "id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY") + `, a integer, b text, c numeric(10,2), "D d" text, boss bigint` +
+		d.maybe(" REFERENCES people (id)") + `);
+CREATE INDEX people_b ON people (b);
+CREATE INDEX "people D" ON people ("D d" DESC, a) WHERE a > 3;
+CREATE TABLE app."Order lines" ("Order" integer NOT NULL, line integer NOT NULL, a integer, b text, c numeric(10,2), "D d" text, boss bigint, PRIMARY KEY ("Order", line));
+CREATE INDEX "Lines b" ON app."Order lines" (b);
+CREATE UNLOGGED TABLE heap (id bigint` + d.maybe(" NOT NULL") + `, a integer, b text, c numeric(10,2), "D d" text, boss bigint);
+CREATE TABLE parent (id integer PRIMARY KEY, a integer, b text, c numeric(10,2), "D d" text, boss bigint` + d.maybe(", CHECK (a > 0)") + `);
+CREATE TABLE child (extra text) INHERITS (parent);
+CREATE TABLE events (id integer, a integer NOT NULL, b text) PARTITION BY RANGE (a);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (100);
+CREATE TABLE "Events 2" PARTITION OF events FOR VALUES FROM (100) TO (200);
+CREATE MATERIALIZED VIEW totals AS SELECT b, count(*) AS n FROM people GROUP BY b;
+` + d.maybe("CREATE UNIQUE INDEX ON totals (b);\n") + `INSERT INTO people (id, a, b, c, "D d", boss) SELECT n, n, 'b' || n, n, 'd', 1 FROM generate_series(1, 30) n;
+INSERT INTO app."Order lines" SELECT n, n, n, 'b' || n, n, 'd', 1 FROM generate_series(1, 30) n;
+INSERT INTO heap SELECT n, n, 'b' || n, n, 'd', 1 FROM generate_series(1, 30) n;
+INSERT INTO parent SELECT n, n, 'b' || n, n, 'd', 1 FROM generate_series(1, 30) n;
+INSERT INTO child SELECT n, n, 'b' || n, n, 'd', 1, 'e' FROM generate_series(31, 40) n;
+INSERT INTO events SELECT n, n, 'b' FROM generate_series(1, 150) n;`
+}
+
+func (d drawing) table() string {
+	return d.of("people", "people", `app."Order lines"`, "heap", "parent", `"public".people`, "ONLY people", "ONLY parent", "IF EXISTS people")
+}
+
+// change is a statement, and what undoes it.
+type change struct{ up, down string }
+
+func (d drawing) file() string {
+	up, down := []string{}, []string{}
+	for i := range d.IntN(4) + 1 {
+		c := d.change(i)
+		up, down = append(up, c.up+";"), append(down, c.down+";")
+	}
+	between := d.of("\n", "\n", " ", "\n-- here\n", "\n/* there */ ")
+	text := strings.Join(up, between)
+	text = d.maybe("SELECT 1;\n", "SET LOCAL work_mem = '8MB';\n") + text
+	if d.IntN(5) == 0 {
+		text = "BEGIN;\n" + text + "\nCOMMIT;"
+	}
+	text = d.maybe("-- why\n") + d.maybe("-- +migrate Up\n", "-- +migrate Up\n", "-- +migrate Tags x\n") + text + d.of("\n", " -- end\n", "\n\n")
+	for i := len(down) - 1; i >= 0; i-- {
+		text += "-- +migrate Down\n" + down[i] + "\n"
+	}
+	if d.IntN(4) == 0 {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	return text
+}
+
+func (d drawing) change(n int) change {
+	switch d.IntN(12) {
+	case 0, 1, 2:
+		return d.column(n)
+	case 3, 4:
+		return d.constraint(n)
+	case 5:
+		return d.key(n)
+	case 6, 7:
+		return d.index(n)
+	case 8:
+		return change{d.of("DROP INDEX people_b", `DROP INDEX IF EXISTS people_b, "people D"`, `DROP INDEX app."Lines b", people_b`, "DROP INDEX people_b CASCADE", "DROP INDEX /* old */ people_b"), "SELECT 1"}
+	case 9:
+		return change{d.of("ALTER TABLE people ALTER COLUMN a SET NOT NULL", `ALTER TABLE app."Order lines" ALTER "D d" SET NOT NULL`, "ALTER TABLE ONLY parent ALTER a SET NOT NULL",
+			"ALTER TABLE parent ALTER COLUMN a SET NOT NULL", "ALTER TABLE heap -- this\n ALTER COLUMN a SET NOT NULL", "REINDEX TABLE people", "REINDEX INDEX people_b",
+			"REFRESH MATERIALIZED VIEW totals", "ALTER TABLE events DETACH PARTITION events_1", `ALTER TABLE events DETACH PARTITION "Events 2"`), "SELECT 1"}
+	}
+	return d.rows()
+}
+
+func (d drawing) column(n int) change {
+	name := d.of("x", `"X x"`, "serial_x") + strconv.Itoa(n)
+	name = strings.ReplaceAll(name, `x"`+strconv.Itoa(n), "x"+strconv.Itoa(n)+`"`)
+	table := d.table()
+	definition := d.of(
+		"integer"+d.maybe(" DEFAULT 1", " NOT NULL DEFAULT 1", " DEFAULT (random() * 10)::int", " DEFAULT (random() * 10)::int NOT NULL")+d.check(name, "> -1")+d.check(name, "< 100")+
+			d.maybe(" REFERENCES people", " CONSTRAINT named_"+strconv.Itoa(n)+" REFERENCES parent (id) ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED"),
+		"bigint DEFAULT 1 REFERENCES people (id) ON DELETE CASCADE"+d.maybe(" DEFERRABLE", " MATCH FULL"),
+		"text"+d.maybe(` COLLATE "C"`)+d.maybe(" DEFAULT 'x'", " NOT NULL DEFAULT 'it''s'")+d.check(name, "<> ''"),
+		"uuid"+d.maybe(" NOT NULL")+" DEFAULT gen_random_uuid()"+d.maybe(" UNIQUE", " CONSTRAINT one_"+strconv.Itoa(n)+" UNIQUE DEFERRABLE INITIALLY DEFERRED", " PRIMARY KEY"),
+		"text UNIQUE"+d.maybe(" NULLS NOT DISTINCT", " WITH (fillfactor = 70)", " USING INDEX TABLESPACE pg_default"),
+		d.of("serial", "bigserial", "smallserial")+d.maybe(" UNIQUE", " CHECK ("+name+" > 0)"),
+		"mood DEFAULT 'glad'"+d.check(name, "= 'glad'"), "word"+d.check(name, "<> ''"), "varchar(20)[] NOT NULL DEFAULT '{}' CHECK (cardinality("+name+") < 3)",
+		"text COMPRESSION pglz CHECK (length("+name+") > 0) NO INHERIT")
+	return change{"ALTER TABLE " + table + " ADD COLUMN " + d.maybe("IF NOT EXISTS ", "/* new */ ") + name + " " + definition,
+		"ALTER TABLE " + strings.TrimPrefix(strings.TrimPrefix(table, "ONLY "), "IF EXISTS ") + " DROP COLUMN " + name}
+}
+
+func (d drawing) check(name, condition string) string {
+	return d.maybe(" CHECK ("+name+" "+condition+")", " CHECK ("+name+" "+condition+" OR a > 5)", ` CONSTRAINT "Check `+strconv.Itoa(d.IntN(1000))+`" CHECK (`+name+" "+condition+")")
+}
+
+func (d drawing) constraint(n int) change {
+	table, name := d.table(), d.maybe(fmt.Sprintf("CONSTRAINT named_%d ", n), fmt.Sprintf(`CONSTRAINT "Named %d" `, n))
+	down := "SELECT 1"
+	if name != "" {
+		down = "ALTER TABLE " + strings.TrimPrefix(strings.TrimPrefix(table, "ONLY "), "IF EXISTS ") + " DROP " + name
+	}
+	return change{"ALTER TABLE " + table + " ADD " + name + d.of("CHECK (a > 0)", "CHECK (a > 0 AND a < 1000) NO INHERIT", "CHECK (a > 0 -- why\n OR b <> '')", `CHECK ("D d" = 'd')`,
+		"FOREIGN KEY (boss) REFERENCES people (id)", "FOREIGN KEY (boss) REFERENCES people ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED", "FOREIGN KEY (a) REFERENCES parent"), down}
+}
+
+func (d drawing) key(n int) change {
+	name := d.maybe(fmt.Sprintf("CONSTRAINT key_%d ", n))
+	table := d.table()
+	down := "SELECT 1"
+	if name != "" {
+		down = "ALTER TABLE " + strings.TrimPrefix(strings.TrimPrefix(table, "ONLY "), "IF EXISTS ") + " DROP " + name
+	}
+	key := d.of("UNIQUE (a)", "UNIQUE NULLS NOT DISTINCT (b, a)", `UNIQUE (a, "D d") INCLUDE (c)`, "UNIQUE (b) WITH (fillfactor = 80) USING INDEX TABLESPACE pg_default", "UNIQUE (a) DEFERRABLE INITIALLY DEFERRED", "PRIMARY KEY (a)")
+	if strings.Contains(key, "PRIMARY") {
+		table = "heap"
+		if name != "" {
+			down = "ALTER TABLE heap DROP " + name
+		}
+	}
+	return change{"ALTER TABLE " + table + " ADD " + name + key, down}
+}
+
+func (d drawing) index(n int) change {
+	name := d.maybe(fmt.Sprintf("i%d ", n), fmt.Sprintf(`"I %d" `, n))
+	if d.IntN(5) == 0 {
+		return change{"CREATE INDEX " + name + "ON events " + d.of("(id)", "(b, id DESC)", "(lower(b))", "(a) INCLUDE (b)"), "SELECT 1"}
+	}
+	table := d.of("people", `app."Order lines"`, "heap", "parent", "ONLY parent")
+	down := "SELECT 1"
+	if name != "" {
+		down = "DROP INDEX " + map[bool]string{true: "app.", false: ""}[strings.HasPrefix(table, "app")] + name
+	}
+	return change{"CREATE " + d.maybe("UNIQUE ") + "INDEX " + name + "ON " + table + d.of(" (a)", " (a DESC NULLS LAST, b)", ` ("D d", a)`, " (lower(b) text_pattern_ops) WHERE a > 3", " USING hash (a)",
+		" (a) INCLUDE (b) WITH (fillfactor = 70)", ` (b COLLATE "C", a)`, " ((a + 1))", " -- on\n (a)"), down}
+}
+
+func (d drawing) rows() change {
+	return change{d.of("UPDATE people SET b = upper(b)", "UPDATE people p SET b = q.b FROM parent q WHERE q.id = p.id", "DELETE FROM people USING parent WHERE people.id = parent.id AND parent.a > 25",
+		`UPDATE app."Order lines" SET b = 'x' WHERE a > 3 OR b = 'b1'`, "UPDATE people SET a = (SELECT max(a) FROM parent WHERE parent.id < people.id) WHERE b <> ''", "UPDATE people SET id = id + 1000",
+		"UPDATE people SET c = c + 1 WHERE a < (SELECT avg(a) FROM people)", `INSERT INTO app."Order lines" ("Order", line, b) SELECT id + 100, 1, b FROM people WHERE a > 3 ON CONFLICT ("Order", line) DO NOTHING`,
+		"INSERT INTO parent (id, a) SELECT id + 100, a FROM parent", "DELETE FROM parent WHERE id IN (SELECT id FROM people ORDER BY id LIMIT 5)", "DELETE FROM people", "UPDATE heap SET b = 'x'",
+		"UPDATE people SET b = 'y' -- all\n", "WITH w AS (SELECT id FROM parent WHERE a > 5) UPDATE people SET b = 'w' FROM w WHERE w.id = people.id", "UPDATE people SET b = 'r' WHERE a > 3 RETURNING id",
+		"INSERT INTO heap (id) SELECT row_number() OVER () FROM people"), "SELECT 1"}
+}
