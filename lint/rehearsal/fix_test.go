@@ -222,7 +222,7 @@ func (d drawing) column(n int) change {
 	name = strings.ReplaceAll(name, `x"`+strconv.Itoa(n), "x"+strconv.Itoa(n)+`"`)
 	table := d.table()
 	definition := d.of(
-		"integer"+d.maybe(" DEFAULT 1", " NOT NULL DEFAULT 1", " DEFAULT (random() * 10)::int", " DEFAULT (random() * 10)::int NOT NULL")+d.check(name, "> -1")+d.check(name, "< 100")+
+		"integer"+d.maybe(" DEFAULT 1", " NOT NULL DEFAULT 1", " DEFAULT length(gen_random_uuid()::text)", " DEFAULT length(gen_random_uuid()::text) NOT NULL")+d.check(name, "> -1")+d.check(name, "< 100")+
 			d.maybe(" REFERENCES people", " CONSTRAINT named_"+strconv.Itoa(n)+" REFERENCES parent (id) ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED"),
 		"bigint DEFAULT 1 REFERENCES people (id) ON DELETE CASCADE"+d.maybe(" DEFERRABLE", " MATCH FULL"),
 		"text"+d.maybe(` COLLATE "C"`)+d.maybe(" DEFAULT 'x'", " NOT NULL DEFAULT 'it''s'")+d.check(name, "<> ''"),
