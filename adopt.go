@@ -38,7 +38,7 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 		if !found {
 			file = migration.Migration{Version: a.Version, Name: a.Name, Kind: migration.Opaque}
 		}
-		plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, RecordOnly: true, adopted: &a})
+		plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, RecordOnly: true, adopted: &a, journalled: s.journal.of(a.Version).spellings()})
 	}
 	return plan, nil
 }
@@ -47,6 +47,9 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 func (r *run) together(ctx context.Context, plan Plan) error {
 	m := r.opening(plan.Migrations[0])
 	for _, p := range plan.Migrations {
+		if len(p.journalled) > 0 {
+			m = append(m, r.forget(p))
+		}
 		m = append(m, piece{text: r.adopting(p), statement: ours})
 	}
 	began := time.Now()

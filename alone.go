@@ -15,9 +15,6 @@ import (
 // between is cleared up by asking the catalog, or by what the server says to a
 // repetition.
 func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err error) {
-	if s.Done {
-		return 0, nil
-	}
 	conn, statement := r.db.conn.PgConn(), s.Statements[0]
 	build, isBuild := indexBuild(statement)
 	var others string

@@ -63,6 +63,9 @@ type place struct {
 	Keys  int64  `json:"keys"`
 	Rows  int64  `json:"rows"`
 	Ended bool   `json:"ended,omitempty"`
+	// Of is what a script's batches go through: with another source it may be another
+	// table at the same place.
+	Of string `json:"of,omitempty"`
 }
 
 // batches runs a batch step: the statement over all ranges, and again as long
@@ -147,7 +150,7 @@ func (b *backfill) execute(ctx context.Context) (int64, error) {
 // does its best.
 func (b *backfill) leave() {
 	r := b.run
-	if r.db.conn.IsClosed() || r.db.conn.PgConn().TxStatus() != 'I' {
+	if r.db.conn.IsClosed() || r.db.conn.PgConn().TxStatus() != 'I' || b.before.keys+b.done.keys == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
@@ -278,10 +281,11 @@ func (b *backfill) noting(r *run, number int, at span, keys int64) piece {
 
 // row writes what the journal keeps of a worker.
 func (b *backfill) row(r *run, number int, p place) piece {
+	p.Of = b.of()
 	text, _ := json.Marshal(p) // of strings and numbers
 	part := b.step
 	part.Number = b.part(number)
-	return r.journalPart(b.planned, part, b.hash(), string(text), p.Rows, b.keys.total)
+	return r.journalPart(b.planned, part, b.step.partHash(), string(text), p.Rows, b.keys.total)
 }
 
 // write is row in a transaction of its own, in place of all that the journal had.
@@ -300,9 +304,10 @@ func (b *backfill) part(number int) int {
 	return partsOfSteps*b.step.Number + maxWorkers*b.call + number
 }
 
-// hash tells whether the journal's rows are about these ranges.
-func (b *backfill) hash() string {
-	return fmt.Sprintf("%.40s by %.20s", strings.Join(b.batch.TableName(), "."), strings.Join(b.batch.Key, ","))
+// of tells whether the journal's rows are about these ranges: a script may choose its
+// table as it runs.
+func (b *backfill) of() string {
+	return strings.Join(b.batch.TableName(), ".") + " by " + strings.Join(b.batch.Key, ",")
 }
 
 // finish notes that a range is done and adapts the size of the next ones to the
@@ -384,7 +389,7 @@ func (b *backfill) remember(ctx context.Context) error {
 	r := b.run
 	rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}') FROM "+r.db.tables.journal+
 		" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
-		string(b.planned.Migration.Version), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.hash())
+		b.planned.inJournal(), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.step.partHash())
 	if err != nil {
 		return err
 	}
@@ -399,7 +404,7 @@ func (b *backfill) remember(ctx context.Context) error {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			return fmt.Errorf("the journal's cursor %q: %w", text, err)
 		}
-		if p.Pass < b.pass {
+		if p.Pass < b.pass || p.Of != b.of() {
 			continue
 		}
 		if p.Pass > b.pass {

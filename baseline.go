@@ -13,8 +13,8 @@ func (m *Migrator) Baseline(ctx context.Context, version migration.Version) (Res
 }
 
 func planBaseline(s state, version migration.Version) (Plan, error) {
-	if err := s.finished(Up); err != nil {
-		return Plan{}, err
+	for _, e := range s.journal {
+		return Plan{}, e.halfDone()
 	}
 	if _, found := s.file(version); !found || version.Repeatable() {
 		return Plan{}, &Error{

@@ -109,27 +109,25 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // beforehand that it begins; after a crash it runs again from its start, and
 // its batches go on where they stopped.
 func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) error {
-	if !s.Done {
-		begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
-		if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
-			return err
-		}
-		err := r.lease.held()
-		if err == nil {
-			err = r.watch.begin(ctx, p.Ref(), s, r.attempt)
-		}
-		if err == nil {
-			err = r.runCode(ctx, p, s, false)
-			r.watch.end()
-		}
-		if err != nil {
-			r.restore()
-			return err
-		}
+	begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
+	if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
+		return err
+	}
+	err := r.lease.held()
+	if err == nil {
+		err = r.watch.begin(ctx, p.Ref(), s, r.attempt)
+	}
+	if err == nil {
+		err = r.runCode(ctx, p, s, false)
+		r.watch.end()
+	}
+	if err != nil {
+		r.restore()
+		return err
 	}
 	recording := s
 	recording.Kind = StepSQL
-	_, err := r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
+	_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 	return err
 }
 

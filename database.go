@@ -257,7 +257,7 @@ func (db *database) glance(results pgx.BatchResults) error {
 	return nil
 }
 
-func readBoth(results pgx.BatchResults) ([]Applied, []journalEntry, error) {
+func readBoth(results pgx.BatchResults) ([]Applied, journal, error) {
 	rows, err := results.Query()
 	if err != nil {
 		return nil, nil, err

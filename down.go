@@ -36,6 +36,9 @@ func planDown(s state, options DownOptions) (Plan, error) {
 		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for one step"}
 	}
 	newest := s.newestFirst()
+	if options.Repeatable { // which go first
+		newest = slices.DeleteFunc(newest, func(a Applied) bool { return a.Version.Repeatable() })
+	}
 	newest = newest[:min(max(options.Steps, 1), len(newest))]
 	planned, err := s.compileDown(newest, options.ForceNoDown)
 	if err != nil || !options.Repeatable {
@@ -67,24 +70,34 @@ func planRedo(s state, options RedoOptions) (Plan, error) {
 }
 
 // newestFirst lists what can be rolled back, in the order in which it would
-// be: a migration that stopped half-way up is the newest of all.
+// be: first what is half-way down, repeatable or not, then what stopped half-way up,
+// then what is applied.
 func (s state) newestFirst() []Applied {
 	newest := slices.Clone(s.applied)
 	slices.Reverse(newest)
-	applied := s.appliedVersions()
-	for _, e := range s.journal {
-		_, recorded := applied[e.version.Canonical()]
-		known := slices.ContainsFunc(newest, func(a Applied) bool { return a.Version.Equal(e.version) })
-		if e.direction == Up && !recorded && !known {
-			newest = slices.Insert(newest, 0, Applied{Version: e.version})
+	var halfDown, halfUp []Applied
+	for _, v := range s.journal.versions() {
+		a, recorded := s.recorded(v)
+		switch {
+		case len(s.journal.of(v).toward(Down)) > 0:
+			halfDown = append(halfDown, a)
+			newest = slices.DeleteFunc(newest, func(a Applied) bool { return a.Version.Equal(v) })
+		case !recorded:
+			halfUp = append(halfUp, a)
 		}
 	}
-	for i, a := range newest { // one that is half-way down goes on first
-		if slices.ContainsFunc(s.journal, func(e journalEntry) bool { return e.direction == Down && e.version.Equal(a.Version) }) {
-			return slices.Insert(slices.Delete(newest, i, i+1), 0, a)
+	return slices.Concat(halfDown, halfUp, newest)
+}
+
+// recorded gives a version's row of the history, or one in its place.
+func (s state) recorded(v migration.Version) (a Applied, found bool) {
+	for _, a := range slices.Concat(s.applied, s.repeated) {
+		if a.Version.Equal(v) {
+			return a, true
 		}
 	}
-	return newest
+	file, _ := s.file(v)
+	return Applied{Version: v, Name: file.Name}, false
 }
 
 // compileDown makes steps of ways back, and refuses the whole list if one of
@@ -111,7 +124,10 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			if !force {
 				return nil, noWayBack(a, m)
 			}
-			planned = append(planned, Planned{Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile})
+			m.Version = a.Version
+			planned = append(planned, Planned{
+				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile, journalled: s.journal.of(a.Version).spellings(),
+			})
 			continue
 		}
 		m.Version = a.Version // as the history spells it

@@ -119,6 +119,9 @@ func planAccept(s state, versions []migration.Version) (Plan, error) {
 				Remedy: "see what differs with `whimbrel verify`",
 			}
 		}
+		if half := s.journal.of(v); len(half) > 0 {
+			return Plan{}, half[0].halfDone()
+		}
 		if !file.AcceptsChecksum(row.Checksum) {
 			file.Version = row.Version // as the history spells it
 			plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, RecordOnly: true, accept: true})

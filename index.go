@@ -81,7 +81,7 @@ func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done
 		WHERE i.indrelid = pg_catalog.to_regclass($1) AND CASE WHEN $2 <> '' THEN c.relname = $2
 			ELSE EXISTS (SELECT FROM `+r.db.tables.journal+` j WHERE j.version = $3 AND j.direction = $4 AND j.step = $5
 				AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' '))) END
-		ORDER BY i.indisvalid LIMIT 1`, b.table, b.index, string(p.Migration.Version), string(p.Direction), s.Number).Scan(&name, &valid)
+		ORDER BY i.indisvalid LIMIT 1`, b.table, b.index, p.inJournal(), string(p.Direction), s.Number).Scan(&name, &valid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

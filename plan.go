@@ -79,6 +79,8 @@ type Planned struct {
 	hooked bool
 	// adopted is set for what another tool has applied.
 	adopted *Adopted
+	// journalled are the spellings of the version under which the journal has rows of it.
+	journalled []migration.Version
 	// dependents are repeatable migrations that run again behind this one.
 	dependents []migration.Version
 }
@@ -174,6 +176,30 @@ func (s Step) hash() string {
 	}
 	for _, statement := range s.Statements {
 		_, _ = io.WriteString(sum, "\x00"+statement.Written()+"\x00"+statement.Data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// isHashed reports whether a hash is the step's, also where an earlier run found that
+// it cannot be in a transaction after all.
+func (s Step) isHashed(hash string) bool {
+	if s.hash() == hash {
+		return true
+	}
+	s.Kind = StepAlone
+	return s.apart && s.hash() == hash
+}
+
+// partHash identifies what is done to each range of a backfill: the statement as it is
+// written, table and key, and of a script its whole source. How large the ranges are
+// and what is asserted behind them may change at any time.
+func (s Step) partHash() string {
+	if s.Kind != StepBatch {
+		return s.hash()
+	}
+	sum, statement := sha256.New(), s.Statements[0]
+	for _, text := range slices.Concat([]string{string(s.Kind), statement.Written()}, statement.Batch.TableName(), statement.Batch.Key) {
+		_, _ = io.WriteString(sum, text+"\x00")
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -332,41 +358,6 @@ func copiesToClient(text string) bool {
 	}
 	return false
 }
-
-// resume marks the steps that the journal knows, and refuses a file whose done
-// steps no longer read as they did.
-func (p *Planned) resume(journal []journalEntry) error {
-	for _, entry := range journal {
-		if !entry.version.Equal(p.Migration.Version) || entry.direction != p.Direction {
-			continue
-		}
-		if entry.step >= partsOfSteps {
-			continue
-		}
-		i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Number == entry.step })
-		if i >= 0 && p.Steps[i].hash() == entry.hash {
-			p.Steps[i].Done, p.Steps[i].Started = entry.done, !entry.done
-			continue
-		}
-		if !entry.done {
-			continue // it was begun and never finished: whatever stands there now runs
-		}
-		e := &Error{
-			Code: CodeJournal, Path: p.Migration.Path, Version: p.Migration.Version, Name: p.Migration.Name, Direction: p.Direction,
-			Message: fmt.Sprintf("step %d of %s was done by an earlier run and now reads otherwise", entry.step, p.Migration.Version),
-			Remedy:  "put the statements that were done back as they were; those that come after may be edited",
-		}
-		if i >= 0 && len(p.Steps[i].Statements) > 0 {
-			e.Line, e.Column = p.Steps[i].Statements[0].Start.Line, p.Steps[i].Statements[0].Start.Column
-		}
-		return e
-	}
-	return nil
-}
-
-// partsOfSteps is where the journal's numbers for parts of steps begin: the
-// batches of a step, by their workers. See backfill.
-const partsOfSteps = 1_000_000
 
 func malformed(m migration.Migration, at migration.Position, code Code, message, remedy string) error {
 	return &Error{

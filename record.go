@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // This file writes the bookkeeping that goes into the same transaction as what
@@ -172,7 +170,6 @@ func (r *run) setConfig(name, value string, local bool) string {
 // version a second time, by whatever means, fail whole. The time of earlier
 // steps is added to that of this transaction.
 func (r *run) closing(p Planned, earlier Elapsed) message {
-	q := func(text string) string { return literal(r.db.conn, text) }
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
 	strain := r.attempt.strain()
@@ -181,8 +178,8 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 		strain.gaveWay.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
 	}
 	var out message
-	if !p.Atomic() || p.RecordOnly {
-		out = append(out, piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s", r.db.tables.journal, q(string(m.Version))), statement: ours})
+	if !p.accept && (!p.Atomic() || len(p.journalled) > 0) {
+		out = append(out, r.forget(p))
 	}
 	switch {
 	case p.accept:
@@ -254,20 +251,29 @@ const journalHead = "version, name, direction, step, token, run_by, host, tool_v
 func (r *run) journalHead(p Planned, s Step) string {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who, m := r.m.identity, p.Migration
-	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(string(m.Version)), q(clip(m.Name)), q(string(p.Direction)), s.Number, r.lease.current(),
+	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(p.inJournal()), q(clip(m.Name)), q(string(p.Direction)), s.Number, r.lease.current(),
 		q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), schemaVersion)
+}
+
+// forget removes all that the journal has of a version.
+func (r *run) forget(p Planned) piece {
+	versions := []string{literal(r.db.conn, p.inJournal())}
+	for _, v := range p.journalled {
+		versions = append(versions, literal(r.db.conn, string(v)))
+	}
+	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version IN (%s)", r.db.tables.journal, strings.Join(slices.Compact(versions), ", ")), statement: ours}
 }
 
 // forgetParts removes what the journal has of a step's parts.
 func (r *run) forgetParts(p Planned, from, below int) piece {
 	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step >= %d AND step < %d",
-		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), from, below), statement: ours}
+		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), from, below), statement: ours}
 }
 
 // forgetStep takes back that a step had begun.
 func (r *run) forgetStep(p Planned, s Step) piece {
 	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
-		r.db.tables.journal, literal(r.db.conn, string(p.Migration.Version)), literal(r.db.conn, string(p.Direction)), s.Number), statement: ours}
+		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), s.Number), statement: ours}
 }
 
 func (r *run) setApplicationName() string {
@@ -335,27 +341,7 @@ func (m *Migrator) logRun(ctx context.Context, db *database, action, about strin
 	return err
 }
 
-// journalEntry is a row of the journal.
-type journalEntry struct {
-	version   migration.Version
-	direction Direction
-	step      int // or a part of one, from partsOfSteps on
-	hash      string
-	done      bool
-	cursor    string // what is to be remembered of a step
-	rows      int64  // changed
-	total     int64  // of a backfill's table, as it was estimated; 0 if unknown
-	keys      int64  // of it gone through
-	token     int64  // of the lease under which it was written last
-	// Who began it, and when.
-	since          time.Time
-	name           string // of the migration
-	by, host, tool string
-	// schema is the schemaVersion of the program that wrote it.
-	schema int
-}
-
-func scanJournal(rows pgx.Rows) ([]journalEntry, error) {
+func scanJournal(rows pgx.Rows) (journal, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (journalEntry, error) {
 		var e journalEntry
 		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done, &e.cursor, &e.rows, &e.total, &e.since, &e.token,

@@ -23,7 +23,7 @@ type state struct {
 	repeated    []Applied
 	// squashes are the files that stand for others.
 	squashes []squash
-	journal  []journalEntry
+	journal  journal
 	// stored are ways back of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
@@ -335,6 +335,10 @@ func (r *run) recordOnly(ctx context.Context, p Planned) error {
 func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
 	began := time.Now()
 	spent := func() Elapsed { return earlier + Elapsed(time.Since(began)) }
+	if s.Done { // the last one, since those behind it were taken out of the file
+		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL}, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
+		return 0, err
+	}
 	if s.Kind == StepAlone {
 		rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
 		if err != nil {
@@ -365,6 +369,7 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		// Only the catalog told that it cannot be in a transaction, as with
 		// REINDEX of a partitioned table; the section allows to run it without.
 		s.Kind = StepAlone
+		p.journalled = append(p.journalled, migration.Version(p.inJournal()))
 		return r.step(ctx, p, s, last, earlier)
 	}
 	return rows, err

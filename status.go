@@ -49,7 +49,7 @@ func (s state) describeApplied() []Applied {
 			a.Changed = !file.AcceptsChecksum(a.Checksum)
 			a.HasWayBack = file.HasWayBack()
 		}
-		a.RollingBack = slices.ContainsFunc(s.journal, func(e journalEntry) bool { return e.direction == Down && e.version.Equal(a.Version) })
+		a.RollingBack = len(s.journal.of(a.Version).toward(Down)) > 0
 		out = append(out, a)
 	}
 	out = append(out, s.describeRepeated()...)

@@ -25,8 +25,16 @@ func planTo(s state, version migration.Version, options ToOptions) (Plan, error)
 	}
 	var newer []Applied
 	for _, a := range s.newestFirst() {
-		if a.Version.Compare(version) > 0 {
+		switch {
+		case a.Version.Repeatable() && options.Repeatable: // which go first
+		case a.Version.Repeatable() || a.Version.Compare(version) > 0:
 			newer = append(newer, a)
+		case len(s.journal.of(a.Version).toward(Down)) > 0: // it is to stay applied, and is not any more
+			return Plan{}, s.journal.of(a.Version).toward(Down)[0].halfDone()
+		default:
+			if _, found := s.file(a.Version); a.ID == 0 && !found && !s.allowMissing {
+				return Plan{}, s.abandoned(a.Version)
+			}
 		}
 	}
 	down, err := s.compileDown(newer, options.ForceNoDown)

@@ -87,6 +87,11 @@ func (s state) agrees() error {
 	if e := s.partly(); e != nil {
 		return e
 	}
+	for _, v := range s.journal.versions() {
+		if _, found := s.file(v); !found && !s.allowMissing {
+			return s.abandoned(v)
+		}
+	}
 	for _, a := range s.applied {
 		if _, squashed := s.squashedIn(a); squashed {
 			continue
@@ -104,17 +109,22 @@ func (s state) agrees() error {
 
 // finished refuses to go one way while a migration is half-way on the other.
 func (s state) finished(other Direction) error {
-	for _, e := range s.journal {
-		if e.direction != other {
-			continue
-		}
-		return &Error{
-			Code: CodeUnfinished, Version: e.version, Direction: other,
-			Message: fmt.Sprintf("%s is half-way %s: an earlier run stopped in it", e.version, other),
-			Remedy:  fmt.Sprintf("finish it with `whimbrel %s`", other),
-		}
+	for _, e := range s.journal.toward(other) {
+		return e.halfDone()
 	}
 	return nil
+}
+
+// abandoned is a migration that is half done and has no file any more.
+func (s state) abandoned(v migration.Version) *Error {
+	a, recorded := s.recorded(v)
+	if recorded {
+		return missingFile(a)
+	}
+	return &Error{
+		Code: CodeMissingFile, Version: v, Message: fmt.Sprintf("%s is half done, but there is no file for it", v),
+		Remedy: "use the checkout that has it, discard it with `whimbrel recover`, or go on without it by --allow-missing",
+	}
 }
 
 func missingFile(a Applied) *Error {
