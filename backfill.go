@@ -306,8 +306,10 @@ func (b *backfill) part(number int) int {
 
 // of tells whether the journal's rows are about these ranges: a script may choose its
 // table as it runs.
-func (b *backfill) of() string {
-	return strings.Join(b.batch.TableName(), ".") + " by " + strings.Join(b.batch.Key, ",")
+func (b *backfill) of() string { return rangesOf(b.batch) }
+
+func rangesOf(b migration.Batch) string {
+	return strings.Join(b.TableName(), ".") + " by " + strings.Join(b.Key, ",")
 }
 
 // finish notes that a range is done and adapts the size of the next ones to the

@@ -126,7 +126,7 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			}
 			m.Version = a.Version
 			planned = append(planned, Planned{
-				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile, journalled: s.journal.of(a.Version).spellings(),
+				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile, journalled: s.journal.of(a.Version).spellings(), unfinished: s.stoppedUp(a),
 			})
 			continue
 		}
@@ -135,10 +135,21 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Stored = !isFile
+		p.Stored, p.unfinished = !isFile, s.stoppedUp(a)
 		planned = append(planned, p)
 	}
 	return planned, nil
+}
+
+// stoppedUp is what is done of a migration that is rolled back without ever having been
+// applied as a whole; nil where it was.
+func (s state) stoppedUp(a Applied) *Unfinished {
+	rows := s.journal.of(a.Version).toward(Up)
+	if len(rows) == 0 || a.ID != 0 {
+		return nil
+	}
+	u := s.describeUnfinished(a.Version, Up, rows)
+	return &u
 }
 
 func noWayBack(a Applied, m migration.Migration) *Error {

@@ -134,6 +134,13 @@ type HookFinished struct {
 	Error    *Error  `json:"error,omitempty"` // the run then ends with it
 }
 
+// UndoingUnfinished says, before anything runs, that a migration which is to be
+// rolled back had stopped half-way up, and what is done of it.
+type UndoingUnfinished struct {
+	Migration  Ref        `json:"migration"`
+	Unfinished Unfinished `json:"unfinished"`
+}
+
 // MigrationStarted opens a migration.
 type MigrationStarted struct {
 	Migration Ref `json:"migration"`
@@ -294,6 +301,9 @@ func (TablesAdopted) Kind() string { return "tables_adopted" }
 func (TablesUpgraded) Kind() string { return "tables_upgraded" }
 
 // Kind implements Event.
+func (UndoingUnfinished) Kind() string { return "undoing_unfinished" }
+
+// Kind implements Event.
 func (LeaseWaiting) Kind() string { return "lease_waiting" }
 
 // Kind implements Event.
@@ -362,6 +372,7 @@ func (RunStarted) sealed()        {}
 func (SchemaCreated) sealed()     {}
 func (TablesAdopted) sealed()     {}
 func (TablesUpgraded) sealed()    {}
+func (UndoingUnfinished) sealed() {}
 func (LeaseWaiting) sealed()      {}
 func (LeaseTaken) sealed()        {}
 func (MigrationStarted) sealed()  {}

@@ -83,6 +83,11 @@ func (j journal) versions() (all []migration.Version) {
 	return all
 }
 
+// isDone reports whether a step is, by these rows.
+func (j journal) isDone(step int) bool {
+	return slices.ContainsFunc(j, func(e journalEntry) bool { return e.step == step && e.done })
+}
+
 // isPart reports whether the row is about a part of a step, and of which step.
 func (e journalEntry) isPart() (step int, is bool) {
 	return e.step / partsOfSteps, e.step >= partsOfSteps
@@ -112,7 +117,15 @@ func (p *Planned) resume(all journal) error {
 	for i := range p.Steps {
 		p.Steps[i].Done, p.Steps[i].Started = false, false
 	}
-	for _, entry := range all.toward(p.Direction) {
+	p.kept = nil
+	if p.recovery == RecoverRestart {
+		return nil
+	}
+	own := all.toward(p.Direction)
+	for _, entry := range own {
+		if number, part := entry.isPart(); part && own.isDone(number) {
+			continue
+		}
 		if err := p.resumeAt(entry); err != nil {
 			return err
 		}
@@ -120,7 +133,7 @@ func (p *Planned) resume(all journal) error {
 	return nil
 }
 
-// resumeAt does so for one row. Those of a step's parts come behind that of the step.
+// resumeAt does so for one row.
 func (p *Planned) resumeAt(entry journalEntry) error {
 	number, part := entry.isPart()
 	if !part {
@@ -128,19 +141,21 @@ func (p *Planned) resumeAt(entry journalEntry) error {
 	}
 	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Number == number })
 	switch {
-	case part && i >= 0 && (p.Steps[i].Done || p.Steps[i].partHash() == entry.hash):
+	case part && i >= 0 && p.Steps[i].partHash() == entry.hash:
 		return nil
-	case part && entry.advanced():
-		return p.rewritten(i, fmt.Sprintf("step %d of %s is half done, and now reads otherwise", number, p.Migration.Version))
-	case part:
+	case part && !entry.advanced():
 		return nil // nothing of it is done
-	case i >= 0 && p.Steps[i].isHashed(entry.hash):
+	case i >= 0 && !part && p.Steps[i].isHashed(entry.hash):
 		p.Steps[i].Done, p.Steps[i].Started = entry.done, !entry.done
 		return nil
-	case entry.done:
-		return p.rewritten(i, fmt.Sprintf("step %d of %s was done by an earlier run, and now reads otherwise", number, p.Migration.Version))
+	case !part && !entry.done:
+		return nil // it was begun and never finished: whatever stands there now runs
+	case p.keep(i, entry):
+		return nil
+	case part:
+		return p.rewritten(i, fmt.Sprintf("step %d of %s is half done, and now reads otherwise", number, p.Migration.Version))
 	}
-	return nil // it was begun and never finished: whatever stands there now runs
+	return p.rewritten(i, fmt.Sprintf("step %d of %s was done by an earlier run, and now reads otherwise", number, p.Migration.Version))
 }
 
 // rewritten refuses a file whose step an earlier run has done, or half done, with

@@ -81,6 +81,13 @@ type Planned struct {
 	adopted *Adopted
 	// journalled are the spellings of the version under which the journal has rows of it.
 	journalled []migration.Version
+	// recovery is set where somebody decided what becomes of what is half done, until the
+	// journal says so; kept are the journal's rows that stand although the file reads
+	// otherwise.
+	recovery RecoverAction
+	kept     []journalEntry
+	// unfinished is what an earlier run has done of what is rolled back or recovered.
+	unfinished *Unfinished
 	// dependents are repeatable migrations that run again behind this one.
 	dependents []migration.Version
 }
@@ -115,6 +122,10 @@ func (p Planned) HasWayBack() bool {
 	}
 	return p.Migration.HasWayBack()
 }
+
+// Unfinished is what an earlier run had done of a migration that is to be rolled back
+// or recovered, step by step; nil where it was at its end.
+func (p Planned) Unfinished() *Unfinished { return p.unfinished }
 
 // section is what is run of the migration.
 func (p Planned) section() migration.Section {
@@ -232,13 +243,16 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	}
 	type planned struct {
 		Ref
-		Atomic     bool   `json:"atomic"`
-		RecordOnly bool   `json:"record_only,omitempty"`
-		Stored     bool   `json:"stored,omitempty"`
-		Steps      []step `json:"steps"`
+		Atomic     bool `json:"atomic"`
+		RecordOnly bool `json:"record_only,omitempty"`
+		Stored     bool `json:"stored,omitempty"`
+		// Recovery is what becomes of what is half done; Unfinished is what was done of it.
+		Recovery   RecoverAction `json:"recovery,omitempty"`
+		Unfinished *Unfinished   `json:"unfinished,omitempty"`
+		Steps      []step        `json:"steps"`
 	}
 	show := func(m Planned) *planned {
-		entry := &planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Steps: []step{}}
+		entry := &planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{}}
 		for _, s := range m.Steps {
 			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
 			if s.Kind == StepBatch {

@@ -89,6 +89,9 @@ func (s state) shows(p Planned) bool {
 	} else if p.Migration.Version.Repeatable() {
 		return !found && p.Direction == Down
 	}
+	if p.recovery == RecoverDiscard {
+		return len(s.journal.of(p.Migration.Version)) == 0
+	}
 	if p.Direction == Down && len(s.journal.of(p.Migration.Version)) > 0 {
 		return false // of what stopped half-way up, the history does not tell that it was rolled back
 	}

@@ -184,6 +184,8 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	switch {
 	case p.accept:
 		return append(out, piece{text: r.accepted(p), statement: ours})
+	case p.recovery == RecoverDiscard:
+		return append(out, r.recovered(p))
 	case p.Direction == Down:
 		return append(out, r.call("whimbrel_down", head...))
 	}
@@ -301,6 +303,8 @@ func action(p Planned) string {
 	switch {
 	case p.accept:
 		return "accept"
+	case p.recovery != "":
+		return "recover"
 	case p.hooked && p.Migration.Version == "":
 		return p.Migration.Name
 	case p.adopted != nil:

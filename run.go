@@ -228,6 +228,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if err := r.hook(ctx, plan.Before, beforeFailed); err != nil {
 		return err
 	}
+	r.announce(plan.Migrations)
 	var losses losses
 	for left := plan.Migrations; len(left) > 0; {
 		if r.m.stopping() {
@@ -271,6 +272,9 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 		}
 	}
 	began := time.Now()
+	if err := r.takeUp(ctx, &group[done]); err != nil {
+		return done, err
+	}
 	rows, err := r.migrate(ctx, group[done])
 	if err != nil {
 		return done, err
@@ -284,7 +288,7 @@ func (r *run) finished(p Planned, took Elapsed, rows int64) {
 	r.advanced.Add(1)
 	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
 	r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
-	if p.Direction == Up {
+	if p.Direction == Up && p.recovery != RecoverDiscard {
 		r.result.Batch = r.batch
 	}
 }

@@ -305,6 +305,9 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		about += "; the way back that was stored, as the file is not there"
 	}
 	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.faint(about))
+	if u := m.Unfinished(); u != nil {
+		fmt.Fprintf(&b, "    %s:\n%s", u, renderUnfinishedSteps(p, *u))
+	}
 	how := 0
 	for _, step := range m.Steps {
 		how = max(how, lipgloss.Width(howItRuns(step)))

@@ -96,9 +96,14 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 	case whimbrel.MigrationStarted:
 		p.waiting = ""
 		p.current = &underway{started: event, at: record.Time, done: event.Done}
+		if event.Done == event.Steps && !event.Atomic {
+			return []string{fmt.Sprintf("  %s: all its steps are done, and only its record is missing", event.Migration.Version)}
+		}
 		if event.Done > 0 {
 			return []string{fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)}
 		}
+	case whimbrel.UndoingUnfinished:
+		return []string{fmt.Sprintf("%s; what is done of it is undone:\n%s", event.Unfinished, strings.TrimRight(renderUnfinishedSteps(p.palette, event.Unfinished), "\n"))}
 	case whimbrel.HookFinished:
 		if event.Error == nil {
 			return []string{p.line(event.Hook, event.Duration, "hook")}
@@ -208,7 +213,7 @@ func (p *presenter) header(event whimbrel.RunStarted) []string {
 		return nil
 	}
 	what := map[string]string{
-		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record", "accept": "to accept",
+		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record", "accept": "to accept", "recover": "to recover",
 	}[event.Command]
 	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s", event.Planned, what), " "))}
 }
@@ -342,6 +347,8 @@ func summary(result whimbrel.Result) string {
 	switch {
 	case up > 0 && down > 0:
 		return fmt.Sprintf("%s rolled back and %d run in %s%s", plural(down, "migration"), up, took, batch)
+	case result.Command == "recover" && up+down > 0 && result.Done[0].RecordOnly:
+		return "what was done of it is forgotten, and left in the database"
 	case up > 0 && result.Command == "baseline":
 		return fmt.Sprintf("%s recorded as applied", plural(up, "migration"))
 	case up > 0:
@@ -356,6 +363,8 @@ func summary(result whimbrel.Result) string {
 		return fmt.Sprintf("Nothing to do: %s applied.", are(result.Before, "migration"))
 	case result.Command == "baseline":
 		return "Nothing to do: they are all recorded."
+	case result.Command == "recover":
+		return "Nothing is half done."
 	case result.Command == "to":
 		return "Nothing to do: the database is at this version already."
 	}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+func newRecover(a *app) *cobra.Command {
+	flags := &runFlags{}
+	chosen := map[whimbrel.RecoverAction]*bool{}
+	command := &cobra.Command{
+		Use:   "recover [VERSION]",
+		Short: "Show migrations that stopped half-way; continue, restart or discard one",
+		Long: `Show every migration that stopped half-way, step by step. Without a flag, nothing
+is changed. With one, what is to become of a migration is asked, written into the log
+and done:
+
+--continue goes on where it stopped, also where the file now says something else than
+what was done: what was done stands as done. --restart forgets what was done and runs
+the migration from its first step; undo by hand what would be in its way. --discard
+forgets what was done and runs nothing: it stays in the database.
+
+What stopped on its way down goes on, and begins again, on its way down. Whether a
+migration that stopped on its way up is rolled back is the business of whimbrel down.`,
+		Example: `  whimbrel recover
+  whimbrel recover --continue
+  whimbrel recover 20240115120000 --restart --dry-run
+  whimbrel recover 20240115120000 --discard --yes`,
+		Args:        arguments(0, 1, "[VERSION]"),
+		Annotations: streams,
+		RunE: func(command *cobra.Command, args []string) error {
+			options, err := recoverOptions(args, chosen)
+			if err != nil {
+				return err
+			}
+			if options.Action == "" {
+				return a.showUnfinished(command.Context(), options.Version)
+			}
+			return a.recover(command, flags, options)
+		},
+	}
+	flags.add(command)
+	for _, action := range []struct {
+		action whimbrel.RecoverAction
+		usage  string
+	}{
+		{whimbrel.RecoverContinue, "go on where it stopped; what was done stands as done"},
+		{whimbrel.RecoverRestart, "forget what was done, and run it from its first step"},
+		{whimbrel.RecoverDiscard, "forget what was done, and run nothing"},
+	} {
+		chosen[action.action] = command.Flags().Bool(string(action.action), false, action.usage)
+	}
+	command.MarkFlagsMutuallyExclusive("continue", "restart", "discard")
+	command.Flags().Lookup("yes").Usage = "do not ask"
+	return command
+}
+
+// recoverOptions are what the arguments and flags say.
+func recoverOptions(args []string, chosen map[whimbrel.RecoverAction]*bool) (options whimbrel.RecoverOptions, err error) {
+	for action, is := range chosen {
+		if *is {
+			options.Action = action
+		}
+	}
+	if len(args) > 0 {
+		options.Version, err = versionOf(args[0])
+	}
+	return options, err
+}
+
+// unfinishedJSON is what recover prints with --json where it changes nothing.
+type unfinishedJSON struct {
+	Unfinished []whimbrel.Unfinished `json:"unfinished"`
+}
+
+// showUnfinished shows what is half done, or what of one version is.
+func (a *app) showUnfinished(ctx context.Context, version migration.Version) error {
+	p, err := a.openAhead(ctx)
+	if err != nil {
+		return err
+	}
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	found, err := unfinished(ctx, migrator, version)
+	if err != nil {
+		return err
+	}
+	if a.flags.json {
+		a.object(unfinishedJSON{found})
+		return nil
+	}
+	if len(found) == 0 {
+		a.say("Nothing is half done.")
+		return nil
+	}
+	var b strings.Builder
+	for _, u := range found {
+		b.WriteString(renderUnfinished(a.palette, u, time.Now()) + "\n")
+	}
+	a.say("%s%s", b.String(), choices(found))
+	return nil
+}
+
+// unfinished lists what is half done; of one version, if one is named.
+func unfinished(ctx context.Context, m *whimbrel.Migrator, version migration.Version) ([]whimbrel.Unfinished, error) {
+	all, err := m.Unfinished(ctx)
+	if err != nil || version == "" {
+		return all, err
+	}
+	own := []whimbrel.Unfinished{}
+	for _, u := range all {
+		if u.Version.Equal(version) {
+			own = append(own, u)
+		}
+	}
+	return own, nil
+}
+
+// choices are what can be done about what is half done.
+func choices(found []whimbrel.Unfinished) string {
+	name := ""
+	for _, u := range found[1:] {
+		if !u.Version.Equal(found[0].Version) {
+			name = " VERSION"
+		}
+	}
+	text := "Choose what becomes of it:\n"
+	rows := [][]string{
+		{"whimbrel recover" + name + " --continue", "go on where it stopped; what was done stands as done"},
+		{"whimbrel recover" + name + " --restart", "forget what was done, and run it from its first step"},
+		{"whimbrel recover" + name + " --discard", "forget what was done, and run nothing"},
+	}
+	if found[0].Direction == whimbrel.Up && !found[0].Recorded {
+		rows = append(rows, []string{"whimbrel down", "roll the newest of them back"})
+	}
+	return text + strings.TrimRight(renderTable(palette{}, nil, rows), "\n")
+}
+
+// recover asks, and lets the engine do what was chosen.
+func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.RecoverOptions) error {
+	c := change{
+		plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
+			return m.PlanRecover(ctx, options)
+		},
+		do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+			return m.Recover(ctx, options)
+		},
+	}
+	if flags.dryRun || flags.yes {
+		return a.change(command, flags, c)
+	}
+	p, err := a.openAhead(command.Context())
+	if err != nil {
+		return err
+	}
+	flags.apply(&p.config)
+	migrator, err := whimbrel.New(p.config)
+	if err != nil {
+		return err
+	}
+	plan, err := c.plan(command.Context(), migrator)
+	if err != nil {
+		return err
+	}
+	if len(plan.Migrations) > 0 {
+		u := plan.Migrations[0].Unfinished()
+		if sure, err := a.sure(renderUnfinished(a.errPalette, *u, time.Now())+question(*u, options.Action), false); err != nil || !sure {
+			return err
+		}
+		flags.yes = true // a protected environment need not ask again
+	}
+	return a.change(command, flags, c)
+}
+
+// question asks for one choice.
+func question(u whimbrel.Unfinished, action whimbrel.RecoverAction) string {
+	name := title(u.Version, u.Name)
+	switch action {
+	case whimbrel.RecoverContinue:
+		return fmt.Sprintf("Go on with %s, and let what was done stand as done?", name)
+	case whimbrel.RecoverRestart:
+		return fmt.Sprintf("Forget what was done of %s, and run it from its first step?", name)
+	}
+	return fmt.Sprintf("Forget what was done of %s, and leave it in the database?", name)
+}
+
+// renderUnfinished shows what is half done, step by step.
+func renderUnfinished(p palette, u whimbrel.Unfinished, now time.Time) string {
+	text := p.strong(u.String())
+	if !u.Since.IsZero() {
+		text += p.faint(fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now)))
+	}
+	return text + "\n" + renderUnfinishedSteps(p, u)
+}
+
+func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {
+	var rows [][]string
+	for _, s := range u.Steps {
+		what := s.Summary
+		if s.Kind == "" {
+			what = "no longer in the file"
+		}
+		rows = append(rows, []string{fmt.Sprintf("%4d", s.Step), what, stepState(p, s)})
+	}
+	return renderTable(p, nil, rows)
+}
+
+func stepState(p palette, s whimbrel.UnfinishedStep) string {
+	state := map[whimbrel.StepState]string{
+		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"), whimbrel.StepNotBegun: p.faint("not begun"),
+	}[s.State]
+	if s.Keys > 0 {
+		state += " at " + strings.Replace(plural(int(s.Keys), "row"), fmt.Sprint(s.Keys), thousands(s.Keys), 1)
+		if s.Total > 0 {
+			state += " of " + thousands(s.Total)
+		}
+	}
+	if s.Rewritten {
+		state += p.warn("; the file now says something else")
+	}
+	return state
+}
