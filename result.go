@@ -37,6 +37,9 @@ type Status struct {
 	Initialised bool      `json:"initialised"`
 	Applied     []Applied `json:"applied"` // in the order in which they were applied
 	Pending     []Pending `json:"pending"` // in the order in which they would run
+	// Unfinished are those of either list that stopped half-way, and those that the files
+	// no longer have.
+	Unfinished []Unfinished `json:"unfinished"`
 	// Holder is who holds the lease at this moment.
 	Holder *Holder `json:"holder,omitempty"`
 	// Newer is set where the tables are of a newer whimbrel: the above is what this

@@ -24,7 +24,7 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	}
 	status := Status{
 		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
-		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
+		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(), Unfinished: s.unfinished(),
 	}
 	if err := db.newer(); err != nil {
 		status.Newer = asError(err, CodeTablesNewer)
@@ -126,14 +126,8 @@ func (s state) differences(t tables) []Difference {
 	if e := s.partly(); e != nil {
 		add(string(e.Code), e.Version, e.Name, e.Path, e.Message, e.Remedy)
 	}
-	told := map[migration.Version]bool{}
-	for _, e := range s.journal {
-		if key := e.version.Canonical(); !told[key] {
-			told[key] = true
-			file, _ := s.file(e.version)
-			add("unfinished", e.version, file.Name, file.Path,
-				fmt.Sprintf("%s is half-way %s", e.version, e.direction), fmt.Sprintf("finish it with `whimbrel %s`", e.direction))
-		}
+	for _, u := range s.unfinished() {
+		add("unfinished", u.Version, u.Name, u.Path, u.String(), s.journal.of(u.Version).toward(u.Direction)[0].halfDone().Remedy)
 	}
 	for _, p := range s.describePending() {
 		message := fmt.Sprintf("%s is not applied", p.Version)

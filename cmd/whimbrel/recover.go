@@ -57,7 +57,6 @@ migration that stopped on its way up is rolled back is the business of whimbrel 
 	} {
 		chosen[action.action] = command.Flags().Bool(string(action.action), false, action.usage)
 	}
-	command.MarkFlagsMutuallyExclusive("continue", "restart", "discard")
 	command.Flags().Lookup("yes").Usage = "do not ask"
 	return command
 }
@@ -65,6 +64,9 @@ migration that stopped on its way up is rolled back is the business of whimbrel 
 // recoverOptions are what the arguments and flags say.
 func recoverOptions(args []string, chosen map[whimbrel.RecoverAction]*bool) (options whimbrel.RecoverOptions, err error) {
 	for action, is := range chosen {
+		if *is && options.Action != "" {
+			return options, usage("use only one of them", "--continue, --restart and --discard contradict each other")
+		}
 		if *is {
 			options.Action = action
 		}
@@ -158,6 +160,12 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	if flags.dryRun || flags.yes {
 		return a.change(command, flags, c)
 	}
+	if !a.inTerminal || a.flags.json {
+		return &whimbrel.Error{
+			Code: codeRefused, Message: "recover asks before it acts, and there is no terminal to ask on",
+			Remedy: "add --yes if that is what you want",
+		}
+	}
 	p, err := a.openAhead(command.Context())
 	if err != nil {
 		return err
@@ -173,7 +181,7 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	}
 	if len(plan.Migrations) > 0 {
 		u := plan.Migrations[0].Unfinished()
-		if sure, err := a.sure(renderUnfinished(a.errPalette, *u, time.Now())+question(*u, options.Action), false); err != nil || !sure {
+		if err := a.sure(command.Context(), renderUnfinished(a.errPalette, *u, time.Now())+question(*u, options.Action), false); err != nil {
 			return err
 		}
 		flags.yes = true // a protected environment need not ask again
@@ -195,11 +203,15 @@ func question(u whimbrel.Unfinished, action whimbrel.RecoverAction) string {
 
 // renderUnfinished shows what is half done, step by step.
 func renderUnfinished(p palette, u whimbrel.Unfinished, now time.Time) string {
-	text := p.strong(u.String())
-	if !u.Since.IsZero() {
-		text += p.faint(fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now)))
+	return p.strong(u.String()) + p.faint(begun(u, now)) + "\n" + renderUnfinishedSteps(p, u)
+}
+
+// begun says since when something is half done.
+func begun(u whimbrel.Unfinished, now time.Time) string {
+	if u.Since.IsZero() {
+		return ""
 	}
-	return text + "\n" + renderUnfinishedSteps(p, u)
+	return fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now))
 }
 
 func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {

@@ -78,6 +78,12 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 	if status.Holder != nil {
 		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder), status.Holder.State)
 	}
+	if len(status.Unfinished) > 0 {
+		b.WriteString("\nHalf done; whimbrel recover shows it step by step\n")
+		for _, u := range status.Unfinished {
+			fmt.Fprintf(&b, "  %s\n", p.warn(u.String())+p.faint(begun(u, now)))
+		}
+	}
 	if len(status.Pending) > 0 {
 		b.WriteString("\nPending\n")
 		var rows [][]string
