@@ -211,7 +211,11 @@ func begun(u whimbrel.Unfinished, now time.Time) string {
 	if u.Since.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now))
+	text := fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now))
+	if u.By != "" {
+		text += ", by " + u.By
+	}
+	return text
 }
 
 func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {

@@ -30,6 +30,7 @@ const (
 	childURL        = "FAULTS_URL"
 	childLease      = "FAULTS_LEASE"       // a duration
 	childNoPipeline = "FAULTS_NO_PIPELINE" // not empty: one migration after the other
+	childCommand    = "FAULTS_COMMAND"     // "down" instead of up
 	childPause      = "FAULTS_PAUSE"       // it stops itself at the first event of this kind
 )
 
@@ -50,6 +51,7 @@ func runChild(folder string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
+	withScripts(&config)
 	out := json.NewEncoder(os.Stdout)
 	pause := os.Getenv(childPause)
 	config.Listener = func(r whimbrel.Record) {
@@ -63,7 +65,9 @@ func runChild(folder string) int {
 		}
 	}
 	m, err := whimbrel.New(config)
-	if err == nil {
+	if err == nil && os.Getenv(childCommand) == "down" {
+		_, err = m.Down(context.Background(), whimbrel.DownOptions{})
+	} else if err == nil {
 		_, err = m.Up(context.Background(), whimbrel.UpOptions{})
 	}
 	var e *whimbrel.Error
