@@ -330,8 +330,12 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 	}
 	who := r.m.identity
 	strain := r.attempt.strain()
+	outcome := "failed"
+	if e.Code == CodeInterrupted {
+		outcome = "stopped"
+	}
 	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
-		VALUES ($1, 'failed', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15, $16, nullif($17, '')::jsonb)`,
+		VALUES ($1, '`+outcome+`', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15, $16, nullif($17, '')::jsonb)`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
 		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(), r.attempt.story(true))

@@ -50,6 +50,7 @@ type run struct {
 	m       *Migrator
 	db      *database
 	lease   *lease
+	unbegun bool // what was asked for cannot be: there is no run
 	batch   int
 	watch   *watch
 	first   Ref      // of the migrations of this run
@@ -134,7 +135,9 @@ func (m *Migrator) execute(ctx context.Context, command string, need reading, pl
 		return r.result, nil
 	}
 	finished.Error = asError(err, CodeInternal)
-	m.emit(finished)
+	if !r.unbegun {
+		m.emit(finished)
+	}
 	return r.result, finished.Error
 }
 
@@ -159,6 +162,9 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	r.result.Before = len(s.applied) + len(s.repeated)
 	planned, err := s.decide(plan)
+	if r.unbegun = wrongUse(err); r.unbegun {
+		return err
+	}
 	started.Planned = len(planned.Migrations)
 	m.emit(started)
 	if err != nil || len(planned.Migrations) == 0 {
@@ -186,6 +192,13 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	r.result.skipped(planned)
 	r.batch = nextBatch(slices.Concat(s.applied, s.repeated))
 	return r.migrations(leased, planned)
+}
+
+// wrongUse reports whether an error is about what was asked for: no run has begun, and
+// nobody is to hear of one.
+func wrongUse(err error) bool {
+	var own *Error
+	return errors.As(err, &own) && (own.Code == CodeUnknownVersion || own.Code == CodeConfiguration)
 }
 
 // writable refuses a server that cannot be written to, before anything starts.

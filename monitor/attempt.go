@@ -21,6 +21,9 @@ func (a Attempt) Ran() bool { return a.Action == "up" || a.Action == "down" }
 // Failed reports whether the attempt failed.
 func (a Attempt) Failed() bool { return a.Outcome == "failed" }
 
+// Stopped reports whether somebody stopped the attempt, which is no failure.
+func (a Attempt) Stopped() bool { return a.Outcome == "stopped" }
+
 // Historian reads the engine's log; a whimbrel.Migrator is one.
 type Historian interface {
 	History(ctx context.Context, options whimbrel.HistoryOptions) ([]whimbrel.LogEntry, error)
@@ -53,6 +56,9 @@ func Attempts(entries []whimbrel.LogEntry) []Attempt {
 func Outstanding(attempts []Attempt) []whimbrel.Ref {
 	var refs []whimbrel.Ref
 	for _, a := range attempts {
+		if a.Stopped() { // it neither failed nor mended anything
+			continue
+		}
 		kept := refs[:0]
 		for _, ref := range refs {
 			if ref.Version.Canonical() != a.Version.Canonical() {

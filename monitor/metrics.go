@@ -16,7 +16,8 @@ type Metrics struct {
 	Total     int `json:"total"` // attempts
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
-	// SuccessRate is the share of attempts that succeeded.
+	Stopped   int `json:"stopped"` // by a signal, which is no failure
+	// SuccessRate is the share of those that succeeded in those that were not stopped.
 	SuccessRate Percent `json:"success_rate_percent"`
 	// Durations are those of the attempts that succeeded.
 	Durations Durations `json:"durations"`
@@ -113,14 +114,18 @@ func Measure(attempts []Attempt) Metrics {
 		m.GaveWay += a.GaveWay
 		m.LockWait += a.LockWait
 		m.LeaseWait += a.LeaseWait
-		if a.Failed() {
+		switch {
+		case a.Failed():
 			m.Failed++
+			continue
+		case a.Stopped():
+			m.Stopped++
 			continue
 		}
 		m.Succeeded++
 		durations = append(durations, time.Duration(a.Duration))
 	}
-	m.SuccessRate = share(m.Succeeded, m.Total)
+	m.SuccessRate = share(m.Succeeded, m.Succeeded+m.Failed)
 	m.Durations = describe(durations)
 	m.Recent = newest(ran, recentShown)
 	slices.SortStableFunc(ran, func(a, b Attempt) int { return cmp.Compare(b.Duration, a.Duration) })
@@ -144,9 +149,10 @@ func countDirections(ran []Attempt) []DirectionCount {
 			i = len(counts)
 			counts = append(counts, DirectionCount{Direction: direction})
 		}
-		if a.Failed() {
+		switch {
+		case a.Failed():
 			counts[i].Failed++
-		} else {
+		case !a.Stopped():
 			counts[i].Succeeded++
 		}
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
 )
@@ -62,6 +65,27 @@ func steps(args []string) (int, error) {
 		return 0, usage("write a number from 1, or nothing for one migration", "%q is no number of migrations", args[0])
 	}
 	return n, nil
+}
+
+// sensible refuses a number or a duration that cannot be meant: whatever counts
+// something counts at least one, and no duration is negative.
+func sensible(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		given := f.Value.String()
+		switch f.Value.Type() {
+		case "int":
+			if n, _ := strconv.Atoi(given); n < 0 {
+				err = cmp.Or(err, usage("write a number from 1, or omit it", "--%s must not be negative", f.Name))
+			} else if n == 0 {
+				err = cmp.Or(err, usage("write a number from 1, or omit it", "--%s must not be 0", f.Name))
+			}
+		case "duration":
+			if strings.HasPrefix(given, "-") {
+				err = cmp.Or(err, usage("write 0s or more", "--%s must not be negative", f.Name))
+			}
+		}
+	})
+	return err
 }
 
 func notNegative(flag string, n int) error {

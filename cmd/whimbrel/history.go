@@ -83,7 +83,7 @@ func (f *historyFlags) add(command *cobra.Command) {
 
 // What the log calls things.
 var (
-	outcomes = []string{"done", "failed"}
+	outcomes = []string{"done", "failed", "stopped"}
 	actions  = []string{"up", "down", "repeat", "baseline", "force_down", "adopt", "accept", "create_schema"}
 )
 
@@ -177,6 +177,9 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 func outcomeText(p palette, e whimbrel.LogEntry) string {
 	if e.Outcome == "failed" {
 		return p.bad(e.Outcome)
+	}
+	if e.Outcome == "stopped" {
+		return p.warn(e.Outcome)
 	}
 	return p.good(e.Outcome)
 }

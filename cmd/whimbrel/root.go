@@ -22,9 +22,12 @@ Exit statuses:
   whimbrel create add_users          # a new migration to fill in
   whimbrel up --dev                  # run it on a development server of your own
   whimbrel status --env production`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { a.begin(); return nil },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			a.begin()
+			return sensible(command.Flags())
+		},
 	}
 	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()

@@ -25,6 +25,9 @@ func (r *rules) observe(now time.Time, event whimbrel.Event) []Alert {
 		return append(r.end(now, Slow, Lock, Traffic, Still), r.mended(now, e.Migration)...)
 	case whimbrel.Failed:
 		r.over(Slow, "It runs no longer, for it failed")
+		if e.Error != nil && e.Error.Code == whimbrel.CodeInterrupted { // somebody wanted that
+			return r.end(now, Slow, Lock, Traffic, Still)
+		}
 		r.failed = true
 		return append([]Alert{r.failure(now, e)}, r.end(now, Slow, Lock, Traffic, Still)...)
 	case whimbrel.RunFinished:
@@ -153,9 +156,6 @@ func (r *rules) failure(now time.Time, e whimbrel.Failed) Alert {
 	if e.Error != nil {
 		a.Error, a.Remedy = failureOf(e.Error), e.Error.Remedy
 		a.Message = fmt.Sprintf("Migration %s (%s) failed after %s: %s", name(ref), ref.Direction, round(time.Duration(e.Duration)), e.Error.Error())
-		if e.Error.Code == whimbrel.CodeInterrupted {
-			a.Severity = High
-		}
 	}
 	r.remember(a)
 	return a

@@ -84,15 +84,22 @@ func (c *Collector) Observe(o monitor.Observation) {
 		c.rows[e.Migration.Direction] += float64(e.Rows)
 		c.ended(o, outcome{e.Migration.Direction, "done"}, time.Duration(e.Duration))
 	case whimbrel.Failed:
-		c.ended(o, outcome{e.Migration.Direction, "failed"}, time.Duration(e.Duration))
+		how := "failed"
+		if stopped(e.Error) {
+			how = "stopped"
+		}
+		c.ended(o, outcome{e.Migration.Direction, how}, time.Duration(e.Duration))
 	case whimbrel.RunFinished:
 		c.running = nil
-		c.last = &last{e.Command, o.Time, time.Duration(e.Duration), e.Done, e.Error != nil}
+		c.last = &last{e.Command, o.Time, time.Duration(e.Duration), e.Done, e.Error != nil && !stopped(e.Error)}
 		if e.Error == nil {
 			c.succeeded = o.Time
 		}
 	}
 }
+
+// stopped reports whether somebody stopped a run, which is no failure.
+func stopped(e *whimbrel.Error) bool { return e != nil && e.Code == whimbrel.CodeInterrupted }
 
 func (c *Collector) ended(o monitor.Observation, how outcome, took time.Duration) {
 	c.running, c.backfill = nil, nil

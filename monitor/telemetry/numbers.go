@@ -117,11 +117,14 @@ func (n *numbers) option(key optionKey, attributes func() []attribute.KeyValue) 
 
 func (n *numbers) failed(ctx context.Context, at time.Time, e whimbrel.Failed) {
 	var what []attribute.KeyValue
-	if e.Error != nil {
+	outcome := "failed"
+	if e.Error != nil && e.Error.Code == whimbrel.CodeInterrupted {
+		outcome = "stopped"
+	} else if e.Error != nil {
 		what = append(what, semconv.ErrorTypeKey.String(errorType(e.Error)))
 	}
 	n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), metric.WithAttributes(slices.Concat(n.server, what, []attribute.KeyValue{
-		attribute.String("whimbrel.direction", string(e.Migration.Direction)), attribute.String("whimbrel.outcome", "failed"),
+		attribute.String("whimbrel.direction", string(e.Migration.Direction)), attribute.String("whimbrel.outcome", outcome),
 	})...))
 	if !n.began.IsZero() {
 		n.operations.Record(ctx, max(at.Sub(n.began), 0).Seconds(), metric.WithAttributes(append(n.ofStep(), what...)...))

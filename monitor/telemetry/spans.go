@@ -131,6 +131,10 @@ func (s *spans) fail(span trace.Span, at time.Time, e *whimbrel.Error) {
 	if !s.literals {
 		message = withoutLiterals(e)
 	}
+	if e.Code == whimbrel.CodeInterrupted { // somebody wanted that
+		span.SetAttributes(attribute.String("whimbrel.code", string(e.Code)))
+		return
+	}
 	span.SetStatus(codes.Error, message)
 	span.SetAttributes(semconv.ErrorTypeKey.String(errorType(e)), attribute.String("whimbrel.code", string(e.Code)))
 	if e.SQLState != "" {
