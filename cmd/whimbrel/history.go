@@ -70,7 +70,7 @@ func (f *historyFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.version, "version", "", "only this `VERSION`")
 	flags.StringVar(&f.since, "since", "", "only what happened since then: `7d`, 12h, 2026-01-31 or a time as RFC 3339 has it")
-	flags.StringVar(&f.status, "status", "", "only what ended like this: `done|failed`")
+	flags.StringVar(&f.status, "status", "", "only what ended like this: `done|failed|stopped`")
 	flags.BoolVar(&f.failed, "failed", false, "only failures; as --status failed")
 	flags.StringVar(&f.action, "action", "", "only this: `"+strings.Join(actions, "|")+"`")
 	flags.StringVar(&f.by, "by", "", "only who ran it with this `TEXT` in the name, as a user, a host or a role")
