@@ -246,6 +246,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(planned.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1, Atomic: true})
+	r.known = false
 	r.attempt = &attempt{}
 	r.attempt.begin(s)
 	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})

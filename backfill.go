@@ -20,8 +20,11 @@ import (
 // every row is done exactly once. Several workers take ranges in turn.
 //
 // What the journal keeps of it are rows of their own, one per worker: the key
-// up to which everything is done (low), and the ranges beyond it that this
-// worker has done. Together they tell a later run what is left.
+// up to which everything is done (low), the ranges beyond it that this worker has
+// done, and how many keys and rows all of its ranges were. Together they tell a later
+// run what is left, and what is done. A range, and its part of these numbers, is noted
+// in the transaction that does it, behind the statement, when the server has said how
+// many rows it has changed: so the numbers are right whenever the run ends.
 type backfill struct {
 	run     *run
 	planned Planned
@@ -45,24 +48,29 @@ type backfill struct {
 	own      map[int][]span
 	ended    bool
 
-	began  time.Time
-	before tally // by earlier runs
-	done   tally
-	told   time.Time
-	gauge  *gauge
+	began time.Time
+	// noted is what the journal's row of each worker says; that of the first has what
+	// earlier runs have done. Earlier is, of its rows, those of earlier passes.
+	noted   map[int]tally
+	earlier int64
+	here    int64 // keys, by this run
+	told    time.Time
+	gauge   *gauge
 }
 
-// tally counts what is done: keys gone through, rows changed.
+// tally counts what is done: keys gone through in this pass, rows changed in all.
 type tally struct{ keys, rows int64 }
+
+func (t tally) plus(o tally) tally { return tally{t.keys + o.keys, t.rows + o.rows} }
 
 // place is what a journal row of a worker keeps.
 type place struct {
 	Pass  int    `json:"pass"`
 	Low   key    `json:"low,omitempty"`
 	Spans []span `json:"spans,omitempty"`
-	Keys  int64  `json:"keys"`
-	Rows  int64  `json:"rows"`
 	Ended bool   `json:"ended,omitempty"`
+	// Earlier is how many of the row's rows were changed by earlier passes.
+	Earlier int64 `json:"earlier,omitempty"`
 	// Of is what a script's batches go through: with another source it may be another
 	// table at the same place.
 	Of string `json:"of,omitempty"`
@@ -74,8 +82,9 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent f
 	statement := s.Statements[0]
 	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys, at span, after message) (int64, error) {
 		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
-		m := append(append(r.opening(p), piece{text: text, statement: 0}), r.tidyAfter(s)...)
-		rows, err := send(ctx, r.db.conn.PgConn(), append(m, after...))
+		bound := Step{Number: s.Number, Kind: s.Kind, Statements: []migration.Statement{statement}}
+		bound.Statements[0].Text = text
+		rows, err := r.transaction(ctx, p, bound, r.opening(p), append(r.tidyAfter(s), after...))
 		var f *failure
 		if errors.As(err, &f) && f.offset >= 0 {
 			f.offset = original(f.offset)
@@ -83,11 +92,12 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent f
 		return rows, err
 	}}
 	for {
-		changed, err := b.execute(ctx)
+		all, changed, err := b.execute(ctx)
 		if err != nil {
-			return rows, err
+			return all, err
 		}
-		rows += changed
+		rows, s.rows = all, all
+		r.counted(all, last)
 		recording := s
 		recording.Kind = StepSQL
 		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, spent()) })
@@ -116,52 +126,46 @@ func (r *run) settle(ctx context.Context, p Planned, s Step, last bool, earlier 
 	})
 }
 
-// execute makes one pass, or the rest of one that an earlier run began, and
-// gives how many rows it has changed as a whole.
-func (b *backfill) execute(ctx context.Context) (int64, error) {
+// execute makes one pass, or the rest of one that an earlier run began. It gives how
+// many rows were changed by all passes, and by this one, with what earlier runs did.
+func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) {
 	r := b.run
-	var err error
 	if b.keys, err = findKeys(ctx, r.db.conn, b.batch); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := b.remember(ctx); err != nil {
-		return 0, r.m.serverError(ctx, "reading how far the backfill is", err)
+		return 0, 0, r.m.serverError(ctx, "reading how far the backfill is", err)
 	}
 	if b.ended && len(b.finished) == 0 {
-		return b.before.rows, nil
+		return b.total().rows, b.total().rows - b.earlier, nil
 	}
 	if b.below, err = b.keys.below(ctx, r.db.conn); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	b.size, b.began, b.gauge = b.batch.Size, time.Now(), &gauge{backfill: b}
 	if b.below != nil {
 		err = b.workers(ctx)
 	}
+	all, changed = b.total().rows, b.total().rows-b.earlier
 	if err != nil {
-		b.leave()
-		return b.before.rows + b.done.rows, err
+		return all, changed, err
 	}
 	b.progress(true)
-	return b.before.rows + b.done.rows, b.write(ctx, r, 0, place{Pass: b.pass, Ended: true, Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows})
+	return all, changed, b.write(ctx, r, place{Pass: b.pass, Ended: true, Earlier: b.earlier}, b.total())
 }
 
-// leave notes the counts as they are at the end of a run that goes on another
-// time: the rows of the last batches are not in what they noted themselves. It
-// does its best.
-func (b *backfill) leave() {
-	r := b.run
-	if r.db.conn.IsClosed() || r.db.conn.PgConn().TxStatus() != 'I' || b.before.keys+b.done.keys == 0 {
-		return
+// total is what is done by all workers, with what earlier runs did.
+func (b *backfill) total() (all tally) {
+	for _, t := range b.noted {
+		all = all.plus(t)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
-	defer cancel()
-	at := place{Pass: b.pass, Low: b.low, Spans: b.own[0], Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows}
-	_, _ = send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned), b.row(r, 0, at)))
+	return all
 }
 
 // again begins another pass.
 func (b *backfill) again(ctx context.Context) error {
-	return b.write(ctx, b.run, 0, place{Pass: b.pass + 1})
+	rows := b.total().rows
+	return b.write(ctx, b.run, place{Pass: b.pass + 1, Earlier: rows}, tally{rows: rows})
 }
 
 // workers runs as many workers as are wanted, the first on the run's own
@@ -220,10 +224,12 @@ func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
 		}
 		began := time.Now()
 		rows, err := r.persist(ctx, b.planned, quick, func() (int64, error) {
-			return b.work(ctx, r, b.keys, *at, message{b.noting(r, number, *at, keys)})
+			return b.work(ctx, r, b.keys, *at, message{{statement: ours, counted: func(rows int64) string {
+				return b.noting(r, number, *at, tally{keys, rows}).text
+			}}})
 		})
 		if err != nil {
-			return err
+			return &inRange{span: *at, cause: err}
 		}
 		b.finish(number, *at, keys, rows, time.Since(began))
 	}
@@ -269,30 +275,39 @@ func (b *backfill) take(ctx context.Context, r *run) (*span, int64, error) {
 }
 
 // noting is the journal's row for a worker, with one more range done.
-func (b *backfill) noting(r *run, number int, at span, keys int64) piece {
+func (b *backfill) noting(r *run, number int, at span, done tally) piece {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	noted := place{Pass: b.pass, Low: b.low, Spans: append(slices.Clone(b.own[number]), at), Keys: b.before.keys + b.done.keys + keys, Rows: b.before.rows + b.done.rows}
+	noted := place{Pass: b.pass, Low: b.low, Spans: append(slices.Clone(b.own[number]), at)}
 	if len(b.out) > 0 && slices.Equal(b.out[0].To, at.To) { // it is the lowest: then low is its end
 		noted.Low, noted.Spans = at.To, noted.Spans[:len(noted.Spans)-1]
 	}
-	return b.row(r, number, noted)
+	if number == 0 {
+		noted.Earlier = b.earlier
+	}
+	return b.row(r, number, noted, b.noted[number].plus(done))
 }
 
 // row writes what the journal keeps of a worker.
-func (b *backfill) row(r *run, number int, p place) piece {
+func (b *backfill) row(r *run, number int, p place, done tally) piece {
 	p.Of = b.of()
 	text, _ := json.Marshal(p) // of strings and numbers
 	part := b.step
 	part.Number = b.part(number)
-	return r.journalPart(b.planned, part, b.step.partHash(), string(text), p.Rows, b.keys.total)
+	return r.journalPart(b.planned, part, b.step.partHash(), string(text), done, b.keys.total)
 }
 
-// write is row in a transaction of its own, in place of all that the journal had.
-func (b *backfill) write(ctx context.Context, r *run, number int, p place) error {
+// write is the first worker's row in a transaction of its own, in place of all that the
+// journal had.
+func (b *backfill) write(ctx context.Context, r *run, p place, done tally) error {
+	part, below := b.part(0), b.part(maxWorkers)
 	_, err := r.persist(ctx, b.planned, Step{Number: b.step.Number, Kind: StepSQL}, func() (int64, error) {
-		return send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned), r.forgetParts(b.planned, b.part(0), b.part(maxWorkers)), b.row(r, number, p)))
+		return send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned),
+			b.row(r, 0, p, done), r.inheritPart(b.planned, part, below), r.forgetParts(b.planned, part+1, below)))
 	})
+	if err == nil {
+		b.noted = map[int]tally{0: done}
+	}
 	return err
 }
 
@@ -317,8 +332,8 @@ func rangesOf(b migration.Batch) string {
 func (b *backfill) finish(number int, at span, keys, rows int64, took time.Duration) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	b.done.keys += keys
-	b.done.rows += rows
+	b.noted[number] = b.noted[number].plus(tally{keys, rows})
+	b.here += keys
 	b.run.advanced.Add(1)
 	b.own[number] = append(b.own[number], at)
 	b.advance()
@@ -371,12 +386,13 @@ func (b *backfill) progress(last bool) {
 		return
 	}
 	b.told = time.Now()
+	done := b.total()
 	event := BatchProgress{
 		Migration: b.planned.Ref(), Step: b.step.Number, Total: b.keys.total, Size: b.size, Pass: b.pass,
-		Keys: b.before.keys + b.done.keys, Rows: b.before.rows + b.done.rows,
+		Keys: done.keys, Rows: done.rows,
 	}
 	if seconds := time.Since(b.began).Seconds(); seconds > 0 {
-		event.PerSecond = int64(float64(b.done.keys) / seconds)
+		event.PerSecond = int64(float64(b.here) / seconds)
 	}
 	if left := event.Total - event.Keys; left > 0 && event.PerSecond > 0 && !last {
 		event.Left = Elapsed(float64(left) / float64(event.PerSecond) * float64(time.Second))
@@ -387,22 +403,30 @@ func (b *backfill) progress(last bool) {
 // remember takes over from the journal what an earlier run has done.
 func (b *backfill) remember(ctx context.Context) error {
 	b.pass, b.cursor, b.low, b.out, b.finished, b.ended = 1, nil, nil, nil, nil, false
-	b.own, b.before, b.done = map[int][]span{}, tally{}, tally{}
+	b.own, b.noted, b.earlier, b.here = map[int][]span{}, map[int]tally{}, 0, 0
 	r := b.run
-	rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}') FROM "+r.db.tables.journal+
+	rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}'), keys_done, rows_done FROM "+r.db.tables.journal+
 		" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
 		b.planned.inJournal(), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.step.partHash())
 	if err != nil {
 		return err
 	}
-	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(texts) == 0 {
+	type remembered struct {
+		text string
+		done tally
+	}
+	parts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (part remembered, err error) {
+		return part, row.Scan(&part.text, &part.done.keys, &part.done.rows)
+	})
+	if err != nil || len(parts) == 0 {
 		return err
 	}
 	var lows []key
 	var spans []span
-	for _, text := range texts {
+	var done tally
+	for _, part := range parts {
 		var p place
+		text := part.text
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			return fmt.Errorf("the journal's cursor %q: %w", text, err)
 		}
@@ -410,20 +434,20 @@ func (b *backfill) remember(ctx context.Context) error {
 			continue
 		}
 		if p.Pass > b.pass {
-			b.pass, lows, spans, b.before, b.ended = p.Pass, nil, nil, tally{}, false
+			b.pass, lows, spans, done, b.earlier, b.ended = p.Pass, nil, nil, tally{}, 0, false
 		}
 		if p.Low != nil {
 			lows = append(lows, p.Low)
 		}
 		spans = append(spans, p.Spans...)
-		b.before.keys, b.before.rows, b.ended = max(b.before.keys, p.Keys), max(b.before.rows, p.Rows), b.ended || p.Ended
+		done, b.earlier, b.ended = done.plus(part.done), max(b.earlier, p.Earlier), b.ended || p.Ended
 	}
-	return b.arrange(ctx, lows, spans)
+	return b.arrange(ctx, lows, spans, done)
 }
 
 // arrange puts keys in their order, which only the server knows, and writes
 // them back as one row, since this run may have fewer workers.
-func (b *backfill) arrange(ctx context.Context, lows []key, spans []span) error {
+func (b *backfill) arrange(ctx context.Context, lows []key, spans []span, done tally) error {
 	all := slices.Clone(lows)
 	for _, s := range spans {
 		all = append(all, s.From)
@@ -441,7 +465,7 @@ func (b *backfill) arrange(ctx context.Context, lows []key, spans []span) error 
 	}
 	b.cursor = b.low
 	b.own[0] = slices.Clone(b.finished)
-	return b.write(ctx, b.run, 0, place{Pass: b.pass, Low: b.low, Spans: b.finished, Keys: b.before.keys, Rows: b.before.rows, Ended: b.ended})
+	return b.write(ctx, b.run, place{Pass: b.pass, Low: b.low, Spans: b.finished, Ended: b.ended, Earlier: b.earlier}, done)
 }
 
 // sort gives the order of keys, as indexes.
@@ -466,4 +490,35 @@ func (k *keys) sort(ctx context.Context, conn *pgx.Conn, all []key) ([]int, erro
 		return nil, err
 	}
 	return pgx.CollectRows(found, pgx.RowTo[int])
+}
+
+// inRange is what went wrong in one range of a backfill.
+type inRange struct {
+	span
+	cause error
+}
+
+func (e *inRange) Error() string { return e.cause.Error() }
+func (e *inRange) Unwrap() error { return e.cause }
+
+// KeyRange is the range of keys of a batch: what comes after From, up to and with To.
+type KeyRange struct {
+	From []string `json:"from"`
+	To   []string `json:"to"`
+}
+
+// String shows the range with its values quoted: ('1000', '2000'].
+func (k KeyRange) String() string {
+	return "(" + quotedKey(k.From) + ", " + quotedKey(k.To) + "]"
+}
+
+func quotedKey(values []string) string {
+	var quoted []string
+	for _, value := range values {
+		quoted = append(quoted, "'"+strings.ReplaceAll(value, "'", "''")+"'")
+	}
+	if len(quoted) == 1 {
+		return quoted[0]
+	}
+	return "(" + strings.Join(quoted, ", ") + ")"
 }

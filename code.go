@@ -66,9 +66,12 @@ func (p Planned) wayBack() string {
 	return p.Migration.StoredScript(p.Steps[0].code.Source())
 }
 
-// runCode runs a script or a function.
-func (r *run) runCode(ctx context.Context, p Planned, s Step, inside bool) error {
-	return s.code.Run(ctx, p.Direction, &session{run: r, planned: p, step: s, inside: inside})
+// runCode runs a script or a function. The rows are those of its batches: of others
+// nobody knows.
+func (r *run) runCode(ctx context.Context, p Planned, s Step, inside bool) (rows int64, err error) {
+	session := &session{run: r, planned: p, step: s, inside: inside}
+	err = s.code.Run(ctx, p.Direction, session)
+	return session.rows, err
 }
 
 // inTransaction runs work between what opens and what closes a transaction. The
@@ -108,27 +111,29 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // codeApart runs a script or function outside a transaction. The journal says
 // beforehand that it begins; after a crash it runs again from its start, and
 // its batches go on where they stopped.
-func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) error {
+func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
 	begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
 	if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
-		return err
+		return 0, err
 	}
-	err := r.lease.held()
+	err = r.lease.held()
 	if err == nil {
 		err = r.watch.begin(ctx, p.Ref(), s, r.attempt)
 	}
 	if err == nil {
-		err = r.runCode(ctx, p, s, false)
+		rows, err = r.runCode(ctx, p, s, false)
 		r.watch.end()
 	}
 	if err != nil {
 		r.restore()
-		return err
+		return rows, err
 	}
+	s.rows = rows
+	r.counted(rows, last)
 	recording := s
 	recording.Kind = StepSQL
 	_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-	return err
+	return rows, err
 }
 
 // sessionBudget puts stall budget and settings in force for the session, for
@@ -164,8 +169,9 @@ type session struct {
 	run     *run
 	planned Planned
 	step    Step
-	inside  bool // a transaction of ours
-	batches int  // begun so far
+	inside  bool  // a transaction of ours
+	batches int   // begun so far
+	rows    int64 // changed by them, with what earlier runs did
 }
 
 // Conn implements Session.
@@ -252,11 +258,13 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 	fill.work = func(ctx context.Context, r *run, _ *keys, span span, after message) (rows int64, err error) {
 		err = r.inTransaction(ctx, r.opening(s.planned), after, func() error {
 			rows, err = work(ctx, span.asRange(fill.keys))
+			after.count(rows)
 			return err
 		})
 		return rows, err
 	}
-	_, err := fill.execute(ctx)
+	rows, _, err := fill.execute(ctx)
+	s.rows += rows
 	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step, s.run.attempt); err == nil {
 		err = again
 	}

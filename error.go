@@ -70,6 +70,9 @@ type Error struct {
 	// shortened, and below it a caret under the position.
 	Statement string `json:"statement,omitempty"`
 
+	// Batch is the range of keys of the batch of a backfill that failed.
+	Batch *KeyRange `json:"batch,omitempty"`
+
 	// What PostgreSQL said, when it was the server that refused.
 	SQLState   string `json:"sqlstate,omitempty"`
 	Detail     string `json:"detail,omitempty"`

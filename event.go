@@ -146,6 +146,11 @@ type MigrationStarted struct {
 	Migration Ref `json:"migration"`
 	Steps     int `json:"steps"`
 	Done      int `json:"done"` // steps that an earlier run had finished
+	// Keys are the rows of about Total that the backfill at which it goes on has gone
+	// through, and Rows those that all of it has changed so far.
+	Keys  int64 `json:"keys,omitempty"`
+	Total int64 `json:"total,omitempty"`
+	Rows  int64 `json:"rows,omitempty"`
 	// Atomic is set where the migration is one transaction with its record.
 	Atomic bool `json:"atomic"`
 }
@@ -268,7 +273,10 @@ type StepFinished struct {
 type MigrationFinished struct {
 	Migration Ref     `json:"migration"`
 	Duration  Elapsed `json:"duration_ms"`
-	Rows      int64   `json:"rows"`
+	Rows      int64   `json:"rows"` // of all its steps, with those that an earlier run did
+	// RowsUnknown is set where it turned out to be recorded after the connection was
+	// lost, and with it the answer that had the number.
+	RowsUnknown bool `json:"rows_unknown,omitempty"`
 	// RecordOnly is set where nothing ran (baseline, a forced down).
 	RecordOnly bool `json:"record_only,omitempty"`
 }
@@ -278,6 +286,9 @@ type Failed struct {
 	Migration Ref     `json:"migration"`
 	Duration  Elapsed `json:"duration_ms"`
 	Error     *Error  `json:"error"`
+	// Unknown is set where the connection was lost and could not be had again: whether
+	// what was on its way is done, only the database knows.
+	Unknown bool `json:"outcome_unknown,omitempty"`
 }
 
 // RunFinished closes every run, failed or not.

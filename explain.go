@@ -54,6 +54,11 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	if errors.As(err, &gaveUp) {
 		e.gaveUp(gaveUp)
 	}
+	var at *inRange
+	if errors.As(err, &at) && !slices.Contains([]Code{CodeInterrupted, CodeLeaseLost, CodeConnection}, e.Code) {
+		e.Batch = &KeyRange{From: at.From, To: at.To}
+		e.Message += r.m.redact(" in the batch of keys " + e.Batch.String())
+	}
 	return e
 }
 

@@ -50,7 +50,7 @@ func historyQuery(log string, column func(name, otherwise string) string) string
 		coalesce(duration_ms, 0), coalesce(error, ''), coalesce(sqlstate, ''), coalesce(run_by, ''), role, coalesce(tool_version, ''),
 		coalesce(host, ''), coalesce(token, 0), ` + waits + `
 		FROM ` + log + `
-		WHERE ($1 = '' OR pg_catalog.ltrim(version, '0') = pg_catalog.ltrim($1, '0')) AND ($2 = '' OR outcome = $2) AND ($3 = '' OR action = $3)
+		WHERE ($1 = '' OR pg_catalog.ltrim(version, '0') = pg_catalog.ltrim($1, '0')) AND ($2 = '' OR outcome = $2 OR $2 = 'failed' AND outcome = 'killed') AND ($3 = '' OR action = $3)
 			AND ($4 = '' OR pg_catalog.strpos(pg_catalog.lower(coalesce(run_by, '') || ' ' || role), pg_catalog.lower($4)) > 0)
 			AND ($5::integer = 0 OR batch_number = $5) AND ($6::timestamptz IS NULL OR at >= $6)
 		ORDER BY id DESC LIMIT $7`

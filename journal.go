@@ -115,7 +115,8 @@ func (p *Planned) resume(all journal) error {
 	all = all.of(p.Migration.Version)
 	p.journalled = all.spellings()
 	for i := range p.Steps {
-		p.Steps[i].Done, p.Steps[i].Started = false, false
+		s := &p.Steps[i]
+		s.Done, s.Started, s.rows, s.keys, s.total = false, false, 0, 0, 0
 	}
 	p.kept = nil
 	if p.recovery == RecoverRestart {
@@ -142,11 +143,13 @@ func (p *Planned) resumeAt(entry journalEntry) error {
 	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Number == number })
 	switch {
 	case part && i >= 0 && p.Steps[i].partHash() == entry.hash:
+		s := &p.Steps[i]
+		s.rows, s.keys, s.total = s.rows+entry.rows, s.keys+entry.keys, max(s.total, entry.total)
 		return nil
 	case part && !entry.advanced():
 		return nil // nothing of it is done
 	case i >= 0 && !part && p.Steps[i].isHashed(entry.hash):
-		p.Steps[i].Done, p.Steps[i].Started = entry.done, !entry.done
+		p.Steps[i].Done, p.Steps[i].Started, p.Steps[i].rows = entry.done, !entry.done, entry.rows
 		return nil
 	case !part && !entry.done:
 		return nil // it was begun and never finished: whatever stands there now runs

@@ -62,7 +62,7 @@ const renewals = 3
 // transaction of the holder is alive.
 const takeQuery = `
 WITH free AS (
-	SELECT l.id, l.is_locked, l.locked_by, l.host, l.token, l.locked_at, l.expires_at, l.backend_pid,
+	SELECT l.id, l.is_locked, l.locked_by, l.host, l.tool_version, l.token, l.locked_at, l.expires_at, l.backend_pid,
 		coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp() AS expired
 	FROM %[1]s l
 	WHERE l.id = 1 AND l.schema_version = %[2]d AND (NOT l.is_locked
@@ -78,11 +78,29 @@ WITH free AS (
 		backend_start = CASE WHEN $6 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
 	FROM free WHERE l.id = free.id
 	RETURNING l.token
-)
+), killed AS (%[3]s)
 SELECT taken.token, free.is_locked, coalesce(free.locked_by, ''), coalesce(free.host, ''), free.token,
 	free.locked_at::timestamptz, free.expires_at, coalesce(free.backend_pid, 0), free.expired,
 	pg_catalog.set_config('application_name', $7 || taken.token, false)
 FROM taken, free`
+
+// logKilled writes the line of the log about a run that did not give its lease back, in
+// the statement that takes the lease from it, so that there is exactly one, whoever
+// competes. What the run was at, the journal knows, if it was a chain; what the run has
+// recorded is done. A run that has logged its failure has said all by itself.
+func logKilled(t tables, reason string) string {
+	return fmt.Sprintf(`
+	INSERT INTO %[1]s (action, outcome, version, name, error, run_by, role, host, tool_version, token)
+	SELECT coalesce(at.direction, 'run'), 'killed', at.version, at.name, 'the run ended without giving its lease back: ' || %[3]s ||
+			coalesce('; step ' || at.number || CASE WHEN at.state = 'done' THEN ' was done' ELSE ' was begun' END, '; nothing of it is half done'),
+		free.locked_by, '', free.host, free.tool_version, free.token
+	FROM free LEFT JOIN LATERAL (
+		SELECT j.direction, j.version, j.name, j.state, CASE WHEN j.step >= %[4]d THEN j.step / %[4]d ELSE j.step END AS number FROM %[2]s j
+		WHERE j.token = free.token OR j.run_by = free.locked_by AND j.started_at >= free.locked_at
+		ORDER BY number DESC, j.state LIMIT 1) at ON true
+	WHERE free.is_locked AND NOT EXISTS (SELECT FROM %[1]s l WHERE l.token = free.token AND l.outcome <> 'done')`,
+		t.log, t.journal, reason, partsOfSteps)
+}
 
 // take waits for the lease, at most as long as the configuration allows, and
 // then keeps it until release. The context that it gives back ends, with
@@ -153,7 +171,8 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 		}
 	}
 	before := batch.Len()
-	batch.Queue(fmt.Sprintf(takeQuery, db.tables.lock, schemaVersion),
+	killed := logKilled(db.tables, "CASE WHEN free.expired THEN 'its time had run out' ELSE 'its session was gone' END")
+	batch.Queue(fmt.Sprintf(takeQuery, db.tables.lock, schemaVersion, killed),
 		clip(who.String()), clip(who.host), clip(who.user), clip(who.tool), m.config.LeaseDuration.Milliseconds(),
 		!db.facts.behindPool, applicationPrefix(db.tables))
 	if !db.prepared {
@@ -648,10 +667,10 @@ func (m *Migrator) seize(ctx context.Context, db *database, from int64) (token i
 			return err
 		}
 		return tx.QueryRow(ctx, fmt.Sprintf(`
-WITH its AS (SELECT id FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE)
+WITH free AS (SELECT * FROM %[1]s WHERE id = 1 AND is_locked AND token = $1 FOR UPDATE), killed AS (%[2]s)
 UPDATE %[1]s l SET token = l.token + 1, locked_by = $2, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
 	backend_pid = CASE WHEN $3 THEN pg_catalog.pg_backend_pid() END, backend_start = NULL
-FROM its WHERE l.id = its.id RETURNING l.token`, db.tables.lock),
+FROM free WHERE l.id = free.id RETURNING l.token`, db.tables.lock, logKilled(db.tables, "'it was taken away'")),
 			from, clip(m.identity.String()), !db.facts.behindPool, m.config.LeaseDuration.Milliseconds()).Scan(&token)
 	})
 	var refused *pgconn.PgError

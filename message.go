@@ -23,6 +23,9 @@ type piece struct {
 	// prepared is set where the piece calls one of our prepared statements. The
 	// extended protocol does so without a text; see sql for the other.
 	prepared *prepared
+	// counted is set where the text depends on how many rows the user's statements
+	// before it have changed: it is written when that is known.
+	counted func(rows int64) string
 }
 
 // prepared is a prepared statement and its arguments as text; nil is NULL.
@@ -82,6 +85,20 @@ const separator = "\n;\n"
 // without a BEGIN among them, runs as one transaction.
 // See "Multiple Statements in a Simple Query" in PostgreSQL's protocol documentation.
 type message []piece
+
+// counts reports whether any of its pieces waits for a number of rows.
+func (m message) counts() bool {
+	return slices.ContainsFunc(m, func(p piece) bool { return p.counted != nil })
+}
+
+// count gives the pieces the number of rows that they wait for.
+func (m message) count(rows int64) {
+	for i := range m {
+		if m[i].counted != nil {
+			m[i].text = m[i].counted(rows)
+		}
+	}
+}
 
 func (m message) String() string {
 	texts := make([]string, len(m))
@@ -183,11 +200,11 @@ func literal(conn *pgx.Conn, text string) string {
 
 // transaction runs the statements of one step together with our own, as one
 // transaction: in one message where that is possible. Inline COPY data, an
-// Assert and a change of how strings are read need a stop in between, and thus
-// a BEGIN and several messages.
+// Assert, a change of how strings are read, and a record that has the number of rows
+// in it need a stop in between, and thus a BEGIN and several messages.
 func (r *run) transaction(ctx context.Context, p Planned, step Step, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
-	if !slices.ContainsFunc(step.Statements, needsStop) {
+	if !slices.ContainsFunc(step.Statements, needsStop) && !after.counts() {
 		whole := slices.Clone(before)
 		for i, s := range step.Statements {
 			whole = append(append(whole, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
@@ -227,6 +244,12 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 			return 0, err
 		}
 		rows += n
+	}
+	if after.counts() { // which what is sent so far decides
+		if err := flush(); err != nil {
+			return 0, err
+		}
+		after.count(rows)
 	}
 	pending = append(append(pending, after...), piece{text: commit, statement: ours})
 	return rows, flush()

@@ -49,6 +49,12 @@ type Step struct {
 	Done bool
 	// Started is set where an earlier run began the step and its end is unknown.
 	Started bool
+	// rows are those that it has changed, as far as that is known: of a done one, as an
+	// earlier run recorded it; for the record, as this one has counted.
+	rows int64
+	// keys are those of its table that earlier runs have gone through in batches, of
+	// about total.
+	keys, total int64
 	// apart is set in a notransaction section.
 	apart bool
 	// before is how many of the statements of a step with code come before it;

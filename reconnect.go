@@ -72,14 +72,26 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 		recorded++
 	}
 	r.m.emit(Reconnected{Migration: left[0].Ref(), Waited: Elapsed(time.Since(began)), Recorded: recorded})
-	for _, p := range left[:recorded] {
-		r.finished(p, Elapsed(time.Since(began)), 0)
+	for i, p := range left[:recorded] {
+		rows := int64(unknownRows)
+		if i == 0 && r.known {
+			rows = r.all
+		}
+		r.finished(p, s.took(p, Elapsed(time.Since(began))), rows)
 	}
 	left = left[recorded:]
 	if len(left) == 0 {
 		return left, nil
 	}
 	return left, left[0].resume(s.journal)
+}
+
+// took is how long a migration took by its record; otherwise where that has no time.
+func (s state) took(p Planned, otherwise Elapsed) Elapsed {
+	if row, found := s.appliedVersions()[p.Migration.Version.Canonical()]; found && p.Direction == Up {
+		return row.Duration
+	}
+	return otherwise
 }
 
 // shows reports whether a planned migration is recorded as done.

@@ -208,7 +208,14 @@ func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
 	if last {
 		return r.closing(p, earlier)
 	}
-	return message{r.journalStep(p, s, "done", "")}
+	record := r.journalStep(p, s, "done", "")
+	if s.Kind == StepSQL && s.code == nil { // its rows are known when its statements are answered
+		record.counted = func(rows int64) string {
+			s.rows = rows
+			return r.journalStep(p, s, "done", "").text
+		}
+	}
+	return message{record}
 }
 
 // accepted stores the checksum and the way back of an edited file.
@@ -229,21 +236,23 @@ func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state, cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at,
+	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at, rows_done) VALUES (%s, %s, %s, %s, %s, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state,
+cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, rows_done = excluded.rows_done,
 token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-		r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, r.setApplicationName()), statement: ours}
+		r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, s.rows, r.setApplicationName()), statement: ours}
 }
 
 // journalPart records how far a part of a step is; see backfill.
-func (r *run) journalPart(p Planned, s Step, hash, cursor string, rows, total int64) piece {
+func (r *run) journalPart(p Planned, s Step, hash, cursor string, done tally, total int64) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
-	return piece{text: fmt.Sprintf(`INSERT INTO %s (%s, statement_hash, state, cursor, rows_done, rows_total) VALUES (%s, %s, 'started', %s, %d, %d)
-ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor, rows_done = excluded.rows_done, rows_total = excluded.rows_total,
+	return piece{text: fmt.Sprintf(`INSERT INTO %s (%s, statement_hash, state, cursor, keys_done, rows_done, rows_total) VALUES (%s, %s, 'started', %s, %d, %d, %d)
+ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor,
+keys_done = excluded.keys_done, rows_done = excluded.rows_done, rows_total = excluded.rows_total,
 token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-		r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), rows, total, r.setApplicationName()), statement: ours}
+		r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), done.keys, done.rows, total, r.setApplicationName()), statement: ours}
 }
 
 // journalHead are the columns of the journal that say what a row is about and who
@@ -264,6 +273,14 @@ func (r *run) forget(p Planned) piece {
 		versions = append(versions, literal(r.db.conn, string(v)))
 	}
 	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version IN (%s)", r.db.tables.journal, strings.Join(slices.Compact(versions), ", ")), statement: ours}
+}
+
+// inheritPart says that a part began when the first of several did, and by whom.
+func (r *run) inheritPart(p Planned, part, below int) piece {
+	return piece{text: fmt.Sprintf(`UPDATE %[1]s AS j SET started_at = first.started_at, run_by = first.run_by, host = first.host, tool_version = first.tool_version
+FROM (SELECT * FROM %[1]s WHERE version = %[2]s AND direction = %[3]s AND step >= %[4]d AND step < %[5]d ORDER BY started_at, step LIMIT 1) AS first
+WHERE j.version = first.version AND j.direction = first.direction AND j.step = %[4]d`,
+		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), part, below), statement: ours}
 }
 
 // forgetParts removes what the journal has of a step's parts.
@@ -321,7 +338,8 @@ func action(p Planned) string {
 }
 
 // logFailure appends a failed attempt to the log. It does its best: where the
-// connection is gone there is nothing to write to.
+// connection is gone there is nothing to write to, and whoever takes the lease over
+// writes the line, as where that has happened already.
 func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
@@ -335,7 +353,9 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		outcome = "stopped"
 	}
 	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
-		VALUES ($1, '`+outcome+`', $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15, $16, nullif($17, '')::jsonb)`,
+		SELECT $1, '`+outcome+`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
+			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
+		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
 		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(), r.attempt.story(true))

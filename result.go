@@ -22,9 +22,11 @@ type Result struct {
 // Outcome is one migration of a Result.
 type Outcome struct {
 	Ref
-	Duration   Elapsed `json:"duration_ms"`
-	Rows       int64   `json:"rows"`
-	RecordOnly bool    `json:"record_only,omitempty"`
+	Duration Elapsed `json:"duration_ms"`
+	Rows     int64   `json:"rows"`
+	// RowsUnknown is as in MigrationFinished.
+	RowsUnknown bool `json:"rows_unknown,omitempty"`
+	RecordOnly  bool `json:"record_only,omitempty"`
 }
 
 // Status is what the database and the files say, side by side. Getting it only
@@ -116,7 +118,7 @@ type LogEntry struct {
 	ID       int64             `json:"id"`
 	At       time.Time         `json:"at"`
 	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept, create_schema
-	Outcome  string            `json:"outcome"` // done or failed
+	Outcome  string            `json:"outcome"` // done, failed, or killed: it did not end by itself
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`
 	Batch    int               `json:"batch,omitempty"`
@@ -199,7 +201,7 @@ type ToOptions struct {
 // HistoryOptions narrow History. What is zero does not narrow it.
 type HistoryOptions struct {
 	Version migration.Version // only this one
-	Outcome string            // "done" or "failed"
+	Outcome string            // "done", "failed" (with those that were killed) or "killed"
 	Action  string            // "up", "down", …
 	By      string            // a part of who ran it, in any case
 	Batch   int

@@ -24,6 +24,8 @@ type state struct {
 	// squashes are the files that stand for others.
 	squashes []squash
 	journal  journal
+	// holder is who holds the lease, where that was asked for.
+	holder *Holder
 	// stored are ways back of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
@@ -55,6 +57,10 @@ type run struct {
 	watch   *watch
 	first   Ref      // of the migrations of this run
 	attempt *attempt // at the migration that runs
+	// before is how many rows its earlier steps have changed; all is how many it has
+	// changed as a whole, once that is known, before the answer to its record.
+	before, all int64
+	known       bool
 	// advanced counts what is done and recorded: migrations, steps and batches, of
 	// all workers.
 	advanced *atomic.Int64
@@ -253,14 +259,13 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		done, err := r.runGroup(ctx, group, len(group) == len(left) && plan.After == nil)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
-			if losses.inVain(r.advanced.Load()) {
-				_ = r.reconnect(ctx, err) // to record it, if that can be
-				err = lostInVain(err)
+			before, lost := len(left), err
+			left, err = r.resume(ctx, left, onTheWay, lost)
+			onTheWay -= before - len(left)
+			if losses.inVain(r.advanced.Load()) && len(left) > 0 && (err == nil || lostConnection(ctx, err)) {
+				err = lostInVain(lost)
 				break
 			}
-			before := len(left)
-			left, err = r.resume(ctx, left, onTheWay, err)
-			onTheWay -= before - len(left)
 		}
 		if err != nil {
 			e := asError(why(ctx, err), CodeInternal)
@@ -269,7 +274,8 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			}
 			took := Elapsed(time.Since(began))
 			r.logFailure(left[0], e, took)
-			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e})
+			// What was on its way when the connection ended, nobody has answered for.
+			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e, Unknown: r.db.conn.IsClosed()})
 			return e
 		}
 	}
@@ -296,11 +302,24 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 	return done + 1, nil
 }
 
+// unknownRows are those of a migration that turned out to be recorded, and whose answers
+// are lost.
+const unknownRows = -1
+
+// counted notes how many rows a step has changed, if it is the last one: the answer to
+// its record may be lost.
+func (r *run) counted(rows int64, last bool) {
+	if last {
+		r.all, r.known = r.before+rows, true
+	}
+}
+
 // finished tells that a migration is done and recorded.
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
 	r.advanced.Add(1)
-	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
-	r.result.Done = append(r.result.Done, Outcome{Ref: p.Ref(), Duration: took, Rows: rows, RecordOnly: p.RecordOnly})
+	o := Outcome{Ref: p.Ref(), Duration: took, Rows: max(rows, 0), RowsUnknown: rows == unknownRows, RecordOnly: p.RecordOnly}
+	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: o.Rows, RowsUnknown: o.RowsUnknown, RecordOnly: p.RecordOnly})
+	r.result.Done = append(r.result.Done, o)
 	if p.Direction == Up && p.recovery != RecoverDiscard {
 		r.result.Batch = r.batch
 	}
@@ -310,15 +329,18 @@ func (r *run) finished(p Planned, took Elapsed, rows int64) {
 func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
-	r.m.emit(MigrationStarted{Migration: p.Ref(), Steps: len(p.Steps), Done: p.done(), Atomic: p.Atomic()})
+	r.m.emit(p.started())
 	if len(p.Steps) == 0 || p.RecordOnly {
 		return 0, r.recordOnly(ctx, p)
 	}
+	r.before, r.known = 0, false
 	var earlier Elapsed
 	for i, s := range p.Steps {
 		if s.Done && i < len(p.Steps)-1 {
+			rows += s.rows
 			continue
 		}
+		r.before = rows
 		if r.m.stopping() {
 			return rows, interrupted().of(p)
 		}
@@ -339,6 +361,18 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 	return rows, nil
 }
 
+// started says that the migration begins, or goes on, and where.
+func (p Planned) started() MigrationStarted {
+	e := MigrationStarted{Migration: p.Ref(), Steps: len(p.Steps), Done: p.done(), Atomic: p.Atomic()}
+	for _, s := range p.Steps {
+		e.Rows += s.rows
+		if !s.Done && s.keys > 0 {
+			e.Keys, e.Total = s.keys, s.total
+		}
+	}
+	return e
+}
+
 // recordOnly changes the history without running anything.
 func (r *run) recordOnly(ctx context.Context, p Planned) error {
 	if _, err := send(ctx, r.db.conn.PgConn(), append(r.opening(p), r.closing(p, 0)...)); err != nil {
@@ -353,14 +387,17 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	began := time.Now()
 	spent := func() Elapsed { return earlier + Elapsed(time.Since(began)) }
 	if s.Done { // the last one, since those behind it were taken out of the file
+		r.counted(s.rows, last)
 		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL}, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-		return 0, err
+		return s.rows, err
 	}
 	if s.Kind == StepAlone {
 		rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
 		if err != nil {
 			return 0, err
 		}
+		s.rows = rows
+		r.counted(rows, last)
 		recording := s
 		recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
 		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
@@ -373,12 +410,15 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.code != nil && s.inTransaction() {
 		return r.persist(ctx, p, s, func() (int64, error) {
 			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error {
-				return r.around(ctx, p, s, func() error { return r.runCode(ctx, p, s, true) })
+				return r.around(ctx, p, s, func() error {
+					_, err := r.runCode(ctx, p, s, true)
+					return err
+				})
 			})
 		})
 	}
 	if s.code != nil {
-		return 0, r.codeApart(ctx, p, s, last, spent)
+		return r.codeApart(ctx, p, s, last, spent)
 	}
 	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after()) })
 	var refused *pgconn.PgError

@@ -24,13 +24,20 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	}
 	status := Status{
 		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
-		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(), Unfinished: s.unfinished(),
+		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(), Unfinished: []Unfinished{},
 	}
 	if err := db.newer(); err != nil {
 		status.Newer = asError(err, CodeTablesNewer)
 	}
 	if status.Holder, err = m.holder(ctx, db); err != nil {
 		return Status{}, m.serverError(ctx, "reading the lease", err)
+	}
+	if len(s.journal) > 0 {
+		s.holder = status.Holder
+		if s.stored, err = db.storedWaysBack(ctx, s); err != nil {
+			return Status{}, m.serverError(ctx, "reading the stored ways back", err)
+		}
+		status.Unfinished = s.unfinished()
 	}
 	return status, nil
 }

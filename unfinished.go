@@ -1,8 +1,8 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +18,11 @@ type Unfinished struct {
 	// is at its end.
 	Recorded bool      `json:"recorded"`
 	Since    time.Time `json:"since,omitzero"` // when what the journal knows began
-	By       string    `json:"by,omitempty"`   // who began it
+	// By is who began it, and Tool that whimbrel's version.
+	By   string `json:"by,omitempty"`
+	Tool string `json:"tool_version,omitempty"`
+	// Running is set where a runner that is alive is at work at it.
+	Running bool `json:"running"`
 	// Steps are those of the file, and those that the journal has beyond them.
 	Steps []UnfinishedStep `json:"steps"`
 }
@@ -37,6 +41,8 @@ type UnfinishedStep struct {
 	// Keys are the rows that a backfill has gone through, of about Total.
 	Keys  int64 `json:"keys,omitempty"`
 	Total int64 `json:"total,omitempty"`
+	// Rows are those that it has changed.
+	Rows int64 `json:"rows,omitempty"`
 }
 
 // StepState is how far a step is.
@@ -59,6 +65,8 @@ func (u Unfinished) String() string {
 	switch {
 	case len(u.Steps) == 0:
 		return name + " stopped half-way"
+	case u.Running:
+		return fmt.Sprintf("%s is running, at step %d of %d", name, max(i, 0)+1, len(u.Steps))
 	case i < 0:
 		return fmt.Sprintf("%s stopped behind its last step", name)
 	case u.Steps[i].State == StepStopped:
@@ -81,7 +89,16 @@ func (m *Migrator) Unfinished(ctx context.Context) ([]Unfinished, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.holder, err = m.holder(ctx, db); err != nil {
+		return nil, m.serverError(ctx, "reading the lease", err)
+	}
 	return s.unfinished(), nil
+}
+
+// at reports whether the holder of the lease, if it is alive, is who wrote a row of the
+// journal last, or who began it.
+func (h *Holder) at(e journalEntry) bool {
+	return h != nil && h.State == "alive" && (e.token == h.Token || e.by == h.By && e.by != "")
 }
 
 func (s state) unfinished() []Unfinished {
@@ -99,14 +116,12 @@ func (s state) unfinished() []Unfinished {
 // describeUnfinished puts the journal's rows of one way beside the steps of the file.
 func (s state) describeUnfinished(v migration.Version, d Direction, rows journal) Unfinished {
 	a, recorded := s.recorded(v)
-	u := Unfinished{Ref: Ref{Version: v, Name: a.Name, Direction: d}, Recorded: recorded, Since: rows[0].since, By: rows[0].by, Steps: []UnfinishedStep{}}
-	for _, e := range rows {
-		if e.since.Before(u.Since) {
-			u.Since, u.By = e.since, e.by
+	u := Unfinished{Ref: Ref{Version: v, Name: a.Name, Direction: d}, Recorded: recorded, Since: rows[0].since, Steps: []UnfinishedStep{}}
+	for i, e := range rows {
+		if i == 0 || e.since.Before(u.Since) {
+			u.Since, u.By, u.Tool, u.Name = e.since, e.by, e.tool, cmp.Or(e.name, u.Name)
 		}
-	}
-	if u.Name == "" {
-		u.Name = rows[0].name
+		u.Running = u.Running || s.holder.at(e)
 	}
 	p, err := s.afresh(v, d)
 	if err == nil {
@@ -139,13 +154,11 @@ func (s *UnfinishedStep) take(e journalEntry, step Step) {
 	case !part && e.step == step.Number:
 		s.State, s.Rewritten = StepStopped, step.Kind != "" && e.done && !step.isHashed(e.hash)
 		if e.done {
-			s.State = StepDone
+			s.State, s.Rows = StepDone, e.rows
 		}
 	case part && number == step.Number && s.State != StepDone && e.advanced():
-		var at place
-		_ = json.Unmarshal([]byte(e.cursor), &at) // what cannot be read counts nothing
 		s.State, s.Rewritten = StepStopped, s.Rewritten || step.partHash() != e.hash
-		s.Keys, s.Total = max(s.Keys, at.Keys), max(s.Total, e.total)
+		s.Keys, s.Rows, s.Total = s.Keys+e.keys, s.Rows+e.rows, max(s.Total, e.total)
 	}
 }
 

@@ -18,8 +18,8 @@ type Attempt struct {
 // something about one (baseline, adoption, an accepted edit, a forced down).
 func (a Attempt) Ran() bool { return a.Action == "up" || a.Action == "down" }
 
-// Failed reports whether the attempt failed.
-func (a Attempt) Failed() bool { return a.Outcome == "failed" }
+// Failed reports whether the attempt failed, or was killed.
+func (a Attempt) Failed() bool { return a.Outcome == "failed" || a.Outcome == "killed" }
 
 // Stopped reports whether somebody stopped the attempt, which is no failure.
 func (a Attempt) Stopped() bool { return a.Outcome == "stopped" }

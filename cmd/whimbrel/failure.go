@@ -19,7 +19,8 @@ type failing struct {
 	// where the migration was one transaction.
 	steps, done int
 	kind        whimbrel.StepKind // of the step that failed
-	filling     bool              // whether that step was in a backfill
+	filling     *filling          // how far that step was, if it was in a backfill
+	unknown     bool              // whether what was on its way is done, nobody knows
 }
 
 // headline says what is left of the migration that failed or was interrupted.
@@ -28,18 +29,35 @@ func (f failing) headline(verb string) string {
 	if f.migration.Direction == whimbrel.Down {
 		name += ", on its way back,"
 	}
-	left := "nothing of it stays"
-	switch {
-	case f.steps > 1 && f.done > 0 && f.filling:
-		left = fmt.Sprintf("%d of its %d steps, and what the batches of the next one did, are done and stay; the next run goes on after them", f.done, f.steps)
-	case f.steps > 1 && f.done > 0:
-		left = fmt.Sprintf("%d of its %d steps are done and stay; the next run goes on after them", f.done, f.steps)
-	case f.filling:
-		left = "the batches that are done stay; the next run goes on after them"
-	case f.kind == whimbrel.StepScript || f.kind == whimbrel.StepFunc: // some run outside a transaction
-		left = "what it did in a transaction is rolled back"
+	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), f.left())
+}
+
+// left says what is left of it, as far as that is known.
+func (f failing) left() string {
+	next := "the next run goes on after them"
+	if f.unknown {
+		next = "whether what was on its way is done is unknown: run `whimbrel status`"
 	}
-	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), left)
+	steps := fmt.Sprintf("%d of its %d steps", f.done, f.steps)
+	chain := f.steps > 1 && f.done > 0
+	switch {
+	case f.filling != nil && f.filling.progress.Keys > 0:
+		if chain {
+			return fmt.Sprintf("%s, and the batches of the next one up to %s, are done and stay; %s", steps, f.filling.reached(), next)
+		}
+		return fmt.Sprintf("the batches up to %s are done and stay; %s", f.filling.reached(), next)
+	case f.filling != nil && chain:
+		return steps + ", and what the batches of the next one did, are done and stay; " + next
+	case f.filling != nil:
+		return "the batches that are done stay; " + next
+	case chain:
+		return steps + " are done and stay; " + next
+	case f.unknown:
+		return "whether it is done is unknown: run `whimbrel status`"
+	case f.kind == whimbrel.StepScript || f.kind == whimbrel.StepFunc: // some run outside a transaction
+		return "what it did in a transaction is rolled back"
+	}
+	return "nothing of it stays"
 }
 
 // reportFailure prints err: on stderr for people, on stdout for machines.

@@ -86,7 +86,7 @@ func (f *filling) about(counts, rate bool) []string {
 	}
 	switch {
 	case counts && f.progress.Total > 0:
-		parts = append(parts, percent, fmt.Sprintf("%s of about %s rows", thousands(f.progress.Keys), thousands(f.progress.Total)))
+		parts = append(parts, percent, f.reached())
 	case counts || percent == "":
 		parts = append(parts, thousands(f.progress.Keys)+" rows")
 	default:
@@ -102,6 +102,17 @@ func (f *filling) about(counts, rate bool) []string {
 		parts = append(parts, fmt.Sprintf("pass %d", f.progress.Pass))
 	}
 	return parts
+}
+
+// reached is how many rows it has gone through, of how many.
+func (f *filling) reached() string { return ofRows(f.progress.Keys, f.progress.Total) }
+
+// ofRows is "12,000 of about 20,000 rows".
+func ofRows(keys, total int64) string {
+	if total == 0 {
+		return thousands(keys) + " rows"
+	}
+	return fmt.Sprintf("%s of about %s rows", thousands(keys), thousands(total))
 }
 
 // percent is how much is done, -1 where nobody knows. The total is an estimate,

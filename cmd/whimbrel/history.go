@@ -70,8 +70,8 @@ func (f *historyFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.version, "version", "", "only this `VERSION`")
 	flags.StringVar(&f.since, "since", "", "only what happened since then: `7d`, 12h, 2026-01-31 or a time as RFC 3339 has it")
-	flags.StringVar(&f.status, "status", "", "only what ended like this: `done|failed|stopped`")
-	flags.BoolVar(&f.failed, "failed", false, "only failures; as --status failed")
+	flags.StringVar(&f.status, "status", "", "only what ended like this: `done|failed|stopped|killed`")
+	flags.BoolVar(&f.failed, "failed", false, "only failures, and runs that were killed; as --status failed")
 	flags.StringVar(&f.action, "action", "", "only this: `"+strings.Join(actions, "|")+"`")
 	flags.StringVar(&f.by, "by", "", "only who ran it with this `TEXT` in the name, as a user, a host or a role")
 	flags.IntVar(&f.batch, "batch", 0, "only the batch with this `NUMBER`")
@@ -83,8 +83,8 @@ func (f *historyFlags) add(command *cobra.Command) {
 
 // What the log calls things.
 var (
-	outcomes = []string{"done", "failed", "stopped"}
-	actions  = []string{"up", "down", "repeat", "baseline", "force_down", "adopt", "accept", "create_schema"}
+	outcomes = []string{"done", "failed", "stopped", "killed"}
+	actions  = []string{"up", "down", "repeat", "baseline", "force_down", "adopt", "accept", "create_schema", "run", "upgrade"}
 )
 
 func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err error) {
@@ -168,20 +168,28 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 		}
 		rows = append(rows, []string{
 			clock(e.At), p.faint(ago(e.At, now)), batch, e.Action, outcomeText(p, e), title(e.Version, e.Name),
-			span(time.Duration(e.Duration)), waitedText(e.GaveWay + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
+			tookText(e), waitedText(e.GaveWay + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
 		})
 	}
 	return renderTable(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by", "error"}, rows)
 }
 
 func outcomeText(p palette, e whimbrel.LogEntry) string {
-	if e.Outcome == "failed" {
+	switch e.Outcome {
+	case "failed", "killed":
 		return p.bad(e.Outcome)
-	}
-	if e.Outcome == "stopped" {
+	case "stopped":
 		return p.warn(e.Outcome)
 	}
 	return p.good(e.Outcome)
+}
+
+// tookText is how long an attempt took; nobody knows of one that was killed.
+func tookText(e whimbrel.LogEntry) string {
+	if e.Outcome == "killed" {
+		return ""
+	}
+	return span(time.Duration(e.Duration))
 }
 
 // waitedText is a time that is worth telling.
@@ -256,6 +264,9 @@ func renderStory(p palette, entries []whimbrel.LogEntry, now time.Time) string {
 
 // takenText is how long an attempt took, and in which batch.
 func takenText(e whimbrel.LogEntry) string {
+	if e.Outcome == "killed" {
+		return "" // nobody knows for how long it ran
+	}
 	text := map[bool]string{true: "after ", false: "in "}[e.Outcome == "failed"] + span(time.Duration(e.Duration))
 	if e.Batch > 0 {
 		text += fmt.Sprintf(", batch %d", e.Batch)

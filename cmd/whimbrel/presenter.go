@@ -99,8 +99,12 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		if event.Done == event.Steps && !event.Atomic {
 			return []string{fmt.Sprintf("  %s: all its steps are done, and only its record is missing", event.Migration.Version)}
 		}
-		if event.Done > 0 {
-			return []string{fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)}
+		if event.Done > 0 || event.Keys > 0 {
+			line := fmt.Sprintf("  %s goes on at step %d of %d", event.Migration.Version, event.Done+1, event.Steps)
+			if event.Keys > 0 {
+				line += ", behind " + ofRows(event.Keys, event.Total)
+			}
+			return []string{line}
 		}
 	case whimbrel.UndoingUnfinished:
 		return []string{fmt.Sprintf("%s; what is done of it is undone:\n%s", event.Unfinished, strings.TrimRight(renderUnfinishedSteps(p.palette, event.Unfinished), "\n"))}
@@ -113,9 +117,9 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		p.current = nil
 		return []string{p.finished(event, filled)}
 	case whimbrel.Failed:
-		p.failing = &failing{migration: event.Migration, after: time.Duration(event.Duration)}
+		p.failing = &failing{migration: event.Migration, after: time.Duration(event.Duration), unknown: event.Unknown}
 		if c := p.current; c != nil {
-			p.failing.steps, p.failing.done, p.failing.kind, p.failing.filling = c.started.Steps, c.done, c.step.StepKind, c.filling != nil
+			p.failing.steps, p.failing.done, p.failing.kind, p.failing.filling = c.started.Steps, c.done, c.step.StepKind, c.filling
 		}
 		p.current = nil
 	case whimbrel.Notice:

@@ -235,10 +235,7 @@ func stepState(p palette, s whimbrel.UnfinishedStep) string {
 		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"), whimbrel.StepNotBegun: p.faint("not begun"),
 	}[s.State]
 	if s.Keys > 0 {
-		state += " at " + strings.Replace(plural(int(s.Keys), "row"), fmt.Sprint(s.Keys), thousands(s.Keys), 1)
-		if s.Total > 0 {
-			state += " of " + thousands(s.Total)
-		}
+		state += " at " + ofRows(s.Keys, s.Total)
 	}
 	if s.Rewritten {
 		state += p.warn("; the file now says something else")

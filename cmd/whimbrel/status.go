@@ -81,7 +81,7 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 	if len(status.Unfinished) > 0 {
 		b.WriteString("\nHalf done; whimbrel recover shows it step by step\n")
 		for _, u := range status.Unfinished {
-			fmt.Fprintf(&b, "  %s\n", p.warn(u.String())+p.faint(begun(u, now)))
+			fmt.Fprintf(&b, "  %s\n%s", p.warn(u.String())+p.faint(begun(u, now)), renderUnfinishedSteps(p, u))
 		}
 	}
 	if len(status.Pending) > 0 {
