@@ -114,8 +114,12 @@ type LeaseWaiting struct {
 type LeaseTaken struct {
 	Token  int64   `json:"token"`
 	Waited Elapsed `json:"waited_ms"`
-	// TakenFrom is the holder whose lease had run out or who was gone.
+	// TakenFrom is the holder whose lease had run out or who was gone. Recorded is how
+	// many migrations that run had recorded, and Last the last of them: whatever else it
+	// had begun, outside of what Unfinished lists, came to nothing.
 	TakenFrom *Holder `json:"taken_from,omitempty"`
+	Recorded  int     `json:"recorded,omitempty"`
+	Last      *Ref    `json:"last,omitempty"`
 }
 
 // HookStarted says that a hook of the run begins. Those of each migration are

@@ -123,7 +123,11 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 				if attempt > 1 {
 					l.waited = Elapsed(time.Since(began))
 				}
-				m.emit(LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous})
+				taken := LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous}
+				if previous != nil {
+					taken.Recorded, taken.Last = m.recordedBy(leased, db, *previous)
+				}
+				m.emit(taken)
 			}
 			return l, leased, err
 		}
@@ -151,6 +155,28 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 			return nil, nil, m.serverError(ctx, "waiting for the lease", err)
 		}
 	}
+}
+
+// recordedBy finds out what a run that did not give its lease back has recorded, by the
+// log. It does its best: the log is not what decides.
+func (m *Migrator) recordedBy(ctx context.Context, db *database, run Holder) (count int, last *Ref) {
+	rows, err := db.conn.Query(ctx, "SELECT version, coalesce(name, ''), action FROM "+db.tables.log+
+		" WHERE run_by = $1 AND at >= $2 AND outcome = 'done' AND version IS NOT NULL ORDER BY id", run.By, run.Since)
+	if err != nil {
+		return 0, nil
+	}
+	var r Ref
+	_, err = pgx.ForEachRow(rows, []any{&r.Version, &r.Name, &r.Direction}, func() error {
+		count++
+		return nil
+	})
+	if err != nil || count == 0 {
+		return 0, nil
+	}
+	if r.Direction != Down {
+		r.Direction = Up
+	}
+	return count, &r
 }
 
 // tryTake asks for the lease once. In the same round trip it creates our tables

@@ -156,7 +156,7 @@ func (s *UnfinishedStep) take(e journalEntry, step Step) {
 		if e.done {
 			s.State, s.Rows = StepDone, e.rows
 		}
-	case part && number == step.Number && s.State != StepDone && e.advanced():
+	case part && number == step.Number && s.State != StepDone && (e.advanced() || e.rows > 0):
 		s.State, s.Rewritten = StepStopped, s.Rewritten || step.partHash() != e.hash
 		s.Keys, s.Rows, s.Total = s.Keys+e.keys, s.Rows+e.rows, max(s.Total, e.total)
 	}

@@ -110,7 +110,7 @@ func attributes(o Observation) []slog.Attr {
 	case whimbrel.LeaseTaken:
 		attrs := []slog.Attr{slog.Int64("token", e.Token), milliseconds("waited_ms", e.Waited)}
 		if e.TakenFrom != nil {
-			attrs = append(attrs, slog.String("taken_from", e.TakenFrom.By))
+			attrs = append(attrs, slog.String("taken_from", e.TakenFrom.By), slog.Int("recorded", e.Recorded))
 		}
 		return attrs
 	case whimbrel.HookStarted:

@@ -226,12 +226,20 @@ func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
 	p.waiting = ""
 	switch {
 	case event.TakenFrom != nil:
-		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s",
-			event.TakenFrom.By, map[bool]string{true: "session is gone", false: "time had run out"}[event.TakenFrom.State == "gone"]))}
+		how := map[bool]string{true: "session is gone", false: "time had run out"}[event.TakenFrom.State == "gone"]
+		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s; %s", event.TakenFrom.By, how, recordedText(event)))}
 	case p.verbose:
 		return []string{p.palette.faint(fmt.Sprintf("took the lease, token %d", event.Token))}
 	}
 	return nil
+}
+
+// recordedText is what became of what a run that is gone had begun.
+func recordedText(event whimbrel.LeaseTaken) string {
+	if event.Recorded == 0 {
+		return "that run had recorded nothing"
+	}
+	return fmt.Sprintf("that run had recorded %s, the last of them %s", plural(event.Recorded, "migration"), title(event.Last.Version, event.Last.Name))
 }
 
 func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) string {

@@ -234,6 +234,9 @@ func stepState(p palette, s whimbrel.UnfinishedStep) string {
 	state := map[whimbrel.StepState]string{
 		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"), whimbrel.StepNotBegun: p.faint("not begun"),
 	}[s.State]
+	if s.Keys == 0 && s.Rows > 0 && s.State == whimbrel.StepStopped {
+		state += fmt.Sprintf(" before another pass, %s rows changed", thousands(s.Rows))
+	}
 	if s.Keys > 0 {
 		state += " at " + ofRows(s.Keys, s.Total)
 	}
