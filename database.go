@@ -61,7 +61,10 @@ type facts struct {
 	schemaMissing bool
 	// EventTriggers is set where functions of the user's run at definitions.
 	EventTriggers bool
-	behindPool    bool
+	// Marks are the schemas, quoted, in which something says that the database is
+	// protected; see Protection.
+	Marks      []string
+	behindPool bool
 }
 
 // connect opens a connection, or takes over the one that was opened ahead, and
@@ -158,7 +161,7 @@ func (db *database) look(ctx context.Context, table string) error {
 func (db *database) learn(row pgx.Row, schema, name string) (named, error) {
 	f := &db.facts
 	var n named
-	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
+	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Marks, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
 		return n, err
 	}
 	f.behindPool = f.PID != int(db.conn.PgConn().PID())
@@ -278,7 +281,9 @@ func readBoth(results pgx.BatchResults) ([]Applied, journal, error) {
 // longer for one than for the history of a thousand migrations.
 const factsQuery = `
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
-	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), EXISTS (SELECT FROM pg_catalog.pg_event_trigger), pg_catalog.current_schema()::text,
+	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), EXISTS (SELECT FROM pg_catalog.pg_event_trigger),
+	ARRAY(SELECT c.relnamespace::pg_catalog.regnamespace::text FROM pg_catalog.pg_class c WHERE c.relname = 'whimbrel_protection' AND c.relkind = 'r' AND c.relpersistence <> 't'),
+	pg_catalog.current_schema()::text,
 	$6 <> '' AND pg_catalog.to_regnamespace(pg_catalog.quote_ident($6)) IS NULL,
 	ARRAY[(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($1), 0)).type,
 		(pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass($2), 0)).type,

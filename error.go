@@ -38,6 +38,7 @@ const (
 	CodeAssertion      Code = "assertion_failed" // an Assert did not hold
 	CodeScript         Code = "script_failed"    // a script or a function threw
 	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
+	CodeProtected      Code = "protected"        // a protected database, and nobody allowed the change
 	CodePlanMoved      Code = "plan_moved"       // a frozen plan does not fit any more: see Moves
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's
@@ -50,6 +51,7 @@ var (
 	ErrLeaseLost   = &Error{Code: CodeLeaseLost}
 	ErrInterrupted = &Error{Code: CodeInterrupted}
 	ErrNoWayBack   = &Error{Code: CodeNoWayBack}
+	ErrProtected   = &Error{Code: CodeProtected}
 )
 
 // Error is every failure of the engine: what happened, where, and what to do.

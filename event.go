@@ -103,6 +103,13 @@ type TablesUpgraded struct {
 	To    int    `json:"to"`
 }
 
+// ProtectionNoted says something of the protection of the database that is changed:
+// that the mark was left, that it could not be, or that the database is a copy of a
+// protected one.
+type ProtectionNoted struct {
+	Protection
+}
+
 // LeaseWaiting says that another runner holds the lease. It comes again when
 // the holder changes, and every few seconds.
 type LeaseWaiting struct {
@@ -319,6 +326,9 @@ func (TablesUpgraded) Kind() string { return "tables_upgraded" }
 func (UndoingUnfinished) Kind() string { return "undoing_unfinished" }
 
 // Kind implements Event.
+func (ProtectionNoted) Kind() string { return "protection_noted" }
+
+// Kind implements Event.
 func (LeaseWaiting) Kind() string { return "lease_waiting" }
 
 // Kind implements Event.
@@ -388,6 +398,9 @@ func (SchemaCreated) sealed()     {}
 func (TablesAdopted) sealed()     {}
 func (TablesUpgraded) sealed()    {}
 func (UndoingUnfinished) sealed() {}
+
+// Kind implements Event.
+func (ProtectionNoted) sealed()   {}
 func (LeaseWaiting) sealed()      {}
 func (LeaseTaken) sealed()        {}
 func (MigrationStarted) sealed()  {}

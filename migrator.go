@@ -98,6 +98,13 @@ type Config struct {
 	// before it waits for them. With 0 they must have what was there before the
 	// last batch; with less, they are left out of account.
 	MaxReplicaLag time.Duration
+	// Protect, unless empty, says that the database is protected, and as what: the first
+	// run that changes anything leaves the mark of that. See Protection.
+	Protect string
+	// OnProtected is asked before a protected database is changed, at a moment when
+	// nothing is held; the run ends with its error. Without it, a plan that goes back is
+	// refused with CodeProtected, and any other is run. AllowProtected allows everything.
+	OnProtected func(context.Context, Protection, Plan) error
 	// NoPipeline waits for the answer to each migration before the next is
 	// sent. Without it, migrations that are one transaction are sent ahead.
 	NoPipeline bool

@@ -134,6 +134,10 @@ func (m *Migrator) execute(ctx context.Context, command string, need reading, pl
 	began := time.Now()
 	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
 	err := r.execute(ctx, need, plan)
+	var declined *declined
+	if errors.As(err, &declined) { // before anything began
+		return r.result, declined.cause
+	}
 	r.result.Duration = Elapsed(time.Since(began))
 	finished := RunFinished{Command: command, Duration: r.result.Duration, Done: len(r.result.Done)}
 	if err == nil {
@@ -171,6 +175,14 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	if r.unbegun = wrongUse(err); r.unbegun {
 		return err
 	}
+	var permission permission
+	if err == nil && len(planned.Migrations) > 0 {
+		if permission, err = r.permit(ctx, planned); permission.asked {
+			if s, planned, err = r.planAgain(ctx, need, plan, err); err != nil {
+				return err
+			}
+		}
+	}
 	started.Planned = len(planned.Migrations)
 	m.emit(started)
 	if err != nil || len(planned.Migrations) == 0 {
@@ -180,6 +192,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
+	db = r.db
 	var leased context.Context
 	r.lease, leased, err = m.take(ctx, db)
 	if err != nil {
@@ -193,6 +206,9 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		if planned, err = s.decide(plan); err != nil {
 			return err
 		}
+	}
+	if err := r.notePermission(leased, permission); err != nil {
+		return err
 	}
 	r.result.Before = len(s.applied) + len(s.repeated)
 	r.result.skipped(planned)

@@ -105,6 +105,8 @@ func attributes(o Observation) []slog.Attr {
 		return []slog.Attr{slog.String("table", e.Table), slog.Int("rows", e.Rows)}
 	case whimbrel.TablesUpgraded:
 		return []slog.Attr{slog.String("table", e.Table), slog.Int("from", e.From), slog.Int("to", e.To)}
+	case whimbrel.ProtectionNoted:
+		return []slog.Attr{slog.String("state", string(e.State)), slog.String("name", e.Name), slog.String("detail", e.Detail)}
 	case whimbrel.LeaseWaiting:
 		return []slog.Attr{slog.String("holder", e.Holder.By), slog.String("state", e.Holder.State), milliseconds("waited_ms", e.Waited)}
 	case whimbrel.LeaseTaken:

@@ -86,7 +86,7 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 		return err
 	}
 	flags.apply(&p.config)
-	p.config.Stop = a.interruption.gently()
+	p.config.Stop, p.config.Protect = a.interruption.gently(), a.protectedAs(ctx, p)
 	ctx, release := withGrace(ctx, p.config.Stop, flags.grace)
 	defer release()
 	finish, err := a.listen(ctx, &p)

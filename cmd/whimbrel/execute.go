@@ -29,8 +29,8 @@ func (f *runFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	f.changed = flags.Changed
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would run, and run nothing")
-	flags.BoolVar(&f.yes, "yes", false, "on a protected environment, run without asking")
-	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected environment, leave out the check `NAME`; all leaves out all")
+	flags.BoolVar(&f.yes, "yes", false, "on a protected database, run without asking")
+	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected database, leave out the check `NAME`; all leaves out all")
 	_ = command.RegisterFlagCompletionFunc("skip-check", completeChecks)
 	f.addRun(command)
 }
@@ -129,18 +129,20 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		return err
 	}
 	p.observers.command = command.Name()
-	migrator, err := whimbrel.New(p.config)
-	if err != nil {
+	p.config.Protect = a.protectedAs(ctx, p)
+	var migrator *whimbrel.Migrator
+	p.config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
+		if c.plan == nil { // nothing is run
+			return nil
+		}
+		defer a.interruption.gently()
+		return a.permit(ctx, p, migrator, flags, by, plan)
+	}
+	if migrator, err = whimbrel.New(p.config); err != nil {
 		finish()
 		return err
 	}
-	if p.target.protected && c.plan != nil {
-		if err := a.permit(ctx, p, migrator, flags, c.plan); err != nil {
-			finish()
-			return err
-		}
-	}
-	a.interruption.gently() // before, there is no step to finish
+	a.interruption.gently()
 	result, err := c.do(ctx, migrator)
 	finish()
 	if a.flags.json {

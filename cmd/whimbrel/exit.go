@@ -60,7 +60,7 @@ var exits = []exitRow{
 		codes: []whimbrel.Code{
 			codeRefused, whimbrel.CodeOutOfOrder, whimbrel.CodeChanged, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed,
 			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
-			whimbrel.CodePlanMoved, adopt.CodeContradiction, adopt.CodeDisagreement,
+			whimbrel.CodePlanMoved, whimbrel.CodeProtected, adopt.CodeContradiction, adopt.CodeDisagreement,
 		},
 	},
 	{

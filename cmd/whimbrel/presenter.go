@@ -74,6 +74,8 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
 	case whimbrel.TablesUpgraded:
 		return []string{fmt.Sprintf("upgraded whimbrel's tables, %s and its companions, from version %d to %d", event.Table, event.From, event.To)}
+	case whimbrel.ProtectionNoted:
+		return []string{p.palette.warn(notedText(event.Protection))}
 	case whimbrel.LeaseWaiting:
 		line := "… waiting for " + holderText(event.Holder)
 		if line == p.waiting {

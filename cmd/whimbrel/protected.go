@@ -9,14 +9,9 @@ import (
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
-// permit stands before every change of a protected environment: it makes the
-// checks, shows what would run, and asks. Where nothing would run, nothing is
-// asked.
-func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, ask planner) error {
-	plan, err := ask(ctx, m)
-	if err != nil || len(plan.Migrations) == 0 {
-		return err
-	}
+// permit stands before every change of a protected database: it makes the checks,
+// shows what would run, and asks. Where nothing would run, nothing is asked.
+func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection, plan whimbrel.Plan) error {
 	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
 	if err != nil {
 		return err
@@ -29,7 +24,7 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 	if !flags.yes && a.inTerminal && !a.flags.json {
 		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
 	}
-	return a.sure(ctx, fmt.Sprintf("%s is protected. Run %s on %s?", p.target.source, plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
+	return a.sure(ctx, fmt.Sprintf("%s. Run %s on %s?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
 }
 
 // tellChecks shows what the checks before a run said, as far as it matters.

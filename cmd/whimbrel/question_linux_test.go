@@ -74,7 +74,7 @@ var questions = map[string]struct {
 	prepare func(*session)
 }{
 	"up on a protected environment":      {[]string{"up", "--env", "production", "--skip-check", "all"}, nil},
-	"down on a protected environment":    {[]string{"down", "--env", "production", "--skip-check", "all"}, func(s *session) { s.run("up") }},
+	"down on a protected environment":    {[]string{"down", "--env", "production", "--skip-check", "all"}, func(s *session) { s.run("up", "--yes", "--skip-check", "all") }},
 	"lock release":                       {[]string{"lock", "release"}, func(s *session) { s.holdLease() }},
 	"dev reset":                          {[]string{"dev", "reset"}, nil},
 	"lint --fix":                         {[]string{"lint", "--fix", "--no-rehearsal"}, nil},
@@ -83,7 +83,7 @@ var questions = map[string]struct {
 
 // holdLease leaves a lease that nobody gives back.
 func (s *session) holdLease() {
-	require.Equal(s.t, exitDone, s.run("up"))
+	require.Equal(s.t, exitDone, s.run("up", "--yes", "--skip-check", "all"))
 	s.exec(`UPDATE migration_lock SET is_locked = true, locked_at = now(), locked_by = 'eve@far pid 7', token = token + 1,
 		expires_at = now() + interval '1 hour', backend_pid = NULL, backend_start = NULL`)
 }

@@ -52,7 +52,7 @@ Exit statuses:
 	root.AddCommand(
 		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a), newRecover(a),
 		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newAdopt(a), newExport(a), newHistory(a),
-		newMetrics(a), newAlert(a), newLock(a), newDev(a), newVersion(a),
+		newMetrics(a), newAlert(a), newLock(a), newProtect(a), newDev(a), newVersion(a),
 		newConfig(a),
 	)
 	return root

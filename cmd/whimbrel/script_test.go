@@ -62,6 +62,8 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("TCP_HOST", overTCP.Host)
 	env.Setenv("TCP_PORT", strconv.Itoa(int(overTCP.Port)))
 	env.Setenv("TCP", fmt.Sprintf("%s:%d/%s", overTCP.Host, overTCP.Port, overTCP.Database))
+	env.Setenv("TCP_URL", server.TCPURL(overTCP.Database))
+	env.Setenv("COPY_URL", server.TCPURL(overTCP.Database+"_copy"))
 	env.Setenv("TZ", "UTC")
 	path, err := pathOf(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"), env.Getenv("PATH"))
 	if err != nil {

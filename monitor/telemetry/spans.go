@@ -231,6 +231,8 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.rows", e.Rows)}, true
 	case whimbrel.TablesUpgraded:
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.from", e.From), attribute.Int("whimbrel.to", e.To)}, true
+	case whimbrel.ProtectionNoted:
+		return []attribute.KeyValue{attribute.String("whimbrel.protection", string(e.State))}, true
 	case whimbrel.ConnectionLost:
 		return nil, true
 	case whimbrel.Notice:

@@ -1,0 +1,161 @@
+package whimbrel_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+var reversible = files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;\n", "2_b.sql": "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b;\n"}
+
+// backwards are all ways of the library to take something back.
+var backwards = map[string]func(context.Context, *whimbrel.Migrator) error{
+	"down": func(ctx context.Context, m *whimbrel.Migrator) error {
+		_, err := m.Down(ctx, whimbrel.DownOptions{})
+		return err
+	},
+	"forced down": func(ctx context.Context, m *whimbrel.Migrator) error {
+		_, err := m.Down(ctx, whimbrel.DownOptions{ForceNoDown: true})
+		return err
+	},
+	"redo": func(ctx context.Context, m *whimbrel.Migrator) error {
+		_, err := m.Redo(ctx, whimbrel.RedoOptions{})
+		return err
+	},
+	"to": func(ctx context.Context, m *whimbrel.Migrator) error {
+		_, err := m.To(ctx, "0", whimbrel.ToOptions{})
+		return err
+	},
+}
+
+func TestAProtectedDatabaseIsNotRolledBackUnlessThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for name, back := range backwards {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			_, err := b.migrator(reversible).Up(t.Context(), whimbrel.UpOptions{})
+			require.NoError(t, err)
+			marked, err := b.migrator(reversible).Protect(t.Context(), "production")
+			require.NoError(t, err)
+			require.Equal(t, whimbrel.Protected, marked.State)
+
+			e := fails(t, back(t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
+			require.ErrorIs(t, e, whimbrel.ErrProtected)
+			require.Contains(t, e.Message, "production")
+			require.Equal(t, "1 2", b.applied())
+
+			no := errors.New("not today")
+			asked := 0
+			declining := b.migrator(reversible, func(c *whimbrel.Config) {
+				c.OnProtected = func(_ context.Context, p whimbrel.Protection, plan whimbrel.Plan) error {
+					asked++
+					require.Equal(t, "production", p.Name)
+					require.NotEmpty(t, plan.Migrations)
+					return no
+				}
+			})
+			require.ErrorIs(t, back(t.Context(), declining), no)
+			require.Equal(t, 1, asked)
+			require.Equal(t, "1 2", b.applied())
+			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override'"))
+
+			require.NoError(t, back(t.Context(), b.migrator(reversible, func(c *whimbrel.Config) { c.OnProtected = whimbrel.AllowProtected })))
+			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = 'production'"))
+		})
+	}
+}
+
+func TestTheFirstRunThatKnowsLeavesTheMark(t *testing.T) {
+	b := setup(t)
+	known := func(c *whimbrel.Config) { c.Protect = "production" }
+	_, err := b.migrator(reversible, known).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.Contains(t, b.heard(), "protection_noted")
+	found, err := b.migrator(files{}, func(c *whimbrel.Config) { c.Table = "another_history" }).Protection(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "production", found.Name)
+	require.Equal(t, whimbrel.Protected, found.State)
+	require.NotZero(t, found.Since)
+	fails(t, backwards["down"](t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
+
+	before, err := b.migrator(files{}).Unprotect(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "production", before.Name)
+	require.NoError(t, backwards["down"](t.Context(), b.migrator(reversible)))
+	require.Equal(t, "protect unprotect", b.text("SELECT string_agg(action, ' ' ORDER BY id) FROM schema_migrations_log WHERE action LIKE '%protect'"))
+}
+
+func TestAMarkOfAnotherDatabaseSaysThatThisIsACopy(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(reversible).Protect(t.Context(), "production")
+	require.NoError(t, err)
+	for name, change := range map[string]string{
+		"another oid": "UPDATE whimbrel_protection SET database_oid = database_oid + 1", "another server": "UPDATE whimbrel_protection SET system_identifier = '1'",
+	} {
+		_, err := b.migrator(reversible).Protect(t.Context(), "production")
+		require.NoError(t, err)
+		b.exec(change)
+		found, err := b.migrator(reversible).Protection(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, whimbrel.CopiedProtection, found.State, name)
+		_, err = b.migrator(reversible).Up(t.Context(), whimbrel.UpOptions{})
+		require.NoError(t, err, name)
+		require.NoError(t, backwards["to"](t.Context(), b.migrator(reversible)), name)
+	}
+	require.Contains(t, b.heard(), "protection_noted")
+}
+
+func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
+	b := setup(t)
+	role := "stranger_" + b.text("SELECT current_database()")
+	b.exec("CREATE ROLE " + role + " LOGIN; CREATE SCHEMA hers AUTHORIZATION " + role + "; ALTER ROLE " + role + " SET search_path = hers")
+	t.Cleanup(func() {
+		_, err := b.conn.PgConn().Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role).ReadAll()
+		require.NoError(t, err)
+	})
+	address, err := url.Parse(b.url)
+	require.NoError(t, err)
+	address.User = url.User(role)
+	asStranger := func(c *whimbrel.Config) { c.DatabaseURL = address.String() }
+	_, err = b.migrator(reversible, asStranger).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+
+	_, err = b.migrator(reversible).Protect(t.Context(), "production")
+	require.NoError(t, err)
+	fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
+	fails(t, func() error { _, err := b.migrator(reversible, asStranger).Unprotect(t.Context()); return err }(), whimbrel.CodePermission)
+
+	b.exec("CREATE SCHEMA closed; ALTER TABLE whimbrel_protection SET SCHEMA closed")
+	found, err := b.migrator(reversible, asStranger).Protection(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, whimbrel.Protected, found.State)
+	require.Contains(t, found.Detail, "may not read closed.whimbrel_protection")
+	fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
+
+	b.exec("DROP SCHEMA closed CASCADE; REVOKE CREATE ON SCHEMA hers FROM " + role + "; ALTER SCHEMA hers OWNER TO postgres; GRANT USAGE ON SCHEMA hers TO " + role)
+	_, err = b.migrator(reversible, asStranger, func(c *whimbrel.Config) { c.Protect, c.OnProtected = "production", whimbrel.AllowProtected }).Down(t.Context(), whimbrel.DownOptions{})
+	require.NoError(t, err, "the run goes on without the mark")
+}
+
+func TestNothingToDoIsOneRoundTripOnAProtectedDatabaseToo(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(reversible).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	_, err = b.migrator(reversible).Protect(t.Context(), "production")
+	require.NoError(t, err)
+	config, err := pgx.ParseConfig(b.url)
+	require.NoError(t, err)
+	asked := false
+	_, err = b.migrator(reversible, func(c *whimbrel.Config) {
+		c.Connection = config
+		c.OnProtected = func(context.Context, whimbrel.Protection, whimbrel.Plan) error { asked = true; return nil }
+	}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	require.False(t, asked, "where nothing would run, nothing is asked")
+}
