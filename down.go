@@ -66,7 +66,7 @@ func planRedo(s state, options RedoOptions) (Plan, error) {
 	}
 	s.journal = nil
 	up, err := s.compileUp(again)
-	return Plan{Migrations: append(down.Migrations, up...)}, err
+	return Plan{Migrations: append(down.Migrations, up...), restores: true}, err
 }
 
 // newestFirst lists what can be rolled back, in the order in which it would

@@ -217,6 +217,14 @@ type Reconnected struct {
 	Recorded int `json:"recorded"`
 }
 
+// ObjectsLost says that what a repeatable migration defines is not there, or was
+// replaced by another migration. It runs again: in this run, or with the next up.
+type ObjectsLost struct {
+	Migration Ref      `json:"migration"`
+	Objects   []string `json:"objects,omitempty"` // that are not there, as "view public.names"
+	Repeats   bool     `json:"repeats"`           // in this run
+}
+
 // IndexRepaired says what became of an index that an interrupted concurrent
 // build had left behind.
 type IndexRepaired struct {
@@ -362,6 +370,9 @@ func (ConnectionLost) Kind() string { return "connection_lost" }
 func (Reconnected) Kind() string { return "reconnected" }
 
 // Kind implements Event.
+func (ObjectsLost) Kind() string { return "objects_lost" }
+
+// Kind implements Event.
 func (IndexRepaired) Kind() string { return "index_repaired" }
 
 // Kind implements Event.
@@ -410,6 +421,7 @@ func (TrafficWaiting) sealed()    {}
 func (Retrying) sealed()          {}
 func (ConnectionLost) sealed()    {}
 func (Reconnected) sealed()       {}
+func (ObjectsLost) sealed()       {}
 func (IndexRepaired) sealed()     {}
 func (Notice) sealed()            {}
 func (Printed) sealed()           {}

@@ -1,12 +1,14 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,6 +44,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	case isServer:
 		e = &Error{Code: CodeStatement, Message: r.m.redact(refused.Message), Err: err}
 		e.fromServer(refused)
+		e.Remedy = cmp.Or(e.Remedy, r.m.definedLater(p, refused))
 	default:
 		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
 	}
@@ -60,6 +63,49 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 		e.Message += r.m.redact(" in the batch of keys " + e.Batch.String())
 	}
 	return e
+}
+
+// definedLater says what to do where the server does not know something that a
+// repeatable migration defines, which runs behind this one; "" where none does.
+func (m *Migrator) definedLater(p Planned, refused *pgconn.PgError) string {
+	const undefinedFunction, undefinedTable, undefinedObject, undefinedSchema = "42883", "42P01", "42704", "3F000"
+	if !slices.Contains([]string{undefinedFunction, undefinedTable, undefinedObject, undefinedSchema}, refused.Code) {
+		return ""
+	}
+	for _, file := range m.config.Migrations {
+		if !file.Version.Repeatable() || file.Version == p.Migration.Version {
+			continue
+		}
+		for _, o := range file.Defines() {
+			if !mentions(refused.Message, o.Name) {
+				continue
+			}
+			if p.Migration.Version.Repeatable() {
+				return fmt.Sprintf("%s defines the %s %s: say in this file that it comes later, by `-- +migrate After %s`", file.Version, o.Kind, o.Name, file.Name)
+			}
+			return fmt.Sprintf("%s defines the %s %s, and repeatable migrations run after all that have a version: create it in this file, above the statement, or in a migration "+
+				"before it (where this one is applied already, accept its change with `whimbrel verify --accept %s`); %[1]s goes on replacing it", file.Version, o.Kind, o.Name, p.Migration.Version)
+		}
+	}
+	return ""
+}
+
+// mentions reports whether a name is in a message, which may be in any language, and
+// is not a part of a longer one.
+func mentions(message, name string) bool {
+	inName := func(c rune) bool { return c == '_' || c == '$' || unicode.IsLetter(c) || unicode.IsDigit(c) }
+	for rest := message; ; {
+		i := strings.Index(rest, name)
+		if i < 0 {
+			return false
+		}
+		before, _ := utf8.DecodeLastRuneInString(rest[:i])
+		behind, _ := utf8.DecodeRuneInString(rest[i+len(name):])
+		if !inName(before) && !inName(behind) {
+			return true
+		}
+		rest = rest[i+len(name):]
+	}
 }
 
 // fenced reports whether a transaction failed because it could not prove the lease.

@@ -295,6 +295,7 @@ func ParseFrozen(path, text string) (Frozen, error) {
 // planFrozen plans the rest of a frozen plan, or says what has moved.
 func planFrozen(s state, f Frozen) (Plan, error) {
 	s.policy, s.allowMissing, s.tags = f.OutOfOrder, f.AllowMissing, f.Tags
+	s.objects = nil // what a repeatable migration has lost since is no other plan
 	done, moves := f.history(s)
 	moves = append(f.place(s.identity), moves...)
 	rest := f.Migrations[min(done, len(f.Migrations)):]

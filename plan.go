@@ -107,6 +107,10 @@ type Plan struct {
 	Skipped []migration.Migration
 	// whole is set where everything is recorded in one transaction.
 	whole bool
+	// restores is set where repeatable migrations are planned again behind all others,
+	// by what is true then: repeats of them at most, and those that have lost what they define.
+	restores bool
+	repeats  int
 }
 
 // Ref names the migration and its direction.

@@ -97,7 +97,7 @@ func (s state) took(p Planned, otherwise Elapsed) Elapsed {
 // shows reports whether a planned migration is recorded as done.
 func (s state) shows(p Planned) bool {
 	if row, found := s.repeatedVersion(p.Migration.Version); found && p.Direction == Up {
-		return row.Checksum == p.Migration.Checksum
+		return row.Checksum == p.Migration.Checksum && len(s.objects[row.Version].gone) == 0
 	} else if p.Migration.Version.Repeatable() {
 		return !found && p.Direction == Down
 	}

@@ -177,7 +177,7 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 		string(m.Version), name, m.Checksum, action(p), earlier.text(), strconv.Itoa(strain.retries),
 		strain.gaveWay.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
 	}
-	var out message
+	out := r.replacedObjects(p)
 	if !p.accept && (!p.Atomic() || len(p.journalled) > 0) {
 		out = append(out, r.forget(p))
 	}
@@ -215,7 +215,7 @@ func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
 			return r.journalStep(p, s, "done", "").text
 		}
 	}
-	return message{record}
+	return append(r.replacedObjects(p), record)
 }
 
 // accepted stores the checksum and the way back of an edited file.

@@ -2,6 +2,7 @@ package whimbrel
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,15 +50,18 @@ type again struct {
 	migration.Migration
 	// dependents are to run behind it, because it drops what they rest on.
 	dependents []migration.Version
+	// lost is set where its file has not changed, but what it defines is gone, or was
+	// replaced by another migration.
+	lost bool
 }
 
 // stale lists the repeatable migrations that are to run, in their order: those
-// whose content the history does not have, and those that lose what they define
-// when one of these runs.
+// whose content the history does not have, those that have lost what they define,
+// and those that lose it when one of these runs.
 func (s state) stale() ([]again, error) {
 	changed := map[migration.Version]bool{}
 	for _, m := range s.repeatables {
-		if row, found := s.repeatedVersion(m.Version); !found || row.Checksum == lost || !m.AcceptsChecksum(row.Checksum) {
+		if row, found := s.repeatedVersion(m.Version); !found || s.hasLost(row) || !m.AcceptsChecksum(row.Checksum) {
 			changed[m.Version] = true
 		}
 	}
@@ -73,13 +77,19 @@ func (s state) stale() ([]again, error) {
 		if !changed[m.Version] || len(s.tags) > 0 && !m.HasTag(s.tags...) {
 			continue
 		}
-		one := again{Migration: m, dependents: ordered.Dependents(m.Version)}
+		row, found := s.repeatedVersion(m.Version)
+		one := again{Migration: m, dependents: ordered.Dependents(m.Version), lost: found && s.hasLost(row)}
 		for _, v := range one.dependents {
 			changed[v] = true
 		}
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// hasLost reports whether what a repeatable migration defines is gone or was replaced.
+func (s state) hasLost(row Applied) bool {
+	return row.Checksum == lost || len(s.objects[row.Version].gone) > 0
 }
 
 func (s state) repeatedVersion(v migration.Version) (Applied, bool) {
@@ -96,8 +106,31 @@ func (s state) compileAgain(most int) ([]Planned, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.compileStale(stale[:min(most, len(stale))])
+}
+
+// compileBehind does so behind migrations with a version: at most so many, and of
+// those that have lost what they define all. While a migration with a version is
+// pending, these wait for it: their files are made for what comes behind all.
+func (s state) compileBehind(most int) ([]Planned, error) {
+	stale, err := s.stale()
+	if err != nil {
+		return nil, err
+	}
+	pending, _, err := s.pending()
+	complete := err == nil && len(pending) == 0
+	return s.compileStale(slices.DeleteFunc(stale, func(one again) bool {
+		if most > 0 {
+			most--
+			return false
+		}
+		return !one.lost || !complete
+	}))
+}
+
+func (s state) compileStale(stale []again) ([]Planned, error) {
 	var planned []Planned
-	for _, one := range stale[:min(most, len(stale))] {
+	for _, one := range stale {
 		up, err := s.compileUp([]migration.Migration{one.Migration})
 		if err != nil {
 			return nil, err
@@ -123,7 +156,81 @@ func (r *run) recordedAgain(p Planned, head []string) message {
 		}
 		m = append(m, piece{text: fmt.Sprintf("UPDATE %s SET checksum = '%s' WHERE version IN (%s)", r.db.tables.history, lost, strings.Join(versions, ", ")), statement: ours})
 	}
-	return append(m, r.call("whimbrel_again", append(head, p.wayBack(), "repeatable", fmt.Sprint(r.batch))...))
+	return append(m, r.call("whimbrel_again", append(head, p.wayBack(), "repeatable", fmt.Sprint(r.batch))...), r.recordObjects(p))
+}
+
+// cut parts what is taken up behind all others from what comes before.
+func (p Plan) cut() (versioned, repeatables []Planned) {
+	n := len(p.Migrations)
+	for n > 0 && p.Migrations[n-1].Direction == Up && p.Migrations[n-1].Migration.Version.Repeatable() {
+		n--
+	}
+	return p.Migrations[:n], p.Migrations[n:]
+}
+
+// mostRepeats is how often one repeatable migration runs in a run: once as planned,
+// and once more for what another has taken from it. Two that define the same object
+// would otherwise go on for ever.
+const mostRepeats = 2
+
+// repeat runs the repeatable migrations behind the others. What is planned was planned
+// before those ran, and they may have dropped what a repeatable one defines: so the
+// database is looked at again, until all that is to be there is there.
+func (r *run) repeat(ctx context.Context, plan Plan, planned []Planned) error {
+	ran, told := map[migration.Version]int{}, map[migration.Version]bool{}
+	for look := r.watchesObjects; ; look = true {
+		if look {
+			s, err := r.readAgain(ctx)
+			if err != nil {
+				return err
+			}
+			planned = nil
+			if plan.restores {
+				if planned, err = s.compileBehind(plan.repeats); err != nil {
+					return err
+				}
+			}
+			planned = slices.DeleteFunc(planned, func(p Planned) bool { return ran[p.Migration.Version] >= mostRepeats })
+			r.reportLost(s, planned, told)
+		}
+		if len(planned) == 0 {
+			return nil
+		}
+		if err := r.inGroups(ctx, planned, false); err != nil {
+			return err
+		}
+		for _, p := range planned {
+			ran[p.Migration.Version]++
+		}
+		plan.repeats = 0 // from now on only what the others have taken
+	}
+}
+
+// readAgain reads what is true now, over another connection if this one is lost.
+func (r *run) readAgain(ctx context.Context) (state, error) {
+	r.db.glanced = nil
+	s, err := r.m.read(ctx, r.db, withoutWaysBack)
+	if lostConnection(ctx, err) {
+		if err = r.reconnect(ctx, err); err == nil {
+			s, err = r.m.read(ctx, r.db, withoutWaysBack)
+		}
+	}
+	return s, err
+}
+
+// reportLost says which repeatable migrations have lost what they define, each once.
+func (r *run) reportLost(s state, planned []Planned, told map[migration.Version]bool) {
+	for _, row := range s.repeated {
+		file, found := s.file(row.Version)
+		if !found || !s.hasLost(row) || told[row.Version] {
+			continue
+		}
+		told[row.Version] = true
+		r.m.emit(ObjectsLost{
+			Migration: Ref{Version: row.Version, Name: file.Name, Path: file.Path, Direction: Up}, Objects: s.objects[row.Version].gone,
+			Repeats: slices.ContainsFunc(planned, func(p Planned) bool { return p.Migration.Version == row.Version }),
+		})
+	}
 }
 
 // describeRepeated sets the history's rows of repeatable migrations beside their files.
@@ -134,6 +241,7 @@ func (s state) describeRepeated() []Applied {
 		a.Missing = !found
 		if found {
 			a.Path, a.Changed, a.HasWayBack = file.Path, a.Checksum == lost || !file.AcceptsChecksum(a.Checksum), file.HasWayBack()
+			a.Lost, a.ObjectsUnknown = s.objects[a.Version].gone, !s.objects[a.Version].known
 		}
 		out = append(out, a)
 	}
@@ -153,7 +261,7 @@ func (s state) describeStale() []Pending {
 	for _, one := range stale {
 		_, ran := s.repeatedVersion(one.Version)
 		ref := Ref{Version: one.Version, Name: one.Name, Path: one.Path, Direction: Up}
-		out = append(out, Pending{Ref: ref, Steps: 1, Again: ran, Tags: one.Tags})
+		out = append(out, Pending{Ref: ref, Steps: 1, Again: ran, Lost: s.objects[one.Version].gone, Tags: one.Tags})
 	}
 	return out
 }

@@ -75,8 +75,16 @@ func TestWhatRestsOnADroppedRepeatableRunsAgain(t *testing.T) {
 	require.Len(t, plan.Migrations, 2)
 
 	// The run ends between the two; the next one knows what was lost.
-	result, err := b.migrator(dropping).Up(t.Context(), whimbrel.UpOptions{Steps: 1})
-	require.NoError(t, err)
+	stop := make(chan struct{})
+	result, err := b.migrator(dropping, func(c *whimbrel.Config) {
+		c.Stop, c.NoPipeline = stop, true
+		c.Listener = func(r whimbrel.Record) {
+			if _, done := r.Event.(whimbrel.MigrationFinished); done {
+				close(stop)
+			}
+		}
+	}).Up(t.Context(), whimbrel.UpOptions{})
+	require.NotEmpty(t, fails(t, err, whimbrel.CodeInterrupted))
 	require.Equal(t, []string{"R__b_active"}, ran(result))
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('report')"))
 	result, err = b.migrator(dropping).Up(t.Context(), whimbrel.UpOptions{})

@@ -66,6 +66,11 @@ type Applied struct {
 	SquashedIn  string            `json:"squashed_in,omitempty"` // the file that stands for it
 	RollingBack bool              `json:"rolling_back"`          // a way back stopped half-way
 	Reason      string            `json:"reason,omitempty"`      // why it is irreversible
+	// Lost are the objects that a repeatable migration defines and that are not there.
+	Lost []string `json:"lost,omitempty"`
+	// ObjectsUnknown is set where nothing tells what a repeatable migration defines: it
+	// was recorded without running, and its text names nothing.
+	ObjectsUnknown bool `json:"objects_unknown,omitempty"`
 }
 
 // Pending is a migration that is not applied.
@@ -77,6 +82,8 @@ type Pending struct {
 	// Again is set for a repeatable migration that has run with another content,
 	// or has lost what it defined.
 	Again bool `json:"again,omitempty"`
+	// Lost are the objects that it defines and that are not there.
+	Lost []string `json:"lost,omitempty"`
 	// Tags are those of its file.
 	Tags []string `json:"tags,omitempty"`
 }
@@ -170,7 +177,9 @@ type StepEntry struct {
 
 // UpOptions narrow an Up. The zero value applies everything that is pending.
 type UpOptions struct {
-	Steps int // at most so many migrations; 0: all
+	// Steps is how many migrations at most are run; 0: all. Repeatable ones that have
+	// lost what they define to the last that was pending are not counted.
+	Steps int
 	// Frozen is a plan that was made before: exactly that is run, or nothing. It
 	// brings its own policies for out-of-order and missing versions.
 	Frozen *Frozen

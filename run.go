@@ -21,6 +21,8 @@ type state struct {
 	// the order; they are in neither of the above.
 	repeatables []migration.Migration
 	repeated    []Applied
+	// objects are what is known of what the repeatable migrations that have run define.
+	objects map[migration.Version]defined
 	// squashes are the files that stand for others.
 	squashes []squash
 	journal  journal
@@ -65,6 +67,9 @@ type run struct {
 	// all workers.
 	advanced *atomic.Int64
 	result   Result
+	// watchesObjects is set where repeatable migrations have run, whose objects this
+	// run can drop or replace.
+	watchesObjects bool
 }
 
 // reading says what a command needs to know of the ways back that are stored.
@@ -95,6 +100,11 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		return s, m.serverError(ctx, "reading the history", err)
 	}
 	s.split(m.config.Migrations)
+	if len(s.repeated) > 0 {
+		if err := db.lookAtObjects(ctx, &s); err != nil {
+			return s, m.serverError(ctx, "looking for what repeatable migrations define", err)
+		}
+	}
 	s.squashes = s.findSquashes()
 	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
 	s.variables, s.hooks, s.code = m.config.Variables, m.config.Hooks, m.codes(ctx)
@@ -212,7 +222,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	r.result.Before = len(s.applied) + len(s.repeated)
 	r.result.skipped(planned)
-	r.batch = nextBatch(slices.Concat(s.applied, s.repeated))
+	r.batch, r.watchesObjects = nextBatch(slices.Concat(s.applied, s.repeated)), len(s.objects) > 0
 	return r.migrations(leased, planned)
 }
 
@@ -264,15 +274,28 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 		return err
 	}
 	r.announce(plan.Migrations)
+	versioned, repeatables := plan.cut()
+	if err := r.inGroups(ctx, versioned, plan.After == nil && len(repeatables) == 0 && !r.watchesObjects); err != nil {
+		return err
+	}
+	if err := r.repeat(ctx, plan, repeatables); err != nil {
+		return err
+	}
+	return r.hook(ctx, plan.After, afterFailed)
+}
+
+// inGroups runs migrations in order. The last of them may give the lease back where
+// nothing follows.
+func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool) error {
 	var losses losses
-	for left := plan.Migrations; len(left) > 0; {
+	for len(left) > 0 {
 		if r.m.stopping() {
 			return interrupted()
 		}
 		began := time.Now()
 		r.attempt = &attempt{}
 		group := left[:r.group(left)]
-		done, err := r.runGroup(ctx, group, len(group) == len(left) && plan.After == nil)
+		done, err := r.runGroup(ctx, group, len(group) == len(left) && nothingFollows)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
 			before, lost := len(left), err
@@ -295,7 +318,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 			return e
 		}
 	}
-	return r.hook(ctx, plan.After, afterFailed)
+	return nil
 }
 
 // runGroup runs migrations and returns how many of them are done; an error

@@ -138,8 +138,10 @@ func (s state) differences(t tables) []Difference {
 	}
 	for _, p := range s.describePending() {
 		message := fmt.Sprintf("%s is not applied", p.Version)
-		if p.Again {
-			message = fmt.Sprintf("%s is to run again: its file has changed, or something that it rests on was made anew", p.Version)
+		if len(p.Lost) > 0 {
+			message = fmt.Sprintf("%s is to run again: it defines %s, which is not there", p.Version, strings.Join(p.Lost, ", "))
+		} else if p.Again {
+			message = fmt.Sprintf("%s is to run again: its file has changed, or what it defines, or rests on, was replaced", p.Version)
 		}
 		add("pending", p.Version, p.Name, p.Path, message, "apply it with `whimbrel up`")
 	}

@@ -139,7 +139,7 @@ const schemaVersion = 1
 // column definitions that tables of a lower version may lack, in the order in which
 // they were added.
 var (
-	addedToHistory = []string{"kind varchar(16)"}
+	addedToHistory = []string{"kind varchar(16)", "objects jsonb"}
 	addedToLock    = []string{
 		"token bigint NOT NULL DEFAULT 0", "expires_at timestamptz", "backend_pid integer", "backend_start timestamptz",
 		"host varchar(255)", "os_user varchar(255)", "tool_version varchar(255)",

@@ -59,6 +59,7 @@ func planUp(s state, options UpOptions) (Plan, error) {
 	}
 	repeated, err := s.compileAgain(most)
 	plan.Migrations = append(plan.Migrations, repeated...)
+	plan.restores, plan.repeats = true, most
 	return plan, err
 }
 

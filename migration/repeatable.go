@@ -60,8 +60,26 @@ func (r *reader) repeatable() {
 	}
 }
 
+// Object is something that a migration creates, as its text names it.
+type Object struct {
+	Kind   string // "view", "function", …
+	Schema string // empty where none is written
+	Name   string
+}
+
+// Defines lists the objects of which others may make use that the up part creates, as
+// its text says. What a body or dynamic SQL creates is not seen.
+func (m Migration) Defines() (all []Object) {
+	for _, s := range m.Up.Statements {
+		if defined := definedBy(s.Text); defined.name != "" {
+			all = append(all, Object{Kind: defined.kind, Schema: defined.schema, Name: defined.name})
+		}
+	}
+	return all
+}
+
 // object is the name of something that a statement defines or mentions.
-type object struct{ schema, name string } // schema is "" where none is written
+type object struct{ kind, schema, name string } // kind and schema are "" where none is written
 
 // is reports whether a mention can mean what is defined under a name.
 func (o object) is(defined object) bool {
@@ -128,7 +146,7 @@ func definedBy(text string) (defined object) {
 		kind
 		name
 	)
-	at, dot := create, false
+	at, dot, what := create, false, ""
 	for token := range pgsql.Tokens(text) {
 		if space(token) {
 			continue
@@ -143,14 +161,16 @@ func definedBy(text string) (defined object) {
 		case at == create:
 			return object{}
 		case at == kind && slices.Contains([]string{"VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "TYPE", "DOMAIN", "TABLE", "SEQUENCE", "SCHEMA"}, word):
-			at = name
+			at, what = name, what+strings.ToLower(word)
 		case at == kind && !slices.Contains([]string{"OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "RECURSIVE", "MATERIALIZED", "FOREIGN"}, word):
 			return object{}
+		case at == kind && (word == "MATERIALIZED" || word == "FOREIGN"):
+			what = strings.ToLower(word) + " "
 		case at == kind, at == name && defined.name == "" && slices.Contains([]string{"IF", "NOT", "EXISTS"}, word):
 		case at == name && defined.name != "" && token.Text == ".":
 			dot = true
 		case at == name && (token.Kind == pgsql.Word || token.Kind == pgsql.QuotedIdentifier) && (defined.name == "" || dot):
-			defined, dot = object{schema: defined.name, name: pgsql.Identifier(token.Text)}, false
+			defined, dot = object{kind: what, schema: defined.name, name: pgsql.Identifier(token.Text)}, false
 		default:
 			return defined
 		}

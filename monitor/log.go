@@ -65,7 +65,8 @@ func levelOf(event whimbrel.Event) slog.Level {
 		if e.Error != nil {
 			return slog.LevelError
 		}
-	case whimbrel.LeaseWaiting, whimbrel.LockWaiting, whimbrel.TrafficWaiting, whimbrel.Retrying, whimbrel.ConnectionLost, whimbrel.IndexRepaired:
+	case whimbrel.LeaseWaiting, whimbrel.LockWaiting, whimbrel.TrafficWaiting, whimbrel.Retrying, whimbrel.ConnectionLost, whimbrel.IndexRepaired,
+		whimbrel.ObjectsLost:
 		return slog.LevelWarn
 	case whimbrel.LeaseTaken:
 		if e.TakenFrom != nil {
@@ -154,6 +155,8 @@ func attributesOfSteps(event whimbrel.Event) []slog.Attr {
 		return append(of(e.Migration), slog.String("reason", e.Reason))
 	case whimbrel.Reconnected:
 		return append(of(e.Migration), milliseconds("waited_ms", e.Waited), slog.Int("recorded", e.Recorded))
+	case whimbrel.ObjectsLost:
+		return append(of(e.Migration), slog.String("objects", strings.Join(e.Objects, ", ")), slog.Bool("repeats", e.Repeats))
 	case whimbrel.IndexRepaired:
 		return append(of(e.Migration), slog.String("index", e.Index), slog.String("action", e.Action))
 	case whimbrel.Notice:

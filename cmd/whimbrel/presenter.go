@@ -128,6 +128,8 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		return p.notice(event)
 	case whimbrel.Printed:
 		return []string{p.printed(event)}
+	case whimbrel.ObjectsLost:
+		return []string{p.palette.warn(lostLine(event))}
 	case whimbrel.IndexRepaired:
 		if event.Action == "dropped_invalid" {
 			return []string{fmt.Sprintf("  an interrupted run left index %s invalid: dropped, to be built again", event.Index)}
@@ -142,6 +144,18 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		return nil
 	}
 	return p.hearStep(record)
+}
+
+// lostLine says what a repeatable migration has lost, and when it runs again.
+func lostLine(event whimbrel.ObjectsLost) string {
+	line := fmt.Sprintf("  what %s defines was replaced", event.Migration.Version)
+	if len(event.Objects) > 0 {
+		line = fmt.Sprintf("  %s has lost %s", event.Migration.Version, strings.Join(event.Objects, ", "))
+	}
+	if event.Repeats {
+		return line + ": it runs again"
+	}
+	return line + ": the next whimbrel up runs it again"
 }
 
 // hearStep is about the step that runs.

@@ -70,6 +70,8 @@ func aRun() []moment {
 		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: elapsed(s), Rows: 3}},
 		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: elapsed(12 * ms), Rows: 3}},
 		{4 * s, whimbrel.MigrationStarted{Migration: index, Steps: 4, Done: 1}},
+		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"}, Objects: []string{"view public.names"}, Repeats: true}},
+		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"}}},
 		{4 * s, whimbrel.IndexRepaired{Migration: index, Index: "users_email", Action: "dropped_invalid"}},
 		{4 * s, whimbrel.IndexRepaired{Migration: index, Index: "users_name", Action: "kept_valid"}},
 		{4 * s, whimbrel.StepStarted{Migration: index, Step: 2, StepKind: whimbrel.StepAlone, Summary: "CREATE INDEX CONCURRENTLY"}},

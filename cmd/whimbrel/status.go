@@ -129,7 +129,9 @@ func pendingRemark(m whimbrel.Pending) string {
 	if m.OutOfOrder {
 		remarks = append(remarks, "out of order")
 	}
-	if m.Again {
+	if len(m.Lost) > 0 {
+		remarks = append(remarks, "runs again: "+strings.Join(m.Lost, ", ")+" is gone")
+	} else if m.Again {
 		remarks = append(remarks, "runs again")
 	}
 	if len(m.Tags) > 0 {
@@ -142,6 +144,12 @@ func appliedRemark(m whimbrel.Applied, all bool) string {
 	var remarks []string
 	if m.Changed && !m.Version.Repeatable() { // which runs again for that
 		remarks = append(remarks, "changed since")
+	}
+	if len(m.Lost) > 0 {
+		remarks = append(remarks, strings.Join(m.Lost, ", ")+" is gone")
+	}
+	if m.ObjectsUnknown {
+		remarks = append(remarks, "unknown whether what it defines is there")
 	}
 	if m.SquashedIn != "" && all {
 		remarks = append(remarks, "squashed")

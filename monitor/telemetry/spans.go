@@ -215,6 +215,8 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 		return []attribute.KeyValue{attribute.Int("whimbrel.attempt", e.Attempt), semconv.DBResponseStatusCode(e.SQLState), elapsed("whimbrel.after", e.After)}, true
 	case whimbrel.Reconnected:
 		return []attribute.KeyValue{elapsed("whimbrel.waited", e.Waited), attribute.Int("whimbrel.recorded", e.Recorded)}, true
+	case whimbrel.ObjectsLost:
+		return []attribute.KeyValue{attribute.String("whimbrel.version", string(e.Migration.Version)), attribute.StringSlice("whimbrel.objects", e.Objects)}, true
 	case whimbrel.IndexRepaired:
 		return []attribute.KeyValue{attribute.String("whimbrel.index", e.Index), attribute.String("whimbrel.action", e.Action)}, true
 	case whimbrel.BatchPaused:
