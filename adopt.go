@@ -38,7 +38,9 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 		if !found {
 			file = migration.Migration{Version: a.Version, Name: a.Name, Kind: migration.Opaque}
 		}
-		plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, RecordOnly: true, adopted: &a, journalled: s.journal.of(a.Version).spellings()})
+		plan.Migrations = append(plan.Migrations, Planned{
+			Migration: file, Direction: Up, RecordOnly: true, adopted: &a, journalled: s.journal.of(a.Version).spellings(),
+		})
 	}
 	return plan, nil
 }

@@ -53,7 +53,10 @@ func (r *run) group(plan []Planned) int {
 // depends on an answer. A statement that came from a COPY, an Assert or a
 // change of how strings are read needs a stop; see needsStop.
 func canGoAhead(p Planned) bool {
-	return p.Atomic() && !p.RecordOnly && len(p.Steps) == 1 && p.Steps[0].code == nil && !p.Steps[0].Done && p.recovery == "" && !slices.ContainsFunc(p.Steps[0].Statements, needsStop)
+	if p.recovery != "" || !p.Atomic() || p.RecordOnly || len(p.Steps) != 1 {
+		return false
+	}
+	return p.Steps[0].code == nil && !p.Steps[0].Done && !slices.ContainsFunc(p.Steps[0].Statements, needsStop)
 }
 
 // pipeline is a group of migrations on their way.

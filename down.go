@@ -126,7 +126,8 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			}
 			m.Version = a.Version
 			planned = append(planned, Planned{
-				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile, journalled: s.journal.of(a.Version).spellings(), unfinished: s.stoppedUp(a),
+				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile,
+				journalled: s.journal.of(a.Version).spellings(), unfinished: s.stoppedUp(a),
 			})
 			continue
 		}

@@ -158,15 +158,16 @@ func (p *Planned) resumeAt(entry journalEntry) error {
 	case part:
 		return p.rewritten(i, fmt.Sprintf("step %d of %s is half done, and now reads otherwise", number, p.Migration.Version))
 	}
-	return p.rewritten(i, fmt.Sprintf("step %d of %s was done by an earlier run, and now reads otherwise", number, p.Migration.Version))
+	return p.rewritten(i, fmt.Sprintf("step %d of %s was done by an earlier run, and now reads otherwise",
+		number, p.Migration.Version))
 }
 
 // rewritten refuses a file whose step an earlier run has done, or half done, with
 // another text. i is the step's index; -1 where there is none any more.
 func (p *Planned) rewritten(i int, message string) error {
 	e := &Error{
-		Code: CodeJournal, Path: p.Migration.Path, Version: p.Migration.Version, Name: p.Migration.Name, Direction: p.Direction,
-		Message: message,
+		Code: CodeJournal, Message: message, Direction: p.Direction,
+		Path: p.Migration.Path, Version: p.Migration.Version, Name: p.Migration.Name,
 		Remedy: "put back what an earlier run has done of it, which leaves what comes after free to be edited; " +
 			"or let `whimbrel recover` show what is done, and go on with the new text, restart or discard it",
 	}

@@ -219,7 +219,8 @@ func (s Step) partHash() string {
 		return s.hash()
 	}
 	sum, statement := sha256.New(), s.Statements[0]
-	for _, text := range slices.Concat([]string{string(s.Kind), statement.Written()}, statement.Batch.TableName(), statement.Batch.Key) {
+	what := []string{string(s.Kind), statement.Written()}
+	for _, text := range slices.Concat(what, statement.Batch.TableName(), statement.Batch.Key) {
 		_, _ = io.WriteString(sum, text+"\x00")
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -262,7 +263,10 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Steps      []step        `json:"steps"`
 	}
 	show := func(m Planned) *planned {
-		entry := &planned{Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored, Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{}}
+		entry := &planned{
+			Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored,
+			Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{},
+		}
 		for _, s := range m.Steps {
 			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
 			if s.Kind == StepBatch {

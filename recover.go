@@ -46,7 +46,10 @@ func (m *Migrator) PlanRecover(ctx context.Context, options RecoverOptions) (Pla
 
 func planRecover(s state, options RecoverOptions) (Plan, error) {
 	if !slices.Contains([]RecoverAction{RecoverContinue, RecoverRestart, RecoverDiscard}, options.Action) {
-		return Plan{}, &Error{Code: CodeConfiguration, Message: fmt.Sprintf("unknown way to recover %q", options.Action), Remedy: "use continue, restart or discard"}
+		return Plan{}, &Error{
+			Code: CodeConfiguration, Message: fmt.Sprintf("unknown way to recover %q", options.Action),
+			Remedy: "use continue, restart or discard",
+		}
 	}
 	u, found, err := s.chooseUnfinished(options.Version)
 	if err != nil || !found {
@@ -58,8 +61,9 @@ func planRecover(s state, options RecoverOptions) (Plan, error) {
 		p = s.discarded(u)
 	case u.Recorded && u.Direction == Up:
 		return Plan{}, &Error{
-			Code: CodeUnfinished, Version: u.Version, Name: u.Name, Direction: Up, Message: fmt.Sprintf("%s is recorded as applied, and the journal has steps of it", u.Version),
-			Remedy: "discard them: nothing is left to run",
+			Code: CodeUnfinished, Version: u.Version, Name: u.Name, Direction: Up,
+			Message: fmt.Sprintf("%s is recorded as applied, and the journal has steps of it", u.Version),
+			Remedy:  "discard them: nothing is left to run",
 		}
 	case u.Direction == Up && s.finished(Down) != nil:
 		return Plan{}, s.finished(Down)
@@ -93,7 +97,8 @@ func (s state) chooseUnfinished(v migration.Version) (u Unfinished, found bool, 
 		}
 	case len(names) > 1:
 		return u, false, &Error{
-			Code: CodeConfiguration, Message: "several migrations are half done: " + strings.Join(names, ", "), Remedy: "name one of them",
+			Code: CodeConfiguration, Message: "several migrations are half done: " + strings.Join(names, ", "),
+			Remedy: "name one of them",
 		}
 	case len(all) == 0:
 		return u, false, nil
@@ -109,7 +114,8 @@ func (s state) discarded(u Unfinished) Planned {
 	}
 	m.Version = u.Version
 	return Planned{
-		Migration: m, Direction: u.Direction, RecordOnly: true, recovery: RecoverDiscard, journalled: s.journal.of(u.Version).spellings(),
+		Migration: m, Direction: u.Direction, RecordOnly: true, recovery: RecoverDiscard,
+		journalled: s.journal.of(u.Version).spellings(),
 	}
 }
 
@@ -120,7 +126,11 @@ func (p *Planned) keep(i int, entry journalEntry) bool {
 		return false
 	}
 	_, part := entry.isPart()
-	if part && (i < 0 || p.Steps[i].code == nil && (p.Steps[i].Kind != StepBatch || !entry.goesThrough(*p.Steps[i].Statements[0].Batch))) {
+	switch {
+	case !part:
+	case i < 0, p.Steps[i].Kind == StepBatch && !entry.goesThrough(*p.Steps[i].Statements[0].Batch):
+		return false
+	case p.Steps[i].Kind != StepBatch && p.Steps[i].code == nil:
 		return false
 	}
 	if !part && i >= 0 {
@@ -133,7 +143,12 @@ func (p *Planned) keep(i int, entry journalEntry) bool {
 // goesThrough reports whether the row of a part is about the table and the key of a batch.
 func (e journalEntry) goesThrough(b migration.Batch) bool {
 	var at place
-	return json.Unmarshal([]byte(e.cursor), &at) == nil && at.Of == rangesOf(b)
+	return json.Unmarshal([]byte(e.cursor), &at) == nil && (at.Of == rangesOf(b) || e.hash == olderHash(b))
+}
+
+// olderHash is what journals had of a batch before they knew its statement.
+func olderHash(b migration.Batch) string {
+	return fmt.Sprintf("%.40s by %.20s", strings.Join(b.TableName(), "."), strings.Join(b.Key, ","))
 }
 
 // restarted is the number of the row that a restart leaves in the journal, so that a
@@ -153,7 +168,8 @@ func (r *run) takeUp(ctx context.Context, p *Planned) error {
 		m = append(m, r.rehash(*p, entry))
 	}
 	s := Step{Kind: StepSQL}
-	_, err := r.persist(ctx, *p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), append(m, r.recovered(*p))) })
+	m = append(m, r.recovered(*p))
+	_, err := r.persist(ctx, *p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), m) })
 	if err != nil {
 		return r.explain(ctx, *p, s, err)
 	}
@@ -179,7 +195,8 @@ func (r *run) rehash(p Planned, e journalEntry) piece {
 	if part {
 		hash = p.Steps[i].partHash()
 	}
-	return piece{text: fmt.Sprintf("UPDATE %s SET statement_hash = %s WHERE %s = %d", r.db.tables.journal, q(hash), rows, e.step), statement: ours}
+	return piece{statement: ours, text: fmt.Sprintf("UPDATE %s SET statement_hash = %s WHERE %s = %d",
+		r.db.tables.journal, q(hash), rows, e.step)}
 }
 
 // announce says what an earlier run had done of what is rolled back now.
@@ -198,9 +215,16 @@ func (r *run) recovered(p Planned) piece {
 	what := map[RecoverAction]string{
 		RecoverContinue: "continued", RecoverRestart: "restarted", RecoverDiscard: "discarded",
 	}[p.recovery]
-	story, _ := json.Marshal([]StepEntry{{Step: 1, Kind: "recover", Summary: what + "; " + p.unfinished.String()}}) // of texts and numbers
-	return piece{text: fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token, steps) VALUES ('recover', 'done', %s, %s, %s, %s, %s, %s, %d, %s)
-RETURNING %s`,
-		r.db.tables.log, q(string(m.Version)), q(clip(cmp.Or(m.Name, string(m.Version)))), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)),
-		r.lease.current(), q(string(story)), r.setApplicationName()), statement: ours}
+	about := StepEntry{Step: 1, Kind: "recover", Summary: what + "; " + p.unfinished.String()}
+	story, _ := json.Marshal([]StepEntry{about}) // of texts and numbers
+	values := []string{"'recover'", "'done'"}
+	for _, text := range []string{
+		string(m.Version), clip(cmp.Or(m.Name, string(m.Version))), m.Checksum,
+		clip(who.String()), clip(who.host), clip(who.tool), string(story),
+	} {
+		values = append(values, q(text))
+	}
+	return piece{statement: ours, text: fmt.Sprintf(`INSERT INTO %s
+(action, outcome, version, name, checksum, run_by, host, tool_version, steps, token) VALUES (%s, %d) RETURNING %s`,
+		r.db.tables.log, strings.Join(values, ", "), r.lease.current(), r.setApplicationName())}
 }

@@ -238,3 +238,16 @@ func TestRecoverWantsToKnowWhich(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "9", b.text("SELECT string_agg(DISTINCT version, ' ') FROM schema_migrations_journal"))
 }
+
+func TestABatchThatAnOlderVersionBeganIsContinuedWhereSomebodySaysSo(t *testing.T) {
+	b := setup(t)
+	filling := strings.Replace(filling5, "WORKERS", "1", 1)
+	_ = b.stopped(files{"5_x.sql": filling})
+	b.exec("UPDATE schema_migrations_journal SET statement_hash = 'a5 by id', cursor = (cursor::jsonb - 'of')::text WHERE step >= 1000000")
+	b.exec("DELETE FROM a5 WHERE id = 1500")
+	f := files{"5_x.sql": filling}
+	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	require.Equal(t, 4, fails(t, err, whimbrel.CodeJournal).Line)
+	require.NoError(t, b.recover(f, whimbrel.RecoverContinue))
+	require.Equal(t, "1", b.text("SELECT string_agg(DISTINCT n::text, ' ') FROM a5"))
+}

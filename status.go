@@ -134,7 +134,8 @@ func (s state) differences(t tables) []Difference {
 		add(string(e.Code), e.Version, e.Name, e.Path, e.Message, e.Remedy)
 	}
 	for _, u := range s.unfinished() {
-		add("unfinished", u.Version, u.Name, u.Path, u.String(), s.journal.of(u.Version).toward(u.Direction)[0].halfDone().Remedy)
+		half := s.journal.of(u.Version).toward(u.Direction)[0].halfDone()
+		add("unfinished", u.Version, u.Name, u.Path, u.String(), half.Remedy)
 	}
 	for _, p := range s.describePending() {
 		message := fmt.Sprintf("%s is not applied", p.Version)

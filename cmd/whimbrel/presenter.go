@@ -109,7 +109,8 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 			return []string{line}
 		}
 	case whimbrel.UndoingUnfinished:
-		return []string{fmt.Sprintf("%s; what is done of it is undone:\n%s", event.Unfinished, strings.TrimRight(renderUnfinishedSteps(p.palette, event.Unfinished), "\n"))}
+		steps := strings.TrimRight(renderUnfinishedSteps(p.palette, event.Unfinished), "\n")
+		return []string{fmt.Sprintf("%s; what is done of it is undone:\n%s", event.Unfinished, steps)}
 	case whimbrel.HookFinished:
 		if event.Error == nil {
 			return []string{p.line(event.Hook, event.Duration, "hook")}

@@ -62,7 +62,9 @@ migration that stopped on its way up is rolled back is the business of whimbrel 
 }
 
 // recoverOptions are what the arguments and flags say.
-func recoverOptions(args []string, chosen map[whimbrel.RecoverAction]*bool) (options whimbrel.RecoverOptions, err error) {
+func recoverOptions(args []string, chosen map[whimbrel.RecoverAction]*bool) (
+	options whimbrel.RecoverOptions, err error,
+) {
 	for action, is := range chosen {
 		if *is && options.Action != "" {
 			return options, usage("use only one of them", "--continue, --restart and --discard contradict each other")
@@ -181,7 +183,8 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	}
 	if len(plan.Migrations) > 0 {
 		u := plan.Migrations[0].Unfinished()
-		if err := a.sure(command.Context(), renderUnfinished(a.errPalette, *u, time.Now())+question(*u, options.Action), false); err != nil {
+		asked := renderUnfinished(a.errPalette, *u, time.Now()) + question(*u, options.Action)
+		if err := a.sure(command.Context(), asked, false); err != nil {
 			return err
 		}
 		flags.yes = true // a protected environment need not ask again
@@ -232,7 +235,8 @@ func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {
 
 func stepState(p palette, s whimbrel.UnfinishedStep) string {
 	state := map[whimbrel.StepState]string{
-		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"), whimbrel.StepNotBegun: p.faint("not begun"),
+		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"),
+		whimbrel.StepNotBegun: p.faint("not begun"),
 	}[s.State]
 	if s.Keys == 0 && s.Rows > 0 && s.State == whimbrel.StepStopped {
 		state += fmt.Sprintf(" before another pass, %s rows changed", thousands(s.Rows))
