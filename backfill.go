@@ -430,7 +430,7 @@ func (b *backfill) remember(ctx context.Context) error {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			return fmt.Errorf("the journal's cursor %q: %w", text, err)
 		}
-		if p.Pass < b.pass || p.Of != b.of() {
+		if p.Pass < b.pass || p.Of != "" && p.Of != b.of() { // an older version's has none
 			continue
 		}
 		if p.Pass > b.pass {
