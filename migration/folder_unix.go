@@ -21,6 +21,10 @@ func (f diskFolder) readInto(buffer *bytes.Buffer, name string) error {
 		return &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer func() { _ = syscall.Close(file) }() // nothing was written to it
+	var info syscall.Stat_t
+	if err := syscall.Fstat(file, &info); err == nil && info.Size > MaxSize {
+		return errTooLarge
+	}
 	for buffer.Len() <= MaxSize {
 		buffer.Grow(4096)
 		room := buffer.AvailableBuffer()

@@ -270,19 +270,27 @@ func (s Source) read(file candidate, buffer *bytes.Buffer) (text string, problem
 		err = readInto(buffer, s.FS, file.path)
 	}
 	switch {
+	case errors.Is(err, errTooLarge):
+		return "", tooLarge()
 	case err != nil:
 		return "", unreadable(err)
-	case buffer.Len() > MaxSize:
+	case buffer.Len() > MaxSize: // of a file system that does not tell sizes
 		return "", tooLarge()
 	}
 	return buffer.String(), nil
 }
+
+// errTooLarge is a file that is refused by its size, without being read.
+var errTooLarge = errors.New("too large")
 
 // readInto reads a file up to what is more than MaxSize.
 func readInto(buffer *bytes.Buffer, from fs.FS, name string) error {
 	file, err := from.Open(name)
 	if err != nil {
 		return err
+	}
+	if info, err := file.Stat(); err == nil && info.Size() > MaxSize {
+		return errors.Join(errTooLarge, file.Close())
 	}
 	_, err = buffer.ReadFrom(io.LimitReader(file, MaxSize+1))
 	return errors.Join(err, file.Close())

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -208,14 +209,26 @@ func TestLoadDoesNotWaitForWhatIsNoRegularFile(t *testing.T) {
 	requireProblems(t, err, "unreadable: 1_pipe.sql: cannot be read: it is not a regular file")
 }
 
+// It is not parallel, so that what it counts is its own.
 func TestLoadRefusesFilesThatAreTooLarge(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "1_large.sql")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.NoError(t, os.Truncate(file, MaxSize+1))
 	_, err := Load(Source{FS: os.DirFS(dir)})
 	requireProblems(t, err, "too_large: 1_large.sql: the file is larger than 64 MiB")
+
+	for name, size := range map[string]int64{"just above": MaxSize + 1, "a terabyte": 1 << 40} {
+		require.NoError(t, os.Truncate(file, size))
+		for _, files := range []fs.FS{os.DirFS(dir), Folder(dir)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err = Load(Source{FS: files})
+			runtime.ReadMemStats(&after)
+			requireProblems(t, err, "too_large: 1_large.sql: the file is larger than 64 MiB")
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(MaxSize)/2, "%s: it was read", name)
+		}
+	}
 
 	_, err = Load(Source{FS: growing{folder("1_grows.sql")}})
 	requireProblems(t, err, "too_large: 1_grows.sql: the file is larger than 64 MiB")
