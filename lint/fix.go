@@ -143,7 +143,7 @@ func (f *fixing) run() (Fixed, error) {
 		return fixed, err
 	}
 	if own, err := migration.Parse(m.Path, m.Text); err != nil || own.Version != m.Version || m.Up.Path != "" {
-		f.refuseAll(file, "the file is in the format of another tool")
+		f.refuseAll(file, "the file is in the format of another tool") // so that nothing is tried
 	}
 	for range mostFixes {
 		s, finding, ok := f.next(file)
@@ -160,6 +160,7 @@ func (f *fixing) run() (Fixed, error) {
 		}
 		f.migrations[f.at], file, fixed.After = next, after, next.Text
 		fixed.Done = append(fixed.Done, finding)
+		clear(f.refused) // what was a hazard in one transaction may be none in several
 	}
 	for _, s := range file.Statements {
 		for _, finding := range s.Findings {
