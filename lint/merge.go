@@ -57,6 +57,9 @@ type Failure struct {
 	Outside string `json:"outside,omitempty"`
 }
 
+// syntaxError is the SQLSTATE of what the server could not parse.
+const syntaxError = "42601"
+
 // data reports whether the failure may be due to the rows that were made up.
 func (f *Failure) data() bool {
 	return f != nil && (strings.HasPrefix(f.SQLSTATE, "22") || strings.HasPrefix(f.SQLSTATE, "23"))
@@ -331,6 +334,7 @@ func (l *Linter) failed(f *File, j *Judgement, o Observation) {
 		l.notRehearsed(f, j, said+": "+o.Failure.Outside)
 		return
 	}
+	j.Malformed = o.Failure.SQLSTATE == syntaxError
 	l.add(f, j, Finding{Hazard: "statement-fails", Message: said})
 	j.Opaque = true // whatever the configuration makes of the hazard
 }

@@ -28,14 +28,14 @@ func (a *app) ci(ctx context.Context, flags *ciFlags) error {
 	if err := a.reportCI(report, flags); err != nil {
 		return err
 	}
-	switch report.Failed() {
-	case "":
+	switch failed := report.Failed(); {
+	case failed == "":
 		return nil
-	case pipeline.Files:
+	case failed == pipeline.Files, failed == pipeline.Lint && report.Lint != nil && report.Lint.Malformed():
 		return malformedError{}
-	case pipeline.Lint:
+	case failed == pipeline.Lint:
 		return refusedError{}
-	case pipeline.Merged, pipeline.Applied:
+	case failed == pipeline.Merged, failed == pipeline.Applied:
 		return differenceError{}
 	}
 	return failedTestError{}
@@ -55,6 +55,7 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 		if err := a.checkSet(migrations); err != nil {
 			return options, err
 		}
+		loading = compileScripts(ctx, file.Scripts.runtime(), migrations)
 	}
 	options = pipeline.Options{
 		Config: a.settings(file, migrations), Loading: loading, Base: a.base(flags.base),

@@ -49,7 +49,10 @@ func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error 
 	if err := a.showLint(report, flags); err != nil {
 		return err
 	}
-	if report.Count(lint.Error) > 0 || report.Stopped != "" {
+	switch {
+	case report.Malformed():
+		return malformedError{}
+	case report.Count(lint.Error) > 0 || report.Stopped != "":
 		return refusedError{}
 	}
 	return nil
@@ -103,6 +106,9 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 		return l, err
 	}
 	if err := a.checkSet(l.migrations); err != nil {
+		return l, err
+	}
+	if err := compileScripts(ctx, l.scripts, l.migrations); err != nil {
 		return l, err
 	}
 	if l.migrations, err = asTheyRun(l.migrations, a.values(file)); err != nil {

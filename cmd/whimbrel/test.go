@@ -75,6 +75,9 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	if err := a.checkSet(migrations); err != nil {
 		return err
 	}
+	if err := compileScripts(ctx, file.Scripts.runtime(), migrations); err != nil {
+		return err
+	}
 	options.Config = a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
 	if options.Connection, err = trial.FromEnvironment(a.lookup); err != nil {
