@@ -77,8 +77,12 @@ func (d *database) prepare(ctx context.Context) error {
 	}
 	for _, table := range d.ownTables() {
 		var name string
-		if err := d.conn.QueryRow(ctx, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::text::regclass",
-			table.Sanitize()).Scan(&name); err != nil {
+		err := d.conn.QueryRow(ctx, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) "+
+			"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)", table.Sanitize()).Scan(&name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue // the mark of a protected database, which this is not
+		}
+		if err != nil {
 			return err
 		}
 		d.own = append(d.own, name)
