@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,7 +16,7 @@ import (
 // between is cleared up by asking the catalog, or by what the server says to a
 // repetition.
 func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err error) {
-	conn, statement := r.db.conn.PgConn(), s.Statements[0]
+	conn, statement := r.db.conn.PgConn(), s.Body()[0]
 	build, isBuild := indexBuild(statement)
 	var others string
 	if isBuild {
@@ -36,12 +37,16 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 			return 0, err
 		}
 	}
-	if _, err := send(ctx, conn, append(append(r.opening(p), r.journalStep(p, s, "started", others)), r.sessionSettings(p)...)); err != nil {
+	before := r.borrow(p)
+	if mayChangeSession(statement) && r.keepsSession(p) {
+		before = append(before, r.observe(p, false))
+	}
+	if _, err := send(ctx, conn, append(append(before, r.opening(p)...), r.journalStep(p, s, "started", others))); err != nil {
 		return 0, err
 	}
-	rows, err = r.sendAlone(ctx, statement.Text)
+	rows, err = r.sendAlone(ctx, s, statement.Text)
 	if finalize, pending := pendingDetach(statement.Text, err); pending {
-		rows, err = r.sendAlone(ctx, finalize)
+		rows, err = r.sendAlone(ctx, s, finalize)
 	}
 	if err == nil || s.Started && alreadyDone(statement.Command, err) {
 		return rows, nil
@@ -52,36 +57,72 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 
 // sendAlone sends a statement that no fence protects, if by this machine's
 // clock the lease is still ours.
-func (r *run) sendAlone(ctx context.Context, text string) (int64, error) {
+func (r *run) sendAlone(ctx context.Context, s Step, text string) (int64, error) {
 	if err := r.lease.held(); err != nil {
 		return 0, err
 	}
-	return send(ctx, r.db.conn.PgConn(), message{{text: text}})
+	return send(ctx, r.db.conn.PgConn(), message{{text: text, statement: s.Prelude}})
 }
 
 // recordAlone says in the journal, or in the history, that a statement outside
-// a transaction is done.
+// a transaction is done. The settings that the file has behind its last one are run
+// in that transaction.
 func (r *run) recordAlone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
-	ending := append(append(tidy(), r.opening(p)...), r.recording(p, s, last, earlier)...)
-	_, err := send(ctx, r.db.conn.PgConn(), ending)
+	var before message
+	if !last && r.keepsSession(p) && (s.code != nil || mayChangeSession(s.Body()[0])) {
+		before = r.observed(p, s.Body(), nil)
+	}
+	before = append(append(before, r.giveBack(p)...), r.stepOpening(p)...)
+	_, err := r.transaction(ctx, p, s, len(s.Statements)-s.Trailing, before, r.stepEnding(p, s, last, earlier))
 	return err
 }
 
-// sessionSettings are what an alone statement runs under. Its waiting makes
-// nobody queue who reads or writes, so it may wait for its locks as long as it
-// takes; settings of the file apply to it too. Behind a pooler a setting of the
-// session would reach other clients, so there are none.
-func (r *run) sessionSettings(p Planned) message {
+// lent are settings of the session that are other while a statement outside a
+// transaction runs. Its waiting makes nobody queue who reads or writes, so it may wait
+// for its locks as long as it takes; and if we are killed, the server notices and ends
+// it. An annotation that sets lock_timeout holds.
+func (r *run) lent(p Planned) map[string]string {
+	values := map[string]string{}
+	if !p.setsLockTimeout() {
+		values["lock_timeout"] = "0"
+	}
+	if r.db.facts.Version >= 140000 && strings.Contains(r.db.facts.Platform, "linux") {
+		values["client_connection_check_interval"] = "1000"
+	}
+	return values
+}
+
+// borrow puts them in force, and keeps what they were. Behind a pooler a setting of the
+// session would reach other clients, so there is none.
+func (r *run) borrow(p Planned) message {
 	if r.db.facts.behindPool {
 		return nil
 	}
-	calls := []string{r.setConfig("lock_timeout", "0", false)}
-	if r.db.facts.Version >= 140000 && strings.Contains(r.db.facts.Platform, "linux") {
-		// If we are killed, the server notices and ends the statement.
-		calls = append(calls, r.setConfig("client_connection_check_interval", "1000", false))
+	var calls []string
+	for name, value := range r.lent(p) {
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), pg_catalog.current_setting('%[1]s')), false)", name),
+			r.setConfig(name, value, false))
 	}
-	for _, s := range p.Migration.Settings {
-		calls = append(calls, r.setConfig(s.Name, s.Value, false))
+	return asSelect(calls)
+}
+
+// giveBack undoes borrow, unless the statement itself has put the session back.
+func (r *run) giveBack(p Planned) message {
+	if r.db.facts.behindPool {
+		return nil
+	}
+	var calls []string
+	for name := range r.lent(p) {
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), pg_catalog.current_setting('%[1]s')), false)", name),
+			fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', '', false)", name))
+	}
+	return asSelect(calls)
+}
+
+// asSelect makes calls a statement of ours; nothing where there are none.
+func asSelect(calls []string) message {
+	if len(calls) == 0 {
+		return nil
 	}
 	return message{{text: "SELECT " + strings.Join(calls, ", "), statement: ours}}
 }
@@ -97,7 +138,7 @@ func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
 	conn := r.db.conn.PgConn()
-	_, _ = send(ctx, conn, append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
+	_, _ = send(ctx, conn, append(r.giveBack(p), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
 	var refused *pgconn.PgError
 	if !errors.As(failed, &refused) {
 		return // nobody knows what became of it
@@ -107,7 +148,7 @@ func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error
 			return
 		}
 	}
-	if rebuildsConcurrently(s.Statements[0]) && r.lease.held() == nil && r.dropCopies(ctx, p, s) != nil {
+	if rebuildsConcurrently(s.Body()[0]) && r.lease.held() == nil && r.dropCopies(ctx, p, s) != nil {
 		return // the journal keeps what to look for
 	}
 	_, _ = send(ctx, conn, append(r.opening(p), r.forgetStep(p, s)))

@@ -79,12 +79,14 @@ type place struct {
 // batches runs a batch step: the statement over all ranges, and again as long
 // as an assertion below it does not hold and a pass changes something.
 func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
-	statement := s.Statements[0]
+	statement := s.Body()[0]
 	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys, at span, after message) (int64, error) {
 		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
-		bound := Step{Number: s.Number, Kind: s.Kind, Statements: []migration.Statement{statement}}
-		bound.Statements[0].Text = text
-		rows, err := r.transaction(ctx, p, bound, r.opening(p), append(r.tidyAfter(s), after...))
+		bound := s
+		bound.Statements = slices.Clone(s.Statements[:s.Prelude+1])
+		bound.Statements[s.Prelude].Text, bound.Trailing = text, 0
+		after = append(append(r.tidyShared(p), r.asOurselves(p)...), after...)
+		rows, err := r.transaction(ctx, p, bound, s.Prelude, r.stepOpening(p), after)
 		var f *failure
 		if errors.As(err, &f) && f.offset >= 0 {
 			f.offset = original(f.offset)
@@ -114,23 +116,21 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent f
 }
 
 // settle makes sure that the assertions hold and records the step, in one
-// transaction.
+// transaction, with the settings that the file has behind its last one.
 func (r *run) settle(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
-	return r.inTransaction(ctx, r.opening(p), r.recording(p, s, last, earlier), func() error {
-		for i, statement := range s.Statements[1:] {
-			if err := assert(ctx, r.db.conn.PgConn(), statement, i+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	_, err := r.transaction(ctx, p, s, s.Prelude+1, r.stepOpening(p), r.stepEnding(p, s, last, earlier))
+	return err
 }
 
 // execute makes one pass, or the rest of one that an earlier run began. It gives how
 // many rows were changed by all passes, and by this one, with what earlier runs did.
 func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) {
 	r := b.run
-	if b.keys, err = findKeys(ctx, r.db.conn, b.batch); err != nil {
+	err = r.inFilesSession(ctx, b.planned, b.step, func() (err error) {
+		b.keys, err = findKeys(ctx, r.db.conn, b.batch)
+		return err
+	})
+	if err != nil {
 		return 0, 0, err
 	}
 	if err := b.remember(ctx); err != nil {
@@ -181,16 +181,29 @@ func (b *backfill) workers(ctx context.Context) error {
 			once.Do(func() { failed = err; cancel(err) })
 		}
 	}
-	for i := 1; i < b.batch.Workers; i++ {
-		all.Go(func() { fail(b.apart(working, i)) })
+	workers := b.batch.Workers
+	var settings string
+	if workers > 1 {
+		var alone bool
+		var err error
+		if settings, alone, err = b.run.shared(ctx, b.planned, b.step); err != nil {
+			return b.run.m.serverError(ctx, "reading the settings of the session", err)
+		}
+		if alone {
+			workers = 1
+		}
+	}
+	for i := 1; i < workers; i++ {
+		all.Go(func() { fail(b.apart(working, i, settings)) })
 	}
 	fail(b.goThrough(working, b.run, 0))
 	all.Wait()
 	return failed
 }
 
-// apart is a worker with a connection of its own, under the same lease.
-func (b *backfill) apart(ctx context.Context, number int) error {
+// apart is a worker with a connection of its own, under the same lease and with the
+// settings of the first.
+func (b *backfill) apart(ctx context.Context, number int, settings string) error {
 	r := *b.run
 	db, err := r.m.connect(ctx)
 	if err != nil {
@@ -200,6 +213,9 @@ func (b *backfill) apart(ctx context.Context, number int) error {
 	db.ready, db.onNotice, r.db = true, b.run.db.onNotice, db
 	if err := r.prepareTemplates(ctx); err != nil {
 		return r.m.serverError(ctx, "preparing", err)
+	}
+	if err := r.share(ctx, b.planned, settings); err != nil {
+		return r.m.serverError(ctx, "taking over the settings of the session", err)
 	}
 	return b.goThrough(ctx, &r, number)
 }
@@ -405,18 +421,22 @@ func (b *backfill) remember(ctx context.Context) error {
 	b.pass, b.cursor, b.low, b.out, b.finished, b.ended = 1, nil, nil, nil, nil, false
 	b.own, b.noted, b.earlier, b.here = map[int][]span{}, map[int]tally{}, 0, 0
 	r := b.run
-	rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}'), keys_done, rows_done FROM "+r.db.tables.journal+
-		" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
-		b.planned.inJournal(), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.step.partHash())
-	if err != nil {
-		return err
-	}
 	type remembered struct {
 		text string
 		done tally
 	}
-	parts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (part remembered, err error) {
-		return part, row.Scan(&part.text, &part.done.keys, &part.done.rows)
+	var parts []remembered
+	err := r.underOurRole(ctx, b.planned, func() error {
+		rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}'), keys_done, rows_done FROM "+r.db.tables.journal+
+			" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
+			b.planned.inJournal(), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.step.partHash())
+		if err != nil {
+			return err
+		}
+		parts, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (part remembered, err error) {
+			return part, row.Scan(&part.text, &part.done.keys, &part.done.rows)
+		})
+		return err
 	})
 	if err != nil || len(parts) == 0 {
 		return err

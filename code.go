@@ -112,8 +112,10 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // beforehand that it begins; after a crash it runs again from its start, and
 // its batches go on where they stopped.
 func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
-	begin := append(r.opening(p), r.journalStep(p, s, "started", ""), r.sessionBudget(p))
-	if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin) }); err != nil {
+	begin := func() message {
+		return append(append(r.sessionBudget(p), r.opening(p)...), r.journalStep(p, s, "started", ""))
+	}
+	if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin()) }); err != nil {
 		return 0, err
 	}
 	err = r.lease.held()
@@ -125,7 +127,6 @@ func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent
 		r.watch.end()
 	}
 	if err != nil {
-		r.restore()
 		return rows, err
 	}
 	s.rows = rows
@@ -136,18 +137,18 @@ func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent
 	return rows, err
 }
 
-// sessionBudget puts stall budget and settings in force for the session, for
-// code that runs outside our transactions. Behind a pooler a setting of the
-// session would reach other clients.
-func (r *run) sessionBudget(p Planned) piece {
+// sessionBudget puts the stall budget in force for the session, for code that runs
+// outside our transactions, and notes how the session is. Behind a pooler a setting of
+// the session would reach other clients.
+func (r *run) sessionBudget(p Planned) message {
 	if r.db.facts.behindPool {
-		return piece{text: "SELECT 1", statement: ours}
+		return nil
 	}
-	calls := []string{r.setConfig("lock_timeout", fmt.Sprint(r.m.config.MaxStall.Milliseconds()), false)}
-	for _, s := range p.Migration.Settings {
-		calls = append(calls, r.setConfig(s.Name, s.Value, false))
+	m := message{r.observe(p, false)}
+	if !p.setsLockTimeout() {
+		m = append(asSelect([]string{r.setConfig("lock_timeout", fmt.Sprint(r.m.config.MaxStall.Milliseconds()), false)}), m...)
 	}
-	return piece{text: "SELECT " + strings.Join(calls, ", "), statement: ours}
+	return m
 }
 
 // restore puts the session back in order after code that failed.
@@ -198,6 +199,9 @@ func (s *session) Check(text string) error {
 	}
 	for _, statement := range statements {
 		switch {
+		case s.run.db.facts.behindPool && !s.inside && staysInSession(migration.Statement{Statement: statement}):
+			return refuse("say SET LOCAL in client.tx(), or run the migration over a direct connection",
+				"behind a transaction pooler %s would reach other clients", statement.Command)
 		case statement.Class == pgsql.TransactionControl && !(s.inside && keepsTransaction(statement.Command)):
 			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; outside one, use client.tx()",
 				"%s is not allowed in a migration", statement.Command)
@@ -231,13 +235,12 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 		return err
 	}
 	r := s.run
-	before := r.opening(s.planned)
 	s.inside = true
 	defer func() { s.inside = false }()
 	quick := s.step
 	quick.Kind = StepSQL
 	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
-		return 0, r.inTransaction(ctx, before, nil, func() error { return work(ctx) })
+		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned), func() error { return work(ctx) })
 	})
 	if again := r.watch.begin(ctx, s.planned.Ref(), s.step, r.attempt); err == nil {
 		err = again
@@ -256,7 +259,8 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 	batch.Workers = 1 // a script is one thread
 	fill := &backfill{run: s.run, planned: s.planned, step: s.step, batch: batch, call: s.batches}
 	fill.work = func(ctx context.Context, r *run, _ *keys, span span, after message) (rows int64, err error) {
-		err = r.inTransaction(ctx, r.opening(s.planned), after, func() error {
+		after = append(append(r.tidyShared(s.planned), r.asOurselves(s.planned)...), after...)
+		err = r.inTransaction(ctx, r.stepOpening(s.planned), after, func() error {
 			rows, err = work(ctx, span.asRange(fill.keys))
 			after.count(rows)
 			return err

@@ -545,7 +545,7 @@ func journalQuery(table string, column func(name, otherwise string) string) stri
 	text := func(name string) string { return "coalesce(" + column(name, "NULL") + ", '')" }
 	return "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, ''), rows_done, coalesce(rows_total, 0), started_at, token, " +
 		strings.Join([]string{text("name"), column("keys_done", "0"), text("run_by"), text("host"), text("tool_version")}, ", ") +
-		", coalesce(" + column("schema_version", "NULL::integer") + ", 0) FROM " + table + " ORDER BY version, direction, step"
+		", coalesce(" + column("schema_version", "NULL::integer") + ", 0), coalesce((" + column("session", "NULL") + ")::text, '') FROM " + table + " ORDER BY version, direction, step"
 }
 
 func scanApplied(rows pgx.Rows) ([]Applied, error) {

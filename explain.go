@@ -31,6 +31,9 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	if fenced(err) {
 		return leaseLost(r.lease.current(), err).of(p)
 	}
+	if e := changedBehindPool(err); e != nil {
+		return p.at(s, s.Prelude, e)
+	}
 	var e *Error
 	switch {
 	case isOwn && (own.Code == CodeAssertion || ctx.Err() == nil):

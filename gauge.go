@@ -77,7 +77,8 @@ func (g *gauge) reason(ctx context.Context, r *run) (string, int64, error) {
 	var wal, replica, snapshot string
 	var position, checkpoints, limit, behind int64
 	var unseen bool
-	err := r.db.conn.QueryRow(ctx, `
+	err := r.underOurRole(ctx, g.backfill.planned, func() error {
+		return r.db.conn.QueryRow(ctx, `
 WITH replica AS (
 	SELECT coalesce(nullif(application_name, ''), client_addr::text, 'pid ' || pid) AS name, replay_lsn,
 		pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn)::bigint AS behind
@@ -90,7 +91,8 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 	coalesce((SELECT max(behind) FROM replica), 0),
 	coalesce((SELECT 'pid ' || pid || ' ' || application_name FROM pg_catalog.pg_stat_activity
 		WHERE backend_xmin IS NOT NULL AND xact_start < pg_catalog.now() - $2::bigint * interval '1 second' AND datname = pg_catalog.current_database() ORDER BY xact_start LIMIT 1), '')`,
-		reached, int64(oldSnapshot.Seconds())).Scan(&wal, &position, &checkpoints, &limit, &unseen, &replica, &behind, &snapshot)
+			reached, int64(oldSnapshot.Seconds())).Scan(&wal, &position, &checkpoints, &limit, &unseen, &replica, &behind, &snapshot)
+	})
 	if err != nil {
 		return "", 0, err
 	}

@@ -63,6 +63,9 @@ func (s state) hookStatements(hook *migration.Migration) ([]migration.Statement,
 		if statements[i].Class == pgsql.Alone { // as a variable's value can make it
 			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook is part of a transaction, in which this cannot be", "put it into a migration")
 		}
+		if settles(statements[i]) && hook != s.hooks.BeforeRun && hook != s.hooks.AfterRun {
+			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook cannot change how the strings of other files are read", "set standard_conforming_strings in the file that needs it")
+		}
 		statements[i].Hook = hook
 	}
 	return statements, nil
@@ -93,7 +96,13 @@ func (s state) surround(p *Planned) error {
 	case p.Atomic() && !p.Steps[0].apart:
 		p.Steps[0].Statements = slices.Concat(before, p.Steps[0].Statements, after)
 	default:
+		if last := &p.Steps[len(p.Steps)-1]; len(after) > 0 && last.Trailing > 0 { // it is not the last any more
+			at := len(last.Statements) - last.Trailing
+			after = slices.Concat(last.Statements[at:], after)
+			last.Statements, last.Trailing = last.Statements[:at], 0
+		}
 		p.Steps = slices.Concat(asStep(before), p.Steps, asStep(after))
+		p.Steps[0].hook = len(before) > 0
 		for i := range p.Steps {
 			p.Steps[i].Number = i + 1
 		}
@@ -141,7 +150,7 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(HookStarted{Hook: p.Migration.Name, Path: p.Migration.Path})
 	after := append(r.tidyAfter(s), r.hookRan(p))
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after) })
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, 0, r.opening(p), after) })
 	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)), Rows: rows}
 	if err != nil {
 		e := r.explain(ctx, p, s, err)

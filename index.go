@@ -76,12 +76,14 @@ func indexBuild(s migration.Statement) (build, bool) {
 func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done bool, err error) {
 	var name string
 	var valid bool
-	err = r.db.conn.QueryRow(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), i.indisvalid AND i.indisready
+	err = r.underOurRole(ctx, p, func() error {
+		return r.db.conn.QueryRow(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), i.indisvalid AND i.indisready
 		FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE i.indrelid = pg_catalog.to_regclass($1) AND CASE WHEN $2 <> '' THEN c.relname = $2
 			ELSE EXISTS (SELECT FROM `+r.db.tables.journal+` j WHERE j.version = $3 AND j.direction = $4 AND j.step = $5
 				AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' '))) END
 		ORDER BY i.indisvalid LIMIT 1`, b.table, b.index, p.inJournal(), string(p.Direction), s.Number).Scan(&name, &valid)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}

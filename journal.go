@@ -35,6 +35,7 @@ type journalEntry struct {
 	by, host, tool string
 	// schema is the schemaVersion of the program that wrote it.
 	schema int
+	kept   kept // of the session as the step left it
 }
 
 // partsOfSteps is where the journal's numbers for parts of steps begin: the
@@ -116,7 +117,7 @@ func (p *Planned) resume(all journal) error {
 	p.journalled = all.spellings()
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		s.Done, s.Started, s.rows, s.keys, s.total = false, false, 0, 0, 0
+		s.Done, s.Started, s.rows, s.keys, s.total, s.kept = false, false, 0, 0, 0, kept{}
 	}
 	p.kept = nil
 	if p.recovery == RecoverRestart {
@@ -149,7 +150,7 @@ func (p *Planned) resumeAt(entry journalEntry) error {
 	case part && !entry.advanced():
 		return nil // nothing of it is done
 	case i >= 0 && !part && p.Steps[i].isHashed(entry.hash):
-		p.Steps[i].Done, p.Steps[i].Started, p.Steps[i].rows = entry.done, !entry.done, entry.rows
+		p.Steps[i].Done, p.Steps[i].Started, p.Steps[i].rows, p.Steps[i].kept = entry.done, !entry.done, entry.rows, entry.kept
 		return nil
 	case !part && !entry.done:
 		return nil // it was begun and never finished: whatever stands there now runs

@@ -183,31 +183,78 @@ func changes(tag pgconn.CommandTag) bool {
 	return tag.Insert() || tag.Update() || tag.Delete() || strings.HasPrefix(tag.String(), "MERGE") || strings.HasPrefix(tag.String(), "COPY")
 }
 
-// literal quotes a text for SQL. The connection's client encoding and
-// standard_conforming_strings are what the driver set at its start, and every
-// transaction of ours ends by resetting them.
+// literal quotes a text for SQL, so that a file's standard_conforming_strings and
+// client_encoding do not matter: what it says may come to hold before the text arrives.
 func literal(conn *pgx.Conn, text string) string {
 	if text == "" {
 		return "NULL"
 	}
-	escaped, err := conn.PgConn().EscapeString(text)
-	if err != nil { // the session has odd settings: spell it out so that they do not matter
-		escaped = strings.ReplaceAll(text, "'", "''")
-		return "E'" + strings.ReplaceAll(escaped, `\`, `\\`) + "'"
+	escaped := strings.ReplaceAll(text, "'", "''")
+	odd := conn.PgConn().ParameterStatus("client_encoding") != "UTF8"
+	if !strings.Contains(text, `\`) && !odd {
+		return "'" + escaped + "'"
 	}
-	return "'" + escaped + "'"
+	var b strings.Builder
+	for _, c := range escaped {
+		switch {
+		case c == '\\':
+			b.WriteString(`\\`)
+		case odd && c >= utf8.RuneSelf:
+			fmt.Fprintf(&b, `\U%08x`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return "E'" + b.String() + "'"
 }
 
-// transaction runs the statements of one step together with our own, as one
-// transaction: in one message where that is possible. Inline COPY data, an
+// part is a statement of a step, or a piece of ours among them.
+type part struct {
+	migration.Statement
+	piece piece
+}
+
+// parts are the statements of a step from one of them on, each followed by what keeps
+// the stall budget, and, in a chain, with what notes which settings functions change.
+func (r *run) parts(p Planned, step Step, from int) []part {
+	var all []part
+	add := func(m message) {
+		for _, piece := range m {
+			all = append(all, part{piece: piece})
+		}
+	}
+	for _, s := range r.repeated(p, step) {
+		all = append(all, part{s, piece{text: s.Text, statement: ours}})
+	}
+	noting := !p.Atomic() && step.Number < len(p.Steps)
+	noted := from
+	for i, s := range step.Statements[from:] {
+		i += from
+		changes := noting && mayChangeSession(s)
+		if changes && (i == from || !mayChangeSession(step.Statements[i-1])) {
+			add(message{r.observe(p, true)})
+			noted = i
+		}
+		all = append(all, part{s, piece{text: s.Text, statement: i}})
+		add(r.keepBudget(p, s))
+		if changes && (i == len(step.Statements)-1 || !mayChangeSession(step.Statements[i+1])) {
+			add(r.observed(p, step.Statements[noted:i+1], step.Statements[i+1:]))
+		}
+	}
+	return all
+}
+
+// transaction runs the statements of one step, from one of them on, together with our
+// own, as one transaction: in one message where that is possible. Inline COPY data, an
 // Assert, a change of how strings are read, and a record that has the number of rows
 // in it need a stop in between, and thus a BEGIN and several messages.
-func (r *run) transaction(ctx context.Context, p Planned, step Step, before, after message) (rows int64, err error) {
+func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
-	if !slices.ContainsFunc(step.Statements, needsStop) && !after.counts() {
+	parts := r.parts(p, step, from)
+	if !slices.ContainsFunc(parts, func(p part) bool { return needsStop(p.Statement) }) && !after.counts() {
 		whole := slices.Clone(before)
-		for i, s := range step.Statements {
-			whole = append(append(whole, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
+		for _, p := range parts {
+			whole = append(whole, p.piece)
 		}
 		return send(ctx, conn, append(whole, after...))
 	}
@@ -228,18 +275,17 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, before, aft
 		rows, pending = rows+n, nil
 		return err
 	}
-	for i, s := range step.Statements {
-		if !needsStop(s) {
-			pending = append(append(pending, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
-			continue
+	for _, p := range parts {
+		if !needsStop(p.Statement) || settles(p.Statement) {
+			pending = append(pending, p.piece)
 		}
-		if settles(s) {
-			pending = append(pending, piece{text: s.Text, statement: i})
+		if !needsStop(p.Statement) {
+			continue
 		}
 		if err := flush(); err != nil {
 			return 0, err
 		}
-		n, err := stop(ctx, conn, s, i)
+		n, err := stop(ctx, conn, p.Statement, p.piece.statement)
 		if err != nil {
 			return 0, err
 		}

@@ -55,13 +55,26 @@ type Step struct {
 	// keys are those of its table that earlier runs have gone through in batches, of
 	// about total.
 	keys, total int64
+	// Prelude counts the statements at the head of the step, and Trailing those at its
+	// end, that only change settings, and are in no transaction of the step; see
+	// migration.Step.
+	Prelude, Trailing int
 	// apart is set in a notransaction section.
 	apart bool
+	// hook is set where the step is what comes before each migration.
+	hook bool
+	// kept is what the journal keeps of the session as the step left it.
+	kept kept
 	// before is how many of the statements of a step with code come before it;
 	// they all are those of hooks.
 	before int
 	// code is what a script or function step runs.
 	code code
+}
+
+// Body is what the step does, without the settings around it.
+func (s Step) Body() []migration.Statement {
+	return s.Statements[s.Prelude : len(s.Statements)-s.Trailing]
 }
 
 // inTransaction reports whether the step is one transaction with its record.
@@ -96,6 +109,8 @@ type Planned struct {
 	unfinished *Unfinished
 	// dependents are repeatable migrations that run again behind this one.
 	dependents []migration.Version
+	// mentions is what the texts of a chain speak of.
+	mentions subjects
 }
 
 // Plan is what a run will do, in order. The engine executes this very value.
@@ -121,7 +136,7 @@ func (p Planned) Ref() Ref {
 // Atomic reports whether the migration is one transaction with its record in
 // it. Otherwise it is a chain of steps that the journal keeps.
 func (p Planned) Atomic() bool {
-	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].inTransaction()
+	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].Prelude == 0 && p.Steps[0].inTransaction()
 }
 
 // HasWayBack reports whether a migration that is to go up can be undone. Of a script
@@ -166,10 +181,10 @@ func (s Step) Summary() string {
 	case StepFunc:
 		return "function"
 	case StepBatch:
-		return s.Statements[0].Command + " in batches"
+		return s.Body()[0].Command + " in batches"
 	}
 	own := 0
-	for _, statement := range s.Statements {
+	for _, statement := range s.Body() {
 		if statement.Hook != nil {
 			continue
 		}
@@ -270,8 +285,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		for _, s := range m.Steps {
 			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
 			if s.Kind == StepBatch {
-				b := s.Statements[0].Batch
-				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
+				b := s.Body()[0].Batch
+				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Body()) > 1}
 			}
 			for _, t := range s.Statements {
 				of := ""
@@ -321,6 +336,7 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		if err := s.surround(&planned); err != nil {
 			return planned, err
 		}
+		planned.mention()
 		return planned, planned.resume(s.journal)
 	}
 	for _, s := range m.Settings {
@@ -343,12 +359,12 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 	for _, step := range section.Steps() {
 		kind := StepSQL
 		switch {
-		case step.Statements[0].Batch != nil:
+		case step.Body()[0].Batch != nil:
 			kind = StepBatch
 		case step.Alone:
 			kind = StepAlone
 		}
-		planned.Steps = append(planned.Steps, Step{Kind: kind, Statements: step.Statements})
+		planned.Steps = append(planned.Steps, Step{Kind: kind, Statements: step.Statements, Prelude: step.Prelude, Trailing: step.Trailing})
 	}
 	for i := range planned.Steps {
 		planned.Steps[i].Number = i + 1
@@ -357,6 +373,7 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 	if err := s.surround(&planned); err != nil {
 		return planned, err
 	}
+	planned.mention()
 	return planned, planned.resume(s.journal)
 }
 

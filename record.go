@@ -76,6 +76,7 @@ func (m *Migrator) preparation(db *database) []string {
 
 // prepareTemplates sends the preparation by itself.
 func (r *run) prepareTemplates(ctx context.Context) error {
+	r.spelling = false
 	var m message
 	for _, statement := range r.m.preparation(r.db) {
 		m = append(m, piece{text: statement, statement: ours})
@@ -83,8 +84,22 @@ func (r *run) prepareTemplates(ctx context.Context) error {
 	if len(m) == 0 {
 		return nil
 	}
+	if err := r.db.conn.DeallocateAll(ctx); err != nil { // so that the driver, too, knows of none
+		return err
+	}
 	_, err := send(ctx, r.db.conn.PgConn(), m)
 	return err
+}
+
+// prepareLost prepares again what a migration has thrown away.
+func (r *run) prepareLost(ctx context.Context) error {
+	if !r.spelling {
+		return nil
+	}
+	if err := r.prepareTemplates(ctx); err != nil {
+		return r.m.serverError(ctx, "preparing", err)
+	}
+	return nil
 }
 
 // call runs a template with the lease's token and its arguments, of which an
@@ -99,7 +114,7 @@ func (r *run) call(name string, arguments ...string) piece {
 			p.arguments[1+i] = text[len(text)-len(argument):]
 		}
 	}
-	if r.db.facts.behindPool || name == "whimbrel_again" {
+	if r.db.facts.behindPool || r.spelling || name == "whimbrel_again" {
 		return piece{text: r.spelledOut(p), statement: ours}
 	}
 	return piece{statement: ours, prepared: p}
@@ -128,11 +143,11 @@ func proof(t tables) string {
 		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", t.lock)
 }
 
-// opening begins every transaction of ours: it sets the stall budget as
+// begin is in every transaction of ours: it sets the stall budget as
 // lock_timeout, proves the lease, and applies what the file sets. If we are cut
 // off, the server does not keep the transaction, and with it the proof, for
 // longer than a lease, and what a script may compute. All of it ends with the transaction.
-func (r *run) opening(p Planned) message {
+func (r *run) begin(p Planned) message {
 	proof := r.call("whimbrel_open")
 	proof.statement = fence
 	if proof.prepared != nil {
@@ -149,13 +164,22 @@ func (r *run) opening(p Planned) message {
 		patience := p.Steps[0].code.Idle() + r.m.config.LeaseDuration
 		calls = append(calls, r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(patience.Milliseconds(), 10), true))
 	}
-	for _, s := range p.Migration.Settings {
-		calls = append(calls, r.setConfig(s.Name, s.Value, true))
+	if !r.keepsSession(p) { // which has them already
+		calls = append(calls, r.annotations(p, true)...)
 	}
 	if len(calls) == 0 {
 		return m
 	}
 	return append(m, piece{text: "SELECT " + strings.Join(calls, ", "), statement: ours})
+}
+
+// annotations apply what the file sets by annotations, for the transaction or for the
+// session.
+func (r *run) annotations(p Planned, local bool) (calls []string) {
+	for _, s := range p.Migration.Settings {
+		calls = append(calls, r.setConfig(s.Name, s.Value, local))
+	}
+	return calls
 }
 
 func (r *run) setConfig(name, value string, local bool) string {
@@ -236,10 +260,11 @@ func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at, rows_done) VALUES (%s, %s, %s, %s, %s, %d)
+	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at, rows_done, session)
+VALUES (%s, %s, %s, %s, %s, %d, nullif(pg_catalog.current_setting('whimbrel.session', true), '')::jsonb)
 ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state,
 cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, rows_done = excluded.rows_done,
-token = excluded.token, schema_version = excluded.schema_version
+token = excluded.token, schema_version = excluded.schema_version, session = excluded.session
 RETURNING %s`,
 		r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, s.rows, r.setApplicationName()), statement: ours}
 }
@@ -372,8 +397,10 @@ func (m *Migrator) logRun(ctx context.Context, db *database, action, about strin
 func scanJournal(rows pgx.Rows) (journal, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (journalEntry, error) {
 		var e journalEntry
+		var session string
 		err := row.Scan(&e.version, &e.direction, &e.step, &e.hash, &e.done, &e.cursor, &e.rows, &e.total, &e.since, &e.token,
-			&e.name, &e.keys, &e.by, &e.host, &e.tool, &e.schema)
+			&e.name, &e.keys, &e.by, &e.host, &e.tool, &e.schema, &session)
+		e.kept = parseKept(session)
 		return e, err
 	})
 }

@@ -34,13 +34,17 @@ func (r *run) copies(ctx context.Context) (list string, err error) {
 // dropCopies removes the invalid copies that an attempt at this step has left:
 // those that were not there when it began, as the journal tells.
 func (r *run) dropCopies(ctx context.Context, p Planned, s Step) error {
-	rows, err := r.db.conn.Query(ctx, "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "+invalidCopies+
-		" AND EXISTS (SELECT FROM "+r.db.tables.journal+" j WHERE j.version = $1 AND j.direction = $2 AND j.step = $3 AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' ')))",
-		p.inJournal(), string(p.Direction), s.Number)
-	if err != nil {
-		return fmt.Errorf("looking for what a failed REINDEX left: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	var names []string
+	err := r.underOurRole(ctx, p, func() error {
+		rows, err := r.db.conn.Query(ctx, "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "+invalidCopies+
+			" AND EXISTS (SELECT FROM "+r.db.tables.journal+" j WHERE j.version = $1 AND j.direction = $2 AND j.step = $3 AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' ')))",
+			p.inJournal(), string(p.Direction), s.Number)
+		if err != nil {
+			return err
+		}
+		names, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("looking for what a failed REINDEX left: %w", err)
 	}

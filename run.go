@@ -63,6 +63,9 @@ type run struct {
 	// changed as a whole, once that is known, before the answer to its record.
 	before, all int64
 	known       bool
+	// spelling is set where the session has lost our prepared statements, as by a
+	// DEALLOCATE ALL: until they are prepared again, they are written out.
+	spelling bool
 	// advanced counts what is done and recorded: migrations, steps and batches, of
 	// all workers.
 	advanced *atomic.Int64
@@ -202,6 +205,9 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
+	if err := r.holdsBehindPool(planned); err != nil {
+		return err
+	}
 	db = r.db
 	var leased context.Context
 	r.lease, leased, err = m.take(ctx, db)
@@ -292,6 +298,9 @@ func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool)
 		if r.m.stopping() {
 			return interrupted()
 		}
+		if err := r.prepareLost(ctx); err != nil {
+			return err
+		}
 		began := time.Now()
 		r.attempt = &attempt{}
 		group := left[:r.group(left)]
@@ -373,6 +382,14 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 		return 0, r.recordOnly(ctx, p)
 	}
 	r.before, r.known = 0, false
+	defer func() {
+		if err != nil {
+			r.leave(p)
+		}
+	}()
+	if err := r.enter(ctx, p); err != nil {
+		return 0, r.explain(ctx, p, p.Steps[0], err)
+	}
 	var earlier Elapsed
 	for i, s := range p.Steps {
 		if s.Done && i < len(p.Steps)-1 {
@@ -430,22 +447,16 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL}, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 		return s.rows, err
 	}
+	if err := r.prelude(ctx, s); err != nil {
+		return 0, err
+	}
 	if s.Kind == StepAlone {
-		rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
-		if err != nil {
-			return 0, err
-		}
-		s.rows = rows
-		r.counted(rows, last)
-		recording := s
-		recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
-		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-		return rows, err
+		return r.stepAlone(ctx, p, s, last, spent)
 	}
 	if s.Kind == StepBatch {
 		return r.batches(ctx, p, s, last, spent)
 	}
-	after := func() message { return append(r.tidyAfter(s), r.recording(p, s, last, earlier)...) }
+	after := func() message { return r.stepEnding(p, s, last, earlier) }
 	if s.code != nil && s.inTransaction() {
 		return r.persist(ctx, p, s, func() (int64, error) {
 			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error {
@@ -459,15 +470,29 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.code != nil {
 		return r.codeApart(ctx, p, s, last, spent)
 	}
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, r.opening(p), after()) })
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, s.Prelude, r.stepOpening(p), after()) })
 	var refused *pgconn.PgError
 	if s.apart && errors.As(err, &refused) && refused.Code == "25001" {
 		// Only the catalog told that it cannot be in a transaction, as with
 		// REINDEX of a partitioned table; the section allows to run it without.
 		s.Kind = StepAlone
 		p.journalled = append(p.journalled, migration.Version(p.inJournal()))
-		return r.step(ctx, p, s, last, earlier)
+		return r.stepAlone(ctx, p, s, last, spent)
 	}
+	return rows, err
+}
+
+// stepAlone runs a statement outside a transaction, and records it in one.
+func (r *run) stepAlone(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (int64, error) {
+	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
+	if err != nil {
+		return 0, err
+	}
+	s.rows = rows
+	r.counted(rows, last)
+	recording := s
+	recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
+	_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 	return rows, err
 }
 
@@ -489,10 +514,8 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 			return rows, nil
 		}
 		refused, gaveWay := r.givesWay(err)
-		if attempt == 1 && threwOurStatementsAway(err) {
-			if err := r.prepareTemplates(ctx); err != nil {
-				return 0, err
-			}
+		if threwOurStatementsAway(err) && !r.spelling {
+			r.spelling = true
 			continue
 		}
 		if !gaveWay || ctx.Err() != nil {
@@ -542,7 +565,7 @@ func (r *run) givesWay(err error) (*pgconn.PgError, bool) {
 }
 
 // threwOurStatementsAway reports that one of the prepared statements is gone,
-// as after a DEALLOCATE ALL in an earlier migration.
+// as after a DEALLOCATE ALL in this migration or an earlier one.
 func threwOurStatementsAway(err error) bool {
 	var f *failure
 	var refused *pgconn.PgError

@@ -147,7 +147,7 @@ var (
 	}
 	addedToJournal = []string{
 		"name varchar(255)", "keys_done bigint NOT NULL DEFAULT 0",
-		"run_by varchar(255)", "host varchar(255)", "tool_version varchar(255)", "schema_version integer",
+		"run_by varchar(255)", "host varchar(255)", "tool_version varchar(255)", "schema_version integer", "session jsonb",
 	}
 	addedToLog = []string{
 		"retries integer", "gave_way_ms double precision", "lock_wait_ms double precision", "lease_wait_ms double precision", "steps jsonb",

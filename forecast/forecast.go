@@ -200,8 +200,8 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	for _, s := range p.Steps {
 		step := Step{Number: s.Number, Kind: s.Kind, Done: s.Done, Started: s.Started, Statements: []Statement{}}
 		if s.Kind == whimbrel.StepBatch {
-			b := s.Statements[0].Batch
-			step.Batch = &Batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Statements) > 1}
+			b := s.Body()[0].Batch
+			step.Batch = &Batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Body()) > 1}
 		}
 		for _, statement := range s.Statements {
 			told := Statement{Line: statement.Start.Line, Command: statement.Command, Text: statement.Written()}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,16 @@ func TestASectionIsDividedIntoWhatRunsTogether(t *testing.T) {
 		"a batch with what is to hold":     {"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Assert\nSELECT true;\n-- +migrate Assert\nSELECT true;\nSELECT 2;", []string{"b3", "t1"}},
 		"an assertion without a batch":     {"SELECT 1;\n-- +migrate Assert\nSELECT true;", []string{"t2"}},
 		"a batch that runs apart":          {"-- +migrate Up notransaction\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Assert\nSELECT true;\nSELECT 2;", []string{"b2", "t1"}},
+		"a setting before it":              {"SET a = 1; RESET b; VACUUM t; SELECT 2;", []string{"2+a1", "t1"}},
+		"a setting in between":             {"SELECT 1; SET a = 1; VACUUM t; SELECT set_config('b', 'c', false); SELECT 2;", []string{"t2", "a1", "t2"}},
+		"a setting that ends at once":      {"VACUUM t; SET LOCAL a = 1; VACUUM t;", []string{"a1", "1+a1"}},
+		"a setting before a batch":         {"SET a = 1;\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;", []string{"1+b1"}},
+		"settings behind the last":         {"VACUUM t; SET a = 1; RESET ALL;", []string{"a1+2"}},
+		"settings behind a batch":          {"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Assert\nSELECT true;\nSET a = 1;", []string{"b2+1"}},
+		"nothing but settings":             {"SET a = 1; SET b = 1;", []string{"t2"}},
+		"nothing but settings, apart":      {"-- +migrate Up notransaction\nSET a = 1; SET b = 1;", []string{"t2"}},
+		"settings apart":                   {"-- +migrate Up notransaction\nSET a = 1; SET b = 1; SELECT 1; SET c = 1; CALL p(); SELECT 2; SET d = 1;", []string{"2+t1", "1+a1", "t2"}},
+		"deferred constraints are none":    {"SET CONSTRAINTS ALL DEFERRED; VACUUM t;", []string{"t1", "a1"}},
 		"two batches are not one with one": {"-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;\n-- +migrate Batch t by id\nUPDATE t SET a = 1 WHERE id > :from AND id <= :to;", []string{"b1", "b1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -32,12 +43,19 @@ func TestASectionIsDividedIntoWhatRunsTogether(t *testing.T) {
 			for _, step := range m.Up.Steps() {
 				kind := "t"
 				switch {
-				case step.Statements[0].Batch != nil:
+				case step.Body()[0].Batch != nil:
 					kind = "b"
 				case step.Alone:
 					kind = "a"
 				}
-				got = append(got, kind+string(rune('0'+len(step.Statements))))
+				kind += strconv.Itoa(len(step.Body()))
+				if step.Prelude > 0 {
+					kind = strconv.Itoa(step.Prelude) + "+" + kind
+				}
+				if step.Trailing > 0 {
+					kind += "+" + strconv.Itoa(step.Trailing)
+				}
+				got = append(got, kind)
 				require.Equal(t, next, step.First)
 				next += len(step.Statements)
 			}

@@ -68,8 +68,8 @@ func workers(plan whimbrel.Plan) int {
 	most := 0
 	for _, m := range plan.Migrations {
 		for _, step := range m.Steps {
-			if step.Kind == whimbrel.StepBatch && !step.Done && len(step.Statements) > 0 && step.Statements[0].Batch != nil {
-				most = max(most, step.Statements[0].Batch.Workers)
+			if step.Kind == whimbrel.StepBatch && !step.Done && len(step.Body()) > 0 && step.Body()[0].Batch != nil {
+				most = max(most, step.Body()[0].Batch.Workers)
 			}
 		}
 	}

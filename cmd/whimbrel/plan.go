@@ -331,7 +331,7 @@ func howItRuns(step whimbrel.Step) string {
 	case whimbrel.StepScript, whimbrel.StepFunc:
 		return "outside a transaction"
 	case whimbrel.StepBatch:
-		batch := step.Statements[0].Batch
+		batch := step.Body()[0].Batch
 		how := fmt.Sprintf("in batches of %d by %s", batch.Size, strings.Join(batch.Key, ", "))
 		if batch.Workers > 1 {
 			how += fmt.Sprintf(", %d workers", batch.Workers)
@@ -345,9 +345,9 @@ func howItRuns(step whimbrel.Step) string {
 func renderStep(p palette, step whimbrel.Step, width int) string {
 	what, below := step.Summary(), ""
 	if step.Kind == whimbrel.StepBatch {
-		what = step.Statements[0].Command + " through " + step.Statements[0].Batch.Table
+		what = step.Body()[0].Command + " through " + step.Body()[0].Batch.Table
 		below = "rows written below the cursor while it runs are not looked for again: put an Assert below it"
-		for _, s := range step.Statements[1:] {
+		for _, s := range step.Body()[1:] {
 			what += ", until " + cmp.Or(s.Assert.Message, "the Assert below it holds")
 			below = ""
 		}

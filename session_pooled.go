@@ -1,0 +1,111 @@
+package whimbrel
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// holdsBehindPool refuses what cannot hold behind a transaction pooler, before anything
+// runs: there a session ends with its transaction, so that nothing is set for what runs
+// outside one, and what a function sets or a temporary table keeps is gone.
+func (r *run) holdsBehindPool(plan Plan) error {
+	if !r.db.facts.behindPool {
+		return nil
+	}
+	for _, p := range plan.Migrations {
+		if p.Atomic() {
+			continue
+		}
+		if err := p.holdsBehindPool(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p Planned) holdsBehindPool() error {
+	set, made := map[string]bool{}, map[string]int{}
+	for _, s := range p.Migration.Settings {
+		if s.Name != "lock_timeout" { // which such a statement does without
+			set[s.Name] = true
+		}
+	}
+	for _, s := range p.Steps {
+		for i, statement := range s.Statements {
+			if i >= len(s.Statements)-s.Trailing {
+				break
+			}
+			if err := p.missesBehindPool(s, i, set, made); err != nil {
+				return err
+			}
+			note(statement, s.hook, set)
+			if name, atCommit := temporary(statement); name != "" && !atCommit {
+				made[name] = s.Number
+			} else if s.Number < len(p.Steps) && setsForSession(statement) {
+				return p.refusedBehindPool(s, i, "what this sets for the session is gone with its transaction", "write SET … as a statement of its own, or run the migration over a direct connection")
+			}
+		}
+		if s.code != nil && !s.inTransaction() && len(set) > 0 {
+			return p.refusedBehindPool(s, 0, fmt.Sprintf("the script runs outside a transaction, and %s cannot be set for it", listed(set)), "let the script set it in client.tx(), or run it over a direct connection")
+		}
+	}
+	return nil
+}
+
+// missesBehindPool refuses a statement that needs what is not there.
+func (p Planned) missesBehindPool(s Step, i int, set map[string]bool, made map[string]int) error {
+	statement := s.Statements[i]
+	if s.Kind == StepAlone && i >= s.Prelude && len(set) > 0 {
+		return p.refusedBehindPool(s, i, fmt.Sprintf("%s runs outside a transaction, and %s cannot be set for it", statement.Command, listed(set)),
+			"write names with their schemas, set it for the role (ALTER ROLE … SET), or run the migration over a direct connection")
+	}
+	for name, number := range made {
+		if number < s.Number && speaksOf(statement, name) {
+			return p.refusedBehindPool(s, i, fmt.Sprintf("%q is a temporary table of step %d, and is gone with its transaction", name, number),
+				"make it an ordinary table, or run the migration over a direct connection")
+		}
+	}
+	return nil
+}
+
+// note follows what is set for the session.
+func note(s migration.Statement, hook bool, set map[string]bool) {
+	changes, only := pgsql.SettingChanges(s.Statement)
+	if !only {
+		return
+	}
+	for _, c := range changes {
+		switch {
+		case c.Local && !hook:
+		case c.Name == "":
+			maps.DeleteFunc(set, func(name string, _ bool) bool { return name != "role" && name != "session_authorization" })
+		case c.Reset:
+			delete(set, c.Name)
+		case c.Name != "lock_timeout":
+			set[c.Name] = true
+		}
+	}
+}
+
+// setsForSession reports whether a statement that is none about the session says that
+// it sets something for it.
+func setsForSession(s migration.Statement) bool {
+	if _, only := pgsql.SettingChanges(s.Statement); only || strings.HasPrefix(s.Command, "CREATE") {
+		return false
+	}
+	text := strings.ToLower(s.Text)
+	return strings.Contains(text, "set_config") && len(localConfig().FindAllString(text, -1)) < strings.Count(text, "set_config")
+}
+
+func listed(set map[string]bool) string {
+	return strings.Join(slices.Sorted(maps.Keys(set)), ", ")
+}
+
+func (p Planned) refusedBehindPool(s Step, statement int, message, remedy string) error {
+	return p.at(s, statement, &Error{Code: CodeUnsupported, Message: "behind a transaction pooler " + message, Remedy: remedy})
+}
