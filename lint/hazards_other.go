@@ -18,6 +18,13 @@ func transactionHazards() []Hazard {
 			Good: []string{"ALTER TABLE users ADD COLUMN active boolean;\n-- +migrate Batch users by id\nUPDATE users SET active = true WHERE id > :from AND id <= :to;"},
 		},
 		{
+			ID: "local-setting-ends", Severity: Warn, Title: "a setting ends before the statements that may need it",
+			Happens: "SET LOCAL holds to the end of its transaction. Where a file comes to several steps, each is a transaction of its own, or none, and those that follow run with another search_path, role or limit.",
+			Remedy:  "SET without LOCAL holds to the end of the file's direction, and is undone there.", Link: manual + "sql-set.html",
+			Bad:  "SET LOCAL search_path = public;\nUPDATE users SET name = 'x' WHERE id = 1;\nCREATE INDEX CONCURRENTLY users_name_idx ON users (name);",
+			Good: []string{"SET search_path = public;\nUPDATE users SET name = 'x' WHERE id = 1;\nCREATE INDEX CONCURRENTLY users_name_idx ON users (name);"},
+		},
+		{
 			ID: "multi-table-locks-in-one-transaction", Severity: Warn, Title: "a transaction waits for a table while it holds another",
 			Happens: "While it waits for the second table, everybody waits for the first. With code that uses both in the other order it is a deadlock.", Locks: []Lock{{"orders", AccessExclusive}, {"users", AccessExclusive}},
 			Remedy: "One table per migration.", Link: manual + "explicit-locking.html#LOCKING-DEADLOCKS",

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,7 +21,8 @@ type judge struct {
 	later     func() []migration.Statement
 	allowed   []bool // by the index of the annotation: it was needed
 
-	tx *transaction
+	tx      *transaction
+	session session
 	// The statement at hand.
 	at      int
 	current parsed
@@ -48,15 +50,74 @@ type held struct {
 	command string // and how it begins
 }
 
-func (j *judge) begin() {
-	j.step++
-	j.tx = &transaction{
-		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: map[string]string{}, foreign: map[*relation]int{}, values: map[string]int{},
-	}
+// session is what the steps so far have set to the end of the direction.
+type session struct {
+	base, path []string
+	settings   map[string]string
+}
+
+// enter begins a direction: with what the file's annotations set.
+func (j *judge) enter() {
+	j.session = session{base: j.path, settings: map[string]string{}}
 	for _, s := range j.migration.Settings {
-		j.tx.settings[strings.ToLower(s.Name)] = s.Value
+		j.session.settings[strings.ToLower(s.Name)] = s.Value
 		if strings.EqualFold(s.Name, "search_path") {
 			j.setPath(strings.Split(s.Value, ","))
+		}
+	}
+	j.session.path = j.path
+}
+
+func (j *judge) begin() {
+	j.step++
+	j.path = j.session.path
+	j.tx = &transaction{
+		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: maps.Clone(j.session.settings), foreign: map[*relation]int{}, values: map[string]int{},
+	}
+}
+
+// keep follows what the statement says about its session: what is not local holds in
+// the steps to come as well.
+func (j *judge) keep() {
+	changes, _ := pgsql.SettingChanges(j.current.statement.Statement)
+	local := false
+	for _, c := range changes {
+		local = local || c.Local
+		switch {
+		case c.Local:
+		case c.Name == "":
+			j.path = j.session.base
+			clear(j.session.settings)
+		case c.Reset && c.Name == "search_path":
+			j.path = j.session.base
+			fallthrough
+		default:
+			if value, is := j.tx.settings[c.Name]; is {
+				j.session.settings[c.Name] = value
+			} else {
+				delete(j.session.settings, c.Name)
+			}
+		}
+	}
+	if !local {
+		j.session.path = j.path
+	}
+	if j.current.prelude { // then nothing is local to it
+		j.path, j.tx.settings = j.session.path, maps.Clone(j.session.settings)
+	}
+}
+
+// localEnds finds a setting that ends with its step although others follow.
+func (j *judge) localEnds() {
+	changes, _ := pgsql.SettingChanges(j.current.statement.Statement)
+	next := slices.IndexFunc(j.parsed, func(p parsed) bool { return p.step > j.current.step })
+	if j.current.prelude {
+		next = slices.IndexFunc(j.parsed, func(p parsed) bool { return p.step == j.current.step && !p.prelude })
+	}
+	for _, c := range changes {
+		if c.Local && next >= 0 && !strings.HasPrefix(c.Name, "transaction_") {
+			j.report(Finding{Hazard: "local-setting-ends",
+				Message: fmt.Sprintf("%s is set for the transaction of this step alone: line %d, and what follows, runs without it", c.Name, j.parsed[next].statement.Start.Line)})
 		}
 	}
 }
@@ -73,6 +134,7 @@ func (j *judge) judge(at int) Judgement {
 		j.statement(j.current.node)
 		j.unheardOf(known)
 		j.context()
+		j.localEnds()
 		j.remember()
 	}
 	j.finish()

@@ -115,13 +115,13 @@ func (l *Linter) file(m *model, mig migration.Migration, section migration.Secti
 	} else {
 		m.path = slices.Clone(l.options.Catalog.Path)
 	}
-	base := m.path
+	j.enter()
 	for i := range j.parsed {
 		if i == 0 || j.parsed[i].step != j.parsed[i-1].step {
-			m.path = base
 			j.begin()
 		}
 		file.Statements = append(file.Statements, j.judge(i))
+		j.keep()
 	}
 	m.path = path
 	file.Unused = j.unused()
@@ -133,6 +133,7 @@ type parsed struct {
 	statement migration.Statement
 	step      int
 	alone     bool
+	prelude   bool // it is in no transaction of its step
 	node      *ast.Node
 	err       error
 }
@@ -141,8 +142,8 @@ type parsed struct {
 // will have it.
 func (j *judge) parse() {
 	for number, step := range j.section.Steps() {
-		for _, s := range step.Statements {
-			p := parsed{statement: s, step: number + 1, alone: step.Alone}
+		for i, s := range step.Statements {
+			p := parsed{statement: s, step: number + 1, alone: step.Alone, prelude: i < step.Prelude}
 			p.node, p.err = single(j.options.Parser.Parse(parameters(s)))
 			j.parsed = append(j.parsed, p)
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -177,7 +178,7 @@ func (s *stage) connect(ctx context.Context) error {
 	}
 	config.RuntimeParams["timezone"] = zone
 	config.RuntimeParams["application_name"] = "whimbrel rehearsal"
-	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // which knows any standard_conforming_strings
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
 		if s.listening {
 			s.notices = append(s.notices, notice)
@@ -319,16 +320,18 @@ func withoutRows(full, empty []lint.Observation) []lint.Observation {
 
 // run runs a migration from one of its steps on, and observes it if that is asked.
 // It ends with the first statement that fails, and says how many steps are done.
-func (s *stage) run(ctx context.Context, m migration.Migration, from int, observe bool) ([]lint.Observation, int, error) {
+func (s *stage) run(ctx context.Context, m migration.Migration, from int, observe bool) (all []lint.Observation, done int, err error) {
 	var before *picture
-	var all []lint.Observation
 	if observe {
-		var err error
 		if before, err = s.picture(ctx); err != nil {
 			return nil, from, err
 		}
 	}
 	sequence := m.Up.Steps()
+	defer func() { err = errors.Join(err, s.tidy(ctx)) }()
+	if err := s.enter(ctx, m, sequence[:from]); err != nil {
+		return nil, from, err
+	}
 	for i := from; i < len(sequence); i++ {
 		observed, err := s.attempt(ctx, m, sequence[i], before)
 		all = append(all, observed...)
@@ -337,6 +340,28 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 		}
 	}
 	return all, len(sequence), nil
+}
+
+// enter makes the session that of a migration of which steps are done: what a file says
+// about its session holds to its end, as when the engine runs it.
+func (s *stage) enter(ctx context.Context, m migration.Migration, done []migration.Step) error {
+	for _, setting := range m.Settings {
+		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, false)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value); err != nil {
+			return err
+		}
+	}
+	for _, step := range done {
+		for _, statement := range step.Statements {
+			changes, only := pgsql.SettingChanges(statement.Statement)
+			if !only || statement.Class == pgsql.Alone || slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Local }) {
+				continue
+			}
+			if err := s.execute(ctx, statement, &lint.Observation{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // attempt runs a step. What is refused only because this server's world is smaller
@@ -372,19 +397,19 @@ func (s *stage) attempt(ctx context.Context, m migration.Migration, step migrati
 
 // step runs the statements of a step, without those that are left out.
 func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture, left map[int]*lint.Failure) (observed []lint.Observation, err error) {
-	defer func() { err = errors.Join(err, s.tidy(ctx, err != nil && !step.Alone)) }()
-	if !step.Alone {
-		if _, err := s.conn.Exec(ctx, "BEGIN"); err != nil {
-			return nil, err
+	defer func() {
+		if !s.conn.IsClosed() && s.conn.PgConn().TxStatus() != 'I' {
+			_, rollback := s.conn.Exec(ctx, "ROLLBACK")
+			err = errors.Join(err, rollback)
 		}
-	}
-	for _, setting := range m.Settings {
-		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, $3)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value, !step.Alone); err != nil {
-			return observed, err
-		}
-	}
+	}()
 	var held []lint.Lock
 	for i, statement := range step.Statements {
+		if i == step.Prelude && !step.Alone {
+			if _, err := s.conn.Exec(ctx, "BEGIN"); err != nil {
+				return observed, err
+			}
+		}
 		o := lint.Observation{Version: m.Version, Statement: step.First + i, Failure: left[step.First+i]}
 		if o.Failure == nil {
 			err = s.statement(ctx, statement, before, held, &o)
@@ -436,15 +461,10 @@ func (s *stage) statement(ctx context.Context, statement migration.Statement, be
 	return s.look(ctx, before, o, held)
 }
 
-// tidy ends what a step left open, and puts the session back as it was.
-func (s *stage) tidy(ctx context.Context, failed bool) error {
+// tidy puts the session back as it was when the migration ends.
+func (s *stage) tidy(ctx context.Context) error {
 	if s.conn.IsClosed() {
 		return s.connect(ctx)
-	}
-	if failed || s.conn.PgConn().TxStatus() != 'I' {
-		if _, err := s.conn.Exec(ctx, "ROLLBACK"); err != nil {
-			return err
-		}
 	}
 	for _, sql := range []string{"RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"} {
 		if _, err := s.conn.Exec(ctx, sql); err != nil {
