@@ -233,7 +233,7 @@ func (s Step) partHash() string {
 	if s.Kind != StepBatch {
 		return s.hash()
 	}
-	sum, statement := sha256.New(), s.Statements[0]
+	sum, statement := sha256.New(), s.Body()[0]
 	what := []string{string(s.Kind), statement.Written()}
 	for _, text := range slices.Concat(what, statement.Batch.TableName(), statement.Batch.Key) {
 		_, _ = io.WriteString(sum, text+"\x00")

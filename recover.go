@@ -128,7 +128,7 @@ func (p *Planned) keep(i int, entry journalEntry) bool {
 	_, part := entry.isPart()
 	switch {
 	case !part:
-	case i < 0, p.Steps[i].Kind == StepBatch && !entry.goesThrough(*p.Steps[i].Statements[0].Batch):
+	case i < 0, p.Steps[i].Kind == StepBatch && !entry.goesThrough(*p.Steps[i].Body()[0].Batch):
 		return false
 	case p.Steps[i].Kind != StepBatch && p.Steps[i].code == nil:
 		return false
