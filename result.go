@@ -124,7 +124,7 @@ type Difference struct {
 type LogEntry struct {
 	ID       int64             `json:"id"`
 	At       time.Time         `json:"at"`
-	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept, create_schema
+	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept, recover, create_schema
 	Outcome  string            `json:"outcome"` // done, failed, or killed: it did not end by itself
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`
