@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
@@ -77,7 +78,7 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 	case p.Atomic():
 		m = r.tidyAfter(s)
 	case last || !r.keepsSession(p):
-		m = tidy()
+		m = r.tidied()
 	default:
 		m = message{r.noteSession(p)}
 		if s.hook {
@@ -96,7 +97,14 @@ func (r *run) tidyShared(p Planned) message {
 	if p.Atomic() || r.keepsSession(p) {
 		return nil
 	}
-	return tidy()
+	return r.tidied()
+}
+
+// tidied is tidy in a transaction of a chain that goes on: what follows waits for its
+// locks no longer than the stall budget, which tidy has lifted with everything else.
+func (r *run) tidied() message {
+	budget := r.setConfig("lock_timeout", strconv.FormatInt(r.m.config.MaxStall.Milliseconds(), 10), true)
+	return append(tidy(), piece{text: "SELECT " + budget, statement: ours})
 }
 
 // asOurselves puts our own role, and the settings that our statements depend on, in
