@@ -147,10 +147,10 @@ func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) 
 		err = b.workers(ctx)
 	}
 	all, changed = b.total().rows, b.total().rows-b.earlier
+	b.progress(true) // also of a run that ends here: what is told is what was done
 	if err != nil {
 		return all, changed, err
 	}
-	b.progress(true)
 	return all, changed, b.write(ctx, r, place{Pass: b.pass, Ended: true, Earlier: b.earlier}, b.total())
 }
 

@@ -124,10 +124,10 @@ func TestWhatIsLeftOfABackfillIsSaid(t *testing.T) {
 		return []moment{{0, whimbrel.MigrationStarted{Migration: fill, Steps: steps}}, {0, whimbrel.StepStarted{Migration: fill, Step: 1, StepKind: kind}}}
 	}
 	for want, before := range map[string][]moment{
-		"1 of its 3 steps, and what the batches of the next one did, are done and stay; the next run goes on after them": aFilling()[:7],
-		"1 of its 3 steps are done and stay; the next run goes on after them":                                            aFilling()[:4],
-		"the batches that are done stay; the next run goes on after them":                                                append(started(1, whimbrel.StepBatch), aFilling()[5]),
-		"what it did in a transaction is rolled back":                                                                    started(1, whimbrel.StepScript),
+		"1 of its 3 steps, and the batches of the next one up to 430,000 of about 1,000,000 rows, are done and stay; the next run goes on after them": aFilling()[:7],
+		"1 of its 3 steps are done and stay; the next run goes on after them":                                                                         aFilling()[:4],
+		"the batches up to 400,000 of about 1,000,000 rows are done and stay; the next run goes on after them":                                        append(started(1, whimbrel.StepBatch), aFilling()[5]),
+		"what it did in a transaction is rolled back":                                                                                                 started(1, whimbrel.StepScript),
 		"nothing of it stays": started(1, whimbrel.StepBatch),
 	} {
 		p := &presenter{}

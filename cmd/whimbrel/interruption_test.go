@@ -209,12 +209,14 @@ func TestASignalEndsABackfillBetweenBatchesAndTheNextRunGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	s.value("SELECT pg_advisory_lock(1)::text")
 	done := s.start("up")
-	s.awaitQuery("touched + CASE")
+	require.Eventually(t, func() bool {
+		return s.value("SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") != "0"
+	}, time.Minute, 10*time.Millisecond)
 	s.interrupts <- os.Interrupt
 	require.Eventually(t, func() bool { return s.err.String() != "" }, time.Minute, time.Millisecond)
 	require.Equal(t, "true", s.value("SELECT pg_advisory_unlock(1)::text"))
 	require.Equal(t, exitInterrupted, <-done)
-	require.Regexp(t, `(?m)^✗ 1 fill was interrupted after .*; the batches that are done stay; the next run goes on after them$`, s.err.String())
+	require.Regexp(t, `(?m)^✗ 1 fill was interrupted after .*; the batches up to 300 of about 10,000 rows are done and stay; the next run goes on after them$`, s.err.String())
 	stopped := s.value("SELECT count(*)::text FROM t WHERE touched = 1")
 	require.NotEqual(t, "10000", stopped)
 	require.Equal(t, stopped, s.value("SELECT max(id)::text FROM t WHERE touched = 1"), "whole batches, from the first row on")

@@ -102,17 +102,17 @@ func TestTheLiveLineComesAfterASecond(t *testing.T) {
 	p := &presenter{}
 	all := aRun()
 	require.Empty(t, p.live(now))
-	hearAll(p, all[:4])
+	hearAll(p, all[:5])
 	require.Empty(t, p.live(now.Add(500*time.Millisecond)))
 	require.Equal(t, "waiting for another runner  2 s", p.live(now.Add(2500*time.Millisecond)))
-	hearAll(p, all[4:7])
+	hearAll(p, all[5:8])
 	require.Empty(t, p.live(now.Add(3500*time.Millisecond)))
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE", p.live(now.Add(10*time.Second)))
-	hearAll(p, all[7:14])
+	hearAll(p, all[8:15])
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE  attempt 4", p.live(now.Add(10*time.Second)))
-	hearAll(p, all[14:24])
+	hearAll(p, all[15:27])
 	require.Equal(t, "20240116000000 index_users  2 min 6 s  step 2 of 4  CREATE INDEX CONCURRENTLY", p.live(now.Add(130*time.Second)))
-	hearAll(p, all[24:])
+	hearAll(p, all[27:])
 	require.Empty(t, p.live(now.Add(time.Hour)))
 }
 
@@ -120,7 +120,7 @@ func TestTheLiveLineIsReplaced(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := newScreen(&presenter{}, &out, false, 40)
-	for _, m := range aRun()[4:7] {
+	for _, m := range aRun()[5:8] {
 		s.hear(whimbrel.Record{Time: now.Add(m.after), Event: m.event})
 	}
 	out.Reset()
