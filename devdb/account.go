@@ -1,11 +1,13 @@
 package devdb
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,9 +15,8 @@ import (
 // account is who runs the server. The zero value is whoever runs this program. Root needs another one, because initdb and postgres
 // refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
 type account struct {
-	name      string
-	uid, gid  int
-	namespace bool // seen as this account only inside a user namespace; on the outside it stays root, and so do its files (Linux only)
+	name     string
+	uid, gid int
 }
 
 // accounts lists who may run the server, best first. The account must exist, because initdb looks its name up.
@@ -42,16 +43,11 @@ func accounts() ([]account, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("PostgreSQL cannot be run by root, and there is neither an account postgres nor an account nobody; run this as a normal user, or add one: useradd --system postgres")
 	}
-	if runtime.GOOS == "linux" {
-		inside := list[0]
-		inside.namespace = true
-		list = append(list, inside)
-	}
 	return list, nil
 }
 
 // changesOwner says whether files must be given to the account before it can use them.
-func (a account) changesOwner() bool { return a.uid != 0 && !a.namespace }
+func (a account) changesOwner() bool { return a.uid != 0 }
 
 // own gives a file or folder to the account.
 func (a account) own(path string) error {
@@ -70,6 +66,18 @@ func (a account) makeFolder(path string) error {
 		return err
 	}
 	return a.own(path)
+}
+
+// makeFolderIn is makeFolder for a path inside root, which no link leads out of: root gives folders to the account before it fills them, and the
+// account could put a link there meanwhile.
+func (a account) makeFolderIn(root *os.Root, path string) error {
+	if err := root.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if err := root.Chmod(path, 0o700); err != nil || !a.changesOwner() {
+		return err
+	}
+	return root.Lchown(path, a.uid, a.gid)
 }
 
 // canReach says whether the account can enter every folder on the way to path, path included.
@@ -91,26 +99,27 @@ func (a account) canReach(path string) bool {
 }
 
 func (a account) describe() string {
-	switch {
-	case a.namespace:
-		return " in a user namespace"
-	case a.name != "":
-		return " as " + a.name
-	default:
+	if a.name == "" {
 		return ""
 	}
+	return " as " + a.name
 }
 
-// environment is what the server and its tools get to see: nothing that makes them behave differently from machine to machine.
+// passedOn are the variables of ours that the server and its tools get to see: where programs and libraries are, and what Windows cannot
+// do without. Everything else is either a secret or makes them behave differently from machine to machine.
+var passedOn = []string{
+	"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
+	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP",
+}
+
+// environment is what the server and its tools get to see.
 func environment() []string {
 	var list []string
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		name = strings.ToUpper(name)
-		if strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "LC_") || name == "LANG" || name == "TZ" {
-			continue
+		if slices.Contains(passedOn, strings.ToUpper(name)) {
+			list = append(list, entry)
 		}
-		list = append(list, entry)
 	}
 	return append(list, "LC_ALL=C", "TZ=UTC")
 }

@@ -13,19 +13,12 @@ const (
 // attributes are how the account's programs are started. A bound program gets SIGQUIT, PostgreSQL's immediate shutdown, when the thread
 // that started it ends: a fast shutdown (SIGINT) could wait for a checkpoint or an archiver. The starter must therefore keep its thread.
 func (a account) attributes(lifetime lifetime) *syscall.SysProcAttr {
-	attributes := &syscall.SysProcAttr{}
-	if lifetime == detached {
-		attributes.Setsid = true
-	} else {
-		attributes.Setpgid = true // an interrupt typed at the terminal is for us; we then stop the server in good order
+	// A session of its own: it has no terminal, and an interrupt typed there is for us; we then stop the server in good order.
+	attributes := &syscall.SysProcAttr{Setsid: true}
+	if lifetime == bound {
 		attributes.Pdeathsig = syscall.SIGQUIT
 	}
-	switch {
-	case a.namespace:
-		attributes.Cloneflags = syscall.CLONE_NEWUSER
-		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: a.uid, HostID: 0, Size: 1}}
-		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: a.gid, HostID: 0, Size: 1}}
-	case a.uid != 0:
+	if a.uid != 0 {
 		attributes.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
 	return attributes

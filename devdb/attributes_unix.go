@@ -12,9 +12,9 @@ const (
 	detached                 // it lives on
 )
 
-// attributes are how the account's programs are started.
-func (a account) attributes(lifetime lifetime) *syscall.SysProcAttr {
-	attributes := &syscall.SysProcAttr{Setsid: lifetime == detached, Setpgid: lifetime == bound}
+// attributes are how the account's programs are started: in a session of their own, without a terminal.
+func (a account) attributes(lifetime) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Setsid: true}
 	if a.uid != 0 {
 		attributes.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}

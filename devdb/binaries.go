@@ -236,11 +236,25 @@ func runVersion(ctx context.Context, dir string, account account) (string, error
 	command.Dir = rootDir()
 	command.SysProcAttr = account.attributes(bound)
 	command.Env = environment()
-	output, err := command.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("running %s --version%s: %w%s", program, account.describe(), err, quoted(string(output)))
+	var output strings.Builder
+	command.Stdout, command.Stderr = &output, &output
+	err := startOurs(command)
+	if err == nil {
+		err = command.Wait()
+		endOurs(command.Process.Pid, nil)
 	}
-	return parseVersion(string(output))
+	if err != nil {
+		return "", fmt.Errorf("running %s --version%s: %w%s%s", program, account.describe(), err, quoted(output.String()), unreachable(err, account))
+	}
+	return parseVersion(output.String())
+}
+
+// unreachable says what to do where the account cannot run what root can: PostgreSQL does not let itself be run by root.
+func unreachable(err error, account account) string {
+	if account.name == "" || !errors.Is(err, os.ErrPermission) {
+		return ""
+	}
+	return fmt.Sprintf("; open the folders on the way to it to the account %s (chmod o+x), or run this as a normal user", account.name)
 }
 
 // versionPattern reads what `postgres --version` prints: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "postgres (PostgreSQL) 19beta1".

@@ -27,6 +27,7 @@ type cluster struct {
 	tcp      bool
 	password string
 	volatile bool // it has no fsync: checkpoints cost nothing
+	confined bool // it runs behind the walls that the system has
 }
 
 // socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the same.
@@ -88,7 +89,12 @@ func (c cluster) configure(settings map[string]string) error {
 		quoted := strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(settings[name])
 		fmt.Fprintf(&lines, "%s = '%s'\n", name, quoted)
 	}
-	file, err := os.OpenFile(filepath.Join(c.data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	data, err := os.OpenRoot(c.data) // the folder may belong to another account, which could put a link there
+	if err != nil {
+		return err
+	}
+	defer func() { _ = data.Close() }()
+	file, err := data.OpenFile("postgresql.conf", os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -154,13 +160,19 @@ func (c cluster) startOnce(ctx context.Context, lifetime lifetime, limit time.Ti
 	if err != nil {
 		return nil, err
 	}
-	command := c.command()
-	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = c.in.account.attributes(lifetime)
-	server, err := launch(command, lifetime)
+	walls, err := c.confine()
 	if err != nil {
 		return nil, err
 	}
+	defer walls.close()
+	command := c.command()
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = c.in.account.attributes(lifetime)
+	server, err := launch(command, lifetime, walls)
+	if err != nil {
+		return nil, err
+	}
+	server.walls = walls.walls
 	err = c.awaitReady(ctx, server.failure, limit)
 	if err == nil {
 		return server, nil

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -248,7 +249,6 @@ func TestAccountsMustBeAbleToEnterEveryFolder(t *testing.T) {
 	stranger := account{name: "stranger", uid: 54321, gid: 54321}
 	require.False(t, stranger.canReach(inner))
 	require.True(t, account{}.canReach(inner), "we ourselves can")
-	require.True(t, account{uid: 54321, namespace: true}.canReach(inner), "on the outside it is still us")
 	require.NoError(t, os.Chmod(root, 0o711))
 	require.True(t, stranger.canReach(inner))
 	require.False(t, stranger.canReach(filepath.Join(inner, "missing")))
@@ -346,4 +346,57 @@ func TestALargeLogIsPutAside(t *testing.T) {
 	require.NoError(t, rotate(path))
 	require.NoFileExists(t, path)
 	require.FileExists(t, path+".1")
+}
+
+func TestATemplateThatWasChangedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	in, err := locate(t.Context(), FindOptions{})
+	require.NoError(t, err)
+	cache, err := os.MkdirTemp(TestsInMemory(), "devdb")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, os.RemoveAll(cache)) }()
+	template, err := newTemplate(cache, in)
+	require.NoError(t, err)
+	fill := func() error {
+		scratch, err := newScratch(t.Context(), in.Binaries, in.account, true)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, scratch.remove()) }()
+		_, err = template.fill(t.Context(), filepath.Join(scratch.path, "data"), func(string) {})
+		return err
+	}
+	require.NoError(t, fill())
+	require.NoError(t, fill(), "from the cache")
+	file, err := os.OpenFile(filepath.Join(template.folder, "data", "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteString("shared_preload_libraries = 'evil'\n")
+	require.NoError(t, errors.Join(err, file.Close()))
+	require.ErrorIs(t, fill(), errChanged)
+}
+
+func TestALinkInADataFolderIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	outside := filepath.Join(folder, "outside")
+	require.NoError(t, os.WriteFile(outside, []byte("before"), 0o644))
+	data := filepath.Join(folder, "data")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	require.NoError(t, os.Symlink(outside, filepath.Join(data, "postgresql.conf")))
+	require.Error(t, cluster{data: data}.configure(map[string]string{"fsync": "off"}))
+	content, err := os.ReadFile(outside)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(content))
+}
+
+func TestWhereThereAreNoWallsThatIsSaid(t *testing.T) {
+	t.Parallel()
+	none, err := cage{}.confine(0)
+	require.NoError(t, err)
+	require.False(t, none.walls.Any())
+	require.NotEmpty(t, none.walls.Missing)
+	require.NoError(t, none.enter())
+	script := filepath.Join(t.TempDir(), "postgres")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755))
+	wrapped, err := cage{program: script}.confine(landlockVersion())
+	require.NoError(t, err)
+	require.False(t, wrapped.walls.Any(), "what may run a shell is no cage")
 }

@@ -11,42 +11,62 @@ import (
 
 // process is a program that we started and that we will wait for.
 type process struct {
-	pid  int
-	done chan struct{} // closed when the program has ended and was waited for
-	err  error         // how it ended; to be read after done
+	pid   int
+	done  chan struct{} // closed when the program has ended and was waited for
+	err   error         // how it ended; to be read after done
+	walls Walls         // those that it runs behind
 }
 
 // launch starts a program and waits for it in a goroutine, so that it never becomes a zombie. For a bound program that goroutine stays on one operating
-// system thread, because Linux ends the program together with the thread that started it, not with the process.
-func launch(command *exec.Cmd, lifetime lifetime) (*process, error) {
+// system thread, because Linux ends the program together with the thread that started it, not with the process. A thread that has entered the
+// walls stays behind them: it is never given back, and ends with the goroutine. (Go starts new threads from one that is not locked, so that
+// nothing else of this program inherits the walls.)
+func launch(command *exec.Cmd, lifetime lifetime, walls *confinement) (*process, error) {
 	p := &process{done: make(chan struct{})}
-	started := make(chan error)
+	started, ended := make(chan error), make(chan struct{})
 	go func() {
-		defer close(p.done)
+		defer close(ended)
 		if lifetime == bound {
 			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-		}
-		err := command.Start()
-		if err != nil {
-			started <- err
-			return
-		}
-		p.pid = command.Process.Pid
-		release := func() {}
-		if lifetime == bound {
-			if release, err = guard(p.pid); err != nil {
-				_ = command.Process.Kill()
-				_ = command.Wait()
-				started <- err
-				return
+			if !walls.any() {
+				defer runtime.UnlockOSThread()
 			}
 		}
-		started <- nil
+		release, err := p.begin(command, lifetime, walls)
+		started <- err
+		if err != nil {
+			return
+		}
 		p.err = command.Wait()
 		release()
 	}()
+	go func() { // not behind the walls
+		defer close(p.done)
+		<-ended
+		endOurs(p.pid, walls)
+	}()
 	return p, <-started
+}
+
+// begin starts the program, on the thread that it will live with.
+func (p *process) begin(command *exec.Cmd, lifetime lifetime, walls *confinement) (release func(), err error) {
+	if err := walls.enter(); err != nil {
+		return nil, err
+	}
+	if err := startOurs(command); err != nil {
+		return nil, err
+	}
+	p.pid, release = command.Process.Pid, func() {}
+	walls.limit(p.pid)
+	if lifetime != bound {
+		return release, nil
+	}
+	if release, err = guard(p.pid); err != nil {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		return nil, err
+	}
+	return release, nil
 }
 
 func (p *process) ended() bool {

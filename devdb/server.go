@@ -15,6 +15,8 @@ type Options struct {
 	Durable  bool                 // PostgreSQL's own settings, on a disk: as slow and as safe as a server in production
 	TCP      bool                 // also listen on a free port of 127.0.0.1; see TCPURL
 	Progress func(message string) // told about work that takes seconds; may be nil
+	// Confinement is what the server's processes may reach of the machine: Confined is for what is not trusted.
+	Confinement Confinement
 }
 
 // fastSettings trade what a throw-away server does not need, to survive a crash of the machine, for speed. It does survive a crash of its own:
@@ -87,6 +89,7 @@ func (s *scratch) cluster(in installation, options Options) cluster {
 		tcp:     options.TCP || !hasSockets,
 
 		volatile: !options.Durable,
+		confined: options.Confinement == Confined,
 	}
 }
 
@@ -130,6 +133,9 @@ func settings(options Options) map[string]string {
 		}
 	}
 	maps.Copy(all, options.Settings)
+	if options.Confinement == Confined {
+		maps.Copy(all, cageSettings)
+	}
 	return all
 }
 
@@ -148,6 +154,16 @@ func (s *Server) DataDir() string { return s.cluster.data }
 
 // SocketDir is the folder of the server's Unix socket, which can be given to libpq as the host.
 func (s *Server) SocketDir() string { return s.cluster.socket }
+
+// Walls says what keeps the server's processes, and thereby what runs in it, from the machine.
+func (s *Server) Walls() Walls {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.process == nil {
+		return Walls{Missing: "the server was never started"}
+	}
+	return s.process.walls
+}
 
 // LogFile is where the server writes its messages. It is removed by Stop.
 func (s *Server) LogFile() string { return s.cluster.logFile }

@@ -1,15 +1,19 @@
 package devdb
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -40,7 +44,7 @@ func initdb(ctx context.Context, in installation, data, password string, extra .
 	command.SysProcAttr = in.account.attributes(bound)
 	var output strings.Builder
 	command.Stdout, command.Stderr = &output, &output
-	program, err := launch(command, bound)
+	program, err := launch(command, bound, nil)
 	if err == nil {
 		<-program.done
 		err = program.err
@@ -71,7 +75,7 @@ func newTemplate(cache string, in installation) (template, error) {
 	if err != nil {
 		return template{}, err
 	}
-	key := fmt.Sprint("1", in.Dir, in.Version, info.Size(), info.ModTime().UnixNano(), initdbArguments, templateArguments)
+	key := fmt.Sprint("2", in.Dir, in.Version, info.Size(), info.ModTime().UnixNano(), initdbArguments, templateArguments)
 	name := fmt.Sprintf("%s-%.8x", in.Version, sha256.Sum256([]byte(key)))
 	return template{cache, filepath.Join(cache, "templates", name), in}, nil
 }
@@ -88,8 +92,22 @@ func (t template) fill(ctx context.Context, data string, progress func(string)) 
 	if err != nil {
 		return "", err
 	}
-	return string(content), copyTree(ctx, filepath.Join(t.folder, "data"), data, t.in.account)
+	kept, err := os.ReadFile(filepath.Join(t.folder, sumFile))
+	if err != nil {
+		return "", err
+	}
+	sum, err := copyTree(ctx, filepath.Join(t.folder, "data"), data, t.in.account)
+	if err == nil && sum != string(kept) {
+		err = fmt.Errorf("%w: %s", errChanged, t.folder)
+	}
+	return string(content), err
 }
+
+// sumFile holds the sum of the template's data: what a server is made from is what was kept.
+const sumFile = "sha256"
+
+// errChanged: somebody has written into a template.
+var errChanged = errors.New("the template of the throw-away servers was changed after it was made; remove it, and find out by whom")
 
 func (t template) ready() bool {
 	_, err := os.Stat(t.folder)
@@ -122,9 +140,10 @@ func (t template) prepare(ctx context.Context, data string, progress func(string
 	if err != nil {
 		return err
 	}
-	err = errors.Join(
+	sum, err := copyTree(ctx, original, filepath.Join(unfinished, "data"), account{})
+	err = errors.Join(err,
 		os.WriteFile(filepath.Join(unfinished, "password"), []byte(password), 0o600),
-		copyTree(ctx, original, filepath.Join(unfinished, "data"), account{}),
+		os.WriteFile(filepath.Join(unfinished, sumFile), []byte(sum), 0o600),
 		os.RemoveAll(original),
 	)
 	if err != nil {
@@ -139,70 +158,100 @@ const copyWorkers = 4
 // copyBuffer holds nearly every file of a fresh cluster as a whole.
 const copyBuffer = 256 << 10
 
-// copyTree copies folders and files, and gives the copy to the account.
-func copyTree(ctx context.Context, from, to string, owner account) error {
+// copyTree copies folders and files, gives the copy to the account, and returns the sum of what it has copied: of all names and contents.
+func copyTree(ctx context.Context, from, to string, owner account) (sum string, err error) {
+	root, err := os.OpenRoot(filepath.Dir(to))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	work := copying{from: from, root: root, to: filepath.Base(to), owner: owner, sums: map[string]string{}}
+	if err := work.run(ctx); err != nil {
+		return "", err
+	}
+	return work.sum(), nil
+}
+
+// copying is one copyTree at work.
+type copying struct {
+	from  string
+	root  *os.Root // no link below it leads out
+	to    string   // in root
+	owner account
+
+	mutex sync.Mutex
+	sums  map[string]string // of files, by name
+}
+
+func (c *copying) run(ctx context.Context) error {
 	files := make(chan string)
-	failures := make(chan error, copyWorkers)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var workers sync.WaitGroup
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	for range copyWorkers {
 		workers.Go(func() {
 			buffer := make([]byte, copyBuffer)
 			for name := range files {
-				if err := copyFile(filepath.Join(from, name), filepath.Join(to, name), owner, buffer); err != nil {
-					failures <- err
-					stop()
+				if err := c.file(name, buffer); err != nil {
+					stop(err)
 					return
 				}
 			}
 		})
 	}
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(c.from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		name, err := filepath.Rel(from, path)
+		name, err := filepath.Rel(c.from, path)
 		if err != nil {
 			return err
 		}
 		if entry.IsDir() {
-			return owner.makeFolder(filepath.Join(to, name))
+			return c.owner.makeFolderIn(c.root, filepath.Join(c.to, name))
 		}
 		select {
 		case files <- name:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	})
 	close(files)
 	workers.Wait()
-	select {
-	case err = <-failures:
-	default:
-	}
-	return err
+	return cmp.Or(err, context.Cause(ctx))
 }
 
-// copyFile copies through the buffer. io.Copy alone would first try the kernel's ways to copy between files, which do not work from a disk to memory:
+// file copies through the buffer. io.Copy alone would first try the kernel's ways to copy between files, which do not work from a disk to memory:
 // for a thousand small files these attempts are a third of the time.
-func copyFile(from, to string, owner account, buffer []byte) (err error) {
-	source, err := os.Open(from)
+func (c *copying) file(name string, buffer []byte) (err error) {
+	source, err := os.Open(filepath.Join(c.from, name))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = source.Close() }()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	target, err := c.root.OpenFile(filepath.Join(c.to, name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{target}, struct{ io.Reader }{source}, buffer); err != nil {
+	hash := sha256.New()
+	if _, err := io.CopyBuffer(io.MultiWriter(target, hash), struct{ io.Reader }{source}, buffer); err != nil {
 		return err
 	}
-	if !owner.changesOwner() {
+	c.mutex.Lock()
+	c.sums[filepath.ToSlash(name)] = string(hash.Sum(nil))
+	c.mutex.Unlock()
+	if !c.owner.changesOwner() {
 		return nil
 	}
-	return target.Chown(owner.uid, owner.gid)
+	return target.Chown(c.owner.uid, c.owner.gid)
+}
+
+func (c *copying) sum() string {
+	all := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(c.sums)) {
+		_, _ = fmt.Fprintf(all, "%q %x\n", name, c.sums[name])
+	}
+	return hex.EncodeToString(all.Sum(nil))
 }

@@ -1,0 +1,98 @@
+package devdb
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Confinement says what the processes of a throw-away server may reach of the machine. Migrations run on such servers as superuser, and
+// a migration may be a stranger's: without walls, COPY … FROM PROGRAM in it is a program on this machine.
+type Confinement int
+
+const (
+	// Unconfined leaves a server what its account may do. It is the zero value.
+	Unconfined Confinement = iota
+	// Confined puts up every wall that the system has; Server.Walls says which these are. Programs and files of the machine are closed to
+	// what runs there: an archive_command, a tablespace, a file to COPY from.
+	Confined
+)
+
+// Walls are what keeps the processes of a server from the machine. The zero value is a server without walls.
+type Walls struct {
+	// Files: it reads the installation of PostgreSQL and the system's libraries, writes into its own folders, and runs no program.
+	Files bool `json:"files"`
+	// TCP: it connects to no port, and listens on its own only.
+	TCP bool `json:"tcp"`
+	// Signals: it signals no process but its own, and uses no abstract socket of others.
+	Signals bool `json:"signals"`
+	// Missing says why a wall is missing; empty where none is.
+	Missing string `json:"missing,omitempty"`
+}
+
+// Any reports whether there is a wall at all.
+func (w Walls) Any() bool { return w.Files }
+
+// String is for people: "files, programs, TCP, signals", or "none (…)".
+func (w Walls) String() string {
+	var names []string
+	if w.Files {
+		names = append(names, "files", "programs")
+	}
+	if w.TCP {
+		names = append(names, "TCP")
+	}
+	if w.Signals {
+		names = append(names, "signals")
+	}
+	if len(names) == 0 {
+		names = append(names, "none")
+	}
+	text := strings.Join(names, ", ")
+	if w.Missing != "" {
+		text += " (" + w.Missing + ")"
+	}
+	return text
+}
+
+// cage is what a server may reach. Everything else is closed to it, and to all its children, for good.
+type cage struct {
+	program  string   // the only one that runs
+	readable []string // folders and files; those that do not exist are left out
+	writable []string // folders
+	port     int      // to listen on; 0 for none
+}
+
+// cage allows what a server needs. The binaries are below prefix/bin, what they load and read below prefix/lib and prefix/share, and
+// everything that these rest on belongs to the system and can be read by everybody.
+func (c cluster) cage() cage {
+	prefix := filepath.Dir(c.in.Dir)
+	allowed := cage{
+		program:  filepath.Join(c.in.Dir, executable("postgres")),
+		readable: append([]string{filepath.Join(prefix, "lib"), filepath.Join(prefix, "share")}, systemFiles...),
+		writable: []string{c.data, c.socket},
+	}
+	if c.tcp {
+		allowed.port = c.port
+	}
+	return allowed
+}
+
+// confine prepares the cage of a server that wants one.
+func (c cluster) confine() (*confinement, error) {
+	if !c.confined {
+		return &confinement{walls: Walls{Missing: "not confined"}}, nil
+	}
+	return c.cage().confine(landlockVersion())
+}
+
+// any reports whether there is a wall at all; there is none around a program that is nobody's but ours.
+func (c *confinement) any() bool { return c != nil && c.walls.Any() }
+
+// systemFiles are what PostgreSQL and its extensions read beside their own: shared libraries, time zones, dictionaries, locales.
+var systemFiles = []string{
+	"/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", "/usr/share", "/nix/store",
+	"/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/crypto-policies", "/var/cache/postgresql",
+}
+
+// cageSettings are those without which a caged server does not work: POSIX shared memory is in a folder of the whole machine.
+var cageSettings = map[string]string{"dynamic_shared_memory_type": "mmap"}
