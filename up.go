@@ -75,6 +75,7 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.unfinished = s.stoppedUp(Applied{Version: m.Version})
 		planned = append(planned, p)
 	}
 	return planned, nil

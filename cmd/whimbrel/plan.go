@@ -157,7 +157,7 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
 		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
 	default:
 		text := renderHook(p, plan.Before, a.flags.verbose) + told.text(p, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
-		a.say("%s", strings.TrimRight(text, "\n"))
+		a.say("%s%s", renderHalfDone(p, plan), strings.TrimRight(text, "\n"))
 	}
 }
 
@@ -283,6 +283,18 @@ func renderStatements(p palette, step whimbrel.Step, named bool) string {
 			text += p.faint("  -- " + s.Hook.Path)
 		}
 		fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), text)
+	}
+	return b.String()
+}
+
+// renderHalfDone shows what has stopped half-way and goes on, or is undone, step by
+// step; nothing where nothing has.
+func renderHalfDone(p palette, plan whimbrel.Plan) string {
+	var b strings.Builder
+	for _, m := range plan.Migrations {
+		if u := m.Unfinished(); u != nil {
+			fmt.Fprintf(&b, "%s:\n%s\n", u, renderUnfinishedSteps(p, *u))
+		}
 	}
 	return b.String()
 }
