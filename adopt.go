@@ -25,7 +25,7 @@ func (m *Migrator) Adopt(ctx context.Context, applied []Adopted) (Result, error)
 }
 
 func planAdopt(s state, applied []Adopted) (Plan, error) {
-	if err := s.finished(Down); err != nil {
+	if err := s.undone(); err != nil {
 		return Plan{}, err
 	}
 	recorded := s.appliedVersions()

@@ -82,7 +82,7 @@ func TestTheFirstRunThatKnowsLeavesTheMark(t *testing.T) {
 	require.Equal(t, "production", found.Name)
 	require.Equal(t, whimbrel.Protected, found.State)
 	require.NotZero(t, found.Since)
-	fails(t, backwards["down"](t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
+	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
 
 	before, err := b.migrator(files{}).Unprotect(t.Context())
 	require.NoError(t, err)
@@ -128,15 +128,15 @@ func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
 
 	_, err = b.migrator(reversible).Protect(t.Context(), "production")
 	require.NoError(t, err)
-	fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
-	fails(t, func() error { _, err := b.migrator(reversible, asStranger).Unprotect(t.Context()); return err }(), whimbrel.CodePermission)
+	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
+	_ = fails(t, func() error { _, err := b.migrator(reversible, asStranger).Unprotect(t.Context()); return err }(), whimbrel.CodePermission)
 
 	b.exec("CREATE SCHEMA closed; ALTER TABLE whimbrel_protection SET SCHEMA closed")
 	found, err := b.migrator(reversible, asStranger).Protection(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, whimbrel.Protected, found.State)
 	require.Contains(t, found.Detail, "may not read closed.whimbrel_protection")
-	fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
+	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
 
 	b.exec("DROP SCHEMA closed CASCADE; REVOKE CREATE ON SCHEMA hers FROM " + role + "; ALTER SCHEMA hers OWNER TO postgres; GRANT USAGE ON SCHEMA hers TO " + role)
 	_, err = b.migrator(reversible, asStranger, func(c *whimbrel.Config) { c.Protect, c.OnProtected = "production", whimbrel.AllowProtected }).Down(t.Context(), whimbrel.DownOptions{})

@@ -65,8 +65,8 @@ func planRecover(s state, options RecoverOptions) (Plan, error) {
 			Message: fmt.Sprintf("%s is recorded as applied, and the journal has steps of it", u.Version),
 			Remedy:  "discard them: nothing is left to run",
 		}
-	case u.Direction == Up && s.finished(Down) != nil:
-		return Plan{}, s.finished(Down)
+	case u.Direction == Up && s.undone() != nil:
+		return Plan{}, s.undone()
 	default:
 		if p, err = s.afresh(u.Version, u.Direction); err != nil {
 			return Plan{}, err

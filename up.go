@@ -83,7 +83,7 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 
 // agrees refuses a state in which files and history contradict each other.
 func (s state) agrees() error {
-	if err := s.finished(Down); err != nil {
+	if err := s.undone(); err != nil {
 		return err
 	}
 	if e := s.partly(); e != nil {
@@ -109,9 +109,9 @@ func (s state) agrees() error {
 	return nil
 }
 
-// finished refuses to go one way while a migration is half-way on the other.
-func (s state) finished(other Direction) error {
-	for _, e := range s.journal.toward(other) {
+// undone refuses to go on while a migration is half-way down.
+func (s state) undone() error {
+	for _, e := range s.journal.toward(Down) {
 		return e.halfDone()
 	}
 	return nil

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"slices"
-	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
@@ -403,6 +402,3 @@ func (m *model) dropSchema(name string) {
 	}
 	delete(m.schemas, name)
 }
-
-// short is the relation's name without schema, for names made of it.
-func (r *relation) short() string { return strings.ToLower(r.name.Object) }

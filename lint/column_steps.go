@@ -109,7 +109,7 @@ func (s *columnSteps) values() (fill, why string) {
 	if s.serial {
 		base := serials[s.typ.Name.Object]
 		s.base.TypeName.Names = []*ast.Node{stringNode(catalogSchema), stringNode(base)}
-		sequence := s.judge.beside(s.table, s.chosen(s.table, s.def.Colname, "seq", s.relationTaken(s.table.name.Schema)))
+		sequence := s.beside(s.table, s.chosen(s.table, s.def.Colname, "seq", s.relationTaken(s.table.name.Schema)))
 		lines = append(lines, fmt.Sprintf("CREATE SEQUENCE %s AS %s OWNED BY %s.%s;", sequence, spoken[base], table, name))
 		value = "nextval(" + literal(sequence) + ")"
 	}

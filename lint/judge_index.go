@@ -62,7 +62,7 @@ func (j *judge) concurrentIndex(r *relation, s *ast.IndexStmt) (rewrite, why str
 		if s.IfNotExists {
 			why = "IF NOT EXISTS takes what an aborted concurrent build leaves for the index"
 		}
-		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY") + ";", why
+		return concurrently(j.out.Text, "INDEX") + ";", why
 	}
 	return j.indexOfPartitions(r, s)
 }
@@ -268,7 +268,7 @@ func (j *judge) dropConcurrently(s *ast.DropStmt) (rewrite, why string) {
 		return "", "CASCADE is not possible with CONCURRENTLY"
 	}
 	if len(s.Objects) == 1 && !s.Concurrent {
-		return insertBehind(j.out.Text, "INDEX", " CONCURRENTLY") + ";", ""
+		return concurrently(j.out.Text, "INDEX") + ";", ""
 	}
 	exists := ""
 	if s.MissingOk {
@@ -408,7 +408,7 @@ func reindexConcurrently(text string, s *ast.ReindexStmt) string {
 		ast.ReindexObjectType_REINDEX_OBJECT_SCHEMA: "SCHEMA", ast.ReindexObjectType_REINDEX_OBJECT_DATABASE: "DATABASE",
 	}
 	if word := words[s.Kind]; word != "" {
-		return insertBehind(text, word, " CONCURRENTLY") + ";"
+		return concurrently(text, word) + ";"
 	}
 	return ""
 }
@@ -528,19 +528,19 @@ func (j *judge) refreshSlowly(r *relation) (rewrite, why string) {
 	case r.empty:
 		return "", "it was never computed, and the first time cannot be concurrent"
 	case !unique && r.assumed:
-		return insertBehind(j.out.Text, "VIEW", " CONCURRENTLY") + ";", "whether it has a unique index is not known"
+		return concurrently(j.out.Text, "VIEW") + ";", "whether it has a unique index is not known"
 	case !unique:
 		return "", "it has no unique index over all rows"
 	}
-	return insertBehind(j.out.Text, "VIEW", " CONCURRENTLY") + ";", ""
+	return concurrently(j.out.Text, "VIEW") + ";", ""
 }
 
-// insertBehind inserts text behind the first occurrence of a keyword.
-func insertBehind(statement, keyword, insertion string) string {
+// concurrently inserts CONCURRENTLY behind the first occurrence of a keyword.
+func concurrently(statement, keyword string) string {
 	for token := range pgsql.Tokens(statement) {
 		if token.Kind == pgsql.Word && strings.EqualFold(token.Text, keyword) {
 			at := token.Offset + len(token.Text)
-			return statement[:at] + insertion + statement[at:]
+			return statement[:at] + " CONCURRENTLY" + statement[at:]
 		}
 	}
 	return ""

@@ -164,14 +164,6 @@ func typeOf(t *ast.TypeName) Type {
 
 func lower(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// unquoted takes an identifier out of the quotes that quoted gave it.
-func unquoted(name string) string {
-	if inner, ok := strings.CutPrefix(name, `"`); ok {
-		return strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `""`, `"`)
-	}
-	return name
-}
-
 // join makes a phrase of several.
 func join(all []string) string {
 	if len(all) < 2 {

@@ -209,7 +209,9 @@ func (j *judge) retire(p pair, given string, rename bool) string {
 	if rest := j.restingOn(p.table, p.old); len(rest) > 0 {
 		when = fmt.Sprintf("%s (%s of %s must first have a counterpart on %s)", when, join(rest), old, next)
 	}
-	lines := append(allow, fmt.Sprintf("DROP TRIGGER %s ON %s;", p.trigger, j.written(p.table)), fmt.Sprintf("DROP FUNCTION %s();", p.function))
+	lines := slices.Concat(allow, []string{
+		fmt.Sprintf("DROP TRIGGER %s ON %s;", p.trigger, j.written(p.table)), fmt.Sprintf("DROP FUNCTION %s();", p.function),
+	})
 	if p.old.value != nil && !p.old.serial {
 		lines = append(lines, j.alterTo(p.table, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", next, expression(j.parser, p.old.value))))
 	}

@@ -51,7 +51,7 @@ func opened(t *testing.T) (*faults.Proxy, *pgx.Conn) {
 
 // running runs a statement, does something once the server is at it, and gives what
 // became of the statement.
-func running(t *testing.T, ctx context.Context, conn *pgx.Conn, statement string, then func()) error {
+func running(ctx context.Context, t *testing.T, conn *pgx.Conn, statement string, then func()) error {
 	t.Helper()
 	observer, err := pgx.Connect(t.Context(), server.URL("postgres"))
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestAStatementThatIsAboutToEndIsNotCancelled(t *testing.T) {
 	t.Parallel()
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, running(t, ctx, conn, "SELECT pg_sleep(0.1)", cancel))
+	require.NoError(t, running(ctx, t, conn, "SELECT pg_sleep(0.1)", cancel))
 	usable(t, conn)
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
@@ -91,7 +91,7 @@ func TestALongStatementIsCancelledByOneCompleteRequest(t *testing.T) {
 		proxy, conn := opened(t)
 		proxy.Delay(delay)
 		ctx, cancel := context.WithCancel(t.Context())
-		err := running(t, ctx, conn, "SELECT pg_sleep(600)", cancel)
+		err := running(ctx, t, conn, "SELECT pg_sleep(600)", cancel)
 		var refused *pgconn.PgError
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, "57014", refused.Code)
@@ -104,7 +104,7 @@ func TestALongQuestionIsGivenUpWithoutBeingCancelled(t *testing.T) {
 	t.Parallel()
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithCancel(dial.LetFinish(t.Context()))
-	require.Error(t, running(t, ctx, conn, "SELECT pg_sleep(5)", cancel))
+	require.Error(t, running(ctx, t, conn, "SELECT pg_sleep(5)", cancel))
 	dial.Close(conn)
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
@@ -113,7 +113,7 @@ func TestAQuestionMayFinishWhenItIsNotNeededAnyMore(t *testing.T) {
 	t.Parallel()
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithCancel(dial.LetFinish(t.Context()))
-	require.NoError(t, running(t, ctx, conn, "SELECT pg_sleep(0.4)", cancel))
+	require.NoError(t, running(ctx, t, conn, "SELECT pg_sleep(0.4)", cancel))
 	usable(t, conn)
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
@@ -123,7 +123,7 @@ func TestAQuestionEndsAtItsDeadline(t *testing.T) {
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithTimeout(dial.LetFinish(t.Context()), 2*time.Second)
 	defer cancel()
-	require.Error(t, running(t, ctx, conn, "SELECT pg_sleep(2.5)", func() {}), "half a second longer than the deadline is within what a cancelled one may take")
+	require.Error(t, running(ctx, t, conn, "SELECT pg_sleep(2.5)", func() {}), "half a second longer than the deadline is within what a cancelled one may take")
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
 
@@ -134,7 +134,7 @@ func TestNothingIsCancelledOverAConnectionThatBroke(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy, conn := opened(t)
-			require.Error(t, running(t, t.Context(), conn, "SELECT pg_sleep(1)", func() { how(proxy) }))
+			require.Error(t, running(t.Context(), t, conn, "SELECT pg_sleep(1)", func() { how(proxy) }))
 			dial.Close(conn)
 			require.NoError(t, proxy.WaitForConnections(t.Context(), 0))
 			require.Equal(t, faults.Cancels{}, proxy.Cancels())
@@ -146,7 +146,7 @@ func TestASilentNetworkIsNotWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	require.Error(t, running(t, ctx, conn, "SELECT pg_sleep(1)", func() { proxy.BlackHole(); cancel() }))
+	require.Error(t, running(ctx, t, conn, "SELECT pg_sleep(1)", func() { proxy.BlackHole(); cancel() }))
 	dial.Close(conn)
 }
 

@@ -438,6 +438,6 @@ func (c *losingConn) Read(buffer []byte) (int, error) {
 		c.lost()
 		c.lost = nil
 	}
-	_ = c.Conn.Close()
+	_ = c.Close()
 	return 0, io.ErrUnexpectedEOF
 }
