@@ -50,13 +50,12 @@ func (r *run) group(plan []Planned) int {
 }
 
 // canGoAhead reports whether a migration is one transaction in which nothing
-// depends on an answer. A statement that came from a COPY, an Assert or a
-// change of how strings are read needs a stop; see needsStop.
+// depends on an answer, and that is small beside what is sent ahead.
 func canGoAhead(p Planned) bool {
 	if p.recovery != "" || !p.Atomic() || p.RecordOnly || len(p.Steps) != 1 {
 		return false
 	}
-	return p.Steps[0].code == nil && !p.Steps[0].Done && !slices.ContainsFunc(p.Steps[0].Statements, needsStop)
+	return p.Steps[0].code == nil && !p.Steps[0].Done && fitsOneMessage(p.Steps[0].Statements)
 }
 
 // pipeline is a group of migrations on their way.

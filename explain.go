@@ -135,12 +135,12 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 		offset = statement.OffsetInFile(f.offset)
 	}
 	text := p.Migration.Text
-	if statement.Hook != nil {
-		text, e.Path = statement.Hook.Text, statement.Hook.Path
+	if statement.Hook() != nil {
+		text, e.Path = statement.Hook().Text, statement.Hook().Path
 	}
 	position := pgsql.PositionAt(text, offset)
 	e.Line, e.Column = position.Line, position.Column
-	if section := p.section(); section.Path != "" && statement.Hook == nil {
+	if section := p.section(); section.Path != "" && statement.Hook() == nil {
 		e.Path, e.Line = section.Path, position.Line-pgsql.PositionAt(text, section.Start).Line+1
 	}
 	e.Statement = excerpt(text, position)

@@ -66,7 +66,7 @@ func (s state) hookStatements(hook *migration.Migration) ([]migration.Statement,
 		if settles(statements[i]) && hook != s.hooks.BeforeRun && hook != s.hooks.AfterRun {
 			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook cannot change how the strings of other files are read", "set standard_conforming_strings in the file that needs it")
 		}
-		statements[i].Hook = hook
+		statements[i] = statements[i].OfHook(hook)
 	}
 	return statements, nil
 }
@@ -191,7 +191,7 @@ func (r *run) around(ctx context.Context, p Planned, s Step, work func() error) 
 	run := func(from, to int) error {
 		for i := from; i < to; i++ {
 			var err error
-			if hook := s.Statements[i]; hook.HasData || hook.Assert != nil {
+			if hook := s.Statements[i]; hook.Data != nil || hook.Assert != nil {
 				_, err = stop(ctx, r.db.conn.PgConn(), hook, i)
 			} else {
 				_, err = send(ctx, r.db.conn.PgConn(), append(message{{text: hook.Text, statement: i}}, r.keepBudget(p, hook)...))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -216,44 +217,61 @@ type part struct {
 
 // parts are the statements of a step from one of them on, each followed by what keeps
 // the stall budget, and, in a chain, with what notes which settings functions change.
-func (r *run) parts(p Planned, step Step, from int) []part {
-	var all []part
-	add := func(m message) {
-		for _, piece := range m {
-			all = append(all, part{piece: piece})
-		}
-	}
-	for _, s := range r.repeated(p, step) {
-		all = append(all, part{s, piece{text: s.Text, statement: ours}})
-	}
+func (r *run) parts(p Planned, step Step, from int) iter.Seq[part] {
 	noting := !p.Atomic() && step.Number < len(p.Steps)
-	noted := from
-	for i, s := range step.Statements[from:] {
-		i += from
-		changes := noting && mayChangeSession(s)
-		if changes && (i == from || !mayChangeSession(step.Statements[i-1])) {
-			add(message{r.observe(p, true)})
-			noted = i
+	return func(yield func(part) bool) {
+		add := func(m message) bool {
+			return !slices.ContainsFunc(m, func(p piece) bool { return !yield(part{piece: p}) })
 		}
-		all = append(all, part{s, piece{text: s.Text, statement: i}})
-		add(r.keepBudget(p, s))
-		if changes && (i == len(step.Statements)-1 || !mayChangeSession(step.Statements[i+1])) {
-			add(r.observed(p, step.Statements[noted:i+1], step.Statements[i+1:]))
+		for _, s := range r.repeated(p, step) {
+			if !yield(part{s, piece{text: s.Text, statement: ours}}) {
+				return
+			}
+		}
+		noted := from
+		for i := from; i < len(step.Statements); i++ {
+			s := step.Statements[i]
+			changes := noting && mayChangeSession(s)
+			if changes && (i == from || !mayChangeSession(step.Statements[i-1])) {
+				noted = i
+				if !add(message{r.observe(p, true)}) {
+					return
+				}
+			}
+			if !yield(part{s, piece{text: s.Text, statement: i}}) || !add(r.keepBudget(p, s)) {
+				return
+			}
+			if changes && (i == len(step.Statements)-1 || !mayChangeSession(step.Statements[i+1])) &&
+				!add(r.observed(p, step.Statements[noted:i+1], step.Statements[i+1:])) {
+				return
+			}
 		}
 	}
-	return all
+}
+
+// messageBytes is about how much of one step is on its way at a time: what a file
+// takes in memory is then not much more than its text.
+const messageBytes = 256 << 10
+
+// fitsOneMessage reports whether statements need no stop between them.
+func fitsOneMessage(statements []migration.Statement) bool {
+	size := 0
+	return !slices.ContainsFunc(statements, func(s migration.Statement) bool {
+		size += len(s.Text)
+		return size > messageBytes || needsStop(s)
+	})
 }
 
 // transaction runs the statements of one step, from one of them on, together with our
 // own, as one transaction: in one message where that is possible. Inline COPY data, an
-// Assert, a change of how strings are read, and a record that has the number of rows
-// in it need a stop in between, and thus a BEGIN and several messages.
+// Assert, a change of how strings are read, a record that has the number of rows in it,
+// and very much text need a stop in between, and thus a BEGIN and several messages.
 func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	parts := r.parts(p, step, from)
-	if !slices.ContainsFunc(parts, func(p part) bool { return needsStop(p.Statement) }) && !after.counts() {
+	if fitsOneMessage(step.Statements[from:]) && fitsOneMessage(r.repeated(p, step)) && !after.counts() {
 		whole := slices.Clone(before)
-		for _, p := range parts {
+		for p := range parts {
 			whole = append(whole, p.piece)
 		}
 		return send(ctx, conn, append(whole, after...))
@@ -263,7 +281,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 			rollback(conn)
 		}
 	}()
-	pending := append(message{{text: "BEGIN", statement: ours}}, before...)
+	pending, bytes := append(message{{text: "BEGIN", statement: ours}}, before...), 0
 	flush := func() error {
 		if len(pending) == 0 {
 			return nil
@@ -272,14 +290,15 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 			return err
 		}
 		n, err := send(ctx, conn, pending)
-		rows, pending = rows+n, nil
+		rows, pending, bytes = rows+n, pending[:0], 0
 		return err
 	}
-	for _, p := range parts {
-		if !needsStop(p.Statement) || settles(p.Statement) {
-			pending = append(pending, p.piece)
+	for p := range parts {
+		stops := needsStop(p.Statement)
+		if !stops || settles(p.Statement) {
+			pending, bytes = append(pending, p.piece), bytes+p.piece.size()
 		}
-		if !needsStop(p.Statement) {
+		if !stops && bytes < messageBytes {
 			continue
 		}
 		if err := flush(); err != nil {
@@ -318,7 +337,7 @@ func (r *run) keepBudget(p Planned, s migration.Statement) message {
 }
 
 // needsStop reports whether what follows a statement cannot be in its message.
-func needsStop(s migration.Statement) bool { return s.HasData || s.Assert != nil || settles(s) }
+func needsStop(s migration.Statement) bool { return s.Data != nil || s.Assert != nil || settles(s) }
 
 // settles reports whether a statement changes how the server reads the text
 // behind it. The server reads a whole message before it runs any of it.
@@ -330,8 +349,8 @@ func settles(s migration.Statement) bool {
 // stop runs a statement that has to be dealt with by itself.
 func stop(ctx context.Context, conn *pgconn.PgConn, s migration.Statement, index int) (rows int64, err error) {
 	switch {
-	case s.HasData:
-		tag, err := conn.CopyFrom(ctx, strings.NewReader(s.Data), s.Text)
+	case s.Data != nil:
+		tag, err := conn.CopyFrom(ctx, strings.NewReader(*s.Data), s.Text)
 		if err != nil {
 			return 0, &failure{cause: err, statement: index, offset: offsetOf(err, s.Text)}
 		}

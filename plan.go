@@ -5,10 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/digest"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -185,7 +185,7 @@ func (s Step) Summary() string {
 	}
 	own := 0
 	for _, statement := range s.Body() {
-		if statement.Hook != nil {
+		if statement.Hook() != nil {
 			continue
 		}
 		if own++; own <= 3 {
@@ -194,7 +194,7 @@ func (s Step) Summary() string {
 	}
 	switch {
 	case own == 0 && len(s.Statements) > 0:
-		return s.Statements[0].Hook.Name
+		return s.Statements[0].Hook().Name
 	case own > 3:
 		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), own-3)
 	}
@@ -206,12 +206,15 @@ func (s Step) Summary() string {
 // it.
 func (s Step) hash() string {
 	sum := sha256.New()
-	_, _ = io.WriteString(sum, string(s.Kind))
+	digest.Write(sum, string(s.Kind))
 	if s.code != nil {
-		_, _ = io.WriteString(sum, "\x00"+s.code.Source())
+		digest.Write(sum, "\x00", s.code.Source())
 	}
 	for _, statement := range s.Statements {
-		_, _ = io.WriteString(sum, "\x00"+statement.Written()+"\x00"+statement.Data)
+		digest.Write(sum, "\x00", statement.Written(), "\x00")
+		if statement.Data != nil {
+			digest.Write(sum, *statement.Data)
+		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -236,7 +239,7 @@ func (s Step) partHash() string {
 	sum, statement := sha256.New(), s.Body()[0]
 	what := []string{string(s.Kind), statement.Written()}
 	for _, text := range slices.Concat(what, statement.Batch.TableName(), statement.Batch.Key) {
-		_, _ = io.WriteString(sum, text+"\x00")
+		digest.Write(sum, text, "\x00")
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -290,8 +293,8 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 			}
 			for _, t := range s.Statements {
 				of := ""
-				if t.Hook != nil {
-					of = t.Hook.Path
+				if t.Hook() != nil {
+					of = t.Hook().Path
 				}
 				shown.Statements = append(shown.Statements, statement{t.Start.Line, t.Command, t.Written(), of})
 			}

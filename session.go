@@ -348,7 +348,7 @@ func mayTouchSession(s migration.Statement) bool {
 		s.Command == "CREATE FUNCTION" || s.Command == "CREATE SEQUENCE" || s.Command == "CREATE TRIGGER" ||
 		s.Command == "COMMENT" || s.Command == "GRANT" || s.Command == "REVOKE" ||
 		strings.HasPrefix(s.Command, "DROP ")
-	if s.Class != pgsql.Definition || !trusted || s.HasData || s.Assert != nil {
+	if s.Class != pgsql.Definition || !trusted || s.Data != nil || s.Assert != nil {
 		return true
 	}
 	if s.Command != "CREATE TABLE" && s.Command != "CREATE SEQUENCE" {

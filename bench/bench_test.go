@@ -16,7 +16,7 @@ import (
 var tiny = sizes{
 	counts: []int{1, 3},
 	links:  []link{{2 * time.Millisecond, 2}},
-	many:   3, files: 5, proved: 2, linted: 2, judged: 40,
+	many:   3, files: 5, proved: 2, linted: 2, judged: 40, rows: 50,
 	warmUp: 10 * time.Millisecond,
 	reader: 20 * time.Millisecond, readerRuns: 1,
 	hold: 20 * time.Millisecond, statements: statements, blockers: blockers[2:3],

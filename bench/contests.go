@@ -114,6 +114,10 @@ func (l *lab) processes(s sizes) []contest {
 		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up")), nil, atMost(25)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory, lean build", s.many), l.onFresh("whimbrel", s.many, l.megabytes(lean, "up")), nil, atMost(25)}}},
 		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up", "--no-pipeline")), nil, nothing}}},
+		{"×", []pair{
+			{fmt.Sprintf("up of one file, %d INSERTs, peak memory beyond that of version, by the file's size", s.rows), l.onLargeFile(s.rows, inserts), nil, atMost(3)},
+			{fmt.Sprintf("up of one file, COPY of %d rows, peak memory beyond that of version, by the file's size", s.rows), l.onLargeFile(s.rows, copied), nil, atMost(3)},
+		}},
 		{"ms", []pair{{fmt.Sprintf("test of %d migrations with 2 jobs, each", s.proved), l.onFresh("whimbrel", s.proved, each(l.command("test", "--jobs", "2", "--json"))), nil, atMost(300)}}},
 	}
 }

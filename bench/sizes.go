@@ -11,6 +11,7 @@ type sizes struct {
 	proved int    // migrations of a trial
 	linted int    // files of a judgement
 	judged int    // labelled cases that lint judges
+	rows   int    // of the one file whose memory is measured
 
 	warmUp     time.Duration // how long traffic runs before a statement is sent
 	reader     time.Duration // how long the reader of the headline stall stays
@@ -34,7 +35,7 @@ type link struct {
 var full = sizes{
 	counts: []int{1, 100, 1000, 5000},
 	links:  []link{{time.Millisecond, 100}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 1000}, {50 * time.Millisecond, 100}},
-	many:   1000, files: 10000, proved: 200, linted: 200, judged: 10_000,
+	many:   1000, files: 10000, proved: 200, linted: 200, judged: 10_000, rows: 600_000,
 	warmUp: 200 * time.Millisecond,
 	reader: 2 * time.Second, readerRuns: 5,
 	hold: 1500 * time.Millisecond, statements: statements, blockers: blockers,
@@ -45,7 +46,7 @@ var full = sizes{
 var small = sizes{
 	counts: []int{1, 100, 1000},
 	links:  []link{{10 * time.Millisecond, 100}},
-	many:   1000, files: 10000, proved: 10, linted: 50, judged: 100,
+	many:   1000, files: 10000, proved: 10, linted: 50, judged: 100, rows: 100_000,
 	warmUp: 200 * time.Millisecond,
 	reader: time.Second, readerRuns: 2,
 	hold: 500 * time.Millisecond, statements: statements[:4], blockers: blockers,

@@ -349,8 +349,8 @@ func send(t *testing.T, conn *pgx.Conn, s migration.Statement) bool {
 		text = strings.NewReplacer(":from", "0", ":to", "1000000").Replace(text)
 	}
 	var err error
-	if s.HasData {
-		_, err = conn.PgConn().CopyFrom(t.Context(), strings.NewReader(s.Data), text)
+	if s.Data != nil {
+		_, err = conn.PgConn().CopyFrom(t.Context(), strings.NewReader(*s.Data), text)
 	} else {
 		_, err = conn.PgConn().Exec(t.Context(), text).ReadAll()
 	}

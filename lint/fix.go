@@ -72,7 +72,7 @@ func (j *judge) undivided(each bool) string {
 		command := strings.Fields(s.Command + " ?")
 		whole := s.Class == pgsql.Setting || slices.Contains([]string{"LOCK", "DECLARE"}, command[0]) || setsByFunction(s) ||
 			command[0] == "CREATE" && strings.HasPrefix(s.Command, "CREATE TEMP")
-		if whole || each && (s.Class == pgsql.Other || s.HasData) {
+		if whole || each && (s.Class == pgsql.Other || s.Data != nil) {
 			return fmt.Sprintf("the rewrite needs several transactions, and line %d (%s) is for a single one", s.Start.Line, strings.TrimSpace(s.Command))
 		}
 	}
@@ -347,7 +347,7 @@ type edit struct {
 // cutOut removes a statement with its semicolon, and its line where nothing else is in
 // it.
 func cutOut(text string, s pgsql.Statement) edit {
-	e := edit{from: s.Start.Offset, to: s.End.Offset}
+	e := edit{from: s.Start.Offset, to: s.End().Offset}
 	for token := range pgsql.Tokens(text[e.to:]) {
 		if token.Text == ";" {
 			e.to += token.Offset + 1

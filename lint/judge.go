@@ -126,7 +126,7 @@ func (j *judge) localEnds() {
 func (j *judge) judge(at int) Judgement {
 	j.at, j.current = at, j.parsed[at]
 	s := j.current.statement
-	j.out = &Judgement{Text: s.Text, Start: s.Start, End: s.End, Step: j.current.step, Alone: j.current.alone, Evidence: []Evidence{}}
+	j.out = &Judgement{Text: s.Text, Start: s.Start, End: s.End(), Step: j.current.step, Alone: j.current.alone, Evidence: []Evidence{}}
 	if j.current.err != nil {
 		j.unparsed()
 	} else {

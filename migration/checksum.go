@@ -1,10 +1,10 @@
 package migration
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"path"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/digest"
 )
 
 const byteOrderMark = "\uFEFF"
@@ -26,7 +26,7 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 	}
 	lf := strings.ReplaceAll(m.Text, "\r\n", "\n")
 	for _, text := range []string{m.Text, lf, strings.ReplaceAll(lf, "\n", "\r\n")} {
-		if stored == digest(text) || stored == digest(byteOrderMark+text) {
+		if stored == digest.SHA256(text) || stored == digest.SHA256(byteOrderMark+text) {
 			return true
 		}
 	}
@@ -34,7 +34,7 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 		return false
 	}
 	file := path.Base(m.Path)
-	return stored == digest(file) || stored == digest(strings.TrimSuffix(file, path.Ext(file)))
+	return stored == digest.SHA256(file) || stored == digest.SHA256(strings.TrimSuffix(file, path.Ext(file)))
 }
 
 // checksum is the rule for Migration.Checksum: the SHA-256, in lower-case
@@ -43,13 +43,5 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 // A CR alone, blanks at the ends of lines and the last line's end all count.
 // So a checkout that converts line ends does not look like an edited file.
 func checksum(text string) string {
-	return digest(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
-}
-
-func digest(text string) string {
-	var room [1024]byte // most texts are small, and there are many
-	sum := sha256.Sum256(append(room[:0], text...))
-	var digits [2 * sha256.Size]byte
-	hex.Encode(digits[:], sum[:])
-	return string(digits[:])
+	return digest.SHA256(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
 }

@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -77,7 +76,7 @@ func LoadHooks(source Source) (Hooks, error) {
 }
 
 func (s Source) hook(file candidate) (Migration, error) {
-	text, problem := s.read(file, new(bytes.Buffer))
+	text, problem := s.read(file, make([]byte, 4096))
 	if problem != nil {
 		return Migration{}, problem
 	}

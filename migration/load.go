@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -217,7 +216,7 @@ func (s Source) loadAll(files []candidate) ([]Migration, []error) {
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(files)) {
 		workers.Go(func() {
-			in := new(room)
+			in := &room{text: make([]byte, 32<<10)}
 			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
 				migrations[i], errs[i] = s.load(files[i], in)
 			}
@@ -228,7 +227,7 @@ func (s Source) loadAll(files []candidate) ([]Migration, []error) {
 }
 
 func (s Source) load(file candidate, in *room) (Migration, error) {
-	text, problem := s.read(file, &in.text)
+	text, problem := s.read(file, in.text)
 	if problem != nil {
 		return Migration{}, problem
 	}
@@ -242,7 +241,7 @@ func (s Source) load(file candidate, in *room) (Migration, error) {
 
 // read gives a file's text, by way of a buffer. What the folder does not show to be a regular file
 // is looked at before it is opened: a pipe or a device could block for ever.
-func (s Source) read(file candidate, buffer *bytes.Buffer) (text string, problem *Error) {
+func (s Source) read(file candidate, buffer []byte) (text string, problem *Error) {
 	defer func() {
 		if problem != nil {
 			problem.Path = file.name
@@ -260,40 +259,60 @@ func (s Source) read(file candidate, buffer *bytes.Buffer) (text string, problem
 			return "", unreadable(errors.New("it is not a regular file"))
 		}
 	}
-	buffer.Reset()
 	var err error
 	if direct, ok := s.FS.(interface {
-		readInto(*bytes.Buffer, string) error
+		readText(name string, buffer []byte) (string, error)
 	}); ok {
-		err = direct.readInto(buffer, file.path)
+		text, err = direct.readText(file.path, buffer)
 	} else {
-		err = readInto(buffer, s.FS, file.path)
+		text, err = readText(s.FS, file.path, buffer)
 	}
 	switch {
 	case errors.Is(err, errTooLarge):
 		return "", tooLarge()
 	case err != nil:
 		return "", unreadable(err)
-	case buffer.Len() > MaxSize: // of a file system that does not tell sizes
-		return "", tooLarge()
 	}
-	return buffer.String(), nil
+	return text, nil
 }
 
 // errTooLarge is a file that is refused by its size, without being read.
 var errTooLarge = errors.New("too large")
 
-// readInto reads a file up to what is more than MaxSize.
-func readInto(buffer *bytes.Buffer, from fs.FS, name string) error {
+// readText reads a file of any file system.
+func readText(from fs.FS, name string, buffer []byte) (text string, err error) {
 	file, err := from.Open(name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if info, err := file.Stat(); err == nil && info.Size() > MaxSize {
-		return errors.Join(errTooLarge, file.Close())
+	defer func() { err = errors.Join(err, file.Close()) }()
+	var size int64
+	if info, err := file.Stat(); err == nil {
+		size = info.Size()
 	}
-	_, err = buffer.ReadFrom(io.LimitReader(file, MaxSize+1))
-	return errors.Join(err, file.Close())
+	return textOf(size, buffer, file.Read)
+}
+
+// textOf reads a text of about that size, of which there is one copy in memory then. A
+// size that is no more than a guess, as of a file that grows, does no harm.
+func textOf(size int64, buffer []byte, read func([]byte) (int, error)) (string, error) {
+	if size > MaxSize {
+		return "", errTooLarge
+	}
+	var text strings.Builder
+	text.Grow(int(max(size, 0)))
+	for {
+		n, err := read(buffer)
+		text.Write(buffer[:n])
+		switch {
+		case text.Len() > MaxSize:
+			return "", errTooLarge
+		case errors.Is(err, io.EOF):
+			return text.String(), nil
+		case err != nil:
+			return "", err
+		}
+	}
 }
 
 func unreadable(err error) *Error {

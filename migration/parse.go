@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -46,9 +45,8 @@ func NewOpaque(version Version, name, file, text string, unfit *Error) Migration
 
 // room is what one file after the other is read in.
 type room struct {
-	text       bytes.Buffer
-	statements []pgsql.Statement
-	sections   []part
+	text     []byte
+	sections []part
 }
 
 func parseAs(m Migration, text string, in *room) (Migration, error) {
@@ -98,22 +96,35 @@ func readable(text string) *Error {
 // first mark of a direction belongs to the way up, or to the way down.
 func read(m Migration, down bool, in *room) (Migration, []*Error) {
 	r := reader{migration: m, stored: down, sections: in.sections[:0]}
-	statements, err := pgsql.AppendStatements(in.statements[:0], m.Text, pgsql.Options{Mark: isAnnotation})
-	if err != nil {
-		return m, []*Error{lexical(err)}
+	if len(m.Text) > largeText {
+		r.room = make([]Statement, 0, count(m.Text))
 	}
 	r.beginSection(down, 0)
-	for _, s := range statements {
-		if s.Class == pgsql.Mark {
+	for s, err := range pgsql.Statements(m.Text, pgsql.Options{Mark: isAnnotation}) {
+		switch {
+		case err != nil:
+			return m, []*Error{lexical(err)}
+		case s.Class == pgsql.Mark:
 			r.annotation(s)
-		} else {
+		default:
 			r.statement(s)
 		}
 	}
 	r.endSection(len(m.Text))
 	r.finish()
-	in.statements, in.sections = statements, r.sections
+	in.sections = r.sections
 	return r.migration, r.problems
+}
+
+// largeText is from where on a text is first gone through to count its statements: a
+// slice of very many that grows takes twice their memory.
+const largeText = 1 << 20
+
+func count(text string) (statements int) {
+	for range pgsql.Statements(text, pgsql.Options{Mark: isAnnotation}) {
+		statements++
+	}
+	return statements
 }
 
 func lexical(err error) *Error {
@@ -129,8 +140,9 @@ type reader struct {
 	migration Migration
 	problems  []*Error
 
-	sections []part // in the file's order; the last one is open
-	last     int    // offset of the end of the last statement, if nothing but comments followed it yet; 0: none
+	room     []Statement // for the first section of a large text
+	sections []part      // in the file's order; the last one is open
+	last     int         // offset of the end of the last statement, if nothing but comments followed it yet; 0: none
 	// What waits for a statement or a counterpart in the open section.
 	batch  *Batch
 	assert *Assert
@@ -208,16 +220,19 @@ func (r *reader) statement(s pgsql.Statement) {
 			Remedy:  "write for example: SELECT count(*) = 0 FROM t WHERE a IS NULL"})
 	}
 	section := r.section()
+	if section.Statements == nil {
+		section.Statements, r.room = r.room, nil
+	}
 	section.Statements = append(section.Statements, Statement{Statement: s, Batch: r.batch, Assert: r.assert})
 	r.batch, r.assert = nil, nil
-	r.last = s.End.Offset
-	r.open().lastEnd = s.End.Offset
+	end := s.Start.Offset + len(s.Text)
+	r.last, r.open().lastEnd = end, end
 }
 
 // unfitForBatch says why a statement cannot run once per range of keys, or "".
 func unfitForBatch(s pgsql.Statement) string {
 	switch {
-	case s.HasData || (s.Class != pgsql.Change && s.Class != pgsql.Query && s.Class != pgsql.Other):
+	case s.Data != nil || (s.Class != pgsql.Change && s.Class != pgsql.Query && s.Class != pgsql.Other):
 		return fmt.Sprintf("the statement after Batch cannot run in batches: %s", firstLine(s.Text))
 	case !uses(s.Text, "from") || !uses(s.Text, "to"):
 		return "the statement after Batch does not use :from (exclusive) and :to (inclusive)"

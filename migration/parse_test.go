@@ -87,9 +87,9 @@ func describeSection(text *strings.Builder, direction string, section Section) {
 		if a := s.Assert; a != nil {
 			fmt.Fprintf(text, "%d:%d assert %q\n", a.Position.Line, a.Position.Column, a.Message)
 		}
-		fmt.Fprintf(text, "%d:%d to %d:%d\n%s\n", s.Start.Line, s.Start.Column, s.End.Line, s.End.Column, s.Text)
-		if s.HasData {
-			fmt.Fprintf(text, "data:\n%s\n", s.Data)
+		fmt.Fprintf(text, "%d:%d to %d:%d\n%s\n", s.Start.Line, s.Start.Column, s.End().Line, s.End().Column, s.Text)
+		if s.Data != nil {
+			fmt.Fprintf(text, "data:\n%s\n", *s.Data)
 		}
 	}
 }

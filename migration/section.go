@@ -27,12 +27,35 @@ type Statement struct {
 	pgsql.Statement
 	Batch  *Batch
 	Assert *Assert
-	// Hook is where the statement comes from, if that is not the migration itself.
-	// Nothing that is loaded has it.
-	Hook *Migration
-	// Where values stand in Text in place of variables, and what it was before.
-	replaced []replaced
+	// origin is nil where the statement stands in the migration's own file as in Text.
+	origin *origin
+}
+
+// origin is where a statement comes from, and what it was there before values came
+// into it; empty where none did.
+type origin struct {
+	hook     *Migration
 	written  string
+	replaced []replaced
+}
+
+// Hook is the hook that the statement comes from, nil if that is the migration itself.
+// Nothing that is loaded has one.
+func (s Statement) Hook() *Migration {
+	if s.origin == nil {
+		return nil
+	}
+	return s.origin.hook
+}
+
+// OfHook is the statement as one of a hook.
+func (s Statement) OfHook(hook *Migration) Statement {
+	from := origin{hook: hook}
+	if s.origin != nil {
+		from.written, from.replaced = s.origin.written, s.origin.replaced
+	}
+	s.origin = &from
+	return s
 }
 
 // withoutBlock drops the BEGIN and COMMIT that stand around all statements of

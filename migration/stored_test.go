@@ -33,7 +33,10 @@ func way(m Migration) []string {
 	sort.Strings(list)
 	list = append(list, fmt.Sprint(m.Down.NoTransaction))
 	for _, s := range m.Down.Statements {
-		list = append(list, fmt.Sprintf("%d %q %q %t", s.Class, s.Text, s.Data, s.HasData))
+		list = append(list, fmt.Sprintf("%d %q", s.Class, s.Text))
+		if s.Data != nil {
+			list = append(list, *s.Data)
+		}
 		if s.Batch != nil {
 			b := *s.Batch
 			b.Position = Position{}

@@ -120,17 +120,26 @@ type replaced struct {
 // Written is the statement as it stands in the file: without the values of
 // variables, which need not be for everyone's eyes.
 func (s Statement) Written() string {
-	if s.written == "" {
+	if s.origin == nil || s.origin.written == "" {
 		return s.Text
 	}
-	return s.written
+	return s.origin.written
+}
+
+// End is the place in the file behind the statement, before the semicolon.
+func (s Statement) End() Position {
+	s.Text = s.Written()
+	return s.Statement.End()
 }
 
 // OffsetInFile gives the place in the file of a byte of Text. What a variable's
 // value made is at the reference to it.
 func (s Statement) OffsetInFile(offset int) int {
+	if s.origin == nil {
+		return s.Start.Offset + offset
+	}
 	shift := 0
-	for _, r := range s.replaced {
+	for _, r := range s.origin.replaced {
 		switch {
 		case offset < r.at:
 			return s.Start.Offset + offset + shift
@@ -182,6 +191,7 @@ func (f *filler) setting(s Setting) string {
 // statement puts values into a statement.
 func (f *filler) statement(s Statement) Statement {
 	var text strings.Builder
+	var replacements []replaced
 	end, before := 0, len(f.problems)
 	written := s.Text
 	quotes := quotesOf(written)
@@ -205,7 +215,7 @@ func (f *filler) statement(s Statement) Statement {
 			continue
 		}
 		text.WriteString(written[end:at[0]])
-		s.replaced = append(s.replaced, replaced{at: text.Len(), length: len(spelled), written: at[0], reference: at[1] - at[0]})
+		replacements = append(replacements, replaced{at: text.Len(), length: len(spelled), written: at[0], reference: at[1] - at[0]})
 		text.WriteString(spelled)
 		end = at[1]
 	}
@@ -213,7 +223,7 @@ func (f *filler) statement(s Statement) Statement {
 		return s
 	}
 	text.WriteString(written[end:])
-	s.written, s.Text = written, text.String()
+	s.Text, s.origin = text.String(), &origin{written: written, replaced: replacements}
 	f.classify(&s)
 	return s
 }
@@ -221,13 +231,13 @@ func (f *filler) statement(s Statement) Statement {
 // classify says anew what sort of statement it is, and makes sure that it is
 // one, and no more of it a comment than before: 1 -${N} with a negative N.
 func (f *filler) classify(s *Statement) {
-	at := s.Start.Offset + s.replaced[0].written
+	at := s.Start.Offset + s.origin.replaced[0].written
 	const remedy = `check the values; ${'NAME'} puts one between quotes, and ${"NAME"} makes an identifier of it`
-	if comments(s.Text) != comments(s.written) {
+	if comments(s.Text) != comments(s.origin.written) {
 		f.wrong(at, remedy, "with the values of its variables, a part of the statement is a comment")
 		return
 	}
-	if s.HasData {
+	if s.Data != nil {
 		return // nothing but a name can have been in it, and its data lies elsewhere
 	}
 	again, err := pgsql.Split(s.Text, pgsql.Options{})

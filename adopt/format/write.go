@@ -56,7 +56,7 @@ func (f Format) lost(m migration.Migration) *migration.Error {
 		switch {
 		case s.Batch != nil:
 			return at(s.Batch.Position, "write the statement without :from and :to", "%s has nothing like Batch", f.Tool)
-		case s.HasData:
+		case s.Data != nil:
 			return at(s.Start, "write INSERT in its place", "%s cannot run COPY … FROM stdin", f.Tool)
 		}
 	}

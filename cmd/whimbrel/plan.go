@@ -279,8 +279,8 @@ func renderStatements(p palette, step whimbrel.Step, named bool) string {
 	var b strings.Builder
 	for _, s := range step.Statements {
 		text := oneLine(s.Written(), 100)
-		if named && s.Hook != nil {
-			text += p.faint("  -- " + s.Hook.Path)
+		if named && s.Hook() != nil {
+			text += p.faint("  -- " + s.Hook().Path)
 		}
 		fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), text)
 	}

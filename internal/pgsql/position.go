@@ -41,11 +41,17 @@ func (p *Position) advance(text string, offset int) {
 	if p.Offset == 0 {
 		passed = strings.TrimPrefix(passed, byteOrderMark)
 	}
-	if lines := strings.Count(passed, "\n"); lines > 0 {
+	p.pass(passed)
+	p.Offset = offset
+}
+
+// pass moves the position on behind a text that begins at it.
+func (p *Position) pass(text string) {
+	p.Offset += len(text)
+	if lines := strings.Count(text, "\n"); lines > 0 {
 		p.Line += lines
 		p.Column = 1
-		passed = passed[strings.LastIndexByte(passed, '\n')+1:]
+		text = text[strings.LastIndexByte(text, '\n')+1:]
 	}
-	p.Column += utf8.RuneCountInString(passed)
-	p.Offset = offset
+	p.Column += utf8.RuneCountInString(text)
 }

@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,31 +20,46 @@ import (
 // read, as in psql. (The server reads a message as a whole before it runs any
 // of it, so that such a statement must be sent in a message before theirs.)
 func Split(text string, options Options) ([]Statement, error) {
-	return AppendStatements(make([]Statement, 0, min(strings.Count(text, ";")+1, 64)), text, options) // which is enough for most files
-}
-
-// AppendStatements is Split that adds the statements to those of a slice, whose
-// memory may be the caller's own.
-func AppendStatements(to []Statement, text string, options Options) ([]Statement, error) {
-	if err := checkEncoding(text); err != nil {
-		return nil, err
-	}
-	s := splitter{text: text, mark: options.Mark, freshLine: true, statements: to}
-	s.place = Position{Line: 1, Column: 1}
-	s.scan = scanner{text: text, interrupts: options.Mark}
-	for token, ok := s.scan.next(); ok; token, ok = s.scan.next() {
-		if err := s.take(token); err != nil {
+	all := make([]Statement, 0, min(strings.Count(text, ";")+1, 64)) // which is enough for most files
+	for s, err := range Statements(text, options) {
+		if err != nil {
 			return nil, err
 		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Statements is Split that hands out one statement at a time and keeps none, for
+// texts with very many. The error, if any, comes last.
+func Statements(text string, options Options) iter.Seq2[Statement, error] {
+	return func(yield func(Statement, error) bool) {
+		s := splitter{text: text, mark: options.Mark, freshLine: true, yield: yield}
+		s.place = Position{Line: 1, Column: 1}
+		s.scan = scanner{text: text, interrupts: options.Mark}
+		if err := s.split(); err != nil && !s.stopped {
+			yield(Statement{}, err)
+		}
+	}
+}
+
+func (s *splitter) split() error {
+	if err := checkEncoding(s.text); err != nil {
+		return err
+	}
+	for token, ok := s.scan.next(); ok && !s.stopped; token, ok = s.scan.next() {
+		if err := s.take(token); err != nil {
+			return err
+		}
+	}
+	if s.stopped {
+		return nil
 	}
 	if s.nesting > 0 {
-		return nil, s.fault(s.body, "BEGIN ATOMIC has no END",
+		return s.fault(s.body, "BEGIN ATOMIC has no END",
 			"close the body with END; every statement in it, the last one too, ends with a semicolon")
 	}
-	if err := s.finish(false); err != nil {
-		return nil, err
-	}
-	return s.statements, nil
+	return s.finish(false)
 }
 
 // Error gives position and message as compilers do: "line:column: message".
@@ -51,11 +67,12 @@ func (e *Error) Error() string { return e.Position.String() + ": " + e.Message }
 
 // splitter is the state of Split between two tokens.
 type splitter struct {
-	text       string
-	mark       func(string) bool
-	scan       scanner
-	place      Position // moves along with the statements
-	statements []Statement
+	text    string
+	mark    func(string) bool
+	scan    scanner
+	place   Position // moves along with the statements
+	yield   func(Statement, error) bool
+	stopped bool // nobody wants more of them
 
 	freshLine bool // nothing but blanks stood on this line yet
 
@@ -156,7 +173,6 @@ func (s *splitter) finish(semicolon bool) error {
 	statement := Statement{
 		Text:    s.text[s.start.Offset:s.end],
 		Start:   s.start,
-		End:     s.place,
 		Class:   class,
 		Command: command,
 	}
@@ -166,21 +182,20 @@ func (s *splitter) finish(semicolon bool) error {
 		}
 	}
 	s.scan.escapes = escapesAfter(scan, command)
-	s.statements = append(s.statements, statement)
+	s.stopped = !s.yield(statement, nil)
 	s.open, s.depth, s.form, s.previous = false, 0, unknownForm, Token{}
 	return nil
 }
 
 // takeMark adds a comment that Options.Mark claimed.
 func (s *splitter) takeMark(token Token) error {
-	if err := s.finish(false); err != nil {
+	if err := s.finish(false); err != nil || s.stopped {
 		return err
 	}
 	s.place.advance(s.text, token.Offset)
 	mark := Statement{Text: token.Text, Start: s.place, Class: Mark}
 	s.place.advance(s.text, token.Offset+len(token.Text))
-	mark.End = s.place
-	s.statements = append(s.statements, mark)
+	s.stopped = !s.yield(mark, nil)
 	return nil
 }
 
@@ -203,7 +218,8 @@ func (s *splitter) takeData(statement *Statement, semicolon bool) error {
 		return s.fault(statement.Start.Offset, `COPY … FROM stdin without data that end with a line "\."`,
 			`write the data on the lines behind the semicolon, and "\." on a line of its own behind them`)
 	}
-	statement.Data, statement.HasData = s.text[start:start+length], true
+	data := s.text[start : start+length]
+	statement.Data = &data
 	s.scan.offset = start + length + len(endOfData)
 	return nil
 }

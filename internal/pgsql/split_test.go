@@ -44,9 +44,9 @@ func TestCorpusIsCutAsBefore(t *testing.T) {
 func render(statements []Statement) string {
 	var b strings.Builder
 	for _, s := range statements {
-		fmt.Fprintf(&b, "%s-%s %s: %q\n  %q\n", s.Start, s.End, s.Class, s.Command, s.Text)
-		if s.HasData {
-			fmt.Fprintf(&b, "  data %q\n", s.Data)
+		fmt.Fprintf(&b, "%s-%s %s: %q\n  %q\n", s.Start, s.End(), s.Class, s.Command, s.Text)
+		if s.Data != nil {
+			fmt.Fprintf(&b, "  data %q\n", *s.Data)
 		}
 	}
 	return b.String()
@@ -121,8 +121,7 @@ func TestCopyTakesItsData(t *testing.T) {
 		require.NoError(t, consistent(c.text, statements), name)
 		require.Len(t, statements, 2, name)
 		require.Equal(t, c.copy, statements[0].Text, name)
-		require.True(t, statements[0].HasData, name)
-		require.Equal(t, c.data, statements[0].Data, name)
+		require.Equal(t, &c.data, statements[0].Data, name)
 		require.Equal(t, "x", statements[1].Text, name)
 	}
 }
@@ -133,7 +132,7 @@ func TestDataMayEndTheText(t *testing.T) {
 		statements, err := Split(text, Options{})
 		require.NoError(t, err)
 		require.Len(t, statements, 1)
-		require.Equal(t, "1\n", statements[0].Data)
+		require.Equal(t, "1\n", *statements[0].Data)
 	}
 }
 
@@ -152,7 +151,7 @@ func TestOtherCopiesHaveNoData(t *testing.T) {
 		statements, err := Split(text+";\nSELECT 1", Options{})
 		require.NoError(t, err, text)
 		require.Len(t, statements, 2, text)
-		require.False(t, statements[0].HasData, text)
+		require.Nil(t, statements[0].Data, text)
 	}
 }
 
@@ -172,7 +171,7 @@ func TestMarksDivideTheText(t *testing.T) {
 	require.Equal(t, []string{"mark -- +1", "other a", "mark -- +2", "other b", "other '\n-- +6'", "query (c", "mark -- +7", "other d"}, texts)
 	require.Empty(t, statements[0].Command)
 	require.Equal(t, Position{Offset: 9, Line: 3, Column: 2}, statements[2].Start)
-	require.Equal(t, Position{Offset: 14, Line: 3, Column: 7}, statements[2].End)
+	require.Equal(t, Position{Offset: 14, Line: 3, Column: 7}, statements[2].End())
 }
 
 func TestBrokenTextIsRefusedWhereItBreaks(t *testing.T) {
@@ -228,14 +227,12 @@ func consistent(text string, statements []Statement) error {
 	end := 0
 	for i, s := range statements {
 		switch {
-		case s.Start.Offset < end || s.End.Offset <= s.Start.Offset || s.End.Offset > len(text):
-			return fmt.Errorf("statement %d lies at %v to %v, the one before ends at %d", i, s.Start, s.End, end)
-		case s.Text != text[s.Start.Offset:s.End.Offset]:
+		case s.Start.Offset < end || s.Text == "" || s.End().Offset > len(text):
+			return fmt.Errorf("statement %d lies at %v to %v, the one before ends at %d", i, s.Start, s.End(), end)
+		case s.Text != text[s.Start.Offset:s.End().Offset]:
 			return fmt.Errorf("statement %d is not the text at its place", i)
-		case s.Start != PositionAt(text, s.Start.Offset) || s.End != PositionAt(text, s.End.Offset):
+		case s.Start != PositionAt(text, s.Start.Offset) || s.End() != PositionAt(text, s.End().Offset):
 			return fmt.Errorf("statement %d has other positions than PositionAt gives", i)
-		case s.Data != "" && !s.HasData:
-			return fmt.Errorf("statement %d has data and denies it", i)
 		}
 		gap := scanner{text: text[:s.Start.Offset], offset: end}
 		for token, ok := gap.next(); ok; token, ok = gap.next() {
@@ -243,13 +240,13 @@ func consistent(text string, statements []Statement) error {
 				return fmt.Errorf("%q before statement %d is lost", token.Text, i)
 			}
 		}
-		end = s.End.Offset
-		if s.HasData {
-			data := strings.Index(text[end:], "\n"+s.Data+endOfData)
+		end = s.End().Offset
+		if s.Data != nil {
+			data := strings.Index(text[end:], "\n"+*s.Data+endOfData)
 			if data < 0 {
 				return fmt.Errorf("the data of statement %d are not in the text", i)
 			}
-			end += data + 1 + len(s.Data) + len(endOfData)
+			end += data + 1 + len(*s.Data) + len(endOfData)
 		}
 	}
 	return nil
@@ -261,11 +258,11 @@ func join(statements []Statement) string {
 	b.WriteString("\n") // so that no byte-order mark comes to stand first
 	for i, s := range statements {
 		b.WriteString(s.Text)
-		if s.HasData || i < len(statements)-1 {
+		if s.Data != nil || i < len(statements)-1 {
 			b.WriteString(";\n")
 		}
-		if s.HasData {
-			b.WriteString(s.Data + endOfData + "\n")
+		if s.Data != nil {
+			b.WriteString(*s.Data + endOfData + "\n")
 		}
 	}
 	return b.String()
@@ -306,10 +303,8 @@ func FuzzSplit(f *testing.F) {
 			t.Fatalf("%d statements, joined and cut again %d", len(statements), len(again))
 		}
 		for i, s := range again {
-			s.Start, s.End = statements[i].Start, statements[i].End
-			if s != statements[i] {
-				t.Fatalf("statement %d was %#v, joined and cut again it is %#v", i, statements[i], s)
-			}
+			s.Start = statements[i].Start
+			require.Equal(t, statements[i], s, "statement %d, joined and cut again", i)
 		}
 	})
 }

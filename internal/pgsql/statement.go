@@ -44,17 +44,22 @@ const (
 type Statement struct {
 	// Text runs from the first token to the last, without the semicolon,
 	// without the comments around it, and without inline COPY data.
-	Text       string
-	Start, End Position // of Text; End is exclusive
-	Class      Class
+	Text  string
+	Start Position // of Text
+	Class Class
 	// Command is the leading keywords in upper case, as far as they name
 	// the command: "CREATE UNIQUE INDEX CONCURRENTLY", "ALTER TABLE", "COPY".
 	Command string
 	// Data is what stood between a COPY … FROM stdin and its final line
-	// "\.", as pg_dump writes it, with its line ends; HasData tells an
-	// empty COPY from a statement that is none.
-	Data    string
-	HasData bool
+	// "\.", as pg_dump writes it, with its line ends; nil for all other statements.
+	Data *string
+}
+
+// End is the place behind the statement, before the semicolon.
+func (s Statement) End() Position {
+	end := s.Start
+	end.pass(s.Text)
+	return end
 }
 
 // Options change how Split reads a text. The zero value is right for SQL from

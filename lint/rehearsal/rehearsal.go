@@ -484,8 +484,8 @@ func (s *stage) execute(ctx context.Context, statement migration.Statement, o *l
 			return err
 		}
 	}
-	if statement.HasData {
-		_, err := s.conn.PgConn().CopyFrom(ctx, reader(statement.Data), text)
+	if statement.Data != nil {
+		_, err := s.conn.PgConn().CopyFrom(ctx, reader(*statement.Data), text)
 		return err
 	}
 	_, err := s.conn.PgConn().Exec(ctx, text).ReadAll()
