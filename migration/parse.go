@@ -121,8 +121,10 @@ func read(m Migration, down bool, in *room) (Migration, []*Error) {
 const largeText = 1 << 20
 
 func count(text string) (statements int) {
-	for range pgsql.Statements(text, pgsql.Options{Mark: isAnnotation}) {
-		statements++
+	for _, err := range pgsql.Statements(text, pgsql.Options{Mark: isAnnotation}) {
+		if err == nil {
+			statements++
+		}
 	}
 	return statements
 }
