@@ -175,7 +175,8 @@ func edited(table Table, files []Matched) error {
 }
 
 // agree refuses a history that does not show what the other tool's does. It
-// may show more: what whimbrel has applied since an earlier adoption.
+// may show more: what whimbrel has applied since an earlier adoption. A repeatable
+// migration that is recorded is pending all the same where what it makes is not there.
 func agree(table Table, adopted []whimbrel.Adopted, status whimbrel.Status) error {
 	recorded := map[migration.Version]bool{}
 	for _, a := range status.Applied {
@@ -191,7 +192,7 @@ func agree(table Table, adopted []whimbrel.Adopted, status whimbrel.Status) erro
 	}
 	for _, p := range status.Pending {
 		for _, a := range adopted {
-			if a.Version.Equal(p.Version) {
+			if a.Version.Equal(p.Version) && !p.Version.Repeatable() {
 				return &whimbrel.Error{
 					Code: CodeDisagreement, Version: a.Version, Message: fmt.Sprintf("%s is applied by %s, and pending by whimbrel's history", a.Version, table.Tool),
 					Remedy: "compare both tables, and report this as a fault of whimbrel's",
