@@ -125,6 +125,8 @@ func (m *model) alterConstraint(r *relation, cmd *ast.AlterTableCmd) {
 		if c := r.constraint(cmd.Name); c != nil {
 			c.valid = true
 		}
+	case ast.AlterTableType_AT_AlterConstraint:
+		r.deferred = r.deferred || cmd.Def.GetConstraint().GetInitdeferred()
 	case ast.AlterTableType_AT_DropConstraint:
 		if c := r.constraint(cmd.Name); c != nil {
 			m.dropConstraint(r, c)
@@ -219,6 +221,9 @@ func (m *model) rename(s *ast.RenameStmt) {
 					r.policies[s.Newname] = p
 				}
 				r.attach(s.RenameType, s.Newname)
+				if t, ok := r.triggers[s.Subname]; ok && s.RenameType == ast.ObjectType_OBJECT_TRIGGER {
+					r.triggers[s.Newname] = t
+				}
 			}
 		}
 	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE:

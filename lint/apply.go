@@ -44,8 +44,7 @@ func (m *model) apply(n *ast.Node) {
 		m.relation(s.RefreshMatViewStmt.Relation).empty = s.RefreshMatViewStmt.SkipData
 	case *ast.Node_CreateTrigStmt:
 		for _, r := range m.relation(s.CreateTrigStmt.Relation).parts() {
-			r.rowTriggers = r.rowTriggers || s.CreateTrigStmt.Row
-			r.attach(ast.ObjectType_OBJECT_TRIGGER, s.CreateTrigStmt.Trigname)
+			r.attachTrigger(s.CreateTrigStmt)
 		}
 	default:
 		m.applyOther(n)
@@ -225,6 +224,8 @@ func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
 			m.check(r, s)
 		case ast.ConstrType_CONSTR_FOREIGN:
 			m.foreign(r, s, []string{c.name})
+		case ast.ConstrType_CONSTR_ATTR_DEFERRED:
+			r.deferred = true
 		}
 	}
 }
@@ -244,6 +245,7 @@ var nextval = &ast.Node{Node: &ast.Node_FuncCall{FuncCall: &ast.FuncCall{
 // addConstraint adds a constraint of the table. That of a new table is valid
 // whatever is said.
 func (m *model) addConstraint(r *relation, s *ast.Constraint, newTable bool) {
+	r.deferred = r.deferred || s.Initdeferred
 	switch s.Contype {
 	case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
 		if s.Indexname != "" {

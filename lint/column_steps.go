@@ -45,7 +45,22 @@ func (j *judge) inSteps(r *relation, a added) (rewrite, why string) {
 	if s.alone {
 		text = eachAlone + text
 	}
-	return text, ""
+	if fill != "" {
+		why = s.firedByFill()
+	}
+	return text, why
+}
+
+// firedByFill says what would run for the rows when they get their values, which does not
+// where the server writes the table anew.
+func (s *columnSteps) firedByFill() string {
+	for _, name := range s.table.attached[ast.ObjectType_OBJECT_RULE] {
+		return "the rule " + quoted(name) + " would take part when the rows get their values"
+	}
+	for _, t := range s.table.triggersOn(onUpdate, s.def.Colname) {
+		return "the trigger " + quoted(t.GetTrigname()) + " would fire when the rows get their values"
+	}
+	return ""
 }
 
 // refused says what the steps could not carry over.

@@ -68,9 +68,14 @@ func (j *judge) undivided(each bool) string {
 	if j.section.NoTransaction {
 		return ""
 	}
-	for _, s := range j.section.Statements {
+	if j.togetherUntilCommit() {
+		return "the rewrite needs several transactions, " +
+			"and a constraint of the changed rows is checked at the end of a single one"
+	}
+	for i, s := range j.section.Statements {
 		command := strings.Fields(s.Command + " ?")
 		whole := s.Class == pgsql.Setting || slices.Contains([]string{"LOCK", "DECLARE"}, command[0]) || setsByFunction(s) ||
+			i < len(j.parsed) && holdsRows(j.parsed[i].node) ||
 			command[0] == "CREATE" && strings.HasPrefix(s.Command, "CREATE TEMP")
 		if whole || each && (s.Class == pgsql.Other || s.Data != nil) {
 			return fmt.Sprintf("the rewrite needs several transactions, and line %d (%s) is for a single one", s.Start.Line, strings.TrimSpace(s.Command))

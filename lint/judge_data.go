@@ -467,35 +467,7 @@ func (j *judge) batched(r *relation, n *ast.Node, target *ast.RangeVar) (rewrite
 		}
 	}
 	rewrite = b.mark() + "\n" + spotsOf(j.out.Text).restrict(b.where(alias), "RETURNING") + ";"
-	return rewrite, j.unlikeInBatches(r, b, n, target)
-}
-
-// unlikeInBatches says why a statement might do something else in batches than at once.
-func (j *judge) unlikeInBatches(r *relation, b batch, n *ast.Node, target *ast.RangeVar) (why string) {
-	if common(b.key, targets(n.GetUpdateStmt().GetTargetList())) {
-		return "it changes the key by which the batches go, so that a row could be changed twice"
-	}
-	if n.GetDeleteStmt() != nil {
-		for _, keys := range j.references(r)[r] {
-			return "rows of the table refer to each other by " + quoted(keys.name)
-		}
-	}
-	if withOf(n) != nil {
-		return "its WITH would be computed for each batch"
-	}
-	walk(n, func(n *ast.Node) bool {
-		if found := n.GetRangeVar(); found != nil && found != target && j.find(nameOfRange(found)) == r && found.Location != target.Location {
-			why = "it reads the rows that it changes"
-		}
-		if q := n.GetSelectStmt(); q.GetLimitCount() != nil || q.GetLimitOffset() != nil {
-			why = "its LIMIT would hold for each batch"
-		}
-		return why == ""
-	})
-	if why == "" && strings.Contains(strings.ToUpper(j.out.Text), "RETURNING") {
-		why = "what it returns would be that of the last batch"
-	}
-	return why
+	return rewrite, j.unlikeInBatches(r, b, n)
 }
 
 func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
@@ -577,6 +549,7 @@ func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) (r
 		plain = plain && n.GetFuncCall().GetOver() == nil
 		return plain
 	})
+	plain = plain && !aggregates(source)
 	b, ok := j.batchOf(of)
 	target := n.GetInsertStmt().GetRelation()
 	switch {
@@ -590,7 +563,7 @@ func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) (r
 		return "", "it reads the rows that it adds"
 	}
 	rewrite = b.mark() + "\n" + spotsOf(j.out.Text).restrict(b.where(""), "ON", "RETURNING") + ";"
-	return rewrite, j.unlikeInBatches(of, b, n, source.FromClause[0].GetRangeVar())
+	return rewrite, j.unlikeInBatches(of, b, n)
 }
 
 // lockParts locks a table and its partitions, in any of which a row may belong.

@@ -396,10 +396,18 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 	case concurrently:
 		j.because("the index is built anew beside reads and writes")
 	case !small:
-		j.report(Finding{Hazard: "reindex-not-concurrent",
-			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its tables",
-			Rewrite: reindexConcurrently(j.out.Text, s)})
+		rewrite, why := reindexConcurrently(j.out.Text, s), ""
+		if slices.ContainsFunc(tables, excludes) {
+			rewrite, why = "", "the index of an exclusion constraint cannot be rebuilt concurrently"
+		}
+		j.report(Finding{Hazard: "reindex-not-concurrent", Rewrite: rewrite, NotFixed: why,
+			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its tables"})
 	}
+}
+
+// excludes reports whether a table has an exclusion constraint.
+func excludes(r *relation) bool {
+	return slices.ContainsFunc(r.constraints, func(c *constraint) bool { return c.kind == ast.ConstrType_CONSTR_EXCLUSION })
 }
 
 func reindexConcurrently(text string, s *ast.ReindexStmt) string {

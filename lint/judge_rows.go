@@ -333,13 +333,20 @@ func aggregates(s *ast.SelectStmt) bool {
 			if call := n.GetFuncCall(); call != nil && call.Over == nil {
 				found = found || slices.Contains(aggregateFunctions, nameOf(texts(call.Funcname)).Object)
 			}
+			found = found || n.GetJsonArrayAgg() != nil || n.GetJsonObjectAgg() != nil
 			return n.GetSubLink() == nil
 		})
 	}
 	return found
 }
 
-var aggregateFunctions = []string{"count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every", "array_agg", "string_agg", "json_agg", "jsonb_agg"}
+// aggregateFunctions are those of pg_catalog; a test compares them with a server.
+var aggregateFunctions = strings.Fields(`any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp
+	cume_dist dense_rank every json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique
+	json_object_agg_unique_strict jsonb_agg jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
+	jsonb_object_agg_unique_strict max min mode percent_rank percentile_cont percentile_disc range_agg range_intersect_agg rank
+	regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp
+	string_agg sum var_pop var_samp variance xmlagg`)
 
 // columnOf gives the name of a column that a reference may mean, if it may be one of
 // the table of that name.

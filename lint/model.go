@@ -63,6 +63,10 @@ type relation struct {
 	rowSecurity bool
 	// attached are the triggers, policies and rules of a table by their kinds.
 	attached map[ast.ObjectType][]string
+	// triggers are the statements that made the attached ones, by their names.
+	triggers map[string]*ast.CreateTrigStmt
+	// deferred is set where something is checked when transactions end.
+	deferred bool
 	// policies are what the attached ones let through, by their names.
 	policies  map[string]policy
 	identity  string // of replication: "d", "n", "f" or the index's name
@@ -241,6 +245,16 @@ func (r *relation) attach(kind ast.ObjectType, name string) {
 	if !slices.Contains(r.attached[kind], name) {
 		r.attached[kind] = append(r.attached[kind], name)
 	}
+}
+
+func (r *relation) attachTrigger(s *ast.CreateTrigStmt) {
+	r.attach(ast.ObjectType_OBJECT_TRIGGER, s.Trigname)
+	if r.triggers == nil {
+		r.triggers = map[string]*ast.CreateTrigStmt{}
+	}
+	r.triggers[s.Trigname] = s
+	r.rowTriggers = r.rowTriggers || s.Row
+	r.deferred = r.deferred || s.Initdeferred
 }
 
 // policy is what a policy of row security is about.

@@ -40,6 +40,23 @@ func TestTheListOfFunctionsAgreesWithTheServer(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A copy of what an aggregate gives is one row, and would be one per batch.
+func TestNoAggregateOfTheServerIsCopiedInBatches(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	rows, err := conn.Query(t.Context(), "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'a' ORDER BY 1")
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		report := text(t, []string{lint.ExampleSchema}, "INSERT INTO orders (status) SELECT "+name+"(age) FROM users;")
+		require.Empty(t, ids(report), name)
+	}
+}
+
 // The judge's knowledge of types is compared with the server's, for every pair.
 func TestEveryChangeOfTypeCostsWhatIsForetold(t *testing.T) {
 	t.Parallel()
