@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -108,26 +109,43 @@ func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
 func reader(text string) io.Reader { return strings.NewReader(text) }
 
 // aboveFrom is the comparison with a range's lower bound, which is not in the range.
-var aboveFrom = pattern.Of(`>\s*:from`)
+var aboveFrom = pattern.Of(`>(\s*\(?\s*:from)`)
 
 // wholeRange writes a batch's statement for all keys of its table at once, or says
 // why it does not run.
 func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (text, notRun string, err error) {
 	b := statement.Batch
-	if len(b.Key) != 1 {
-		return "", "a batch by a key of several columns does not run in a rehearsal", nil
+	var values, rising, falling []string
+	for _, name := range b.Key {
+		key := pgx.Identifier{name}.Sanitize()
+		values, rising, falling = append(values, key+"::text"), append(rising, key), append(falling, key+" DESC")
 	}
-	key := pgx.Identifier{b.Key[0]}.Sanitize()
-	var from, to *string
-	err = s.conn.QueryRow(ctx, fmt.Sprintf("SELECT min(%s)::text, max(%[1]s)::text FROM %s", key, pgx.Identifier(b.TableName()).Sanitize())).Scan(&from, &to)
+	edge := func(order []string) (string, error) {
+		rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT ARRAY[%s] FROM %s WHERE (%s) IS NOT NULL ORDER BY %s LIMIT 1",
+			strings.Join(values, ", "), pgx.Identifier(b.TableName()).Sanitize(), strings.Join(rising, ", "), strings.Join(order, ", ")))
+		if err != nil {
+			return "", err
+		}
+		key, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]string])
+		if err != nil {
+			return "", err
+		}
+		for i, value := range key {
+			key[i] = quote(value)
+		}
+		return strings.Join(key, ", "), nil
+	}
+	from, err := edge(rising)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", b.Table + " had no rows for a batch", nil
+	}
 	if err != nil {
 		return "", "", err
 	}
-	if from == nil || to == nil {
-		return "", b.Table + " had no rows for a batch", nil
+	to, err := edge(falling)
+	if err != nil {
+		return "", "", err
 	}
-	literal := func(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }
-	text = aboveFrom().ReplaceAllString(statement.Text, ">= :from") // the first key is in
-	text = strings.ReplaceAll(text, ":from", literal(*from))
-	return strings.ReplaceAll(text, ":to", literal(*to)), "", nil
+	text = aboveFrom().ReplaceAllString(statement.Text, ">=$1") // the first key is in
+	return strings.NewReplacer(":from", from, ":to", to).Replace(text), "", nil
 }
