@@ -230,9 +230,21 @@ func (w *writers) insert(t *testing.T, column string) {
 // write is one statement of a program that knows the column under one name.
 func (w *writers) write(t *testing.T, column string) {
 	id, value := w.random.IntN(w.rows)+1, w.literal()
-	switch w.random.IntN(6) {
+	switch w.random.IntN(10) {
 	case 0:
 		w.insert(t, column)
+	case 3:
+		w.exec(t, fmt.Sprintf("INSERT INTO things (id, %[1]s) VALUES (%d, %s) ON CONFLICT ON CONSTRAINT things_pkey DO UPDATE SET %[1]s = excluded.%[1]s", column, id, w.values[0]))
+		w.expect(t, id, w.values[0])
+	case 4:
+		w.copy(t, column)
+	case 5:
+		w.exec(t, fmt.Sprintf("UPDATE things SET word = %s, %s = %[1]s WHERE id = %[3]d", value, w.next, id))
+		w.expect(t, id, value)
+	case 6:
+		w.rows++
+		w.exec(t, fmt.Sprintf("INSERT INTO things (id, word, %s) VALUES (%d, %s, %s)", w.next, w.rows, w.values[len(w.values)-1], w.values[0]))
+		w.expect(t, w.rows, w.values[0]) // the new column wins
 	case 1:
 		w.exec(t, fmt.Sprintf("UPDATE things SET other = other + 1 WHERE id = %d", id))
 	case 2:
@@ -250,6 +262,16 @@ func (w *writers) write(t *testing.T, column string) {
 		w.exec(t, fmt.Sprintf("UPDATE things SET %s = %s, other = 5 WHERE id = %d", column, value, id))
 		w.expect(t, id, value)
 	}
+}
+
+// copy is a program that loads rows.
+func (w *writers) copy(t *testing.T, column string) {
+	w.rows++
+	var text string
+	require.NoError(t, w.conn.QueryRow(t.Context(), fmt.Sprintf("SELECT (%s)::%s::text", w.values[0], w.oldType())).Scan(&text))
+	_, err := w.conn.PgConn().CopyFrom(t.Context(), strings.NewReader(fmt.Sprintf("%d\t%s\n", w.rows, text)), "COPY things (id, "+column+") FROM STDIN")
+	require.NoError(t, err)
+	w.expect(t, w.rows, w.values[0])
 }
 
 func (w *writers) check(t *testing.T, column string) {
