@@ -136,7 +136,10 @@ func (j *judge) changesIn(n *ast.Node) {
 
 // calls looks into the functions that a statement calls, as far as migrations made
 // them, and says so where they may do anything.
-func (j *judge) calls(n *ast.Node) {
+func (j *judge) calls(n *ast.Node) { j.callsBut(n, nil) }
+
+// callsBut is calls, without what has been looked into.
+func (j *judge) callsBut(n *ast.Node, seen []*function) {
 	walk(n, func(n *ast.Node) bool {
 		call := n.GetFuncCall()
 		if call == nil {
@@ -144,13 +147,17 @@ func (j *judge) calls(n *ast.Node) {
 		}
 		name := nameOf(texts(call.Funcname))
 		if j.inner {
-			if slices.ContainsFunc(j.overloads(name, call), func(f *function) bool { return f.volatility == "volatile" && f.expr == nil }) {
-				j.doubt("what the function "+name.String()+"() does, which is called within another, was not looked at", Place{Function: name.Object})
+			if places := j.placesOf(name, call, nil); len(places) > 0 {
+				j.doubt("what the function "+name.String()+"() does, which is called within another, was not looked at", places...)
 			}
 			return true
 		}
 		for _, f := range lookup(j.model, j.functions, name) {
-			if f.volatility != "volatile" || f.expr != nil {
+			if f.volatility != "volatile" || slices.Contains(seen, f) {
+				continue
+			}
+			if f.expr != nil { // which the planner writes in place of the call
+				j.callsBut(f.expr, append(seen, f))
 				continue
 			}
 			j.body(f.text, f.language, "the function "+name.String()+"()", name.Object)
@@ -162,6 +169,48 @@ func (j *judge) calls(n *ast.Node) {
 		}
 		return true
 	})
+}
+
+// placesOf gives the places that must have run for a run to tell what a call does: those
+// of the function's body, and of the bodies of functions that it calls in turn.
+func (j *judge) placesOf(name Name, call *ast.FuncCall, seen []*function) (places []Place) {
+	for _, f := range j.overloads(name, call) {
+		if f.volatility != "volatile" || slices.Contains(seen, f) {
+			continue
+		}
+		within := func(n *ast.Node) {
+			walk(n, func(n *ast.Node) bool {
+				if inner := n.GetFuncCall(); inner != nil {
+					places = append(places, j.placesOf(nameOf(texts(inner.Funcname)), inner, append(seen, f))...)
+				}
+				return true
+			})
+		}
+		if f.expr != nil { // which the planner writes in place of the call
+			within(f.expr)
+			continue
+		}
+		places = append(places, Place{Function: name.Object})
+		statements := []string{f.body}
+		if f.language == "plpgsql" {
+			body, err := j.parser.Body(f.text)
+			if err != nil {
+				continue
+			}
+			places, statements = append(places, placesIn(name.Object, body.Places)...), nil
+			for _, s := range body.Statements {
+				places = append(places, placesIn(name.Object, []Place{s.Place})...)
+				statements = append(statements, s.Text)
+			}
+		}
+		for _, text := range statements {
+			nodes, _ := j.parser.Parse(text) // what is no SQL calls nothing
+			for _, n := range nodes {
+				within(n)
+			}
+		}
+	}
+	return places
 }
 
 // body judges what the text of a function would run.

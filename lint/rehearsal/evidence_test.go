@@ -56,6 +56,7 @@ func TestWhatWasNotSeenToRunOnRowsTakesNothingBack(t *testing.T) {
 	const loop = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%s' LOOP\n EXECUTE format('ALTER TABLE %%I ADD COLUMN x text', t);\nEND LOOP; END $$;"
 	strict := "CREATE TABLE strict (id int PRIMARY KEY, kind text NOT NULL CHECK (kind ~ '^[a-f]{3}-[0-9]{4}$'), at date);"
 	volatile := "CREATE FUNCTION today() RETURNS date LANGUAGE sql VOLATILE AS 'SELECT current_date';"
+	drops := "CREATE FUNCTION drops() RETURNS void LANGUAGE plpgsql AS $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname LIKE 'tenant%' LOOP EXECUTE 'DROP TABLE ' || t; END LOOP; END $$;"
 	for name, test := range map[string]struct {
 		history []string
 		judged  string
@@ -71,6 +72,10 @@ func TestWhatWasNotSeenToRunOnRowsTakesNothingBack(t *testing.T) {
 		"one branch of two on one line":            {nil, "DO $$ DECLARE a text := 'SELECT 1'; b text := 'SELECT 2'; BEGIN IF now() > '2000-01-01' THEN EXECUTE a; ELSE EXECUTE b; END IF; END $$;", lint.Unknown, "did not run"},
 		"a function that is called":                {[]string{"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'COMMENT ON TABLE users IS ' || quote_literal(now()); END $$;"}, "SELECT f();", lint.Safe, ""},
 		"a function that is called for no row":     {[]string{"CREATE FUNCTION f(t text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DROP TABLE ' || t; END $$;"}, "SELECT f(relname) FROM pg_class WHERE relname LIKE 'tenant%';", lint.Dangerous, "line 1 of f() did not run"},
+		"a loop in a function that a block calls":  {[]string{drops}, "DO $$ BEGIN PERFORM drops(); END $$;", lint.Unknown, "line 1 of drops() did not run"},
+		"one that is called by one that is called": {[]string{drops, "CREATE FUNCTION through() RETURNS void LANGUAGE sql AS 'SELECT drops()';"}, "DO $$ BEGIN PERFORM through(); END $$;", lint.Unknown, "line 1 of drops() did not run"},
+		"a function that is nothing but a call":    {[]string{drops, "CREATE FUNCTION through() RETURNS void LANGUAGE sql AS 'SELECT drops()';"}, "SELECT through();", lint.Dangerous, "line 1 of drops() did not run"},
+		"a function in a block that does it all":   {[]string{"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'COMMENT ON TABLE users IS ' || quote_literal(now()); END $$;"}, "DO $$ BEGIN PERFORM f(); END $$;", lint.Safe, ""},
 		"a table that only production may have":    {nil, "DROP TABLE IF EXISTS old_imports;", lint.Unknown, "lint --pending tells"},
 		"a default that is not known, on rows":     {[]string{volatile}, "ALTER TABLE users ADD COLUMN at date DEFAULT other();", lint.Dangerous, "does not exist"},
 		"a batch without rows":                     {[]string{strict}, "-- +migrate Batch strict by id\nUPDATE strict SET at = current_date WHERE id > :from AND id <= :to;", lint.Unknown, "had no rows for a batch"},
