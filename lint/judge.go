@@ -175,29 +175,6 @@ func (r *relation) ofCatalog() bool {
 	return r.name.Schema == catalogSchema || (r.name.Schema == "" || r.name.Schema == public) && strings.HasPrefix(r.name.Object, "pg_")
 }
 
-// unparsed judges what the grammar does not know: it may be newer than the parser.
-func (j *judge) unparsed() {
-	s := j.current.statement
-	var words []string
-	for token := range pgsql.Tokens(s.Text) {
-		if token.Kind == pgsql.Word {
-			words = append(words, strings.ToUpper(token.Text))
-		}
-	}
-	text := strings.Join(words, " ")
-	if strings.HasPrefix(text, "ALTER TABLE") && strings.Contains(text, "NOT ENFORCED") {
-		j.report(Finding{Hazard: "not-enforced-constraint", Message: "the constraint is written down and never checked"})
-		nodes, err := j.options.Parser.Parse(without(s.Text, "NOT ENFORCED"))
-		if alter := nodes; err == nil && len(alter) == 1 && alter[0].GetAlterTableStmt() != nil {
-			for _, cmd := range alter[0].GetAlterTableStmt().Cmds {
-				mode, _ := lockOf(cmd.GetAlterTableCmd())
-				j.lockTree(j.relation(alter[0].GetAlterTableStmt().Relation), mode)
-			}
-		}
-	}
-	j.opaque("not analysed: " + j.current.err.Error())
-}
-
 // opaque says why the text does not tell what a statement does.
 func (j *judge) opaque(reason string) { j.doubt(reason, j.places...) }
 

@@ -39,11 +39,62 @@ func TestWhatIsAllowedIsKeptWithItsReason(t *testing.T) {
 	require.Empty(t, report.Files[0].Unused)
 }
 
-func TestSyntaxThatTheGrammarDoesNotKnowIsUnknownAndNoFailure(t *testing.T) {
+func TestWhatNoPostgreSQLCanReadIsMalformedAndWhatAnotherVersionMayReadIsUnknown(t *testing.T) {
 	t.Parallel()
-	report := check(t, lint.Options{}, nil, []string{"ALTER TABLE users ADD COLUMN a int GENERATED ALWAYS AS (1) SOMEHOW;"})
-	require.Equal(t, lint.Unknown, report.Files[0].Verdict())
-	require.Contains(t, report.Files[0].Statements[0].Evidence[0].Reason, "not analysed")
+	for _, test := range []struct {
+		statement    string
+		major        int
+		malformed    bool
+		line, column int
+	}{
+		{"CREATE TABEL t (id int)", 0, true, 1, 8},
+		{"CREATE TABLE t (a int) SOMEHOW", 0, true, 1, 24},
+		{"CREATE TABLE t (\n\"größe\" int,\n é text SOMEHOW 'x')", 0, true, 3, 9},
+		{"CREATE TABLE t (a int) SOMEHOW", 18, true, 1, 24},
+		{"SELECT 'NOT ENFORCED' FORM t WHERE", 18, true, 0, 0},
+		{"ALTER TABLE t ADD CHECK (a > 0) NOT ENFORCED", 0, false, 0, 0},
+		{"ALTER TABLE t ADD CHECK (a > 0) NOT ENFORCED", 18, false, 0, 0},
+		{"ALTER TABLE t ADD CHECK (a > 0) NOT ENFORCED", 17, true, 0, 0},
+		{"CREATE TABLE t (a int GENERATED ALWAYS AS (1))", 0, false, 0, 0},
+		{"CREATE TABLE t (a int GENERATED ALWAYS AS (1) VIRTUAL)", 0, false, 0, 0},
+		{"CREATE TABLE t (a int GENERATED ALWAYS AS (1) STORED) SOMEHOW", 0, true, 0, 0},
+		{"CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY) SOMEHOW", 0, true, 0, 0},
+		{"CREATE TABLE t (id int, during tsrange, PRIMARY KEY (id, during WITHOUT OVERLAPS))", 0, false, 0, 0},
+		{"UPDATE t SET a = 1 RETURNING WITH (OLD AS o) o.a", 0, false, 0, 0},
+		{"ALTER TABLE t ADD CONSTRAINT \"n n\" NOT NULL a NOT VALID", 0, false, 0, 0},
+		{"CREATE TABLE t (a int CONSTRAINT n NOT NULL) SOMEHOW", 0, true, 0, 0},
+		{"VACUUM ONLY t", 0, false, 0, 0},
+		{"CREATE TABLE t (system_user text)", 15, false, 0, 0},
+		{"CREATE TABLE t (system_user text)", 0, false, 0, 0},
+		{"CREATE TABLE t (system_user text)", 18, true, 0, 0},
+	} {
+		report := check(t, lint.Options{Major: test.major}, nil, []string{test.statement + ";"})
+		s := report.Files[0].Statements[0]
+		require.Equal(t, test.malformed, report.Malformed(), "%s on %d: %v", test.statement, test.major, s.Evidence)
+		if !test.malformed {
+			require.Contains(t, s.Evidence[0].Reason, "which a rehearsal on it tells", test.statement)
+			continue
+		}
+		require.Equal(t, lint.Dangerous, s.Verdict, test.statement)
+		require.Equal(t, "statement-fails", s.Findings[len(s.Findings)-1].Hazard, test.statement)
+		if test.line > 0 {
+			at := s.Findings[0].Start
+			require.Equal(t, []int{test.line, test.column}, []int{at.Line, at.Column}, test.statement)
+		}
+	}
+}
+
+func TestASyntaxErrorMakesAFileMalformedWhateverIsConfigured(t *testing.T) {
+	t.Parallel()
+	for _, options := range []lint.Options{{Severities: lint.Severities{"statement-fails": lint.Off}}, {Down: true}} {
+		text := "-- +migrate Allow statement-fails for a test\nSELECT 1;\n-- +migrate Down\nCREATE TABEL t ();\n"
+		if !options.Down {
+			text = "CREATE TABEL t ();\n"
+		}
+		report := check(t, options, nil, []string{text})
+		require.True(t, report.Malformed())
+		require.NotEqual(t, lint.Safe, report.Files[0].Verdict())
+	}
 }
 
 func TestEveryVerdictHasEvidence(t *testing.T) {

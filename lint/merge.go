@@ -108,6 +108,7 @@ func (l *Linter) notRehearsed(f *File, j *Judgement, why string) {
 }
 
 func (l *Linter) correct(f *File, j *Judgement, o Observation) {
+	j.Malformed = o.Failure != nil && o.Failure.Outside == "" && o.Failure.SQLSTATE == syntaxError
 	if o.Failure != nil {
 		l.failed(f, j, o)
 		return
@@ -334,7 +335,6 @@ func (l *Linter) failed(f *File, j *Judgement, o Observation) {
 		l.notRehearsed(f, j, said+": "+o.Failure.Outside)
 		return
 	}
-	j.Malformed = o.Failure.SQLSTATE == syntaxError
 	l.add(f, j, Finding{Hazard: "statement-fails", Message: said})
 	j.Opaque = true // whatever the configuration makes of the hazard
 }

@@ -53,8 +53,8 @@ type Judgement struct {
 	Effect   Effect             `json:"effect"`
 	// Alone is set where it runs outside a transaction.
 	Alone bool `json:"alone,omitempty"`
-	// Malformed is set where the server could not even read it: that is the file's
-	// fault and no hazard.
+	// Malformed is set where no server that is judged for can even read it: that is the
+	// file's fault and no hazard.
 	Malformed bool `json:"malformed,omitempty"`
 	// Opaque is set where the text does not tell all that it does.
 	Opaque  bool `json:"opaque,omitempty"`
@@ -267,7 +267,7 @@ func (r Report) Count(s Severity) int {
 	return n
 }
 
-// Malformed reports whether a server could not read one of the statements.
+// Malformed reports whether one of the statements cannot be read by a server.
 func (r Report) Malformed() bool {
 	return slices.ContainsFunc(r.Files, func(f File) bool {
 		return slices.ContainsFunc(f.Statements, func(j Judgement) bool { return j.Malformed })
