@@ -33,7 +33,7 @@ func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, err
 
 func planDown(s state, options DownOptions) (Plan, error) {
 	if options.Steps < 0 {
-		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for one step"}
+		return Plan{}, atLeastZero("Steps", options.Steps)
 	}
 	newest := s.newestFirst()
 	if options.Repeatable { // which go first

@@ -1,6 +1,7 @@
 package whimbrel
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -13,6 +14,9 @@ import (
 // History reads the log: every attempt at every migration, the newest first.
 // It only reads.
 func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEntry, error) {
+	if err := cmp.Or(atLeastZero("Batch", options.Batch), atLeastZero("Limit", options.Limit)); err != nil {
+		return nil, err
+	}
 	db, err := m.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func historyQuery(log string, column func(name, otherwise string) string) string
 		FROM ` + log + `
 		WHERE ($1 = '' OR pg_catalog.ltrim(version, '0') = pg_catalog.ltrim($1, '0')) AND ($2 = '' OR outcome = $2 OR $2 = 'failed' AND outcome = 'killed') AND ($3 = '' OR action = $3)
 			AND ($4 = '' OR pg_catalog.strpos(pg_catalog.lower(coalesce(run_by, '') || ' ' || role), pg_catalog.lower($4)) > 0)
-			AND ($5::integer = 0 OR batch_number = $5) AND ($6::timestamptz IS NULL OR at >= $6)
+			AND ($5::bigint = 0 OR batch_number = $5) AND ($6::timestamptz IS NULL OR at >= $6)
 		ORDER BY id DESC LIMIT $7`
 }
 

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"slices"
@@ -37,6 +38,8 @@ const (
 	DefaultMaxStall      = 100 * time.Millisecond
 	DefaultRetryBudget   = 10 * time.Minute
 	DefaultLeaseDuration = 30 * time.Second
+	// LongestStall is the longest lock_timeout that PostgreSQL knows.
+	LongestStall = math.MaxInt32 * time.Millisecond
 	DefaultLockWait      = 10 * time.Minute
 )
 
@@ -102,8 +105,9 @@ type Config struct {
 	// run that changes anything leaves the mark of that. See Protection.
 	Protect string
 	// OnProtected is asked before a protected database is changed, at a moment when
-	// nothing is held; the run ends with its error. Without it, a plan that goes back is
-	// refused with CodeProtected, and any other is run. AllowProtected allows everything.
+	// nothing is held; the run ends with its error. Without it, a plan that takes something
+	// away (see Plan.Loses) is refused with CodeProtected, and any other is run.
+	// AllowProtected allows everything.
 	OnProtected func(context.Context, Protection, Plan) error
 	// NoPipeline waits for the answer to each migration before the next is
 	// sent. Without it, migrations that are one transaction are sent ahead.
@@ -196,13 +200,28 @@ func (c Config) check() error {
 	if schema, _, found := strings.Cut(c.Table, "."); found && isSystemSchema(schema) {
 		return unfitSchema(schema)
 	}
-	if c.MaxStall < time.Millisecond {
-		return wrong("use at least 1ms", "a stall budget of %s cannot be kept", c.MaxStall)
+	if c.MaxStall < time.Millisecond || c.MaxStall > LongestStall {
+		return wrong(fmt.Sprintf("use at least 1ms, and at most %s", LongestStall), "MaxStall: a stall budget of %s cannot be kept", c.MaxStall)
 	}
-	if c.LeaseDuration < time.Second {
-		return wrong("use at least 1s", "a lease of %s is too short to be renewed in time", c.LeaseDuration)
+	if c.RetryBudget < 0 {
+		return wrong("use a positive duration; a nanosecond stands for none", "RetryBudget: %s is no time to try again in", c.RetryBudget)
+	}
+	if c.LeaseDuration < time.Second || c.LeaseDuration > LongestStall {
+		return wrong(fmt.Sprintf("use at least 1s, and at most %s", LongestStall),
+			"LeaseDuration: a lease of %s cannot be renewed in time, or taken over", c.LeaseDuration)
 	}
 	return nil
+}
+
+// atLeastZero refuses a number of an option that is negative. 0 stands for the default.
+func atLeastZero(option string, n int) error {
+	if n >= 0 {
+		return nil
+	}
+	return &Error{
+		Code: CodeConfiguration, Message: fmt.Sprintf("%s: %d is a negative number", option, n),
+		Remedy: "give a positive one, or 0 for the default",
+	}
 }
 
 // parseConnection prepares a connection for our use: no statement cache (it

@@ -126,6 +126,7 @@ type Plan struct {
 	// by what is true then: repeats of them at most, and those that have lost what they define.
 	restores bool
 	repeats  int
+	loses    string // see Loses
 }
 
 // Ref names the migration and its direction.

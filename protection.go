@@ -55,8 +55,8 @@ func (m *Migrator) Protection(ctx context.Context) (Protection, error) {
 }
 
 // Protect marks the database as protected, under a name for people, and notes that in
-// the log. From then on its migrations are not rolled back unless Config.OnProtected
-// allows it.
+// the log. From then on nothing is taken away from it (see Plan.Loses) unless
+// Config.OnProtected allows it.
 func (m *Migrator) Protect(ctx context.Context, name string) (Protection, error) {
 	db, err := m.connectForMark(ctx)
 	if err != nil {
@@ -264,6 +264,29 @@ type permission struct {
 	against bool // it would have been refused by default
 }
 
+// Loses says what a plan takes away that is not got back by running it again, as a word
+// for what its migrations would be, like "rolled back"; "" where it takes nothing away.
+// It decides what is not done to a protected database unless somebody allows it. It is
+// known of the plan that Config.OnProtected is asked about, and of no other.
+func (p Plan) Loses() string { return p.loses }
+
+// loss finds out what Loses says of a plan on a history with so many migrations.
+func (p Plan) loss(recorded int) string {
+	for _, one := range p.Migrations {
+		switch {
+		case one.Direction == Down:
+			return "rolled back"
+		case one.recovery == RecoverRestart || one.recovery == RecoverDiscard:
+			return "forgotten"
+		case one.accept:
+			return "accepted as its file is now"
+		case one.RecordOnly && one.adopted == nil && one.recovery == "" && recorded > 0:
+			return "recorded without being run" // and is never run
+		}
+	}
+	return ""
+}
+
 // permit decides whether a plan may be run on the database as far as protection goes.
 func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 	var p permission
@@ -278,7 +301,8 @@ func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 	if known.State != Protected {
 		return p, nil
 	}
-	p.against = slices.ContainsFunc(plan.Migrations, func(one Planned) bool { return one.Direction == Down && !one.hooked })
+	plan.loses = plan.loss(r.result.Before)
+	p.against = plan.loses != ""
 	if r.m.config.OnProtected != nil {
 		r.db.close() // whoever is asked may take long
 		p.asked = true
@@ -289,7 +313,7 @@ func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 	}
 	if p.against {
 		return p, &Error{
-			Code: CodeProtected, Message: fmt.Sprintf("%s is protected, so nothing was rolled back", known), Detail: known.Detail,
+			Code: CodeProtected, Message: fmt.Sprintf("%s is protected, so nothing was %s", known, plan.loses), Detail: known.Detail,
 			Remedy: "if that is what you want, allow it by Config.OnProtected, or take the protection off with Migrator.Unprotect (`whimbrel protect off`)",
 		}
 	}

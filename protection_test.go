@@ -159,3 +159,89 @@ func TestNothingToDoIsOneRoundTripOnAProtectedDatabaseToo(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, asked, "where nothing would run, nothing is asked")
 }
+
+// halfWay stops behind its second step.
+var halfWay = files{"5_h.sql": "CREATE TABLE h ();\nVACUUM h;\nSELECT 1/0;"}
+
+// losing are plans that take something away in another way than backwards, each with
+// what was applied before.
+var losing = map[string]struct {
+	before, after files
+	lose          func(context.Context, *whimbrel.Migrator) error
+	word          string
+}{
+	"accepting an edited file": {
+		files{"1_a.sql": "CREATE TABLE a ()"}, files{"1_a.sql": "CREATE TABLE a (edited int)"},
+		func(ctx context.Context, m *whimbrel.Migrator) error { _, err := m.Accept(ctx, "1"); return err }, "accepted",
+	},
+	"a baseline on a history that has something": {
+		files{"1_a.sql": "CREATE TABLE a ()"}, files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()"},
+		func(ctx context.Context, m *whimbrel.Migrator) error { _, err := m.Baseline(ctx, "2"); return err }, "recorded without being run",
+	},
+	"forgetting what is half done":      {halfWay, halfWay, recovering(whimbrel.RecoverDiscard), "forgotten"},
+	"beginning again what is half done": {halfWay, halfWay, recovering(whimbrel.RecoverRestart), "forgotten"},
+	"a way back with hooks around it":   {reversible, reversible, backwards["down"], "rolled back"},
+}
+
+func recovering(action whimbrel.RecoverAction) func(context.Context, *whimbrel.Migrator) error {
+	return func(ctx context.Context, m *whimbrel.Migrator) error {
+		_, err := m.Recover(ctx, whimbrel.RecoverOptions{Action: action})
+		return err
+	}
+}
+
+func TestWhatAProtectedDatabaseWouldLoseIsRefusedUnlessThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for name, test := range losing {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			hooks := withHooks(t, map[string]string{"before_each": "SELECT 1"})
+			_, _ = b.migrator(test.before, hooks).Up(t.Context(), whimbrel.UpOptions{}) // some stop half-way
+			_, err := b.migrator(test.after).Protect(t.Context(), "production")
+			require.NoError(t, err)
+			const all = "SELECT (SELECT json_agg(s) FROM schema_migrations s)::text || (SELECT coalesce(json_agg(j)::text, '') FROM schema_migrations_journal j)"
+			before := b.text(all)
+
+			e := fails(t, test.lose(t.Context(), b.migrator(test.after, hooks)), whimbrel.CodeProtected)
+			require.Contains(t, e.Message, "so nothing was "+test.word)
+			require.Equal(t, before, b.text(all))
+
+			asked := ""
+			err = test.lose(t.Context(), b.migrator(test.after, hooks, func(c *whimbrel.Config) {
+				c.OnProtected = func(_ context.Context, _ whimbrel.Protection, plan whimbrel.Plan) error {
+					asked = plan.Loses()
+					return nil
+				}
+			}))
+			require.Contains(t, asked, test.word)
+			var own *whimbrel.Error
+			if errors.As(err, &own) {
+				require.Equal(t, whimbrel.CodeStatement, own.Code, "what stopped half-way stops again")
+			}
+			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = 'production'"))
+		})
+	}
+}
+
+func TestWhatTakesNothingAwayIsDoneOnAProtectedDatabaseWithoutAPolicy(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(context.Context, *whimbrel.Migrator) error{
+		"up": func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Up(ctx, whimbrel.UpOptions{})
+			return err
+		},
+		"the first baseline": func(ctx context.Context, m *whimbrel.Migrator) error { _, err := m.Baseline(ctx, "1"); return err },
+		"taking another tool's history over": func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Adopt(ctx, []whimbrel.Adopted{{Version: "1", Name: "a"}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			_, err := b.migrator(reversible).Protect(t.Context(), "production")
+			require.NoError(t, err)
+			require.NoError(t, do(t.Context(), b.migrator(reversible)))
+			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override'"))
+		})
+	}
+}

@@ -31,7 +31,7 @@ func (o UpOptions) need() reading {
 
 func planUp(s state, options UpOptions) (Plan, error) {
 	if options.Steps < 0 {
-		return Plan{}, &Error{Code: CodeConfiguration, Message: "a negative number of steps", Remedy: "give a positive one, or none for everything"}
+		return Plan{}, atLeastZero("Steps", options.Steps)
 	}
 	if options.Frozen != nil {
 		if options.Steps > 0 {

@@ -11,11 +11,14 @@ import (
 
 // ChartOptions say how large a chart may be.
 type ChartOptions struct {
-	Width  int // characters; 80 where it is 0
-	Height int // lines of bars; 8 where it is 0
+	Width  int // characters; 80 where it is not positive
+	Height int // lines of bars, at most 1000; 8 where it is not positive
 	// ASCII is for terminals that have no block characters.
 	ASCII bool
 }
+
+// mostHeight is more lines than any terminal has.
+const mostHeight = 1000
 
 // Chart draws how long attempts took, the oldest to the left: a column for each
 // of the newest that fit. Failed ones are marked with an x at their foot.
@@ -27,7 +30,7 @@ func Chart(attempts []Attempt, options ChartOptions) string {
 	if options.Width <= 0 {
 		options.Width = 80
 	}
-	if options.Height <= 0 {
+	if options.Height <= 0 || options.Height > mostHeight {
 		options.Height = 8
 	}
 	// The longest of all decides how wide the scale is, and that how many fit.

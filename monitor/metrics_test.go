@@ -85,7 +85,7 @@ func TestMetricsAreShownAsTables(t *testing.T) {
   average time    2s
   percentiles     50 %: 2s   90 %: 2.8s   95 %: 2.9s   99 %: 2.98s
   longest, total  3s, 6s
-  gave way        2 times, for 200ms
+  retried         2 times, for 200ms
   waited          for locks 0s, for other runners 3s
 
 Errors
@@ -93,14 +93,14 @@ Errors
   4 m4       1       2026-03-01 12:04:00  1_m1.sql:2:3: syntax error at "x"
 
 Slowest
-  when                 migration      took  outcome  gave way        by
+  when                 migration      took  outcome  retried         by
   2026-03-01 12:04:00  4 m4       up  4s    failed   2 times, 200ms  ann@host pid 7
   2026-03-01 12:03:00  3 m3       up  3s    done                     ann@host pid 7
   2026-03-01 12:02:00  2 m2       up  2s    done                     ann@host pid 7
   2026-03-01 12:01:00  1 m1       up  1s    done                     ann@host pid 7
 
 Last
-  when                 migration      took  outcome  gave way        by
+  when                 migration      took  outcome  retried         by
   2026-03-01 12:04:00  4 m4       up  4s    failed   2 times, 200ms  ann@host pid 7
   2026-03-01 12:03:00  3 m3       up  3s    done                     ann@host pid 7
   2026-03-01 12:02:00  2 m2       up  2s    done                     ann@host pid 7

@@ -25,7 +25,7 @@ func (m Metrics) Text() string {
 		{"average time", duration(d.Average)},
 		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90), duration(d.P95), duration(d.P99))},
 		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
-		{"gave way", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
+		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
 		{"waited", fmt.Sprintf("for locks %s, for other runners %s", duration(m.LockWait), duration(m.LeaseWait))},
 	})
 	if len(m.Errors) > 0 {
@@ -52,7 +52,7 @@ func (m Metrics) directions() string {
 }
 
 func attemptRows(attempts []Attempt) [][]string {
-	rows := [][]string{{"when", "migration", "", "took", "outcome", "gave way", "by"}}
+	rows := [][]string{{"when", "migration", "", "took", "outcome", "retried", "by"}}
 	for _, a := range attempts {
 		gaveWay := ""
 		if a.Retries > 0 {

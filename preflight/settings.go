@@ -3,6 +3,7 @@ package preflight
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -93,9 +94,15 @@ func (s Settings) Check() error {
 		"max_backup_age": float64(s.MaxBackupAge), "spare_connections": float64(s.SpareConnections), "max_key_use": s.MaxKeyUse,
 		"max_transaction_id_age": float64(s.MaxTransactionIDAge), "patience": float64(s.Patience),
 	} {
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			return wrong("leave it away for the default, or write a positive value", "%s: %v is no number", name, value)
+		}
 		if value < 0 {
 			return wrong("leave it away for the default, or write a positive value", "%s: must not be negative", name)
 		}
+	}
+	if s.Patience > whimbrel.LongestStall {
+		return wrong(fmt.Sprintf("write at most %s", whimbrel.LongestStall), "patience: the server cannot be told to wait for %s", s.Patience)
 	}
 	if _, err := time.LoadLocation(s.TimeZone); err != nil {
 		return wrong("write a name of the tz database, as in UTC or Europe/Berlin", "time_zone: there is no time zone %q", s.TimeZone)

@@ -187,7 +187,7 @@ func TestOnlyFromAndChangedSinceChooseMigrations(t *testing.T) {
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "nowhere", folder }, "git cannot say what has changed"},
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "--output=x", folder }, `"--output=x" is no revision`},
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "HEAD", t.TempDir() }, "git cannot say what has changed"},
-		{func(o *trial.Options) { o.Jobs = -1 }, "a negative number of rows or jobs"},
+		{func(o *trial.Options) { o.Jobs = -1 }, "Jobs: -1 is a negative number"},
 		{func(o *trial.Options) { o.Config.Migrations = nil }, "there is no migration to test"},
 	} {
 		o := history.options(t, nil)

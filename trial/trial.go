@@ -38,6 +38,7 @@ type Options struct {
 	Repository   string
 
 	// AtScale is how many generated rows each table has before a migration is tested.
+	// At most MostRows.
 	AtScale int
 
 	// Jobs is how many databases are worked on at once; 0 means one.
@@ -64,6 +65,9 @@ type Options struct {
 	Progress func(message string)
 }
 
+// MostRows is the largest Options.AtScale.
+const MostRows = 1_000_000_000
+
 // Run tests migrations and returns when all its databases are gone, or kept if
 // so wished. A migration that fails is in the Report and no error: see
 // Report.OK. The error says why the trial could not be made, or was broken off;
@@ -86,8 +90,11 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	if options.AtScale < 0 || options.Jobs < 0 {
-		return report, wrong("use 0 or a positive number", "a negative number of rows or jobs")
+	if options.AtScale < 0 || options.AtScale > MostRows {
+		return report, wrong(fmt.Sprintf("use 0, or at most %d", MostRows), "AtScale: %d rows cannot be made", options.AtScale)
+	}
+	if options.Jobs < 0 {
+		return report, wrong("use 0 or a positive number", "Jobs: %d is a negative number", options.Jobs)
 	}
 	host, err := openHost(ctx, options)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -218,7 +219,35 @@ func parseConfig(path string, text []byte) (config, error) {
 	if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
 		return c, c.unreadable(err)
 	}
-	return c, c.check()
+	return c, cmp.Or(c.fractions(reflect.ValueOf(c)), c.check())
+}
+
+// fractions refuses a number with a fraction where a whole one belongs: the library cuts
+// it off.
+func (c config) fractions(of reflect.Value, path ...string) error {
+	switch {
+	case of.Kind() == reflect.Pointer && !of.IsNil():
+		return c.fractions(of.Elem(), path...)
+	case of.Kind() == reflect.Map:
+		for _, key := range of.MapKeys() {
+			if err := c.fractions(of.MapIndex(key), append(slices.Clone(path), key.String())...); err != nil {
+				return err
+			}
+		}
+	case of.Kind() == reflect.Struct:
+		for i := range of.NumField() {
+			if key := of.Type().Field(i).Tag.Get("yaml"); key != "" {
+				if err := c.fractions(of.Field(i), append(slices.Clone(path), key)...); err != nil {
+					return err
+				}
+			}
+		}
+	case of.CanInt():
+		if at := c.token(path...); at != nil && at.Type == token.FloatType {
+			return c.wrong(at, "write a number without a fraction", "%s: %s is no whole number", strings.Join(path, "."), at.Value)
+		}
+	}
+	return nil
 }
 
 // check refuses values that can be read and make no sense.
@@ -233,8 +262,12 @@ func (c config) check() error {
 	if c.RetryBudget < 0 {
 		return c.wrong(c.token("retry_budget"), "write 0s or a positive duration, as in 10m", "retry_budget: must not be negative")
 	}
-	if at := c.token("max_stall"); at != nil && time.Duration(c.MaxStall) < time.Millisecond {
-		return c.wrong(at, "write at least 1ms", "max_stall: a stall budget of %s cannot be kept", time.Duration(c.MaxStall))
+	if c.LockWait < 0 {
+		return c.wrong(c.token("lock_wait"), "write 0s not to wait, or a positive duration, as in 10m", "lock_wait: must not be negative")
+	}
+	stall := time.Duration(c.MaxStall)
+	if at := c.token("max_stall"); at != nil && (stall < time.Millisecond || stall > whimbrel.LongestStall) {
+		return c.wrong(at, fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall), "max_stall: a stall budget of %s cannot be kept", stall)
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
 		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
@@ -269,10 +302,10 @@ func (c config) checkEnvironment(name string, base namedBase) error {
 	case base.URL == "" && !base.Embedded:
 		return c.wrong(c.token("environments", name), "write url: postgres://…, or embedded: true",
 			"environment %q says no database", name)
-	case base.PGVersion != 0 && !base.Embedded:
+	case at("pg_version") != nil && !base.Embedded:
 		return c.wrong(at("pg_version"), "remove it, or write embedded: true", "environment %q: pg_version is for embedded servers", name)
-	case base.PGVersion != 0 && !knownMajor(base.PGVersion):
-		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: there is no embedded PostgreSQL %d", name, base.PGVersion)
+	case at("pg_version") != nil && !knownMajor(base.PGVersion):
+		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: there is no embedded PostgreSQL %d", name, base.PGVersion)
 	}
 	return nil
 }
@@ -313,7 +346,25 @@ func (c config) unreadable(err error) error {
 			remedy = "the keys are " + strings.Join(keys(), ", ")
 		}
 	}
+	var number *yaml.TypeError
+	var huge *yaml.OverflowError
+	if errors.As(err, &number) || errors.As(err, &huge) {
+		message = fmt.Sprintf("%q is not what belongs here, or too large", positioned.GetToken().Value)
+	}
+	if key := keyOf(positioned.GetToken()); unknown == nil && key != "" && !strings.HasPrefix(message, key+":") {
+		message = key + ": " + message
+	}
 	return c.wrong(positioned.GetToken(), remedy, "%s", message)
+}
+
+// keyOf is the key before a value, "" where there is none.
+func keyOf(value *token.Token) string {
+	for t := value; t != nil; t = t.Prev {
+		if t.Type == token.MappingValueType && t.Prev != nil {
+			return t.Prev.Value
+		}
+	}
+	return ""
 }
 
 // wrong is an error at a place of the file.

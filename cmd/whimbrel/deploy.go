@@ -201,7 +201,7 @@ func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator,
 			return nil
 		}
 		status, failed := m.Status(ctx)
-		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(max(p.config.LockWait, 0), whimbrel.DefaultLockWait) {
+		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(p.config.LockWait, whimbrel.DefaultLockWait) {
 			select {
 			case <-time.After(250 * time.Millisecond):
 				continue
@@ -230,11 +230,11 @@ func (a *app) showDeployment(d *deployment) {
 		}
 		return
 	}
-	if d.Run != nil && (d.Error == nil || len(d.Run.Done) > 0) {
+	if d.Run != nil && (d.worked() || len(d.Run.Done) > 0) {
 		a.say("%s", summary(*d.Run))
 	}
 	if d.Verified != nil {
-		a.say("%s", strings.TrimRight(d.Verified.text(a.palette), "\n"))
+		a.say("%s", strings.TrimRight(d.Verified.text(a.palette, d.Outcome == deployed), "\n"))
 	}
 }
 

@@ -59,6 +59,9 @@ func (d *deployment) conclude(err error) {
 	}
 }
 
+// worked reports whether it did what it was to do, if anything.
+func (d *deployment) worked() bool { return d.Outcome == deployed || d.Outcome == nothingNew }
+
 // markdown is the report of a deployment.
 func (d *deployment) markdown() string {
 	var b strings.Builder
@@ -91,7 +94,7 @@ func (d *deployment) markdown() string {
 		}
 	}
 	if d.Verified != nil {
-		fmt.Fprintf(&b, "\n```\n%s```\n", strings.ReplaceAll(d.Verified.text(palette{}), "```", "` ` `"))
+		fmt.Fprintf(&b, "\n```\n%s```\n", strings.ReplaceAll(d.Verified.text(palette{}, d.Outcome == deployed), "```", "` ` `"))
 	}
 	return b.String()
 }

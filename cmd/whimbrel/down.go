@@ -3,13 +3,15 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/trial"
 )
 
 func newDown(a *app) *cobra.Command {
@@ -20,9 +22,9 @@ func newDown(a *app) *cobra.Command {
 		Short: "Roll the newest migrations back, one unless said otherwise",
 		Long: `Roll the newest migrations back, newest first: one, or as many as STEPS says.
 
-A migration whose file is not there is rolled back with the way back that was
-stored when it ran. One without a way back is refused, and nothing is rolled
-back, unless --force-no-down says that it shall be forgotten.`,
+A migration whose file is not there is rolled back with the down section that was
+stored when it ran. One without a down section is refused, and nothing is rolled
+back, unless --force-no-down is given: then it is only taken off the history.`,
 		Example: `  whimbrel down
   whimbrel down 3
   whimbrel down 2 --dry-run`,
@@ -48,11 +50,11 @@ back, unless --force-no-down says that it shall be forgotten.`,
 }
 
 func forceFlag(command *cobra.Command, force *bool) {
-	command.Flags().BoolVar(force, "force-no-down", false, "forget migrations that have no way back, running nothing for them")
+	command.Flags().BoolVar(force, "force-no-down", false, "take migrations without a down section off the history, running nothing for them")
 }
 
 func repeatableFlag(command *cobra.Command, repeatable *bool) {
-	command.Flags().BoolVar(repeatable, "repeatable", false, "first take back the repeatable migrations that have a way back; the next up runs them again")
+	command.Flags().BoolVar(repeatable, "repeatable", false, "first roll back the repeatable migrations that have a down section; the next up runs them again")
 }
 
 // steps reads an optional number of migrations; 0: it is not given.
@@ -67,30 +69,45 @@ func steps(args []string) (int, error) {
 	return n, nil
 }
 
-// sensible refuses a number or a duration that cannot be meant: whatever counts
-// something counts at least one, and no duration is negative.
+// sensible refuses numbers and durations that cannot be meant, in any flag of any
+// command.
 func sensible(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
-		given := f.Value.String()
 		switch f.Value.Type() {
 		case "int":
-			if n, _ := strconv.Atoi(given); n < 0 {
-				err = cmp.Or(err, usage("write a number from 1, or omit it", "--%s must not be negative", f.Name))
-			} else if n == 0 {
-				err = cmp.Or(err, usage("write a number from 1, or omit it", "--%s must not be 0", f.Name))
-			}
+			n, _ := strconv.Atoi(f.Value.String())
+			err = cmp.Or(err, sensibleNumber(f.Name, n))
 		case "duration":
-			if strings.HasPrefix(given, "-") {
-				err = cmp.Or(err, usage("write 0s or more", "--%s must not be negative", f.Name))
-			}
+			d, _ := time.ParseDuration(f.Value.String())
+			err = cmp.Or(err, sensibleDuration(f.Name, d))
 		}
 	})
 	return err
 }
 
-func notNegative(flag string, n int) error {
-	if n < 0 {
-		return usage("write a number from 1, or leave it away", "%s must not be negative", flag)
+// sensibleNumber refuses numbers that cannot be meant: whatever counts something counts
+// at least one.
+func sensibleNumber(flag string, n int) error {
+	const remedy = "write a number from 1, or omit it"
+	switch {
+	case n < 0:
+		return usage(remedy, "--%s must not be negative", flag)
+	case n == 0:
+		return usage(remedy, "--%s must not be 0", flag)
+	case flag == "pg-version" && !knownMajor(n):
+		return usage("write one of "+majorsText(), "--%s: there is no PostgreSQL %d to work with", flag, n)
+	case flag == "at-scale" && n > trial.MostRows:
+		return usage(fmt.Sprintf("write at most %d", trial.MostRows), "--%s: %d rows cannot be made", flag, n)
+	}
+	return nil
+}
+
+func sensibleDuration(flag string, d time.Duration) error {
+	switch {
+	case d < 0:
+		return usage("write 0s or more", "--%s must not be negative", flag)
+	case flag == "max-stall" && (d < time.Millisecond || d > whimbrel.LongestStall):
+		return usage(fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall), "--%s: a stall budget of %s cannot be kept", flag, d)
 	}
 	return nil
 }

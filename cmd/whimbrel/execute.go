@@ -40,7 +40,7 @@ func (f *runFlags) addRun(command *cobra.Command) {
 	flags := command.Flags()
 	f.addOrder(command)
 	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
-	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step that gave way is tried again")
+	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step is retried after a lock timeout or a deadlock")
 	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
 	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it waits for them;\n0: they must have what was there before its last batch")
 	flags.BoolVar(&f.ignoreReplicas, "ignore-replicas", false, "let a backfill run however far replicas are behind")
@@ -72,6 +72,11 @@ func (f *runFlags) check() error {
 	return checkChoice{skip: f.skipChecks}.check()
 }
 
+// recording are the flags of a command that only changes the history.
+func recording(yes bool) *runFlags {
+	return &runFlags{yes: yes, changed: func(string) bool { return false }}
+}
+
 // apply puts the flags that were given into a Config.
 func (f *runFlags) apply(c *whimbrel.Config) {
 	c.AllowMissing, c.NoPipeline, c.Tags = f.allowMissing, f.noPipeline, f.tags
@@ -100,7 +105,7 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 
 // change is what a command does to a database: what it would run, and running it.
 type change struct {
-	plan planner // nil for what only records
+	plan planner // for --dry-run
 	do   func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)
 }
 
@@ -108,37 +113,25 @@ type change struct {
 // terminal or, with --json, a stream of events shows what happens.
 func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 	ctx := command.Context()
-	if flags != nil {
-		if err := flags.check(); err != nil {
-			return err
-		}
-		if flags.dryRun {
-			return a.plan(ctx, flags, c.plan)
-		}
+	if err := flags.check(); err != nil {
+		return err
+	}
+	if flags.dryRun {
+		return a.plan(ctx, flags, c.plan)
 	}
 	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
 	}
-	if flags != nil {
-		flags.apply(&p.config)
-	}
+	flags.apply(&p.config)
 	p.config.Stop = a.interruption.stop
 	finish, err := a.listen(ctx, &p)
 	if err != nil {
 		return err
 	}
 	p.observers.command = command.Name()
-	p.config.Protect = a.protectedAs(ctx, p)
-	var migrator *whimbrel.Migrator
-	p.config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
-		if c.plan == nil { // nothing is run
-			return nil
-		}
-		defer a.interruption.gently()
-		return a.permit(ctx, p, migrator, flags, by, plan)
-	}
-	if migrator, err = whimbrel.New(p.config); err != nil {
+	migrator, err := a.askingMigrator(ctx, p, flags)
+	if err != nil {
 		finish()
 		return err
 	}
@@ -158,6 +151,18 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		a.say("%s", summary(result))
 	}
 	return err
+}
+
+// askingMigrator gives the engine of a project, which asks before it changes a protected
+// database.
+func (a *app) askingMigrator(ctx context.Context, p project, flags *runFlags) (migrator *whimbrel.Migrator, err error) {
+	p.config.Protect = a.protectedAs(ctx, p)
+	p.config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
+		defer a.interruption.gently()
+		return a.permit(ctx, p, migrator, flags, by, plan)
+	}
+	migrator, err = whimbrel.New(p.config)
+	return migrator, err
 }
 
 // resultJSON is the last line of a stream.

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -82,30 +79,4 @@ func TestEveryCodeHasOneExitStatus(t *testing.T) {
 		}
 	}
 	require.Len(t, rows, len(found), "a code of the table that no source has")
-}
-
-// No flag takes a number or a duration that cannot be meant, whichever command has it.
-func TestNumbersThatCannotBeMeantAreRefused(t *testing.T) {
-	t.Parallel()
-	root := newRoot(newApp(environment{}, nil))
-	tried := 0
-	for _, name := range commandsOf(root) {
-		command, _, err := root.Find(strings.Fields(name))
-		require.NoError(t, err)
-		command.Flags().VisitAll(func(f *pflag.Flag) {
-			for _, given := range map[string][]string{"int": {"0", "-1"}, "duration": {"-1s"}}[f.Value.Type()] {
-				var out, errs bytes.Buffer
-				env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: t.TempDir(), lookup: variables{}.lookup}
-				args := append(strings.Fields(name), "--"+f.Name, given)
-				if first, _, _ := strings.Cut(command.Use, " "); strings.ToUpper(command.Use) != command.Use && strings.Contains(command.Use, "VERSION") && first != "squash" {
-					args = append(args, "1")
-				}
-				status := run(t.Context(), args, env)
-				require.Equal(t, exitWrongUse, status, "%q: %s%s", args, out.String(), errs.String())
-				require.Contains(t, errs.String(), "--"+f.Name+" must not be ", "%q", args)
-				tried++
-			}
-		})
-	}
-	require.Greater(t, tried, 40)
 }

@@ -27,7 +27,7 @@ type failing struct {
 func (f failing) headline(verb string) string {
 	name := title(f.migration.Version, f.migration.Name)
 	if f.migration.Direction == whimbrel.Down {
-		name += ", on its way back,"
+		name += ", while it was rolled back,"
 	}
 	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), f.left())
 }

@@ -101,12 +101,6 @@ func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err er
 	if err = oneOf("--action", o.Action, actions); err != nil {
 		return o, err
 	}
-	if err = notNegative("--limit", f.limit); err != nil {
-		return o, err
-	}
-	if err = notNegative("--batch", f.batch); err != nil {
-		return o, err
-	}
 	if f.version != "" {
 		if o.Version, err = versionOf(f.version); err != nil {
 			return o, err
@@ -206,7 +200,7 @@ func newHistoryShow(a *app) *cobra.Command {
 		Short: "Tell everything about one migration: every attempt, step and wait",
 		Long: `Tell what has happened to one migration on this database, the oldest first: every
 attempt with who, where, when and how it ended, its steps with their times, how
-often each gave way and to whom, and what it waited for.
+often each was retried, what blocked it, and what it waited for.
 
 A migration that is one step and waited for nothing has no line for its step.`,
 		Example: `  whimbrel history show 20240115120000
@@ -288,7 +282,7 @@ func aboutAttempt(e whimbrel.LogEntry, now time.Time) []string {
 		lines = append(lines, "waited "+span(time.Duration(e.LeaseWait))+" for another runner")
 	}
 	if e.Retries > 0 {
-		lines = append(lines, fmt.Sprintf("gave way %s, for %s", times(e.Retries), span(time.Duration(e.GaveWay))))
+		lines = append(lines, fmt.Sprintf("retried %s, for %s", times(e.Retries), span(time.Duration(e.GaveWay))))
 	}
 	return lines
 }
@@ -306,7 +300,7 @@ func renderLoggedStep(b *strings.Builder, p palette, s whimbrel.StepEntry) {
 	fmt.Fprintf(b, "  %s step %d  %s  %s%s\n", mark, s.Step, s.Summary, span(time.Duration(s.Duration)), p.faint(rows))
 	var waits []string
 	if s.Retries > 0 {
-		waits = append(waits, fmt.Sprintf("gave way %s, for %s: %s", times(s.Retries), span(time.Duration(s.GaveWay)), oneLine(s.Reason, 80)))
+		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.GaveWay)), oneLine(s.Reason, 80)))
 	}
 	if s.LockWait > 0 {
 		waits = append(waits, fmt.Sprintf("waited %s for a lock", span(time.Duration(s.LockWait))))

@@ -61,8 +61,6 @@ func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 		`--status: there is no "fialed"`:                   {status: "fialed"},
 		`--action: there is no "sideways"`:                 {action: "sideways"},
 		"--failed and --status done contradict each other": {failed: true, status: "done"},
-		"--limit must not be negative":                     {limit: -1},
-		"--batch must not be negative":                     {batch: -1},
 		`--since: "soon" is no time`:                       {since: "soon"},
 	} {
 		_, err := f.options(now)

@@ -174,7 +174,7 @@ environments:
     url: ${DATABASE_URL}
 
 # How long live traffic may be made to wait for a lock of ours, how long a step
-# that gave way is tried again, and how long to wait for another runner.
+# is retried after a lock timeout, and how long to wait for another runner.
 # max_stall: 100ms
 # retry_budget: 10m
 # lock_wait: 10m

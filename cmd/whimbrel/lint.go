@@ -42,7 +42,7 @@ status 3.`,
 	set.StringVar(&flags.changedSince, "changed-since", "", "judge the files that were changed in git since `REVISION`")
 	set.BoolVar(&flags.pending, "pending", false, "judge what is pending in the database, on its schema")
 	set.BoolVar(&flags.noRehearsal, "no-rehearsal", false, "judge by the text alone, without a server")
-	set.BoolVar(&flags.down, "down", false, "judge the way back (by the text alone)")
+	set.BoolVar(&flags.down, "down", false, "judge the down sections (by the text alone)")
 	set.IntVar(&flags.major, "pg-version", 0, "the `MAJOR` version of PostgreSQL to judge for (default any)")
 	set.BoolVar(&flags.fix, "fix", false, "rewrite what has a mechanical safe form; shows the difference and asks")
 	set.BoolVar(&flags.yes, "yes", false, "with --fix, write without asking")

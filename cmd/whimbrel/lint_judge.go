@@ -32,9 +32,6 @@ func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error 
 	if !slices.Contains(lintFormats, flags.format) {
 		return usage("write one of "+strings.Join(lintFormats, ", "), "there is no format %q", flags.format)
 	}
-	if flags.major != 0 && !knownMajor(flags.major) {
-		return usage("write one of "+majorsText(), "--pg-version: there is no PostgreSQL %d to judge for", flags.major)
-	}
 	l, err := a.lintee(ctx, flags, files)
 	if err != nil {
 		return err
@@ -306,7 +303,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	}
 	text = append([]byte(strings.TrimRight(string(text), "\n")), '\n')
 	if flags.output != "" {
-		if err := os.WriteFile(a.absolute(flags.output), text, 0o644); err != nil {
+		if err := os.WriteFile(a.absolute(flags.output), []byte(a.redactor.Clean(string(text))), 0o644); err != nil {
 			return cannotWrite(flags.output, err)
 		}
 		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn), "warning"), flags.output)

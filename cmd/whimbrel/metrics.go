@@ -17,7 +17,7 @@ func newMetrics(a *app) *cobra.Command {
 		Short: "Show how migrations have gone: how many, how long, how often they failed",
 		Long: `Show figures about the history of this database, by whatever process it was made:
 how many attempts there were and how many succeeded, how long they took, which
-migrations failed and how often, what gave way and waited, the slowest and the
+migrations failed and how often, what was retried and what waited, the slowest and the
 last ten. What was only recorded (baseline, accepted edits) does not count.`,
 		Example: `  whimbrel metrics
   whimbrel metrics --since 30d

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -100,5 +104,42 @@ func (o observed) with(t *testing.T, by observing) {
 	}
 	if by.refused && o.want == exitDone || len(o.args) == 1 && o.args[0] == "up" {
 		require.Contains(t, s.err.String(), by.said)
+	}
+}
+
+// What was asked for wrongly is no run: nobody is woken up for it, and no metric counts
+// it. A run that somebody interrupts has not failed either.
+func TestWrongUseAndAnInterruptionAreNoFailures(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"a version that there is not": {"to", "999"}, "a baseline that there is not": {"baseline", "999"},
+		"an edit that there is not": {"verify", "--accept", "999"}, "a tag that there is not": {"up", "--tag", "zzz"},
+		"no steps": {"up", "--steps", "0"}, "less than no steps": {"up", "--steps", "-1"}, "no time": {"up", "--max-stall", "0s"},
+		"a table that cannot be": {"up", "--table", "a.b.c"}, "an interruption": {"up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(t, waiting)
+			address, received := hook(t)
+			s.configure("alerts: {sinks: [{url: " + address + ", secret: secret}]}\nmetrics: {textfile: run.prom}\n")
+			want := exitWrongUse
+			if name == "an interruption" {
+				want = exitInterrupted
+				s.value("SELECT pg_advisory_lock(1)::text")
+				done := s.start(args...)
+				s.awaitQuery("pg_advisory_xact_lock")
+				s.interrupts <- os.Interrupt
+				s.interrupts <- os.Interrupt
+				require.Equal(t, want, <-done, s.err.String())
+			} else {
+				require.Equal(t, want, s.run(args...), s.err.String())
+			}
+			require.Empty(t, received)
+			written, err := os.ReadFile(filepath.Join(s.env.folder, "run.prom"))
+			if !errors.Is(err, fs.ErrNotExist) {
+				require.NoError(t, err)
+			}
+			require.NotRegexp(t, `(?m)outcome="failed"[^\n]*\} [1-9]`, string(written))
+		})
 	}
 }

@@ -29,8 +29,8 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Say what a command would do to this database, without doing it",
 		Long: `Say what up (or down, redo, to) would do to this database: the steps of each
 migration, the locks that it takes and how long it holds them, what is read and
-written anew, about how long that takes on tables of this size, what is lost, the
-way back, whether the application or the migration is to be deployed first, and how
+written anew, about how long that takes on tables of this size, what is lost, how
+to go back, whether the application or the migration is to be deployed first, and how
 risky it all is. With -v also on what that is based.
 
 It only reads: the history, the catalog and the sizes of tables. The role needs no
@@ -94,7 +94,7 @@ func (f *planFlags) check(args []string, json bool) error {
 	case len(f.tags) > 0 && what != "up":
 		return usage("leave --tag away", "--tag chooses among what is pending: there is none for plan %s", what)
 	}
-	return notNegative("--steps", f.limit)
+	return nil
 }
 
 // judgePlan shows a plan with what it does to the database, and freezes it where
@@ -314,7 +314,7 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		about = "one transaction: " + m.Steps[0].Summary()
 	}
 	if m.Stored {
-		about += "; the way back that was stored, as the file is not there"
+		about += "; by the down section that was stored, as the file is not there"
 	}
 	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.faint(about))
 	if u := m.Unfinished(); u != nil {

@@ -189,7 +189,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		if !p.verbose && !current.filling.retryIsNews(record.Time) {
 			return nil
 		}
-		return []string{p.palette.warn(fmt.Sprintf("  ↻ gave way (%s); attempt %d in %s",
+		return []string{p.palette.warn(fmt.Sprintf("  ↻ retrying (%s): attempt %d in %s",
 			oneLine(event.Reason, 80), event.Attempt+1, span(time.Duration(event.After))))}
 	}
 	return nil

@@ -14,8 +14,8 @@ func newProtect(a *app) *cobra.Command {
 		Use:   "protect",
 		Short: "Show whether the database is protected, or mark it",
 		Long: `Show whether the database is protected. Its migrations are then run after the
-checks and a question only, whoever runs them, by whatever address, with or without
-a whimbrel.yaml.
+checks and a question only, no matter who runs them, by which address, with or
+without a whimbrel.yaml.
 
 The mark is kept in the database, in the table whimbrel_protection, with the
 server's identity and the database's own. A copy of the database, as by pg_dump or
@@ -110,7 +110,7 @@ func newProtectOn(a *app) *cobra.Command {
 		Use:   "on",
 		Short: "Mark the database as protected",
 		Long: `Mark the database as protected: its migrations are run after the checks and a
-question only, whoever runs them. The log notes who marked it.`,
+question only, no matter who runs them. The log notes who marked it.`,
 		Example: `  whimbrel protect on
   whimbrel protect on --env production`,
 		Args: arguments(0, 0, ""),

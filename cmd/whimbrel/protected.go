@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -10,8 +11,16 @@ import (
 )
 
 // permit stands before every change of a protected database: it makes the checks,
-// shows what would run, and asks. Where nothing would run, nothing is asked.
+// shows what would run, and asks. Where only the history would change, it asks if
+// something is lost by that, as the engine sees it.
 func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection, plan whimbrel.Plan) error {
+	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool { return !p.RecordOnly || p.Direction == whimbrel.Down })
+	if recordsOnly && plan.Loses() == "" {
+		return nil
+	}
+	if recordsOnly {
+		return a.sure(ctx, fmt.Sprintf("%s. %s would be %s. Go on?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"), plan.Loses()), flags.yes)
+	}
 	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
 	if err != nil {
 		return err

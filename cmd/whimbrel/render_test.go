@@ -71,13 +71,13 @@ func TestColoursChangeNothingButColours(t *testing.T) {
 
 func TestVerificationReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "verify.txt", renderVerification(palette{}, whimbrel.Verification{
+	golden(t, "verify.txt", renderVerification(palette{}, "✓", whimbrel.Verification{
 		Database: "app@db:5432/shop", Applied: 3,
 		Differences: []whimbrel.Difference{
 			{Kind: "checksum_changed", Version: users.Version, Name: users.Name, Message: "the file was changed after it was applied", Remedy: "put it back,\nor accept it"},
 			{Kind: "missing_file", Version: "2", Message: "it is applied, but there is no file for it"},
 		},
-	})+"\n"+renderVerification(palette{}, whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
+	})+"\n"+renderVerification(palette{}, "✓", whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
 }
 
 func TestHistoryReadsWell(t *testing.T) {

@@ -54,15 +54,18 @@ SELECT ${RAW};
 // invocations are how each command is run with secrets about. A command that is in
 // neither table fails the test.
 var invocations = map[string][][]string{
-	"up":             {{}, {"--dry-run"}, {"--steps", "1"}},
-	"deploy":         {{"--skip-check", "all", "--report", "report.md"}, {"--report", "report.md"}},
-	"down":           {{"--dry-run"}, {}},
-	"redo":           {{"--dry-run"}, {}},
-	"to":             {{"4", "--dry-run"}, {"4"}, {"1"}},
-	"status":         {{}},
-	"plan":           {{}, {"--out", "plan.json"}, {"--markdown", "plan.md"}, {"down"}, {"--rehearse"}, {"--brief"}},
-	"ci":             {{"--markdown", "ci.md", "--base", "none"}},
-	"lint":           {{}, {"--no-rehearsal", "--format", "sarif"}, {"--no-rehearsal", "--format", "github"}, {"--no-rehearsal", "--down"}, {"--pending"}},
+	"up":     {{}, {"--dry-run"}, {"--steps", "1"}},
+	"deploy": {{"--skip-check", "all", "--report", "report.md"}, {"--report", "report.md"}},
+	"down":   {{"--dry-run"}, {}},
+	"redo":   {{"--dry-run"}, {}},
+	"to":     {{"4", "--dry-run"}, {"4"}, {"1"}},
+	"status": {{}},
+	"plan":   {{}, {"--out", "plan.json"}, {"--markdown", "plan.md"}, {"down"}, {"--rehearse"}, {"--brief"}},
+	"ci":     {{"--markdown", "ci.md", "--base", "none"}},
+	"lint": {
+		{}, {"--no-rehearsal", "--format", "sarif"}, {"--no-rehearsal", "--format", "github", "-o", "lint.txt"},
+		{"--no-rehearsal", "--down"}, {"--pending"},
+	},
 	"check":          {{"--details"}},
 	"test":           {{"--junit", "junit.xml", "--markdown", "test.md"}},
 	"squash":         {{"--to", "2", "--yes"}},

@@ -33,8 +33,8 @@ the schema that they make. It is proved on throw-away servers, by the schema and
 kept rows, also together with the newer migrations. No other database is touched.
 
 A new database runs the baseline in place of them. A database that has them all goes
-on without running it; one that has only some is refused until it has the rest. There
-is no way back behind a baseline.
+on without running it; one that has only some is refused until it has the rest. A
+baseline cannot be rolled back.
 
 Rows that the migrations put into tables are kept where --keep-data names the table.
 The old files are moved into the folder _squashed beside them, which is left alone, or
@@ -74,9 +74,6 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 	version, err := versionOf(flags.to)
 	if err != nil {
 		return err
-	}
-	if o := flags.options; o.Major != 0 && !knownMajor(o.Major) {
-		return usage("use one of "+majorsText(), "there is no throw-away server with PostgreSQL %d", o.Major)
 	}
 	file, err := a.config()
 	if err != nil {

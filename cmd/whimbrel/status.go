@@ -158,7 +158,7 @@ func appliedRemark(m whimbrel.Applied, all bool) string {
 		remarks = append(remarks, "file missing")
 	}
 	if m.RollingBack {
-		remarks = append(remarks, "way back unfinished")
+		remarks = append(remarks, "rollback unfinished")
 	}
 	return strings.Join(remarks, ", ")
 }

@@ -24,7 +24,7 @@ func newTest(a *app) *cobra.Command {
 		Use:   "test",
 		Short: "Prove on a throw-away database that migrations go up, down and up again",
 		Long: `Take every migration up, down and up again on a throw-away database, and compare:
-what is there after the way back is what was there before, and what is there
+what is there after the down is what was there before, and what is there
 after the second up is what was there after the first. Rows and queries in the
 folder of tests are looked after as well. Measured are times, locks, rewrites and
 scans.
@@ -58,12 +58,6 @@ no other. A failure ends in status 1.`,
 // test runs the tester and shows its report.
 func (a *app) test(ctx context.Context, flags *testFlags) error {
 	options := flags.options
-	if err := notNegative("--at-scale", options.AtScale); err != nil {
-		return err
-	}
-	if options.Jobs < 1 {
-		return usage("write --jobs 1 or more", "--jobs %d leaves nobody to work", options.Jobs)
-	}
 	file, err := a.config()
 	if err != nil {
 		return err

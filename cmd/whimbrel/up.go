@@ -36,9 +36,6 @@ done is not done again.`,
 		Args:        arguments(0, 0, ""),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := notNegative("--steps", options.Steps); err != nil {
-				return err
-			}
 			if command.Flags().Changed("plan") {
 				var err error
 				if options.Frozen, err = a.frozen(plan, command.Flags()); err != nil {

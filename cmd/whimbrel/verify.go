@@ -22,6 +22,7 @@ type verifyFlags struct {
 	accept                  []string
 	historyOnly, privileges bool
 	schema, writeSchema     string
+	yes                     bool
 }
 
 func newVerify(a *app) *cobra.Command {
@@ -38,7 +39,8 @@ Where no server can be started, as in a small image, compare with a schema that
 was written where there is one (--write-schema, then --schema), or compare the
 history alone.
 
---accept says that an edited file is right as it is now: its checksum is stored.`,
+--accept says that an edited file is right as it is now: its checksum is stored. On a
+protected database it asks first.`,
 		Example: `  whimbrel verify
   whimbrel verify --history-only
   whimbrel verify --write-schema schema.json     # what all migrations make
@@ -55,6 +57,7 @@ history alone.
 	}
 	set := command.Flags()
 	set.StringSliceVar(&flags.accept, "accept", nil, "store the checksum of the edited file of `VERSION`; may be given several times")
+	set.BoolVar(&flags.yes, "yes", false, "with --accept on a protected database, do it without asking")
 	set.BoolVar(&flags.historyOnly, "history-only", false, "leave the schema out")
 	set.StringVar(&flags.schema, "schema", "", "compare the schema with the one in `FILE`, and start no server")
 	set.StringVar(&flags.writeSchema, "write-schema", "", "write what all migrations make to `FILE`, and compare nothing")
@@ -75,7 +78,7 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.accept(ctx, p, flags.accept); err != nil {
+	if err := a.accept(ctx, p, flags.accept, flags.yes); err != nil {
 		return err
 	}
 	v, err := a.verified(ctx, p, drift.Options{
@@ -88,7 +91,7 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if a.flags.json {
 		a.object(v)
 	} else {
-		a.say("%s", strings.TrimRight(v.text(a.palette), "\n"))
+		a.say("%s", strings.TrimRight(v.text(a.palette, v.agrees()), "\n"))
 	}
 	if v.differs() {
 		return differenceError{}
@@ -177,8 +180,8 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	return nil
 }
 
-// accept stores the checksums of edited files. Whoever hears of runs hears of it.
-func (a *app) accept(ctx context.Context, p project, texts []string) error {
+// accept stores the checksums of edited files. Who is told of runs is told of it.
+func (a *app) accept(ctx context.Context, p project, texts []string, yes bool) error {
 	var versions []migration.Version
 	for _, text := range texts {
 		version, err := versionOf(text)
@@ -196,7 +199,7 @@ func (a *app) accept(ctx context.Context, p project, texts []string) error {
 	}
 	defer observers.close()
 	p.config.Listener = monitor.Listen(observers.all...)
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := a.askingMigrator(ctx, p, recording(yes))
 	if err != nil {
 		return err
 	}
@@ -210,27 +213,35 @@ func (a *app) accept(ctx context.Context, p project, texts []string) error {
 	return nil
 }
 
-// text shows what was compared and what differs.
-func (v verified) text(p palette) string {
-	text := renderVerification(p, v.Verification)
+// agrees reports whether all was compared that was to be, and nothing differs.
+func (v verified) agrees() bool { return !v.differs() && v.NotCompared == "" }
+
+// text shows what was compared and what differs. What agrees gets a tick only where it
+// is the whole answer: beside a failure it is a remark.
+func (v verified) text(p palette, whole bool) string {
+	tick := p.faint("·")
+	if whole {
+		tick = p.good("✓")
+	}
+	text := renderVerification(p, tick, v.Verification)
 	switch {
 	case v.NotCompared != "":
 		text += fmt.Sprintf("%s %s\n", p.warn("!"), v.NotCompared)
 	case v.Schema != nil:
-		text += renderDrift(p, *v.Schema)
+		text += renderDrift(p, tick, *v.Schema)
 	}
 	return text
 }
 
 // renderDrift lists what differs in the schema.
-func renderDrift(p palette, report drift.Report) string {
+func renderDrift(p palette, tick string, report drift.Report) string {
 	against := "the schema in the file"
 	if report.Replayed != "" {
 		against = "what the migrations make on PostgreSQL " + report.Replayed
 	}
 	var b strings.Builder
 	if len(report.Differences) == 0 {
-		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", p.good("✓"), plural(report.Objects, "object"), against)
+		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", tick, plural(report.Objects, "object"), against)
 	} else {
 		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.bad("✗"), against, plural(len(report.Differences), "difference"))
 	}
@@ -247,9 +258,9 @@ func renderDrift(p palette, report drift.Report) string {
 }
 
 // renderVerification lists the differences with what to do about each.
-func renderVerification(p palette, v whimbrel.Verification) string {
+func renderVerification(p palette, tick string, v whimbrel.Verification) string {
 	if len(v.Differences) == 0 {
-		return fmt.Sprintf("%s %s: %s applied, and the files agree\n", p.good("✓"), v.Database, are(v.Applied, "migration"))
+		return fmt.Sprintf("%s %s: %s applied, and the files agree\n", tick, v.Database, are(v.Applied, "migration"))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))

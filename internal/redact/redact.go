@@ -119,6 +119,34 @@ func (r *Redactor) Clean(text string) string {
 // wrote it: a driver masks up to the first @, and shows the rest.
 var inURL = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(://[^\\s:/@\"'`]+:)([^\\s/\"'`]*)@") })
 
+// Everywhere puts the mask in the place of texts, wherever they stand; where one holds
+// another, in the place of the longer one.
+func Everywhere(text string, secrets ...string) string {
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return s == "" })
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, Mask)
+	}
+	return text
+}
+
+// anyURL is a URL in a text of others: scheme, host and all before it, and the rest.
+var anyURL = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s"'<>/?#]*)([^\s"'<>]*)`)
+})
+
+// Addresses leaves nothing but the host of every URL in a text.
+func Addresses(text string) string {
+	return anyURL().ReplaceAllStringFunc(text, func(found string) string {
+		parts := anyURL().FindStringSubmatch(found)
+		host := parts[2][strings.LastIndex(parts[2], "@")+1:]
+		if parts[3] == "" {
+			return parts[1] + host
+		}
+		return parts[1] + host + "/" + Mask
+	})
+}
+
 // Writer guards w. Every Write must hold whole lines.
 func (r *Redactor) Writer(w io.Writer) io.Writer { return guarded{r, w} }
 

@@ -129,3 +129,10 @@ func TestValuesAreReplacedByTheirVariables(t *testing.T) {
 		require.Equal(t, want, r.Clean(text))
 	}
 }
+
+func TestTextsAreMaskedEverywhereAndURLsKeepTheirHost(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a xxxxx, xxxxx b", redact.Everywhere("a token, token-and-more b", "", "token", "token-and-more"))
+	require.Equal(t, "Post https://hooks.example/xxxxx and http://h", redact.Addresses("Post https://u:p@q@hooks.example/T/B?x=1 and http://u@h"))
+	require.Equal(t, "nothing", redact.Addresses(redact.Everywhere("nothing")))
+}

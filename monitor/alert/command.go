@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
 // Command runs a program that gets the alert as JSON on its standard input. It
@@ -52,11 +55,7 @@ func (c Command) Send(ctx context.Context, a Alert) error {
 // may be secrets.
 func (c Command) quote(said []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
-	for _, argument := range c.Arguments {
-		if len(argument) > 3 {
-			line = strings.ReplaceAll(line, argument, redacted)
-		}
-	}
+	line = redact.Everywhere(line, slices.DeleteFunc(slices.Clone(c.Arguments), func(a string) bool { return len(a) <= 3 })...)
 	if line == "" {
 		return ""
 	}

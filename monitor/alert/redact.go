@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
 // Secrets are the parts of the target that must not be seen: whoever prints
@@ -61,26 +61,8 @@ func visible(address string, secrets []string) []string {
 	return slices.Compact(all)
 }
 
-// anyURL finds URLs in texts of others; services are told their tokens in paths.
-var anyURL = pattern.Of(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s"'<>/?#]*)([^\s"'<>]*)`)
-
 // Redact takes the target's secrets, and all of URLs but their host, out of a
-// text.
+// text: services are told their tokens in paths.
 func (t Target) Redact(text string) string {
-	for _, secret := range t.Secrets() {
-		text = strings.ReplaceAll(text, secret, redacted)
-	}
-	return anyURL().ReplaceAllStringFunc(text, func(found string) string {
-		parts := anyURL().FindStringSubmatch(found)
-		host := parts[2]
-		if at := strings.LastIndex(host, "@"); at >= 0 {
-			host = host[at+1:]
-		}
-		if parts[3] == "" {
-			return parts[1] + host
-		}
-		return parts[1] + host + "/" + redacted
-	})
+	return redact.Addresses(redact.Everywhere(text, t.Secrets()...))
 }
-
-const redacted = "xxxxx"

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
 // Sink takes alerts to somebody. Send is called by one goroutine at a time. It
@@ -120,7 +122,7 @@ func (t Target) Label() string {
 func shown(scheme string) string {
 	letters := strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz+")
 	if letters != "" || len(scheme) > 20 {
-		return redacted
+		return redact.Mask
 	}
 	return scheme
 }

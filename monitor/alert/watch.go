@@ -33,7 +33,10 @@ type Options struct {
 }
 
 func (o Options) delivering() delivering {
-	return delivering{timeout: cmp.Or(o.Timeout, defaultTimeout), tries: cmp.Or(o.Tries, defaultTries), pause: cmp.Or(o.Pause, defaultPause)}
+	return delivering{
+		timeout: cmp.Or(max(o.Timeout, 0), defaultTimeout), tries: cmp.Or(max(o.Tries, 0), defaultTries),
+		pause: cmp.Or(max(o.Pause, 0), defaultPause),
+	}
 }
 
 // Watch raises alerts about one Migrator. Its methods may be called
