@@ -46,7 +46,7 @@ func (j *judge) unparsed() {
 		text := []rune(s.Text)
 		offset := len(string(text[:min(at.Cursorpos-1, len(text))]))
 		f.Start = pgsql.PositionAt(j.migration.Text, s.OffsetInFile(offset))
-		f.End = s.End
+		f.End = s.End()
 	}
 	j.report(f)
 	j.out.Opaque = true // whatever the configuration makes of the hazard
