@@ -39,8 +39,8 @@ const (
 	DefaultRetryBudget   = 10 * time.Minute
 	DefaultLeaseDuration = 30 * time.Second
 	// LongestStall is the longest lock_timeout that PostgreSQL knows.
-	LongestStall = math.MaxInt32 * time.Millisecond
-	DefaultLockWait      = 10 * time.Minute
+	LongestStall    = math.MaxInt32 * time.Millisecond
+	DefaultLockWait = 10 * time.Minute
 )
 
 // OutOfOrder is what to do with pending versions that are older than the
