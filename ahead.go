@@ -55,7 +55,7 @@ func canGoAhead(p Planned) bool {
 	if p.recovery != "" || !p.Atomic() || p.RecordOnly || len(p.Steps) != 1 {
 		return false
 	}
-	return p.Steps[0].code == nil && !p.Steps[0].Done && fitsOneMessage(p.Steps[0].Statements)
+	return p.Steps[0].code == nil && !p.Steps[0].Done && fitsOneMessage(p.Steps[0].Statements, p.stops())
 }
 
 // pipeline is a group of migrations on their way.

@@ -162,7 +162,7 @@ func (r *run) restore() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	_, _ = send(ctx, conn, append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
+	_, _ = send(ctx, conn, r.cleared())
 }
 
 // session is the Session of one run of a script or function.

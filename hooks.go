@@ -63,7 +63,7 @@ func (s state) hookStatements(hook *migration.Migration) ([]migration.Statement,
 		if statements[i].Class == pgsql.Alone { // as a variable's value can make it
 			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook is part of a transaction, in which this cannot be", "put it into a migration")
 		}
-		if settles(statements[i]) && hook != s.hooks.BeforeRun && hook != s.hooks.AfterRun {
+		if settlesStrings(statements[i]) && hook != s.hooks.BeforeRun && hook != s.hooks.AfterRun {
 			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook cannot change how the strings of other files are read", "set standard_conforming_strings in the file that needs it")
 		}
 		statements[i] = statements[i].OfHook(hook)

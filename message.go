@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -254,7 +255,7 @@ func (r *run) parts(p Planned, step Step, from int) iter.Seq[part] {
 const messageBytes = 256 << 10
 
 // fitsOneMessage reports whether statements need no stop between them.
-func fitsOneMessage(statements []migration.Statement) bool {
+func fitsOneMessage(statements []migration.Statement, needsStop func(migration.Statement) bool) bool {
 	size := 0
 	return !slices.ContainsFunc(statements, func(s migration.Statement) bool {
 		size += len(s.Text)
@@ -268,8 +269,9 @@ func fitsOneMessage(statements []migration.Statement) bool {
 // and very much text need a stop in between, and thus a BEGIN and several messages.
 func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
-	parts := r.parts(p, step, from)
-	if fitsOneMessage(step.Statements[from:]) && fitsOneMessage(r.repeated(p, step)) && !after.counts() {
+	parts, needsStop := r.parts(p, step, from), p.stops()
+	fits := fitsOneMessage(r.repeated(p, step), needsStop) && fitsOneMessage(step.Statements[from:], needsStop)
+	if fits && !after.counts() {
 		whole := slices.Clone(before)
 		for p := range parts {
 			whole = append(whole, p.piece)
@@ -294,11 +296,10 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 		return err
 	}
 	for p := range parts {
-		stops := needsStop(p.Statement)
-		if !stops || settles(p.Statement) {
+		if !byItself(p.Statement) {
 			pending, bytes = append(pending, p.piece), bytes+p.piece.size()
 		}
-		if !stops && bytes < messageBytes {
+		if !needsStop(p.Statement) && bytes < messageBytes {
 			continue
 		}
 		if err := flush(); err != nil {
@@ -336,14 +337,50 @@ func (r *run) keepBudget(p Planned, s migration.Statement) message {
 	return message{{text: fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget), statement: ours}}
 }
 
-// needsStop reports whether what follows a statement cannot be in its message.
-func needsStop(s migration.Statement) bool { return s.Data != nil || s.Assert != nil || settles(s) }
+// byItself reports whether a statement has a message, or more, of its own.
+func byItself(s migration.Statement) bool { return s.Data != nil || s.Assert != nil }
 
-// settles reports whether a statement changes how the server reads the text
+// needsStop reports whether what follows a statement cannot be in its message.
+func needsStop(s migration.Statement) bool {
+	return byItself(s) || settlesStrings(s) || settlesEncoding(s)
+}
+
+// stops gives what needsStop says of the statements of a migration: where one of them
+// changes how text is read, what undoes that does so, too.
+func (p Planned) stops() func(migration.Statement) bool {
+	odd := slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Statements, func(s migration.Statement) bool { return settlesStrings(s) || settlesEncoding(s) })
+	})
+	if !odd {
+		return needsStop
+	}
+	return func(s migration.Statement) bool { return needsStop(s) || settlesAgain(s) }
+}
+
+// settlesStrings reports whether a statement changes how the server reads the strings
 // behind it. The server reads a whole message before it runs any of it.
-func settles(s migration.Statement) bool {
-	return s.Class == pgsql.Setting && strings.Contains(strings.ToLower(s.Text), "standard_conforming_strings") ||
-		s.Class == pgsql.Query && strings.Contains(strings.ToLower(s.Text), "set_config") && strings.Contains(strings.ToLower(s.Text), "standard_conforming_strings")
+func settlesStrings(s migration.Statement) bool {
+	if s.Class != pgsql.Setting && s.Class != pgsql.Query {
+		return false
+	}
+	text := strings.ToLower(s.Text)
+	return strings.Contains(text, "standard_conforming_strings") &&
+		(s.Class == pgsql.Setting || strings.Contains(text, "set_config"))
+}
+
+// settlesEncoding reports whether a statement says that the text behind it is not the
+// UTF-8 that files are in: then the server reads it so, as it does with psql.
+func settlesEncoding(s migration.Statement) bool {
+	changes, _ := pgsql.SettingChanges(s.Statement)
+	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Name == "client_encoding" && !c.Reset }) && !inUTF8().MatchString(s.Text)
+}
+
+var inUTF8 = pattern.Of(`(?i)\b(utf-?8|unicode)\b`)
+
+// settlesAgain reports whether a statement may undo either.
+func settlesAgain(s migration.Statement) bool {
+	changes, _ := pgsql.SettingChanges(s.Statement)
+	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Name == "" || c.Name == "client_encoding" })
 }
 
 // stop runs a statement that has to be dealt with by itself.

@@ -196,13 +196,22 @@ func (r *run) again(ctx context.Context, p Planned, s Step) error {
 		})
 	}
 	for i, statement := range s.Statements {
-		if staysInSession(statement) {
+		if statement.Command == "DISCARD ALL" { // of which our prepared statements need not take notice again
+			if _, err := send(ctx, conn, r.cleared()); err != nil {
+				return err
+			}
+		} else if staysInSession(statement) {
 			if _, err := send(ctx, conn, message{{text: statement.Text, statement: i}}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// cleared is tidy with the name of the session, by which successors know it.
+func (r *run) cleared() message {
+	return append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours})
 }
 
 // staysInSession reports whether a statement only changes settings, and those beyond

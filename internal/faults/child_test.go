@@ -31,6 +31,7 @@ const (
 	childLease      = "FAULTS_LEASE"       // a duration
 	childNoPipeline = "FAULTS_NO_PIPELINE" // not empty: one migration after the other
 	childCommand    = "FAULTS_COMMAND"     // "down" instead of up
+	childTable      = "FAULTS_TABLE"       // of the history
 	childPause      = "FAULTS_PAUSE"       // it stops itself at the first event of this kind
 )
 
@@ -39,7 +40,7 @@ func runChild(folder string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3) // the test has gone
 	}()
-	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != ""}
+	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != "", Table: os.Getenv(childTable)}
 	var err error
 	if text := os.Getenv(childLease); text != "" {
 		if config.LeaseDuration, err = time.ParseDuration(text); err != nil {
