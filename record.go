@@ -45,7 +45,7 @@ RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, du
 	}
 	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision", "double precision", "double precision", "jsonb"}
 	up := append(slices.Clone(head), "text", "text", "integer")
-	return []template{
+	return append([]template{
 		{name: "whimbrel_open", types: head[:1], sql: fmt.Sprintf(
 			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
 			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
@@ -55,7 +55,8 @@ ON CONFLICT (version) DO UPDATE SET name = excluded.name, executed_at = pg_catal
 execution_time_ms = excluded.execution_time_ms, rollback_sql = excluded.rollback_sql, kind = excluded.kind, batch_number = excluded.batch_number`)},
 		{name: "whimbrel_down", types: head, sql: fmt.Sprintf(
 			"WITH recorded AS (DELETE FROM %s WHERE version = $2)\n%s", t.history, log(elapsed("$6"), "NULL"))},
-	}
+		looking(),
+	}, keeping()...)
 }
 
 // preparation makes the templates known to the session, anew if need be.

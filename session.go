@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -35,39 +37,52 @@ func (r *run) opening(p Planned) message {
 
 // stepOpening begins a transaction in which statements of the file run, with its role
 // and its settings as the steps before have left them. lock_timeout alone never rises
-// above the stall budget but by the annotation Set.
+// above the stall budget but by the annotation Set. It is short, so that whoever looks
+// at pg_stat_activity reads the statement behind it, too.
 func (r *run) stepOpening(p Planned) message {
 	if !r.keepsSession(p) {
 		return r.opening(p)
 	}
-	kept := []string{"role", "search_path", "statement_timeout"}
-	if p.mentions.authorization {
-		kept = append(kept, "session_authorization")
+	var budget, idle, authorization string
+	switch {
+	case p.setsLockTimeout():
+		budget = "0"
+	case p.mentions.lockTimeout:
+		budget = strconv.FormatInt(r.m.config.MaxStall.Milliseconds(), 10)
 	}
 	if p.mentions.idle {
-		kept = append(kept, "idle_in_transaction_session_timeout")
+		idle = "true"
 	}
-	if p.mentions.lockTimeout {
-		kept = append(kept, "lock_timeout")
+	if p.mentions.authorization {
+		authorization = "true"
 	}
-	var saved, restored []string
-	for _, name := range kept {
+	m := append(message{r.call("whimbrel_keep")}, r.opening(p)...)
+	return append(m, r.call("whimbrel_back", budget, idle, authorization))
+}
+
+// keeping are the templates that keep the file's role and settings for the rest of a
+// transaction, and put them back: lock_timeout up to a budget, of which 0 is none, and
+// what else is not always the file's, where they are told to.
+func keeping() []template {
+	var saved []string
+	for _, name := range []string{"role", "session_authorization", "search_path", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		saved = append(saved, fmt.Sprintf("pg_catalog.set_config('whimbrel.saved_%s', pg_catalog.current_setting('%[1]s'), true)", name))
-		if name == "role" || name == "session_authorization" {
-			continue
-		}
-		value := "pg_catalog.current_setting('whimbrel.saved_" + name + "')"
-		if name == "lock_timeout" && !p.setsLockTimeout() {
-			value = fmt.Sprintf("CASE WHEN %s::interval > '0' AND %[1]s::interval < '%dms' THEN %[1]s ELSE '%[2]d' END", value, r.m.config.MaxStall.Milliseconds())
-		}
-		restored = append(restored, fmt.Sprintf("pg_catalog.set_config('%s', %s, true)", name, value))
 	}
-	m := append(message{{text: "SELECT " + strings.Join(saved, ", "), statement: ours}}, r.opening(p)...)
-	m = append(m, piece{text: "SELECT " + strings.Join(restored, ", "), statement: ours})
-	if p.mentions.authorization { // first, since it decides which role may be had
-		m = append(m, piece{text: "SELECT pg_catalog.set_config('session_authorization', pg_catalog.current_setting('whimbrel.saved_session_authorization'), true)", statement: ours})
+	value := func(name string) string { return "pg_catalog.current_setting('whimbrel.saved_" + name + "')" }
+	back := func(name, value string) string {
+		return fmt.Sprintf("pg_catalog.set_config('%s', %s, true)", name, value)
 	}
-	return append(m, piece{text: "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('whimbrel.saved_role'), true)", statement: ours})
+	lock := fmt.Sprintf("CASE WHEN $2 = 0 OR %[1]s::interval > '0' AND %[1]s::interval < $2 * interval '1 ms' THEN %[1]s ELSE $2::text END", value("lock_timeout"))
+	return []template{
+		{name: "whimbrel_keep", types: []string{"bigint"}, sql: "SELECT " + strings.Join(saved, ", ")},
+		{name: "whimbrel_back", types: []string{"bigint", "bigint", "boolean", "boolean"}, sql: "SELECT " + strings.Join([]string{
+			back("search_path", value("search_path")), back("statement_timeout", value("statement_timeout")),
+			"CASE WHEN $2 IS NOT NULL THEN " + back("lock_timeout", lock) + " END",
+			"CASE WHEN $3 THEN " + back("idle_in_transaction_session_timeout", value("idle_in_transaction_session_timeout")) + " END",
+			"CASE WHEN $4 THEN " + back("session_authorization", value("session_authorization")) + " END", // which decides what role may be had
+			back("role", value("role")),
+		}, ", ")},
+	}
 }
 
 // stepEnding ends such a transaction: it records what was done, under our own role and
@@ -76,9 +91,9 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 	var m message
 	switch {
 	case p.Atomic():
-		m = r.tidyAfter(s)
+		m = append(r.unprepared(s), r.tidyAfter(s)...)
 	case last || !r.keepsSession(p):
-		m = r.tidied()
+		m = append(r.unprepared(s), r.tidied()...)
 	default:
 		m = message{r.noteSession(p)}
 		if s.hook {
@@ -98,6 +113,19 @@ func (r *run) tidyShared(p Planned) message {
 		return nil
 	}
 	return r.tidied()
+}
+
+// unprepared throws away what a step has prepared, where its session is others' as well.
+func (r *run) unprepared(s Step) (m message) {
+	if !r.db.facts.behindPool || slices.ContainsFunc(s.Statements, func(s migration.Statement) bool { return strings.HasPrefix(s.Command, "DEALLOCATE") }) {
+		return nil
+	}
+	for _, statement := range s.Statements {
+		if name := prepares(statement); name != "" {
+			m = append(m, piece{text: "DEALLOCATE " + pgx.Identifier{name}.Sanitize(), statement: ours})
+		}
+	}
+	return m
 }
 
 // tidied is tidy in a transaction of a chain that goes on: what follows waits for its

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -34,15 +35,18 @@ const changedSession = -3
 // unlisted are settings that are ours, or that nobody can read.
 const unlisted = "'{application_name,lock_timeout,idle_in_transaction_session_timeout,client_connection_check_interval,seed}'"
 
-// snapshot is an expression: what is set in this session, as JSON.
-func snapshot(p Planned) string {
-	extra := []string{"('role', pg_catalog.current_setting('role'))", "('session_authorization', pg_catalog.current_setting('session_authorization'))"}
-	for _, name := range p.mentions.custom {
-		extra = append(extra, fmt.Sprintf("('%s', nullif(pg_catalog.current_setting('%[1]s', true), ''))", name))
-	}
+// snapshot is an expression: what is set in this session, as JSON, with custom settings,
+// which the server does not list, by an expression for their names.
+func snapshot(custom string) string {
 	return "(SELECT pg_catalog.jsonb_object_agg(name, setting) FROM (SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' AND name <> ALL (" +
-		unlisted + ") UNION ALL VALUES " + strings.Join(extra, ", ") + ") AS settings (name, setting))::text"
+		unlisted + ") UNION ALL SELECT name, nullif(pg_catalog.current_setting(name, true), '') FROM pg_catalog.unnest('{role,session_authorization}' || pg_catalog.string_to_array(" +
+		custom + ", ',')) AS name) AS settings)::text"
 }
+
+// snapshot is that of a chain.
+func (r *run) snapshot(p Planned) string { return snapshot(r.quote(p.customNames())) }
+
+func (p Planned) customNames() string { return strings.Join(p.mentions.custom, ",") }
 
 // mayChangeSession reports whether a statement can change settings otherwise than a
 // statement about the session does.
@@ -55,7 +59,15 @@ func mayChangeSession(s migration.Statement) bool {
 // whimbrel.changed lists those that they have changed and that nothing in the rest of
 // the step sets; local ones end with the step.
 func (r *run) observe(p Planned, local bool) piece {
-	return piece{text: fmt.Sprintf("SELECT pg_catalog.set_config('whimbrel.before', %s, %t)", snapshot(p), local), statement: ours}
+	return r.call("whimbrel_look", strconv.FormatBool(local), p.customNames())
+}
+
+// looking is the template of observe.
+func looking() template {
+	return template{
+		name: "whimbrel_look", types: []string{"bigint", "boolean", "text"},
+		sql: "SELECT pg_catalog.set_config('whimbrel.before', " + snapshot("$3") + ", $2)",
+	}
 }
 
 func (r *run) observed(p Planned, of, rest []migration.Statement) message {
@@ -71,7 +83,7 @@ func (r *run) observed(p Planned, of, rest []migration.Statement) message {
 	}
 	names := fmt.Sprintf("(SELECT pg_catalog.string_agg(key, ',') FROM (SELECT coalesce(b.key, n.key) AS key FROM "+
 		"pg_catalog.jsonb_each_text(nullif(pg_catalog.current_setting('whimbrel.before', true), '')::jsonb) b FULL JOIN pg_catalog.jsonb_each_text(%s::jsonb) n ON b.key = n.key "+
-		"WHERE b.value IS DISTINCT FROM n.value) AS changed WHERE key <> ALL (ARRAY[%s]::text[]))", snapshot(p), r.quoted(except))
+		"WHERE b.value IS DISTINCT FROM n.value) AS changed WHERE key <> ALL (ARRAY[%s]::text[]))", r.snapshot(p), r.quoted(except))
 	if r.db.facts.behindPool {
 		return message{{text: "SELECT ('changed: ' || " + names + ")::integer", statement: changedSession}}
 	}
@@ -151,6 +163,23 @@ func temporary(s migration.Statement) (name string, atCommit bool) {
 		return "", false
 	}
 	return name, atCommit
+}
+
+// prepares gives the name of what a statement prepares for the session, if it does.
+func prepares(s migration.Statement) string {
+	words := 0
+	for token := range pgsql.Tokens(s.Text) {
+		switch {
+		case s.Command != "PREPARE":
+			return ""
+		case token.Kind <= pgsql.BlockComment:
+		case words == 1:
+			return pgsql.Identifier(token.Text)
+		default:
+			words++
+		}
+	}
+	return ""
 }
 
 // speaksOf reports whether a statement names something.
@@ -249,7 +278,7 @@ func changedBehindPool(err error) *Error {
 
 // promote makes what a hook has set for its transaction hold for the whole chain.
 func (r *run) promote(p Planned) message {
-	m := message{{text: "SELECT pg_catalog.set_config('whimbrel.promoted', " + snapshot(p) + ", true)", statement: ours}}
+	m := message{{text: "SELECT pg_catalog.set_config('whimbrel.promoted', " + r.snapshot(p) + ", true)", statement: ours}}
 	m = append(m, asOurRole(p)...)
 	return append(m, adopt(p, "pg_catalog.current_setting('whimbrel.promoted')")...)
 }
@@ -274,7 +303,7 @@ func (r *run) shared(ctx context.Context, p Planned, s Step) (settings string, a
 		return "", false, nil
 	}
 	var temporary []string
-	err = r.db.conn.QueryRow(ctx, "SELECT "+snapshot(p)+", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(&settings, &temporary)
+	err = r.db.conn.QueryRow(ctx, "SELECT "+r.snapshot(p)+", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(&settings, &temporary)
 	for _, statement := range s.Body() {
 		alone = alone || slices.ContainsFunc(temporary, func(name string) bool { return speaksOf(statement, name) })
 	}

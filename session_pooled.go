@@ -46,6 +46,8 @@ func (p Planned) holdsBehindPool() error {
 			note(statement, s.hook, set)
 			if name, atCommit := temporary(statement); name != "" && !atCommit {
 				made[name] = s.Number
+			} else if name := prepares(statement); name != "" {
+				made[name] = s.Number
 			} else if s.Number < len(p.Steps) && setsForSession(statement) {
 				return p.refusedBehindPool(s, i, "what this sets for the session is gone with its transaction", "write SET … as a statement of its own, or run the migration over a direct connection")
 			}
@@ -66,8 +68,8 @@ func (p Planned) missesBehindPool(s Step, i int, set map[string]bool, made map[s
 	}
 	for name, number := range made {
 		if number < s.Number && speaksOf(statement, name) {
-			return p.refusedBehindPool(s, i, fmt.Sprintf("%q is a temporary table of step %d, and is gone with its transaction", name, number),
-				"make it an ordinary table, or run the migration over a direct connection")
+			return p.refusedBehindPool(s, i, fmt.Sprintf("%q was made for the session by step %d, and is gone with its transaction", name, number),
+				"make a temporary table an ordinary one, and prepare a statement where it is executed; or run the migration over a direct connection")
 		}
 	}
 	return nil

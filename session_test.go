@@ -1,8 +1,15 @@
 package whimbrel_test
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -51,4 +58,67 @@ func TestWhoLooksAtTheSessionReadsWhichMigrationItRuns(t *testing.T) {
 	_, err := b.migrator(f, func(c *whimbrel.Config) { c.NoPipeline = true }).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Regexp(t, `^/\* whimbrel up 1_a \*/ EXECUTE whimbrel_open\('\d+'\)\n;\n`, b.text("SELECT query FROM seen"))
+}
+
+// What we say in a step of a chain must leave room for the statement: the server shows the
+// first 1,024 bytes of a message.
+func TestWhoLooksAtTheSessionReadsTheStatementOfAChainsStep(t *testing.T) {
+	for name, before := range map[string]string{
+		"a plain one": "", "of another role": "SET ROLE {role};", "with a budget of its own": "SET lock_timeout = '7ms';",
+		"of another user, with a custom setting": "SET app.tenant = 'x'; SET idle_in_transaction_session_timeout = '7s'; SET SESSION AUTHORIZATION {role};",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			role := b.role()
+			b.exec("CREATE TABLE seen (query text); GRANT ALL ON seen TO " + role + "; GRANT pg_read_all_stats TO " + role)
+			look := "INSERT INTO public.seen SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid();\n"
+			f := files{"1_a.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n" + strings.ReplaceAll(before, "{role}", role) + look +
+				"VACUUM seen;\n" + look}
+			_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+			require.NoError(t, err)
+			require.Equal(t, "2", b.text("SELECT count(*) FROM seen WHERE query ~ '/\\* whimbrel up 1_a \\*/ EXECUTE.*INSERT INTO public.seen SELECT query'"), b.text("SELECT string_agg(query, '|') FROM seen"))
+		})
+	}
+}
+
+// A step of a chain is two round trips: one with the statements, whose answers the record
+// counts, and one with the record and the COMMIT.
+func TestAStepOfAChainCostsTwoRoundTrips(t *testing.T) {
+	b := setup(t)
+	trips := func(steps int) int {
+		var text strings.Builder
+		text.WriteString("-- +migrate Up notransaction\n")
+		for i := range steps {
+			fmt.Fprintf(&text, "SET app.step = '%d';\nSET ROLE NONE;\nINSERT INTO seen VALUES (%[1]d);\n", i)
+		}
+		var written atomic.Int64
+		_, err := b.migrator(files{fmt.Sprintf("%d_a.sql", steps): text.String()}, func(c *whimbrel.Config) {
+			connection, err := pgx.ParseConfig(c.DatabaseURL)
+			require.NoError(t, err)
+			dial, once := connection.DialFunc, sync.Once{}
+			connection.DialFunc = func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+				conn, err = dial(ctx, network, address)
+				once.Do(func() { conn = &countedConn{Conn: conn, written: &written} }) // the connection that does the work
+				return conn, err
+			}
+			c.Connection = connection
+		}).Up(t.Context(), whimbrel.UpOptions{})
+		require.NoError(t, err)
+		return int(written.Load())
+	}
+	b.exec("CREATE TABLE seen (step int)")
+	few := trips(10)
+	b.exec("DELETE FROM schema_migrations")
+	require.Equal(t, 10*(2+2), trips(20)-few, "the settings before a step are a round trip each")
+}
+
+// countedConn counts what is sent: a flush each.
+type countedConn struct {
+	net.Conn
+	written *atomic.Int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.written.Add(1)
+	return c.Conn.Write(p)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 	"github.com/whimbrel-db/whimbrel/internal/testtool"
 )
 
@@ -272,4 +273,57 @@ func (t *sessionTrial) cannotGoOn(err error) bool {
 	}
 	lost := e.Code == whimbrel.CodeJournal && strings.Contains(e.Message, "that session is gone")
 	return lost || e.SQLState == "26000" // a prepared statement
+}
+
+// TestASessionFileBehindAPoolerDoesWhatPsqlDoesOrIsRefused runs random session files through
+// PgBouncer, which gives the server's connections to others between two transactions.
+func TestASessionFileBehindAPoolerDoesWhatPsqlDoesOrIsRefused(t *testing.T) {
+	t.Parallel()
+	pool, err := faults.StartBouncer(t.Context(), server, faults.TransactionMode, pooledConnections)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Stop()) })
+	inPlaces(t, howMany(t, pooledEnvironment, 40), func(t *sessionTrial) {
+		want, failed := t.byPsql()
+		err := t.ours.up(t.files(-1), inKept, through(pool.URL(t.ours.name)))
+		t.nothingLeaks(pool)
+		var e *whimbrel.Error
+		if errors.As(err, &e) && e.Code == whimbrel.CodeUnsupported {
+			require.Contains(t, e.Message, "behind a transaction pooler")
+			require.Positive(t, e.Line, e.Message)
+			require.NotEmpty(t, e.Remedy)
+			t.outcomes.add("refused")
+			return
+		}
+		require.Equal(t, failed, err != nil, "%v", err)
+		t.same(want, t.ours.sessionState())
+		t.outcomes.add(map[bool]string{true: "failed as in psql", false: "did what psql did"}[failed])
+	})
+}
+
+// pooledConnections are those of the pooler to each database.
+const pooledConnections = 3
+
+// nothingLeaks looks at all of the pooler's connections as other clients would.
+func (t *sessionTrial) nothingLeaks(pool *faults.Bouncer) {
+	t.Helper()
+	const query = `SELECT public.facts() || current_setting('lock_timeout') || (SELECT count(*) FROM pg_prepared_statements) || (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema())`
+	var want string
+	fresh, err := pgx.Connect(t.Context(), t.theirs.url+"&default_query_exec_mode=simple_protocol")
+	require.NoError(t, err)
+	defer func() { _ = fresh.Close(context.Background()) }()
+	require.NoError(t, fresh.QueryRow(t.Context(), query).Scan(&want))
+	pids := map[string]bool{}
+	for range pooledConnections { // each holds one of them
+		conn, err := pgx.Connect(t.Context(), pool.URL(t.ours.name)+"&default_query_exec_mode=simple_protocol")
+		require.NoError(t, err)
+		defer func() { _ = conn.Close(context.Background()) }()
+		var pid, got string
+		_, err = conn.Exec(t.Context(), "BEGIN")
+		require.NoError(t, err)
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT pg_backend_pid()::text").Scan(&pid))
+		require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&got))
+		require.Equal(t, want, got)
+		pids[pid] = true
+	}
+	require.Len(t, pids, pooledConnections)
 }
