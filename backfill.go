@@ -85,7 +85,7 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent f
 		bound := s
 		bound.Statements = slices.Clone(s.Statements[:s.Prelude+1])
 		bound.Statements[s.Prelude].Text, bound.Trailing = text, 0
-		after = append(append(r.tidyShared(p), r.asOurselves(p)...), after...)
+		after = append(append(r.tidyShared(p, s), r.asOurselves(p)...), after...)
 		rows, err := r.transaction(ctx, p, bound, s.Prelude, r.stepOpening(p), after)
 		var f *failure
 		if errors.As(err, &f) && f.offset >= 0 {

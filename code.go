@@ -240,7 +240,7 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	quick := s.step
 	quick.Kind = StepSQL
 	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
-		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned), func() error { return work(ctx) })
+		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned, s.step), func() error { return work(ctx) })
 	})
 	if again := r.watch.begin(ctx, s.planned.Ref(), s.step, r.attempt); err == nil {
 		err = again
@@ -259,7 +259,7 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 	batch.Workers = 1 // a script is one thread
 	fill := &backfill{run: s.run, planned: s.planned, step: s.step, batch: batch, call: s.batches}
 	fill.work = func(ctx context.Context, r *run, _ *keys, span span, after message) (rows int64, err error) {
-		after = append(append(r.tidyShared(s.planned), r.asOurselves(s.planned)...), after...)
+		after = append(append(r.tidyShared(s.planned, s.step), r.asOurselves(s.planned)...), after...)
 		err = r.inTransaction(ctx, r.stepOpening(s.planned), after, func() error {
 			rows, err = work(ctx, span.asRange(fill.keys))
 			after.count(rows)

@@ -153,6 +153,24 @@ func (p Planned) HasWayBack() bool {
 // or recovered, step by step; nil where it was at its end.
 func (p Planned) Unfinished() *Unfinished { return p.unfinished }
 
+// Local lists the settings that end with a step although others follow: what SET LOCAL
+// says holds to the end of its transaction. What comes before each migration sets them for
+// all of its steps.
+func (p Planned) Local(s Step) (names []string) {
+	if s.Number == len(p.Steps) {
+		return nil
+	}
+	for _, statement := range s.Statements {
+		changes, _ := pgsql.SettingChanges(statement.Statement)
+		for _, c := range changes {
+			if c.Local && c.Name != "" && statement.Hook == nil && !slices.Contains(names, c.Name) {
+				names = append(names, c.Name)
+			}
+		}
+	}
+	return names
+}
+
 // section is what is run of the migration.
 func (p Planned) section() migration.Section {
 	if p.Direction == Down {
@@ -265,10 +283,12 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Checked bool `json:"checked"`
 	}
 	type step struct {
-		Number     int         `json:"number"`
-		Kind       StepKind    `json:"kind"`
-		Done       bool        `json:"done"`
-		Batch      *batch      `json:"batch,omitempty"`
+		Number int      `json:"number"`
+		Kind   StepKind `json:"kind"`
+		Done   bool     `json:"done"`
+		Batch  *batch   `json:"batch,omitempty"`
+		// Local are settings that end with the step, although others follow.
+		Local      []string    `json:"local,omitempty"`
 		Statements []statement `json:"statements"`
 	}
 	type planned struct {
@@ -287,7 +307,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 			Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{},
 		}
 		for _, s := range m.Steps {
-			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Statements: []statement{}}
+			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Local: m.Local(s), Statements: []statement{}}
 			if s.Kind == StepBatch {
 				b := s.Body()[0].Batch
 				shown.Batch = &batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Body()) > 1}

@@ -93,7 +93,7 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 	case p.Atomic():
 		m = append(r.unprepared(s), r.tidyAfter(s)...)
 	case last || !r.keepsSession(p):
-		m = append(r.unprepared(s), r.tidied()...)
+		m = append(r.unprepared(s), r.tidied(s)...)
 	default:
 		m = message{r.noteSession(p)}
 		if s.hook {
@@ -108,11 +108,11 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 func (r *run) keepsSession(p Planned) bool { return !p.Atomic() && !r.db.facts.behindPool }
 
 // tidyShared ends a transaction behind a pooler, whose session others get next.
-func (r *run) tidyShared(p Planned) message {
+func (r *run) tidyShared(p Planned, s Step) message {
 	if p.Atomic() || r.keepsSession(p) {
 		return nil
 	}
-	return r.tidied()
+	return r.tidied(s)
 }
 
 // unprepared throws away what a step has prepared, where its session is others' as well.
@@ -130,9 +130,9 @@ func (r *run) unprepared(s Step) (m message) {
 
 // tidied is tidy in a transaction of a chain that goes on: what follows waits for its
 // locks no longer than the stall budget, which tidy has lifted with everything else.
-func (r *run) tidied() message {
+func (r *run) tidied(s Step) message {
 	budget := r.setConfig("lock_timeout", strconv.FormatInt(r.m.config.MaxStall.Milliseconds(), 10), true)
-	return append(tidy(), piece{text: "SELECT " + budget, statement: ours})
+	return append(tidy(s.Statements), piece{text: "SELECT " + budget, statement: ours})
 }
 
 // asOurselves puts our own role, and the settings that our statements depend on, in
@@ -239,7 +239,7 @@ func (r *run) again(ctx context.Context, p Planned, s Step) error {
 
 // cleared is tidy with the name of the session, by which successors know it.
 func (r *run) cleared() message {
-	return append(tidy(), piece{text: "SELECT " + r.setApplicationName(), statement: ours})
+	return append(tidy(nil), piece{text: "SELECT " + r.setApplicationName(), statement: ours})
 }
 
 // staysInSession reports whether a statement only changes settings, and those beyond
@@ -284,7 +284,7 @@ func (r *run) repeated(p Planned, s Step) []migration.Statement {
 			changes, only := pgsql.SettingChanges(statement.Statement)
 			switch {
 			case statement.Command == "DISCARD ALL":
-				all = nil
+				all = p.withoutAnnotations()
 			case only && (hook && len(changes) > 0 || staysInSession(statement)):
 				all = append(all, statement)
 			}
@@ -297,6 +297,18 @@ func (r *run) repeated(p Planned, s Step) []migration.Statement {
 		take(earlier.Statements, earlier.hook)
 	}
 	take(s.Statements[:s.Prelude], false)
+	return all
+}
+
+// withoutAnnotations takes back what the file sets by annotations, as DISCARD ALL does.
+func (p Planned) withoutAnnotations() (all []migration.Statement) {
+	for _, s := range p.Migration.Settings {
+		if s.Name != "lock_timeout" { // which is the file's budget
+			all = append(all, migration.Statement{Statement: pgsql.Statement{
+				Text: "RESET " + pgx.Identifier(strings.Split(s.Name, ".")).Sanitize(), Class: pgsql.Setting, Command: "RESET",
+			}})
+		}
+	}
 	return all
 }
 
@@ -359,12 +371,39 @@ func (p Planned) setsLockTimeout() bool {
 }
 
 // tidy undoes what a migration may have done to the session, so that nothing
-// leaks into the next one, nor, behind a pooler, to other clients.
-func tidy() message {
-	return message{
-		{text: "RESET SESSION AUTHORIZATION", statement: ours}, {text: "RESET ROLE", statement: ours},
-		{text: "RESET ALL", statement: ours}, {text: "DISCARD TEMP", statement: ours},
+// leaks into the next one, nor, behind a pooler, to other clients. The statements are
+// those of the transaction that it ends.
+func tidy(statements []migration.Statement) message {
+	m := message{{text: "RESET SESSION AUTHORIZATION", statement: ours}, {text: "RESET ROLE", statement: ours}}
+	m = append(m, unmask(statements)...)
+	return append(m, piece{text: "RESET ALL", statement: ours}, piece{text: "DISCARD TEMP", statement: ours})
+}
+
+// unmask resets what RESET ALL leaves out, since it seems not to be set: a setting that
+// was set for the session, and then put back to its default for the transaction alone.
+func unmask(statements []migration.Statement) (m message) {
+	var listed []string
+	for _, s := range statements {
+		changes, only := pgsql.SettingChanges(s.Statement)
+		for _, c := range changes {
+			if c.Local && c.Reset && strings.Contains(c.Name, ".") {
+				m = append(m, piece{text: "RESET " + pgx.Identifier(strings.Split(c.Name, ".")).Sanitize(), statement: ours})
+			} else if c.Local && c.Reset {
+				listed = append(listed, c.Name)
+			}
+		}
+		if !only {
+			listed = append(listed, setLocally(s.Text)...)
+		}
 	}
+	if len(listed) == 0 {
+		return m
+	}
+	for i, name := range listed {
+		listed[i] = "'" + strings.ReplaceAll(name, "'", "''") + "'"
+	}
+	return append(m, piece{text: "SELECT pg_catalog.set_config(name, reset_val, false) FROM pg_catalog.pg_settings WHERE name IN (" + strings.Join(listed, ", ") +
+		") AND source <> 'session' AND (context = 'user' OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))", statement: ours})
 }
 
 // tidyAfter is tidy where a step may have done anything to the session, and
@@ -373,7 +412,7 @@ func (r *run) tidyAfter(s Step) message {
 	if s.code == nil && r.db.ready && !r.db.facts.EventTriggers && !slices.ContainsFunc(s.Statements, mayTouchSession) {
 		return nil
 	}
-	return tidy()
+	return tidy(s.Statements)
 }
 
 // mayTouchSession reports whether a statement can change settings or the role,

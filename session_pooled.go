@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -43,12 +44,17 @@ func (p Planned) holdsBehindPool() error {
 			if err := p.missesBehindPool(s, i, set, made); err != nil {
 				return err
 			}
+			if s.Number < len(p.Steps) || i < s.Prelude {
+				if err := p.notRepeated(s, i); err != nil {
+					return err
+				}
+			}
 			note(statement, s.hook, set)
 			if name, atCommit := temporary(statement); name != "" && !atCommit {
 				made[name] = s.Number
 			} else if name := prepares(statement); name != "" {
 				made[name] = s.Number
-			} else if s.Number < len(p.Steps) && setsForSession(statement) {
+			} else if (s.Number < len(p.Steps) || s.Kind == StepAlone) && setsForSession(statement) || s.Kind == StepAlone && setsInside(statement) {
 				return p.refusedBehindPool(s, i, "what this sets for the session is gone with its transaction", "write SET … as a statement of its own, or run the migration over a direct connection")
 			}
 		}
@@ -94,6 +100,23 @@ func note(s migration.Statement, hook bool, set map[string]bool) {
 	}
 }
 
+// notRepeated refuses a statement about the session that would not do the same at the
+// head of each transaction behind it.
+func (p Planned) notRepeated(s Step, i int) error {
+	changes, _ := pgsql.SettingChanges(s.Statements[i].Statement)
+	local := slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Local })
+	for _, c := range changes {
+		switch {
+		case c.Local:
+		case local:
+			return p.refusedBehindPool(s, i, "this cannot be repeated in the transactions behind it: it sets "+c.Name+" for the session, and something else for its transaction", "write two statements")
+		case !c.Reset && strings.HasPrefix(c.Name, "default_transaction_"):
+			return p.refusedBehindPool(s, i, c.Name+" would have to be set before each transaction begins, and the session ends with the one before it", "run the migration over a direct connection")
+		}
+	}
+	return nil
+}
+
 // setsForSession reports whether a statement that is none about the session says that
 // it sets something for it.
 func setsForSession(s migration.Statement) bool {
@@ -103,6 +126,16 @@ func setsForSession(s migration.Statement) bool {
 	text := strings.ToLower(s.Text)
 	return strings.Contains(text, "set_config") && len(localConfig().FindAllString(text, -1)) < strings.Count(text, "set_config")
 }
+
+// setsInside reports whether the text of a DO block, outside a transaction, sets
+// something for the session, of which nobody could take notice behind it.
+func setsInside(s migration.Statement) bool {
+	return s.Command == "DO" && slices.ContainsFunc(settingInside().FindAllStringSubmatch(s.Text, -1), func(found []string) bool {
+		return !isAnyOf(found[1], "LOCAL", "CONSTRAINTS", "TRANSACTION")
+	})
+}
+
+var settingInside = pattern.Of(`(?is)(?:;|\$|\bbegin|\bthen|\belse|\bloop)\s*set\s+([a-z_]+)`)
 
 func listed(set map[string]bool) string {
 	return strings.Join(slices.Sorted(maps.Keys(set)), ", ")

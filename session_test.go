@@ -21,18 +21,19 @@ func TestDefinitionsThatTouchTheSessionAreTidiedAfter(t *testing.T) {
 	t.Parallel()
 	const setRole = `CREATE FUNCTION odd() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); RETURN 1; END $$;`
 	for name, test := range map[string]struct{ before, statement string }{
-		"a temporary table":          {"", "CREATE TEMP TABLE seen (a int)"},
-		"a local temporary table":    {"", "CREATE LOCAL TEMPORARY TABLE seen (a int)"},
-		"a table in pg_temp":         {"", `CREATE TABLE "pg_temp".seen (a int)`},
-		"a temporary sequence":       {"", "CREATE TEMPORARY SEQUENCE seen"},
-		"a temporary view":           {"", "CREATE TEMP VIEW seen AS SELECT 1"},
-		"a table from a query":       {setRole, "CREATE TABLE a AS SELECT odd()"},
-		"a table from a view":        {setRole + "CREATE VIEW v AS SELECT odd()", "CREATE TABLE a (b) AS TABLE v"},
-		"a partition's bound":        {setRole + "CREATE TABLE p (a int) PARTITION BY RANGE (a)", "CREATE TABLE a PARTITION OF p FOR VALUES FROM (odd()) TO (9)"},
-		"a default of a new column":  {setRole + "CREATE TABLE a (b int); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD c int DEFAULT odd()"},
-		"a trigger on a change":      {setRole + "CREATE TABLE a (b int DEFAULT odd())", "INSERT INTO a DEFAULT VALUES"},
-		"an event trigger at a DROP": {"CREATE TABLE a (); CREATE FUNCTION odd() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$; CREATE EVENT TRIGGER odd ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION odd()", "DROP TABLE a"},
-		"a DO block":                 {"", "DO $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$"},
+		"a temporary table":           {"", "CREATE TEMP TABLE seen (a int)"},
+		"a local temporary table":     {"", "CREATE LOCAL TEMPORARY TABLE seen (a int)"},
+		"a table in pg_temp":          {"", `CREATE TABLE "pg_temp".seen (a int)`},
+		"a temporary sequence":        {"", "CREATE TEMPORARY SEQUENCE seen"},
+		"a temporary view":            {"", "CREATE TEMP VIEW seen AS SELECT 1"},
+		"a table from a query":        {setRole, "CREATE TABLE a AS SELECT odd()"},
+		"a table from a view":         {setRole + "CREATE VIEW v AS SELECT odd()", "CREATE TABLE a (b) AS TABLE v"},
+		"a partition's bound":         {setRole + "CREATE TABLE p (a int) PARTITION BY RANGE (a)", "CREATE TABLE a PARTITION OF p FOR VALUES FROM (odd()) TO (9)"},
+		"a default of a new column":   {setRole + "CREATE TABLE a (b int); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD c int DEFAULT odd()"},
+		"a trigger on a change":       {setRole + "CREATE TABLE a (b int DEFAULT odd())", "INSERT INTO a DEFAULT VALUES"},
+		"an event trigger at a DROP":  {"CREATE TABLE a (); CREATE FUNCTION odd() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$; CREATE EVENT TRIGGER odd ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION odd()", "DROP TABLE a"},
+		"a default for a transaction": {"", "SET search_path = odd; SET LOCAL search_path TO DEFAULT"},
+		"a DO block":                  {"", "DO $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$"},
 	} {
 		for _, noPipeline := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {

@@ -83,6 +83,21 @@ func TestTablesOfAnOlderVersionAreUpgradedByTheFirstRunThatDoesAnything(t *testi
 	}
 }
 
+// Tables of an older whimbrel become those of this one, down to the last column.
+func TestUpgradedTablesHaveTheColumnsOfNewOnes(t *testing.T) {
+	b := setup(t)
+	fresh := setupBeside(b)
+	b.exec(version0)
+	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b (id int);\nCREATE INDEX CONCURRENTLY b_id ON b (id);\nSET work_mem = '5MB';\nINSERT INTO b VALUES (1);", "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1"}
+	columns := func(b *bundle) string {
+		_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+		require.NoError(t, err)
+		return b.text("SELECT string_agg(concat_ws(' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default), E'\\n' ORDER BY table_name, column_name) " +
+			"FROM information_schema.columns WHERE table_name ~ '^(schema_migrations|migration_lock)'")
+	}
+	require.Equal(t, columns(fresh), columns(b))
+}
+
 func TestManyRunnersUpgradeOnceAndApplyOnce(t *testing.T) {
 	b := setup(t)
 	b.exec(version0)

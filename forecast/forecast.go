@@ -64,6 +64,8 @@ type Step struct {
 	Done    bool              `json:"done"` // by an earlier run: it does not run again
 	Started bool              `json:"started,omitempty"`
 	Batch   *Batch            `json:"batch,omitempty"`
+	// Local are settings that end with the step, although others follow.
+	Local []string `json:"local,omitempty"`
 	// Locks are the strongest that the step takes of each table that is there before
 	// its migration, in the order in which it first takes one.
 	Locks      []Lock      `json:"locks,omitempty"`
@@ -198,7 +200,7 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	observed := observationsOf(t.judged.Observations, planVersion(at))
 	next := 0
 	for _, s := range p.Steps {
-		step := Step{Number: s.Number, Kind: s.Kind, Done: s.Done, Started: s.Started, Statements: []Statement{}}
+		step := Step{Number: s.Number, Kind: s.Kind, Done: s.Done, Started: s.Started, Local: p.Local(s), Statements: []Statement{}}
 		if s.Kind == whimbrel.StepBatch {
 			b := s.Body()[0].Batch
 			step.Batch = &Batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Body()) > 1}

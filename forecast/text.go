@@ -132,6 +132,9 @@ func (f Forecast) writeStep(b *strings.Builder, style Style, m Migration, step S
 		}
 		fmt.Fprintf(b, "    %s %s\n", style.Faint("locks   "), line)
 	}
+	if len(step.Local) > 0 {
+		fmt.Fprintf(b, "    %s SET LOCAL %s ends here, with the step\n", style.Faint("session "), strings.Join(step.Local, ", "))
+	}
 	for _, s := range step.Statements {
 		f.writeStatement(b, style, s, details)
 	}

@@ -327,6 +327,9 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	for _, step := range m.Steps {
 		if !m.Atomic() {
 			b.WriteString(renderStep(p, step, how))
+			if local := m.Local(step); len(local) > 0 {
+				fmt.Fprintf(&b, "        %s\n", p.warn(fmt.Sprintf("! SET LOCAL %s ends here, with the step", strings.Join(local, ", "))))
+			}
 		}
 		if statements {
 			b.WriteString(renderStatements(p, step, true))

@@ -55,20 +55,31 @@ type sessionFile struct {
 	own      string // a temporary table that is there
 	prepared string // a prepared statement that is there
 	indexes  []string
-	apart    bool // notransaction
-	head     int  // of its parts, annotations that stand first
+	apart    bool   // notransaction
+	down     bool   // it is the way down
+	hook     string // what comes before each migration; none if empty
+	head     int    // of its parts, annotations that stand first
 	// unexplained is set where a function changes settings or the session keeps what
 	// only lives with it.
 	unexplained bool
 }
 
 func randomSessionFile(random *rand.Rand) *sessionFile {
-	f := &sessionFile{random: random, apart: random.IntN(5) == 0}
+	f := &sessionFile{random: random, apart: random.IntN(5) == 0, down: random.IntN(5) == 0}
+	if random.IntN(6) == 0 {
+		f.hook = f.one("SET LOCAL ROLE session_a", "SET LOCAL search_path = b", "SELECT set_config('app.other', 'of a hook', true)", "SET TimeZone = 'Asia/Tokyo'")
+		if strings.Contains(f.hook, "ROLE") {
+			f.role = "session_a"
+		}
+	}
 	if random.IntN(10) == 0 {
 		f.add("-- +migrate Set %s", f.one("statement_timeout = 66s", "search_path = 'b, public'", "app.tenant = annotated"))
 	}
-	if f.apart {
-		f.add("-- +migrate Up notransaction")
+	if f.down {
+		f.add("SELECT 1;")
+	}
+	if f.apart || f.down {
+		f.add("-- +migrate %s%s", map[bool]string{true: "Down", false: "Up"}[f.down], map[bool]string{true: " notransaction"}[f.apart])
 	}
 	f.head = len(f.parts)
 	for range 4 + random.IntN(12) {
@@ -124,7 +135,7 @@ func (f *sessionFile) says() {
 		f.role = ""
 		f.add("%s;", f.one("RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION DEFAULT"))
 	case 12:
-		if f.role == "" || f.random.IntN(10) == 0 {
+		if f.role == "" && !strings.Contains(f.hook, "ROLE") {
 			f.add("SET %ssession_replication_role = %s;", f.one("", "LOCAL "), f.one("replica", "origin", "DEFAULT", "local"))
 		}
 	case 13:
@@ -265,8 +276,11 @@ func (f *sessionFile) text(faulty int) string {
 
 // script is what psql does with a section of a file: each step that is a transaction
 // stands between BEGIN and COMMIT.
-func script(m migration.Migration, section migration.Section) string {
+func (f *sessionFile) script(m migration.Migration, section migration.Section) string {
 	var all strings.Builder
+	if f.hook != "" { // which holds for all of the migration
+		all.WriteString(strings.NewReplacer("LOCAL ", "", "true)", "false)").Replace(f.hook) + ";\n")
+	}
 	for _, s := range m.Settings {
 		fmt.Fprintf(&all, "SELECT set_config('%s', '%s', false);\n", s.Name, s.Value)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/faults"
 	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // What changes how many random session files are run: in one go, stopped and resumed,
@@ -66,8 +67,7 @@ func inPlaces(t *testing.T, count int, trial func(t *sessionTrial)) {
 				random := rand.New(rand.NewPCG(seed, uint64(number)))
 				s := &sessionTrial{T: t, random: random, outcomes: &outcomes, ours: p.ours.of(t), theirs: p.theirs.of(t), file: randomSessionFile(random)}
 				t.Logf("FAULTS_SEED=%d\n%s", seed, s.file.text(-1))
-				s.ours.renew()
-				s.theirs.renew()
+				s.prepare()
 				trial(s)
 			})
 		}
@@ -110,7 +110,47 @@ type sessionTrial struct {
 
 // files are the session file, and one behind it, on which nothing of it must have an effect.
 func (t *sessionTrial) files(faulty int) files {
-	return files{"5_session.sql": t.file.text(faulty), "6_after.sql": "SELECT public.note(0); INSERT INTO mark VALUES (0);"}
+	f := files{"5_session.sql": t.file.text(faulty)}
+	if !t.file.down {
+		f["6_after.sql"] = "SELECT public.note(0); INSERT INTO mark VALUES (0);"
+	}
+	return f
+}
+
+// run takes the file in its direction: up, with the one behind it, or down.
+func (t *sessionTrial) run(ctx context.Context, faulty int, change ...func(*whimbrel.Config)) error {
+	t.Helper()
+	change = append([]func(*whimbrel.Config){inKept, t.hooked}, change...)
+	m := t.ours.migrator(t.files(faulty), change...)
+	if !t.file.down {
+		_, err := m.Up(ctx, whimbrel.UpOptions{})
+		return err
+	}
+	status, err := m.Status(ctx)
+	require.NoError(t, err)
+	if len(status.Applied) == 0 {
+		return nil // an earlier run has been there
+	}
+	_, err = m.Down(ctx, whimbrel.DownOptions{})
+	return err
+}
+
+// hooked gives a configuration the hook of the file.
+func (t *sessionTrial) hooked(c *whimbrel.Config) {
+	if t.file.hook != "" {
+		hook, err := migration.ParseHook("hooks/before_each.sql", t.file.hook)
+		require.NoError(t, err)
+		c.Hooks.BeforeEach = &hook
+	}
+}
+
+// prepare applies what is to be taken down.
+func (t *sessionTrial) prepare() {
+	t.ours.renew()
+	t.theirs.renew()
+	if t.file.down {
+		require.NoError(t, t.ours.up(t.files(-1), inKept))
+	}
 }
 
 // byPsql is what psql makes of the files, each in a session of its own, and whether it
@@ -119,7 +159,11 @@ func (t *sessionTrial) byPsql() (state []string, failed bool) {
 	t.Helper()
 	text := ""
 	for _, m := range t.files(-1).load(t) {
-		text += "\\connect -\n" + script(m, m.Up)
+		if !t.file.down {
+			text += "\\connect -\n" + t.file.script(m, m.Up)
+		} else if m.Version == "5" {
+			text = t.file.script(m, m.Down)
+		}
 	}
 	psql := exec.CommandContext(t.Context(), sessionPsql(t), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", "-", "--dbname", t.theirs.url)
 	psql.Stdin = strings.NewReader(text)
@@ -195,7 +239,7 @@ func TestASessionFileDoesWhatPsqlDoes(t *testing.T) {
 	t.Parallel()
 	inPlaces(t, howMany(t, sessionsEnvironment, 100), func(t *sessionTrial) {
 		want, failed := t.byPsql()
-		err := t.ours.up(t.files(-1), inKept)
+		err := t.run(t.Context(), -1)
 		require.Equal(t, failed, err != nil, "%v", err)
 		t.same(want, t.ours.sessionState())
 		t.outcomes.add(map[bool]string{true: "failed as in psql", false: "did what psql did"}[failed])
@@ -210,13 +254,13 @@ func TestASessionFileThatWasStoppedGoesOnInItsSession(t *testing.T) {
 	inPlaces(t, howMany(t, resumedEnvironment, 100), func(t *sessionTrial) {
 		want, failed := t.byPsql()
 		t.stop()
-		err := t.ours.up(t.files(-1), inKept)
+		err := t.run(t.Context(), -1)
 		if t.cannotGoOn(err) {
 			t.outcomes.add("said what cannot be had again")
 			t.ours.exec(sessionBase)
-			_, err = t.ours.migrator(t.files(-1), inKept).Recover(t.Context(), whimbrel.RecoverOptions{Version: "5", Action: whimbrel.RecoverRestart})
+			_, err = t.ours.migrator(t.files(-1), inKept, t.hooked).Recover(t.Context(), whimbrel.RecoverOptions{Version: "5", Action: whimbrel.RecoverRestart})
 			if err == nil {
-				err = t.ours.up(t.files(-1), inKept)
+				err = t.run(t.Context(), -1)
 			}
 		}
 		require.Equal(t, failed, err != nil, "%v", err)
@@ -228,27 +272,31 @@ func TestASessionFileThatWasStoppedGoesOnInItsSession(t *testing.T) {
 // stop runs the file so that it stops somewhere, or loses its connection.
 func (t *sessionTrial) stop() {
 	events := 2 + t.random.IntN(40)
-	switch t.random.IntN(5) {
+	way := t.random.IntN(5)
+	if way == 0 && t.file.hook != "" { // which that process does not know
+		way = 1
+	}
+	switch way {
 	case 0:
-		r := t.ours.start(t.files(-1).write(t.T), childTable+"=kept.schema_migrations")
+		r := t.ours.start(t.files(-1).write(t.T), childTable+"=kept.schema_migrations", childCommand+"="+map[bool]string{true: "down", false: "up"}[t.file.down])
 		r.await(events)
 		r.kill()
 		t.outcomes.add("was killed")
 	case 1:
-		_ = t.ours.up(t.files(-1), inKept, hearing(t.after(events, func() {
+		_ = t.run(t.Context(), -1, hearing(t.after(events, func() {
 			t.ours.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel/%'")
 			t.outcomes.add("lost its connection")
 		})))
 	case 2:
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		_, _ = t.ours.migrator(t.files(-1), inKept, hearing(t.after(events, func() {
+		_ = t.run(ctx, -1, hearing(t.after(events, func() {
 			cancel()
 			t.outcomes.add("was stopped by its caller")
-		}))).Up(ctx, whimbrel.UpOptions{})
+		})))
 	default:
 		faulty := t.file.head + t.random.IntN(len(t.file.parts)-t.file.head+1)
-		require.Error(t, t.ours.up(t.files(faulty), inKept))
+		require.Error(t, t.run(t.Context(), faulty))
 		t.outcomes.add("was stopped by an error")
 	}
 }
@@ -284,7 +332,7 @@ func TestASessionFileBehindAPoolerDoesWhatPsqlDoesOrIsRefused(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, pool.Stop()) })
 	inPlaces(t, howMany(t, pooledEnvironment, 40), func(t *sessionTrial) {
 		want, failed := t.byPsql()
-		err := t.ours.up(t.files(-1), inKept, through(pool.URL(t.ours.name)))
+		err := t.run(t.Context(), -1, through(pool.URL(t.ours.name)))
 		t.nothingLeaks(pool)
 		var e *whimbrel.Error
 		if errors.As(err, &e) && e.Code == whimbrel.CodeUnsupported {
@@ -326,4 +374,26 @@ func (t *sessionTrial) nothingLeaks(pool *faults.Bouncer) {
 		pids[pid] = true
 	}
 	require.Len(t, pids, pooledConnections)
+}
+
+func TestWhatCannotHoldBehindAPoolerIsRefusedAtItsLine(t *testing.T) {
+	t.Parallel()
+	b, pool := setup(t), bouncer(t, faults.TransactionMode)
+	b.exec("CREATE TABLE a (id int PRIMARY KEY)")
+	const build = "CREATE INDEX CONCURRENTLY a_id ON a (id);\n"
+	for text, want := range map[string]string{
+		"SET search_path = b;\n" + build:                                                                   "2: CREATE INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
+		build + "CREATE TEMP TABLE kept (n int);\n" + "VACUUM a;\nSELECT * FROM kept;":                     "4: \"kept\" was made for the session by step 2",
+		build + "PREPARE kept AS SELECT 1;\n" + "VACUUM a;\nEXECUTE kept;":                                 "4: \"kept\" was made for the session by step 2",
+		build + "SELECT 1, set_config('app.tenant', 'x', false);\n" + "VACUUM a;":                          "2: what this sets for the session is gone with its transaction",
+		build + "SET default_transaction_isolation = 'serializable';\nSELECT 1;\n" + "VACUUM a;":           "2: default_transaction_isolation would have to be set before each transaction begins",
+		build + "SELECT set_config('app.a', 'x', true), set_config('app.b', 'x', false);\nVACUUM a;":       "2: this cannot be repeated",
+		"-- +migrate Up notransaction\nSELECT 1;\nDO $$ BEGIN\n\tSET TimeZone = 'Asia/Tokyo'; END $$":      "3: what this sets for the session is gone",
+		"-- +migrate Set search_path = 'b'\n" + build:                                                      "2: CREATE INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
+		build + "DO $$ BEGIN PERFORM set_config('work_mem', '5MB', current_user = 'x'); END $$;\nVACUUM a": "2: what this sets for the session is gone",
+	} {
+		e := fails(t, b.up(files{"1_a.sql": text}, through(pool.URL(b.name))), whimbrel.CodeUnsupported)
+		require.Contains(t, strings.Replace(fmt.Sprintf("%d: %s", e.Line, e.Message), "behind a transaction pooler ", "", 1), want, text)
+		require.NotContains(t, b.heard(), "migration_started", "nothing has begun")
+	}
 }
