@@ -163,7 +163,7 @@ func (p Planned) Local(s Step) (names []string) {
 	for _, statement := range s.Statements {
 		changes, _ := pgsql.SettingChanges(statement.Statement)
 		for _, c := range changes {
-			if c.Local && c.Name != "" && statement.Hook == nil && !slices.Contains(names, c.Name) {
+			if c.Local && c.Name != "" && statement.Hook() == nil && !slices.Contains(names, c.Name) {
 				names = append(names, c.Name)
 			}
 		}

@@ -291,8 +291,8 @@ func (f *sessionFile) script(m migration.Migration, section migration.Section) s
 				text = strings.NewReplacer(":from", "0", ":to", "1000000").Replace(text)
 			}
 			all.WriteString(text + "\n;\n")
-			if s.HasData {
-				all.WriteString(s.Data + "\\.\n")
+			if s.Data != nil {
+				all.WriteString(*s.Data + "\\.\n")
 			}
 		}
 	}
