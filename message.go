@@ -371,6 +371,9 @@ func settlesStrings(s migration.Statement) bool {
 // settlesEncoding reports whether a statement says that the text behind it is not the
 // UTF-8 that files are in: then the server reads it so, as it does with psql.
 func settlesEncoding(s migration.Statement) bool {
+	if s.Class != pgsql.Setting && s.Class != pgsql.Query {
+		return false
+	}
 	changes, _ := pgsql.SettingChanges(s.Statement)
 	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Name == "client_encoding" && !c.Reset }) && !inUTF8().MatchString(s.Text)
 }

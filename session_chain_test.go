@@ -167,7 +167,7 @@ func TestAFileThatThrowsPreparedStatementsAwayTakesNoneOfOurs(t *testing.T) {
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{Steps: 2})
 	require.NoError(t, err)
 	require.Equal(t, "1 100 2 1 100 2", b.text("SELECT string_agg(n::text, ' ') FROM log"))
-	require.Equal(t, "", b.applied())
+	require.Empty(t, b.applied())
 }
 
 // Code outside a transaction stands in a chain where hooks are around it.

@@ -278,11 +278,11 @@ func (f *sessionFile) text(faulty int) string {
 // stands between BEGIN and COMMIT.
 func (f *sessionFile) script(m migration.Migration, section migration.Section) string {
 	var all strings.Builder
-	if f.hook != "" { // which holds for all of the migration
-		all.WriteString(strings.NewReplacer("LOCAL ", "", "true)", "false)").Replace(f.hook) + ";\n")
-	}
 	for _, s := range m.Settings {
 		fmt.Fprintf(&all, "SELECT set_config('%s', '%s', false);\n", s.Name, s.Value)
+	}
+	if f.hook != "" { // which holds for all of the migration
+		all.WriteString(strings.NewReplacer("LOCAL ", "", "true)", "false)").Replace(f.hook) + ";\n")
 	}
 	write := func(statements []migration.Statement) {
 		for _, s := range statements {
