@@ -3,6 +3,7 @@ package whimbrel_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,7 +103,8 @@ exports.up = async (client) => {
   });
 };`
 	f := files{"1_a.js": strings.Replace(text, "THEN", "if (range.to > 2000) throw new Error('half-way');", 1)}
-	_, err := b.migrator(f, withScripts).Up(t.Context(), whimbrel.UpOptions{})
+	patient := func(c *whimbrel.Config) { c.MaxStall = 10 * time.Second } // the index waits for whoever reads
+	_, err := b.migrator(f, withScripts, patient).Up(t.Context(), whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeScript).Message, "half-way")
 	require.Equal(t, "11 1", b.text("SELECT string_agg(DISTINCT touched::text, ' ' ORDER BY touched::text DESC) FROM t"))
 	f["1_a.js"] = strings.Replace(text, "THEN", "", 1)

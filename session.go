@@ -97,7 +97,7 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 	default:
 		m = message{r.noteSession(p)}
 		if s.hook {
-			m = append(m, r.promote(p)...)
+			m = append(m, r.promote(p, s)...)
 		}
 		m = append(m, r.asOurselves(p)...)
 	}
@@ -212,7 +212,7 @@ func (r *run) enter(ctx context.Context, p Planned) error {
 func (r *run) again(ctx context.Context, p Planned, s Step) error {
 	conn := r.db.conn.PgConn()
 	if s.hook {
-		return r.inTransaction(ctx, nil, r.promote(p), func() error {
+		return r.inTransaction(ctx, nil, r.promote(p, s), func() error {
 			for i, statement := range s.Statements {
 				if _, only := pgsql.SettingChanges(statement.Statement); only {
 					if _, err := send(ctx, conn, message{{text: statement.Text, statement: i}}); err != nil {

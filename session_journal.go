@@ -43,8 +43,10 @@ func snapshot(custom string) string {
 		custom + ", ',')) AS name) AS settings)::text"
 }
 
-// snapshot is that of a chain.
-func (r *run) snapshot(p Planned) string { return snapshot(r.quote(p.customNames())) }
+// snapshot is that of a chain, with settings of ours that the file says something about.
+func (r *run) snapshot(p Planned, ours ...string) string {
+	return snapshot(r.quote(strings.Join(slices.Concat(p.mentions.custom, ours), ",")))
+}
 
 func (p Planned) customNames() string { return strings.Join(p.mentions.custom, ",") }
 
@@ -277,8 +279,18 @@ func changedBehindPool(err error) *Error {
 }
 
 // promote makes what a hook has set for its transaction hold for the whole chain.
-func (r *run) promote(p Planned) message {
-	m := message{{text: "SELECT pg_catalog.set_config('whimbrel.promoted', " + r.snapshot(p) + ", true)", statement: ours}}
+func (r *run) promote(p Planned, hook Step) message {
+	var timeouts []string
+	for _, statement := range hook.Statements {
+		changes, _ := pgsql.SettingChanges(statement.Statement)
+		for _, c := range changes {
+			if c.Name == "lock_timeout" || c.Name == "idle_in_transaction_session_timeout" {
+				timeouts = append(timeouts, c.Name)
+			}
+		}
+	}
+	taken := r.snapshot(p, timeouts...)
+	m := message{{text: "SELECT pg_catalog.set_config('whimbrel.promoted', " + taken + ", true)", statement: ours}}
 	m = append(m, asOurRole(p)...)
 	return append(m, adopt(p, "pg_catalog.current_setting('whimbrel.promoted')")...)
 }
@@ -302,8 +314,14 @@ func (r *run) shared(ctx context.Context, p Planned, s Step) (settings string, a
 	if !r.keepsSession(p) {
 		return "", false, nil
 	}
-	var temporary []string
-	err = r.db.conn.QueryRow(ctx, "SELECT "+r.snapshot(p)+", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(&settings, &temporary)
+	var timeouts, temporary []string
+	if p.mentions.lockTimeout {
+		timeouts = append(timeouts, "lock_timeout")
+	}
+	if p.mentions.idle {
+		timeouts = append(timeouts, "idle_in_transaction_session_timeout")
+	}
+	err = r.db.conn.QueryRow(ctx, "SELECT "+r.snapshot(p, timeouts...)+", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(&settings, &temporary)
 	for _, statement := range s.Body() {
 		alone = alone || slices.ContainsFunc(temporary, func(name string) bool { return speaksOf(statement, name) })
 	}
