@@ -49,7 +49,7 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 			require.Positive(t, row.Ratio, row.Name)
 		}
 	}
-	require.Len(t, r.Rows, 2*4+3+2+2+2+6+2+4+9)
+	require.Len(t, r.Rows, 2*4+3+2+2+2+8+2+4+9)
 	require.Len(t, r.Backfills, 2*(6+1+3+1))
 	require.Len(t, r.Servers, 2)
 	require.Contains(t, r.Servers[0], "fast server: fsync off")

@@ -123,7 +123,12 @@ func attributes(o Observation) []slog.Attr {
 	case whimbrel.MigrationStarted:
 		return append(of(e.Migration), append(used("memory_before", o.Before), slog.Int("steps", e.Steps), slog.Int("done", e.Done))...)
 	case whimbrel.MigrationFinished:
-		attrs := append(of(e.Migration), milliseconds("duration_ms", e.Duration), slog.Int64("rows", e.Rows))
+		attrs := append(of(e.Migration), milliseconds("duration_ms", e.Duration))
+		if e.RowsUnknown {
+			attrs = append(attrs, slog.Bool("rows_unknown", true))
+		} else {
+			attrs = append(attrs, slog.Int64("rows", e.Rows))
+		}
 		if e.RecordOnly {
 			attrs = append(attrs, slog.Bool("record_only", true))
 		}

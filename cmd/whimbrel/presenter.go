@@ -268,6 +268,8 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 		remark = "recorded, not run"
 	case event.Migration.Direction == whimbrel.Down:
 		remark = "rolled back"
+	case event.RowsUnknown:
+		remark = "rows unknown: the connection was lost before the answer came"
 	case (p.verbose || filled) && event.Rows > 0:
 		remark = strings.Replace(plural(int(event.Rows), "row"), fmt.Sprint(event.Rows), thousands(event.Rows), 1)
 	}

@@ -83,6 +83,7 @@ func aRun() []moment {
 		{9 * s, whimbrel.MigrationFinished{Migration: back, Duration: elapsed(3 * ms)}},
 		{9 * s, whimbrel.MigrationFinished{Migration: back, RecordOnly: true}},
 		{9 * s, whimbrel.MigrationFinished{Migration: index, RecordOnly: true}},
+		{9 * s, whimbrel.MigrationFinished{Migration: whimbrel.Ref{Version: "20240117000000", Name: "fill_users", Direction: whimbrel.Up}, Duration: elapsed(s), RowsUnknown: true}},
 		{9 * s, whimbrel.RunFinished{Command: "up"}},
 	}
 }

@@ -383,6 +383,12 @@ func (t *chainTrial) losing() func(*whimbrel.Config) {
 	if t.random.IntN(3) > 0 {
 		return func(*whimbrel.Config) {}
 	}
+	return losing(t.T, after, func() { t.outcomes.add("lost an answer") })
+}
+
+// losing makes a run lose one of the answers to its first connection, which does the
+// work: the one after so many.
+func losing(t *testing.T, after int, lost func()) func(*whimbrel.Config) {
 	return func(c *whimbrel.Config) {
 		connection, err := pgx.ParseConfig(c.DatabaseURL)
 		require.NoError(t, err)
@@ -390,9 +396,7 @@ func (t *chainTrial) losing() func(*whimbrel.Config) {
 		var once sync.Once
 		connection.DialFunc = func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 			conn, err = dial(ctx, network, address)
-			once.Do(func() { // the connection that does the work
-				conn = &losingConn{Conn: conn, left: after, lost: func() { t.outcomes.add("lost an answer") }}
-			})
+			once.Do(func() { conn = &losingConn{Conn: conn, left: after, lost: lost} })
 			return conn, err
 		}
 		c.Connection = connection
