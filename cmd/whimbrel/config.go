@@ -351,7 +351,7 @@ func (c config) unreadable(err error) error {
 	if errors.As(err, &number) || errors.As(err, &huge) {
 		message = fmt.Sprintf("%q is not what belongs here, or too large", positioned.GetToken().Value)
 	}
-	if key := keyOf(positioned.GetToken()); unknown == nil && key != "" && !strings.HasPrefix(message, key+":") {
+	if key := keyOf(positioned.GetToken()); unknown == nil && key != "" && !strings.Contains(message, key) {
 		message = key + ": " + message
 	}
 	return c.wrong(positioned.GetToken(), remedy, "%s", message)
