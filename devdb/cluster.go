@@ -19,15 +19,16 @@ import (
 
 // cluster is a data folder and how it is served. It holds no process: Server and Project do.
 type cluster struct {
-	in       installation
-	data     string
-	socket   string // the folder of the socket
-	logFile  string
-	port     int
-	tcp      bool
-	password string
-	volatile bool // it has no fsync: checkpoints cost nothing
-	confined bool // it runs behind the walls that the system has
+	in          installation
+	data        string
+	socket      string // the folder of the socket
+	logFile     string
+	port        int
+	tcp         bool
+	password    string
+	environment map[string]string // of its processes, beside what all of them see
+	volatile    bool              // it has no fsync: checkpoints cost nothing
+	confined    bool              // it runs behind the walls that the system has
 }
 
 // socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the same.
@@ -216,6 +217,9 @@ func (c cluster) command() *exec.Cmd {
 	}
 	command := exec.Command(filepath.Join(c.in.Dir, executable("postgres")), arguments...)
 	command.Dir, command.Env = rootDir(), environment()
+	for name, value := range c.environment {
+		command.Env = append([]string{name + "=" + value}, command.Env...) // the last of a name counts
+	}
 	return command
 }
 

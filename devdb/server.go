@@ -15,6 +15,9 @@ type Options struct {
 	Durable  bool                 // PostgreSQL's own settings, on a disk: as slow and as safe as a server in production
 	TCP      bool                 // also listen on a free port of 127.0.0.1; see TCPURL
 	Progress func(message string) // told about work that takes seconds; may be nil
+	// Environment are variables that its processes see beside the few that every server sees; those win. None of this process's own get there by
+	// themselves.
+	Environment map[string]string
 	// Confinement is what the server's processes may reach of the machine: Confined is for what is not trusted.
 	Confinement Confinement
 }
@@ -87,6 +90,8 @@ func (s *scratch) cluster(in installation, options Options) cluster {
 		logFile: filepath.Join(s.path, "log"),
 		port:    socketPort,
 		tcp:     options.TCP || !hasSockets,
+
+		environment: options.Environment,
 
 		volatile: !options.Durable,
 		confined: options.Confinement == Confined,

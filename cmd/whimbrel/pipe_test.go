@@ -25,10 +25,11 @@ func (s *session) throughHead(args ...string) int {
 	require.NoError(s.t, process.Start())
 	require.NoError(s.t, write.Close())
 	_, err = bufio.NewReaderSize(read, 16).ReadString('\n')
-	require.NoError(s.t, err, errs.String())
 	require.NoError(s.t, read.Close())
 	s.exec("SELECT pg_advisory_unlock_all()") // the rest of the run comes after nobody reads
+	unread := err
 	err = process.Wait()
+	require.NoError(s.t, unread, errs.String())
 	var ended *exec.ExitError
 	if !errors.As(err, &ended) {
 		require.NoError(s.t, err)
