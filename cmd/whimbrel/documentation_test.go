@@ -78,7 +78,7 @@ func TestPagesCanBeFollowed(t *testing.T) {
 			t.Cleanup(drop)
 			folder := t.TempDir()
 			t.Cleanup(func() { stopDevelopment(filepath.Join(folder, ".whimbrel")) })
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			require.NoError(t, page.Follow(ctx, pages.Place{Folder: folder, Environment: []string{
 				"PATH=" + path, "HOME=" + folder, "TZ=UTC", "LC_ALL=C.UTF-8", "USER=reader",
