@@ -159,24 +159,32 @@ func functionName(signature string) string {
 	return strings.Trim(name[strings.LastIndex(name, ".")+1:], `"`)
 }
 
-// dropInvalid drops the indexes that failed builds have left, as the engine does
-// before it builds once more.
+// dropInvalid drops the indexes that failed builds have left since the tables were
+// filled, as the engine does before it builds once more.
 func (s *stage) dropInvalid(ctx context.Context) error {
-	rows, err := s.conn.Query(ctx, `SELECT pg_catalog.format('DROP INDEX %I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
-		JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname <> 'pg_toast'
-		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = c.oid)`)
+	invalid, err := s.invalidIndexes(ctx)
 	if err != nil {
 		return err
 	}
-	drops, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	for _, drop := range drops {
-		if _, err := s.conn.Exec(ctx, drop); err != nil {
+	for _, name := range invalid {
+		if slices.Contains(s.invalid, name) {
+			continue
+		}
+		if _, err := s.conn.Exec(ctx, "DROP INDEX "+name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// invalidIndexes lists the indexes that back no constraint and are invalid, quoted.
+func (s *stage) invalidIndexes(ctx context.Context) ([]string, error) {
+	rows, err := s.conn.Query(ctx, `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
+		JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname <> 'pg_toast'
+		  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = c.oid)`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

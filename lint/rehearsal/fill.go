@@ -44,6 +44,9 @@ func (s *stage) fill(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading which tables to fill: %w", err)
 	}
+	if s.invalid, err = s.invalidIndexes(ctx); err != nil {
+		return fmt.Errorf("reading which indexes are invalid: %w", err)
+	}
 	oids := []uint32{}
 	for _, t := range tables {
 		oids = append(oids, t.oid)

@@ -130,6 +130,7 @@ type stage struct {
 	conn         *pgx.Conn
 	filled       map[uint32]bool   // tables that got rows
 	unfilled     map[uint32]string // tables that got none, and why
+	invalid      []string          // indexes that are invalid by the migrations themselves
 	listening    bool              // notices are kept
 	notices      []*pgconn.Notice
 	roles        []string // that were made up
