@@ -63,7 +63,7 @@ var provocations = map[string]provocation{
 	"a migration that fails": {inFiles: true, prepare: func(s *session) {
 		s.write("3_c.sql", "SELECT 1/0;\n")
 	}},
-	"a migration whose way back fails": {prepare: func(s *session) {
+	"a migration whose down section fails": {prepare: func(s *session) {
 		s.write("3_c.sql", "SELECT 1;\n-- +migrate Down\nSELECT 1/0;\n")
 		s.ran("up")
 	}},
@@ -126,7 +126,7 @@ func TestWhatFailsClaimsNoSuccess(t *testing.T) {
 					if p.prepare != nil && (slices.Contains(ofFilesAlone, command) || slices.Contains(ofThrowAways, command) && !p.inFiles) {
 						continue
 					}
-					if p.fails(s.anew(), name, slices.Concat(strings.Fields(command), way, p.args)) {
+					if p.fails(s.cleared(), name, slices.Concat(strings.Fields(command), way, p.args)) {
 						failed++
 					}
 				}
@@ -136,8 +136,8 @@ func TestWhatFailsClaimsNoSuccess(t *testing.T) {
 	}
 }
 
-// anew gives the session as if nothing had happened in it yet.
-func (s *session) anew() *session {
+// cleared gives the session as if nothing had happened in it yet.
+func (s *session) cleared() *session {
 	s.exec("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC")
 	for _, name := range []string{"migrations", configName, "exported"} {
 		require.NoError(s.t, os.RemoveAll(filepath.Join(s.env.folder, name)))

@@ -27,7 +27,7 @@ func spareMemory() {
 	afterCollection()
 }
 
-// afterCollection sets the percentage anew after each collection.
+// afterCollection sets the percentage again after each collection.
 func afterCollection() {
 	type sentinel struct{ _ [4]*int } // large enough to be collected by itself
 	runtime.AddCleanup(new(sentinel), func(struct{}) {

@@ -79,7 +79,7 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 		if command == "deploy" {
 			args = append(args, "--skip-check", "all")
 		}
-		s.anew()
+		s.cleared()
 		s.out, s.err = lockedBuffer{}, lockedBuffer{}
 		status := s.run(args...)
 		require.NotRegexp(t, nonsense, s.err.String()+s.out.String(), "%q", args)
@@ -88,7 +88,7 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 		}
 	})
 	for _, args := range [][]string{{"down"}, {"redo"}, {"down", "--dry-run"}} {
-		s.anew()
+		s.cleared()
 		s.ran("up")
 		require.Equal(t, exitDone, s.run(append(args, fmt.Sprint(math.MaxInt))...), s.err.String())
 		s.out, s.err = lockedBuffer{}, lockedBuffer{}
@@ -182,7 +182,7 @@ func TestHugeNumbersInTheConfigurationWorkOrAreRefused(t *testing.T) {
 		value := map[string]string{
 			"duration": time.Duration(math.MaxInt64).String(), "size": "999999999GB", "number": fmt.Sprint(math.MaxInt), "fraction": "1e300",
 		}[kind]
-		s.anew()
+		s.cleared()
 		s.configure(inConfig(key, value))
 		s.out, s.err = lockedBuffer{}, lockedBuffer{}
 		if status := s.run("deploy"); status == exitWrongUse {

@@ -58,7 +58,7 @@ func TestEveryCommandThatTakesSomethingAwayAsksOnAProtectedDatabase(t *testing.T
 			continue
 		}
 		require.True(t, ok, "%s is a new command: say whether it asks on a protected database", command)
-		s.anew()
+		s.cleared()
 		s.ran("up")
 		s.ran("protect", "on")
 		if test.prepare != nil {
