@@ -66,12 +66,13 @@ func (p Planned) wayBack() string {
 	return p.Migration.StoredScript(p.Steps[0].code.Source())
 }
 
-// runCode runs a script or a function. The rows are those of its batches: of others
-// nobody knows.
+// runCode runs a script or a function. The rows are those of its batches, with what
+// earlier runs did of them, and those that its other statements have changed.
 func (r *run) runCode(ctx context.Context, p Planned, s Step, inside bool) (rows int64, err error) {
 	session := &session{run: r, planned: p, step: s, inside: inside}
+	defer session.counting()()
 	err = s.code.Run(ctx, p.Direction, session)
-	return session.rows, err
+	return session.rows + session.changed, err
 }
 
 // inTransaction runs work between what opens and what closes a transaction. The
@@ -173,7 +174,21 @@ type session struct {
 	inside  bool  // a transaction of ours
 	batches int   // begun so far
 	rows    int64 // changed by them, with what earlier runs did
+	changed int64 // by statements that are in none of them
 }
+
+// counting counts the rows that the code's own statements change, until the function
+// that it returns is called.
+func (s *session) counting() (stop func()) {
+	s.run.db.onComplete = func(tag pgconn.CommandTag) {
+		if changes(tag) {
+			s.changed += tag.RowsAffected()
+		}
+	}
+	return s.notCounting
+}
+
+func (s *session) notCounting() { s.run.db.onComplete = nil }
 
 // Conn implements Session.
 func (s *session) Conn() *pgx.Conn { return s.run.db.conn }
@@ -239,8 +254,15 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	defer func() { s.inside = false }()
 	quick := s.step
 	quick.Kind = StepSQL
+	s.notCounting()
+	defer func() { s.counting() }()
+	before := s.changed
 	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
-		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned, s.step), func() error { return work(ctx) })
+		s.changed = before
+		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned, s.step), func() error {
+			defer s.counting()()
+			return work(ctx)
+		})
 	})
 	if again := r.watch.begin(ctx, s.planned.Ref(), s.step, r.attempt); err == nil {
 		err = again
@@ -267,6 +289,8 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 		})
 		return rows, err
 	}
+	s.notCounting() // the work itself says what it has changed
+	defer func() { s.counting() }()
 	rows, _, err := fill.execute(ctx)
 	s.rows += rows
 	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step, s.run.attempt); err == nil {

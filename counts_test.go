@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -208,6 +209,80 @@ func TestAKilledRunGetsOneLineInTheLogHoweverManyCompete(t *testing.T) {
 				require.Equal(t, "eve@far pid 7 far 1.2 40", b.text("SELECT concat_ws(' ', run_by, host, tool_version, token) FROM schema_migrations_log WHERE outcome = 'killed'"))
 			}
 			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE version = '1' AND outcome <> 'done'"), "what was recorded did not fail")
+		})
+	}
+}
+
+// Of a script and of a function the rows are those that the server says their
+// statements have changed, whatever way these went; of a try that gave way, none.
+func TestTheRowsOfScriptsAndFunctionsAreCounted(t *testing.T) {
+	t.Parallel()
+	const apart = "exports.transaction = false;\n"
+	gaveWay := 0
+	for name, test := range map[string]struct {
+		script   string
+		function whimbrel.Function
+		rows     int64
+	}{
+		"a script": {script: `exports.up = async (client) => {
+  await client.query('INSERT INTO t SELECT generate_series(1, 30)');
+  await client.query('UPDATE t SET n = n + $1 WHERE n > 20', [1]);
+  await client.query('DELETE FROM t WHERE n = 1; INSERT INTO t VALUES (7), (8); SELECT * FROM t');
+};`, rows: 43},
+		"a script outside a transaction": {script: apart + `exports.up = async (client) => {
+  await client.query('INSERT INTO t SELECT generate_series(1, 30)');
+  await client.tx(async (client) => { await client.query('UPDATE t SET n = n + 1'); });
+  await client.query('DELETE FROM t WHERE n <= 10');
+};`, rows: 69},
+		"a script with batches": {script: apart + `exports.up = async (client) => {
+  await client.query('INSERT INTO t SELECT generate_series(1, 30)');
+  await client.batch({ table: 't', key: 'n', size: 7 }, async ({ from, to }, client) =>
+    client.query('UPDATE t SET touched = 1 WHERE n > $1 AND n <= $2', [from ?? 0, to]));
+  await client.query('DELETE FROM t WHERE n <= 10');
+};`, rows: 70},
+		"a function": {function: whimbrel.Function{Up: func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "INSERT INTO t VALUES (1), (2); UPDATE t SET touched = 1"); err != nil {
+				return err
+			}
+			batch := &pgx.Batch{}
+			batch.Queue("INSERT INTO t VALUES ($1)", 3)
+			batch.Queue("INSERT INTO t SELECT generate_series(4, $1)", 10)
+			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+				return err
+			}
+			_, err := tx.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"n"}, pgx.CopyFromRows([][]any{{11}, {12}}))
+			if err != nil {
+				return err
+			}
+			var n int
+			return tx.QueryRow(ctx, "DELETE FROM t WHERE n = 12 RETURNING n").Scan(&n)
+		}}, rows: 15},
+		"a function outside a transaction": {function: whimbrel.Function{UpConn: func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "INSERT INTO t SELECT generate_series(1, 30)")
+			return err
+		}}, rows: 30},
+		"a function that gave way": {function: whimbrel.Function{Up: func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "INSERT INTO t SELECT generate_series(1, 30)")
+			if gaveWay++; err == nil && gaveWay < 3 {
+				_, err = tx.Exec(ctx, "DO $$ BEGIN RAISE serialization_failure; END $$")
+			}
+			return err
+		}}, rows: 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			b.exec("CREATE TABLE t (n int NOT NULL, touched int); CREATE INDEX ON t (n)")
+			f, options := files{}, []func(*whimbrel.Config){withScripts}
+			if test.script != "" {
+				f["1_code.js"] = test.script
+			} else {
+				test.function.Version, test.function.Name = "1", "code"
+				options = append(options, functions(test.function))
+			}
+			result, err := b.migrator(f, options...).Up(t.Context(), whimbrel.UpOptions{})
+			require.NoError(t, err)
+			require.Equal(t, test.rows, result.Done[0].Rows)
+			require.False(t, result.Done[0].RowsUnknown)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
@@ -47,6 +49,8 @@ type database struct {
 	prepared bool
 	// onNotice receives what the server says while a statement runs.
 	onNotice func(*pgconn.Notice)
+	// onComplete receives the tag of each statement that the server has completed.
+	onComplete func(tag pgconn.CommandTag)
 }
 
 // facts are what one query tells of a server and a session.
@@ -85,6 +89,10 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 			db.onNotice(notice)
 		}
 	}
+	build := config.BuildFrontend
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return build(&tagReader{from: r, completed: db.completed}, w)
+	}
 	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return nil, m.connectionError(ctx, err)
@@ -113,6 +121,12 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		}
 	}
 	return db, nil
+}
+
+func (db *database) completed(tag string) {
+	if db.onComplete != nil {
+		db.onComplete(pgconn.NewCommandTag(tag))
+	}
 }
 
 // connectPatience is how long connecting and the first look may take together.

@@ -459,12 +459,15 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	after := func() message { return r.stepEnding(p, s, last, earlier) }
 	if s.code != nil && s.inTransaction() {
 		return r.persist(ctx, p, s, func() (int64, error) {
-			return 0, r.inTransaction(ctx, r.opening(p), after(), func() error {
-				return r.around(ctx, p, s, func() error {
-					_, err := r.runCode(ctx, p, s, true)
+			var rows int64
+			err := r.inTransaction(ctx, r.opening(p), after(), func() error {
+				return r.around(ctx, p, s, func() (err error) {
+					rows, err = r.runCode(ctx, p, s, true)
+					r.counted(rows, last)
 					return err
 				})
 			})
+			return rows, err
 		})
 	}
 	if s.code != nil {
