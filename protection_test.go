@@ -111,6 +111,27 @@ func TestAMarkOfAnotherDatabaseSaysThatThisIsACopy(t *testing.T) {
 	require.Contains(t, b.heard(), "protection_noted")
 }
 
+func TestACopyOfAProtectedDatabaseIsNotProtected(t *testing.T) {
+	b := setup(t)
+	_, err := b.migrator(reversible).Up(t.Context(), whimbrel.UpOptions{})
+	require.NoError(t, err)
+	_, err = b.migrator(reversible).Protect(t.Context(), "production")
+	require.NoError(t, err)
+	name := b.text("SELECT current_database()")
+	require.NoError(t, b.conn.Close(t.Context()))
+	copied := name + "_copy"
+	require.NoError(t, server.CreateDatabase(t.Context(), copied, name))
+	t.Cleanup(func() { require.NoError(t, server.DropDatabase(context.Background(), copied)) })
+
+	there := b.migrator(reversible, func(c *whimbrel.Config) { c.DatabaseURL = server.URL(copied) })
+	found, err := there.Protection(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, whimbrel.CopiedProtection, found.State)
+	require.Equal(t, "production", found.Name)
+	require.NoError(t, backwards["down"](t.Context(), there))
+	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
+}
+
 func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
 	b := setup(t)
 	role := "stranger_" + b.text("SELECT current_database()")

@@ -53,6 +53,31 @@ func TestABouncerSharesServerConnectionsAsItsModeSays(t *testing.T) {
 	}
 }
 
+// The mark is in the database, so it holds whatever name or way leads there.
+func TestAProtectedDatabaseIsProtectedThroughAPoolerToo(t *testing.T) {
+	t.Parallel()
+	f := files{"1_users.sql": "CREATE TABLE users (id int)\n-- +migrate Down\nDROP TABLE users"}
+	for _, mode := range []faults.PoolMode{faults.TransactionMode, faults.SessionMode} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			b, pool := setup(t), bouncer(t, mode)
+			pooled := through(pool.URL(b.name))
+			require.NoError(t, b.up(f))
+			_, err := b.migrator(f).Protect(t.Context(), "production")
+			require.NoError(t, err)
+			_, err = b.migrator(f, pooled).Down(t.Context(), whimbrel.DownOptions{})
+			require.Contains(t, fails(t, err, whimbrel.CodeProtected).Message, "production")
+
+			_, err = b.migrator(f, pooled).Unprotect(t.Context())
+			require.NoError(t, err)
+			_, err = b.migrator(f, pooled).Protect(t.Context(), "through the pooler")
+			require.NoError(t, err)
+			_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
+			require.Contains(t, fails(t, err, whimbrel.CodeProtected).Message, "through the pooler")
+		})
+	}
+}
+
 func TestTheExampleShopGoesThroughAPooler(t *testing.T) {
 	t.Parallel()
 	direct := setup(t)

@@ -3,8 +3,10 @@
 package faults_test
 
 import (
+	"context"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -24,7 +26,7 @@ func TestAReplicaCanBeAskedEverythingAndChangedNothing(t *testing.T) {
 	there := through(replica.URL(b.name))
 
 	require.NoError(t, b.up(f, there), "there is nothing to do")
-	f["2_orders.sql"] = "CREATE TABLE orders (id int)"
+	f["2_orders.sql"] = "CREATE TABLE orders (id int)\n-- +migrate Down\nDROP TABLE orders"
 	m := b.migrator(f, there)
 	status, err := m.Status(t.Context())
 	require.NoError(t, err)
@@ -55,6 +57,20 @@ func TestAReplicaCanBeAskedEverythingAndChangedNothing(t *testing.T) {
 	require.NoError(t, b.up(f), "on the primary")
 	require.NoError(t, replica.CatchUp(t.Context()))
 	require.NoError(t, b.up(f, there), "there is nothing to do any more")
+
+	_, err = b.migrator(f).Protect(t.Context(), "production")
+	require.NoError(t, err)
+	require.NoError(t, replica.CatchUp(t.Context()))
+	promoted, err := pgx.Connect(t.Context(), replica.URL(b.name))
+	require.NoError(t, err)
+	defer func() { _ = promoted.Close(context.Background()) }()
+	_, err = promoted.Exec(t.Context(), "SELECT pg_promote()")
+	require.NoError(t, err)
+	_, err = m.Down(t.Context(), whimbrel.DownOptions{})
+	_ = fails(t, err, whimbrel.CodeProtected)
+	require.NoError(t, b.up(files{
+		"1_users.sql": f["1_users.sql"], "2_orders.sql": f["2_orders.sql"], "3_more.sql": "CREATE TABLE more ()",
+	}, there), "what takes nothing away goes on there")
 }
 
 func TestAServerWithoutSendersCannotHaveAReplica(t *testing.T) {
