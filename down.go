@@ -13,28 +13,37 @@ import (
 // or the stored one where the file is not there. If one of them has none,
 // nothing is rolled back at all.
 func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Result{}, err
+	}
 	return m.execute(ctx, "down", withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // PlanDown gives what Down would run. It only reads.
 func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Plan{}, err
+	}
 	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // Redo takes the newest applied migrations down and up again.
 func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Result{}, err
+	}
 	return m.execute(ctx, "redo", withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 // PlanRedo gives what Redo would run. It only reads.
 func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Plan{}, err
+	}
 	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 func planDown(s state, options DownOptions) (Plan, error) {
-	if options.Steps < 0 {
-		return Plan{}, atLeastZero("Steps", options.Steps)
-	}
 	newest := s.newestFirst()
 	if options.Repeatable { // which go first
 		newest = slices.DeleteFunc(newest, func(a Applied) bool { return a.Version.Repeatable() })

@@ -136,6 +136,9 @@ const formatOfFrozen = 1
 // Freeze gives what Up would run, as PlanUp does, and the same as a value to keep.
 // It only reads. UpOptions.Frozen must not be set.
 func (m *Migrator) Freeze(ctx context.Context, options UpOptions) (Plan, Frozen, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Plan{}, Frozen{}, err
+	}
 	var frozen Frozen
 	plan, err := m.plan(ctx, andWhichDatabase, func(s state) (Plan, error) {
 		plan, err := planUp(s, options)

@@ -14,11 +14,17 @@ import (
 // transaction that completes it: what the Result lists is durable, also when an
 // error comes with it.
 func (m *Migrator) Up(ctx context.Context, options UpOptions) (Result, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Result{}, err
+	}
 	return m.execute(ctx, "up", options.need(), func(s state) (Plan, error) { return planUp(s, options) })
 }
 
 // PlanUp gives what Up would run. It only reads.
 func (m *Migrator) PlanUp(ctx context.Context, options UpOptions) (Plan, error) {
+	if err := atLeastZero("Steps", options.Steps); err != nil {
+		return Plan{}, err
+	}
 	return m.plan(ctx, options.need(), func(s state) (Plan, error) { return planUp(s, options) })
 }
 
@@ -30,9 +36,6 @@ func (o UpOptions) need() reading {
 }
 
 func planUp(s state, options UpOptions) (Plan, error) {
-	if options.Steps < 0 {
-		return Plan{}, atLeastZero("Steps", options.Steps)
-	}
 	if options.Frozen != nil {
 		if options.Steps > 0 {
 			return Plan{}, &Error{Code: CodeConfiguration, Message: "a frozen plan has its own number of steps", Remedy: "give one of the two"}

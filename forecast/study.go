@@ -43,7 +43,7 @@ type Options struct {
 	Scripts whimbrel.Runtime
 	// Server is where to rehearse; nil starts one, of the version that the database has.
 	Server *devdb.Server
-	// Rows is how many each table gets in the rehearsal; 0 is 5000.
+	// Rows is how many each table gets in the rehearsal; 0, or less, is 5000.
 	Rows int
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)

@@ -33,7 +33,7 @@ type Options struct {
 	Server *devdb.Server
 	// Major is the version of the server to start; 0 is any.
 	Major int
-	// Rows is how many rows each table gets; 0 is 200.
+	// Rows is how many rows each table gets; 0, or less, is 200.
 	Rows int
 	// Scripts runs migrations that are not SQL. Without it, such a migration ends the
 	// rehearsal: what comes after is judged by text alone.

@@ -23,7 +23,8 @@ type Options struct {
 	// Report hears what became of every alert at every sink, failures above all.
 	// It is called by one goroutine at a time, never by the run's. May be nil.
 	Report func(Delivery)
-	// Timeout is how long a sink may take for one try; 10 seconds unless set.
+	// Timeout is how long a sink may take for one try; 10 seconds unless it is positive, as
+	// for the two below.
 	Timeout time.Duration
 	// Tries is how often what may pass is sent; 5 unless set.
 	Tries int
