@@ -114,11 +114,51 @@ func TestTwoColumnsOfAPairHoldWhatWasWrittenLast(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Log("seed", seed)
-			w := newWriters(t, c, key, rand.New(rand.NewPCG(seed, 0)))
+			w := newWriters(t, c, key, rand.New(rand.NewPCG(seed, 0)), "", "")
 			rewrite := rewriteOf(t, c.hazard, []string{w.schema}, c.statement+";")
 			require.NotContains(t, rewrite, "…")
 			w.follow(t, rewrite)
 		})
+	}
+}
+
+// forms are tables that are more than a heap with a key: what stands behind the columns,
+// and what else belongs to the table.
+var forms = map[string]struct{ behind, besides string }{
+	"with triggers": {besides: `CREATE TABLE audit (at timestamptz NOT NULL DEFAULT now(), row text);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END $$;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit (row) VALUES (NEW::text); RETURN NULL; END $$;
+CREATE TRIGGER aa_touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER zzz_touch BEFORE UPDATE OF other ON things FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER note AFTER INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION note();
+`},
+	"partitioned by range": {behind: " PARTITION BY RANGE (id)", besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES FROM (MINVALUE) TO (50);
+CREATE TABLE things_2 PARTITION OF things FOR VALUES FROM (50) TO (90);
+CREATE TABLE things_3 PARTITION OF things DEFAULT;
+`},
+	"partitioned by hash, twice": {behind: " PARTITION BY HASH (id)", besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE things_2 PARTITION OF things FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY RANGE (id);
+CREATE TABLE things_3 PARTITION OF things_2 DEFAULT;
+`},
+	"inherited": {besides: "CREATE TABLE child (extra text) INHERITS (things);\n"},
+}
+
+func TestAPairHoldsWhatWasWrittenLastWhateverTheTableIs(t *testing.T) {
+	t.Parallel()
+	for form, table := range forms {
+		for _, name := range []string{"text", "required default", "to bigint"} {
+			t.Run(form+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				seed := rand.Uint64()
+				t.Log("seed", seed)
+				c := couples[name].complete()
+				w := newWriters(t, c, "id bigint PRIMARY KEY, touched integer NOT NULL DEFAULT 0",
+					rand.New(rand.NewPCG(seed, 0)), table.behind, table.besides)
+				rewrite := rewriteOf(t, c.hazard, []string{w.schema}, c.statement+";")
+				require.NotEmpty(t, rewrite)
+				w.follow(t, rewrite)
+			})
+		}
 	}
 }
 
@@ -132,10 +172,11 @@ type writers struct {
 	rows   int
 }
 
-func newWriters(t *testing.T, c couple, key string, random *rand.Rand) *writers {
+func newWriters(t *testing.T, c couple, key string, random *rand.Rand, behind, besides string) *writers {
 	w := &writers{couple: c, random: random}
 	w.url, w.conn = database(t)
-	w.schema = fmt.Sprintf("CREATE TYPE mood AS ENUM ('sad', 'glad');\nCREATE TABLE things (%s, word %s, other integer NOT NULL DEFAULT 0);\n", key, c.column) +
+	w.schema = "CREATE TYPE mood AS ENUM ('sad', 'glad');\n" +
+		fmt.Sprintf("CREATE TABLE things (%s, word %s, other integer NOT NULL DEFAULT 0)%s;\n%s", key, c.column, behind, besides) +
 		"CREATE TABLE expected (id bigint PRIMARY KEY, value text);"
 	migrate(t, w.url, w.schema)
 	for range 60 {
