@@ -132,6 +132,18 @@ func eventOf(n *ast.Node) event {
 	return onUpdate
 }
 
+// eventsOf are the changes that a statement may make of rows, whichever it turns out to
+// make.
+func eventsOf(n *ast.Node) event {
+	switch {
+	case n.GetMergeStmt() != nil:
+		return onInsert | onUpdate | onDelete
+	case n.GetInsertStmt().GetOnConflictClause().GetAction() == ast.OnConflictAction_ONCONFLICT_UPDATE:
+		return onInsert | onUpdate
+	}
+	return eventOf(n)
+}
+
 // triggersOn gives the triggers of a table that an event fires; of one about which
 // nothing is known, nil stands among them.
 func (r *relation) triggersOn(e event, columns ...string) (all []*ast.CreateTrigStmt) {

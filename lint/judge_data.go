@@ -407,6 +407,42 @@ func (j *judge) opaqueBody(reason string, places ...Place) {
 	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown, Message: reason + "; only a rehearsal can tell what it does"})
 }
 
+// fires looks for triggers whose functions put statements together, or run others than
+// those that read and change rows: what they do is known where they ran, and there alone.
+func (j *judge) fires(r *relation, e event, columns ...string) {
+	for _, trigger := range r.triggersOn(e, columns...) {
+		name := nameOf(texts(trigger.GetFuncname()))
+		for _, f := range lookup(j.model, j.functions, name) {
+			if f.language != "plpgsql" {
+				continue
+			}
+			body, err := j.parser.Body(f.text)
+			if err != nil {
+				continue
+			}
+			places := body.Places
+			for _, s := range body.Statements {
+				if !j.onRows(s.Text) {
+					places = append(places, s.Place)
+				}
+			}
+			if len(places) > 0 {
+				j.doubt("what the trigger "+quoted(trigger.GetTrigname())+" does is known where it has run",
+					placesIn(name.Object, places)...)
+			}
+		}
+	}
+}
+
+// onRows reports whether a statement of a body reads or changes rows, and nothing else.
+func (j *judge) onRows(text string) bool {
+	nodes, err := j.parser.Parse(text)
+	return err != nil || !slices.ContainsFunc(nodes, func(n *ast.Node) bool {
+		return n.GetSelectStmt() == nil && n.GetInsertStmt() == nil && n.GetUpdateStmt() == nil &&
+			n.GetDeleteStmt() == nil && n.GetMergeStmt() == nil
+	})
+}
+
 func (j *judge) update(n *ast.Node, s *ast.UpdateStmt) {
 	ctes := j.pickWith(s.WithClause, j.ctes)
 	j.change(n, s.Relation, "UPDATE", j.pickTarget(s.Relation, s.WhereClause, s.FromClause, ctes))
@@ -436,8 +472,10 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb, few string) {
 	if j.before14() {
 		j.lock(r.parent, AccessShare)
 	}
-	if update := n.GetUpdateStmt(); update != nil {
-		if columns := targets(update.TargetList); len(columns) > 0 {
+	columns := targets(n.GetUpdateStmt().GetTargetList())
+	j.fires(r, eventsOf(n), columns...)
+	if n.GetUpdateStmt() != nil {
+		if len(columns) > 0 {
 			j.lockReferenced(r, columns)
 			j.lockReferencing(r, columns)
 		}
@@ -524,6 +562,7 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	r := j.relation(s.Relation)
 	j.lockParts(r, RowExclusive)
 	j.lockReferenced(r, targets(s.Cols))
+	j.fires(r, eventsOf(n))
 	j.changesIn(n)
 	if j.catalogChange(r, "INSERT") {
 		return
@@ -674,6 +713,7 @@ func (j *judge) copyStatement(s *ast.CopyStmt) {
 		r := j.relation(s.Relation)
 		j.lockParts(r, RowExclusive)
 		j.lockReferenced(r, texts(s.Attlist))
+		j.fires(r, onInsert)
 		j.changed(r)
 		j.because("the rows are added; none that is there is touched")
 		return

@@ -95,7 +95,7 @@ func (s *stage) countSome(ctx context.Context, oids []uint32, all map[uint32]int
 }
 
 // calling are the commands by which a statement may run the body of a function.
-var calling = pattern.Of(`^(?i:DO|CALL|SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|EXPLAIN|EXECUTE|CREATE TABLE AS|REFRESH)\b`)
+var calling = pattern.Of(`^(?i:DO|CALL|SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|COPY|EXPLAIN|EXECUTE|CREATE TABLE AS|REFRESH)\b`)
 
 // longestHeard is up to which length a statement is listened to: the server writes
 // out the tree of each.

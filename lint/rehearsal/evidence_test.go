@@ -56,6 +56,11 @@ func TestWhatWasNotSeenToRunOnRowsTakesNothingBack(t *testing.T) {
 	const loop = "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%s' LOOP\n EXECUTE format('ALTER TABLE %%I ADD COLUMN x text', t);\nEND LOOP; END $$;"
 	strict := "CREATE TABLE strict (id int PRIMARY KEY, kind text NOT NULL CHECK (kind ~ '^[a-f]{3}-[0-9]{4}$'), at date);"
 	volatile := "CREATE FUNCTION today() RETURNS date LANGUAGE sql VOLATILE AS 'SELECT current_date';"
+	trigger := func(condition string) string {
+		return "CREATE FUNCTION reacts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF " + condition +
+			" THEN EXECUTE 'COMMENT ON TABLE orders IS ' || quote_literal(now()); END IF; RETURN NEW; END $$;\n" +
+			"CREATE TRIGGER reacts BEFORE INSERT OR UPDATE OF age ON users FOR EACH ROW EXECUTE FUNCTION reacts();"
+	}
 	drops := "CREATE FUNCTION drops() RETURNS void LANGUAGE plpgsql AS $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname LIKE 'tenant%' LOOP EXECUTE 'DROP TABLE ' || t; END LOOP; END $$;"
 	for name, test := range map[string]struct {
 		history []string
@@ -76,6 +81,12 @@ func TestWhatWasNotSeenToRunOnRowsTakesNothingBack(t *testing.T) {
 		"one that is called by one that is called": {[]string{drops, "CREATE FUNCTION through() RETURNS void LANGUAGE sql AS 'SELECT drops()';"}, "DO $$ BEGIN PERFORM through(); END $$;", lint.Unknown, "line 1 of drops() did not run"},
 		"a function that is nothing but a call":    {[]string{drops, "CREATE FUNCTION through() RETURNS void LANGUAGE sql AS 'SELECT drops()';"}, "SELECT through();", lint.Dangerous, "line 1 of drops() did not run"},
 		"a function in a block that does it all":   {[]string{"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'COMMENT ON TABLE users IS ' || quote_literal(now()); END $$;"}, "DO $$ BEGIN PERFORM f(); END $$;", lint.Safe, ""},
+		"a trigger's branch that is not taken":     {[]string{trigger("NEW.age > 1000000")}, "UPDATE users SET age = 1 WHERE id = 3;", lint.Unknown, "line 1 of reacts() did not run"},
+		"the same behind an INSERT":                {[]string{trigger("NEW.age > 1000000")}, "INSERT INTO users (id, age, email) VALUES (-7, 3, 'x');", lint.Unknown, "line 1 of reacts() did not run"},
+		"the same in a MERGE":                      {[]string{trigger("NEW.age > 1000000")}, "MERGE INTO users u USING (VALUES (3)) AS v (id) ON u.id = v.id WHEN MATCHED THEN UPDATE SET age = 1;", lint.Unknown, "line 1 of reacts() did not run"},
+		"a trigger that drops a table once":        {[]string{strings.Replace(trigger("NEW.age > 1000000"), "'COMMENT ON TABLE orders IS ' || quote_literal(now())", "'DROP TABLE orders'", 1)}, "UPDATE users SET age = 1 WHERE id = 3;", lint.Unknown, "line 1 of reacts() did not run"},
+		"a trigger's branch that is taken":         {[]string{trigger("true")}, "UPDATE users SET age = 1 WHERE id = (SELECT min(id) FROM users);", lint.Safe, ""},
+		"a trigger of other columns":               {[]string{trigger("false")}, "UPDATE users SET id = id WHERE id = 3;", lint.Safe, ""},
 		"a table that only production may have":    {nil, "DROP TABLE IF EXISTS old_imports;", lint.Unknown, "lint --pending tells"},
 		"a default that is not known, on rows":     {[]string{volatile}, "ALTER TABLE users ADD COLUMN at date DEFAULT other();", lint.Dangerous, "does not exist"},
 		"a batch without rows":                     {[]string{strict}, "-- +migrate Batch strict by id\nUPDATE strict SET at = current_date WHERE id > :from AND id <= :to;", lint.Unknown, "had no rows for a batch"},
