@@ -275,8 +275,11 @@ func observedHazards() []Hazard {
 			ID: "not-rehearsed", Severity: Warn, Title: "a part was not rehearsed", Observed: true,
 			Happens: "The rehearsal did not come to the statement, or did not run all that it may do elsewhere: a loop found nothing to go through, a branch was not taken, a table stayed empty, the server lacked an extension, or something failed before. What was not run was not judged, so the statement is unknown.",
 			Remedy:  "Do what the finding says would settle it; read the statement yourself; or lint it on the schema of a database that has what is missing here (`whimbrel lint --pending`).", Link: manual + "plpgsql-control-structures.html",
-			Bad:  "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname LIKE 'tenant_%' LOOP EXECUTE replace('ALTER TABLE x ADD COLUMN note text', 'x', t); END LOOP; END $$;",
-			Good: []string{"ALTER TABLE users ADD COLUMN note text;"},
+			Setup: "CREATE FUNCTION users_retire() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n  IF NEW.age > 150 THEN\n" +
+				"    EXECUTE 'DROP TABLE orders';\n  END IF;\n  RETURN NEW;\nEND $$;\n" +
+				"CREATE TRIGGER users_retire BEFORE UPDATE OF age ON users FOR EACH ROW EXECUTE FUNCTION users_retire();",
+			Bad:  "UPDATE users SET age = age + 1 WHERE id = 3;",
+			Good: []string{"UPDATE users SET name = 'Ada' WHERE id = 3;"},
 		},
 		{
 			ID: "statement-fails", Severity: Error, Title: "the server refuses the statement", Refused: "42703",
