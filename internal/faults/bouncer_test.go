@@ -121,7 +121,7 @@ func TestARunnerThatDiesBehindAPoolerIsSucceededWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	pooled := b.at(bouncer(t, faults.TransactionMode).URL(b.name))
-	r := pooled.start(fifty().write(t), childLease+"=2s")
+	r := pooled.start(fifty().write(t), childLease+"=4s")
 	r.await(60)
 	r.kill()
 	began := time.Now()

@@ -95,7 +95,7 @@ func TestANetworkThatFallsSilentAtAnyMoment(t *testing.T) {
 				require.NoError(t, err)
 				defer func() { require.NoError(t, proxy.Close()) }()
 				// It stays silent while the next run, by another way, finishes the work.
-				b.survives(trial, &outcomes, proxy.BlackHole, through(url), lease(2*time.Second))
+				b.survives(trial, &outcomes, proxy.BlackHole, through(url), lease(4*time.Second))
 			})
 		}
 	})
@@ -133,7 +133,7 @@ func TestATransactionThatFellSilentDoesNotKeepTheNextRunOut(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	f := files{"1_stop.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE one ();\n-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\nCREATE TABLE two ();"}
 	silent := make(chan error, 1)
-	go func() { silent <- b.up(f, through(url), lease(time.Second)) }()
+	go func() { silent <- b.up(f, through(url), lease(4*time.Second)) }()
 	b.eventually(working)
 	proxy.BlackHole()
 	open()

@@ -82,7 +82,7 @@ func TestTheServerGoesAwayInTheMiddleAndStaysAway(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	err := b.up(f, striking, lease(time.Second))
+	err := b.up(f, striking, lease(4*time.Second))
 	struck()
 	var e *whimbrel.Error
 	require.ErrorAs(t, err, &e)
@@ -282,7 +282,7 @@ func clockTrials(b *bundle) {
 	open := b.gate()
 	f := diary("-- +migrate Set lock_timeout = 0\nSELECT count(*) FROM gate;")
 	folder := f.write(b)
-	r := b.start(folder, childLease+"=2s")
+	r := b.start(folder, childLease+"=5s")
 	b.eventually(working)
 	first := b.text("SELECT expires_at FROM migration_lock")
 	b.eventually("SELECT expires_at > '" + first + "'::timestamptz FROM migration_lock") // it is renewed

@@ -134,7 +134,7 @@ func (b *bundle) migrator(f files, change ...func(*whimbrel.Config)) *whimbrel.M
 // caller's patience ends the waiting for a network that has fallen silent.
 func (b *bundle) up(f files, change ...func(*whimbrel.Config)) error {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err := b.migrator(f, change...).Up(ctx, whimbrel.UpOptions{})
 	return err
@@ -217,9 +217,10 @@ func (b *bundle) eventually(query string) {
 	b.until("the query "+query, func() bool { return b.text(query) == "true" })
 }
 
+// until polls for longer than it takes on any machine that is merely busy.
 func (b *bundle) until(what string, holds func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		require.True(b, time.Now().Before(deadline), "never true: %s", what)
 	}
 }
