@@ -53,10 +53,13 @@ const (
 )
 
 // Hazards gives all records, in the order in which documentation shows them.
-func Hazards() []Hazard {
+func Hazards() []Hazard { return slices.Clone(records()) }
+
+// records makes them once: some of their examples are long.
+var records = sync.OnceValue(func() []Hazard {
 	return slices.Concat(indexHazards(), columnHazards(), typeHazards(), constraintHazards(), tableHazards(), partitionHazards(),
 		transactionHazards(), dataHazards(), accessHazards(), observedHazards(), adviceHazards())
-}
+})
 
 // Lookup gives the record of an id.
 func Lookup(id string) (Hazard, bool) {
@@ -66,7 +69,7 @@ func Lookup(id string) (Hazard, bool) {
 
 var byID = sync.OnceValue(func() map[string]Hazard {
 	all := make(map[string]Hazard)
-	for _, h := range Hazards() {
+	for _, h := range records() {
 		all[h.ID] = h
 	}
 	return all
@@ -78,7 +81,7 @@ type Severities map[string]Severity
 // Check refuses hazards and severities that do not exist.
 func (s Severities) Check() error {
 	var ids []string
-	for _, h := range Hazards() {
+	for _, h := range records() {
 		ids = append(ids, h.ID)
 	}
 	for id, severity := range s {

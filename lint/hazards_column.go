@@ -1,5 +1,7 @@
 package lint
 
+import "strings"
+
 // notNullInSteps is the good way to NOT NULL, for users.age.
 var notNullInSteps = []string{
 	"ALTER TABLE users ADD CONSTRAINT users_age_not_null CHECK (age IS NOT NULL) NOT VALID;",
@@ -161,11 +163,12 @@ func wideTable() string {
 }
 
 func columnsUpTo(n int) string {
-	all := "c1 boolean"
+	var all strings.Builder
+	all.WriteString("c1 boolean")
 	for i := 2; i <= n; i++ {
-		all += ", c" + number(i) + " boolean"
+		all.WriteString(", c" + number(i) + " boolean")
 	}
-	return all
+	return all.String()
 }
 
 func typeHazards() []Hazard {

@@ -1,5 +1,7 @@
 package lint
 
+import "strings"
+
 func tableHazards() []Hazard {
 	return []Hazard{
 		{
@@ -232,9 +234,10 @@ func partitionHazards() []Hazard {
 
 // manyPartitions makes a table with many partitions.
 func manyPartitions(n int) string {
-	all := "CREATE TABLE days (day integer NOT NULL) PARTITION BY LIST (day);"
+	var all strings.Builder
+	all.WriteString("CREATE TABLE days (day integer NOT NULL) PARTITION BY LIST (day);")
 	for i := range n {
-		all += "\nCREATE TABLE days_" + number(i) + " PARTITION OF days FOR VALUES IN (" + number(i) + ");"
+		all.WriteString("\nCREATE TABLE days_" + number(i) + " PARTITION OF days FOR VALUES IN (" + number(i) + ");")
 	}
-	return all
+	return all.String()
 }
