@@ -214,11 +214,11 @@ func TestAKilledRunGetsOneLineInTheLogHoweverManyCompete(t *testing.T) {
 }
 
 // Of a script and of a function the rows are those that the server says their
-// statements have changed, whatever way these went; of a try that gave way, none.
+// statements have changed, whatever the way they are sent; of an attempt that backed off, none.
 func TestTheRowsOfScriptsAndFunctionsAreCounted(t *testing.T) {
 	t.Parallel()
 	const apart = "exports.transaction = false;\n"
-	gaveWay := 0
+	tries := 0
 	for name, test := range map[string]struct {
 		script   string
 		function whimbrel.Function
@@ -257,13 +257,15 @@ func TestTheRowsOfScriptsAndFunctionsAreCounted(t *testing.T) {
 			var n int
 			return tx.QueryRow(ctx, "DELETE FROM t WHERE n = 12 RETURNING n").Scan(&n)
 		}}, rows: 15},
-		"a function outside a transaction": {function: whimbrel.Function{UpConn: func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, "INSERT INTO t SELECT generate_series(1, 30)")
-			return err
-		}}, rows: 30},
-		"a function that gave way": {function: whimbrel.Function{Up: func(ctx context.Context, tx pgx.Tx) error {
+		"a function outside a transaction": {function: whimbrel.Function{
+			UpConn: func(ctx context.Context, conn *pgx.Conn) error {
+				_, err := conn.Exec(ctx, "INSERT INTO t SELECT generate_series(1, 30)")
+				return err
+			},
+		}, rows: 30},
+		"a function that backed off": {function: whimbrel.Function{Up: func(ctx context.Context, tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "INSERT INTO t SELECT generate_series(1, 30)")
-			if gaveWay++; err == nil && gaveWay < 3 {
+			if tries++; err == nil && tries < 3 {
 				_, err = tx.Exec(ctx, "DO $$ BEGIN RAISE serialization_failure; END $$")
 			}
 			return err
