@@ -1,6 +1,7 @@
 package devdb
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 )
@@ -10,21 +11,23 @@ import (
 type Confinement int
 
 const (
-	// Unconfined leaves a server what its account may do. It is the zero value.
-	Unconfined Confinement = iota
 	// Confined puts up every wall that the system has; Server.Walls says which these are. Programs and files of the machine are closed to
-	// what runs there: an archive_command, a tablespace, a file to COPY from.
-	Confined
+	// what runs there: an archive_command, a tablespace, a file to COPY from. It is the zero value.
+	Confined Confinement = iota
+	// Unconfined leaves a server what its account may do: for what is trusted, and needs that.
+	Unconfined
 )
 
 // Walls are what keeps the processes of a server from the machine. The zero value is a server without walls.
 type Walls struct {
 	// Files: it reads the installation of PostgreSQL and the system's libraries, writes into its own folders, and runs no program.
 	Files bool `json:"files"`
-	// TCP: it connects to no port, and listens on its own only.
+	// TCP: it connects to no port, and listens on its own only (where Landlock knows ports, since Linux 6.7).
 	TCP bool `json:"tcp"`
 	// Signals: it signals no process but its own, and uses no abstract socket of others.
 	Signals bool `json:"signals"`
+	// Sockets: it connects to no socket that has a path, and sends no datagrams.
+	Sockets bool `json:"sockets"`
 	// Missing says why a wall is missing; empty where none is.
 	Missing string `json:"missing,omitempty"`
 }
@@ -32,7 +35,7 @@ type Walls struct {
 // Any reports whether there is a wall at all.
 func (w Walls) Any() bool { return w.Files }
 
-// String is for people: "files, programs, TCP, signals", or "none (…)".
+// String is for people: "files, programs, TCP, signals, sockets", or "none (…)".
 func (w Walls) String() string {
 	var names []string
 	if w.Files {
@@ -44,6 +47,9 @@ func (w Walls) String() string {
 	if w.Signals {
 		names = append(names, "signals")
 	}
+	if w.Sockets {
+		names = append(names, "sockets")
+	}
 	if len(names) == 0 {
 		names = append(names, "none")
 	}
@@ -54,12 +60,32 @@ func (w Walls) String() string {
 	return text
 }
 
+// Full reports whether none is missing.
+func (w Walls) Full() bool { return w.Missing == "" }
+
+// wallsKey is that of WatchWalls in a context.
+type wallsKey struct{}
+
+// WatchWalls gives a context with which every Start tells which walls stand around its server, before it gives the server to anybody. An error
+// of told ends the server and is the error of Start: so whoever starts none itself, but has something else start them, decides.
+func WatchWalls(ctx context.Context, told func(Walls) error) context.Context {
+	return context.WithValue(ctx, wallsKey{}, told)
+}
+
+func tellOfWalls(ctx context.Context, walls Walls) error {
+	if told, watched := ctx.Value(wallsKey{}).(func(Walls) error); watched {
+		return told(walls)
+	}
+	return nil
+}
+
 // cage is what a server may reach. Everything else is closed to it, and to all its children, for good.
 type cage struct {
 	program  string   // the only one that runs
 	readable []string // folders and files; those that do not exist are left out
 	writable []string // folders
 	port     int      // to listen on; 0 for none
+	sockets  bool     // its processes make no connections, by whatever way
 }
 
 // cage allows what a server needs. The binaries are below prefix/bin, what they load and read below prefix/lib and prefix/share, and
@@ -70,6 +96,7 @@ func (c cluster) cage() cage {
 		program:  filepath.Join(c.in.Dir, executable("postgres")),
 		readable: append([]string{filepath.Join(prefix, "lib"), filepath.Join(prefix, "share")}, systemFiles...),
 		writable: []string{c.data, c.socket},
+		sockets:  closesSockets(c.in.Major),
 	}
 	if c.tcp {
 		allowed.port = c.port

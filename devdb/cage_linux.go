@@ -80,7 +80,7 @@ func (c cage) confine(version int) (*confinement, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("confining the server: creating the ruleset: %w", errno)
 	}
-	made := &confinement{ruleset: int(fd), walls: wallsOf(handled), programs: []string{c.program, loader}}
+	made := &confinement{ruleset: int(fd), walls: c.walls(handled), programs: []string{c.program, loader}}
 	if real, err := filepath.EvalSymlinks(loader); err == nil {
 		made.programs = append(made.programs, real)
 	}
@@ -91,11 +91,15 @@ func (c cage) confine(version int) (*confinement, error) {
 	return made, nil
 }
 
-func wallsOf(handled unix.LandlockRulesetAttr) Walls {
-	walls := Walls{Files: true, TCP: handled.Handled_access_net != 0, Signals: handled.Scoped != 0}
-	if !walls.TCP || !walls.Signals {
+func (c cage) walls(handled unix.LandlockRulesetAttr) Walls {
+	walls := Walls{Files: true, TCP: handled.Handled_access_net != 0, Signals: handled.Scoped != 0, Sockets: c.sockets}
+	switch {
+	case !walls.TCP && !walls.Sockets || !walls.Signals:
 		walls.Missing = "this kernel's Landlock knows no more"
+	case !walls.Sockets:
+		walls.Missing = "its system calls cannot be filtered: PostgreSQL before 15 makes connections of its own, or this container or architecture has no filter"
 	}
+	walls.TCP = walls.TCP || walls.Sockets // whatever connects is refused
 	return walls
 }
 
@@ -195,6 +199,12 @@ func (c *confinement) enter() error {
 	}
 	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(c.ruleset), 0, 0); errno != 0 {
 		return fmt.Errorf("confining the server: entering the ruleset: %w", errno)
+	}
+	if !c.walls.Sockets {
+		return nil
+	}
+	if err := closeSockets(); err != nil {
+		return fmt.Errorf("confining the server: filtering its system calls: %w", err)
 	}
 	return nil
 }

@@ -33,8 +33,8 @@ func TestWhatRunsInAServerReachesNothingOfTheMachine(t *testing.T) {
 	require.NoError(t, os.WriteFile(canary, []byte("CANARY"), 0o666))
 	require.NoError(t, os.Chmod(canary, 0o666))
 	require.NoError(t, os.Chmod(folder, 0o777))
-	server := startServer(t, devdb.Options{Confinement: devdb.Confined})
-	require.Equal(t, devdb.Walls{Files: true, TCP: true, Signals: true}, server.Walls(), "this machine's kernel has all of them")
+	server := startServer(t, devdb.Options{})
+	require.Equal(t, devdb.Walls{Files: true, TCP: true, Signals: true, Sockets: true}, server.Walls(), "this machine's kernel has all of them")
 	conn := connect(t, server)
 	_, err := conn.Exec(t.Context(), "SELECT lo_from_bytea(4711, 'x')")
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestAServerConnectsToNothing(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
-	conn := connect(t, startServer(t, devdb.Options{Confinement: devdb.Confined}))
+	conn := connect(t, startServer(t, devdb.Options{}))
 	_, err = conn.Exec(t.Context(), "CREATE EXTENSION dblink")
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), fmt.Sprintf("SELECT dblink_connect('host=127.0.0.1 port=%d')", listener.Addr().(*net.TCPAddr).Port))
@@ -80,7 +80,7 @@ func TestAServerConnectsToNothing(t *testing.T) {
 
 func TestAServerThatListensIsReachedAndReachesNothing(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, devdb.Options{TCP: true, Confinement: devdb.Confined})
+	server := startServer(t, devdb.Options{TCP: true})
 	require.Equal(t, "1", ask(t, server.TCPURL("postgres"), "SELECT '1'"))
 	_, err := connect(t, server).Exec(t.Context(), "COPY (SELECT 1) TO PROGRAM 'true'")
 	require.Error(t, err)
@@ -118,8 +118,8 @@ func TestNothingThatNativeCodeStartedOutlivesItsServer(t *testing.T) {
 	require.NoError(t, err, string(output))
 	content, err := os.ReadFile(library)
 	require.NoError(t, err)
-	server := startServer(t, devdb.Options{Confinement: devdb.Confined})
-	other := startServer(t, devdb.Options{Confinement: devdb.Confined})
+	server := startServer(t, devdb.Options{})
+	other := startServer(t, devdb.Options{})
 	conn := connect(t, server)
 	inside := filepath.Join(server.DataDir(), "forks.so")
 	_, err = conn.Exec(t.Context(), "SELECT lo_from_bytea(4711, '\\x"+hex.EncodeToString(content)+"')")
@@ -139,4 +139,22 @@ func TestNothingThatNativeCodeStartedOutlivesItsServer(t *testing.T) {
 	require.NoError(t, server.Stop())
 	require.False(t, runs(child), "process %d of the stopped server", child)
 	require.Equal(t, "1", ask(t, other.URL("postgres"), "SELECT '1'"), "other servers are not touched")
+}
+
+// What Landlock leaves open: a socket that has a path, and datagrams.
+func TestAServerConnectsToNoSocketThatHasAPath(t *testing.T) {
+	t.Parallel()
+	folder := reachableFolder(t)
+	require.NoError(t, os.Chmod(folder, 0o777))
+	listener, err := net.Listen("unix", filepath.Join(folder, ".s.PGSQL.5432"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	require.NoError(t, os.Chmod(filepath.Join(folder, ".s.PGSQL.5432"), 0o777))
+	conn := connect(t, startServer(t, devdb.Options{}))
+	_, err = conn.Exec(t.Context(), "CREATE EXTENSION dblink")
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "SELECT dblink_connect('host="+folder+"')")
+	var refused *pgconn.PgError
+	require.ErrorAs(t, err, &refused)
+	require.Contains(t, refused.Detail, "Permission denied")
 }

@@ -230,7 +230,7 @@ func (p *Project) create(ctx context.Context, c cluster) error {
 	if _, err := os.Stat(c.data); err == nil {
 		return nil
 	}
-	p.options.Progress(fmt.Sprintf("creating the development server, PostgreSQL %s", c.in.Version))
+	p.options.Progress(fmt.Sprintf("creating the development server, PostgreSQL %s, without walls: it is for migrations that you trust", c.in.Version))
 	unfinished := c
 	unfinished.data = c.data + ".new"
 	if err := os.RemoveAll(unfinished.data); err != nil {

@@ -18,7 +18,7 @@ type Options struct {
 	// Environment are variables that its processes see beside the few that every server sees; those win. None of this process's own get there by
 	// themselves.
 	Environment map[string]string
-	// Confinement is what the server's processes may reach of the machine: Confined is for what is not trusted.
+	// Confinement is what the server's processes may reach of the machine: nothing, unless it says Unconfined.
 	Confinement Confinement
 }
 
@@ -53,6 +53,7 @@ type Server struct {
 
 // Start starts a throw-away server and returns when it answers queries. The server ends with this process, whatever happens to it; Stop ends it earlier.
 // Its files are removed by Stop, and if that was never called by a later Start of any process of the same user. ctx is for the start only.
+// What runs in the server is confined, as far as the system can: see Options.Confinement and WatchWalls.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	progress := options.Progress
 	if progress == nil {
@@ -77,6 +78,9 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{scratch: scratch, cluster: scratch.cluster(in, options)}
 	if err := s.create(ctx, template, options, progress); err != nil {
 		return nil, errors.Join(err, scratch.remove())
+	}
+	if err := tellOfWalls(ctx, s.process.walls); err != nil {
+		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }

@@ -187,6 +187,13 @@ func accessHazards() []Hazard {
 			Good: []string{"GRANT ALL ON users TO CURRENT_USER;"},
 		},
 		{
+			ID: "host-access", Severity: Error, Title: "the migration reaches outside the database",
+			Happens: "COPY … PROGRAM, server files, LOAD, untrusted languages, ALTER SYSTEM, dblink and foreign servers act on the server's machine, or from it on others, with all that the server's account may do there: they run programs, and read and write files that no backup of the database has. On a managed server they are refused. Throw-away servers are behind [walls](security.md), so that a rehearsal cannot show what they do.",
+			Remedy:  "Bring data in with COPY … FROM stdin, or from a client; leave the server's configuration and its extensions of this kind to whoever runs it. Where it is meant, allow it in the file.", Link: manual + "sql-copy.html",
+			Bad:  "CREATE TABLE files (name text);\nINSERT INTO files SELECT pg_ls_dir('.');",
+			Good: []string{"CREATE TABLE files (name text);\nINSERT INTO files (name) VALUES ('base'), ('global');"},
+		},
+		{
 			ID: "server-setting", Severity: Warn, Title: "a setting of the whole server",
 			Happens: "ALTER SYSTEM concerns every database of the server, cannot be rolled back, and works only from the next reload or restart on.", Remedy: "ALTER DATABASE … SET, or the server's configuration.", Link: manual + "sql-altersystem.html",
 			Bad:  "ALTER SYSTEM SET work_mem = '64MB';",

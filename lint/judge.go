@@ -475,6 +475,7 @@ func (j *judge) brief() string {
 
 // statement judges one statement by its kind.
 func (j *judge) statement(n *ast.Node) {
+	j.hostAccess(n)
 	j.ctes = j.pickWith(withOf(n), nil)
 	switch s := n.GetNode().(type) {
 	case *ast.Node_AlterTableStmt:

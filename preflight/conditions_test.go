@@ -242,7 +242,10 @@ func TestEveryCheckHasAConditionEitherWay(t *testing.T) {
 // server is its own: the others' reports tell of the archiver, too.
 func TestArchivingThatFailsAndThenWorksAgain(t *testing.T) {
 	t.Parallel()
-	archiving, err := devdb.Start(t.Context(), devdb.Options{Settings: map[string]string{"archive_mode": "on", "archive_command": "false", "wal_level": "replica", "max_wal_senders": "4"}})
+	archiving, err := devdb.Start(t.Context(), devdb.Options{
+		Confinement: devdb.Unconfined, // an archiver runs programs
+		Settings:    map[string]string{"archive_mode": "on", "archive_command": "false", "wal_level": "replica", "max_wal_senders": "4"},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, archiving.Stop()) })
 	b := newBaseOn(t, archiving)

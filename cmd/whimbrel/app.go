@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -41,6 +43,11 @@ type app struct {
 	defaults map[string]string
 	// opening is a connection that is opened while files are read; nil: none.
 	opening *whimbrel.Opening
+	// walls are the weakest around the servers of this run; nil where all stood, or no
+	// server was needed. Where they must stand, a server without any is an error.
+	walls      *devdb.Walls
+	wallsMutex sync.Mutex // servers may be started at once
+	needsWalls bool
 	// streaming is set by commands that write events with --json.
 	streaming bool
 }

@@ -7,7 +7,7 @@ import (
 // ciFlags are the flags of ci.
 type ciFlags struct {
 	base, sarif, junit, codeQuality, comment, tests string
-	noRehearsal, noTest                             bool
+	noRehearsal, noTest, unsandboxed                bool
 }
 
 func newCI(a *app) *cobra.Command {
@@ -46,5 +46,6 @@ CI_MERGE_REQUEST_DIFF_BASE_SHA). Without one every migration counts as new.`,
 	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries for the tests (default \"tests\" beside whimbrel.yaml, if it is there)")
 	set.BoolVar(&flags.noRehearsal, "no-rehearsal", false, "judge by the text alone")
 	set.BoolVar(&flags.noTest, "no-test", false, "test nothing")
+	set.BoolVar(&flags.unsandboxed, "unsandboxed", false, "run the migrations even where nothing keeps them from this machine")
 	return command
 }

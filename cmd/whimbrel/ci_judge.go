@@ -17,6 +17,7 @@ import (
 
 // ci judges a change and reports.
 func (a *app) ci(ctx context.Context, flags *ciFlags) error {
+	a.needsWalls = !flags.unsandboxed
 	options, err := a.ciOptions(ctx, flags)
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (a *app) object(value any) {
 	if err != nil {
 		text, _ = json.Marshal(failureJSON{Error: &whimbrel.Error{Code: whimbrel.CodeInternal, Message: err.Error()}})
 	}
-	_, _ = fmt.Fprintf(a.out, "%s\n", text)
+	_, _ = fmt.Fprintf(a.out, "%s\n", a.withWalls(text))
 }
 
 // failures are all the errors that err holds; at least one.

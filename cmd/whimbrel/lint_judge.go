@@ -288,6 +288,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	switch format {
 	case "json":
 		text, err = json.Marshal(report)
+		text = a.withWalls(text)
 	case "sarif":
 		text, err = report.SARIF(build().Version)
 	case "gitlab":

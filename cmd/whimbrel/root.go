@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel/devdb"
 )
 
 // newRoot builds the tree of commands.
@@ -26,6 +28,7 @@ Exit statuses:
 		SilenceErrors: true,
 		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
 			a.begin()
+			command.SetContext(devdb.WatchWalls(command.Context(), a.walled))
 			return sensible(command.Flags())
 		},
 	}

@@ -79,6 +79,9 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	}
 	if options.Connection != nil {
 		a.redactor.Password(options.Connection.Password)
+		a.tellOfWalls(notOurs)
+	} else if options.Keep {
+		a.tellOfWalls(onDevelopmentServer)
 	}
 	if err := a.findTests(&options, flags.tests, file); err != nil {
 		return err

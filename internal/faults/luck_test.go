@@ -23,7 +23,12 @@ import (
 // lonely starts a server for one test.
 func lonely(t *testing.T, settings map[string]string) *devdb.Server {
 	t.Helper()
-	own, err := devdb.Start(t.Context(), devdb.Options{Settings: settings})
+	return started(t, devdb.Options{Settings: settings})
+}
+
+func started(t *testing.T, options devdb.Options) *devdb.Server {
+	t.Helper()
+	own, err := devdb.Start(t.Context(), options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, own.Stop()) })
 	return own
@@ -144,7 +149,7 @@ func tmpfs(t *testing.T, options string) (folder string) {
 
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
-	own := lonely(t, nil)
+	own := started(t, devdb.Options{Confinement: devdb.Unconfined}) // a tablespace is a folder of the machine
 	b := setupOn(t, own)
 	info, err := os.Stat(own.DataDir())
 	require.NoError(t, err)

@@ -71,6 +71,8 @@ func (s *stage) outside(ctx context.Context, r *refusal) (why string, ends bool,
 		why = "the server of the rehearsal does not have the extension; rehearse on one that has"
 	case class == "08" || class == "HV":
 		why = "the rehearsal reaches no foreign server; try the migration on a copy"
+	case r.err.Code == "42501" && strings.HasSuffix(message, ": Permission denied"): // the system's word, not PostgreSQL's
+		why = "the server of the rehearsal is kept from programs and files of this machine; try the migration on a copy"
 	case r.err.Code == "42501":
 		why = "it lacks a privilege that the migrations do not grant; grant it in a migration, or try the migration on a copy"
 	case (missing || r.err.Code == "42703") && s.needsLeft(r.err):
