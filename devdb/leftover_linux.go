@@ -1,6 +1,7 @@
 package devdb
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,10 +55,20 @@ func endOurs(pid int, walls *confinement) {
 	if !walls.any() {
 		return
 	}
-	for left := orphans(walls.programs); len(left) > 0; left = orphans(walls.programs) {
-		for _, pid := range left { // its children become ours, and are found in the next round
+	for empty := 0; empty < 2; empty++ { // while a thread ends, its children go over to another, whose list may have been read already
+		for _, pid := range orphans(walls.programs) { // its children become ours, and are found in the next round
 			_ = unix.Kill(pid, unix.SIGKILL)
-			_, _ = unix.Wait4(pid, nil, 0, nil)
+			reap(pid)
+			empty = -1
+		}
+	}
+}
+
+// reap waits for a process that was killed. A signal to us may interrupt that.
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			return
 		}
 	}
 }

@@ -71,7 +71,8 @@ func runIn(t *testing.T, folder string, variables []string, arguments ...string)
 	var out, err strings.Builder
 	command.Stdout, command.Stderr = &out, &err
 	if failed := command.Run(); failed != nil {
-		require.IsType(t, &exec.ExitError{}, failed)
+		var exit *exec.ExitError
+		require.ErrorAs(t, failed, &exit)
 	}
 	return command.ProcessState.ExitCode(), out.String(), err.String()
 }
