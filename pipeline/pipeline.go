@@ -43,6 +43,8 @@ type Options struct {
 	// Target is set where the database of Config is asked what it has applied and what
 	// would run.
 	Target bool
+	// Timeout is how long one migration may take where it is run; 0: as long as it likes.
+	Timeout time.Duration
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
 }
@@ -337,7 +339,9 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 	var report lint.Report
 	s := Step{}
 	if j.options.Rehearse {
-		result, err := rehearsal.Run(ctx, j.options.Config.Migrations, rehearsal.Options{Lint: options, Scripts: j.options.Config.Scripts, Progress: j.options.Progress})
+		result, err := rehearsal.Run(ctx, j.options.Config.Migrations, rehearsal.Options{
+			Lint: options, Scripts: j.options.Config.Scripts, Timeout: j.options.Timeout, Progress: j.options.Progress,
+		})
 		if err != nil {
 			return s, err
 		}
@@ -369,6 +373,7 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 		return skipped("nothing is new")
 	}
 	options := *j.options.Trial
+	options.Timeout = j.options.Timeout
 	options.Config, options.From, options.ChangedSince, options.Only = j.options.Config, "", "", nil
 	for _, m := range j.options.Config.Migrations {
 		if j.isFresh(m) {

@@ -63,6 +63,10 @@ type Options struct {
 	// Progress is told about work that takes seconds before the trial can
 	// begin, like fetching a server; may be nil.
 	Progress func(message string)
+
+	// Timeout is how long the test of one migration may take, and applying one
+	// that is not tested; 0: as long as it likes. One that takes longer has failed.
+	Timeout time.Duration
 }
 
 // MostRows is the largest Options.AtScale.

@@ -129,14 +129,24 @@ func (w *worker) one(ctx context.Context, index int) error {
 			return err
 		}
 	}
-	if err := w.database.advance(ctx, index); err != nil {
+	late := func() *whimbrel.Error {
+		return &whimbrel.Error{Code: whimbrel.CodeStatement, Version: m.Version, Message: fmt.Sprintf("it took longer than %v", w.options.Timeout)}
+	}
+	if overdue, err := w.limited(ctx, index-w.database.position+1, func(ctx context.Context) error { return w.database.advance(ctx, index) }); err != nil {
+		if overdue {
+			err = late()
+		}
 		if err := w.stuck(ctx, err); err != nil {
 			return err
 		}
 		return w.one(ctx, index) // says why it is not run
 	}
 	p := &proof{database: w.database, migration: m, index: index, result: result}
-	if err := p.run(ctx); err != nil {
+	switch overdue, err := w.limited(ctx, 1, p.run); {
+	case overdue:
+		p.result.add(engineFailure(CheckUp, late()))
+		w.breaks(index, late())
+	case err != nil:
 		return fmt.Errorf("testing %s: %w", m.Version, err)
 	}
 	p.result.conclude()
@@ -148,6 +158,17 @@ func (w *worker) one(ctx context.Context, index int) error {
 	d := w.database
 	w.database = nil
 	return d.retain(ctx, "as the test of "+string(m.Version)+" left it")
+}
+
+// limited does what may take as long as so many migrations, and says whether it took longer.
+func (w *worker) limited(ctx context.Context, count int, do func(context.Context) error) (overdue bool, err error) {
+	if w.options.Timeout <= 0 {
+		return false, do(ctx)
+	}
+	limited, cancel := context.WithTimeout(ctx, w.options.Timeout*time.Duration(count))
+	defer cancel()
+	err = do(limited)
+	return err != nil && limited.Err() != nil && ctx.Err() == nil, err
 }
 
 // hindrance is why a migration cannot be tested; "" if it can.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 )
 
@@ -8,6 +10,7 @@ import (
 type ciFlags struct {
 	base, sarif, junit, codeQuality, comment, tests string
 	noRehearsal, noTest, unsandboxed                bool
+	timeout                                         time.Duration
 }
 
 func newCI(a *app) *cobra.Command {
@@ -46,6 +49,7 @@ CI_MERGE_REQUEST_DIFF_BASE_SHA). Without one every migration counts as new.`,
 	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries for the tests (default \"tests\" beside whimbrel.yaml, if it is there)")
 	set.BoolVar(&flags.noRehearsal, "no-rehearsal", false, "judge by the text alone")
 	set.BoolVar(&flags.noTest, "no-test", false, "test nothing")
+	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long one migration may take to be rehearsed, and to be tested")
 	set.BoolVar(&flags.unsandboxed, "unsandboxed", false, "run the migrations even where nothing keeps them from this machine")
 	return command
 }

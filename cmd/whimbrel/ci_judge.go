@@ -62,6 +62,7 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 		Config: a.settings(file, migrations), Loading: loading, Base: a.base(flags.base),
 		Lint:     lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion},
 		Rehearse: !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal),
+		Timeout:  flags.timeout,
 		Target:   a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev,
 		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	Scripts whimbrel.Runtime
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
+	// Timeout is how long one migration may take; 0: as long as it likes. The
+	// rehearsal ends early at one that takes longer.
+	Timeout time.Duration
 }
 
 // Result is what a rehearsal gives.
@@ -185,10 +188,11 @@ func (s *stage) connect(ctx context.Context) error {
 			s.notices = append(s.notices, notice)
 		}
 	}
-	s.conn, err = pgx.ConnectConfig(ctx, config)
-	if err != nil {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil { // the session before this one stays, to be closed
 		return fmt.Errorf("connecting to the rehearsal's server: %w", err)
 	}
+	s.conn = conn
 	return nil
 }
 
@@ -196,7 +200,7 @@ func (s *stage) connect(ctx context.Context) error {
 func (s *stage) all(ctx context.Context, migrations []migration.Migration) (string, error) {
 	for _, m := range migrations {
 		judged := s.options.Lint.Judge == nil || s.options.Lint.Judge(m)
-		err := s.migration(ctx, m, judged)
+		err := s.limited(ctx, m, judged)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
@@ -207,6 +211,20 @@ func (s *stage) all(ctx context.Context, migrations []migration.Migration) (stri
 		s.past = append(s.past, m)
 	}
 	return "", nil
+}
+
+// limited rehearses a migration for as long as one may take.
+func (s *stage) limited(ctx context.Context, m migration.Migration, judged bool) error {
+	if s.options.Timeout <= 0 {
+		return s.migration(ctx, m, judged)
+	}
+	limited, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	err := s.migration(limited, m, judged)
+	if err != nil && limited.Err() != nil {
+		return fmt.Errorf("it took longer than %v", s.options.Timeout)
+	}
+	return err
 }
 
 func (s *stage) migration(ctx context.Context, m migration.Migration, judged bool) error {
