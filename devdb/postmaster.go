@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,10 +20,21 @@ type postmaster struct {
 	ready   bool
 }
 
-// readPostmaster reads the file. A missing file is os.ErrNotExist; an empty one names the process 0.
+// readPostmaster reads the file. A missing file is os.ErrNotExist; an empty one names the process 0. The folder may belong to another account,
+// which could put something else there: a link out of it is not followed, and nobody is waited for at a pipe.
 func readPostmaster(data string) (postmaster, error) {
 	path := filepath.Join(data, "postmaster.pid")
-	content, err := os.ReadFile(path)
+	root, err := os.OpenRoot(data)
+	if err != nil {
+		return postmaster{}, err
+	}
+	defer func() { _ = root.Close() }()
+	file, err := root.OpenFile("postmaster.pid", os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return postmaster{}, err
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, tailBytes))
 	if err != nil {
 		return postmaster{}, err
 	}
