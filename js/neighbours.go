@@ -64,7 +64,12 @@ func (n *neighbours) resolve(wanted, importer string) api.OnResolveResult {
 		candidates = append(candidates, base+".ts") // as TypeScript writes imports of its own files
 	}
 	for _, candidate := range candidates {
-		if info, err := fs.Stat(n.migration.Folder, candidate); err == nil && info.Mode().IsRegular() {
+		info, err := fs.Stat(n.migration.Folder, candidate)
+		switch {
+		case errors.Is(err, migration.ErrLeadsOut):
+			return api.OnResolveResult{Errors: []api.Message{{Text: n.pathOf(candidate) + ": " + migration.ErrLeadsOut.Error(),
+				Detail: "put the file itself in its place"}}}
+		case err == nil && info.Mode().IsRegular():
 			return api.OnResolveResult{Path: candidate, Namespace: namespace}
 		}
 	}
@@ -108,7 +113,7 @@ func unavailable(module string) (message, remedy string) {
 func (n *neighbours) load(name string) (api.OnLoadResult, error) {
 	text := n.migration.Text
 	if name != n.name {
-		content, err := fs.ReadFile(n.migration.Folder, name)
+		content, err := migration.ReadFile(n.migration.Folder, name)
 		if err != nil {
 			var failed *fs.PathError
 			if errors.As(err, &failed) {
@@ -116,7 +121,7 @@ func (n *neighbours) load(name string) (api.OnLoadResult, error) {
 			}
 			return api.OnLoadResult{}, fmt.Errorf("%s cannot be read: %w", n.pathOf(name), err)
 		}
-		text = strings.TrimPrefix(string(content), "\uFEFF")
+		text = strings.TrimPrefix(content, "\uFEFF")
 	}
 	n.mutex.Lock()
 	n.read[name] = text

@@ -276,6 +276,23 @@ func (s Source) read(file candidate, buffer []byte) (text string, problem *Error
 	return text, nil
 }
 
+// ReadFile reads a file that belongs to migrations, as one that a script requires or the
+// rows of a test. It may have MaxSize bytes, and must be a regular file.
+func ReadFile(folder fs.FS, name string) (string, error) {
+	info, err := fs.Stat(folder, name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		return "", err
+	}
+	text, err := readText(folder, name, make([]byte, 32<<10))
+	if errors.Is(err, errTooLarge) {
+		err = fmt.Errorf("it is larger than %d MiB", MaxSize>>20)
+	}
+	return text, err
+}
+
 // errTooLarge is a file that is refused by its size, without being read.
 var errTooLarge = errors.New("too large")
 
@@ -316,6 +333,9 @@ func textOf(size int64, buffer []byte, read func([]byte) (int, error)) (string, 
 }
 
 func unreadable(err error) *Error {
+	if errors.Is(err, ErrLeadsOut) {
+		return &Error{Code: CodeUnreadable, Message: ErrLeadsOut.Error(), Remedy: "put the file itself in its place", cause: err}
+	}
 	return &Error{Code: CodeUnreadable, Message: "cannot be read: " + reason(err),
 		Remedy: "check that the file is there and its permissions", cause: err}
 }

@@ -112,15 +112,16 @@ func readSuite(folder fs.FS, label string) (*suite, error) {
 		if entry.IsDir() || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || !slices.Contains([]string{".yaml", ".yml", ".sql"}, extension) {
 			continue
 		}
-		text, err := fs.ReadFile(folder, name)
+		text, err := migration.ReadFile(folder, name)
 		if err != nil {
-			problems = append(problems, err)
+			problems = append(problems, spot{path: path.Join(label, name)}.wrong("put a file in its place, and see that it can be read",
+				"cannot be read: %v", err))
 			continue
 		}
 		if extension == ".sql" {
-			err = s.addScript(path.Join(label, name), string(text))
+			err = s.addScript(path.Join(label, name), text)
 		} else {
-			err = s.addYAML(path.Join(label, name), text)
+			err = s.addYAML(path.Join(label, name), []byte(text))
 		}
 		problems = append(problems, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -144,7 +143,7 @@ func (a *app) hooks(file config) (migration.Hooks, error) {
 	if dir == "" {
 		return migration.Hooks{}, nil
 	}
-	return migration.LoadHooks(migration.Source{FS: os.DirFS(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
+	return migration.LoadHooks(migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
 }
 
 // project is what most commands need: the migrations and the Config of the

@@ -169,7 +169,7 @@ func loadConfig(explicit, folder, home string) (config, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(folder, path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := readFile(path, mostConfig)
 	if err != nil {
 		return config{}, usage("create one with whimbrel init, or leave --config away",
 			"the configuration file cannot be read: %s: %v", shownPath(folder, path), reasonOf(err))

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -172,27 +171,4 @@ func (a *app) author() string {
 		return who.Name
 	}
 	return who.Username
-}
-
-// writeNew writes a file that does not exist yet. It never overwrites one.
-func writeNew(path, shown, content string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return cannotWrite(shown, err)
-	}
-	if _, err := file.WriteString(content); err != nil {
-		_ = file.Close()
-		return cannotWrite(shown, err)
-	}
-	if err := file.Close(); err != nil {
-		return cannotWrite(shown, err)
-	}
-	return nil
-}
-
-func cannotWrite(path string, err error) error {
-	return &whimbrel.Error{
-		Code: whimbrel.CodeConfiguration, Path: path, Message: "cannot be written: " + reasonOf(err).Error(),
-		Remedy: "check its folder and your rights", Err: err,
-	}
 }

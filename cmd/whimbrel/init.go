@@ -114,10 +114,10 @@ func (a *app) foldersToPrepare() ([]string, error) {
 func (a *app) declareIn(dirs, created []string, types string) ([]string, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, declarationsName)
-		if text, err := os.ReadFile(a.absolute(path)); err == nil && string(text) == types {
+		if text, err := readFile(a.absolute(path), mostConfig); err == nil && string(text) == types {
 			continue
 		}
-		if err := os.WriteFile(a.absolute(path), []byte(types), 0o644); err != nil {
+		if err := overwrite(a.absolute(path), []byte(types)); err != nil {
 			return created, cannotWrite(path, err)
 		}
 		created = append(created, path)
@@ -128,7 +128,7 @@ func (a *app) declareIn(dirs, created []string, types string) ([]string, error) 
 // ignore adds the development server's folder to a .gitignore.
 func ignore(path string) (added bool, err error) {
 	const entry = ".whimbrel/"
-	text, err := os.ReadFile(path)
+	text, err := readFile(path, mostConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
@@ -141,7 +141,7 @@ func ignore(path string) (added bool, err error) {
 	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
 		text = append(text, '\n')
 	}
-	if err := os.WriteFile(path, append(text, entry+"\n"...), 0o644); err != nil {
+	if err := overwrite(path, append(text, entry+"\n"...)); err != nil {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
 	return true, nil

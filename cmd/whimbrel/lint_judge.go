@@ -381,11 +381,7 @@ const byteOrderMark = "\uFEFF"
 // replaceFile puts a text in the place of another, whole or not at all. A byte-order
 // mark stays.
 func replaceFile(name, before, after string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(name)
+	text, err := readFile(name, migration.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -396,20 +392,5 @@ func replaceFile(name, before, after string) error {
 	if marked {
 		after = byteOrderMark + after
 	}
-	fresh, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(fresh.Name()) }()
-	_, err = fresh.WriteString(after)
-	if err == nil {
-		err = fresh.Chmod(info.Mode().Perm())
-	}
-	if closed := fresh.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(fresh.Name(), name)
+	return overwrite(name, []byte(after))
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -52,7 +51,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 		out.Path = configName
 	}
 	path := filepath.Join(file.place, filepath.Base(out.Path))
-	text, err := os.ReadFile(path)
+	text, err := readFile(path, mostConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return out, cannotWrite(out.Path, err)
 	}
@@ -76,7 +75,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 	if _, err := parseConfig(out.Path, []byte(added)); err != nil {
 		return settled{Path: out.Path, Differing: append(out.Added, out.Differing...)}, nil
 	}
-	if err := os.WriteFile(path, []byte(added), 0o644); err != nil {
+	if err := overwrite(path, []byte(added)); err != nil {
 		return out, cannotWrite(out.Path, err)
 	}
 	return out, nil

@@ -133,7 +133,7 @@ func (a *app) agreed(ctx context.Context, flags *squashFlags, done squashed) err
 func (a *app) replaceSquashed(done *squashed) error {
 	path := a.absolute(filepath.FromSlash(done.Path))
 	draft := filepath.Join(filepath.Dir(path), "_"+filepath.Base(path))
-	if err := os.WriteFile(draft, []byte(done.Text), 0o644); err != nil {
+	if err := overwrite(draft, []byte(done.Text)); err != nil {
 		return cannotWrite(done.Path, err)
 	}
 	for _, member := range done.Members {

@@ -104,7 +104,7 @@ func (a *app) vacantBut(dir string, files []format.Written) error {
 			if f.Name != entry.Name() {
 				return false
 			}
-			text, err := os.ReadFile(filepath.Join(a.absolute(dir), f.Name))
+			text, err := readFile(filepath.Join(a.absolute(dir), f.Name), mostMade)
 			return err == nil && string(text) == f.Text
 		})
 		if !same && !strings.HasPrefix(entry.Name(), ".") {

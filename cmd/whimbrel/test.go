@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
@@ -108,7 +109,7 @@ func (a *app) findTests(options *trial.Options, named string, file config) error
 	}
 	info, err := os.Stat(a.absolute(folder))
 	if err == nil && info.IsDir() {
-		options.Tests, options.TestsLabel = os.DirFS(a.absolute(folder)), filepath.ToSlash(folder)
+		options.Tests, options.TestsLabel = migration.Folder(a.absolute(folder)), filepath.ToSlash(folder)
 		return nil
 	}
 	if named == "" {

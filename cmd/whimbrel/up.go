@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -62,7 +61,7 @@ func (a *app) frozen(path string, flags *pflag.FlagSet) (*whimbrel.Frozen, error
 			return nil, usage("leave --"+name+" away, or give it to whimbrel plan --out", "--plan and --%s contradict each other: the plan says that itself", name)
 		}
 	}
-	text, err := os.ReadFile(a.absolute(path))
+	text, err := readFile(a.absolute(path), mostMade)
 	if err != nil {
 		return nil, usage("make a plan with: whimbrel plan --out plan.json", "the plan cannot be read: %v", err)
 	}

@@ -139,7 +139,7 @@ func (a *app) expectedSchema(name string) (*schema.Schema, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(a.absolute(name))
+	text, err := readFile(a.absolute(name), mostMade)
 	if err != nil {
 		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name, reasonOf(err))
 	}
