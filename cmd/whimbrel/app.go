@@ -88,7 +88,7 @@ func (a *app) note(format string, args ...any) {
 
 // config reads the project's whimbrel.yaml, if it has one.
 func (a *app) config() (config, error) {
-	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")))
+	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")), a.variable("SUDO_UID"))
 }
 
 // migrationFolders are the folders of the migrations: as the flags name them,

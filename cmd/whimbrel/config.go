@@ -156,23 +156,25 @@ func (d *duration) UnmarshalYAML(node ast.Node) error {
 	return nil
 }
 
-// loadConfig reads the file at explicit, or the one that findConfig finds, or
-// none. Every error names file, line and column.
-func loadConfig(explicit, folder, home string) (config, error) {
+// loadConfig reads the file at explicit, or the one that findConfig finds, or none. One
+// that was found is believed only if it is the user's own, or that of the user for whom
+// sudo works. Every error names file, line and column.
+func loadConfig(explicit, folder, home, sudo string) (config, error) {
 	path := explicit
 	if path == "" {
-		path = findConfig(folder, home)
-	}
-	if path == "" {
-		return config{place: folder}, nil
+		if path = findConfig(folder, home); path == "" {
+			return config{place: folder}, nil
+		}
+		if err := believe(path, shownPath(folder, path), sudo); err != nil {
+			return config{}, err
+		}
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(folder, path)
 	}
 	text, err := readFile(path, mostConfig)
 	if err != nil {
-		return config{}, usage("create one with whimbrel init, or leave --config away",
-			"the configuration file cannot be read: %s: %v", shownPath(folder, path), reasonOf(err))
+		return config{}, cannotRead(shownPath(folder, path), err)
 	}
 	c, err := parseConfig(shownPath(folder, path), text)
 	c.place = filepath.Dir(path)

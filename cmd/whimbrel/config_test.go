@@ -55,7 +55,7 @@ environments:
 func TestAConfigurationThatIsNoFileBelongsToTheWorkingFolder(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	c, err := loadConfig(os.DevNull, folder, "")
+	c, err := loadConfig(os.DevNull, folder, "", "")
 	require.NoError(t, err)
 	require.Equal(t, folder, c.place)
 }

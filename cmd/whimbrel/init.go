@@ -103,7 +103,7 @@ func (a *app) foldersToPrepare() ([]string, error) {
 	if _, err := os.Stat(a.absolute(configName)); err != nil {
 		return []string{"migrations"}, nil
 	}
-	file, err := loadConfig(configName, a.folder, "")
+	file, err := loadConfig("", a.folder, "", a.variable("SUDO_UID"))
 	if err != nil {
 		return nil, err
 	}

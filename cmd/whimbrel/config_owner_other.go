@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "io/fs"
+
+// stranger knows nothing of owners here: Windows has lists of rights for each file.
+func stranger(fs.FileInfo, int, string) string { return "" }
