@@ -34,6 +34,10 @@ type Options struct {
 	// Base is the revision of git that the change is to go into; without one all
 	// migrations count as new, and none as merged.
 	Base string
+	// Altered are the settings of the change by which it would be judged otherwise than
+	// what is merged. It is not judged by them unless that was Accepted.
+	Altered  []annotation.Note
+	Accepted bool
 	// Lint says how to judge; its Judge is not used. Rehearse is whether to rehearse.
 	Lint     lint.Options
 	Rehearse bool
@@ -51,12 +55,13 @@ type Options struct {
 
 // The names of the steps, in their order.
 const (
-	Files   = "files"   // they can be read, and are in order
-	Merged  = "merged"  // those that are merged are as they were; new ones are newer
-	Applied = "applied" // the target has run what the files say
-	Lint    = "lint"    // nothing new harms a database in use
-	Test    = "test"    // what is new goes up, down and up again
-	Plan    = "plan"    // what would run on the target
+	Settings = "settings" // the change does not alter how it is judged
+	Files    = "files"    // they can be read, and are in order
+	Merged   = "merged"   // those that are merged are as they were; new ones are newer
+	Applied  = "applied"  // the target has run what the files say
+	Lint     = "lint"     // nothing new harms a database in use
+	Test     = "test"     // what is new goes up, down and up again
+	Plan     = "plan"     // what would run on the target
 )
 
 // Step is one thing that was looked at.
@@ -104,15 +109,16 @@ func (r Report) Notes() []annotation.Note {
 	return all
 }
 
-// Run goes through the steps. Files that are malformed end it, since nothing else can
-// be told then; any other step that fails does not. The error is for what could not
+// Run goes through the steps. Altered settings end it before anything of the change is
+// run, and malformed files since nothing else can be told then; any other step that fails
+// does not. The error is for what could not
 // be looked at: a revision that git does not know, a server that does not start.
 func Run(ctx context.Context, options Options) (Report, error) {
 	j := &judge{options: options, report: Report{Base: options.Base, New: []string{}, Steps: []Step{}}}
 	for _, step := range []struct {
 		name string
 		look func(context.Context) (Step, error)
-	}{{Files, j.files}, {Merged, j.merged}, {Applied, j.applied}, {Lint, j.lint}, {Test, j.test}, {Plan, j.plan}} {
+	}{{Settings, j.settings}, {Files, j.files}, {Merged, j.merged}, {Applied, j.applied}, {Lint, j.lint}, {Test, j.test}, {Plan, j.plan}} {
 		began := time.Now()
 		s, err := step.look(ctx)
 		if err != nil {
@@ -120,7 +126,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		}
 		s.Name, s.Took = step.name, whimbrel.Elapsed(time.Since(began))
 		j.report.Steps = append(j.report.Steps, s)
-		if step.name == Files && !s.Passed {
+		if !s.Passed && (step.name == Files || step.name == Settings && !s.Skipped) {
 			break
 		}
 	}
@@ -141,6 +147,25 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// settings looks whether the change chooses its judge.
+func (j *judge) settings(context.Context) (Step, error) {
+	altered := count(len(j.options.Altered), "setting")
+	switch {
+	case j.options.Base == "":
+		return skipped("no base to compare with: --base names it")
+	case len(j.options.Altered) == 0:
+		return Step{Passed: true, Message: "the change is judged as what is merged into " + j.options.Base + " was"}, nil
+	case j.options.Accepted:
+		s := Step{Passed: true, Message: altered + " of the change, as was accepted"}
+		for _, n := range j.options.Altered {
+			n.Level = annotation.Info
+			s.Notes = append(s.Notes, n)
+		}
+		return s, nil
+	}
+	return Step{Message: "a change does not choose its judge, and this one alters " + altered, Notes: j.options.Altered}, nil
 }
 
 // files judges what reading them said.

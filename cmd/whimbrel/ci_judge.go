@@ -34,7 +34,7 @@ func (a *app) ci(ctx context.Context, flags *ciFlags) error {
 		return nil
 	case failed == pipeline.Files, failed == pipeline.Lint && report.Lint != nil && report.Lint.Malformed():
 		return malformedError{}
-	case failed == pipeline.Lint:
+	case failed == pipeline.Lint, failed == pipeline.Settings:
 		return refusedError{}
 	case failed == pipeline.Merged, failed == pipeline.Applied:
 		return differenceError{}
@@ -48,7 +48,14 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 	if err != nil {
 		return options, err
 	}
+	options = pipeline.Options{Base: a.base(flags.base), Accepted: flags.acceptConfig}
+	if options.Altered, err = a.altered(ctx, file, options.Base); err != nil || len(options.Altered) > 0 && !options.Accepted {
+		return options, err
+	}
 	migrations, loading := a.load(file)
+	if err := a.withhold(&file, migrations, flags.scriptEnv); err != nil {
+		return options, err
+	}
 	if loading != nil && len(migration.Problems(loading)) == 0 {
 		return options, loading
 	}
@@ -58,14 +65,12 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 		}
 		loading = compileScripts(ctx, file.Scripts.runtime(), migrations)
 	}
-	options = pipeline.Options{
-		Config: a.settings(file, migrations), Loading: loading, Base: a.base(flags.base),
-		Lint:     lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion},
-		Rehearse: !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal),
-		Timeout:  flags.timeout,
-		Target:   a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev,
-		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
-	}
+	options.Config, options.Loading = a.settings(file, migrations), loading
+	options.Lint = lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion}
+	options.Rehearse = !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
+	options.Timeout = flags.timeout
+	options.Target = a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev
+	options.Progress = func(message string) { a.note("%s", a.errPalette.faint(message)) }
 	for _, folder := range a.migrationFolders(file) {
 		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels, filepath.ToSlash(folder))
 	}

@@ -50,6 +50,7 @@ type config struct {
 
 	path  string // as shown in errors; "" when there is no file
 	place string // the folder of the file, absolute
+	name  string // of the file in its folder; "" when there is none
 	body  ast.Node
 }
 
@@ -177,9 +178,9 @@ func loadConfig(explicit, folder, home, sudo string) (config, error) {
 		return config{}, cannotRead(shownPath(folder, path), err)
 	}
 	c, err := parseConfig(shownPath(folder, path), text)
-	c.place = filepath.Dir(path)
+	c.place, c.name = filepath.Dir(path), filepath.Base(path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		c.place = folder // a pipe or /dev/null lies in no project
+		c.place, c.name = folder, "" // a pipe or /dev/null lies in no project
 	}
 	return c, err
 }

@@ -19,8 +19,13 @@ func (e *Error) Error() string { return e.Message }
 
 // Output runs git in a folder and gives what it printed.
 func Output(ctx context.Context, folder string, arguments ...string) (string, error) {
+	return answer(ctx, folder, "", arguments...)
+}
+
+// answer does as Output does, with a text that git reads.
+func answer(ctx context.Context, folder, input string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", arguments...)
-	command.Dir = folder
+	command.Dir, command.Stdin = folder, strings.NewReader(input)
 	var output, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &output, &complaint
 	err := command.Run()
@@ -43,11 +48,10 @@ func ChangedNames(ctx context.Context, folder, revision string) (map[string]bool
 	if err := check(revision); err != nil {
 		return nil, err
 	}
-	root, err := Output(ctx, folder, "rev-parse", "--show-toplevel")
+	folder, err := Root(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
-	folder = strings.TrimRight(root, "\r\n")
 	tracked, err := Output(ctx, folder, "diff", "--name-only", "-z", revision, "--")
 	if err != nil {
 		return nil, err
@@ -63,6 +67,45 @@ func ChangedNames(ctx context.Context, folder, revision string) (map[string]bool
 		}
 	}
 	return changed, nil
+}
+
+// Root gives the folder of the repository that a folder lies in, without links in its path.
+func Root(ctx context.Context, folder string) (string, error) {
+	root, err := Output(ctx, folder, "rev-parse", "--show-toplevel")
+	return strings.TrimRight(root, "\r\n"), err
+}
+
+// File gives the text that a file had at a revision. Its name is a path from the root,
+// with slashes. Links are followed as long as they stay in the repository; what one has
+// that leads out of it, the revision does not say, as if it were not there.
+func File(ctx context.Context, folder, revision, name string) (text []byte, found bool, err error) {
+	if err := check(revision); err != nil {
+		return nil, false, err
+	}
+	if strings.Contains(name, "\n") {
+		return nil, false, nil // git would take it for two names
+	}
+	said, err := answer(ctx, folder, revision+":"+name+"\n", "cat-file", "--batch", "--follow-symlinks")
+	if err != nil {
+		return nil, false, err
+	}
+	head, content, _ := strings.Cut(said, "\n")
+	fields := strings.Fields(head) // the name of the object, its type, its size
+	if len(fields) < 3 || fields[len(fields)-2] != "blob" {
+		return nil, false, nil
+	}
+	size, err := strconv.Atoi(fields[len(fields)-1])
+	if err != nil || size > len(content) {
+		return nil, false, nil
+	}
+	return []byte(content[:size]), true, nil
+}
+
+// Ignored reports whether a file, by its path, is one that git is told not to know, and
+// does not know.
+func Ignored(ctx context.Context, folder, name string) (bool, error) {
+	known, err := Output(ctx, folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	return known == "", err
 }
 
 // MergeBase gives the commit at which the present one branched off from a revision.

@@ -83,3 +83,39 @@ func FuzzFirstLine(f *testing.F) {
 	f.Add("@@ +")
 	f.Fuzz(func(t *testing.T, diff string) { require.Positive(t, firstLine(diff)) })
 }
+
+func TestAFileAsItWas(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"a b.yaml": "one\n\x00two", "empty": ""})
+	require.NoError(t, os.Symlink("a b.yaml", filepath.Join(folder, "inside")))
+	require.NoError(t, os.Symlink("../../outside", filepath.Join(folder, "outside")))
+	require.NoError(t, os.Symlink("round", filepath.Join(folder, "round")))
+	commit(t, root)
+	write(t, folder, "a b.yaml", "changed\n")
+	for name, want := range map[string]string{"db/a b.yaml": "one\n\x00two", "db/inside": "one\n\x00two", "db/empty": ""} {
+		text, found, err := File(t.Context(), folder, "HEAD", name)
+		require.NoError(t, err, name)
+		require.True(t, found, name)
+		require.Equal(t, want, string(text), name)
+	}
+	for _, name := range []string{"db", "db/outside", "db/round", "db/none", "none/none", "db/empty/x", "a\nb", ""} {
+		_, found, err := File(t.Context(), folder, "HEAD", name)
+		require.NoError(t, err, "%q", name)
+		require.False(t, found, "%q", name)
+	}
+	_, _, err := File(t.Context(), folder, "--batch-all-objects", "x")
+	require.ErrorContains(t, err, "is no revision")
+}
+
+func TestAFileThatGitIsToldNotToKnowIsIgnored(t *testing.T) {
+	t.Parallel()
+	root, _ := repository(t, map[string]string{"known": "", "listed": ""})
+	write(t, root, ".gitignore", "local\nlisted\n")
+	write(t, root, "local", "")
+	write(t, root, "new", "")
+	for name, want := range map[string]bool{"db/known": false, "db/listed": false, "new": false, "local": true, "none": true} {
+		ignored, err := Ignored(t.Context(), root, name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, ignored, name)
+	}
+}

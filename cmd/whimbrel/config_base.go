@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/migration"
+)
+
+// judging are the keys of whimbrel.yaml by which a change is judged, or which decide what
+// of it is: a change that alters them chooses its judge. The others say how migrations run
+// and who is told.
+var judging = []string{
+	"migrations", "subfolders", "hooks", "format", "table", "out_of_order", "max_stall", "variables",
+	"scripts", "checks", "lint", "default_environment", "environments",
+}
+
+// altered gives a note for each setting by which the change would be judged, and which is
+// not as it was where it branched off from the base. A file that git does not have is not
+// of the change.
+func (a *app) altered(ctx context.Context, now config, base string) ([]annotation.Note, error) {
+	if base == "" {
+		return nil, nil
+	}
+	b := settingsOfBase{revision: base}
+	notes, err := b.altered(ctx, a, now)
+	var said *git.Error
+	if errors.As(err, &said) {
+		return nil, &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: said.Message, Remedy: said.Remedy}
+	}
+	return notes, err
+}
+
+// settingsOfBase are those that a change found when it began.
+type settingsOfBase struct {
+	revision string // as it was named
+	root     string // of the repository
+	since    string // the commit at which the change branched off
+}
+
+func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes []annotation.Note, err error) {
+	if b.root, err = git.Root(ctx, a.folder); err != nil {
+		return nil, err
+	}
+	if b.since, err = git.MergeBase(ctx, a.folder, b.revision); err != nil {
+		return nil, err
+	}
+	place, inside := b.place(now.place)
+	if now.name != "" {
+		if !inside {
+			return nil, nil
+		}
+		if ignored, err := git.Ignored(ctx, b.root, path.Join(place, now.name)); ignored || err != nil {
+			return nil, err
+		}
+	}
+	before, text, err := b.find(ctx, a, path.Join(place, now.name))
+	if err != nil {
+		return nil, err
+	}
+	was, err := parseConfig(before, text)
+	if err != nil {
+		return []annotation.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s cannot be read: %v", before, b.revision, err))}, nil
+	}
+	for _, key := range changedKeys(flatten(was, path.Dir(before)), flatten(now, place)) {
+		notes = append(notes, b.note(now, key, key+" is not what it is in "+b.revision))
+	}
+	return notes, nil
+}
+
+// place gives the path of a folder from the root of the repository.
+func (b *settingsOfBase) place(folder string) (from string, inside bool) {
+	folder, err := filepath.EvalSymlinks(folder)
+	if err == nil {
+		folder, err = filepath.Rel(b.root, folder)
+	}
+	from = filepath.ToSlash(folder)
+	return from, err == nil && from != ".." && !strings.HasPrefix(from, "../")
+}
+
+// find gives the whimbrel.yaml that the base has: the one of that name, if it was named, or
+// the nearest. Where it has none, that is an empty one in the working folder.
+func (b *settingsOfBase) find(ctx context.Context, a *app, named string) (name string, text []byte, err error) {
+	folder, _ := b.place(a.folder)
+	if a.flags.configPath != "" {
+		text, _, err = git.File(ctx, b.root, b.since, named)
+		return named, text, err
+	}
+	for at := folder; ; at = path.Dir(at) {
+		name = path.Join(at, configName)
+		text, found, err := git.File(ctx, b.root, b.since, name)
+		if found || err != nil {
+			return name, text, err
+		}
+		if at == "." || at == "/" {
+			return path.Join(folder, configName), nil, nil
+		}
+	}
+}
+
+func (b *settingsOfBase) note(now config, key, message string) annotation.Note {
+	n := annotation.Note{
+		Level: annotation.Error, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path, Key: key,
+		Message: message + "\nhave that merged by itself first, or say --accept-config when somebody has read it",
+	}
+	if n.Path == "" {
+		n.Path = configName
+	}
+	if at := now.token(strings.Split(key, ".")...); at != nil && at.Position != nil {
+		n.Line, n.Column = at.Position.Line, at.Position.Column
+	}
+	return n
+}
+
+// flatten gives the judging settings of a file whose folder has a path from the root of
+// the repository, by their keys. Folders are given by their paths from there too.
+func flatten(c config, place string) map[string]string {
+	if len(c.Migrations) == 0 {
+		c.Migrations = folders{"migrations"}
+	}
+	c.Migrations = slices.Clone(c.Migrations)
+	for i, folder := range c.Migrations {
+		c.Migrations[i] = fromRoot(place, folder)
+	}
+	if c.Hooks != "" {
+		c.Hooks = fromRoot(place, c.Hooks)
+	}
+	if c.Lint.Rehearsal == nil {
+		rehearse := true
+		c.Lint.Rehearsal = &rehearse
+	}
+	all := map[string]string{"tests": fromRoot(place, "tests")}
+	flattenInto(all, "", reflect.ValueOf(c))
+	maps.DeleteFunc(all, func(key, _ string) bool {
+		top, _, _ := strings.Cut(key, ".")
+		return top != "tests" && !slices.Contains(judging, top)
+	})
+	return all
+}
+
+func fromRoot(place, folder string) string {
+	if filepath.IsAbs(folder) {
+		return folder
+	}
+	return path.Join(place, filepath.ToSlash(folder))
+}
+
+// flattenInto writes what is not empty, by its path of keys.
+func flattenInto(all map[string]string, key string, v reflect.Value) {
+	below := func(name string) string { return strings.TrimPrefix(key+"."+name, ".") }
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			all[key] = "" // that it is there at all may mean something
+			flattenInto(all, key, v.Elem())
+		}
+	case reflect.Struct:
+		keyed := false
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Tag.Get("yaml"); name != "" {
+				keyed = true
+				flattenInto(all, below(name), v.Field(i))
+			}
+		}
+		if !keyed { // it is written as a text
+			all[key] = fmt.Sprintf("%+v", v)
+		}
+	case reflect.Map:
+		for _, name := range v.MapKeys() {
+			all[below(name.String())] = "" // likewise
+			flattenInto(all, below(name.String()), v.MapIndex(name))
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.String { // one thing, as a folder or a command is
+			if v.Len() > 0 {
+				all[key] = fmt.Sprintf("%q", v.Interface())
+			}
+			return
+		}
+		for i := range v.Len() {
+			flattenInto(all, below(fmt.Sprint(i)), v.Index(i))
+		}
+	default:
+		if !v.IsZero() {
+			all[key] = fmt.Sprint(v.Interface())
+		}
+	}
+}
+
+// changedKeys are the keys whose values are not the same, sorted. Of a key and those below
+// it only the lowest are named.
+func changedKeys(was, now map[string]string) []string {
+	var keys []string
+	for key := range maps.All(was) {
+		if value, there := now[key]; !there || value != was[key] {
+			keys = append(keys, key)
+		}
+	}
+	for key := range now {
+		if _, there := was[key]; !there {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return slices.ContainsFunc(keys, func(other string) bool { return strings.HasPrefix(other, key+".") })
+	})
+}
+
+// withhold leaves scripts only those variables of the environment that the caller names:
+// the change wrote them, and says what they print.
+func (a *app) withhold(file *config, migrations []migration.Migration, named []string) error {
+	var unseen []string
+	for _, name := range file.Scripts.Environment {
+		if _, set := a.lookup(name); set && !slices.Contains(named, name) {
+			unseen = append(unseen, name)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(file.Scripts.Environment, name) {
+			return usage("add it to scripts.environment in whimbrel.yaml", "--script-env: scripts may not see %s", name)
+		}
+	}
+	file.Scripts.Environment = named
+	if len(unseen) > 0 && slices.ContainsFunc(migrations, func(m migration.Migration) bool { return m.Kind == migration.Script }) {
+		a.note("%s scripts see no variable of the environment here (%s): --script-env NAME lets them see one",
+			a.errPalette.warn("!"), strings.Join(unseen, ", "))
+	}
+	return nil
+}
