@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,50 @@ func TestAFolderOfThisMachineIsReadAsAnyOther(t *testing.T) {
 			}
 			require.Equal(t, want, got)
 		})
+	}
+}
+
+// Whatever way leads out of a folder by a link, nothing of what is there is seen; whatever
+// stays inside is as any other file.
+func TestALinkIsFollowedAsLongAsItStaysInside(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir := filepath.Join(root, "migrations")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "team"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "migrations2"), 0o755))
+	for _, name := range []string{"secret.sql", "migrations2/secret.sql", "migrations/team/1_a.sql"} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(name), 0o644))
+	}
+	links := map[string]string{
+		"out": "../secret.sql", "absolute": filepath.Join(root, "secret.sql"), "folder": "..", "neighbour": "../migrations2/secret.sql",
+		"twice": "out", "through": "team/../../secret.sql", "team/up": "../../secret.sql", "device": "/dev/zero",
+		"in": "team/1_a.sql", "back": "../migrations/team/1_a.sql", "own": filepath.Join(dir, "team", "1_a.sql"), "group": "team",
+	}
+	for name, target := range links {
+		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
+	}
+	require.NoError(t, os.Symlink(dir, filepath.Join(root, "linked")))
+	for _, dir := range []string{dir, filepath.Join(root, "linked")} {
+		folder := migration.Folder(dir)
+		for _, name := range []string{
+			"out", "absolute", "neighbour", "twice", "through", "team/up", "device", "folder/secret.sql", "folder/migrations2/secret.sql", "group/up",
+		} {
+			_, err := fs.Stat(folder, name)
+			require.ErrorIs(t, err, migration.ErrLeadsOut, name)
+			_, err = fs.ReadFile(folder, name)
+			require.ErrorIs(t, err, migration.ErrLeadsOut, name)
+			_, err = folder.Open(name)
+			require.ErrorIs(t, err, migration.ErrLeadsOut, name)
+			_, err = migration.ReadFile(folder, name)
+			require.ErrorIs(t, err, migration.ErrLeadsOut, name)
+		}
+		_, err := fs.ReadDir(folder, "folder")
+		require.ErrorIs(t, err, migration.ErrLeadsOut)
+		for _, name := range []string{"in", "back", "own", "group/1_a.sql", "team/1_a.sql"} {
+			text, err := migration.ReadFile(folder, name)
+			require.NoError(t, err, name)
+			require.Equal(t, "migrations/team/1_a.sql", text, name)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -140,7 +139,7 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 		}
 		text, err := wanted.text()
 		if err == nil {
-			err = os.WriteFile(a.absolute(wanted.name), []byte(a.redactor.Clean(string(text))), 0o644)
+			err = a.writeReport(wanted.name, string(text))
 		}
 		if err != nil {
 			return cannotWrite(wanted.name, err)

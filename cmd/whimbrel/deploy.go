@@ -242,7 +242,7 @@ func (a *app) showDeployment(d *deployment) {
 func (a *app) writeReports(d *deployment, file string) error {
 	text := d.markdown()
 	if file != "" {
-		if err := os.WriteFile(a.absolute(file), []byte(a.redactor.Clean(text)), 0o644); err != nil {
+		if err := a.writeReport(file, text); err != nil {
 			return cannotWrite(file, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
 )
@@ -67,6 +68,18 @@ func overwrite(path string, text []byte) error {
 		return err
 	}
 	return os.Rename(fresh.Name(), path)
+}
+
+// writeReport writes a report, free of secrets, where the caller wants it. A pipe or a
+// device is written to, as is what /dev/stdout leads to; a link that somebody has put
+// there is not followed.
+func (a *app) writeReport(name, text string) error {
+	path := a.absolute(name)
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 && !strings.HasPrefix(filepath.Clean(path), "/dev/") {
+		return errIsLink
+	}
+	return os.WriteFile(path, []byte(a.redactor.Clean(text)), 0o644)
 }
 
 // writeNew writes a file that does not exist yet. It never overwrites one.

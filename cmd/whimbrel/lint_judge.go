@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -304,7 +303,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	}
 	text = append([]byte(strings.TrimRight(string(text), "\n")), '\n')
 	if flags.output != "" {
-		if err := os.WriteFile(a.absolute(flags.output), []byte(a.redactor.Clean(string(text))), 0o644); err != nil {
+		if err := a.writeReport(flags.output, string(text)); err != nil {
 			return cannotWrite(flags.output, err)
 		}
 		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn), "warning"), flags.output)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -128,7 +127,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	if flags.out != "" {
 		text, err := frozenDocument(frozen, told)
 		if err == nil {
-			err = os.WriteFile(a.absolute(flags.out), []byte(a.redactor.Clean(string(text))), 0o644)
+			err = a.writeReport(flags.out, string(text))
 		}
 		if err != nil {
 			return cannotWrite(flags.out, err)

@@ -144,7 +144,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 		}
 	}
 	if flags.markdown != "" {
-		if err := os.WriteFile(a.absolute(flags.markdown), []byte(a.redactor.Clean(report.Markdown())), 0o644); err != nil {
+		if err := a.writeReport(flags.markdown, report.Markdown()); err != nil {
 			return cannotWrite(flags.markdown, err)
 		}
 	}
@@ -153,7 +153,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 	}
 	text, err := report.JUnit()
 	if err == nil {
-		err = os.WriteFile(a.absolute(flags.junit), []byte(a.redactor.Clean(string(text))), 0o644)
+		err = a.writeReport(flags.junit, string(text))
 	}
 	if err != nil {
 		return cannotWrite(flags.junit, err)

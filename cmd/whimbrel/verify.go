@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -171,7 +170,7 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	}
 	text, err := json.MarshalIndent(made, "", " ")
 	if err == nil {
-		err = os.WriteFile(a.absolute(name), append(text, '\n'), 0o644)
+		err = a.writeReport(name, string(text)+"\n")
 	}
 	if err != nil {
 		return cannotWrite(name, err)
