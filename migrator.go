@@ -88,6 +88,10 @@ type Config struct {
 	Hooks migration.Hooks
 	// AllowMissing lets a run go on although applied versions have no file.
 	AllowMissing bool
+	// AcceptMarks lets pending migrations run in which a comment looks like the mark of the
+	// way back (migration.Migration.UnreadMark). It is for servers that are thrown away,
+	// where what has long been applied runs again as it did then.
+	AcceptMarks bool
 	// MaxStall is how long a statement of ours may wait for a lock while
 	// others queue behind it.
 	MaxStall time.Duration

@@ -108,6 +108,8 @@ type Verification struct {
 	Database    string       `json:"database"`
 	Applied     int          `json:"applied"`
 	Differences []Difference `json:"differences"`
+	// Warnings are about applied files, of the kind "unread_mark"; they are no differences.
+	Warnings []Difference `json:"warnings,omitempty"`
 }
 
 // Difference is one disagreement between the history and the files.

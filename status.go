@@ -103,7 +103,23 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 		e := asError(err, CodeTablesNewer)
 		differences = append([]Difference{{Kind: string(e.Code), Message: e.Message, Remedy: e.Remedy}}, differences...)
 	}
-	return Verification{Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences}, nil
+	return Verification{
+		Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences, Warnings: s.unreadMarks(),
+	}, nil
+}
+
+// unreadMarks tells of applied files in which the way back may have run with the way up.
+func (s state) unreadMarks() (warnings []Difference) {
+	for _, a := range slices.Concat(s.applied, s.repeated) {
+		if file, found := s.file(a.Version); found && file.UnreadMark != nil {
+			warnings = append(warnings, Difference{
+				Kind: file.UnreadMark.Code, Version: a.Version, Name: a.Name, Path: file.Path,
+				Message: fmt.Sprintf("line %d: %s", file.UnreadMark.Position.Line, file.UnreadMark.Message),
+				Remedy:  "see whether the database has what the file makes; if not, write a migration that makes it",
+			})
+		}
+	}
+	return warnings
 }
 
 func (s state) differences(t tables) []Difference {

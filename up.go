@@ -74,6 +74,9 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 			return nil, malformed(m, migration.Position{}, CodeEmpty, "the up part has no statement",
 				"write one, remove the file, or put SELECT 1 there if the version is wanted")
 		}
+		if m.UnreadMark != nil && !s.acceptMarks {
+			return nil, asError(m.UnreadMark, CodeMalformed)
+		}
 		p, err := s.compile(m, Up)
 		if err != nil {
 			return nil, err

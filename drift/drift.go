@@ -198,6 +198,7 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	}
 	again := options.Config
 	again.DatabaseURL, again.Connection, again.Migrations, again.Tags = "", config, migrations, nil
+	again.AcceptMarks = true
 	m, err := whimbrel.New(again)
 	if err != nil {
 		return made{}, err

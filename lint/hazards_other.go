@@ -194,6 +194,13 @@ func accessHazards() []Hazard {
 			Good: []string{"CREATE TABLE files (name text);\nINSERT INTO files (name) VALUES ('base'), ('global');"},
 		},
 		{
+			ID: "unread-mark", Severity: Error, Title: "a comment that looks like the mark of the way back",
+			Happens: "What stands below it runs right after the way up: a table is made and dropped again, and the migration is recorded as applied. `up` refuses it.",
+			Remedy:  "Write \"-- +migrate Down\" in its place. If it is a remark, write \"-- +migrate Prose\" in the line above it.", Link: "annotations.md#down",
+			Bad:  "CREATE TABLE towns (id int PRIMARY KEY);\n\n-- down\nDROP TABLE towns;",
+			Good: []string{"CREATE TABLE towns (id int PRIMARY KEY);\n\n-- +migrate Prose\n-- down\nALTER TABLE towns ADD COLUMN depth int;"},
+		},
+		{
 			ID: "server-setting", Severity: Warn, Title: "a setting of the whole server",
 			Happens: "ALTER SYSTEM concerns every database of the server, cannot be rolled back, and works only from the next reload or restart on.", Remedy: "ALTER DATABASE … SET, or the server's configuration.", Link: manual + "sql-altersystem.html",
 			Bad:  "ALTER SYSTEM SET work_mem = '64MB';",

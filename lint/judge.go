@@ -122,6 +122,21 @@ func (j *judge) localEnds() {
 	}
 }
 
+// unreadMark reports, with the first statement below it, a comment that looks like the mark
+// of the way back.
+func (j *judge) unreadMark() {
+	mark := j.migration.UnreadMark
+	if mark == nil {
+		return
+	}
+	below := slices.IndexFunc(j.migration.Up.Statements, func(s migration.Statement) bool {
+		return s.Start.Offset > mark.Position.Offset
+	})
+	if below >= 0 && j.migration.Up.Statements[below].Start == j.current.statement.Start {
+		j.reportCertain(Finding{Hazard: "unread-mark", Message: mark.Message, Start: mark.Position, End: j.out.End})
+	}
+}
+
 // judge gives the verdict on a statement and applies it to the model.
 func (j *judge) judge(at int) Judgement {
 	j.at, j.current = at, j.parsed[at]
@@ -135,6 +150,7 @@ func (j *judge) judge(at int) Judgement {
 		j.unheardOf(known)
 		j.context()
 		j.localEnds()
+		j.unreadMark()
 		j.remember()
 	}
 	j.finish()

@@ -13,12 +13,12 @@ import (
 // Where it stands in a body, that is not run for it to be told: it is for whoever reads the change.
 func (j *judge) hostAccess(n *ast.Node) {
 	if reason := j.reaches(n); reason != "" {
-		j.reportHost(reason)
+		j.reportCertain(Finding{Hazard: "host-access", Message: reason})
 	}
 	walk(n, func(n *ast.Node) bool {
 		if call := n.GetFuncCall(); call != nil {
 			if reason := j.reachedBy(nameOf(texts(call.Funcname))); reason != "" {
-				j.reportHost(reason)
+				j.reportCertain(Finding{Hazard: "host-access", Message: reason})
 			}
 		}
 		return true
@@ -30,11 +30,12 @@ func (j *judge) hostAccess(n *ast.Node) {
 	}
 }
 
-// reportHost reports it as certain: no run tells otherwise, since the walls around a rehearsal keep it from reaching anything.
-func (j *judge) reportHost(reason string) {
+// reportCertain reports what no run tells otherwise, as what the walls around a rehearsal
+// keep it from, and what only a reader of the file can know.
+func (j *judge) reportCertain(f Finding) {
 	guessed, places, absent := j.guessed, j.places, j.maybeAbsent
 	j.guessed, j.places, j.maybeAbsent = false, nil, false
-	j.report(Finding{Hazard: "host-access", Message: reason})
+	j.report(f)
 	j.guessed, j.places, j.maybeAbsent = guessed, places, absent
 }
 

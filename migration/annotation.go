@@ -59,6 +59,7 @@ type Allow struct {
 // annotations are the words that may follow "-- +migrate".
 var annotations = []string{
 	"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow", "Tags", "Variables", "After", "Squashes",
+	"Prose",
 }
 
 // The limits of Batch. They only keep out figures that are slips.

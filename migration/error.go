@@ -38,6 +38,8 @@ const (
 	CodeMisplacedAnnotation = "misplaced_annotation"
 	// CodeForeignAnnotation: the file is marked up for another tool.
 	CodeForeignAnnotation = "foreign_annotation"
+	// CodeUnreadMark: a comment looks like a mark, and is none that is read.
+	CodeUnreadMark = "unread_mark"
 	// CodeTransactionControl: a statement begins or ends a transaction.
 	CodeTransactionControl = "transaction_control"
 	// CodeVariable: a variable has no value, one that cannot stand where it is

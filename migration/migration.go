@@ -66,6 +66,10 @@ type Migration struct {
 	Squashes []Version
 	// Unfit is why an Opaque migration cannot be run; nil for all others.
 	Unfit *Error
+	// UnreadMark is where a comment in the way up looks like the mark of the way back and
+	// is none that is read; nil where there is none. The file can be loaded: it may have
+	// been applied as it is.
+	UnreadMark *Error
 	// wayBack is what StoredDown answers.
 	wayBack string
 }

@@ -210,6 +210,7 @@ func (r *reader) dropWaiting(why string) {
 
 // statement puts a statement into its section, with what waited for it.
 func (r *reader) statement(s pgsql.Statement) {
+	r.unreadMark(s.Start.Offset)
 	if r.batch != nil {
 		if message := unfitForBatch(s); message != "" {
 			r.problem(&Error{Code: CodeBadAnnotation, Position: s.Start, Message: message,
@@ -335,6 +336,7 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 		return l.words("After <name> [<name>…]", r.after(l))
 	case "Squashes":
 		return l.words("Squashes <version> [<version>…]", r.squashes(l))
+	case "Prose": // unreadMark looks for it
 	case "Irreversible":
 		if r.irreversible != nil {
 			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")

@@ -62,7 +62,7 @@ func (d *database) close() {
 func (d *database) up(ctx context.Context, migrations []migration.Migration) error {
 	config := d.work.options.Config
 	config.DatabaseURL, config.Connection, config.Listener, config.Tags = d.url, nil, nil, nil
-	config.Hooks = migration.Hooks{}
+	config.Hooks, config.AcceptMarks = migration.Hooks{}, true
 	config.Migrations, config.Functions = migrations, nil
 	config.Table = ownSchema + ".history"
 	m, err := whimbrel.New(config)

@@ -150,6 +150,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 func (h history) until(count int, connection *pgx.ConnConfig) whimbrel.Config {
 	config := h.config
 	config.DatabaseURL, config.Connection = "", connection
+	config.AcceptMarks = true
 	config.Stop = nil // a migration is tested to its end
 	config.Protect, config.OnProtected = "", nil
 	config.Hooks = migration.Hooks{} // they are of whole runs, which these are not

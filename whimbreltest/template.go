@@ -163,6 +163,7 @@ func execute(ctx context.Context, conn *pgx.Conn, sql string) error {
 func (s *server) migrate(ctx context.Context, database string, r recipe) error {
 	migrator, err := whimbrel.New(whimbrel.Config{
 		DatabaseURL: s.address.to(database), Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts, Variables: r.variables, Table: r.table, ToolVersion: "whimbreltest",
+		AcceptMarks: true,
 	})
 	if err != nil {
 		return err

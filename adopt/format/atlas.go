@@ -37,7 +37,7 @@ func readAtlas(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: parts[1], text: text}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: parts[1], text: text, unmarked: true}
 		covers := d.atlasDirectives()
 		if covers && len(p.Files) > 0 {
 			continue // what it stands for is there, and says the same

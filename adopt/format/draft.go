@@ -20,6 +20,8 @@ type draft struct {
 	text     string
 	below    int
 	downPath string
+	// unmarked is set where the tool knows no marks in a file: then a comment is a comment.
+	unmarked bool
 	// unfit is why it cannot be run; nil if it can.
 	unfit *migration.Error
 }
@@ -39,6 +41,9 @@ func (d draft) file() File {
 		if err == nil {
 			if d.downPath != "" {
 				m.Down.Path, m.Down.Start = d.downPath, d.below
+			}
+			if d.unmarked {
+				m.UnreadMark = nil
 			}
 			f.Migration = m
 			return f

@@ -96,7 +96,7 @@ func (s script) superseded(all []script) bool {
 }
 
 func (f folder) fromFlyway(s script, all []script) File {
-	d := draft{version: s.version(), name: s.parts[4], path: f.path(s.file), text: s.text}
+	d := draft{version: s.version(), name: s.parts[4], path: f.path(s.file), text: s.text, unmarked: true}
 	d.key = string(d.version)
 	if s.kind() == "R" {
 		d.name = strings.NewReplacer(" ", "_", "\t", "_", ",", "_").Replace(s.parts[4])

@@ -41,7 +41,7 @@ func readPairs(f folder, p *Project) error {
 func (f folder) fromPair(files []match) (File, error) {
 	slices.SortStableFunc(files, func(a, b match) int { return strings.Compare(b.parts[3], a.parts[3]) }) // "up" first
 	first := files[0]
-	d := draft{version: migration.Version(first.parts[1]), name: first.parts[2], path: f.path(first.file), text: nothing}
+	d := draft{version: migration.Version(first.parts[1]), name: first.parts[2], path: f.path(first.file), text: nothing, unmarked: true}
 	d.key = string(d.version.Canonical())
 	seen := map[string]string{} // file by direction
 	for _, half := range files {

@@ -154,7 +154,7 @@ func readPrisma(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text, unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + text
 		}
@@ -203,7 +203,7 @@ func readDrizzle(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"), key: fmt.Sprint(entry.When), text: drizzleBreaks(text)}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"), key: fmt.Sprint(entry.When), text: drizzleBreaks(text), unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + d.text
 		}

@@ -83,7 +83,7 @@ var ofFiles = []whimbrel.Code{
 	migration.CodeBadName, migration.CodeDuplicateVersion, migration.CodeNoFolder, migration.CodeNotAFolder,
 	migration.CodeFolder, migration.CodeUnreadable, migration.CodeTooLarge, migration.CodeEmpty, migration.CodeEncoding,
 	migration.CodeLexical, migration.CodeUnknownAnnotation, migration.CodeBadAnnotation, migration.CodeMisplacedAnnotation,
-	migration.CodeForeignAnnotation, migration.CodeTransactionControl, migration.CodeVariable, migration.CodeRepeatable,
+	migration.CodeForeignAnnotation, migration.CodeUnreadMark, migration.CodeTransactionControl, migration.CodeVariable, migration.CodeRepeatable,
 	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript,
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -258,12 +259,13 @@ func renderDrift(p palette, tick string, report drift.Report) string {
 
 // renderVerification lists the differences with what to do about each.
 func renderVerification(p palette, tick string, v whimbrel.Verification) string {
-	if len(v.Differences) == 0 {
-		return fmt.Sprintf("%s %s: %s applied, and the files agree\n", tick, v.Database, are(v.Applied, "migration"))
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))
-	for _, d := range v.Differences {
+	if len(v.Differences) == 0 {
+		fmt.Fprintf(&b, "%s %s: %s applied, and the files agree\n", tick, v.Database, are(v.Applied, "migration"))
+	} else {
+		fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))
+	}
+	for _, d := range slices.Concat(v.Differences, v.Warnings) {
 		name := title(d.Version, d.Name)
 		fmt.Fprintf(&b, "\n  %s  %s\n", p.strong(name), p.warn(strings.ReplaceAll(d.Kind, "_", " ")))
 		fmt.Fprintf(&b, "    %s\n", indented(d.Message, "    "))
