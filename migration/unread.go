@@ -139,4 +139,3 @@ func alone(text string, from, to int) bool {
 	after, _, _ = strings.Cut(after, "\n")
 	return strings.TrimSpace(strings.TrimPrefix(before, byteOrderMark)) == "" && strings.TrimSpace(after) == ""
 }
-
