@@ -49,10 +49,10 @@ func boot(ctx context.Context, b *bundle, options Options, session whimbrel.Sess
 	m.vm.SetMaxCallStackSize(maxCalls)
 	m.vm.SetPromiseRejectionTracker(m.track)
 	m.limit = watch(ctx, m.vm, options)
-	_, err := m.enter(func() (goja.Value, error) { return nil, m.furnish() })
-	if err != nil {
+	// What is not the script's own does not count as its computing.
+	if _, err := m.try(func() (goja.Value, error) { return nil, m.furnish() }); err != nil {
 		m.close()
-		return nil, err
+		return nil, m.failure(err)
 	}
 	return m, nil
 }
@@ -97,12 +97,17 @@ func (m *machine) require(call goja.FunctionCall) goja.Value {
 
 // enter runs work in the machine, with nothing of it on the stack so far. The
 // microtasks are done when it returns. Errors come back as describe has them.
-func (m *machine) enter(work func() (goja.Value, error)) (value goja.Value, err error) {
+func (m *machine) enter(work func() (goja.Value, error)) (goja.Value, error) {
 	if reason := m.limit.reason(); reason != nil {
 		return nil, reason
 	}
 	m.limit.computing()
 	defer m.limit.waiting()
+	return m.try(work)
+}
+
+// try does work, and gives what the machine reports as describe has it.
+func (m *machine) try(work func() (goja.Value, error)) (value goja.Value, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = m.fault(fault)
