@@ -26,6 +26,9 @@ type Source struct {
 	Label string
 	// Subfolders reads the folders in it as well, and those in them.
 	Subfolders bool
+	// Below, unless nil, is told of each folder in it that is not read, by its path from
+	// there: what is in it may be meant. Names that are left alone are not told of.
+	Below func(folder string)
 }
 
 // Load reads the migrations of all sources and returns them in the order of
@@ -164,6 +167,8 @@ func (s Source) filesIn(folder, below string) ([]candidate, error) {
 	found := make([]candidate, 0, len(entries))
 	for _, entry := range entries {
 		switch {
+		case !s.Subfolders && entry.IsDir() && s.Below != nil && !isLeftAlone(entry.Name()) && entry.Name() != "node_modules":
+			s.Below(below + entry.Name())
 		case s.Subfolders && entry.IsDir():
 			if isLeftAlone(entry.Name()) || entry.Name() == "node_modules" {
 				continue

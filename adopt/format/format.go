@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -93,6 +94,9 @@ type Project struct {
 	Variables map[string]string
 	// Remarks are what a person should know of the folder, a sentence each.
 	Remarks []string
+	// PassedOver are the files that by their names are migrations, and that this format
+	// does not read: they are of another tool, or misnamed.
+	PassedOver []string
 }
 
 // File is a migration as another tool sees it.
@@ -170,6 +174,13 @@ func Signs(sources ...migration.Source) bool {
 	return false
 }
 
+// isMigration are names that only a migration has, of whichever tool.
+var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:sql|js|mjs|cjs|ts)$`)
+
+// knows reports whether the format has read a name, and has its reasons where it has made
+// no migration of the file: a newer baseline of Flyway's stands for it.
+func (f Format) knows(name string) bool { return f.Name == "flyway" && flywayFile().MatchString(name) }
+
 // remark says of a folder what SQL in it is not read: nobody would notice.
 func (p *Project) remark(f folder) {
 	read := map[string]bool{}
@@ -180,7 +191,11 @@ func (p *Project) remark(f folder) {
 	var others, callbacks []string
 	for _, name := range f.files {
 		switch {
-		case path.Ext(name) != ".sql" || read[f.path(name)]:
+		case read[f.path(name)]:
+		case isMigration().MatchString(name) && !p.Format.knows(name):
+			p.PassedOver = append(p.PassedOver, f.path(name))
+			others = append(others, f.path(name))
+		case path.Ext(name) != ".sql":
 		case p.Format.Name == "flyway" && flywayCallback().MatchString(name):
 			callbacks = append(callbacks, f.path(name))
 		default:

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -23,31 +25,73 @@ func (a *app) loadFrom(sources []migration.Source, file config) ([]migration.Mig
 		f, _ := format.Named(named)
 		return a.read(f, sources)
 	}
+	var below []string
+	for i, source := range sources {
+		sources[i].Below = func(folder string) {
+			if holdsSQL(source.FS, path.Join(source.Dir, folder)) {
+				below = append(below, strings.TrimSuffix(source.Label, "/")+"/"+folder)
+			}
+		}
+	}
 	own, err := migration.Load(sources...)
-	if named == format.Own || err == nil && !format.Signs(sources...) {
-		return own, err
+	if named != format.Own && (err != nil || len(own) == 0 || format.Signs(sources...)) {
+		detected := format.Detect(sources...)
+		detected = slices.DeleteFunc(detected, func(f format.Format) bool { return f.Name == "sql-migrate" }) // which is our own
+		switch {
+		case len(detected) > 1:
+			return nil, ambiguous(sources, detected)
+		case len(detected) == 1:
+			return a.readDetected(detected[0], sources)
+		}
 	}
-	detected := slices.DeleteFunc(format.Detect(sources...), func(f format.Format) bool { return f.Name == "sql-migrate" }) // which is our own
-	switch {
-	case len(detected) == 0:
-		return own, err
-	case len(detected) > 1:
-		return nil, ambiguous(sources, detected)
+	if len(below) > 0 && err == nil && !a.flags.json {
+		a.note("%s SQL below %s is not read: --subfolders reads it, and a name that begins with _ is left alone",
+			a.errPalette.warn("!"), strings.Join(below, ", "))
 	}
-	migrations, err := a.read(detected[0], sources)
+	return own, err
+}
+
+// holdsSQL reports whether a file of SQL is in a folder or below it. What cannot be looked
+// into holds none.
+func holdsSQL(fsys fs.FS, folder string) bool {
+	found := false
+	_ = fs.WalkDir(fsys, folder, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fs.SkipDir
+		case !entry.IsDir() && path.Ext(name) == ".sql":
+			found = true
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// readDetected reads what the files look like, and says so.
+func (a *app) readDetected(f format.Format, sources []migration.Source) ([]migration.Migration, error) {
+	migrations, err := a.read(f, sources)
 	if err == nil && !a.flags.json {
 		a.note("%s", a.errPalette.faint(fmt.Sprintf("%s: read as migrations of %s (settle it with \"format: %s\" in %s)",
-			labelsOf(sources), detected[0].Tool, detected[0].Name, configName)))
+			labelsOf(sources), f.Tool, f.Name, configName)))
 	}
 	return migrations, err
 }
 
-// read reads another tool's migrations, and remembers what values that tool
-// would give their variables.
+// read reads another tool's migrations, and remembers what values that tool would give
+// their variables. What it would pass over, and nobody would miss, is an error.
 func (a *app) read(f format.Format, sources []migration.Source) ([]migration.Migration, error) {
 	project, err := f.Read(sources...)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(project.PassedOver) > 0:
+		return nil, usage("keep the migrations of one tool in a folder: move the others away, rename them, or begin their names with _; "+
+			"if none is "+f.Tool+"'s, say --format whimbrel",
+			"%s: read as migrations of %s, which would pass over %s", labelsOf(sources), f.Tool, strings.Join(project.PassedOver, ", "))
+	case len(project.Files) == 0 && len(project.Remarks) > 0:
+		return nil, usage("name the tool whose they are with --format, or leave it away",
+			"%s: there is no migration of %s in it. %s", labelsOf(sources), f.Tool, strings.Join(project.Remarks, "; "))
 	}
 	a.foreign = f.Tool
 	a.remember(project)
