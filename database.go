@@ -622,8 +622,12 @@ func (m *Migrator) connectionError(ctx context.Context, err error) error {
 		e.Remedy = "free a connection, or raise max_connections"
 	case "57P03":
 		e.Remedy = "wait until the server has started, then run the command again"
-	default:
+	case "42704", "22023", "42501", "55P02", "08P01": // of a setting at the start, also by a pooler
+		e.Remedy = "the address, or PGOPTIONS, asks for that setting: correct it, or take it away"
+	case "":
 		e.Remedy = "check that the server runs and listens there, and that host and port are right"
+	default:
+		e.Remedy = "the server is there, and refuses: correct what it names, then run the command again"
 	}
 	return e
 }

@@ -15,6 +15,7 @@ package whimbrel
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -236,12 +237,9 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 		if config.DatabaseURL == "" {
 			return nil, &Error{Code: CodeConfiguration, Message: "no database is given", Remedy: "give a database URL"}
 		}
-		parsed, err := pgx.ParseConfig(config.DatabaseURL)
+		parsed, err := dial.Parse(config.DatabaseURL)
 		if err != nil {
-			return nil, &Error{
-				Code: CodeConfiguration, Message: "the database URL cannot be read: " + secrets(config, nil)().Clean(err.Error()),
-				Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password percent-encoded",
-			}
+			return nil, unreadable(err, secrets(config, nil)())
 		}
 		connection = parsed
 	} else {
@@ -253,6 +251,18 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 		connection.RuntimeParams["application_name"] = "whimbrel"
 	}
 	return connection, nil
+}
+
+// unreadable says why an address is not read.
+func unreadable(err error, hidden *redact.Redactor) *Error {
+	var wrong *dial.AddressError
+	if errors.As(err, &wrong) {
+		return &Error{Code: CodeConfiguration, Message: hidden.Clean(wrong.Problem), Remedy: hidden.Clean(wrong.Remedy), Err: err}
+	}
+	return &Error{
+		Code: CodeConfiguration, Message: "the database URL cannot be read: " + hidden.Clean(err.Error()),
+		Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password percent-encoded",
+	}
 }
 
 // aside opens a connection beside the one at work: for renewing the lease and for

@@ -111,7 +111,7 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 	}
 	config := options.Config.Connection
 	if config == nil {
-		if config, err = pgx.ParseConfig(options.Config.DatabaseURL); err != nil {
+		if config, err = dial.Parse(options.Config.DatabaseURL); err != nil {
 			return l, err // New has read it before
 		}
 	}

@@ -49,28 +49,20 @@ type made struct {
 // nil if none of them is set. What is not set is localhost, 5432, test and
 // postgres. The database need not exist, and is left alone: see Options.Connection.
 func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, error) {
-	value := func(name string) string { v, _ := lookup("TEST_DB_" + name); return v }
-	given := slices.ContainsFunc([]string{"HOST", "PORT", "NAME", "USER", "PASSWORD"}, func(name string) bool { return value(name) != "" })
-	if !given {
+	address := dial.Variables("TEST_DB_", "test", lookup)
+	if address == "" {
 		return nil, nil
 	}
-	port, err := strconv.ParseUint(cmp.Or(value("PORT"), "5432"), 10, 16)
-	if err != nil || port == 0 {
-		return nil, wrong("write a number from 1 to 65535, or leave it away", "TEST_DB_PORT is %q, which is no port", value("PORT"))
+	if given, _ := lookup("TEST_DB_PORT"); given != "" {
+		if port, err := strconv.ParseUint(given, 10, 16); err != nil || port == 0 {
+			return nil, wrong("write a number from 1 to 65535, or leave it away", "TEST_DB_PORT is %q, which is no port", given)
+		}
 	}
-	quote := func(text string) string {
-		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+	config, err := dial.Parse(address)
+	var unfit *dial.AddressError
+	if errors.As(err, &unfit) {
+		return nil, wrong(unfit.Remedy, "%s", unfit.Problem)
 	}
-	words := []string{
-		"host=" + quote(cmp.Or(value("HOST"), "localhost")),
-		"port=" + strconv.FormatUint(port, 10),
-		"dbname=" + quote(cmp.Or(value("NAME"), "test")),
-		"user=" + quote(cmp.Or(value("USER"), "postgres")),
-	}
-	if password := value("PASSWORD"); password != "" {
-		words = append(words, "password="+quote(password))
-	}
-	config, err := pgx.ParseConfig(strings.Join(words, " "))
 	if err != nil {
 		return nil, wrong("look at the variables TEST_DB_* and PG*", "the variables TEST_DB_* describe no connection")
 	}

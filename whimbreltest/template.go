@@ -54,7 +54,7 @@ func (s *server) create(ctx context.Context, r recipe) (string, error) {
 }
 
 func (s *server) connect(ctx context.Context) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(s.address.maintenance())
+	config, err := dial.Parse(s.address.maintenance())
 	if err != nil {
 		return nil, err
 	}

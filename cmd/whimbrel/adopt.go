@@ -278,14 +278,10 @@ func (a *app) inUsualFolder(file config) config {
 
 // connectTo opens a connection as the engine's are opened.
 func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
-	connection := config.Connection
-	if connection == nil {
-		parsed, err := pgx.ParseConfig(config.DatabaseURL)
-		if err != nil {
-			_, refused := whimbrel.New(config) // which has the words for it
-			return nil, refused
-		}
-		connection = parsed
+	connection, err := connectionOf(config)
+	if err != nil {
+		_, refused := whimbrel.New(config) // which has the words for it
+		return nil, refused
 	}
 	connection = connection.Copy()
 	connection.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -293,9 +289,14 @@ func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	conn, err := dial.Open(ctx, connection)
-	if err != nil {
-		return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v", connection.Host, connection.Port, err),
-			Remedy: "check that the server runs there, and that user, password and database are right", Err: err}
+	if err == nil {
+		return conn, nil
 	}
-	return conn, nil
+	if m, refused := whimbrel.New(config); refused == nil { // which has the words for what is refused
+		if _, refused = m.Status(ctx); refused != nil {
+			return nil, refused
+		}
+	}
+	return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v", connection.Host, connection.Port, err),
+		Remedy: "check that the server runs there, and that user, password and database are right", Err: err}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -47,12 +48,14 @@ type app struct {
 	walls      *devdb.Walls
 	wallsMutex sync.Mutex // servers may be started at once
 	needsWalls bool
+	// remarks are those that have been made.
+	remarks map[string]bool
 	// streaming is set by commands that write events with --json.
 	streaming bool
 }
 
 func newApp(env environment, interruption *interruption) *app {
-	a := &app{environment: env, redactor: &redact.Redactor{}, interruption: interruption}
+	a := &app{environment: env, remarks: map[string]bool{}, redactor: &redact.Redactor{}, interruption: interruption}
 	a.out, a.err = a.redactor.Writer(&lasting{w: env.stdout}), a.redactor.Writer(&lasting{w: env.stderr})
 	return a
 }
@@ -69,6 +72,8 @@ func (a *app) begin() {
 	}
 	for _, name := range []string{"PGPASSWORD", "DB_PASSWORD", "TEST_DB_PASSWORD"} {
 		a.redactor.Password(a.variable(name))
+		bare, _ := dial.UnwrapPassword(a.variable(name))
+		a.redactor.Password(bare)
 	}
 }
 
@@ -222,10 +227,19 @@ func (a *app) openFile() (project, error) {
 	if p.file, err = a.config(); err != nil {
 		return p, err
 	}
+	if err := a.unwrapPG(); err != nil {
+		return p, err
+	}
 	if p.target, err = resolveTarget(a.flags, p.file, a.lookup); err != nil {
 		return p, err
 	}
 	a.redactor.Connection(p.target.conninfo)
+	a.remark(p.target.remarks...)
+	if bare, around := dial.Unwrap(p.target.conninfo); around != "" {
+		p.target.conninfo = bare
+		a.redactor.Connection(bare)
+		a.remark(leftOut(p.target.source, around))
+	}
 	return p, nil
 }
 

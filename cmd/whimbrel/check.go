@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -136,12 +135,9 @@ func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, pl
 	if err := choice.check(); err != nil {
 		return preflight.Report{}, err
 	}
-	connection := p.config.Connection
-	if connection == nil {
-		var err error
-		if connection, err = pgx.ParseConfig(p.config.DatabaseURL); err != nil {
-			return preflight.Report{}, err // the Migrator has read it before
-		}
+	connection, err := connectionOf(p.config)
+	if err != nil {
+		return preflight.Report{}, err // the Migrator has read it before
 	}
 	skip := slices.Clone(choice.skip)
 	if len(choice.only) == 0 {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"cmp"
-	"strings"
-
-	"github.com/jackc/pgx/v5"
+	"errors"
+	"os"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // target is the database that a command works on.
@@ -21,6 +21,7 @@ type target struct {
 	environment string
 	// protected is set where nothing may change without checks and a confirmation.
 	protected bool
+	remarks   []string // on values that were wrapped
 }
 
 // The variables that say which database is meant. Others of PostgreSQL's
@@ -53,7 +54,9 @@ func resolveTarget(flags globalFlags, file config, lookup func(string) (string, 
 	}
 	for _, name := range dbVariables {
 		if variable(name) != "" {
-			return target{conninfo: fromDBVariables(variable), source: name}, nil
+			t := target{source: name}
+			t.conninfo = dial.Variables("DB_", "myapp", unwrapping(lookup, dial.UnwrapVariable, &t.remarks))
+			return t, nil
 		}
 	}
 	for _, name := range pgVariables {
@@ -87,31 +90,13 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 	if base.Embedded {
 		return t, nil
 	}
-	url, err := expand(base.URL, lookup)
+	url, remarks, err := expandAddress(base.URL, lookup)
 	if err != nil {
 		return t, c.wrong(c.token("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special characters of a password must be percent-encoded",
 			"environment %q: %v", name, err)
 	}
-	t.conninfo = url
+	t.conninfo, t.remarks = url, remarks
 	return t, nil
-}
-
-// fromDBVariables builds a connection string from DB_HOST and its kin. What is
-// not set has the defaults that the runners of this convention have.
-func fromDBVariables(variable func(string) string) string {
-	quote := func(value string) string {
-		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
-	}
-	words := []string{
-		"host=" + quote(cmp.Or(variable("DB_HOST"), "localhost")),
-		"port=" + quote(cmp.Or(variable("DB_PORT"), "5432")),
-		"dbname=" + quote(cmp.Or(variable("DB_NAME"), "myapp")),
-		"user=" + quote(cmp.Or(variable("DB_USER"), "postgres")),
-	}
-	if password := variable("DB_PASSWORD"); password != "" {
-		words = append(words, "password="+quote(password))
-	}
-	return strings.Join(words, " ")
 }
 
 // configure puts the target into a Config.
@@ -121,7 +106,11 @@ func (t target) configure(c *whimbrel.Config) error {
 		c.DatabaseURL = t.conninfo
 		return nil
 	}
-	connection, err := pgx.ParseConfig("")
+	connection, err := dial.Parse("")
+	var wrong *dial.AddressError
+	if errors.As(err, &wrong) {
+		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: "the PG* variables: " + wrong.Problem, Remedy: wrong.Remedy, Err: err}
+	}
 	if err != nil {
 		return &whimbrel.Error{
 			Code: whimbrel.CodeConfiguration, Message: "the PG* variables cannot be read: " + err.Error(),
@@ -129,5 +118,33 @@ func (t target) configure(c *whimbrel.Config) error {
 		}
 	}
 	c.Connection = connection
+	return nil
+}
+
+// remark notes something once.
+func (a *app) remark(texts ...string) {
+	for _, text := range texts {
+		if !a.remarks[text] {
+			a.remarks[text] = true
+			a.note("note: %s", text)
+		}
+	}
+}
+
+// unwrapPG takes off what is around PG* variables, for the driver and for programs that
+// are started.
+func (a *app) unwrapPG() error {
+	for _, name := range dial.PGVariables {
+		value := os.Getenv(name)
+		bare, around := dial.UnwrapVariable(name, value)
+		if around == "" {
+			continue
+		}
+		a.remark(leftOut(name, around))
+		a.redactor.Password(map[bool]string{true: bare}[name == "PGPASSWORD"])
+		if err := os.Setenv(name, bare); err != nil {
+			return err
+		}
+	}
 	return nil
 }

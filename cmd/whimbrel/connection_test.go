@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
@@ -100,7 +100,7 @@ func TestWithoutADatabaseAllWaysAreListed(t *testing.T) {
 func TestOddValuesOfDBVariablesArriveAsTheyAre(t *testing.T) {
 	t.Parallel()
 	set := variables{"DB_HOST": "/var/run", "DB_PORT": "6543", "DB_NAME": "my 'app'", "DB_USER": `a\b`, "DB_PASSWORD": `p' \=%@/:`}
-	parsed, err := pgx.ParseConfig(fromDBVariables(func(name string) string { return set[name] }))
+	parsed, err := dial.Parse(dial.Variables("DB_", "myapp", set.lookup))
 	require.NoError(t, err)
 	require.Equal(t, []string{"/var/run", "my 'app'", `a\b`, `p' \=%@/:`}, []string{parsed.Host, parsed.Database, parsed.User, parsed.Password})
 	require.Equal(t, uint16(6543), parsed.Port)

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -216,11 +214,9 @@ func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
 	if err != nil {
 		return err
 	}
-	connection := p.config.Connection
-	if connection == nil {
-		if connection, err = pgx.ParseConfig(p.config.DatabaseURL); err != nil {
-			return err // the Migrator has read it before
-		}
+	connection, err := connectionOf(p.config)
+	if err != nil {
+		return err // the Migrator has read it before
 	}
 	conn, err := dial.Open(ctx, connection)
 	if err != nil {

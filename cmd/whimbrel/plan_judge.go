@@ -10,6 +10,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/forecast"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -72,5 +73,5 @@ func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
 	if c.Connection != nil {
 		return c.Connection, nil
 	}
-	return pgx.ParseConfig(c.DatabaseURL) // which the engine has read already
+	return dial.Parse(c.DatabaseURL) // which the engine has read already
 }

@@ -119,7 +119,7 @@ question only, no matter who runs them. The log notes who marked it.`,
 			if err != nil {
 				return err
 			}
-			connection, err := p.connection()
+			connection, err := connectionOf(p.config)
 			if err != nil {
 				return err
 			}

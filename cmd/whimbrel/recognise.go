@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // protectedAs is the name under which whimbrel.yaml protects the database of a project:
@@ -25,7 +26,7 @@ func (a *app) protectedAs(ctx context.Context, p project) string {
 	if p.target.embedded {
 		return ""
 	}
-	here, err := p.connection()
+	here, err := connectionOf(p.config)
 	if err != nil {
 		return "" // the engine has the words for it
 	}
@@ -34,24 +35,17 @@ func (a *app) protectedAs(ctx context.Context, p project) string {
 		if !base.Protected || base.Embedded {
 			continue
 		}
-		url, err := expand(base.URL, a.lookup)
+		url, _, err := expandAddress(base.URL, a.lookup)
 		if err != nil {
 			continue // this place does not know that environment's address
 		}
+		url, _ = dial.Unwrap(url)
 		a.redactor.Connection(url)
-		if there, err := pgx.ParseConfig(url); err == nil && sameDatabase(ctx, here, there) {
+		if there, err := dial.Parse(url); err == nil && sameDatabase(ctx, here, there) {
 			return name
 		}
 	}
 	return ""
-}
-
-// connection is how the project's database is reached.
-func (p project) connection() (*pgx.ConnConfig, error) {
-	if p.config.Connection != nil {
-		return p.config.Connection, nil
-	}
-	return pgx.ParseConfig(p.config.DatabaseURL)
 }
 
 // sameDatabase reports whether two addresses lead to one database, by any of the hosts

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
@@ -41,6 +42,37 @@ func expand(template string, lookup func(string) (string, bool)) (string, error)
 	}
 	b.WriteString(template[end:])
 	return b.String(), nil
+}
+
+// expandAddress replaces them in an address, by values without what secret stores leave
+// around them, and says which had something. Between keywords a value may be quoted, and
+// keeps its quotes.
+func expandAddress(template string, lookup func(string) (string, bool)) (address string, remarks []string, err error) {
+	strip := func(_, value string) (string, string) { return dial.UnwrapPassword(value) }
+	if strings.Contains(template, "://") || reference().FindString(template) == template {
+		strip = dial.UnwrapVariable
+	}
+	address, err = expand(template, unwrapping(lookup, strip, &remarks))
+	return address, remarks, err
+}
+
+// unwrapping looks variables up, takes off what is around their values, and adds to the
+// remarks what that was.
+func unwrapping(lookup func(string) (string, bool), strip func(name, value string) (bare, around string), remarks *[]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, set := lookup(name)
+		bare, around := strip(name, value)
+		if around != "" {
+			*remarks = append(*remarks, leftOut(name, around))
+		} else if _, more := dial.Unwrap(bare); more != "" {
+			*remarks = append(*remarks, name+" has "+more+" around its value, which is taken for a part of it")
+		}
+		return bare, set
+	}
+}
+
+func leftOut(what, around string) string {
+	return what + " had " + around + " around its value, which is left out"
 }
 
 // userinfo is where user and password stand in a URL: from the slashes to the

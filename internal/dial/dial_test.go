@@ -22,7 +22,7 @@ var server *devdb.Server
 
 func TestMain(m *testing.M) {
 	var err error
-	server, err = devdb.Start(context.Background(), devdb.Options{})
+	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
 		os.Exit(1)
