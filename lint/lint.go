@@ -96,6 +96,20 @@ func later(migrations []migration.Migration) func() []migration.Statement {
 	}
 }
 
+// nothingToRun is the judgement on a migration without a statement, which the engine
+// refuses: it would be recorded as if something had been done.
+func nothingToRun() Judgement {
+	at := migration.Position{Line: 1, Column: 1}
+	evidence := Evidence{FromText, "there is no statement in it"}
+	return Judgement{
+		Start: at, End: at, Step: 1, Malformed: true, Verdict: Dangerous, Evidence: []Evidence{evidence},
+		Findings: []Finding{{
+			Hazard: "statement-fails", Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
+			Message: "the up part has no statement, and up refuses it: write one, or SELECT 1 if the version is wanted",
+		}},
+	}
+}
+
 // file judges one direction of a migration and applies it to the model.
 func (l *Linter) file(m *model, mig migration.Migration, section migration.Section, later func() []migration.Statement) File {
 	file := File{Path: mig.Path, Version: mig.Version, Text: mig.Text, Statements: []Judgement{}, allows: mig.Allows}
@@ -105,6 +119,10 @@ func (l *Linter) file(m *model, mig migration.Migration, section migration.Secti
 			Opaque: true, Verdict: Unknown, program: true,
 			Evidence: []Evidence{{FromText, "what a program will send to the server cannot be read from its text"}},
 		})
+		return file
+	}
+	if mig.Empty() && !l.options.Down {
+		file.Statements = append(file.Statements, nothingToRun())
 		return file
 	}
 	j := &judge{model: m, options: l.options, migration: mig, section: section, later: later}

@@ -81,6 +81,25 @@ func (m Migration) Empty() bool {
 	return m.Kind == SQL && len(m.Up.Statements) == 0
 }
 
+// DoingNothing is m with a statement that does nothing where one of its directions has
+// none. Its text and its checksum stay. It is for files of tools to which such a section
+// is no mistake.
+func (m Migration) DoingNothing(down bool) Migration {
+	section := &m.Up
+	if down {
+		section = &m.Down
+	}
+	if len(section.Statements) > 0 || m.Kind != SQL {
+		return m
+	}
+	nothing := pgsql.Statement{Text: "SELECT 1", Start: pgsql.PositionAt(m.Text, len(m.Text)), Class: pgsql.Query, Command: "SELECT"}
+	section.Statements = []Statement{{Statement: nothing}}
+	if down {
+		m.wayBack = nothing.Text + ";\n"
+	}
+	return m
+}
+
 // HasWayBack reports whether m can be undone. For SQL that is known: there is
 // a statement in a Down section. A script or a function is presumed to have a
 // way back; whoever loads it sees whether it has one.

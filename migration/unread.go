@@ -120,7 +120,7 @@ func commentsOf(text string) (all []remark) {
 			}
 		case pgsql.LineComment, pgsql.BlockComment:
 			if token.Kind == pgsql.LineComment && isAnnotation(token.Text) {
-				prose = proseMark().MatchString(token.Text)
+				prose = IsProse(token.Text)
 				continue
 			}
 			all = append(all, remark{token, follows, prose})
@@ -129,6 +129,9 @@ func commentsOf(text string) (all []remark) {
 	}
 	return all
 }
+
+// IsProse reports whether a line is the annotation that says that a remark follows.
+func IsProse(line string) bool { return proseMark().MatchString(line) }
 
 var proseMark = pattern.Of(`(?i)^--[ \t]*\+migrate[ \t]+Prose\b`)
 

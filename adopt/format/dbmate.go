@@ -1,6 +1,8 @@
 package format
 
 import (
+	"strings"
+
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -15,6 +17,9 @@ var (
 	dbmateOff  = pattern.Of(`\btransaction:false\b`)
 )
 
+// dbmateMarks turns whimbrel's marks into dbmate's.
+var dbmateMarks = strings.NewReplacer("-- +migrate Up", "-- migrate:up", "-- +migrate Down", "-- migrate:down", "notransaction", "transaction:false")
+
 func detectDbmate(f folder) bool { return f.all(dbmateFile(), dbmateUp()) }
 
 func readDbmate(f folder, p *Project) error {
@@ -23,7 +28,7 @@ func readDbmate(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1]}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: dbmateMarks}
 		begun := false
 		d.text = lines(text, func(line string) string {
 			parts := dbmateMark().FindStringSubmatch(line)

@@ -20,6 +20,12 @@ type draft struct {
 	text     string
 	below    int
 	downPath string
+	// downFile is set where there is a file for the way back, whatever is in it.
+	downFile bool
+	// whole is set where no other tool says what an empty file means.
+	whole bool
+	// marks turns whimbrel's marks in messages into those of the tool; nil if it has none.
+	marks *strings.Replacer
 	// unmarked is set where the tool knows no marks in a file: then a comment is a comment.
 	unmarked bool
 	// unfit is why it cannot be run; nil if it can.
@@ -42,13 +48,13 @@ func (d draft) file() File {
 			if d.downPath != "" {
 				m.Down.Path, m.Down.Start = d.downPath, d.below
 			}
-			if d.unmarked {
-				m.UnreadMark = nil
-			}
-			f.Migration = m
+			f.Migration = d.asItsTool(m)
 			return f
 		}
 		problem := *migration.Problems(err)[0]
+		if d.marks != nil {
+			problem.Message, problem.Remedy = d.marks.Replace(problem.Message), d.marks.Replace(problem.Remedy)
+		}
 		d.unfit = &problem
 		if d.downPath != "" && problem.Position.Offset >= d.below && problem.Position.Line > 0 {
 			d.unfit.Path = d.downPath
@@ -60,6 +66,26 @@ func (d draft) file() File {
 	}
 	f.Migration = migration.NewOpaque(d.version, d.name, d.path, d.text, d.unfit)
 	return f
+}
+
+// asItsTool is a migration that means what it means to its tool: an empty way up is
+// applied, and so is an empty way back in a file of its own.
+func (d draft) asItsTool(m migration.Migration) migration.Migration {
+	if d.unmarked {
+		m.UnreadMark = nil
+	}
+	if m.UnreadMark != nil && d.marks != nil {
+		problem := *m.UnreadMark
+		problem.Remedy = d.marks.Replace(problem.Remedy)
+		m.UnreadMark = &problem
+	}
+	if d.whole {
+		return m
+	}
+	if m = m.DoingNothing(false); d.downFile {
+		m = m.DoingNothing(true)
+	}
+	return m
 }
 
 // join puts a way back that has a file of its own below the way up.

@@ -178,8 +178,16 @@ func Signs(sources ...migration.Source) bool {
 var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:sql|js|mjs|cjs|ts)$`)
 
 // knows reports whether the format has read a name, and has its reasons where it has made
-// no migration of the file: a newer baseline of Flyway's stands for it.
-func (f Format) knows(name string) bool { return f.Name == "flyway" && flywayFile().MatchString(name) }
+// no migration of the file: a newer baseline of Flyway's stands for it, or it is empty.
+func (f Format) knows(name string) bool {
+	switch f.Name {
+	case "flyway":
+		return flywayFile().MatchString(name)
+	case "golang-migrate":
+		return pairFile().MatchString(name)
+	}
+	return false
+}
 
 // remark says of a folder what SQL in it is not read: nobody would notice.
 func (p *Project) remark(f folder) {

@@ -485,3 +485,58 @@ func FuzzReaders(f *testing.F) {
 		}
 	})
 }
+
+// A file means what it means to its own tool: an empty way up is applied, and in files
+// without marks a comment is a comment.
+func TestAnEmptyFileMeansWhatItMeansToItsTool(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		format   string
+		files    map[string]string
+		up, down int // statements; down -1: there is no way back
+		unread   bool
+	}{
+		"an empty way back of golang-migrate": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": ""}, 1, 1, false},
+		"one with a comment":                  {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "-- nothing\n"}, 1, 1, false},
+		"no file for the way back":            {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;"}, 1, -1, false},
+		"an empty way up":                     {"golang-migrate", map[string]string{"1_a.up.sql": "-- later\n", "1_a.down.sql": "SELECT 2;"}, 1, 1, false},
+		"a way back that does something":      {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "SELECT 1; SELECT 2;"}, 1, 2, false},
+		"an empty way up of goose":            {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- +goose Down\nSELECT 2;\n"}, 1, 1, false},
+		"one of goose with a comment":         {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- later\n\n-- +goose Down\n"}, 1, -1, false},
+		"an empty way up of dbmate":           {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\n\n-- migrate:down\nSELECT 2;\n"}, 1, 1, false},
+		"a comment of Flyway's":               {"flyway", map[string]string{"V1__a.sql": "-- nothing to do\n"}, 1, -1, false},
+		"a heading in Flyway's file":          {"flyway", map[string]string{"V1__a.sql": "SELECT 1;\n-- down\nSELECT 2;\n"}, 2, -1, false},
+		"a heading in golang-migrate's":       {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 1;\n-- rollback\nSELECT 2;\n"}, 2, -1, false},
+		"a slip in goose's":                   {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;\n-- goose Down\nSELECT 2;\n"}, 2, -1, true},
+		"a remark in goose's": {"goose", map[string]string{
+			"1_a.sql": "-- +goose Up\nSELECT 1;\n-- +migrate Prose\n-- down\nSELECT 2;\n"}, 2, -1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := fstest.MapFS{}
+			for name, text := range test.files {
+				files[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			f, known := format.Named(test.format)
+			require.True(t, known)
+			project, err := f.Read(migration.Source{FS: files})
+			require.NoError(t, err)
+			require.Len(t, project.Files, 1)
+			m := project.Files[0].Migration
+			require.Nil(t, m.Unfit)
+			require.Len(t, m.Up.Statements, test.up)
+			require.False(t, m.Empty())
+			require.Equal(t, test.down >= 0, m.HasWayBack())
+			if test.down >= 0 {
+				require.Len(t, m.Down.Statements, test.down)
+				stored, err := migration.ParseStored(m.Version, m.Name, m.StoredDown())
+				require.NoError(t, err)
+				require.Len(t, stored.Down.Statements, test.down)
+			}
+			require.Equal(t, test.unread, m.UnreadMark != nil)
+			if test.unread {
+				require.Contains(t, m.UnreadMark.Remedy, `write "-- +goose Down" in its place`)
+			}
+		})
+	}
+}

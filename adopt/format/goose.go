@@ -19,6 +19,9 @@ var (
 	gooseUp   = pattern.Of(`(?mi)^--\s*\+goose\s+up\s*$`)
 )
 
+// gooseMarks turns whimbrel's marks into goose's, but for the one that goose has not.
+var gooseMarks = strings.NewReplacer("-- +migrate Prose", "-- +migrate Prose", "-- +migrate ", "-- +goose ", "notransaction", "NO TRANSACTION")
+
 func detectGoose(f folder) bool { return f.all(gooseSQL(), gooseUp()) }
 
 func readGoose(f folder, p *Project) error {
@@ -30,7 +33,7 @@ func readGoose(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], text: text}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], text: text, marks: gooseMarks}
 		if m.parts[3] == "go" {
 			d.unfit = unfit("run it with goose and adopt its history again, or write it in SQL", "it is a migration in Go, which only goose can run")
 		} else if err := d.fromGoose(p); err != nil {
@@ -75,6 +78,9 @@ func (d *draft) fromGoose(p *Project) error {
 			return silenced(line)
 		case !substituting:
 			outside.WriteString(line + "\n")
+			if migration.IsProse(line) {
+				return line
+			}
 			return strings.ReplaceAll(line, "-- +migrate", "-- migrate")
 		}
 		line, found, err := gooseVariables(line, p)

@@ -38,6 +38,9 @@ func (f folder) contains(pattern, mark *regexp.Regexp) bool {
 	})
 }
 
+// nodeMarks turns whimbrel's marks into those of node-pg-migrate.
+var nodeMarks = strings.NewReplacer("-- +migrate Up", "-- Up Migration", "-- +migrate Down", "-- Down Migration")
+
 func detectNodePGMigrate(f folder) bool {
 	return f.contains(sqlFile(), nodeMarked()) || f.contains(nodeScript(), pgmCode())
 }
@@ -48,7 +51,10 @@ func readNodePGMigrate(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text}
+		d := draft{
+			version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text,
+			marks: nodeMarks,
+		}
 		if m.parts[3] != "sql" {
 			p.Files = append(p.Files, f.script(d, "node-pg-migrate"))
 			continue

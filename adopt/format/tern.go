@@ -25,6 +25,11 @@ var (
 	ternValue     = pattern.Of(`\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}`)
 )
 
+// ternMarks turns whimbrel's marks into tern's.
+var ternMarks = strings.NewReplacer(
+	`below "-- +migrate Up notransaction"`, `below "---- tern: disable-tx ----"`, "-- +migrate Down", "---- create above / drop below ----",
+)
+
 func detectTern(f folder) bool {
 	if slices.Contains(f.files, "tern.conf") && len(f.matching(ternFile())) > 0 {
 		return true
@@ -43,7 +48,7 @@ func readTern(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1]}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: ternMarks}
 		names := d.ternTemplate(text, data, shared)
 		down := false
 		d.text = lines(d.text, func(line string) string {
