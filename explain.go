@@ -47,7 +47,7 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 	case isServer:
 		e = &Error{Code: CodeStatement, Message: r.m.redact(refused.Message), Err: err}
 		e.fromServer(refused)
-		e.Remedy = cmp.Or(e.Remedy, r.m.definedLater(p, refused))
+		e.Remedy = cmp.Or(e.Remedy, r.remedyOf(p, s, f, refused))
 	default:
 		e = r.m.serverError(ctx, "running "+string(p.Migration.Version), err)
 	}
@@ -66,6 +66,14 @@ func (r *run) explain(ctx context.Context, p Planned, s Step, err error) *Error 
 		e.Message += r.m.redact(" in the batch of keys " + e.Batch.String())
 	}
 	return e
+}
+
+// remedyOf says what to do about a refusal of which the SQLSTATE alone does not tell.
+func (r *run) remedyOf(p Planned, s Step, f *failure, refused *pgconn.PgError) string {
+	if f != nil && f.statement >= 0 && f.statement < len(s.Statements) {
+		return cmp.Or(ofStatement(refused, s.Statements[f.statement].Text), r.m.definedLater(p, refused))
+	}
+	return cmp.Or(r.db.ofOwnTables(refused), r.m.definedLater(p, refused))
 }
 
 // definedLater says what to do where the server does not know something that a
