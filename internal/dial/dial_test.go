@@ -80,7 +80,15 @@ func TestAStatementThatIsAboutToEndIsNotCancelled(t *testing.T) {
 	t.Parallel()
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, running(ctx, t, conn, "SELECT pg_sleep(0.1)", cancel))
+	// It waits for a lock until the moment before it is given up, however busy the machine is.
+	holder, err := pgx.Connect(t.Context(), server.URL("postgres"))
+	require.NoError(t, err)
+	_, err = holder.Exec(t.Context(), "SELECT pg_advisory_lock(4711)")
+	require.NoError(t, err)
+	require.NoError(t, running(ctx, t, conn, "SELECT pg_advisory_lock(4711)", func() {
+		require.NoError(t, holder.Close(t.Context()))
+		cancel()
+	}))
 	usable(t, conn)
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
