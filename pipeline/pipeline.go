@@ -245,6 +245,9 @@ func (j *judge) merged(ctx context.Context) (Step, error) {
 		for name := range fresh {
 			j.fresh[name] = true
 		}
+		for _, c := range changes { // a link may be as it was, and what it leads to is not
+			j.fresh[path.Base(c.Name)] = true
+		}
 		known, err := git.Names(ctx, folder, j.options.Base)
 		if err != nil {
 			return s, refused(err)

@@ -58,7 +58,7 @@ func TestMalformedFilesEndItAndAllOfThemAreTold(t *testing.T) {
 	require.Error(t, loading)
 	report, err := Run(t.Context(), Options{Loading: loading, Base: "main"})
 	require.NoError(t, err)
-	require.Len(t, report.Steps, 1)
+	require.Len(t, report.Steps, 2, "settings and files")
 	require.Equal(t, Files, report.Failed())
 	require.Len(t, report.Notes(), 2)
 	require.Contains(t, report.Text(Style{}), "migrations/2_b.sql:1:")
@@ -87,8 +87,8 @@ func TestWithoutABaseAndATargetTheFilesAreJudged(t *testing.T) {
 		} `xml:"testcase"`
 	}
 	require.NoError(t, xml.Unmarshal(out, &suite))
-	require.Equal(t, []int{6, 1, 4}, []int{suite.Tests, suite.Failures, suite.Skipped})
-	require.Contains(t, suite.Cases[3].Failure.Text, "migrations/2_b.sql:1:1: error:")
+	require.Equal(t, []int{7, 1, 5}, []int{suite.Tests, suite.Failures, suite.Skipped})
+	require.Contains(t, suite.Cases[4].Failure.Text, "migrations/2_b.sql:1:1: error:")
 }
 
 func TestAFolderWithoutAMigrationIsWarnedOf(t *testing.T) {

@@ -79,6 +79,7 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 			return options, err
 		}
 		options.Config = p.config
+		options.Config.Scripts = file.Scripts.runtime() // which see less here
 	}
 	if !flags.noTest {
 		options.Trial = &trial.Options{Jobs: 1, Major: file.Lint.PGVersion, Progress: options.Progress}

@@ -75,6 +75,35 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 	for _, key := range changedKeys(flatten(was, path.Dir(before)), flatten(now, place)) {
 		notes = append(notes, b.note(now, key, key+" is not what it is in "+b.revision))
 	}
+	moved, err := b.moved(ctx, a, now)
+	return append(notes, moved...), err
+}
+
+// moved gives a note for each folder of migrations whose name leads to another one than it
+// did: a link in its place would make merged migrations new ones, and none be missing.
+func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes []annotation.Note, err error) {
+	here, _ := b.place(a.folder)
+	for _, folder := range a.migrationFolders(now) {
+		relative, err := filepath.Rel(a.folder, a.absolute(folder))
+		name := path.Join(here, filepath.ToSlash(relative)) // links in it are those of the change
+		leads, still := b.place(a.absolute(folder))
+		if err != nil || strings.HasPrefix(name, "../") || still && leads == name {
+			continue
+		}
+		was, err := git.Folder(ctx, b.root, b.since, name)
+		if err != nil {
+			return nil, err
+		}
+		is := ""
+		if still {
+			if is, err = git.Folder(ctx, b.root, b.since, leads); err != nil {
+				return nil, err
+			}
+		}
+		if was != "" && was != is {
+			notes = append(notes, b.note(now, "migrations", filepath.ToSlash(folder)+" does not lead where it does in "+b.revision))
+		}
+	}
 	return notes, nil
 }
 

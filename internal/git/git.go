@@ -6,10 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
 // Error is what git said, and what to do about it.
@@ -24,6 +30,9 @@ func Output(ctx context.Context, folder string, arguments ...string) (string, er
 
 // answer does as Output does, with a text that git reads.
 func answer(ctx context.Context, folder, input string, arguments ...string) (string, error) {
+	if err := planted(folder); err != nil {
+		return "", err
+	}
 	command := exec.CommandContext(ctx, "git", arguments...)
 	command.Dir, command.Stdin = folder, strings.NewReader(input)
 	var output, complaint bytes.Buffer
@@ -41,32 +50,73 @@ func answer(ctx context.Context, folder, input string, arguments ...string) (str
 	return "", &Error{"git cannot say what has changed: " + first, "name a branch, a tag or a commit of the repository that the migrations are in"}
 }
 
+// planted refuses a folder in which git would find another repository than the one whose
+// .git lies above: of files that a change has brought in, as HEAD and objects, git makes a
+// repository without a worktree, and runs programs that its "config" names. Git itself
+// looks away with safe.bareRepository=explicit, but only since 2.38.
+func planted(folder string) error {
+	at, err := filepath.EvalSymlinks(folder)
+	if err != nil || os.Getenv("GIT_DIR") != "" {
+		return nil // git has the words for it, or looks nowhere
+	}
+	for {
+		if exists(at, ".git") {
+			return nil
+		}
+		if exists(at, "HEAD") && (exists(at, "objects") || exists(at, "commondir")) {
+			return &Error{
+				at + " holds what git takes for a repository, whose settings name programs to run",
+				"remove HEAD, objects, refs and commondir from that folder",
+			}
+		}
+		above := filepath.Dir(at)
+		if above == at {
+			return nil
+		}
+		at = above
+	}
+}
+
+func exists(folder, name string) bool {
+	_, err := os.Lstat(filepath.Join(folder, name))
+	return err == nil
+}
+
 // ChangedNames gives the names of the files of a repository that differ from a
 // revision, without their folders: committed or not, and those that git does not know
 // yet. folder is anywhere in the repository.
 func ChangedNames(ctx context.Context, folder, revision string) (map[string]bool, error) {
-	if err := check(revision); err != nil {
-		return nil, err
-	}
-	folder, err := Root(ctx, folder)
-	if err != nil {
-		return nil, err
-	}
-	tracked, err := Output(ctx, folder, "diff", "--name-only", "-z", revision, "--")
-	if err != nil {
-		return nil, err
-	}
-	unknown, err := Output(ctx, folder, "ls-files", "--others", "--exclude-standard", "-z")
-	if err != nil {
-		return nil, err
-	}
+	paths, _, err := changedPaths(ctx, folder, revision)
 	changed := map[string]bool{}
+	for name := range paths {
+		changed[path.Base(name)] = true
+	}
+	return changed, err
+}
+
+// changedPaths are the paths of those files from the root of the repository.
+func changedPaths(ctx context.Context, folder, revision string) (paths map[string]bool, root string, err error) {
+	if revision, err = commitish(ctx, folder, revision); err != nil {
+		return nil, "", err
+	}
+	if root, err = Root(ctx, folder); err != nil {
+		return nil, "", err
+	}
+	tracked, err := Output(ctx, root, "diff", "--name-only", "-z", revision, "--")
+	if err != nil {
+		return nil, "", err
+	}
+	unknown, err := Output(ctx, root, "ls-files", "--others", "--exclude-standard", "-z")
+	if err != nil {
+		return nil, "", err
+	}
+	paths = map[string]bool{}
 	for name := range strings.SplitSeq(tracked+unknown, "\x00") {
 		if name != "" {
-			changed[path.Base(name)] = true
+			paths[name] = true
 		}
 	}
-	return changed, nil
+	return paths, root, nil
 }
 
 // Root gives the folder of the repository that a folder lies in, without links in its path.
@@ -79,45 +129,71 @@ func Root(ctx context.Context, folder string) (string, error) {
 // with slashes. Links are followed as long as they stay in the repository; what one has
 // that leads out of it, the revision does not say, as if it were not there.
 func File(ctx context.Context, folder, revision, name string) (text []byte, found bool, err error) {
-	if err := check(revision); err != nil {
+	head, content, err := object(ctx, folder, revision, name, "--batch")
+	if err != nil || head.kind != "blob" || head.size > len(content) {
 		return nil, false, err
+	}
+	return []byte(content[:head.size]), true, nil
+}
+
+// Folder identifies what a folder held at a revision, and is "" where there was none. Its
+// name is as that of a File is, and so are links.
+func Folder(ctx context.Context, folder, revision, name string) (identity string, err error) {
+	head, _, err := object(ctx, folder, revision, name, "--batch-check")
+	if head.kind != "tree" {
+		return "", err
+	}
+	return head.identity, err
+}
+
+// heading is what git says of an object.
+type heading struct {
+	identity, kind string // kind is "" where there is no object
+	size           int
+}
+
+func object(ctx context.Context, folder, revision, name, how string) (head heading, content string, err error) {
+	if revision, err = commitish(ctx, folder, revision); err != nil {
+		return head, "", err
 	}
 	if strings.Contains(name, "\n") {
-		return nil, false, nil // git would take it for two names
+		return head, "", nil // git would take it for two names
 	}
-	said, err := answer(ctx, folder, revision+":"+name+"\n", "cat-file", "--batch", "--follow-symlinks")
+	said, err := answer(ctx, folder, revision+":"+name+"\n", "cat-file", how, "--follow-symlinks")
 	if err != nil {
-		return nil, false, err
+		return head, "", err
 	}
-	head, content, _ := strings.Cut(said, "\n")
-	fields := strings.Fields(head) // the name of the object, its type, its size
-	if len(fields) < 3 || fields[len(fields)-2] != "blob" {
-		return nil, false, nil
+	line, content, _ := strings.Cut(said, "\n")
+	fields := strings.Fields(line) // the name of the object, its type, its size
+	if len(fields) != 3 {
+		return head, "", nil
 	}
-	size, err := strconv.Atoi(fields[len(fields)-1])
-	if err != nil || size > len(content) {
-		return nil, false, nil
+	if head.size, err = strconv.Atoi(fields[2]); err != nil {
+		return heading{}, "", nil
 	}
-	return []byte(content[:size]), true, nil
+	head.identity, head.kind = fields[0], fields[1]
+	return head, content, nil
 }
 
 // Ignored reports whether a file, by its path, is one that git is told not to know, and
-// does not know.
+// does not know. A system that does not tell case finds it under any spelling.
 func Ignored(ctx context.Context, folder, name string) (bool, error) {
-	known, err := Output(ctx, folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", name)
+	known, err := Output(ctx, folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ":(literal,icase)"+name)
 	return known == "", err
 }
 
 // MergeBase gives the commit at which the present one branched off from a revision.
 func MergeBase(ctx context.Context, folder, revision string) (string, error) {
-	if err := check(revision); err != nil {
+	named := revision
+	revision, err := commitish(ctx, folder, revision)
+	if err != nil {
 		return "", err
 	}
 	commit, err := Output(ctx, folder, "merge-base", revision, "HEAD")
 	var said *Error
 	if errors.As(err, &said) && strings.HasSuffix(said.Message, ": ") {
 		return "", &Error{
-			fmt.Sprintf("git knows no commit that %s and HEAD have in common", revision),
+			fmt.Sprintf("git knows no commit that %s and HEAD have in common", named),
 			"fetch the whole history, as with fetch-depth: 0 of actions/checkout",
 		}
 	}
@@ -126,7 +202,8 @@ func MergeBase(ctx context.Context, folder, revision string) (string, error) {
 
 // Names gives the names of the files that lie in a folder at a revision.
 func Names(ctx context.Context, folder, revision string) ([]string, error) {
-	if err := check(revision); err != nil {
+	revision, err := commitish(ctx, folder, revision)
+	if err != nil {
 		return nil, err
 	}
 	listed, err := Output(ctx, folder, "ls-tree", "--name-only", "-z", revision, "./")
@@ -152,7 +229,8 @@ type Change struct {
 // Changes gives the files that were in a folder at a revision and were changed or
 // deleted since, committed or not.
 func Changes(ctx context.Context, folder, revision string) ([]Change, error) {
-	if err := check(revision); err != nil {
+	revision, err := commitish(ctx, folder, revision)
+	if err != nil {
 		return nil, err
 	}
 	listed, err := Output(ctx, folder, "diff", "--name-status", "--no-renames", "--diff-filter=MDT", "--relative", "-z", revision, "--", ".")
@@ -172,7 +250,69 @@ func Changes(ctx context.Context, folder, revision string) ([]Change, error) {
 		}
 		changes = append(changes, c)
 	}
-	return changes, nil
+	linked, err := linkedChanges(ctx, folder, revision)
+	for _, name := range linked {
+		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Name == name }) {
+			changes = append(changes, Change{Name: name, Line: 1})
+		}
+	}
+	return changes, err
+}
+
+// linkedChanges are the names of the links in a folder that lead to another text than they
+// did, whether they are as they were or not.
+func linkedChanges(ctx context.Context, folder, revision string) (names []string, err error) {
+	links, err := linksIn(folder)
+	if err != nil || len(links) == 0 {
+		return nil, err
+	}
+	changed, root, err := changedPaths(ctx, folder, revision)
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range links {
+		name, err := fromRoot(root, filepath.Dir(filepath.Join(folder, link)))
+		if err != nil {
+			return nil, err
+		}
+		target, err := fromRoot(root, filepath.Join(folder, link))
+		if err != nil {
+			continue // it leads nowhere
+		}
+		was, _, err := object(ctx, root, revision, path.Join(name, filepath.Base(link)), "--batch-check")
+		if err != nil {
+			return nil, err
+		}
+		is, _, err := object(ctx, root, revision, target, "--batch-check")
+		if err != nil {
+			return nil, err
+		}
+		if was.kind == "blob" && (changed[target] || was != is) {
+			names = append(names, filepath.ToSlash(link))
+		}
+	}
+	return names, nil
+}
+
+func linksIn(folder string) (links []string, err error) {
+	err = filepath.WalkDir(folder+string(filepath.Separator), func(at string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type()&fs.ModeSymlink != 0 {
+			if at, err = filepath.Rel(folder, at); err == nil {
+				links = append(links, at)
+			}
+		}
+		return err
+	})
+	return links, err
+}
+
+// fromRoot is the path of what a file leads to, from the root of the repository.
+func fromRoot(root, name string) (string, error) {
+	target, err := filepath.EvalSymlinks(name)
+	if err == nil {
+		target, err = filepath.Rel(root, target)
+	}
+	return filepath.ToSlash(target), err
 }
 
 // firstLine reads from a unified diff without context where its first hunk lies in
@@ -193,10 +333,33 @@ func firstLine(diff string) int {
 	return 1
 }
 
-// check refuses what git would take for an option.
-func check(revision string) error {
+// namesCommit are the revisions that git looks up by themselves, without a choice.
+var namesCommit = pattern.Of(`^([0-9a-f]{40}|[0-9a-f]{64}|[A-Z_]*HEAD|@|(refs|heads|tags|remotes)/.*)$`)
+
+// commitish is a revision as git is asked for it. Of a name that several have, git would
+// take the tag; a change goes into a branch, and the branch of a remote is what the others
+// have: who may push a tag does not choose what is compared with.
+func commitish(ctx context.Context, folder, revision string) (string, error) {
 	if revision == "" || strings.HasPrefix(revision, "-") {
-		return &Error{fmt.Sprintf("%q is no revision", revision), "name a branch, a tag or a commit"}
+		return "", &Error{fmt.Sprintf("%q is no revision", revision), "name a branch, a tag or a commit"}
 	}
-	return nil
+	name, after := revision, ""
+	for _, suffix := range []string{"~", "^", "@{", ":"} {
+		if at := strings.Index(name, suffix); at > 0 {
+			name, after = name[:at], name[at:]+after
+		}
+	}
+	if namesCommit().MatchString(name) {
+		return revision, nil
+	}
+	known, err := Output(ctx, folder, "for-each-ref", "--format=%(refname)", "refs/remotes/"+name, "refs/heads/"+name)
+	if err != nil {
+		return "", err
+	}
+	for _, kind := range []string{"refs/remotes/", "refs/heads/"} {
+		if strings.Contains("\n"+known, "\n"+kind+name+"\n") {
+			return kind + name + after, nil
+		}
+	}
+	return revision, nil
 }

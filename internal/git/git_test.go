@@ -113,9 +113,116 @@ func TestAFileThatGitIsToldNotToKnowIsIgnored(t *testing.T) {
 	write(t, root, ".gitignore", "local\nlisted\n")
 	write(t, root, "local", "")
 	write(t, root, "new", "")
-	for name, want := range map[string]bool{"db/known": false, "db/listed": false, "new": false, "local": true, "none": true} {
+	for name, want := range map[string]bool{"db/known": false, "db/listed": false, "new": false, "local": true, "none": true, "DB/Known": false, "LOCAL": true} {
 		ignored, err := Ignored(t.Context(), root, name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, ignored, name)
+	}
+}
+
+// planting writes what git would take for a repository of its own, whose settings name a
+// program, into a folder of a repository.
+func planting(t *testing.T, root, folder, proof string) {
+	t.Helper()
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "objects"), os.DirFS(filepath.Join(root, ".git", "objects"))))
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "refs"), os.DirFS(filepath.Join(root, ".git", "refs"))))
+	write(t, folder, "HEAD", "ref: refs/heads/main\n")
+	write(t, folder, "config", "[core]\nrepositoryformatversion = 0\nbare = false\nworktree = "+root+"\nfsmonitor = \"touch "+proof+"; false\"\n")
+}
+
+func TestARepositoryThatAChangePlantsRunsNothing(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "a\n"})
+	proof := filepath.Join(t.TempDir(), "proof")
+	planting(t, root, folder, proof)
+	below := filepath.Join(folder, "below")
+	require.NoError(t, os.Mkdir(below, 0o755))
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(below, link))
+	for _, from := range []string{folder, below, link} {
+		_, err := ChangedNames(t.Context(), from, "main")
+		require.ErrorContains(t, err, "holds what git takes for a repository", from)
+		var said *Error
+		require.ErrorAs(t, err, &said)
+		require.NotEmpty(t, said.Remedy)
+	}
+	require.NoFileExists(t, proof)
+	_, err := ChangedNames(t.Context(), root, "main")
+	require.NoError(t, err, "from where .git lies, git finds that")
+	require.NoError(t, os.RemoveAll(filepath.Join(folder, "objects")))
+	_, err = ChangedNames(t.Context(), folder, "main")
+	require.NoError(t, err, "a file that is called HEAD is nothing")
+}
+
+func TestABranchIsMeantWhereATagHasItsName(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "a\n"})
+	run(t, root, "update-ref", "refs/remotes/origin/main", "main")
+	run(t, root, "checkout", "-q", "-b", "change")
+	write(t, folder, "2_b.sql", "b\n")
+	commit(t, root)
+	for _, name := range []string{"main", "origin/main", "released"} {
+		run(t, root, "tag", name)
+	}
+	run(t, root, "update-ref", "refs/heads/origin/main", "HEAD")
+	head, err := MergeBase(t.Context(), folder, "HEAD")
+	require.NoError(t, err)
+	base, err := MergeBase(t.Context(), folder, "refs/heads/main")
+	require.NoError(t, err)
+	require.NotEqual(t, head, base)
+	for revision, want := range map[string]string{
+		"main": base, "origin/main": base, "main~0": base, "main^{commit}": base, "origin/main@{0}^0~0": base, "refs/remotes/origin/main": base, base: base,
+		"HEAD~1": base, "HEAD": head, "@": head, "released": head, "tags/main": head, "refs/tags/main": head, "change": head, head[:12]: head,
+	} {
+		got, err := MergeBase(t.Context(), folder, revision)
+		require.NoError(t, err, revision)
+		require.Equal(t, want, got, revision)
+	}
+	names, err := Names(t.Context(), folder, "origin/main")
+	require.NoError(t, err)
+	require.Equal(t, []string{"1_a.sql"}, names)
+}
+
+func TestALinkIsChangedWithWhatItLeadsTo(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"two": "b\n", "three": "c\n", "four": "d\n"})
+	for name, target := range map[string]string{"2_b.sql": "next", "next": "two", "3_c.sql": "three", "4_d.sql": "nowhere"} {
+		require.NoError(t, os.Symlink(target, filepath.Join(folder, name)))
+	}
+	commit(t, root)
+	base, err := MergeBase(t.Context(), folder, "main")
+	require.NoError(t, err)
+	changed := func() (names []string) {
+		changes, err := Changes(t.Context(), folder, base)
+		require.NoError(t, err)
+		for _, c := range changes {
+			names = append(names, c.Name)
+		}
+		return names
+	}
+	require.Empty(t, changed())
+	write(t, folder, "two", "changed\n")
+	require.Equal(t, []string{"two", "2_b.sql", "next"}, changed())
+	run(t, root, "checkout", "-q", ".")
+	require.NoError(t, os.Remove(filepath.Join(folder, "next")))
+	require.NoError(t, os.Symlink("four", filepath.Join(folder, "next")))
+	require.Equal(t, []string{"next", "2_b.sql"}, changed())
+	run(t, root, "checkout", "-q", ".")
+	require.NoError(t, os.Symlink("two", filepath.Join(folder, "5_new.sql")))
+	require.Empty(t, changed(), "a new one was not changed")
+}
+
+func TestAFolderAsItWasIsTheSameByALink(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "a\n"})
+	require.NoError(t, os.Symlink("db", filepath.Join(root, "link")))
+	commit(t, root)
+	identity, err := Folder(t.Context(), folder, "HEAD", "db")
+	require.NoError(t, err)
+	require.NotEmpty(t, identity)
+	for name, want := range map[string]string{"link": identity, "db/1_a.sql": "", "none": ""} {
+		got, err := Folder(t.Context(), folder, "HEAD", name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, got, name)
 	}
 }
