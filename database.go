@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/foreign"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -65,6 +66,8 @@ type facts struct {
 	schemaMissing bool
 	// EventTriggers is set where functions of the user's run at definitions.
 	EventTriggers bool
+	// Others is set where there is no history of ours, and a sign of another tool's.
+	Others bool
 	// Marks are the schemas, quoted, in which something says that the database is
 	// protected; see Protection.
 	Marks      []string
@@ -175,7 +178,7 @@ func (db *database) look(ctx context.Context, table string) error {
 func (db *database) learn(row pgx.Row, schema, name string) (named, error) {
 	f := &db.facts
 	var n named
-	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Marks, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
+	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Others, &f.Marks, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
 		return n, err
 	}
 	f.behindPool = f.PID != int(db.conn.PgConn().PID())
@@ -293,9 +296,10 @@ func readBoth(results pgx.BatchResults) ([]Applied, journal, error) {
 // factsQuery finds out what five names stand for by functions that look into the
 // server's caches: a new session has no plan of a join over the catalog, and takes
 // longer for one than for the history of a thousand migrations.
-const factsQuery = `
+var factsQuery = `
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), pg_catalog.version(),
 	pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(), EXISTS (SELECT FROM pg_catalog.pg_event_trigger),
+	CASE WHEN pg_catalog.to_regclass($1) IS NULL THEN ` + foreign.Hint() + ` ELSE false END,
 	ARRAY(SELECT c.relnamespace::pg_catalog.regnamespace::text FROM pg_catalog.pg_class c WHERE c.relname = 'whimbrel_protection' AND c.relkind = 'r' AND c.relpersistence <> 't'),
 	pg_catalog.current_schema()::text,
 	$6 <> '' AND pg_catalog.to_regnamespace(pg_catalog.quote_ident($6)) IS NULL,

@@ -19,6 +19,7 @@ const (
 	CodePermission     Code = "permission"       // the role lacks a right
 	CodeReadOnly       Code = "read_only"        // a replica, or a session that may only read
 	CodeForeignTable   Code = "foreign_table"    // the history table belongs to another tool
+	CodeForeignHistory Code = "foreign_history"  // another tool has applied what is pending, and there is no history of ours
 	CodeTablesNewer    Code = "tables_newer"     // a newer whimbrel has upgraded its tables
 	CodeUnsupported    Code = "unsupported"      // this build or server cannot run that
 	CodeMalformed      Code = "malformed"        // a migration that cannot be run as it is written

@@ -95,6 +95,12 @@ type TablesAdopted struct {
 	Rows  int    `json:"rows"`
 }
 
+// OtherHistoryFound says that another tool has a history in a database that has none of
+// whimbrel's, and that it has nothing to do with the files.
+type OtherHistoryFound struct {
+	OtherHistory
+}
+
 // TablesUpgraded says that whimbrel's own tables were brought to the version that this
 // program writes.
 type TablesUpgraded struct {
@@ -327,6 +333,9 @@ func (SchemaCreated) Kind() string { return "schema_created" }
 // Kind implements Event.
 func (TablesAdopted) Kind() string { return "tables_adopted" }
 
+// Kind is other_history_found.
+func (OtherHistoryFound) Kind() string { return "other_history_found" }
+
 // Kind implements Event.
 func (TablesUpgraded) Kind() string { return "tables_upgraded" }
 
@@ -407,6 +416,7 @@ func (HookFinished) sealed()      {}
 func (RunStarted) sealed()        {}
 func (SchemaCreated) sealed()     {}
 func (TablesAdopted) sealed()     {}
+func (OtherHistoryFound) sealed() {}
 func (TablesUpgraded) sealed()    {}
 func (UndoingUnfinished) sealed() {}
 

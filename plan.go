@@ -120,6 +120,8 @@ type Plan struct {
 	Before, After *Planned
 	// Skipped are pending versions left alone by the out-of-order policy.
 	Skipped []migration.Migration
+	// Others are histories of other tools that have nothing to do with it.
+	Others []OtherHistory
 	// whole is set where everything is recorded in one transaction.
 	whole bool
 	// restores is set where repeatable migrations are planned again behind all others,
@@ -328,7 +330,9 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 		Migrations []*planned `json:"migrations"`
 		After      *planned   `json:"after_run,omitempty"`
 		Skipped    []Ref      `json:"skipped,omitempty"`
-	}{Migrations: []*planned{}}
+		// Others are histories of other tools that have nothing to do with it.
+		Others []OtherHistory `json:"other_histories,omitempty"`
+	}{Migrations: []*planned{}, Others: p.Others}
 	if p.Before != nil {
 		out.Before = show(*p.Before)
 	}

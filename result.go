@@ -44,6 +44,8 @@ type Status struct {
 	Unfinished []Unfinished `json:"unfinished"`
 	// Holder is who holds the lease at this moment.
 	Holder *Holder `json:"holder,omitempty"`
+	// Others are histories of other tools, where there is none of whimbrel's yet.
+	Others []OtherHistory `json:"other_histories,omitempty"`
 	// Newer is set where the tables are of a newer whimbrel: the above is what this
 	// one can read of them.
 	Newer *Error `json:"tables_newer,omitempty"`

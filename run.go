@@ -37,6 +37,8 @@ type state struct {
 	variables map[string]string
 	// hooks are put into the plan.
 	hooks migration.Hooks
+	// others are histories of other tools, where there is none of ours.
+	others []OtherHistory
 	// tags narrow what is pending; with none, everything is.
 	tags []string
 	// allowMissing lets applied versions without a file pass.
@@ -109,6 +111,9 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 		if err := db.lookAtObjects(ctx, &s); err != nil {
 			return s, m.serverError(ctx, "looking for what repeatable migrations define", err)
 		}
+	}
+	if err := db.findOthers(ctx, &s); err != nil {
+		return s, m.serverError(ctx, "looking for the histories of other tools", err)
 	}
 	s.squashes = s.findSquashes()
 	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
@@ -201,6 +206,7 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	started.Planned = len(planned.Migrations)
 	m.emit(started)
+	m.mention(s, planned)
 	if err != nil || len(planned.Migrations) == 0 {
 		r.result.skipped(planned)
 		return err

@@ -26,6 +26,7 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
 		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(), Unfinished: []Unfinished{},
 	}
+	status.Others = s.others
 	if err := db.newer(); err != nil {
 		status.Newer = asError(err, CodeTablesNewer)
 	}
@@ -145,6 +146,9 @@ func (s state) differences(t tables) []Difference {
 			e := gone(a, t)
 			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
 		}
+	}
+	if e := s.taken(); e != nil {
+		add(string(e.Code), e.Version, e.Name, e.Path, e.Message, e.Remedy)
 	}
 	if e := s.partly(); e != nil {
 		add(string(e.Code), e.Version, e.Name, e.Path, e.Message, e.Remedy)

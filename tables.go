@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/foreign"
 )
 
 // tables are the names of our four tables, quoted and with their schema, ready
@@ -102,17 +104,24 @@ func owner(history *relation, hasRailsMetadata bool) string {
 		return "something that is no table"
 	case !missing && history.versionIs(texts...):
 		return ""
-	case history.versionIs("bigint", "integer") && history.has("dirty"):
-		return "golang-migrate"
-	case history.versionIs("bigint") && history.has("inserted_at"):
-		return "Ecto"
-	case history.versionIs(texts...) && len(history.Columns) == 1 && hasRailsMetadata:
-		return "Rails"
-	case history.versionIs(texts...) && len(history.Columns) == 1:
-		return "dbmate or Rails"
-	default:
-		return "another tool"
 	}
+	of, known := foreign.Owner(history.foreign())
+	switch {
+	case !known:
+		return "another tool"
+	case of.Name == "dbmate" && hasRailsMetadata:
+		return "Rails"
+	}
+	return of.Title
+}
+
+// foreign is the table as the list of other tools' tables has it.
+func (r *relation) foreign() (table foreign.Relation) {
+	table.Name = r.Name
+	for _, c := range r.Columns {
+		table.Columns, table.Types = append(table.Columns, c.Name), append(table.Types, c.Type)
+	}
+	return table
 }
 
 func foreignTable(t tables, history *relation, owner string) *Error {
@@ -124,7 +133,8 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 		Code: CodeForeignTable,
 		Message: fmt.Sprintf("table %s.%s belongs to %s: its columns are %s",
 			t.schema, t.name, owner, strings.Join(columns, ", ")),
-		Remedy: "keep whimbrel's history in a table of another name (--table whimbrel_migrations), and record what that tool has applied with `whimbrel baseline VERSION`",
+		Remedy: "take that tool's history over with `whimbrel adopt`; or keep whimbrel's in a table of another name (--table whimbrel_migrations), " +
+			"and record there what is applied with `whimbrel baseline VERSION`",
 	}
 }
 

@@ -61,7 +61,7 @@ func planTo(s state, version migration.Version, options ToOptions) (Plan, error)
 		}
 	}
 	up, err := s.compileUp(older)
-	return Plan{Migrations: append(down, up...), restores: len(older) > 0}, err
+	return Plan{Migrations: append(down, up...), Others: s.others, restores: len(older) > 0}, err
 }
 
 // knows refuses a version that is neither a file nor applied.

@@ -52,7 +52,7 @@ func planUp(s state, options UpOptions) (Plan, error) {
 	if options.Steps > 0 {
 		pending = pending[:min(options.Steps, len(pending))]
 	}
-	plan := Plan{Skipped: skipped}
+	plan := Plan{Skipped: skipped, Others: s.others}
 	if plan.Migrations, err = s.compileUp(pending); err != nil {
 		return plan, err
 	}
@@ -91,6 +91,9 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 func (s state) agrees() error {
 	if err := s.undone(); err != nil {
 		return err
+	}
+	if e := s.taken(); e != nil {
+		return e
 	}
 	if e := s.partly(); e != nil {
 		return e

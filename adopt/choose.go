@@ -16,7 +16,7 @@ const CodeNotFound whimbrel.Code = "not_found"
 func Tools() []string {
 	var names []string
 	for _, t := range tools() {
-		names = append(names, t.name)
+		names = append(names, t.Name)
 	}
 	slices.Sort(names)
 	return names
@@ -26,6 +26,7 @@ func Tools() []string {
 // from, if that is given, or of the tool that the files look like, or the only
 // one there is. It is pure.
 func Choose(tables []Table, from, named string, looksLike []format.Format) (Table, error) {
+	tables, others := adoptable(tables)
 	candidates := tables
 	if from != "" {
 		candidates = of(tables, from)
@@ -41,6 +42,8 @@ func Choose(tables []Table, from, named string, looksLike []format.Format) (Tabl
 	switch {
 	case len(candidates) == 1:
 		return candidates[0], nil
+	case len(tables) == 0 && len(others) > 0:
+		return Table{}, cannotAdopt(others)
 	case len(candidates) == 0:
 		return Table{}, nothingFound(tables, from, named)
 	}
@@ -53,6 +56,31 @@ func Choose(tables []Table, from, named string, looksLike []format.Format) (Tabl
 		remedy = "say which by --from " + candidates[0].Tool
 	}
 	return Table{}, &whimbrel.Error{Code: CodeNotFound, Message: "there are several tables of other tools: " + strings.Join(shown, ", "), Remedy: remedy}
+}
+
+// adoptable parts the tables that can be adopted from those that are known and cannot.
+func adoptable(tables []Table) (those, others []Table) {
+	for _, t := range tables {
+		if t.tool.Adoptable {
+			those = append(those, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	return those, others
+}
+
+// cannotAdopt says what to do with the histories of tools that cannot be adopted.
+func cannotAdopt(tables []Table) error {
+	var shown []string
+	for _, t := range tables {
+		shown = append(shown, fmt.Sprintf("%s is the history of %s", t, t.tool.Title))
+	}
+	return &whimbrel.Error{
+		Code: CodeNotFound, Message: strings.Join(shown, ", and ") + ": adopt can tell, and cannot take it over",
+		Remedy: "have the files in a format that whimbrel reads, then record the newest that is applied, and all before it, with `whimbrel baseline VERSION`; " +
+			"if the files have nothing to do with that tool, begin with `whimbrel up`",
+	}
 }
 
 func of(tables []Table, tool string) (those []Table) {
@@ -72,8 +100,8 @@ func nothingFound(tables []Table, from, named string) error {
 	}
 	if from != "" {
 		e.Message = fmt.Sprintf("there is no table of %s in this database", from)
-		if t := toolOf(from); t.table != "" && named == "" {
-			e.Message = fmt.Sprintf("there is no table %s of %s in this database", t.table, from)
+		if t := toolOf(from); t.Table != "" && named == "" {
+			e.Message = fmt.Sprintf("there is no table %s of %s in this database", t.Table, from)
 		}
 	}
 	var others []string
@@ -88,7 +116,7 @@ func nothingFound(tables []Table, from, named string) error {
 
 func toolOf(name string) tool {
 	all := tools()
-	if i := slices.IndexFunc(all, func(t tool) bool { return t.name == name }); i >= 0 {
+	if i := slices.IndexFunc(all, func(t tool) bool { return t.Name == name }); i >= 0 {
 		return all[i]
 	}
 	return tool{}

@@ -56,7 +56,7 @@ func WriteHistory(ctx context.Context, conn *pgx.Conn, to format.Format, table s
 		return "", 0, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Message: to.Tool + " has no history that could be written", Remedy: "leave --history away"}
 	}
 	if table == "" {
-		table = toolOf(to.Name).table
+		table = toolOf(to.Name).Table
 	}
 	if err := w.check(exported); err != nil {
 		return table, 0, err

@@ -102,6 +102,8 @@ func attributes(o Observation) []slog.Attr {
 		return []slog.Attr{slog.String("command", e.Command), slog.String("database", e.Database), slog.Int("planned", e.Planned)}
 	case whimbrel.SchemaCreated:
 		return []slog.Attr{slog.String("schema", e.Schema)}
+	case whimbrel.OtherHistoryFound:
+		return []slog.Attr{slog.String("tool", e.Tool), slog.String("table", e.Table)}
 	case whimbrel.TablesAdopted:
 		return []slog.Attr{slog.String("table", e.Table), slog.Int("rows", e.Rows)}
 	case whimbrel.TablesUpgraded:

@@ -102,7 +102,7 @@ func checkTable() string {
 func checkable(err error) bool {
 	var own *whimbrel.Error
 	return errors.As(err, &own) && slices.Contains([]whimbrel.Code{
-		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile,
+		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile,
 		whimbrel.CodeChanged, whimbrel.CodePartlySquashed, whimbrel.CodeUnfinished,
 	}, own.Code)
 }

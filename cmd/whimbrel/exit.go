@@ -59,7 +59,7 @@ var exits = []exitRow{
 		then:    "read the error first: somebody has to decide",
 		codes: []whimbrel.Code{
 			codeRefused, whimbrel.CodeOutOfOrder, whimbrel.CodeChanged, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed,
-			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
+			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
 			whimbrel.CodePlanMoved, whimbrel.CodeProtected, adopt.CodeContradiction, adopt.CodeDisagreement,
 		},
 	},

@@ -156,7 +156,7 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
 		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
 	default:
 		text := renderHook(p, plan.Before, a.flags.verbose) + told.text(p, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
-		a.say("%s%s", renderHalfDone(p, plan), strings.TrimRight(text, "\n"))
+		a.say("%s%s%s", renderHalfDone(p, plan), renderOthers(p, plan.Others), strings.TrimRight(text, "\n"))
 	}
 }
 
@@ -254,8 +254,23 @@ func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
 		b.WriteString(renderPlanned(p, m, min(width, 60), statements))
 	}
 	b.WriteString(renderHook(p, plan.After, statements))
+	b.WriteString(renderOthers(p, plan.Others))
 	for _, m := range plan.Skipped {
 		fmt.Fprintf(&b, "%s %s %s is out of order and stays pending\n", p.warn("-"), m.Version, m.Name)
+	}
+	return b.String()
+}
+
+// renderOthers mentions the histories of other tools, and says of which of them up would
+// not run.
+func renderOthers(p palette, others []whimbrel.OtherHistory) string {
+	var b strings.Builder
+	for _, other := range others {
+		if e := other.Refusal(); e != nil {
+			fmt.Fprintf(&b, "%s\n  %s %s\n", p.bad("! "+e.Message), p.faint("remedy:"), e.Remedy)
+		} else {
+			b.WriteString(p.faint(other.String()) + "\n")
+		}
 	}
 	return b.String()
 }

@@ -70,6 +70,8 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 		return p.header(event)
 	case whimbrel.SchemaCreated:
 		return []string{fmt.Sprintf("created the schema %s for the history", event.Schema)}
+	case whimbrel.OtherHistoryFound:
+		return []string{event.String()}
 	case whimbrel.TablesAdopted:
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
 	case whimbrel.TablesUpgraded:

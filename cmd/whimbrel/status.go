@@ -72,6 +72,7 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 	if !status.Initialised {
 		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")
 	}
+	b.WriteString(renderOthers(p, status.Others))
 	if status.Newer != nil {
 		fmt.Fprintf(&b, "%s\n  %s %s\n", p.bad("! "+status.Newer.Message), p.faint("remedy:"), status.Newer.Remedy)
 	}

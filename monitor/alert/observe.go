@@ -207,7 +207,7 @@ func resolved(a Alert, now time.Time, message string) Alert {
 // refusals are the failures with which the engine declines to begin.
 var refusals = []whimbrel.Code{
 	whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeNoWayBack, whimbrel.CodeUnfinished,
-	whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeTablesNewer, whimbrel.CodeReadOnly, whimbrel.CodeEmpty, whimbrel.CodeMalformed, whimbrel.CodeUnsupported,
+	whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer, whimbrel.CodeReadOnly, whimbrel.CodeEmpty, whimbrel.CodeMalformed, whimbrel.CodeUnsupported,
 }
 
 // finished closes a run. A failure that belongs to no migration is told here.

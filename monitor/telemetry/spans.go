@@ -229,6 +229,8 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 		return []attribute.KeyValue{attribute.String("whimbrel.hook", e.Hook), elapsed("whimbrel.duration", e.Duration)}, true
 	case whimbrel.SchemaCreated:
 		return []attribute.KeyValue{attribute.String("whimbrel.schema", e.Schema)}, true
+	case whimbrel.OtherHistoryFound:
+		return []attribute.KeyValue{attribute.String("whimbrel.tool", e.Tool), attribute.String("whimbrel.table", e.Table)}, true
 	case whimbrel.TablesAdopted:
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.rows", e.Rows)}, true
 	case whimbrel.TablesUpgraded:
