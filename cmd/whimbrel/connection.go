@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
@@ -147,4 +149,12 @@ func (a *app) unwrapPG() error {
 		}
 	}
 	return nil
+}
+
+// connectionOf is the connection that a Config speaks of.
+func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
+	if c.Connection != nil {
+		return c.Connection, nil
+	}
+	return dial.Parse(c.DatabaseURL) // which the engine has read already
 }

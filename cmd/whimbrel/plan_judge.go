@@ -6,11 +6,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/forecast"
-	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -66,12 +63,4 @@ func applied(status whimbrel.Status, files []migration.Migration) (all []migrati
 		all = append(all, files[i])
 	}
 	return all, missing
-}
-
-// connectionOf is the connection that a Config speaks of.
-func connectionOf(c whimbrel.Config) (*pgx.ConnConfig, error) {
-	if c.Connection != nil {
-		return c.Connection, nil
-	}
-	return dial.Parse(c.DatabaseURL) // which the engine has read already
 }
