@@ -168,7 +168,7 @@ func TestHooksWithoutTheirValuesOrInTheWrongPlaceRunNothing(t *testing.T) {
 
 func TestHooksDoNotRunWhereOnlyTheHistoryIsChanged(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(hooked, diary(t)).Baseline(t.Context(), "2")
+	_, err := b.migrator(hooked, diary(t)).Baseline(t.Context(), "2", whimbrel.BaselineOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('diary')"))
 }

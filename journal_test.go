@@ -235,7 +235,7 @@ func TestWhatIsHalfWayDownIsNeverTakenForApplied(t *testing.T) {
 			return err
 		},
 		"baseline": func(ctx context.Context, b *bundle, f files) error {
-			_, err := b.migrator(more(f)).Baseline(ctx, "7")
+			_, err := b.migrator(more(f)).Baseline(ctx, "7", whimbrel.BaselineOptions{})
 			return err
 		},
 		"accept": func(ctx context.Context, b *bundle, f files) error {
@@ -344,7 +344,7 @@ func TestAdoptingWhatIsHalfDoneForgetsTheChain(t *testing.T) {
 	f := files{"5_x.sql": halfDone["an atomic way back"].broken}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
-	_, err = b.migrator(f).Baseline(t.Context(), "5")
+	_, err = b.migrator(f).Baseline(t.Context(), "5", whimbrel.BaselineOptions{})
 	_ = fails(t, err, whimbrel.CodeUnfinished)
 	_, err = b.migrator(f).Adopt(t.Context(), []whimbrel.Adopted{{Version: "005"}})
 	require.NoError(t, err)

@@ -94,6 +94,8 @@ type Planned struct {
 	Stored bool
 	// accept is set where an edited file's checksum is stored.
 	accept bool
+	// forgotten is set where a version is taken off the history, and nothing else.
+	forgotten bool
 	// hooked is set where hooks are a part of it, or it is one.
 	hooked bool
 	// adopted is set for what another tool has applied.

@@ -274,6 +274,8 @@ func (p Plan) Loses() string { return p.loses }
 func (p Plan) loss(recorded int) string {
 	for _, one := range p.Migrations {
 		switch {
+		case one.forgotten:
+			return "taken off the history"
 		case one.Direction == Down:
 			return "rolled back"
 		case one.recovery == RecoverRestart || one.recovery == RecoverDiscard:

@@ -197,7 +197,10 @@ var losing = map[string]struct {
 	},
 	"a baseline on a history that has something": {
 		files{"1_a.sql": "CREATE TABLE a ()"}, files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()"},
-		func(ctx context.Context, m *whimbrel.Migrator) error { _, err := m.Baseline(ctx, "2"); return err }, "recorded without being run",
+		func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Baseline(ctx, "2", whimbrel.BaselineOptions{})
+			return err
+		}, "recorded without being run",
 	},
 	"forgetting what is half done":      {halfWay, halfWay, recovering(whimbrel.RecoverDiscard), "forgotten"},
 	"beginning again what is half done": {halfWay, halfWay, recovering(whimbrel.RecoverRestart), "forgotten"},
@@ -251,7 +254,10 @@ func TestWhatTakesNothingAwayIsDoneOnAProtectedDatabaseWithoutAPolicy(t *testing
 			_, err := m.Up(ctx, whimbrel.UpOptions{})
 			return err
 		},
-		"the first baseline": func(ctx context.Context, m *whimbrel.Migrator) error { _, err := m.Baseline(ctx, "1"); return err },
+		"the first baseline": func(ctx context.Context, m *whimbrel.Migrator) error {
+			_, err := m.Baseline(ctx, "1", whimbrel.BaselineOptions{})
+			return err
+		},
 		"taking another tool's history over": func(ctx context.Context, m *whimbrel.Migrator) error {
 			_, err := m.Adopt(ctx, []whimbrel.Adopted{{Version: "1", Name: "a"}})
 			return err

@@ -354,6 +354,8 @@ func action(p Planned) string {
 		return "adopt"
 	case p.RecordOnly && p.Direction == Up:
 		return "baseline"
+	case p.forgotten:
+		return "forget"
 	case p.RecordOnly:
 		return "force_down"
 	case p.Direction == Up && p.Migration.Version.Repeatable():

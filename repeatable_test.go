@@ -145,7 +145,7 @@ func TestRepeatablesStayOutOfTheOrder(t *testing.T) {
 	}
 	_, err = b.migrator(views).To(t.Context(), "R__b_active", whimbrel.ToOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeUnknownVersion).Message, "no place in the order")
-	_, err = b.migrator(views).Baseline(t.Context(), "R__b_active")
+	_, err = b.migrator(views).Baseline(t.Context(), "R__b_active", whimbrel.BaselineOptions{})
 	require.NotEmpty(t, fails(t, err, whimbrel.CodeUnknownVersion))
 }
 

@@ -62,6 +62,7 @@ type Applied struct {
 	Batch       int               `json:"batch,omitempty"`
 	Kind        string            `json:"kind,omitempty"`
 	HasWayBack  bool              `json:"has_way_back"`          // stored, or in the file
+	RenamedTo   string            `json:"renamed_to,omitempty"`  // its file, by another name or version than when it was applied
 	Missing     bool              `json:"missing"`               // no file with this version
 	Changed     bool              `json:"changed"`               // the file's checksum is another one
 	Path        string            `json:"path,omitempty"`        // of the file, where there is one
@@ -110,7 +111,7 @@ type Verification struct {
 	Database    string       `json:"database"`
 	Applied     int          `json:"applied"`
 	Differences []Difference `json:"differences"`
-	// Warnings are about applied files, of the kind "unread_mark"; they are no differences.
+	// Warnings are about applied files, of the kinds "unread_mark" and "renamed"; they are no differences.
 	Warnings []Difference `json:"warnings,omitempty"`
 }
 
@@ -128,7 +129,7 @@ type Difference struct {
 type LogEntry struct {
 	ID       int64             `json:"id"`
 	At       time.Time         `json:"at"`
-	Action   string            `json:"action"`  // up, down, repeat, baseline, force_down, adopt, accept, recover, create_schema
+	Action   string            `json:"action"`  // up, down, repeat, baseline, forget, force_down, adopt, accept, recover, create_schema
 	Outcome  string            `json:"outcome"` // done, failed, or killed: it did not end by itself
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`

@@ -96,7 +96,7 @@ func TestADatabaseThatHasSomeOfItIsRefusedWithAWayOut(t *testing.T) {
 		_, err := b.migrator(long).Up(t.Context(), whimbrel.UpOptions{Steps: 2})
 		require.NoError(t, err)
 		b.exec("CREATE TABLE c (id int)")
-		_, err = b.migrator(short).Baseline(t.Context(), "3")
+		_, err = b.migrator(short).Baseline(t.Context(), "3", whimbrel.BaselineOptions{})
 		require.NoError(t, err)
 		_, err = b.migrator(short).Up(t.Context(), whimbrel.UpOptions{})
 		require.NoError(t, err)

@@ -57,6 +57,9 @@ func (s state) describeApplied() []Applied {
 			a.Changed = !file.AcceptsChecksum(a.Checksum)
 			a.HasWayBack = file.HasWayBack()
 		}
+		if file, renamed := s.renamed(a); renamed && !squashed {
+			a.RenamedTo = file.Path
+		}
 		a.RollingBack = len(s.journal.of(a.Version).toward(Down)) > 0
 		out = append(out, a)
 	}
@@ -105,7 +108,7 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 		differences = append([]Difference{{Kind: string(e.Code), Message: e.Message, Remedy: e.Remedy}}, differences...)
 	}
 	return Verification{
-		Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences, Warnings: s.unreadMarks(),
+		Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences, Warnings: append(s.unreadMarks(), s.renamings()...),
 	}, nil
 }
 
@@ -134,7 +137,7 @@ func (s state) differences(t tables) []Difference {
 		}
 		file, found := s.file(a.Version)
 		if !found {
-			e := missingFile(a)
+			e := s.missing(a)
 			add(string(e.Code), a.Version, a.Name, "", e.Message, e.Remedy)
 		} else if !file.AcceptsChecksum(a.Checksum) {
 			e := changed(a, file)
@@ -164,7 +167,32 @@ func (s state) differences(t tables) []Difference {
 		} else if p.Again {
 			message = fmt.Sprintf("%s is to run again: its file has changed, or what it defines, or rests on, was replaced", p.Version)
 		}
-		add("pending", p.Version, p.Name, p.Path, message, "apply it with `whimbrel up`")
+		add("pending", p.Version, p.Name, p.Path, message, s.wayOut(p))
+	}
+	return out
+}
+
+// wayOut is what to do about what is pending.
+func (s state) wayOut(p Pending) string {
+	if p.Version.Repeatable() || len(s.applied) == 0 {
+		return "apply it with `whimbrel up`"
+	}
+	return fmt.Sprintf("apply it with `whimbrel up`; if the database has it already, record it alone with `whimbrel baseline --only %s`", p.Version)
+}
+
+// renamings are applied files that have another name since.
+func (s state) renamings() (out []Difference) {
+	for _, a := range s.applied {
+		if _, found := s.file(a.Version); !found {
+			continue
+		}
+		if file, renamed := s.renamed(a); renamed {
+			out = append(out, Difference{
+				Kind: "renamed", Version: a.Version, Name: a.Name, Path: file.Path,
+				Message: fmt.Sprintf("the file was renamed after it was applied: the history calls it %s", a.Name),
+				Remedy:  "nothing: its version tells that it is applied; if it is another migration, give it another version",
+			})
+		}
 	}
 	return out
 }

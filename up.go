@@ -3,6 +3,7 @@ package whimbrel
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func (s state) agrees() error {
 		}
 		file, found := s.file(a.Version)
 		if !found && !s.allowMissing {
-			return missingFile(a)
+			return s.missing(a)
 		}
 		if found && !file.AcceptsChecksum(a.Checksum) {
 			return changed(a, file)
@@ -144,6 +145,34 @@ func missingFile(a Applied) *Error {
 		Message: fmt.Sprintf("%s (%s) is applied, but there is no file for it", a.Version, a.Name),
 		Remedy:  "use the checkout that has it, roll it back with `whimbrel down` (its way back is stored), or go on without it by --allow-missing",
 	}
+}
+
+// missing is an applied version that has no file; it may have one by another version.
+func (s state) missing(a Applied) *Error {
+	e := missingFile(a)
+	if file, renamed := s.renamed(a); renamed {
+		e.Path = file.Path
+		e.Message = fmt.Sprintf("%s (%s) is applied, and its file was renamed since: it has the version %s now, which is pending", a.Version, a.Name, file.Version)
+		e.Remedy = fmt.Sprintf("give it its old name; or, in each database, `whimbrel baseline --only %s` and then `whimbrel baseline --forget %s`", file.Version, a.Version)
+	}
+	return e
+}
+
+// renamed finds the file of an applied version that has another version now, or another
+// name.
+func (s state) renamed(a Applied) (migration.Migration, bool) {
+	if file, found := s.file(a.Version); found {
+		base := path.Base(file.Path) // by which other runners of the format know it
+		names := []string{"", string(a.Version), clip(file.Name), base, strings.TrimSuffix(base, path.Ext(base))}
+		return file, !a.Version.Repeatable() && !slices.Contains(names, a.Name)
+	}
+	applied := s.appliedVersions()
+	for _, m := range s.migrations {
+		if _, done := applied[m.Version.Canonical()]; !done && a.Checksum != "" && m.AcceptsChecksum(a.Checksum) {
+			return m, true
+		}
+	}
+	return migration.Migration{}, false
 }
 
 func changed(a Applied, file migration.Migration) *Error {

@@ -9,7 +9,8 @@ import (
 )
 
 func newBaseline(a *app) *cobra.Command {
-	var yes, none bool
+	var yes, none, forget bool
+	options := whimbrel.BaselineOptions{}
 	command := &cobra.Command{
 		Use:   "baseline VERSION|--none",
 		Short: "Record the migrations up to a version as applied, without running them",
@@ -17,10 +18,17 @@ func newBaseline(a *app) *cobra.Command {
 It is for a database that already has what they would create. On a protected
 database whose history has something in it already, it asks first.
 
+On an empty history it records all of them. Where the history has rows, it refuses if
+there are older pending ones, unless --with-older says that the database has those, too.
+--only records VERSION alone, as after a change by hand; --forget takes VERSION off the
+history again. Neither runs anything, and both are in the log.
+
 With --none it begins an empty history: none of the files is applied. That settles for
 good that the table of another migration tool in this database has nothing to do with
 them.`,
 		Example: `  whimbrel baseline 20240115120000
+  whimbrel baseline --only 20240301090000
+  whimbrel baseline --forget 20240301090000
   whimbrel baseline --none               # beside another tool's history`,
 		Args:        arguments(0, 1, "VERSION"),
 		Annotations: streams,
@@ -36,12 +44,20 @@ them.`,
 				return err
 			}
 			return a.change(command, recording(yes), change{do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				return m.Baseline(ctx, version)
+				if forget {
+					return m.Forget(ctx, version)
+				}
+				return m.Baseline(ctx, version, options)
 			}})
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "on a protected database, do it without asking")
-	command.Flags().BoolVar(&none, "none", false, "begin an empty history: no file is applied")
+	flags := command.Flags()
+	flags.BoolVar(&options.Only, "only", false, "record VERSION by itself, whatever is pending")
+	flags.BoolVar(&options.WithOlder, "with-older", false, "record older pending ones, too, where the history has rows")
+	flags.BoolVar(&forget, "forget", false, "take VERSION off the history, and run nothing")
+	flags.BoolVar(&none, "none", false, "begin an empty history: no file is applied")
+	command.MarkFlagsMutuallyExclusive("only", "with-older", "forget", "none")
 	return command
 }
 

@@ -386,6 +386,8 @@ func summary(result whimbrel.Result) string {
 		return fmt.Sprintf("%s recorded as applied", plural(up, "migration"))
 	case up > 0:
 		return fmt.Sprintf("%s in %s%s", plural(up, "migration"), took, batch)
+	case down > 0 && result.Command == "forget":
+		return fmt.Sprintf("%s taken off the history", plural(down, "migration"))
 	case down > 0:
 		return fmt.Sprintf("%s rolled back in %s", plural(down, "migration"), took)
 	}

@@ -155,6 +155,9 @@ func appliedRemark(m whimbrel.Applied, all bool) string {
 	if m.SquashedIn != "" && all {
 		remarks = append(remarks, "squashed")
 	}
+	if m.RenamedTo != "" {
+		remarks = append(remarks, "renamed to "+m.RenamedTo)
+	}
 	if m.Missing {
 		remarks = append(remarks, "file missing")
 	}

@@ -252,7 +252,7 @@ func renderDrift(p palette, tick string, report drift.Report) string {
 		fmt.Fprintf(&b, "  %s\n", p.faint(report.Note))
 	}
 	if len(report.Differences) > 0 {
-		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"), "undo it by hand, or write a migration that does it and record it with whimbrel baseline")
+		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"), "undo it by hand, or write a migration that does it and record it alone with whimbrel baseline --only VERSION")
 	}
 	return b.String()
 }
