@@ -620,6 +620,9 @@ func (m *Migrator) connectionError(ctx context.Context, err error) error {
 	switch e.SQLState {
 	case "28P01", "28000":
 		e.Remedy = "check user and password, and the server's pg_hba.conf"
+		if m.connection.User == "" {
+			e.Remedy = "the address names no user, and this process runs as an account without a name: write it, as postgres://user@host:5432/database, or set PGUSER"
+		}
 	case "3D000":
 		e.Remedy = "create the database, or correct its name"
 	case "53300":

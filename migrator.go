@@ -327,6 +327,8 @@ func whoami(tool string) identity {
 	who := identity{user: "unknown", host: "unknown", pid: os.Getpid(), tool: tool}
 	if u, err := user.Current(); err == nil {
 		who.user = u.Username
+	} else if uid := os.Getuid(); uid >= 0 { // as in a container, whose accounts have no names
+		who.user = "uid " + strconv.Itoa(uid)
 	}
 	if host, err := os.Hostname(); err == nil {
 		who.host = host

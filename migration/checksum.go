@@ -14,8 +14,8 @@ const byteOrderMark = "\uFEFF"
 // is any for a migration that has none itself.
 //
 // Besides m's own checksum it accepts those that other runners would have
-// computed of the same content: the SHA-256 of the file as it is, with LF and
-// with CRLF line ends, each with and without a byte-order mark. For scripts it
+// computed of the same content: the SHA-256 of the file as it is, with LF, with
+// CRLF and with CR line ends, each with and without a byte-order mark. For scripts it
 // accepts the SHA-256 of the file's name, with and without extension, as well:
 // some runners hash that in place of the content, and then there is nothing
 // better to compare. Hexadecimal digits may be of either case.
@@ -25,7 +25,8 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 		return true
 	}
 	lf := strings.ReplaceAll(m.Text, "\r\n", "\n")
-	for _, text := range []string{m.Text, lf, strings.ReplaceAll(lf, "\n", "\r\n")} {
+	cr := strings.ReplaceAll(lf, "\n", "\r")
+	for _, text := range []string{m.Text, lf, strings.ReplaceAll(lf, "\n", "\r\n"), cr, strings.ReplaceAll(cr, "\r", "\n")} {
 		if stored == digest.SHA256(text) || stored == digest.SHA256(byteOrderMark+text) {
 			return true
 		}

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // of machines that have no time zones
 )
 
 func main() {

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
@@ -75,13 +77,10 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	}
 	options.Config = a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
-	if options.Connection, err = trial.FromEnvironment(a.lookup); err != nil {
+	if options.Connection, err = a.testServer(); err != nil {
 		return err
 	}
-	if options.Connection != nil {
-		a.redactor.Password(options.Connection.Password)
-		a.tellOfWalls(notOurs)
-	} else if options.Keep {
+	if options.Connection == nil && options.Keep {
 		a.tellOfWalls(onDevelopmentServer)
 	}
 	if err := a.findTests(&options, flags.tests, file); err != nil {
@@ -98,6 +97,23 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 		return failedTestError{}
 	}
 	return err
+}
+
+// testServer is the server that TEST_DB_* names, for every command that tries migrations
+// as test does; nil where none is named, and one is to be started.
+func (a *app) testServer() (*pgx.ConnConfig, error) {
+	if err := a.unwrapPG(); err != nil {
+		return nil, err
+	}
+	var remarks []string
+	connection, err := trial.FromEnvironment(unwrapping(a.lookup, dial.UnwrapVariable, &remarks))
+	a.remark(remarks...)
+	if err != nil || connection == nil {
+		return nil, err
+	}
+	a.redactor.Password(connection.Password)
+	a.tellOfWalls(notOurs)
+	return connection, nil
 }
 
 // findTests opens the folder of rows and queries: the one that was named, or

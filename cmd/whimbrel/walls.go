@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // Migrations are run on throw-away servers by commands that judge them, and may be a stranger's. What keeps such a server from this
@@ -23,8 +24,20 @@ func (a *app) walled(walls devdb.Walls) error {
 			"or say --unsandboxed, if the migrations are trusted or the machine is thrown away afterwards",
 			"nothing would keep the migrations that are judged from this machine: there are no walls around the throw-away server (%s)", walls.Missing)
 	}
+	a.tellOfTestServer()
 	a.tellOfWalls(walls)
 	return nil
+}
+
+// tellOfTestServer says, where a command has started a server of its own, that it leaves
+// the one of TEST_DB_* alone: only test works on that, since nothing keeps migrations
+// from a machine that is not ours. It is so for every command.
+func (a *app) tellOfTestServer() {
+	a.wallsMutex.Lock()
+	defer a.wallsMutex.Unlock()
+	if dial.Variables("TEST_DB_", "test", a.lookup) != "" {
+		a.remark("TEST_DB_* names the server of whimbrel test; this command starts one of its own")
+	}
 }
 
 // tellOfWalls says once which walls are in force, where it is not all of them.

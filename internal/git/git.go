@@ -35,6 +35,7 @@ func answer(ctx context.Context, folder, input string, arguments ...string) (str
 	}
 	command := exec.CommandContext(ctx, "git", arguments...)
 	command.Dir, command.Stdin = folder, strings.NewReader(input)
+	command.Env = append(os.Environ(), "LC_ALL=C") // what it says is read
 	var output, complaint bytes.Buffer
 	command.Stdout, command.Stderr = &output, &complaint
 	err := command.Run()
@@ -47,6 +48,19 @@ func answer(ctx context.Context, folder, input string, arguments ...string) (str
 		return "", &Error{"git is not installed", "install git, or name the migrations in another way"}
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return "", &Error{"git cannot be run: " + err.Error(), "let git be run here, or name the migrations in another way"}
+	}
+	switch {
+	case strings.Contains(first, "dubious ownership"):
+		return "", &Error{
+			"git cannot say what has changed, since another account owns the repository: " + first,
+			"run as its owner, or let git trust it: git config --global --add safe.directory FOLDER",
+		}
+	case strings.Contains(first, "not a git repository"):
+		return "", &Error{"git cannot say what has changed: " + first, "run it in a clone, with its .git, or name the migrations in another way"}
+	}
 	return "", &Error{"git cannot say what has changed: " + first, "name a branch, a tag or a commit of the repository that the migrations are in"}
 }
 

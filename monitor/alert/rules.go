@@ -223,6 +223,8 @@ func runner() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
+	} else if uid := os.Getuid(); uid >= 0 {
+		name = fmt.Sprintf("uid %d", uid)
 	}
 	return fmt.Sprintf("%s@%s pid %d", name, host, os.Getpid())
 }
