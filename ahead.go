@@ -233,7 +233,7 @@ func (p *pipeline) put(m message) {
 
 // whole is a migration as the pipeline sends it.
 func (r *run) whole(p Planned) message {
-	m := append(message{{text: "BEGIN", statement: ours}}, r.opening(p)...)
+	m := append(p.Steps[0].begin(), r.opening(p)...)
 	for i, s := range p.Steps[0].Statements {
 		m = append(append(m, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 	}

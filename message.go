@@ -266,12 +266,12 @@ func fitsOneMessage(statements []migration.Statement, needsStop func(migration.S
 // transaction runs the statements of one step, from one of them on, together with our
 // own, as one transaction: in one message where that is possible. Inline COPY data, an
 // Assert, a change of how strings are read, a record that has the number of rows in it,
-// and very much text need a stop in between, and thus a BEGIN and several messages.
+// a savepoint, which wants a block, and very much text need a stop in between, and thus a BEGIN and several messages.
 func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before, after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	parts, needsStop := r.parts(p, step, from), p.stops()
 	fits := fitsOneMessage(r.repeated(p, step), needsStop) && fitsOneMessage(step.Statements[from:], needsStop)
-	if fits && !after.counts() {
+	if fits && !slices.ContainsFunc(step.Statements, controlsTransaction) && !after.counts() {
 		whole := slices.Clone(before)
 		for p := range parts {
 			whole = append(whole, p.piece)
@@ -283,7 +283,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 			rollback(conn)
 		}
 	}()
-	pending, bytes := append(message{{text: "BEGIN", statement: ours}}, before...), 0
+	pending, bytes := append(step.begin(), before...), 0
 	flush := func() error {
 		if len(pending) == 0 {
 			return nil
@@ -320,6 +320,23 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 	pending = append(append(pending, after...), piece{text: commit, statement: ours})
 	return rows, flush()
 }
+
+// begin opens the transaction of a step. What a block of the file says of its isolation
+// must stand before the first query, and so before what proves the lease.
+func (s Step) begin() message {
+	m := message{{text: "BEGIN", statement: ours}}
+	for _, statement := range s.Statements {
+		if !controlsTransaction(statement) {
+			break
+		}
+		if strings.HasPrefix(statement.Command, "SET") {
+			m = append(m, piece{text: statement.Text, statement: ours})
+		}
+	}
+	return m
+}
+
+func controlsTransaction(s migration.Statement) bool { return s.Class == pgsql.TransactionControl }
 
 // keepBudget puts the stall budget back in force behind a statement that may
 // have lifted it, as the first lines of a pg_dump do. A file that wants another

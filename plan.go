@@ -138,6 +138,10 @@ func (p Planned) Ref() Ref {
 	return Ref{Version: p.Migration.Version, Name: p.Migration.Name, Path: p.Migration.Path, Direction: p.Direction}
 }
 
+// Divided reports whether the file's own transaction blocks make the migration several
+// transactions: it is no longer all or nothing.
+func (p Planned) Divided() bool { return p.section().Blocks() && len(p.Steps) > 1 }
+
 // Atomic reports whether the migration is one transaction with its record in
 // it. Otherwise it is a chain of steps that the journal keeps.
 func (p Planned) Atomic() bool {
@@ -298,6 +302,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	type planned struct {
 		Ref
 		Atomic     bool `json:"atomic"`
+		Divided    bool `json:"divided,omitempty"`
 		RecordOnly bool `json:"record_only,omitempty"`
 		Stored     bool `json:"stored,omitempty"`
 		// Recovery is what becomes of what is half done; Unfinished is what was done of it.
@@ -307,7 +312,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	}
 	show := func(m Planned) *planned {
 		entry := &planned{
-			Ref: m.Ref(), Atomic: m.Atomic(), RecordOnly: m.RecordOnly, Stored: m.Stored,
+			Ref: m.Ref(), Atomic: m.Atomic(), Divided: m.Divided(), RecordOnly: m.RecordOnly, Stored: m.Stored,
 			Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{},
 		}
 		for _, s := range m.Steps {

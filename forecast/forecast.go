@@ -41,7 +41,9 @@ type Forecast struct {
 type Migration struct {
 	whimbrel.Ref
 	// Atomic is set where it is one transaction together with its record.
-	Atomic     bool `json:"atomic"`
+	Atomic bool `json:"atomic"`
+	// Divided is set where transaction blocks of its file make it several transactions.
+	Divided    bool `json:"divided,omitempty"`
 	RecordOnly bool `json:"record_only,omitempty"` // the history is changed and nothing runs
 	Stored     bool `json:"stored,omitempty"`      // what runs comes from the history
 	Risk       Risk `json:"risk"`
@@ -194,7 +196,7 @@ type teller struct {
 
 func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	m := Migration{
-		Ref: p.Ref(), Atomic: p.Atomic(), RecordOnly: p.RecordOnly, Stored: p.Stored, Steps: []Step{},
+		Ref: p.Ref(), Atomic: p.Atomic(), Divided: p.Divided(), RecordOnly: p.RecordOnly, Stored: p.Stored, Steps: []Step{},
 	}
 	file := fileOf(t.judged.Report, planVersion(at))
 	observed := observationsOf(t.judged.Observations, planVersion(at))

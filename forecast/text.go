@@ -73,6 +73,9 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 		arrow = style.Warning("↓")
 	}
 	how := plural(len(m.Steps), "step")
+	if m.Divided {
+		how += ", not all or nothing"
+	}
 	switch {
 	case m.RecordOnly:
 		how = "only the record changes, nothing runs"

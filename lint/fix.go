@@ -323,7 +323,8 @@ func eachStatementAlone(text string) string {
 		}
 	}
 	var edits []edit
-	if n := len(up); n > 1 && up[0].Class == pgsql.TransactionControl && up[n-1].Class == pgsql.TransactionControl {
+	if n := len(up); n > 1 && up[0].Class == pgsql.TransactionControl && up[n-1].Class == pgsql.TransactionControl &&
+		!slices.ContainsFunc(up[1:n-1], func(s pgsql.Statement) bool { return s.Class == pgsql.TransactionControl }) {
 		edits = append(edits, cutOut(text, up[0]), cutOut(text, up[n-1]))
 	}
 	end := "\n"

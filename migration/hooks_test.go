@@ -43,7 +43,7 @@ func TestHooksThatCannotBeAreRefused(t *testing.T) {
 	}))
 	requireProblems(t, err,
 		"hook: hooks/after_each.sql:2:1: a hook is part of a transaction, and this would be outside of it: DELETE FROM t WHERE id > :from AND id <= :to",
-		"transaction_control: hooks/after_run.sql:1:1: COMMIT is not allowed in a migration",
+		"transaction_control: hooks/after_run.sql:1:1: COMMIT ends a transaction block that nothing opens",
 		"bad_name: hooks/afterrun.sql: is not the name of a hook",
 		"hook: hooks/before_each.sql:1:1: Tags is for migrations",
 		"hook: hooks/before_each.sql:2:1: a hook has no directions",

@@ -379,7 +379,7 @@ func (r *reader) set(setting Setting) {
 // finish checks what only the whole file shows.
 func (r *reader) finish() {
 	for _, section := range []*Section{&r.migration.Up, &r.migration.Down} {
-		without, problems := section.withoutBlock()
+		without, problems := section.divided()
 		*section = without
 		r.problems = append(r.problems, problems...)
 	}

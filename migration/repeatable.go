@@ -50,7 +50,7 @@ func (r *reader) repeatable() {
 	}
 	for _, section := range []Section{r.migration.Up, r.migration.Down} {
 		for _, s := range section.Statements {
-			if s.Class == pgsql.Alone || s.Batch != nil || section.NoTransaction {
+			if s.Class == pgsql.Alone || s.Batch != nil || section.NoTransaction || section.blocks {
 				r.problem(&Error{Code: CodeRepeatable, Position: s.Start,
 					Message: fmt.Sprintf("a repeatable migration is one transaction, and this would be outside of it: %s", firstLine(s.Text)),
 					Remedy:  "put it into a migration with a version"})

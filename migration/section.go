@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
@@ -19,6 +18,8 @@ type Section struct {
 	// in the migration's.
 	Path  string
 	Start int
+	// blocks is set where BEGIN and COMMIT divide it; see divided.
+	blocks bool
 }
 
 // Statement is one statement of a section, with the annotation that stands
@@ -27,6 +28,8 @@ type Statement struct {
 	pgsql.Statement
 	Batch  *Batch
 	Assert *Assert
+	// block numbers the transaction block that it stands in; 0 for none.
+	block int
 	// origin is nil where the statement stands in the migration's own file as in Text.
 	origin *origin
 }
@@ -56,35 +59,6 @@ func (s Statement) OfHook(hook *Migration) Statement {
 	}
 	s.origin = &from
 	return s
-}
-
-// withoutBlock drops the BEGIN and COMMIT that stand around all statements of
-// a section, as many people write them: the engine's own transaction does it
-// better. Every other statement of transaction control comes back as an error,
-// since it would end the transaction in which the migration is recorded.
-func (s Section) withoutBlock() (Section, []*Error) {
-	if n := len(s.Statements); n > 1 && !s.NoTransaction &&
-		beginsBlock(s.Statements[0]) && endsBlock(s.Statements[n-1]) {
-		s.Statements = s.Statements[1 : n-1]
-	}
-	var problems []*Error
-	for _, statement := range s.Statements {
-		if statement.Class != pgsql.TransactionControl {
-			continue
-		}
-		remedy := `remove it: whimbrel runs every migration in a transaction of its own, in which it records it; ` +
-			`what must not run in one goes below "-- +migrate Up notransaction", or into a migration of its own`
-		if s.NoTransaction {
-			remedy = `remove it: below "notransaction" each statement runs by itself; ` +
-				`what belongs into one transaction goes below a mark without "notransaction", in a migration of its own`
-		}
-		problems = append(problems, &Error{
-			Code: CodeTransactionControl, Position: statement.Start,
-			Message: fmt.Sprintf("%s is not allowed in a migration", firstLine(statement.Text)),
-			Remedy:  remedy,
-		})
-	}
-	return s, problems
 }
 
 func beginsBlock(s Statement) bool {

@@ -83,6 +83,8 @@ func (s Section) joins(step Step, statement Statement) bool {
 	switch {
 	case statement.Batch != nil:
 		return false
+	case s.blocks && step.Statements[0].Batch == nil:
+		return statement.block != 0 && statement.block == step.Statements[0].block
 	case step.Statements[0].Batch != nil:
 		return statement.Assert != nil
 	}
@@ -93,7 +95,7 @@ func (s Section) joins(step Step, statement Statement) bool {
 // notransaction section that is also what may commit by itself; the rest of such a
 // section gets a transaction per statement, so that it can be recorded exactly once.
 func (s Section) alone(statement Statement) bool {
-	if statement.Batch != nil {
+	if statement.Batch != nil || statement.block != 0 {
 		return false
 	}
 	return statement.Class == pgsql.Alone || s.NoTransaction && statement.Class == pgsql.Other

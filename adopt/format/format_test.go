@@ -85,7 +85,7 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"3 alone db/3_alone.sql (3): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
 			"4 go db/4_go.go (4):  |  unfit: db/4_go.go: it is a migration in Go, which only goose can run",
 			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the way up begins, and goose refuses it",
-			"6 control db/6_control.sql (6):  |  unfit: db/6_control.sql:3:1: COMMIT is not allowed in a migration",
+			"6 control db/6_control.sql (6):  |  unfit: db/6_control.sql:3:1: COMMIT ends a transaction block that nothing opens",
 		}},
 		"golang-migrate": {files{
 			"000001_a.up.sql":   "CREATE TABLE a (id int)",
@@ -102,7 +102,7 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"2 only db/2_only.up.sql (2): CREATE TABLE | ",
 			"3 back db/3_back.down.sql (3): SELECT | DROP TABLE",
 			"4  db/4_.up.sql (4): SELECT | ",
-			"5 x db/5_x.up.sql (5):  |  unfit: db/5_y.down.sql:2:1: COMMIT is not allowed in a migration",
+			"5 x db/5_x.up.sql (5):  |  unfit: db/5_y.down.sql:2:1: COMMIT ends a transaction block that nothing opens",
 			"6 x db/6_x.up.js (6):  |  unfit: db/6_x.up.js: it is no SQL: its name ends in .js",
 		}},
 		"sql-migrate": {files{

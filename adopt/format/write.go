@@ -48,6 +48,10 @@ func (f Format) lost(m migration.Migration) *migration.Error {
 		return unfit("give it a version", "%s has no repeatable migrations", f.Tool)
 	}
 	for _, section := range []migration.Section{m.Up, m.Down} {
+		if section.Blocks() {
+			return at(section.Statements[0].Start, "put each transaction block into a migration of its own",
+				"%s has nothing like transaction blocks of a file", f.Tool)
+		}
 		if s, found := alone(section); found && len(section.Statements) > 1 && (f.Name == "golang-migrate" || f.Name == "dbmate") {
 			return at(s.Start, "put it into a migration of its own", "%s sends a file as a whole, in which %s cannot stand beside others", f.Tool, s.Command)
 		}

@@ -321,6 +321,9 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	}
 	name := pad(title(m.Migration.Version, m.Migration.Name), width)
 	about := plural(len(m.Steps), "step")
+	if m.Divided() {
+		about += ", not all or nothing"
+	}
 	switch {
 	case m.RecordOnly:
 		about = "only the record changes, nothing runs"
