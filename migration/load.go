@@ -167,8 +167,6 @@ func (s Source) filesIn(folder, below string) ([]candidate, error) {
 	found := make([]candidate, 0, len(entries))
 	for _, entry := range entries {
 		switch {
-		case !s.Subfolders && entry.IsDir() && s.Below != nil && !isLeftAlone(entry.Name()) && entry.Name() != "node_modules":
-			s.Below(below + entry.Name())
 		case s.Subfolders && entry.IsDir():
 			if isLeftAlone(entry.Name()) || entry.Name() == "node_modules" {
 				continue
@@ -180,6 +178,8 @@ func (s Source) filesIn(folder, below string) ([]candidate, error) {
 			found = append(found, more...)
 		case isCandidate(entry.Name()):
 			found = append(found, s.candidate(folder, below, entry))
+		case entry.IsDir() && s.Below != nil && !isLeftAlone(entry.Name()) && entry.Name() != "node_modules":
+			s.Below(below + entry.Name())
 		}
 	}
 	return found, nil
