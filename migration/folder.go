@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Folder is a folder of this machine as a file system, of which Load reads the files with
@@ -40,6 +41,9 @@ func within[T any](f diskFolder, name string, do func(fs.FS, string) (T, error))
 	var none T
 	root, err := os.OpenRoot(f.path)
 	if err != nil {
+		if info, found := os.Stat(f.path); found == nil && !info.IsDir() { // for which os.Root has no value
+			err = &fs.PathError{Op: "open", Path: f.path, Err: syscall.ENOTDIR}
+		}
 		return none, err
 	}
 	defer func() { _ = root.Close() }() // nothing was written to it
