@@ -25,15 +25,6 @@ func openFolder(t *testing.T) string {
 	return folder
 }
 
-func writeFiles(t *testing.T, folder string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(folder, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o755))
-	}
-}
-
 // A script in front of the server, as some distributions have it, needs a shell, and what may run a shell is no cage.
 func TestWhereThereAreNoWallsCIRefusesAndOthersSaySo(t *testing.T) {
 	t.Parallel()
