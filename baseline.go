@@ -29,6 +29,10 @@ func planBaseline(s state, version migration.Version, options BaselineOptions) (
 	for _, e := range s.journal {
 		return Plan{}, e.halfDone()
 	}
+	version, err := s.meant(version)
+	if err != nil {
+		return Plan{}, err
+	}
 	file, found := s.file(version)
 	if !found || version.Repeatable() {
 		return Plan{}, &Error{
@@ -73,6 +77,10 @@ func (m *Migrator) Forget(ctx context.Context, version migration.Version) (Resul
 }
 
 func planForget(s state, version migration.Version) (Plan, error) {
+	version, err := s.meant(version)
+	if err != nil {
+		return Plan{}, err
+	}
 	for _, e := range s.journal.of(version) {
 		return Plan{}, e.halfDone()
 	}

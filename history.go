@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,9 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 	if !db.ready && db.log() == nil {
 		return []LogEntry{}, nil
 	}
+	if options.Version, err = m.meantInLog(ctx, db, options.Version); err != nil {
+		return nil, err
+	}
 	rows, err := db.conn.Query(ctx, historyQuery(db.tables.log, db.log().column), options.arguments()...)
 	if err != nil {
 		return nil, m.serverError(ctx, "reading the log", err)
@@ -40,6 +44,23 @@ func (m *Migrator) History(ctx context.Context, options HistoryOptions) ([]LogEn
 		entries = []LogEntry{}
 	}
 	return entries, nil
+}
+
+// meantInLog gives the version that a word means among those that the log has. A number is
+// asked for as it is.
+func (m *Migrator) meantInLog(ctx context.Context, db *database, word migration.Version) (migration.Version, error) {
+	if strings.Trim(string(word), "0123456789") == "" {
+		return word, nil
+	}
+	rows, err := db.conn.Query(ctx, "SELECT DISTINCT coalesce(version, ''), coalesce(name, ''), '' FROM "+db.tables.log)
+	if err != nil {
+		return "", m.serverError(ctx, "reading the log", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[migration.Named])
+	if err != nil {
+		return "", m.serverError(ctx, "reading the log", err)
+	}
+	return meantAmong(word, all)
 }
 
 // historyQuery reads a log. Column gives a column, or what stands for it in tables of a
@@ -114,7 +135,11 @@ func (m *Migrator) Accept(ctx context.Context, versions ...migration.Version) (R
 func planAccept(s state, versions []migration.Version) (Plan, error) {
 	applied := s.appliedVersions()
 	var plan Plan
-	for _, v := range versions {
+	for _, word := range versions {
+		v, err := s.meant(word)
+		if err != nil {
+			return Plan{}, err
+		}
 		file, isFile := s.file(v)
 		row, isApplied := applied[v.Canonical()]
 		if !isFile || !isApplied {

@@ -51,7 +51,13 @@ func planRecover(s state, options RecoverOptions) (Plan, error) {
 			Remedy: "use continue, restart or discard",
 		}
 	}
-	u, found, err := s.chooseUnfinished(options.Version)
+	version, err := options.Version, error(nil)
+	if version != "" {
+		if version, err = s.meant(version); err != nil {
+			return Plan{}, err
+		}
+	}
+	u, found, err := s.chooseUnfinished(version)
 	if err != nil || !found {
 		return Plan{}, err
 	}

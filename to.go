@@ -20,6 +20,10 @@ func (m *Migrator) PlanTo(ctx context.Context, version migration.Version, option
 }
 
 func planTo(s state, version migration.Version, options ToOptions) (Plan, error) {
+	version, err := s.meant(version)
+	if err != nil {
+		return Plan{}, err
+	}
 	if err := s.knows(version); err != nil {
 		return Plan{}, err
 	}

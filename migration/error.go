@@ -55,6 +55,8 @@ const (
 	CodeIrreversible = "irreversible"
 	// CodeUnsupported: the file needs what only another tool has.
 	CodeUnsupported = "unsupported"
+	// CodeAmbiguous: a name is that of several migrations.
+	CodeAmbiguous = "ambiguous"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.
 	CodeStoredScript = "stored_script"
 )

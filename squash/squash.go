@@ -64,7 +64,11 @@ type Rows struct {
 // *whimbrel.Error, of the code CodeSquash where the proof failed.
 func Run(ctx context.Context, options Options) (Baseline, error) {
 	began := time.Now()
-	members, rest, err := divide(options.Config, options.To)
+	to, err := meant(options.Config.Migrations, options.To)
+	if err != nil {
+		return Baseline{}, err
+	}
+	members, rest, err := divide(options.Config, to)
 	if err != nil {
 		return Baseline{}, err
 	}
@@ -128,6 +132,20 @@ func (w *work) close() {
 			d.close()
 		}
 	}
+}
+
+// meant gives the version that a caller means, who may name a migration by its name or its
+// file as well.
+func meant(migrations []migration.Migration, word migration.Version) (migration.Version, error) {
+	var all []migration.Named
+	for _, m := range migrations {
+		all = append(all, m.Named())
+	}
+	version, found, err := migration.Find(string(word), all)
+	if !found && err == nil {
+		return word, nil
+	}
+	return version, err
 }
 
 // divide takes the members out of a history, and refuses what no file can stand for.

@@ -15,16 +15,16 @@ func choose(ctx context.Context, h history, options Options) ([]int, error) {
 		chosen[i] = len(options.Only) == 0
 	}
 	for _, word := range options.Only {
-		i, found := h.find(word)
-		if !found {
-			return nil, unknownMigration(word)
+		i, err := h.find(word)
+		if err != nil {
+			return nil, err
 		}
 		chosen[i] = true
 	}
 	if options.From != "" {
-		first, found := h.find(options.From)
-		if !found {
-			return nil, unknownMigration(options.From)
+		first, err := h.find(options.From)
+		if err != nil {
+			return nil, err
 		}
 		clear(chosen[:first])
 	}

@@ -172,12 +172,20 @@ func (h history) until(count int, connection *pgx.ConnConfig) whimbrel.Config {
 	return config
 }
 
-// find gives the index of a migration by its version or name.
-func (h history) find(word string) (int, bool) {
-	i := slices.IndexFunc(h.migrations, func(m migration.Migration) bool {
-		return m.Version.Equal(migration.Version(word)) || m.Name == word
-	})
-	return i, i >= 0
+// find gives the index of the migration that a word means.
+func (h history) find(word string) (int, error) {
+	var all []migration.Named
+	for _, m := range h.migrations {
+		all = append(all, m.Named())
+	}
+	version, found, err := migration.Find(word, all)
+	switch {
+	case err != nil:
+		return 0, err
+	case !found:
+		return 0, unknownMigration(word)
+	}
+	return slices.IndexFunc(h.migrations, func(m migration.Migration) bool { return m.Version.Equal(version) }), nil
 }
 
 // sharesServer reports whether a migration makes something that belongs to the

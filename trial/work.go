@@ -189,11 +189,11 @@ func (w *worker) hindrance(index int) string {
 // stuck notes a migration that does not go up, on the way to one that is to be tested.
 func (w *worker) stuck(ctx context.Context, failed error) error {
 	var e *whimbrel.Error
-	index, found := 0, false
+	index := -1
 	if errors.As(failed, &e) && ctx.Err() == nil {
-		index, found = w.history.find(string(e.Version))
+		index = slices.IndexFunc(w.history.migrations, func(m migration.Migration) bool { return m.Version.Equal(e.Version) })
 	}
-	if !found {
+	if index < 0 {
 		return failed
 	}
 	w.breaks(index, e)

@@ -84,7 +84,7 @@ var ofFiles = []whimbrel.Code{
 	migration.CodeFolder, migration.CodeUnreadable, migration.CodeTooLarge, migration.CodeEmpty, migration.CodeEncoding,
 	migration.CodeLexical, migration.CodeUnknownAnnotation, migration.CodeBadAnnotation, migration.CodeMisplacedAnnotation,
 	migration.CodeForeignAnnotation, migration.CodeUnreadMark, migration.CodeTransactionControl, migration.CodeVariable, migration.CodeRepeatable,
-	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript,
+	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript, migration.CodeAmbiguous,
 }
 
 // exitRow is a status of the table.

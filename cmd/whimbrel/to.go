@@ -43,14 +43,11 @@ version 0 stands before the first migration: everything is rolled back.`,
 	return command
 }
 
-// versionOf reads a version; the name of its file will do as well. A history
-// may hold versions that are no numbers, so any other text is taken as it is.
+// versionOf takes a word for a migration. What it means the engine finds out, which knows
+// the files and the history: a version, a name or a path.
 func versionOf(text string) (migration.Version, error) {
 	if text == "" {
 		return "", usage("write the digits in front of the file's name", "the version is empty")
-	}
-	if version, _, _, err := migration.ParseName(text); err == nil {
-		return version, nil
 	}
 	return migration.Version(text), nil
 }

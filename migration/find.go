@@ -1,0 +1,56 @@
+package migration
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Named is a migration as people name it.
+type Named struct {
+	Version Version
+	Name    string
+	Path    string // empty where there is no file
+}
+
+// Named gives what m is called.
+func (m Migration) Named() Named { return Named{m.Version, m.Name, m.Path} }
+
+// Find gives the version of the migration that a word means: its version, its name, the
+// name of its file, or the path of that. found is false where none is meant. The error is
+// an *Error of code CodeAmbiguous where several are.
+func Find(word string, among []Named) (version Version, found bool, err error) {
+	file := path.Base(strings.ReplaceAll(word, `\`, "/"))
+	ofFile, name, _, notFile := ParseName(file)
+	var meant []Named
+	for _, n := range among {
+		is := n.Version.Equal(Version(word)) || n.Name != "" && n.Name == word ||
+			n.Path != "" && (n.Path == word || path.Base(n.Path) == file) ||
+			notFile == nil && n.Version.Equal(ofFile) && n.Name == name
+		if is && !has(meant, n.Version) {
+			meant = append(meant, n)
+		}
+	}
+	switch len(meant) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return meant[0].Version, true, nil
+	}
+	var all []string
+	for _, n := range meant {
+		all = append(all, fmt.Sprintf("%s (%s)", n.Version, n.Name))
+	}
+	return "", false, &Error{
+		Code: CodeAmbiguous, Message: fmt.Sprintf("%s may mean %s", word, strings.Join(all, " or ")), Remedy: "name it by its version",
+	}
+}
+
+func has(all []Named, version Version) bool {
+	for _, n := range all {
+		if n.Version.Equal(version) {
+			return true
+		}
+	}
+	return false
+}
