@@ -75,6 +75,7 @@ func socketFilter(m machine) []unix.SockFilter {
 	}
 	for _, number := range []uint32{
 		unix.SYS_CONNECT, unix.SYS_SOCKETPAIR, unix.SYS_IO_URING_SETUP, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
+		unix.SYS_MEMFD_CREATE, // a program that only memory has is no file to Landlock, and may be run
 	} {
 		filter = append(filter, unless(unix.BPF_JEQ, number, 1), refused)
 	}

@@ -74,7 +74,7 @@ func reap(pid int) {
 }
 
 // orphans lists our children that run behind walls and are no server's main process: they gave up new privileges for good, and run the
-// server's program, or one that they hide.
+// server's program, one that they hide, or one that only memory has, of which Landlock knows nothing.
 func orphans(programs []string) []int {
 	var found []int
 	lists, _ := filepath.Glob("/proc/self/task/*/children")
@@ -102,5 +102,5 @@ func runsBehindWalls(pid int, programs []string) bool {
 		return strings.HasPrefix(string(status), "Name:\t"+filepath.Base(programs[0])+"\n")
 	}
 	running, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err != nil || slices.Contains(programs, strings.TrimSuffix(running, " (deleted)"))
+	return err != nil || strings.HasPrefix(running, "/memfd:") || slices.Contains(programs, strings.TrimSuffix(running, " (deleted)"))
 }

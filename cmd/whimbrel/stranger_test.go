@@ -71,9 +71,10 @@ func (h *host) listen(network, address string) net.Addr {
 func (h *host) stranger() map[string]string {
 	library := filepath.Join(h.TempDir(), "reach.so")
 	quoted := func(name, value string) string { return fmt.Sprintf("-D%s=%q", name, value) }
-	output, err := exec.CommandContext(h.Context(), "gcc", "-s", "-shared", "-fPIC", quoted("CANARY", canary), quoted("FOLDER", h.folder),
-		quoted("NAME", h.name), "-DPORT="+strconv.Itoa(h.port), "-o", library, "testdata/reach.c").CombinedOutput()
-	require.NoError(h, err, string(output))
+	program := filepath.Join(h.TempDir(), "stay")
+	h.compiled("-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", quoted("NAME", h.name), "-o", program, "testdata/stay.c")
+	h.compiled("-shared", "-fPIC", quoted("CANARY", canary), quoted("FOLDER", h.folder), quoted("NAME", h.name), quoted("PROGRAM", program),
+		"-DPORT="+strconv.Itoa(h.port), "-o", library, "testdata/reach.c")
 	content, err := os.ReadFile(library)
 	require.NoError(h, err)
 	fill := strings.NewReplacer("FOLDER", h.folder, "PORT", strconv.Itoa(h.port), "LIBRARY", hex.EncodeToString(content))
@@ -84,6 +85,11 @@ func (h *host) stranger() map[string]string {
 		files[name] = fill.Replace(string(text))
 	}
 	return files
+}
+
+func (h *host) compiled(arguments ...string) {
+	output, err := exec.CommandContext(h.Context(), "gcc", append([]string{"-s"}, arguments...)...).CombinedOutput()
+	require.NoError(h, err, string(output))
 }
 
 // strays are the processes that native code has left and that live.
@@ -128,6 +134,7 @@ func TestAStrangersMigrationReachesWhatItTriesWithoutWalls(t *testing.T) {
 	for _, what := range []string{
 		"program_read", "program_write", "program_child", "file_copy", "file_write", "file_read", "folder", "proc", "large_object_read",
 		"large_object_write", "native_file", "native_write", "native_program", "native_socket", "native_datagram",
+		"native_memory",
 	} {
 		require.ErrorContains(t, err, what+" ")
 	}
@@ -168,7 +175,7 @@ func (h *host) judged() {
 	before := h.cache()
 	h.runs("project", "up", "--steps", "1", "--database-url", fresh)
 	h.runs("project", "up", "--steps", "1", "--database-url", done)
-	h.runs("project", "baseline", "3", "--database-url", done)
+	h.runs("project", "baseline", "3", "--with-older", "--database-url", done)
 	for _, arguments := range [][]string{
 		{"lint"}, {"test"}, {"ci"},
 		{"verify", "--database-url", done}, {"squash", "--to", "3", "--dry-run"}, {"plan", "--rehearse", "--database-url", fresh},
