@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	a.streaming = command.Annotations["output"] == "events" && !slices.Contains(args, "--dry-run")
 	if !told(err) {
-		err = asUsage(root, err)
+		err = asUsage(root, command, err)
 		a.reportFailure(err)
 	}
 	if interruption.came.Load() && errors.Is(err, context.Canceled) {
@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, env environment) int {
 
 // asUsage gives cobra's own errors, which are all about the command line, the
 // form of ours.
-func asUsage(root *cobra.Command, err error) error {
+func asUsage(root, command *cobra.Command, err error) error {
 	var own *whimbrel.Error
 	message := err.Error()
 	if errors.As(err, &own) || !strings.HasPrefix(message, "unknown command") && !strings.HasPrefix(message, "required flag") {
@@ -59,6 +59,10 @@ func asUsage(root *cobra.Command, err error) error {
 	}
 	first, _, _ := strings.Cut(message, "\n")
 	remedy := "see " + root.Name() + " --help"
+	if flags, missing := strings.CutPrefix(first, "required flag(s) "); missing {
+		flags = "--" + strings.Join(strings.Split(strings.ReplaceAll(strings.TrimSuffix(flags, " not set"), `"`, ""), ", "), ", --")
+		return usage("say it; see "+command.CommandPath()+" --help", "%s is missing", flags)
+	}
 	if parts := strings.Split(first, `"`); len(parts) > 1 {
 		if near := didYouMean(root.Name()+" ", parts[1], names(root)); near != "" {
 			remedy = near
