@@ -69,7 +69,7 @@ func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 	o, err := (&historyFlags{failed: true, version: "20240115120000_add_users.sql", by: "ann", batch: 3, limit: 2, action: "up", since: "1d"}).options(now)
 	require.NoError(t, err)
 	require.Equal(t, whimbrel.HistoryOptions{
-		Version: "20240115120000", Outcome: "failed", Action: "up", By: "ann", Batch: 3, Limit: 2, Since: now.AddDate(0, 0, -1),
+		Version: "20240115120000_add_users.sql", Outcome: "failed", Action: "up", By: "ann", Batch: 3, Limit: 2, Since: now.AddDate(0, 0, -1),
 	}, o)
 }
 

@@ -25,7 +25,7 @@ func TestTheProgramNeedsNothingOfTheMachine(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(root, "migrations"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "migrations", "1_a.sql"), []byte("CREATE TABLE a ();\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(root, "whimbrel.yaml"),
-		[]byte("checks:\n  time_zone: Europe/Berlin\n  windows: ['* 00:00-24:00']\n"), 0o644))
+		[]byte("checks:\n  time_zone: Europe/Berlin\n  windows: ['Mon-Sun 00:00-24:00']\n"), 0o644))
 	for _, folder := range []string{filepath.Dir(root), root, filepath.Join(root, "migrations")} {
 		require.NoError(t, os.Chmod(folder, 0o755)) // #nosec G302 -- another account reads it
 	}
