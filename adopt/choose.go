@@ -60,8 +60,9 @@ func Choose(tables []Table, from, named string, looksLike []format.Format) (Tabl
 
 // adoptable parts the tables that can be adopted from those that are known and cannot.
 func adoptable(tables []Table) (those, others []Table) {
+	known := Tools()
 	for _, t := range tables {
-		if t.tool.Adoptable {
+		if slices.Contains(known, t.Tool) {
 			those = append(those, t)
 		} else {
 			others = append(others, t)
