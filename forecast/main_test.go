@@ -84,7 +84,7 @@ func parse(t testing.TB, texts ...string) []migration.Migration {
 
 func migrator(t testing.TB, url string, migrations []migration.Migration, change ...func(*whimbrel.Config)) *whimbrel.Migrator {
 	t.Helper()
-	config := whimbrel.Config{DatabaseURL: url, Migrations: migrations, AllowMissing: true}
+	config := whimbrel.Config{AcceptMarks: true, DatabaseURL: url, Migrations: migrations, AllowMissing: true}
 	for _, c := range change {
 		c(&config)
 	}
