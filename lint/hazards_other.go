@@ -194,7 +194,7 @@ func accessHazards() []Hazard {
 			Good: []string{"CREATE TABLE files (name text);\nINSERT INTO files (name) VALUES ('base'), ('global');"},
 		},
 		{
-			ID: "unread-mark", Severity: Error, Title: "a comment that looks like the mark of the way back",
+			ID: "unread-mark", Severity: Error, Title: "a comment that looks like the mark of a down migration",
 			Happens: "What stands below it runs right after the way up: a table is made and dropped again, and the migration is recorded as applied. `up` refuses it.",
 			Remedy:  "Write \"-- +migrate Down\" in its place. If it is a remark, write \"-- +migrate Prose\" in the line above it.", Link: "annotations.md#down",
 			Bad:  "CREATE TABLE towns (id int PRIMARY KEY);\n\n-- down\nDROP TABLE towns;",

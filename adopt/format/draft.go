@@ -20,7 +20,7 @@ type draft struct {
 	text     string
 	below    int
 	downPath string
-	// downFile is set where there is a file for the way back, whatever is in it.
+	// downFile is set where there is a file for the down migration, whatever is in it.
 	downFile bool
 	// whole is set where no other tool says what an empty file means.
 	whole bool
@@ -69,7 +69,7 @@ func (d draft) file() File {
 }
 
 // asItsTool is a migration that means what it means to its tool: an empty way up is
-// applied, and so is an empty way back in a file of its own.
+// applied, and so is an empty down migration in a file of its own.
 func (d draft) asItsTool(m migration.Migration) migration.Migration {
 	if d.unmarked {
 		m.UnreadMark = nil

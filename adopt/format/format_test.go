@@ -493,21 +493,21 @@ func TestAnEmptyFileMeansWhatItMeansToItsTool(t *testing.T) {
 	for name, test := range map[string]struct {
 		format   string
 		files    map[string]string
-		up, down int // statements; down -1: there is no way back
+		up, down int // statements; down -1: it is irreversible
 		unread   bool
 	}{
-		"an empty way back of golang-migrate": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": ""}, 1, 1, false},
-		"one with a comment":                  {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "-- nothing\n"}, 1, 1, false},
-		"no file for the way back":            {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;"}, 1, -1, false},
-		"an empty way up":                     {"golang-migrate", map[string]string{"1_a.up.sql": "-- later\n", "1_a.down.sql": "SELECT 2;"}, 1, 1, false},
-		"a way back that does something":      {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "SELECT 1; SELECT 2;"}, 1, 2, false},
-		"an empty way up of goose":            {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- +goose Down\nSELECT 2;\n"}, 1, 1, false},
-		"one of goose with a comment":         {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- later\n\n-- +goose Down\n"}, 1, -1, false},
-		"an empty way up of dbmate":           {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\n\n-- migrate:down\nSELECT 2;\n"}, 1, 1, false},
-		"a comment of Flyway's":               {"flyway", map[string]string{"V1__a.sql": "-- nothing to do\n"}, 1, -1, false},
-		"a heading in Flyway's file":          {"flyway", map[string]string{"V1__a.sql": "SELECT 1;\n-- down\nSELECT 2;\n"}, 2, -1, false},
-		"a heading in golang-migrate's":       {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 1;\n-- rollback\nSELECT 2;\n"}, 2, -1, false},
-		"a slip in goose's":                   {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;\n-- goose Down\nSELECT 2;\n"}, 2, -1, true},
+		"an empty down of golang-migrate": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": ""}, 1, 1, false},
+		"one with a comment":              {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "-- nothing\n"}, 1, 1, false},
+		"no file for the down migration":  {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;"}, 1, -1, false},
+		"an empty way up":                 {"golang-migrate", map[string]string{"1_a.up.sql": "-- later\n", "1_a.down.sql": "SELECT 2;"}, 1, 1, false},
+		"a down that does something":      {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "SELECT 1; SELECT 2;"}, 1, 2, false},
+		"an empty way up of goose":        {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- +goose Down\nSELECT 2;\n"}, 1, 1, false},
+		"one of goose with a comment":     {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- later\n\n-- +goose Down\n"}, 1, -1, false},
+		"an empty way up of dbmate":       {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\n\n-- migrate:down\nSELECT 2;\n"}, 1, 1, false},
+		"a comment of Flyway's":           {"flyway", map[string]string{"V1__a.sql": "-- nothing to do\n"}, 1, -1, false},
+		"a heading in Flyway's file":      {"flyway", map[string]string{"V1__a.sql": "SELECT 1;\n-- down\nSELECT 2;\n"}, 2, -1, false},
+		"a heading in golang-migrate's":   {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 1;\n-- rollback\nSELECT 2;\n"}, 2, -1, false},
+		"a slip in goose's":               {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;\n-- goose Down\nSELECT 2;\n"}, 2, -1, true},
 		"a remark in goose's": {"goose", map[string]string{
 			"1_a.sql": "-- +goose Up\nSELECT 1;\n-- +migrate Prose\n-- down\nSELECT 2;\n"}, 2, -1, false},
 	} {

@@ -33,7 +33,7 @@ func believe(path, shown, sudo string) error {
 }
 
 func cannotRead(shown string, err error) error {
-	return usage("create one with whimbrel init, or leave --config away",
+	return usage("create one with whimbrel init, or omit --config",
 		"the configuration file cannot be read: %s: %v", shown, reasonOf(err))
 }
 

@@ -90,7 +90,7 @@ func (a *app) read(f format.Format, sources []migration.Source) ([]migration.Mig
 			"if none is "+f.Tool+"'s, say --format whimbrel",
 			"%s: read as migrations of %s, which would pass over %s", labelsOf(sources), f.Tool, strings.Join(project.PassedOver, ", "))
 	case len(project.Files) == 0 && len(project.Remarks) > 0:
-		return nil, usage("name the tool whose they are with --format, or leave it away",
+		return nil, usage("name the tool that they belong to with --format, or omit it",
 			"%s: there is no migration of %s in it. %s", labelsOf(sources), f.Tool, strings.Join(project.Remarks, "; "))
 	}
 	a.foreign = f.Tool

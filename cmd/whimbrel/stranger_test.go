@@ -150,7 +150,7 @@ func TestAStrangersMigrationReachesNothing(t *testing.T) {
 	require.NoError(t, err)
 	gid, err := strconv.Atoi(nobody.Gid)
 	require.NoError(t, err)
-	runners := map[string]*syscall.Credential{"whoever runs the tests": nil}
+	runners := map[string]*syscall.Credential{"the account of the tests": nil}
 	if os.Getuid() == 0 {
 		runners = map[string]*syscall.Credential{"as root": nil, "as a user": {Uid: uint32(uid), Gid: uint32(gid), NoSetGroups: true}}
 	}
