@@ -107,10 +107,18 @@ func waitFor(t *testing.T, out interface{ Read([]byte) (int, error) }, line stri
 
 func TestADeadHolderIsSucceededAtOnce(t *testing.T) {
 	b := setup(t)
-	f := files{"1_slow.sql": "CREATE TABLE slow (); SELECT pg_sleep(0.2);"}
+	f := files{"1_slow.sql": "CREATE TABLE slow (); SELECT pg_advisory_xact_lock(1);"}
+	gate, err := b.connect().Begin(t.Context()) // what is pending stays so, however slow the machine is
+	require.NoError(t, err)
+	_, err = gate.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
+	require.NoError(t, err)
 	cmd, _ := b.runner(f.write(t), childLeaseSeconds+"=10m")
 	killAt(t, cmd, "migration_started 1")
-	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = gate.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name LIKE 'whimbrel%'`)
+	require.NoError(t, err)
+	require.NoError(t, gate.Rollback(t.Context()))
+	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err, "long before its ten minutes are over")
 	var taken *whimbrel.LeaseTaken
 	for _, r := range b.events {
@@ -118,6 +126,7 @@ func TestADeadHolderIsSucceededAtOnce(t *testing.T) {
 			taken = &e
 		}
 	}
+	require.NotNil(t, taken)
 	require.NotNil(t, taken.TakenFrom)
 	require.Equal(t, "gone", taken.TakenFrom.State)
 	require.EqualValues(t, 2, taken.Token)

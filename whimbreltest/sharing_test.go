@@ -139,9 +139,14 @@ func TestAKilledTestBinaryLeavesNoServerBehind(t *testing.T) {
 	require.True(t, runs(pid))
 	require.NoError(t, binary.Process.Kill())
 	require.Error(t, binary.Wait())
-	require.True(t, holds(func() bool { return !runs(pid) }))
-	require.True(t, holds(func() bool { return len(servers(folder)) == 0 }))
+	require.True(t, holds(func() bool { return !runs(pid) }), processes())
+	require.True(t, holds(func() bool { return len(servers(folder)) == 0 }), processes())
 	require.NoDirExists(t, server)
+}
+
+func processes() string {
+	out, _ := exec.Command("ps", "-ewwo", "pid,ppid,stat,etime,args").Output()
+	return string(out)
 }
 
 func TestATestBinaryThatIsKilledWhileItStartsTheServerLeavesNoneBehind(t *testing.T) {
