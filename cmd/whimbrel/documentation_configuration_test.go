@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,10 +24,10 @@ import (
 // keyRow is a row of docs/configuration.md: a key, what may stand there, the
 // default, and what it means. The page is where descriptions are written; the
 // schema takes them from there.
-type keyRow struct{ path, value, meaning string }
+type keyRow struct{ path, value, standard, meaning string }
 
 var (
-	keyTableRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\|[^|]*\\| ([^|]+) \\|$")
+	keyTableRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\|([^|]*)\\| ([^|]+) \\|$")
 	quotedWord  = regexp.MustCompile("`([^`]+)`")
 	linkText    = regexp.MustCompile(`\[([^\]]+)\]\([^)]+\)`)
 )
@@ -38,7 +39,10 @@ func keyRows(t *testing.T) map[string]keyRow {
 	rows := map[string]keyRow{}
 	for _, match := range keyTableRow.FindAllStringSubmatch(string(text), -1) {
 		require.NotContains(t, rows, match[1])
-		rows[match[1]] = keyRow{path: match[1], value: match[2], meaning: linkText.ReplaceAllString(match[3], "$1")}
+		rows[match[1]] = keyRow{
+			path: match[1], value: match[2], standard: strings.TrimSpace(match[3]),
+			meaning: linkText.ReplaceAllString(match[4], "$1"),
+		}
 	}
 	return rows
 }
@@ -167,6 +171,54 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 		return text, "window"
 	}
 	panic("tell ownReader what a " + of.Name() + " accepts")
+}
+
+// TestInitShowsEveryKeyWithItsDefault removes the # of each key that init's file has
+// commented out. (What follows a # and a space is prose.)
+func TestInitShowsEveryKeyWithItsDefault(t *testing.T) {
+	t.Parallel()
+	shown := regexp.MustCompile(`(?m)^#( {2,}[^ ]|[^ \n])`).ReplaceAllString(configTemplate([]string{"db"}), "$1")
+	_, err := parseConfig(configName, []byte(shown))
+	require.NoError(t, err, shown)
+	require.NoError(t, check(checker(t), shown))
+	var all, document map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(shown), &all))
+	values, set := map[string][]string{}, map[string][]string{}
+	collectKeys(values, "", all)
+	require.NoError(t, yaml.Unmarshal([]byte(configTemplate([]string{"db"})), &document))
+	collectKeys(set, "", document)
+	for path, row := range keyRows(t) {
+		if row.meaning == "Has no meaning here." || path == "checks.free_disk.query" { // a command is shown
+			continue
+		}
+		require.NotEmpty(t, values[path], "project.yaml does not show "+path)
+		if set[path] != nil || strings.HasPrefix(row.value, "list") {
+			continue
+		}
+		standard := strings.Trim(row.standard, "`")
+		if standard == "false" || standard == "true" || standard != row.standard && !strings.Contains(standard, "`") {
+			require.Contains(t, values[path], standard, path)
+		}
+	}
+}
+
+// collectKeys gathers the values of each key, by its path as docs/configuration.md has it.
+func collectKeys(values map[string][]string, path string, of any) {
+	switch of := of.(type) {
+	case map[string]any:
+		for key, value := range of {
+			if path == "environments" {
+				key = "NAME"
+			}
+			inner := strings.TrimPrefix(path+"."+key, ".")
+			values[inner] = append(values[inner], fmt.Sprint(value))
+			collectKeys(values, inner, value)
+		}
+	case []any:
+		for _, item := range of {
+			collectKeys(values, path+"[]", item)
+		}
+	}
 }
 
 // checker compiles the schema that the program prints.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed" // for everyKey
 	"errors"
 	"io/fs"
 	"os"
@@ -147,54 +148,20 @@ func ignore(path string) (added bool, err error) {
 	return true, nil
 }
 
+// everyKey is a whimbrel.yaml that shows every key there is. A test holds it complete, and its
+// values the defaults.
+//
+//go:embed project.yaml
+var everyKey string
+
 // configTemplate is a new whimbrel.yaml.
 func configTemplate(dirs []string) string {
-	named := "migrations"
-	if len(dirs) == 1 {
-		named = dirs[0]
+	if len(dirs) != 1 {
+		return everyKey
 	}
-	folder, err := yaml.Marshal(named)
+	folder, err := yaml.Marshal(dirs[0])
 	if err != nil {
-		folder = []byte("migrations\n")
+		return everyKey
 	}
-	return `# The folder of the migrations, or a list of folders, relative to this file.
-migrations: ` + string(folder) + `
-# The database that is meant where --env names no other. It goes before
-# DATABASE_URL and its kin.
-# default_environment: development
-
-environments:
-  # A PostgreSQL server that whimbrel runs on this machine for you.
-  development:
-    embedded: true
-
-  # ${NAME} and ${NAME:-default} are read from the environment, and only when
-  # this environment is used. Keep passwords out of this file.
-  production:
-    url: ${DATABASE_URL}
-
-# How long live traffic may be made to wait for a lock of ours, how long a step
-# is retried after a lock timeout, and how long to wait for another runner.
-# max_stall: 100ms
-# retry_budget: 10m
-# lock_wait: 10m
-
-# How far replicas may be behind a backfill before it waits for them; 0s: they
-# must have what was there before its last batch.
-# max_replica_lag: 0s
-
-# What migrations in JavaScript and TypeScript may do: the variables of the
-# environment that they may read, the memory, and the time to compute between
-# two questions to the database.
-# scripts:
-#   environment: [REGION]
-#   memory: 256MB
-#   compute: 1m
-
-# Pending versions that are older than the newest applied one: refuse, apply or skip.
-# out_of_order: refuse
-
-# The history table.
-# table: schema_migrations
-`
+	return strings.Replace(everyKey, "\nmigrations: migrations\n", "\nmigrations: "+string(folder), 1)
 }
