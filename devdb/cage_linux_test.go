@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
 )
@@ -139,6 +141,31 @@ func TestNothingThatNativeCodeStartedOutlivesItsServer(t *testing.T) {
 	require.NoError(t, server.Stop())
 	require.False(t, runs(child), "process %d of the stopped server", child)
 	require.Equal(t, "1", ask(t, other.URL("postgres"), "SELECT '1'"), "other servers are not touched")
+}
+
+// In a process of its own, since the other tests have servers, too.
+func TestOrphansAreTakenInOnlyWhileThereAreServersBehindWalls(t *testing.T) {
+	t.Parallel()
+	const alone = "DEVDB_TEST_ALONE"
+	if os.Getenv(alone) == "" {
+		command := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+		command.Env = append(os.Environ(), alone+"=yes")
+		output, err := command.CombinedOutput()
+		require.NoError(t, err, string(output))
+		return
+	}
+	takesIn := func() bool {
+		var value int32
+		require.NoError(t, unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&value)), 0, 0, 0))
+		return value != 0
+	}
+	require.False(t, takesIn())
+	first, second := startServer(t, devdb.Options{}), startServer(t, devdb.Options{})
+	require.True(t, takesIn())
+	require.NoError(t, first.Stop())
+	require.True(t, takesIn(), "there is another one")
+	require.NoError(t, second.Stop())
+	require.False(t, takesIn())
 }
 
 // What Landlock leaves open: a socket that has a path, and datagrams.

@@ -10,13 +10,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// What runs behind walls cannot run programs, but native code that SQL has brought in can fork, and such a child outlives its server. So this
-// process takes in the orphans of its servers (see PR_SET_CHILD_SUBREAPER in prctl(2)), and ends them when the server has ended: an orphan
-// cannot choose another parent.
+// What runs behind walls cannot run programs, but native code that SQL has brought in can fork, and such a child
+// outlives its server. So, while it has servers behind walls, this process takes in orphans (see
+// PR_SET_CHILD_SUBREAPER in prctl(2)), and ends those of a server when that has ended: an orphan cannot choose another
+// parent.
 
 // ours are the main processes of this process's servers, and whatever else it has started itself. The kernel keeps one table of children for
 // a whole process, so this is one, too.
@@ -24,11 +26,39 @@ var ours = struct {
 	sync.RWMutex // held for reading while a program is started and entered, for writing while orphans are looked for
 	mutex        sync.Mutex
 	running      map[int]bool
+	walled       int  // servers behind walls
+	reaper       bool // whether this process took in orphans before there was one of these
 }{running: map[int]bool{}}
 
-// adoptOrphans has the orphans of servers become children of this process.
+// adoptOrphans has the orphans of servers become children of this process, until endOurs is called for the server that
+// begins now. Only until then, since orphans come that are no server's, for which nobody here would wait.
 func adoptOrphans() error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+	ours.mutex.Lock()
+	defer ours.mutex.Unlock()
+	ours.walled++
+	if ours.walled == 1 {
+		var before int32
+		err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&before)), 0, 0, 0)
+		ours.reaper = err == nil && before != 0
+	}
+	return takeInOrphans(true)
+}
+
+func releaseOrphans() {
+	ours.mutex.Lock()
+	defer ours.mutex.Unlock()
+	ours.walled--
+	if ours.walled == 0 && !ours.reaper {
+		_ = takeInOrphans(false)
+	}
+}
+
+func takeInOrphans(taken bool) error {
+	value := uintptr(0)
+	if taken {
+		value = 1
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, value, 0, 0, 0); err != nil {
 		return fmt.Errorf("confining the server: taking in its orphans: %w", err)
 	}
 	return nil
@@ -55,6 +85,7 @@ func endOurs(pid int, walls *confinement) {
 	if !walls.any() {
 		return
 	}
+	defer releaseOrphans()
 	for empty := 0; empty < 2; empty++ { // while a thread ends, its children go over to another, whose list may have been read already
 		for _, pid := range orphans(walls.programs) { // its children become ours, and are found in the next round
 			_ = unix.Kill(pid, unix.SIGKILL)
