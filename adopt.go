@@ -31,10 +31,13 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 	recorded := s.appliedVersions()
 	plan := Plan{whole: true}
 	for _, a := range applied {
+		file, found := s.file(a.Version)
+		if found {
+			a.Version = file.Version // by which the history may have it already
+		}
 		if _, done := recorded[a.Version.Canonical()]; done {
 			continue
 		}
-		file, found := s.file(a.Version)
 		if !found {
 			file = migration.Migration{Version: a.Version, Name: a.Name, Kind: migration.Opaque}
 		}

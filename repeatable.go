@@ -24,6 +24,50 @@ func (s *state) split(files []migration.Migration) {
 	for i := range files { // which nothing alters, so that pointers do
 		s.files[files[i].Version.Canonical()] = &files[i]
 	}
+	known := Recognised(s.migrations, s.applied)
+	for i, m := range known {
+		if _, found := s.file(m.Version); found {
+			continue
+		}
+		s.files[m.Version.Canonical()] = &known[i]
+		for v, file := range s.files { // by its own version it is found as well
+			if file.Path == m.Path {
+				s.files[v] = &known[i]
+			}
+		}
+	}
+	s.migrations = known
+}
+
+// Recognised gives the files with the versions by which a history has them: a migration
+// of sql-migrate's may have a number for its version or its file's name, as other files
+// have come or gone. See migration.SameFile. What is given is not altered.
+func Recognised(files []migration.Migration, applied []Applied) []migration.Migration {
+	if !slices.ContainsFunc(files, func(m migration.Migration) bool { return migration.IsFileName(m.Version) }) &&
+		!slices.ContainsFunc(applied, func(a Applied) bool { return migration.IsFileName(a.Version) }) {
+		return files
+	}
+	files = slices.Clone(files)
+	recorded := map[migration.Version]bool{}
+	for _, a := range applied {
+		recorded[a.Version.Canonical()] = true
+	}
+	isFile := map[migration.Version]bool{}
+	for _, m := range files {
+		isFile[m.Version.Canonical()] = true
+	}
+	for _, a := range applied {
+		row := migration.Named{Version: a.Version, Name: a.Name}
+		i := slices.IndexFunc(files, func(m migration.Migration) bool {
+			return !isFile[a.Version.Canonical()] && !recorded[m.Version.Canonical()] &&
+				migration.SameFile(m.Named(), row)
+		})
+		if i >= 0 {
+			files[i].Version = a.Version
+		}
+	}
+	slices.SortStableFunc(files, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
+	return files
 }
 
 // divide shares all where nothing is to be divided, as is the rule.

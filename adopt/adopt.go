@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,18 +128,44 @@ func (f Finding) Adopted(table Table, options Options) ([]whimbrel.Adopted, erro
 			Version: m.File.Migration.Version, Name: m.File.Migration.Name, At: m.Record.At, Took: whimbrel.Elapsed(m.Record.Took),
 		})
 	}
+	versions := f.versions()
 	for _, r := range f.Unknown {
-		adopted = append(adopted, whimbrel.Adopted{Version: versionOf(r), Name: r.Name, At: r.At, Took: whimbrel.Elapsed(r.Took)})
+		adopted = append(adopted, whimbrel.Adopted{
+			Version: versions(r), Name: r.Name, At: r.At, Took: whimbrel.Elapsed(r.Took),
+		})
 	}
 	return adopted, nil
 }
 
-// versionOf is the version of what has no file.
-func versionOf(r Record) migration.Version {
-	if version, _, _, err := migration.ParseName(r.Key); err == nil {
+// versions gives the versions of what has no file: the number that a name begins with, or
+// the whole name where there is none, or another migration has that number as well.
+func (f Finding) versions() func(Record) migration.Version {
+	shared := map[migration.Version]int{}
+	for _, files := range [][]Matched{f.Applied, f.Unfinished} {
+		for _, m := range files {
+			shared[numberOf(m.Record.Key).Canonical()]++
+		}
+	}
+	for _, file := range f.Pending {
+		shared[numberOf(file.Key).Canonical()]++
+	}
+	for _, r := range f.Unknown {
+		shared[numberOf(r.Key).Canonical()]++
+	}
+	return func(r Record) migration.Version {
+		if number := numberOf(r.Key); shared[number.Canonical()] == 1 {
+			return number
+		}
+		return migration.Version(r.Key)
+	}
+}
+
+// numberOf is the number in a key, or the key where there is none.
+func numberOf(key string) migration.Version {
+	if version, _, _, err := migration.ParseName(key); err == nil {
 		return version
 	}
-	return migration.Version(r.Key)
+	return migration.Version(key)
 }
 
 func unfinished(table Table, m Matched) error {
@@ -182,8 +209,14 @@ func agree(table Table, adopted []whimbrel.Adopted, status whimbrel.Status) erro
 	for _, a := range status.Applied {
 		recorded[a.Version.Canonical()] = true
 	}
+	byOtherVersion := func(a whimbrel.Adopted) bool {
+		return slices.ContainsFunc(status.Applied, func(row whimbrel.Applied) bool {
+			is := migration.Named{Version: a.Version, Name: a.Name}
+			return migration.SameFile(migration.Named{Version: row.Version, Name: row.Name}, is)
+		})
+	}
 	for _, a := range adopted {
-		if !recorded[a.Version.Canonical()] {
+		if !recorded[a.Version.Canonical()] && !byOtherVersion(a) {
 			return &whimbrel.Error{
 				Code: CodeDisagreement, Version: a.Version, Message: fmt.Sprintf("%s is applied by %s, and whimbrel's history does not show it", a.Version, table.Tool),
 				Remedy: "compare both tables, and report this as a fault of whimbrel's",

@@ -2,6 +2,7 @@ package adopt_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
@@ -155,5 +156,70 @@ func TestWhatWhimbrelBeganAToolFinishes(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, schema.Diff(whole.schema(test.table), b.schema(test.table)))
 		})
+	}
+}
+
+// sql-migrate knows a migration by its file's whole name: whatever it began of a folder whose
+// numbers are shared, or missing, whimbrel finishes in the same order.
+func TestSQLMigratesNamesAreAdoptedInItsOrder(t *testing.T) {
+	t.Parallel()
+	names := []string{
+		"1-a-b.sql", "1-a.sql", "01_c.sql", "2016-10-12-10-d.sql", "2016-10-12-2-e.sql",
+		"03.sql", "10.sql", "9_.sql", "Zeta.sql", "alpha.sql",
+	}
+	files := map[string]string{}
+	for i, name := range names {
+		files[name] = fmt.Sprintf("-- +migrate Up\nINSERT INTO ran (name) VALUES ('%s');\n"+
+			"-- +migrate Down\nDELETE FROM ran WHERE name = '%[1]s';\n", names[i])
+	}
+	dir := folder(t, files)
+	begun := func(steps int) base {
+		b := fresh(t)
+		b.exec("CREATE TABLE ran (n int GENERATED ALWAYS AS IDENTITY, name text)")
+		if steps > 0 {
+			goTool("sql-migrate")(t, b.url, dir, steps)
+		}
+		return b
+	}
+	const order = "SELECT string_agg(name, ' ' ORDER BY n) FROM ran"
+	want := begun(len(names)).text(order)
+	for steps := range names {
+		b := begun(steps)
+		read := project(b, "sql-migrate", dir)
+		m := b.migrator(read.Migrations())
+		if steps > 0 {
+			report, err := b.adopt("sql-migrate", files, adopt.Options{})
+			require.NoError(t, err)
+			require.Len(t, report.Applied, steps)
+			require.Empty(t, report.Late)
+		}
+		result, err := m.Up(t.Context(), whimbrel.UpOptions{})
+		require.NoError(t, err)
+		require.Len(t, result.Done, len(names)-steps)
+		require.Equal(t, want, b.text(order))
+		_, err = m.To(t.Context(), "0", whimbrel.ToOptions{})
+		require.NoError(t, err)
+		require.Empty(t, b.text(order))
+	}
+}
+
+// What sql-migrate has applied and the folder lost is recorded beside a file of its number,
+// and adopting again after a second file of a number came records no row twice.
+func TestASharedNumberIsAdoptedOnce(t *testing.T) {
+	t.Parallel()
+	b := fresh(t)
+	b.exec("CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz)")
+	b.exec("INSERT INTO gorp_migrations VALUES ('1_a.sql', now())")
+	files := map[string]string{"1_a.sql": "-- +migrate Up\nSELECT 1;"}
+	_, err := b.adopt("sql-migrate", files, adopt.Options{})
+	require.NoError(t, err)
+	require.Equal(t, "1", b.recorded())
+
+	b.exec("INSERT INTO gorp_migrations VALUES ('1_b.sql', now()), ('1_gone.sql', now()), ('gone.sql', now())")
+	files["1_b.sql"] = "-- +migrate Up\nSELECT 2;"
+	for range 2 {
+		_, err = b.adopt("sql-migrate", files, adopt.Options{AllowMissing: true})
+		require.NoError(t, err)
+		require.Equal(t, "1 1_b.sql 1_gone.sql gone.sql", b.recorded())
 	}
 }

@@ -34,7 +34,7 @@ func Export(to format.Format, migrations []migration.Migration, applied []whimbr
 	}
 	var out []Exported
 	var problems []error
-	for _, m := range migrations {
+	for _, m := range whimbrel.Recognised(migrations, applied) {
 		files, err := to.Write(m)
 		if err != nil {
 			problems = append(problems, err)

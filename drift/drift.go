@@ -136,6 +136,7 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 
 // applied are the migrations that the history has.
 func (l live) applied(all []migration.Migration) ([]migration.Migration, error) {
+	all = whimbrel.Recognised(all, l.status.Applied)
 	files := map[migration.Version]migration.Migration{}
 	for _, m := range all {
 		files[m.Version.Canonical()] = m

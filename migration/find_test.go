@@ -16,7 +16,12 @@ func TestAWordMeansAVersionANameOrAPath(t *testing.T) {
 		{Version: "6", Name: "pair", Path: "db/6_pair.up.sql"}, {Version: "R__view", Name: "view", Path: "db/R__view.sql"},
 		{Version: "7", Name: "old"}, {Version: "7", Name: "new", Path: "db/7_new.sql"},
 	}
+	among = append(among, migration.Named{Version: "9_a.sql", Name: "a", Path: "db/9_a.sql"},
+		migration.Named{Version: "9_b.sql", Name: "b"}, migration.Named{Version: "add.sql", Name: "add"})
 	for word, want := range map[string]string{
+		"9_a.sql": "9_a.sql", "9_a": "9_a.sql", "db/9_a.sql": "9_a.sql",
+		"9_b": "9_b.sql", "db/9_b.sql": "9_b.sql", "add.sql": "add.sql",
+		"db/add.sql": "add.sql", "add": "add.sql", "b": "9_b.sql", "9": "", "9_c.sql": "", "09_a.sql": "",
 		"1": "001", "0001": "001", "2": "2", "orders": "2", "2_orders.js": "2", "db/2_orders.js": "2", "./db/2_orders.js": "2",
 		`db\2_orders.js`: "2", "elsewhere/2_orders.js": "2", "001_users.sql": "001", "1_users.sql": "001", "3_users.sql": "3",
 		"6_pair.up.sql": "6", "pair": "6", "view": "R__view", "R__view.sql": "R__view", "R__view": "R__view",
@@ -33,5 +38,29 @@ func TestAWordMeansAVersionANameOrAPath(t *testing.T) {
 		require.NoError(t, err, word)
 		require.Equal(t, want != "", found, word)
 		require.Equal(t, want, string(version), word)
+	}
+}
+
+func TestANumberAndAFileNameThatBeginsWithItAreOneMigration(t *testing.T) {
+	t.Parallel()
+	named := func(version migration.Version, name string) migration.Named {
+		return migration.Named{Version: version, Name: name}
+	}
+	for name, test := range map[string]struct {
+		one, other migration.Named
+		same       bool
+	}{
+		"the number and the file's name":     {named("001", "a"), named("001_a.sql", "a"), true},
+		"in another spelling of the number":  {named("1", "a"), named("001-a.sql", "a"), true},
+		"another file of that number":        {named("001", "a"), named("001_b.sql", "b"), false},
+		"another number":                     {named("2", "a"), named("001_a.sql", "a"), false},
+		"a row without a name":               {named("001", ""), named("001.sql", ""), false},
+		"two files' names":                   {named("1_a.sql", "a"), named("01_a.sql", "a"), false},
+		"what is no file's name":             {named("1", "a"), named("1_a", "a"), false},
+		"one version, whatever the name":     {named("1", "a"), named("01", "b"), true},
+		"a name without a number and number": {named("0", "a"), named("a.sql", "a"), false},
+	} {
+		require.Equal(t, test.same, migration.SameFile(test.one, test.other), name)
+		require.Equal(t, test.same, migration.SameFile(test.other, test.one), name)
 	}
 }

@@ -13,29 +13,48 @@ type Version string
 
 // Compare returns -1, 0 or +1 as v comes before, is the same as, or comes
 // after other. Versions made of digits compare as the numbers they are,
-// of whatever length, and with dots between them part by part; all others come
-// after them, in the order of their bytes.
+// of whatever length, and with dots between them part by part. A text that begins with
+// a number comes after that number and before the next one, as sql-migrate has it; all
+// others come last. Texts are in the order of their bytes.
 func (v Version) Compare(other Version) int {
-	if v.numeric() != other.numeric() {
-		if v.numeric() {
-			return -1
-		}
-		return 1
+	if !v.numeric() || !other.numeric() {
+		return v.compareText(other)
 	}
 	a, b := v.Canonical(), other.Canonical()
-	if !v.numeric() {
-		return cmp.Compare(a, b)
-	}
 	for a != "" || b != "" {
 		var here, there string
 		here, a = a.cut()
 		there, b = b.cut()
-		if order := cmp.Or(cmp.Compare(len(here), len(there)), cmp.Compare(here, there)); order != 0 {
+		if order := compareNumbers(here, there); order != 0 {
 			return order
 		}
 	}
 	return 0
 }
+
+// compareText compares versions of which one at least is not numeric.
+func (v Version) compareText(other Version) int {
+	a, b := string(v[:digits(string(v))]), string(other[:digits(string(other))])
+	switch {
+	case (a == "") != (b == ""):
+		return cmp.Compare(len(b), len(a))
+	case a == "":
+		return cmp.Compare(v, other)
+	}
+	order := compareNumbers(strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0"))
+	switch {
+	case order != 0:
+		return order
+	case v.numeric():
+		return -1
+	case other.numeric():
+		return 1
+	}
+	return cmp.Compare(v, other)
+}
+
+// compareNumbers compares numbers without leading zeros.
+func compareNumbers(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
 
 // cut takes the first part off a canonical version. What has no more parts has
 // zeros, which are nothing here.

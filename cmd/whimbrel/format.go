@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -36,7 +37,9 @@ func (a *app) loadFrom(sources []migration.Source, file config) ([]migration.Mig
 	own, err := migration.Load(sources...)
 	if named != format.Own && (err != nil || len(own) == 0 || format.Signs(sources...)) {
 		detected := format.Detect(sources...)
-		detected = slices.DeleteFunc(detected, func(f format.Format) bool { return f.Name == "sql-migrate" }) // which is our own
+		if err == nil || !format.OnlySQLMigrate(sources...) { // else it is our own
+			detected = slices.DeleteFunc(detected, func(f format.Format) bool { return f.Name == "sql-migrate" })
+		}
 		switch {
 		case len(detected) > 1:
 			return nil, ambiguous(sources, detected)
@@ -48,7 +51,25 @@ func (a *app) loadFrom(sources []migration.Source, file config) ([]migration.Mig
 		a.note("%s SQL below %s is not read: --subfolders reads it, and a name that begins with _ is left alone",
 			a.errPalette.warn("!"), strings.Join(below, ", "))
 	}
+	if named == "" && err != nil && format.LooksLikeSQLMigrate(sources...) {
+		err = mayBeSQLMigrate(err)
+	}
 	return own, err
+}
+
+// mayBeSQLMigrate says of names that whimbrel refuses that sql-migrate has them.
+func mayBeSQLMigrate(err error) error {
+	var all []error
+	for _, problem := range migration.Problems(err) {
+		if problem.Code == migration.CodeBadName || problem.Code == migration.CodeDuplicateVersion {
+			p := *problem
+			p.Remedy += "; or say --format sql-migrate, if that tool has run them, " +
+				"which knows a migration by its file's whole name"
+			problem = &p
+		}
+		all = append(all, problem)
+	}
+	return errors.Join(all...)
 }
 
 // holdsSQL reports whether a file of SQL is in a folder or below it. What cannot be looked

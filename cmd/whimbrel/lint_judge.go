@@ -205,6 +205,7 @@ func (a *app) askWhatIsApplied(ctx context.Context, l *lintee) (project, error) 
 	for _, applied := range status.Applied {
 		l.applied[applied.Version.Canonical()] = true
 	}
+	l.migrations = whimbrel.Recognised(l.migrations, status.Applied)
 	return p, nil
 }
 
