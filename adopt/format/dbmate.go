@@ -40,7 +40,7 @@ func readDbmate(f folder, p *Project) error {
 			begun = true
 			mark := markUp
 			if parts[1] == "down" {
-				mark = markDown
+				mark, d.hasDown = markDown, true
 			}
 			if dbmateOff().MatchString(parts[2]) {
 				mark += apart
@@ -63,6 +63,9 @@ func writeDbmate(m migration.Migration) []Written {
 		}
 		return ""
 	}
-	text := "-- migrate:up" + off(m.Up) + "\n" + plainly(up) + "\n-- migrate:down" + off(m.Down) + "\n" + plainly(down)
+	text := "-- migrate:up" + off(m.Up) + "\n" + plainly(up)
+	if len(down) > 0 {
+		text += "\n-- migrate:down" + off(m.Down) + "\n" + plainly(down)
+	}
 	return []Written{{Name: fileName(m), Text: text}}
 }

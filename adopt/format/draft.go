@@ -20,8 +20,11 @@ type draft struct {
 	text     string
 	below    int
 	downPath string
-	// downFile is set where there is a file for the down migration, whatever is in it.
-	downFile bool
+	// hasDown is set where there is a file for the down migration, or the mark above one,
+	// whatever is in it.
+	hasDown bool
+	// apart is set where the tool runs both directions outside of a transaction, and no mark says so.
+	apart bool
 	// whole is set where no other tool says what an empty file means.
 	whole bool
 	// marks turns whimbrel's marks in messages into those of the tool; nil if it has none.
@@ -48,6 +51,7 @@ func (d draft) file() File {
 			if d.downPath != "" {
 				m.Down.Path, m.Down.Start = d.downPath, d.below
 			}
+			m.Up.NoTransaction, m.Down.NoTransaction = m.Up.NoTransaction || d.apart, m.Down.NoTransaction || d.apart
 			f.Migration = d.asItsTool(m)
 			return f
 		}
@@ -69,7 +73,7 @@ func (d draft) file() File {
 }
 
 // asItsTool is a migration that means what it means to its tool: an empty way up is
-// applied, and so is an empty down migration in a file of its own.
+// applied, and an empty down migration, in a file of its own or below its mark, does nothing.
 func (d draft) asItsTool(m migration.Migration) migration.Migration {
 	if d.unmarked {
 		m.UnreadMark = nil
@@ -82,7 +86,7 @@ func (d draft) asItsTool(m migration.Migration) migration.Migration {
 	if d.whole {
 		return m
 	}
-	if m = m.DoingNothing(false); d.downFile {
+	if m = m.DoingNothing(false); d.hasDown {
 		m = m.DoingNothing(true)
 	}
 	return m

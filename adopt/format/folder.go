@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -113,10 +114,16 @@ type match struct {
 	parts []string // what the pattern captured; the first is the whole name
 }
 
+// wholeFiles are the files of a pattern that hold both directions: halves of pairs, in which
+// a mark is a heading, are golang-migrate's.
+func (f folder) wholeFiles(pattern *regexp.Regexp) []match {
+	return slices.DeleteFunc(f.matching(pattern), func(m match) bool { return pairFile().MatchString(m.file) })
+}
+
 // all reports whether there are files of a pattern, and all of them have the
 // mark in one of their lines.
 func (f folder) all(pattern, mark *regexp.Regexp) bool {
-	files := f.matching(pattern)
+	files := f.wholeFiles(pattern)
 	for _, m := range files {
 		text, err := f.read(m.file)
 		if err != nil || !mark.MatchString(text) {

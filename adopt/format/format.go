@@ -46,6 +46,7 @@ func All() []Format {
 		{Name: "atlas", Tool: "Atlas", detect: detectAtlas, read: readAtlas},
 		{Name: "db-migrate", Tool: "db-migrate", detect: detectDBMigrate, read: readDBMigrate},
 		{Name: "dbmate", Tool: "dbmate", detect: detectDbmate, read: readDbmate, write: writeDbmate},
+		{Name: "diesel", Tool: "Diesel", detect: detectDiesel, read: readDiesel},
 		{Name: "drizzle", Tool: "Drizzle", detect: detectDrizzle, read: readDrizzle},
 		{Name: "flyway", Tool: "Flyway", detect: detectFlyway, read: readFlyway, write: writeFlyway},
 		{Name: "golang-migrate", Tool: "golang-migrate", detect: detectPairs, read: readPairs, write: writePairs},

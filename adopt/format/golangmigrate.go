@@ -59,7 +59,7 @@ func (f folder) fromPair(files []match) (File, error) {
 			d.unfit = unfit("write it in SQL", "it is no SQL: its name ends in .%s", half.parts[4])
 		case direction == "down":
 			d.join(text, f.path(half.file))
-			d.downFile = true
+			d.hasDown = true
 		case !blank(text):
 			d.name, d.path, d.text = half.parts[2], f.path(half.file), text
 		}

@@ -63,7 +63,7 @@ func (d *draft) fromGoose(p *Project) error {
 			begun = true
 			return markUp + without
 		case mark == "down":
-			begun = true
+			begun, d.hasDown = true, true
 			return markDown + without
 		case mark == "statementbegin":
 			return "-- +migrate StatementBegin"

@@ -32,7 +32,7 @@ var (
 
 // contains reports whether a file of a pattern has something in it.
 func (f folder) contains(pattern, mark *regexp.Regexp) bool {
-	return slices.ContainsFunc(f.matching(pattern), func(m match) bool {
+	return slices.ContainsFunc(f.wholeFiles(pattern), func(m match) bool {
 		text, err := f.read(m.file)
 		return err == nil && mark.MatchString(text)
 	})
@@ -64,6 +64,7 @@ func readNodePGMigrate(f folder, p *Project) error {
 			case nodeUp().MatchString(line):
 				return markUp
 			case nodeDown().MatchString(line):
+				d.hasDown = true
 				return markDown
 			}
 			return line

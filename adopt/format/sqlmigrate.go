@@ -76,7 +76,10 @@ func readSQLMigrate(f folder, p *Project) error {
 		if sqlMigrateMark().MatchString(text) {
 			begun := false
 			d.text = lines(text, func(line string) string {
-				if begun = begun || sqlMigrateMarked().MatchString(line); begun {
+				if mark := sqlMigrateMarked().FindStringSubmatch(line); mark != nil {
+					begun, d.hasDown = true, d.hasDown || mark[1] == "Down"
+				}
+				if begun {
 					return line
 				}
 				return silenced(line)

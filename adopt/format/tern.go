@@ -34,7 +34,7 @@ func detectTern(f folder) bool {
 	if slices.Contains(f.files, "tern.conf") && len(f.matching(ternFile())) > 0 {
 		return true
 	}
-	return slices.ContainsFunc(f.matching(ternFile()), func(m match) bool {
+	return slices.ContainsFunc(f.wholeFiles(ternFile()), func(m match) bool {
 		text, err := f.read(m.file)
 		return err == nil && ternSeparator().MatchString(text)
 	})
