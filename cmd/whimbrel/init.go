@@ -68,6 +68,10 @@ func (a *app) prepare(scripts bool) (created []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	ignored, err := ignore(a.absolute(".gitignore")) // first, since it is what may be refused: then nothing was made
+	if err != nil {
+		return nil, err
+	}
 	for _, dir := range dirs {
 		if _, err := os.Stat(a.absolute(dir)); err == nil {
 			continue
@@ -88,11 +92,10 @@ func (a *app) prepare(scripts bool) (created []string, err error) {
 	} else if !errors.Is(err, fs.ErrExist) {
 		return created, err
 	}
-	added, err := ignore(a.absolute(".gitignore"))
-	if added {
+	if ignored {
 		created = append(created, ".gitignore")
 	}
-	return created, err
+	return created, nil
 }
 
 // foldersToPrepare are the folders of the migrations, as the flags or the
