@@ -231,16 +231,28 @@ func (s Step) Summary() string {
 // hash identifies what the step does, so that a resumed run can tell whether
 // the file still says what was done. It is stored, so no variable's value is in
 // it.
-func (s Step) hash() string {
+func (s Step) hash() string { return s.hashWith("\n") }
+
+// hashWith is the hash as an earlier whimbrel made it of a file with such line ends.
+func (s Step) hashWith(end string) string {
 	sum := sha256.New()
-	digest.Write(sum, string(s.Kind))
+	write := func(text string) {
+		if end != "\n" {
+			text = strings.ReplaceAll(text, "\n", end)
+		}
+		digest.Write(sum, text)
+	}
+	write(string(s.Kind))
 	if s.code != nil {
-		digest.Write(sum, "\x00", s.code.Source())
+		write("\x00")
+		write(s.code.Source())
 	}
 	for _, statement := range s.Statements {
-		digest.Write(sum, "\x00", statement.Written(), "\x00")
+		write("\x00")
+		write(statement.Written())
+		write("\x00")
 		if statement.Data != nil {
-			digest.Write(sum, *statement.Data)
+			write(*statement.Data)
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -249,11 +261,12 @@ func (s Step) hash() string {
 // isHashed reports whether a hash is the step's, also where an earlier run found that
 // it cannot be in a transaction after all.
 func (s Step) isHashed(hash string) bool {
-	if s.hash() == hash {
+	is := func(s Step) bool { return s.hash() == hash || s.hashWith("\r\n") == hash }
+	if is(s) {
 		return true
 	}
 	s.Kind = StepAlone
-	return s.apart && s.hash() == hash
+	return s.apart && is(s)
 }
 
 // partHash identifies what is done to each range of a backfill: the statement as it is

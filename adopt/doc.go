@@ -128,7 +128,7 @@ func (c *comparison) record(r Record) {
 		return
 	}
 	c.take(file, r, false)
-	if r.Checksum != "" && file.Checksum != "" && r.Checksum != file.Checksum {
+	if !file.Keeps(r.Checksum) {
 		c.finding.Edited = append(c.finding.Edited, Matched{File: file, Record: r})
 	}
 }

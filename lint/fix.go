@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
+
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -281,9 +282,6 @@ func replaced(m migration.Migration, s Judgement, finding Finding) string {
 	if strings.HasPrefix(rewrite, "--") && head != "" && !strings.HasSuffix(head, "\n") {
 		rewrite = "\n" + rewrite // an annotation is the first thing in its line
 	}
-	if strings.Contains(m.Text, "\r\n") {
-		rewrite = strings.ReplaceAll(strings.ReplaceAll(rewrite, "\r\n", "\n"), "\n", "\r\n")
-	}
 	text := head + rewrite + m.Text[s.End.Offset:]
 	if each && !m.Up.NoTransaction {
 		text = eachStatementAlone(text)
@@ -296,7 +294,7 @@ func kept(statement, rewrite string) string {
 	var b strings.Builder
 	for token := range pgsql.Tokens(statement) {
 		if (token.Kind == pgsql.LineComment || token.Kind == pgsql.BlockComment) && !strings.Contains(rewrite, token.Text) {
-			b.WriteString(strings.TrimRight(token.Text, "\r\n") + "\n")
+			b.WriteString(strings.TrimRight(token.Text, "\n") + "\n")
 		}
 	}
 	return b.String()
@@ -327,14 +325,10 @@ func eachStatementAlone(text string) string {
 		!slices.ContainsFunc(up[1:n-1], func(s pgsql.Statement) bool { return s.Class == pgsql.TransactionControl }) {
 		edits = append(edits, cutOut(text, up[0]), cutOut(text, up[n-1]))
 	}
-	end := "\n"
-	if strings.Contains(text, "\r\n") {
-		end = "\r\n"
-	}
 	if mark < 0 {
-		edits = append(edits, edit{0, 0, strings.TrimSuffix(eachAlone, "\n") + end})
+		edits = append(edits, edit{0, 0, eachAlone})
 	} else {
-		at := statements[mark].Start.Offset + len(strings.TrimRight(statements[mark].Text, " \t\r\n"))
+		at := statements[mark].Start.Offset + len(strings.TrimRight(statements[mark].Text, " \t\n"))
 		edits = append(edits, edit{at, at, " notransaction"})
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return b.from - a.from })

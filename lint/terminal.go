@@ -119,7 +119,7 @@ func (f File) excerpt(b *strings.Builder, style Style, paint func(string) string
 			fmt.Fprintf(b, "  %*s | %s\n", width, "", styled(style.Faint, "…"))
 			return
 		}
-		line := strings.ReplaceAll(strings.TrimSuffix(lines[n-1], "\r"), "\t", " ")
+		line := strings.ReplaceAll(lines[n-1], "\t", " ")
 		from, to := 0, utf8.RuneCountInString(line)
 		if n == start.Line {
 			from = start.Column - 1

@@ -2,12 +2,27 @@ package migration
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/digest"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 )
 
 const byteOrderMark = "\uFEFF"
+
+// take gives m a text as everything after this sees it: without a byte-order mark, and
+// with LF as line ends, so that a checkout that converts them makes the same migration,
+// to the last place in an error and the last byte that the server is sent. What it loses,
+// AcceptsChecksum may want to know.
+func (m *Migration) take(text string) {
+	text = strings.TrimPrefix(text, byteOrderMark)
+	m.Text = lineends.LF(text)
+	if len(text) != len(m.Text) && !slices.Contains(lineends.Variants(m.Text), text) {
+		m.mixed = digest.SHA256(text)
+		m.mixedMarked = digest.SHA256(byteOrderMark + text)
+	}
+}
 
 // AcceptsChecksum reports whether a checksum from a history table stands for
 // this very file. A stored checksum that is empty is unknown, and accepted; so
@@ -24,9 +39,10 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 	if stored == "" || m.Checksum == "" || stored == m.Checksum {
 		return true
 	}
-	lf := strings.ReplaceAll(m.Text, "\r\n", "\n")
-	cr := strings.ReplaceAll(lf, "\n", "\r")
-	for _, text := range []string{m.Text, lf, strings.ReplaceAll(lf, "\n", "\r\n"), cr, strings.ReplaceAll(cr, "\r", "\n")} {
+	if stored == m.mixed || stored == m.mixedMarked {
+		return true
+	}
+	for _, text := range append(lineends.Variants(m.Text), strings.ReplaceAll(m.Text, "\r", "\n")) {
 		if stored == digest.SHA256(text) || stored == digest.SHA256(byteOrderMark+text) {
 			return true
 		}
@@ -40,9 +56,8 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 
 // checksum is the rule for Migration.Checksum: the SHA-256, in lower-case
 // hexadecimal digits, of the file's bytes after its leading UTF-8 byte-order
-// mark (EF BB BF), if any, was removed and every pair CR LF was replaced by LF.
-// A CR alone, blanks at the ends of lines and the last line's end all count.
+// mark (EF BB BF), if any, was removed and every pair CR LF was replaced by LF, and
+// every CR where there is no LF in the file.
+// A CR within a line, blanks at the ends of lines and the last line's end all count.
 // So a checkout that converts line ends does not look like an edited file.
-func checksum(text string) string {
-	return digest.SHA256(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
-}
+func (m Migration) checksum() string { return digest.SHA256(m.Text) }

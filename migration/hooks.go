@@ -94,7 +94,9 @@ func ParseHook(file, text string) (Migration, error) {
 		}
 		return Migration{}, &Error{Code: CodeBadName, Path: file, Message: "is not the name of a hook", Remedy: remedy}
 	}
-	m := Migration{Name: name, Kind: SQL, Path: file, Text: strings.TrimPrefix(text, byteOrderMark), Checksum: checksum(text)}
+	m := Migration{Name: name, Kind: SQL, Path: file}
+	m.take(text)
+	m.Checksum = m.checksum()
 	if problem := readable(m.Text); problem != nil {
 		return Migration{}, locate(file, []*Error{problem})
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 )
 
 // MaxSize is the size of the largest file, in bytes, that Load reads.
@@ -281,8 +283,9 @@ func (s Source) read(file candidate, buffer []byte) (text string, problem *Error
 	return text, nil
 }
 
-// ReadFile reads a file that belongs to migrations, as one that a script requires or the
-// rows of a test. It may have MaxSize bytes, and must be a regular file.
+// ReadFile reads a text that belongs to migrations, as a module that a script requires or
+// the rows of a test, with LF as line ends. It may have MaxSize bytes, and must be a regular
+// file.
 func ReadFile(folder fs.FS, name string) (string, error) {
 	info, err := fs.Stat(folder, name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -295,7 +298,7 @@ func ReadFile(folder fs.FS, name string) (string, error) {
 	if errors.Is(err, errTooLarge) {
 		err = fmt.Errorf("it is larger than %d MiB", MaxSize>>20)
 	}
-	return text, err
+	return lineends.LF(text), err
 }
 
 // errTooLarge is a file that is refused by its size, without being read.

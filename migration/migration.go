@@ -40,10 +40,11 @@ type Migration struct {
 	// Folder is where the file lies; nil for what has none. It is not part of
 	// what the migration is.
 	Folder fs.FS
-	// Text is the whole file, without a byte-order mark. Positions refer to it.
+	// Text is the whole file, without a byte-order mark and with LF as line ends, whichever
+	// the file has. Positions refer to it.
 	Text string
-	// Checksum is the hexadecimal SHA-256 of Text with CRLF read as LF. It is
-	// empty for what has no file: functions and stored ways back.
+	// Checksum is the hexadecimal SHA-256 of Text. It is empty for what has no file:
+	// functions and stored ways back.
 	Checksum string
 	Up, Down Section
 	// Irreversible is set by the annotation of that name, which says that
@@ -72,6 +73,9 @@ type Migration struct {
 	UnreadMark *Error
 	// wayBack is what StoredDown answers.
 	wayBack string
+	// mixed and mixedMarked are the SHA-256 of the file as it is, without and with a
+	// byte-order mark, where its line ends are not all of one kind.
+	mixed, mixedMarked string
 }
 
 // Empty reports whether m is an SQL migration whose up part holds no

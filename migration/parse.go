@@ -40,7 +40,10 @@ func ParseScript(version Version, name, file, text string) (Migration, error) {
 // NewOpaque is a migration that cannot be run here, for the reason given. text
 // is what its checksum is made of.
 func NewOpaque(version Version, name, file, text string, unfit *Error) Migration {
-	return Migration{Version: version, Name: name, Kind: Opaque, Path: file, Text: text, Checksum: checksum(text), Unfit: unfit}
+	m := Migration{Version: version, Name: name, Kind: Opaque, Path: file, Unfit: unfit}
+	m.take(text)
+	m.Checksum = m.checksum()
+	return m
 }
 
 // room is what one file after the other is read in.
@@ -50,7 +53,8 @@ type room struct {
 }
 
 func parseAs(m Migration, text string, in *room) (Migration, error) {
-	m.Text, m.Checksum = strings.TrimPrefix(text, byteOrderMark), checksum(text)
+	m.take(text)
+	m.Checksum = m.checksum()
 	if problem := readable(m.Text); problem != nil {
 		return Migration{}, locate(m.Path, []*Error{problem})
 	}

@@ -38,8 +38,8 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 	m := Migration{
 		Version: version, Name: name, Kind: SQL,
 		Path: fmt.Sprintf("%s%s_%s", storedLabel, version, name),
-		Text: strings.TrimPrefix(stored, byteOrderMark),
 	}
+	m.take(stored)
 	if header, source, found := strings.Cut(m.Text, "\n"); found && strings.HasPrefix(header, scriptHeader) {
 		m.Kind, m.Text = Script, source
 		m.Path = storedLabel + strings.TrimPrefix(header, scriptHeader)

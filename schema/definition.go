@@ -3,6 +3,7 @@ package schema
 import (
 	"slices"
 
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
@@ -22,8 +23,12 @@ const varcharConstant = `'(?:[^']|'')*'::character varying(?:\(\d+\))?`
 
 // normal undoes what a dump and its restoration change in a definition without a
 // change of meaning: a cast of an array of constants is read back as
-// an array of casts.
+// an array of casts. In the text of a routine or a comment no line end counts: it may have
+// been written from a checkout that converts them.
 func normal(property, value string) string {
+	if property == "body" || property == "comment" {
+		return lineends.LF(value)
+	}
 	if !slices.Contains(expressions, property) {
 		return value
 	}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -32,6 +33,27 @@ func TestACastOfAnArrayIsWrittenAsAnArrayOfCasts(t *testing.T) {
 		require.Equal(t, want, normal("definition", want))
 		require.Equal(t, value, normal("body", value), "what people wrote stays")
 	}
+}
+
+func TestLineEndsOfWhatPeopleWroteDoNotCount(t *testing.T) {
+	t.Parallel()
+	function := func(property, text string) Schema {
+		return Schema{Objects: []Object{{Kind: "function", Name: "public.f()", Properties: map[string]string{property: normal(property, text)}}}}
+	}
+	for _, property := range []string{"body", "comment"} {
+		lf := function(property, "BEGIN\n  RETURN 1;\nEND")
+		for _, text := range []string{"BEGIN\r\n  RETURN 1;\r\nEND", "BEGIN\r\n  RETURN 1;\nEND", "BEGIN\r  RETURN 1;\rEND"} {
+			require.Empty(t, Diff(lf, function(property, text)), "%q", text)
+			require.Equal(t, lf.Fingerprint(), function(property, text).Fingerprint(), "%q", text)
+			written, err := json.Marshal(Schema{Objects: []Object{{Kind: "function", Name: "public.f()", Properties: map[string]string{property: text}}}})
+			require.NoError(t, err)
+			var read Schema
+			require.NoError(t, json.Unmarshal(written, &read))
+			require.Empty(t, Diff(lf, read), "as an earlier version wrote it")
+		}
+		require.NotEmpty(t, Diff(lf, function(property, "BEGIN\n  RETURN 2;\nEND")))
+	}
+	require.NotEmpty(t, Diff(function("default", "E'a\n'"), function("default", "E'a\r\n'")), "a value is no text of people")
 }
 
 func TestADifferenceIsOneLineThatShowsWhereItIs(t *testing.T) {

@@ -113,6 +113,9 @@ func (s *Schema) UnmarshalJSON(text []byte) error {
 	}
 	objects := sorted(read.Objects)
 	for i := range objects {
+		for name, value := range objects[i].Properties {
+			objects[i].Properties[name] = normal(name, value)
+		}
 		if i > 0 && objects[i].Reference() == objects[i-1].Reference() {
 			return fmt.Errorf("reading a schema from JSON: %s occurs twice", objects[i].Reference())
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -81,7 +82,7 @@ func (r *recipe) readModules(files fs.FS) error {
 			return err
 		}
 		content, err := fs.ReadFile(files, path)
-		write(digest, path, string(content))
+		write(digest, path, lineends.LF(string(content)))
 		return err
 	})
 	if err != nil {

@@ -3,9 +3,12 @@ package format
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/digest"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -85,22 +88,28 @@ func (f folder) atlasSums() (map[string]string, error) {
 			written[line[:at]] = strings.TrimSpace(line[at+len(" h1:"):])
 		}
 	}
-	running := sha256.New()
+	var running [4]hash.Hash // of the files as they are, and with each kind of line ends
 	for _, name := range f.files {
 		if !strings.HasSuffix(name, ".sql") {
 			continue
 		}
-		text, err := f.read(name)
+		raw, err := f.raw(name)
 		if err != nil {
 			return nil, err
 		}
-		header, _, _ := strings.Cut(text, "\n\n")
-		_, _ = running.Write([]byte(name))
-		if !strings.Contains(header, "atlas:sum ignore") {
-			_, _ = running.Write([]byte(text))
+		header, _, _ := strings.Cut(lineends.LF(raw), "\n\n")
+		found := false
+		for i, text := range lineends.Variants(raw) {
+			if running[i] == nil {
+				running[i] = sha256.New()
+			}
+			digest.Write(running[i], name)
+			if !strings.Contains(header, "atlas:sum ignore") {
+				digest.Write(running[i], text)
+			}
+			found = found || written[name] == base64.StdEncoding.EncodeToString(running[i].Sum(nil))
 		}
-		sum := base64.StdEncoding.EncodeToString(running.Sum(nil))
-		if written[name] != sum {
+		if !found {
 			return nil, &migration.Error{Code: migration.CodeUnsupported, Path: f.path(name), Message: "it is not what atlas.sum says that it is",
 				Remedy: "put it, or a file before it, back as it was; or run `atlas migrate hash` if it is meant to be so"}
 		}

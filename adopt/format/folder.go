@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -63,8 +64,14 @@ func (f folder) path(name string) string {
 
 const byteOrderMark = "\uFEFF"
 
-// read gives a file's text, without a byte-order mark.
+// read gives a file's text, without a byte-order mark and with LF as line ends.
 func (f folder) read(name string) (string, error) {
+	text, err := f.raw(name)
+	return lineends.LF(text), err
+}
+
+// raw does as read does, with the line ends that the file has.
+func (f folder) raw(name string) (string, error) {
 	wrong := func(message, remedy string) error {
 		return &migration.Error{Code: migration.CodeUnreadable, Path: f.path(name), Message: message, Remedy: remedy}
 	}

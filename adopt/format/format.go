@@ -107,9 +107,17 @@ type File struct {
 	Key string
 	// Checksum is what the tool's table would keep of it; "" where it keeps none.
 	Checksum string
+	// Checksums are what it would keep of the same file with other line ends.
+	Checksums []string
 	// Covers is set where the migration stands for all before it, on a database
 	// that is empty.
 	Covers bool
+}
+
+// Keeps reports whether a checksum that the tool's table has is that of the file, whichever
+// line ends it had then. One that is unknown is as good as any.
+func (f File) Keeps(checksum string) bool {
+	return checksum == "" || f.Checksum == "" || checksum == f.Checksum || slices.Contains(f.Checksums, checksum)
 }
 
 // Migrations are those of the files.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/internal/digest"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -332,6 +333,42 @@ func TestAtlasSumsAreHeldAgainstTheFiles(t *testing.T) {
 	texts["2_b.sql"] += " "
 	_, err := texts.tryToRead(t, "atlas")
 	require.ErrorContains(t, err, "db/2_b.sql: it is not what atlas.sum says that it is")
+}
+
+// Of whom the checksum is of the bytes: a history may have been made of a checkout with
+// other line ends.
+func TestAFileIsWhatItWasWhicheverItsLineEnds(t *testing.T) {
+	t.Parallel()
+	const lf, other = "CREATE TABLE a (\n id int\n);\n", "CREATE TABLE b (\n id int\n);\n"
+	ends := map[string]func(string) string{
+		"LF":    func(text string) string { return text },
+		"CRLF":  func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") },
+		"mixed": func(text string) string { return strings.Replace(text, "\n", "\r\n", 1) },
+	}
+	for name, end := range ends {
+		for tool, file := range map[string]string{"prisma": "1_a/migration.sql", "drizzle": "1_a.sql"} {
+			project := files{file: end(lf), "meta/_journal.json": end("{\"entries\": [\n{\"when\": 1, \"tag\": \"1_a\"}]}\n")}.read(t, tool)
+			f := project.Files[0]
+			require.Equal(t, digest.SHA256(lf), f.Checksum, "%s %s", tool, name)
+			for _, stored := range []string{lf, end(lf), ends["CRLF"](lf)} {
+				require.True(t, f.Keeps(digest.SHA256(stored)), "%s %s %q", tool, name, stored)
+			}
+			require.False(t, f.Keeps(digest.SHA256(other)), "%s %s", tool, name)
+		}
+		for summed := range ends {
+			sum := sha256.Sum256([]byte("1_a.sql" + ends[summed](lf)))
+			texts := files{"1_a.sql": end(lf), "atlas.sum": end("h1:total\n1_a.sql h1:" + base64.StdEncoding.EncodeToString(sum[:]) + "\n")}
+			_, err := texts.tryToRead(t, "atlas")
+			if summed == "mixed" && name != "mixed" {
+				require.Error(t, err, "nobody can know which lines had which end")
+				continue
+			}
+			require.NoError(t, err, "%s %s", name, summed)
+			texts["1_a.sql"] = end(other)
+			_, err = texts.tryToRead(t, "atlas")
+			require.Error(t, err)
+		}
+	}
 }
 
 func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {

@@ -1,8 +1,6 @@
 package format
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -10,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/digest"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -157,24 +157,27 @@ func readPrisma(f folder, p *Project) error {
 			continue
 		}
 		name := dir + "/migration.sql"
-		text, err := f.read(name)
+		raw, err := f.raw(name)
 		if err != nil {
 			return err
 		}
+		text := lineends.LF(raw)
 		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text, unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + text
 		}
-		file := d.file()
-		file.Checksum = hash(text)
-		p.Files = append(p.Files, file)
+		p.Files = append(p.Files, d.file().hashed(raw))
 	}
 	return nil
 }
 
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+// hashed gives the file the SHA-256 of its text.
+func (f File) hashed(raw string) File {
+	f.Checksum = digest.SHA256(lineends.LF(raw))
+	for _, text := range lineends.Variants(raw) {
+		f.Checksums = append(f.Checksums, digest.SHA256(text))
+	}
+	return f
 }
 
 // Drizzle: meta/_journal.json lists the files, and the time that stands for
@@ -206,17 +209,16 @@ func readDrizzle(f folder, p *Project) error {
 		if parts == nil || strings.ContainsAny(entry.Tag, "/\\") {
 			return f.badName(drizzleJournal, fmt.Sprintf("the tag %q does not begin with a number", entry.Tag), "give it one, there and in the file's name")
 		}
-		text, err := f.read(entry.Tag + ".sql")
+		raw, err := f.raw(entry.Tag + ".sql")
 		if err != nil {
 			return err
 		}
+		text := lineends.LF(raw)
 		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"), key: fmt.Sprint(entry.When), text: drizzleBreaks(text), unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + d.text
 		}
-		file := d.file()
-		file.Checksum = hash(text)
-		p.Files = append(p.Files, file)
+		p.Files = append(p.Files, d.file().hashed(raw))
 	}
 	return nil
 }

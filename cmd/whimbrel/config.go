@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
@@ -205,6 +206,7 @@ func findConfig(folder, home string) string {
 // parseConfig reads a whimbrel.yaml. path is only for errors.
 func parseConfig(path string, text []byte) (config, error) {
 	c := config{path: path}
+	text = []byte(lineends.LF(string(text)))
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return c, c.unreadable(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 )
 
 func newInit(a *app) *cobra.Command {
@@ -118,7 +120,7 @@ func (a *app) foldersToPrepare() ([]string, error) {
 func (a *app) declareIn(dirs, created []string, types string) ([]string, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, declarationsName)
-		if text, err := readFile(a.absolute(path), mostConfig); err == nil && string(text) == types {
+		if text, err := readFile(a.absolute(path), mostConfig); err == nil && lineends.LF(string(text)) == types {
 			continue
 		}
 		if err := overwrite(a.absolute(path), []byte(types)); err != nil {
@@ -136,16 +138,16 @@ func ignore(path string) (added bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
-	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+	with := lineends.LF(string(text))
 	for _, written := range []string{entry, "/" + entry, ".whimbrel", "/.whimbrel", "**/" + entry} {
-		if slices.Contains(lines, written) {
+		if slices.Contains(strings.Split(with, "\n"), written) {
 			return false, nil
 		}
 	}
-	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
-		text = append(text, '\n')
+	if with != "" && !strings.HasSuffix(with, "\n") {
+		with += "\n"
 	}
-	if err := overwrite(path, append(text, entry+"\n"...)); err != nil {
+	if err := overwrite(path, []byte(lineends.Like(with+entry+"\n", string(text)))); err != nil {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
 	return true, nil

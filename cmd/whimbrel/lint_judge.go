@@ -15,6 +15,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -375,16 +376,17 @@ func leftToPeople(n int) string {
 const byteOrderMark = "\uFEFF"
 
 // replaceFile puts a text in the place of another, whole or not at all. A byte-order
-// mark stays.
+// mark stays, and so do line ends.
 func replaceFile(name, before, after string) error {
 	text, err := readFile(name, migration.MaxSize)
 	if err != nil {
 		return err
 	}
 	content, marked := strings.CutPrefix(string(text), byteOrderMark)
-	if content != before {
+	if lineends.LF(content) != before {
 		return errors.New("it was edited meanwhile")
 	}
+	after = lineends.Like(after, content)
 	if marked {
 		after = byteOrderMark + after
 	}

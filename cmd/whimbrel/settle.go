@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 )
 
 // setting is a line of whimbrel.yaml.
@@ -55,7 +56,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return out, cannotWrite(out.Path, err)
 	}
-	added := string(text)
+	added := lineends.LF(string(text))
 	if added != "" && !strings.HasSuffix(added, "\n") {
 		added += "\n"
 	}
@@ -75,7 +76,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 	if _, err := parseConfig(out.Path, []byte(added)); err != nil {
 		return settled{Path: out.Path, Differing: append(out.Added, out.Differing...)}, nil
 	}
-	if err := overwrite(path, []byte(added)); err != nil {
+	if err := overwrite(path, []byte(lineends.Like(added, string(text)))); err != nil {
 		return out, cannotWrite(out.Path, err)
 	}
 	return out, nil

@@ -116,7 +116,7 @@ func changedPaths(ctx context.Context, folder, revision string) (paths map[strin
 	if root, err = Root(ctx, folder); err != nil {
 		return nil, "", err
 	}
-	tracked, err := Output(ctx, root, "diff", "--name-only", "-z", revision, "--")
+	tracked, err := differing(ctx, root, revision)
 	if err != nil {
 		return nil, "", err
 	}
@@ -125,12 +125,47 @@ func changedPaths(ctx context.Context, folder, revision string) (paths map[strin
 		return nil, "", err
 	}
 	paths = map[string]bool{}
-	for name := range strings.SplitSeq(tracked+unknown, "\x00") {
+	for name := range strings.SplitSeq(unknown, "\x00") {
 		if name != "" {
 			paths[name] = true
 		}
 	}
+	for _, name := range tracked {
+		paths[name] = true
+	}
 	return paths, root, nil
+}
+
+// byText has files compared by their texts, of whatever kind a change says that they are,
+// in which no line end counts.
+var byText = []string{"diff", "--text", "--no-textconv", "--no-ext-diff", "--no-color", "--no-renames", "--ignore-cr-at-eol"}
+
+// differing are the paths of the known files whose texts are not as they were.
+func differing(ctx context.Context, folder, revision string, more ...string) (paths []string, err error) {
+	// With --name-only, git would not look into the files.
+	listed, err := Output(ctx, folder, slices.Concat(byText, []string{"--numstat", "-z"}, more, []string{revision, "--", "."})...)
+	for entry := range strings.SplitSeq(listed, "\x00") { // lines added and removed, and the path
+		fields := strings.SplitN(entry, "\t", 3)
+		if len(fields) < 3 {
+			continue
+		}
+		if fields[0] == "-" { // of what is called no text, the lines are not counted
+			text, err := lineByLine(ctx, folder, revision, more, fields[2])
+			if err != nil {
+				return nil, err
+			}
+			if !strings.Contains(text, "\n@@ ") {
+				continue
+			}
+		}
+		paths = append(paths, fields[2])
+	}
+	return paths, err
+}
+
+// lineByLine is the unified diff of one file, without context.
+func lineByLine(ctx context.Context, folder, revision string, more []string, name string) (string, error) {
+	return Output(ctx, folder, slices.Concat(byText, []string{"-U0"}, more, []string{revision, "--", ":(literal)" + name})...)
 }
 
 // Root gives the folder of the repository that a folder lies in, without links in its path.
@@ -247,23 +282,28 @@ func Changes(ctx context.Context, folder, revision string) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	listed, err := Output(ctx, folder, "diff", "--name-status", "--no-renames", "--diff-filter=MDT", "--relative", "-z", revision, "--", ".")
+	changed, err := differing(ctx, folder, revision, "--diff-filter=MT", "--relative")
+	if err != nil {
+		return nil, err
+	}
+	listed, err := Output(ctx, folder, "diff", "--name-only", "--no-renames", "--diff-filter=D", "--relative", "-z", revision, "--", ".")
 	if err != nil {
 		return nil, err
 	}
 	var changes []Change
-	fields := strings.Split(listed, "\x00")
-	for i := 0; i+1 < len(fields); i += 2 {
-		c := Change{Name: fields[i+1], Deleted: fields[i] == "D"}
-		if !c.Deleted {
-			text, err := Output(ctx, folder, "diff", "--no-color", "--no-ext-diff", "-U0", "--relative", revision, "--", c.Name)
-			if err != nil {
-				return nil, err
-			}
-			c.Line = firstLine(text)
+	for name := range strings.SplitSeq(listed, "\x00") {
+		if name != "" {
+			changes = append(changes, Change{Name: name, Deleted: true})
 		}
-		changes = append(changes, c)
 	}
+	for _, name := range changed {
+		text, err := lineByLine(ctx, folder, revision, []string{"--relative"}, name)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, Change{Name: name, Line: firstLine(text)})
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Name, b.Name) })
 	linked, err := linkedChanges(ctx, folder, revision)
 	for _, name := range linked {
 		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Name == name }) {

@@ -60,6 +60,28 @@ func TestWhatIsChangedSinceARevision(t *testing.T) {
 	require.Equal(t, map[string]bool{"1_a.sql": true, "2_b.sql": true, "4_d.sql": true}, changed)
 }
 
+func TestLineEndsAreNoChange(t *testing.T) {
+	t.Parallel()
+	root, folder := repository(t, map[string]string{"1_a.sql": "one\ntwo\n", "2_b.sql": "one\r\ntwo\r\n", "3_c.sql": "one\ntwo\n", "4_d.sql": "\x00\n"})
+	run(t, root, "config", "core.autocrlf", "false")
+	write(t, root, ".gitattributes", "*.sql -diff\n")
+	commit(t, root)
+	run(t, root, "checkout", "-q", "-b", "change")
+	write(t, folder, "1_a.sql", "one\r\ntwo\r\n")
+	write(t, folder, "2_b.sql", "one\ntwo\n")
+	write(t, folder, "3_c.sql", "one\r\nTWO\r\n")
+	write(t, folder, "4_d.sql", "\x01\n")
+	for range 2 { // as files, and committed
+		changes, err := Changes(t.Context(), folder, "main")
+		require.NoError(t, err)
+		require.Equal(t, []Change{{Name: "3_c.sql", Line: 2}, {Name: "4_d.sql", Line: 1}}, changes)
+		changed, err := ChangedNames(t.Context(), folder, "main")
+		require.NoError(t, err)
+		require.Equal(t, map[string]bool{"3_c.sql": true, "4_d.sql": true}, changed)
+		commit(t, root)
+	}
+}
+
 func TestWhatGitCannotTellHasARemedy(t *testing.T) {
 	t.Parallel()
 	root, folder := repository(t, map[string]string{"1_a.sql": "a\n"})
