@@ -45,6 +45,8 @@ type state struct {
 	allowMissing bool
 	// acceptMarks lets files run in which a comment looks like a mark.
 	acceptMarks bool
+	// history is the name of its table, with the schema.
+	history string
 	// code compiles what is not SQL. It is asked only for what is to run.
 	code func(migration.Migration) (code, error)
 }
@@ -118,6 +120,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	s.squashes = s.findSquashes()
 	s.policy, s.allowMissing, s.tags = m.config.OutOfOrder, m.config.AllowMissing, m.config.Tags
 	s.acceptMarks = m.config.AcceptMarks
+	s.history = db.tables.schema + "." + db.tables.name
 	s.variables, s.hooks, s.code = m.config.Variables, m.config.Hooks, m.codes(ctx)
 	if need == andWhichDatabase {
 		if s.identity, err = db.identify(ctx); err != nil {

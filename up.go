@@ -78,6 +78,9 @@ func (s state) compileUp(pending []migration.Migration) ([]Planned, error) {
 		if m.UnreadMark != nil && !s.acceptMarks {
 			return nil, asError(m.UnreadMark, CodeMalformed)
 		}
+		if err := s.keepsHistory(m); err != nil {
+			return nil, err
+		}
 		p, err := s.compile(m, Up)
 		if err != nil {
 			return nil, err

@@ -113,6 +113,10 @@ func (s *splitter) take(token Token) error {
 		}
 	case Stray:
 		if token.Text == `\` {
+			if line := s.lineAt(token.Offset); s.freshLine && !s.open && changesNothing(line) {
+				s.scan.offset = token.Offset + len(line)
+				return nil
+			}
 			return s.psqlCommand(token.Offset)
 		}
 	}
@@ -339,8 +343,6 @@ func (s *splitter) psqlCommand(at int) error {
 		remedy = notSQL + "use COPY … FROM stdin with the data on the lines behind it"
 	case `\i`, `\ir`, `\include`, `\include_relative`:
 		remedy = notSQL + "put the included file into a migration of its own"
-	case `\restrict`, `\unrestrict`:
-		remedy = notSQL + "pg_dump writes this line for psql only, so take it out"
 	case `\`:
 		return s.fault(at, "a backslash outside quotes", "take it out, or quote it")
 	}

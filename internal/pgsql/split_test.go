@@ -201,7 +201,16 @@ func TestBrokenTextIsRefusedWhereItBreaks(t *testing.T) {
 		"psql's describe":               {`a; \d+ t`, `1:4: psql command \d+`, "not SQL"},
 		"psql's conditions":             {"\\if :x", `1:1: psql command \if`, "not SQL"},
 		"psql's shell":                  {`\! ls`, `1:1: psql command \!`, "not SQL"},
-		"pg_dump's fence":               {"--\n\\restrict aBc\n", `2:1: psql command \restrict`, "pg_dump"},
+		"a fence within a statement":    {"select\n\\restrict aBc\n", `2:1: psql command \restrict`, "not SQL"},
+		"a fence behind a statement":    {"a; \\restrict aBc\n", `1:4: psql command \restrict`, "not SQL"},
+		"psql's words and a statement":  {"\\echo a \\\\ select 1;\n", `1:1: psql command \echo`, "not SQL"},
+		"psql's words from a program":   {"\\echo `date`\n", `1:1: psql command \echo`, "not SQL"},
+		"psql goes on at an error":      {"\\set ON_ERROR_STOP off\n", `1:1: psql command \set`, "not SQL"},
+		"psql may stop at an error":     {"\\unset ON_ERROR_STOP\n", `1:1: psql command \unset`, "not SQL"},
+		"a variable of psql":            {"\\set owner 'me'\n", `1:1: psql command \set`, "not SQL"},
+		"another encoding":              {"\\encoding latin1\n", `1:1: psql command \encoding`, "not SQL"},
+		"another database":              {"\\connect other\n", `1:1: psql command \connect`, "not SQL"},
+		"the end of psql":               {"\\q\nselect 1;", `1:1: psql command \q`, "not SQL"},
 		"a backslash":                   {`a \ b`, "1:3: a backslash outside quotes", "take it out"},
 		"a backslash before a letter":   {`a \ü`, `1:3: psql command \ü`, "take it out"},
 		"a backslash at the end":        {`a \`, "1:3: a backslash outside quotes", "take it out"},
@@ -220,6 +229,28 @@ func TestBrokenTextIsRefusedWhereItBreaks(t *testing.T) {
 		require.Contains(t, broken.Remedy, c.remedy, name)
 		require.Equal(t, PositionAt(c.text, broken.Position.Offset), broken.Position, name)
 	}
+}
+
+func TestCommandsOfPsqlThatChangeNothingArePassedOver(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		`\restrict aBc`, `\unrestrict aBc`, `\set ON_ERROR_STOP on`, `\set ON_ERROR_STOP 1`, `\set ON_ERROR_STOP`, `\set QUIET on`,
+		`\unset ECHO`, `\echo '==> it''s done'`, `\echo it's "half`, `\echo`, `\qecho a; b /* c`, `\warn $$`, `\timing`, `\timing on`,
+		`\pset pager off`, `\x`, `\encoding UTF8`, `\encoding 'utf-8'`, "  \\echo a", "\t\\timing off\r",
+	} {
+		statements, err := Split("select 1;\n"+line+"\n-- a\nselect 2;", Options{Mark: isMark})
+		require.NoError(t, err, line)
+		require.Len(t, statements, 2, line)
+		require.Equal(t, "select 2", statements[1].Text, line)
+		require.Equal(t, Position{Line: 4, Column: 1, Offset: strings.Index("select 1;\n"+line+"\n-- a\nselect 2;", "select 2")}, statements[1].Start)
+		statements, err = Split(line, Options{})
+		require.NoError(t, err, line)
+		require.Empty(t, statements, line)
+	}
+	statements, err := Split("COPY t FROM stdin;\n\\echo a\n\\.\n\\echo b\nselect 1", Options{})
+	require.NoError(t, err)
+	require.Len(t, statements, 2)
+	require.Equal(t, "\\echo a\n", *statements[0].Data, "data are data")
 }
 
 // consistent checks what Split promises of every result.
