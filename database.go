@@ -360,7 +360,7 @@ func (db *database) misnamed() error {
 
 // prepare creates what is missing of our tables, adopts those of another runner of
 // the format, and upgrades those of a lower version. Without an error, the tables
-// are there for good; but for ErrLeaseHeld, which says that another runner is at
+// are there for good; but for CodeLeaseHeld, which says that another runner is at
 // work, whose tables are left alone. Runners that start together collide in the
 // catalog, in any of the ways below; the one that came late tries again and finds
 // the work done.
@@ -457,7 +457,7 @@ func (m *Migrator) upgrade(ctx context.Context, db *database) (done []Event, err
 			return nil
 		}
 		if holder, err := m.holder(ctx, db); err != nil || holder != nil && holder.State == "alive" {
-			return cmp.Or(err, error(ErrLeaseHeld))
+			return cmp.Or(err, error(CodeLeaseHeld))
 		}
 		from, history := db.version, db.history()
 		if _, err := tx.Conn().PgConn().Exec(ctx, strings.Join(m.createTables(db), separator)).ReadAll(); err != nil {

@@ -60,7 +60,7 @@ func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
 			}
 			_, err = m.Down(t.Context(), whimbrel.DownOptions{Steps: 2})
 			_ = fails(t, err, whimbrel.CodeNoWayBack)
-			require.ErrorIs(t, err, whimbrel.ErrNoWayBack)
+			require.ErrorIs(t, err, whimbrel.CodeNoWayBack)
 			require.Equal(t, "1 2", b.applied(), "not even the one that has a way back")
 
 			result, err := m.Down(t.Context(), whimbrel.DownOptions{Steps: 2, ForceNoDown: true})

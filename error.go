@@ -8,8 +8,9 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// Code names a kind of failure. Codes are stable: programs may compare them.
-type Code string
+// Code names a kind of failure. Codes are stable, and each is an error to compare with:
+// errors.Is(err, whimbrel.CodeLeaseHeld).
+type Code = migration.Code
 
 // The codes of the engine's errors. Those of malformed files come from package
 // migration and are passed on as they are.
@@ -43,16 +44,6 @@ const (
 	CodePlanMoved      Code = "plan_moved"       // a frozen plan does not fit any more: see Moves
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's
-)
-
-// Sentinels for errors.Is, for the few failures that programs handle. They
-// match every Error with the same Code.
-var (
-	ErrLeaseHeld   = &Error{Code: CodeLeaseHeld}
-	ErrLeaseLost   = &Error{Code: CodeLeaseLost}
-	ErrInterrupted = &Error{Code: CodeInterrupted}
-	ErrNoWayBack   = &Error{Code: CodeNoWayBack}
-	ErrProtected   = &Error{Code: CodeProtected}
 )
 
 // Error is every failure of the engine: what happened, where, and what to do.
@@ -107,11 +98,8 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is a sentinel of the same Code.
-func (e *Error) Is(target error) bool {
-	sentinel, ok := target.(*Error)
-	return ok && sentinel.Message == "" && sentinel.Code == e.Code
-}
+// Is reports whether target is the Code.
+func (e *Error) Is(target error) bool { return target == e.Code }
 
 // asError turns whatever failed into an *Error; what has no better code gets fallback.
 func asError(err error, fallback Code) *Error {
@@ -122,9 +110,13 @@ func asError(err error, fallback Code) *Error {
 	var file *migration.Error
 	if errors.As(err, &file) {
 		return &Error{
-			Code: Code(file.Code), Message: file.Message, Remedy: file.Remedy,
+			Code: file.Code, Message: file.Message, Remedy: file.Remedy,
 			Path: file.Path, Line: file.Position.Line, Column: file.Position.Column, Err: err,
 		}
+	}
+	var code Code
+	if errors.As(err, &code) {
+		fallback = code
 	}
 	return &Error{Code: fallback, Message: err.Error(), Err: err}
 }

@@ -104,7 +104,7 @@ func logKilled(t tables, reason string) string {
 
 // take waits for the lease, at most as long as the configuration allows, and
 // then keeps it until release. The context that it gives back ends, with
-// ErrLeaseLost as its cause, when the lease cannot be kept. Our tables are
+// CodeLeaseLost as its cause, when the lease cannot be kept. Our tables are
 // there afterwards.
 func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Context, error) {
 	began := time.Now()
@@ -184,7 +184,7 @@ func (m *Migrator) recordedBy(ctx context.Context, db *database, run Holder) (co
 func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, previous *Holder, err error) {
 	batch, who := &pgx.Batch{}, m.identity
 	if len(db.relations) > 0 {
-		if err := m.prepare(ctx, db); errors.Is(err, ErrLeaseHeld) {
+		if err := m.prepare(ctx, db); errors.Is(err, CodeLeaseHeld) {
 			return 0, nil, nil
 		} else if err != nil {
 			return 0, nil, err
@@ -216,7 +216,7 @@ func (m *Migrator) tryTake(ctx context.Context, db *database) (token int64, prev
 	}
 	var refused *pgconn.PgError
 	if creating && errors.As(err, &refused) { // which waits for others, or says what is wrong
-		if err := m.prepare(ctx, db); !errors.Is(err, ErrLeaseHeld) {
+		if err := m.prepare(ctx, db); !errors.Is(err, CodeLeaseHeld) {
 			return 0, nil, err
 		}
 		return 0, nil, nil
@@ -326,7 +326,7 @@ func (l *lease) keep(ctx context.Context) {
 			}
 		}
 		// No renewal worked, or this process stood still, be it while one was on its way.
-		if errors.Is(failed, ErrLeaseLost) || l.held() != nil {
+		if errors.Is(failed, CodeLeaseLost) || l.held() != nil {
 			l.lose(failed)
 			return
 		}
@@ -356,7 +356,7 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 		if token != l.current() || l.beingGiven() {
 			return nil // the run has connected anew meanwhile, or has come to its end
 		}
-		return ErrLeaseLost
+		return CodeLeaseLost
 	}
 	l.mutex.Lock()
 	l.renewed = sent
@@ -400,7 +400,7 @@ func (l *lease) lose(cause error) {
 	l.lost = true
 	l.mutex.Unlock()
 	lost := leaseLost(l.current(), cause)
-	if cause != nil && !errors.Is(cause, ErrLeaseLost) {
+	if cause != nil && !errors.Is(cause, CodeLeaseLost) {
 		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so this runner changes nothing more: %s", l.current(), l.migrator.redact(rootCause(cause)))
 	}
 	l.cancel(lost)

@@ -188,7 +188,7 @@ func TestAWaitingRunnerSaysWhoHoldsTheLease(t *testing.T) {
 	require.Contains(t, holder.Activity, "up 1_hold")
 	_, err = b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 50 * time.Millisecond }).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeLeaseHeld)
-	require.ErrorIs(t, err, whimbrel.ErrLeaseHeld)
+	require.ErrorIs(t, err, whimbrel.CodeLeaseHeld)
 	require.Contains(t, e.Message, holder.By)
 	require.Contains(t, b.heard(), "lease_waiting")
 	require.NoError(t, release())

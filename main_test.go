@@ -178,5 +178,6 @@ func fails(t testing.TB, err error, code whimbrel.Code) *whimbrel.Error {
 	var e *whimbrel.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, code, e.Code, "%v", err)
+	require.ErrorIs(t, err, code)
 	return e
 }

@@ -46,7 +46,7 @@ func TestAProtectedDatabaseIsNotRolledBackUnlessThatIsAllowed(t *testing.T) {
 			require.Equal(t, whimbrel.Protected, marked.State)
 
 			e := fails(t, back(t.Context(), b.migrator(reversible)), whimbrel.CodeProtected)
-			require.ErrorIs(t, e, whimbrel.ErrProtected)
+			require.ErrorIs(t, e, whimbrel.CodeProtected)
 			require.Contains(t, e.Message, "production")
 			require.Equal(t, "1 2", b.applied())
 

@@ -117,7 +117,7 @@ func (s state) unreadMarks() (warnings []Difference) {
 	for _, a := range slices.Concat(s.applied, s.repeated) {
 		if file, found := s.file(a.Version); found && file.UnreadMark != nil {
 			warnings = append(warnings, Difference{
-				Kind: file.UnreadMark.Code, Version: a.Version, Name: a.Name, Path: file.Path,
+				Kind: string(file.UnreadMark.Code), Version: a.Version, Name: a.Name, Path: file.Path,
 				Message: fmt.Sprintf("line %d: %s", file.UnreadMark.Position.Line, file.UnreadMark.Message),
 				Remedy:  "see whether the database has what the file makes; if not, write a migration that makes it",
 			})

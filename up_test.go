@@ -418,7 +418,7 @@ func TestAStopBetweenMigrationsKeepsWhatIsDone(t *testing.T) {
 	})
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 	_ = fails(t, err, whimbrel.CodeInterrupted)
-	require.ErrorIs(t, err, whimbrel.ErrInterrupted)
+	require.ErrorIs(t, err, whimbrel.CodeInterrupted)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
 }

@@ -5,65 +5,72 @@ import (
 	"strings"
 )
 
-// The codes of errors. They are stable: programs may depend on them.
+// Code names a kind of failure, of files and of the engine. Codes are stable: programs may compare them.
+type Code string
+
+// Error makes a Code an error to compare with: errors.Is(err, migration.CodeBadName) holds of
+// every *Error with that Code.
+func (c Code) Error() string { return string(c) }
+
+// The codes of files.
 const (
 	// CodeBadName: the file looks like a migration, its name does not.
-	CodeBadName = "bad_name"
+	CodeBadName Code = "bad_name"
 	// CodeDuplicateVersion: two files have the same version.
-	CodeDuplicateVersion = "duplicate_version"
+	CodeDuplicateVersion Code = "duplicate_version"
 	// CodeNoFolder: the folder of the migrations does not exist.
-	CodeNoFolder = "no_folder"
+	CodeNoFolder Code = "no_folder"
 	// CodeNotAFolder: there is a file where the folder should be.
-	CodeNotAFolder = "not_a_folder"
+	CodeNotAFolder Code = "not_a_folder"
 	// CodeFolder: there is a folder where a file should be.
-	CodeFolder = "folder"
+	CodeFolder Code = "folder"
 	// CodeUnreadable: the file system does not hand out the file or folder.
-	CodeUnreadable = "unreadable"
+	CodeUnreadable Code = "unreadable"
 	// CodeTooLarge: the file is larger than MaxSize.
-	CodeTooLarge = "too_large"
+	CodeTooLarge Code = "too_large"
 	// CodeEmpty: the file holds nothing but white space.
-	CodeEmpty = "empty"
+	CodeEmpty Code = "empty"
 	// CodeEncoding: the file is no UTF-8 text, as its first bytes show.
-	CodeEncoding = "encoding"
+	CodeEncoding Code = "encoding"
 	// CodeLexical: the text breaks one of PostgreSQL's lexical rules (an
 	// unterminated quote, a psql command, a NUL byte, invalid UTF-8, …).
-	CodeLexical = "lexical"
+	CodeLexical Code = "lexical"
 	// CodeUnknownAnnotation: there is no annotation of that name.
-	CodeUnknownAnnotation = "unknown_annotation"
+	CodeUnknownAnnotation Code = "unknown_annotation"
 	// CodeBadAnnotation: an annotation is not written as it must be.
-	CodeBadAnnotation = "bad_annotation"
+	CodeBadAnnotation Code = "bad_annotation"
 	// CodeMisplacedAnnotation: an annotation stands where it cannot work: in
 	// the middle of a statement, without the statement that it needs, without
 	// its counterpart, or twice.
-	CodeMisplacedAnnotation = "misplaced_annotation"
+	CodeMisplacedAnnotation Code = "misplaced_annotation"
 	// CodeForeignAnnotation: the file is marked up for another tool.
-	CodeForeignAnnotation = "foreign_annotation"
+	CodeForeignAnnotation Code = "foreign_annotation"
 	// CodeUnreadMark: a comment looks like a mark, and is none that is read.
-	CodeUnreadMark = "unread_mark"
+	CodeUnreadMark Code = "unread_mark"
 	// CodeTransactionControl: a statement begins or ends a transaction.
-	CodeTransactionControl = "transaction_control"
+	CodeTransactionControl Code = "transaction_control"
 	// CodeVariable: a variable has no value, one that cannot stand where it is
 	// wanted, or is not used.
-	CodeVariable = "variable"
+	CodeVariable Code = "variable"
 	// CodeRepeatable: a repeatable migration does what cannot be repeated.
-	CodeRepeatable = "repeatable"
+	CodeRepeatable Code = "repeatable"
 	// CodeCircle: repeatable migrations need each other.
-	CodeCircle = "circle"
+	CodeCircle Code = "circle"
 	// CodeHook: a hook does what only a migration can.
-	CodeHook = "hook"
+	CodeHook Code = "hook"
 	// CodeIrreversible: a migration that says it is irreversible has a way back.
-	CodeIrreversible = "irreversible"
+	CodeIrreversible Code = "irreversible"
 	// CodeUnsupported: the file needs what only another tool has.
-	CodeUnsupported = "unsupported"
+	CodeUnsupported Code = "unsupported"
 	// CodeAmbiguous: a name is that of several migrations.
-	CodeAmbiguous = "ambiguous"
+	CodeAmbiguous Code = "ambiguous"
 	// CodeStoredScript: a stored way back is the source of a function, not SQL.
-	CodeStoredScript = "stored_script"
+	CodeStoredScript Code = "stored_script"
 )
 
 // Error is a file that cannot be read as a migration.
 type Error struct {
-	Code     string // stable, for machines: "bad_name", "duplicate_version", …
+	Code     Code
 	Path     string
 	Position Position // zero when the error is about the file as a whole
 	Message  string
@@ -93,6 +100,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the file system's error, if that is what stands behind e.
 func (e *Error) Unwrap() error { return e.cause }
+
+// Is reports whether target is the Code.
+func (e *Error) Is(target error) bool { return target == e.Code }
 
 // Problems returns every *Error that err holds, in order. Load and Parse
 // report all that is wrong at once, in one joined error.

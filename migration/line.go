@@ -24,7 +24,7 @@ func (l *line) position() Position {
 	}
 }
 
-func (l *line) wrong(code, message, remedy string) *Error {
+func (l *line) wrong(code Code, message, remedy string) *Error {
 	return &Error{Code: code, Position: l.position(), Message: message, Remedy: remedy}
 }
 

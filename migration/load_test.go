@@ -35,8 +35,9 @@ func requireProblems(t *testing.T, err error, want ...string) {
 	t.Helper()
 	var got []string
 	for _, problem := range Problems(err) {
-		got = append(got, problem.Code+": "+problem.Error())
+		got = append(got, string(problem.Code)+": "+problem.Error())
 		require.NotEmpty(t, problem.Remedy, "%s has no remedy", problem)
+		require.ErrorIs(t, err, problem.Code)
 	}
 	require.Equal(t, want, got)
 }

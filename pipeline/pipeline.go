@@ -188,7 +188,7 @@ func (j *judge) files(context.Context) (Step, error) {
 	s := Step{Message: count(len(problems), "problem") + " in the files"}
 	for _, p := range problems {
 		s.Notes = append(s.Notes, annotation.Note{
-			Level: annotation.Error, Check: p.Code, Title: "malformed migration", Message: withRemedy(p.Message, p.Remedy),
+			Level: annotation.Error, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message, p.Remedy),
 			Path: p.Path, Line: p.Position.Line, Column: p.Position.Column, Key: p.Message,
 		})
 	}

@@ -174,7 +174,7 @@ func (p *proof) down(ctx context.Context) (bool, error) {
 	_, measure, failed := p.database.measured(ctx, p.index+1, func(m *whimbrel.Migrator) (whimbrel.Result, error) {
 		return m.Down(ctx, whimbrel.DownOptions{})
 	})
-	if errors.Is(failed, whimbrel.ErrNoWayBack) { // a script or a function without one
+	if errors.Is(failed, whimbrel.CodeNoWayBack) { // a script or a function without one
 		p.irreversible(wayBackMissing(p.migration))
 		return true, nil
 	}

@@ -111,7 +111,7 @@ func failures(err error) []*whimbrel.Error {
 	var all []*whimbrel.Error
 	for _, problem := range migration.Problems(err) {
 		all = append(all, &whimbrel.Error{
-			Code: whimbrel.Code(problem.Code), Message: problem.Message, Remedy: problem.Remedy,
+			Code: problem.Code, Message: problem.Message, Remedy: problem.Remedy,
 			Path: problem.Path, Line: problem.Position.Line, Column: problem.Position.Column, Err: problem,
 		})
 	}

@@ -25,7 +25,7 @@ func compileScripts(ctx context.Context, scripts whimbrel.Runtime, migrations []
 		var malformed *whimbrel.Error
 		if errors.As(err, &malformed) && malformed.Code == whimbrel.CodeMalformed {
 			problems = append(problems, &migration.Error{
-				Code: string(malformed.Code), Path: malformed.Path, Message: malformed.Message, Remedy: malformed.Remedy,
+				Code: malformed.Code, Path: malformed.Path, Message: malformed.Message, Remedy: malformed.Remedy,
 				Position: migration.Position{Line: malformed.Line, Column: malformed.Column},
 			})
 		}
