@@ -24,27 +24,34 @@ func (s *state) split(files []migration.Migration) {
 	for i := range files { // which nothing alters, so that pointers do
 		s.files[files[i].Version.Canonical()] = &files[i]
 	}
-	known := Recognised(s.migrations, s.applied)
+	s.recognise(Recognised(s.migrations, s.applied))
+}
+
+// recognise takes over the files as the history knows them. By their own versions they are
+// found as well.
+func (s *state) recognise(known []migration.Migration) {
+	var own map[string]migration.Version // by path
 	for i, m := range known {
 		if _, found := s.file(m.Version); found {
 			continue
 		}
-		s.files[m.Version.Canonical()] = &known[i]
-		for v, file := range s.files { // by its own version it is found as well
-			if file.Path == m.Path {
-				s.files[v] = &known[i]
+		if own == nil {
+			own = make(map[string]migration.Version, len(s.files))
+			for v, file := range s.files {
+				own[file.Path] = v
 			}
 		}
+		s.files[own[m.Path]], s.files[m.Version.Canonical()] = &known[i], &known[i]
 	}
 	s.migrations = known
 }
 
 // Recognised gives the files with the versions by which a history has them: a migration
-// of sql-migrate's may have a number for its version or its file's name, as other files
-// have come or gone. See migration.SameFile. What is given is not altered.
+// may have its number for a version or its file's name, as other files of the number have
+// come or gone. See migration.SameFile. What is given is not altered.
 func Recognised(files []migration.Migration, applied []Applied) []migration.Migration {
-	if !slices.ContainsFunc(files, func(m migration.Migration) bool { return migration.IsFileName(m.Version) }) &&
-		!slices.ContainsFunc(applied, func(a Applied) bool { return migration.IsFileName(a.Version) }) {
+	if !slices.ContainsFunc(files, func(m migration.Migration) bool { return m.Version.IsName() }) &&
+		!slices.ContainsFunc(applied, func(a Applied) bool { return a.Version.IsName() }) {
 		return files
 	}
 	files = slices.Clone(files)
@@ -52,18 +59,26 @@ func Recognised(files []migration.Migration, applied []Applied) []migration.Migr
 	for _, a := range applied {
 		recorded[a.Version.Canonical()] = true
 	}
-	isFile := map[migration.Version]bool{}
-	for _, m := range files {
+	type part struct {
+		number migration.Version
+		name   string
+	}
+	isFile, alike := map[migration.Version]bool{}, map[part][]int{}
+	for i, m := range files {
 		isFile[m.Version.Canonical()] = true
+		key := part{m.Version.Number().Canonical(), m.Name}
+		alike[key] = append(alike[key], i)
 	}
 	for _, a := range applied {
+		if isFile[a.Version.Canonical()] {
+			continue
+		}
 		row := migration.Named{Version: a.Version, Name: a.Name}
-		i := slices.IndexFunc(files, func(m migration.Migration) bool {
-			return !isFile[a.Version.Canonical()] && !recorded[m.Version.Canonical()] &&
-				migration.SameFile(m.Named(), row)
-		})
-		if i >= 0 {
-			files[i].Version = a.Version
+		for _, i := range alike[part{a.Version.Number().Canonical(), a.Name}] {
+			if !recorded[files[i].Version.Canonical()] && migration.SameFile(files[i].Named(), row) {
+				files[i].Version = a.Version
+				break
+			}
 		}
 	}
 	slices.SortStableFunc(files, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })

@@ -16,27 +16,33 @@ type Named struct {
 // Named gives what m is called.
 func (m Migration) Named() Named { return Named{m.Version, m.Name, m.Path} }
 
-// fileName ends a version that is the whole name of a file, as sql-migrate's may be.
-const fileName = ".sql"
+// IsName reports whether a version is a name, as of a file. Such are those of tools that
+// know a migration by its name, where that has no number, or shares it with another.
+func (v Version) IsName() bool { return v != "" && !v.numeric() && !v.Repeatable() }
 
-// IsFileName reports whether a version is the whole name of a file. Such are those of
-// sql-migrate's whose names have no number, or share it with another.
-func IsFileName(v Version) bool { return strings.HasSuffix(string(v), fileName) }
+// Number is the number that a version begins with, or is; empty where it has none.
+func (v Version) Number() Version { return v[:digits(string(v))] }
 
 // SameFile reports whether a history that knows a migration as one knows the same as
-// other: they have one version, or one's is the number and the other's is the name of a
-// file that begins with it, and the rest of the name is the same.
+// other: they have one version, or one's is the number and the other's is a name that
+// begins with it, and the rest of the name is the same.
 func SameFile(one, other Named) bool {
 	if one.Version.Equal(other.Version) {
 		return true
 	}
-	if IsFileName(one.Version) {
+	if one.Version.IsName() {
 		one, other = other, one
 	}
-	name := string(other.Version)
-	number := Version(name[:digits(name)])
-	return one.Version.numeric() && IsFileName(other.Version) && number.Equal(one.Version) &&
+	return one.Version.numeric() && other.Version.IsName() && other.Version.Number().Equal(one.Version) &&
 		one.Name != "" && one.Name == other.Name
+}
+
+// stem is a file's name without the extension of a migration.
+func stem(file string) string {
+	if _, known := kindOf(file); known {
+		return strings.TrimSuffix(file, path.Ext(file))
+	}
+	return file
 }
 
 // Find gives the version of the migration that a word means: its version, its name, the
@@ -50,7 +56,7 @@ func Find(word string, among []Named) (version Version, found bool, err error) {
 		is := n.Version.Equal(Version(word)) || n.Name != "" && n.Name == word ||
 			n.Path != "" && (n.Path == word || path.Base(n.Path) == file) ||
 			notFile == nil && n.Version.Equal(ofFile) && n.Name == name ||
-			IsFileName(n.Version) && (string(n.Version) == file || string(n.Version) == file+fileName)
+			n.Version.IsName() && (string(n.Version) == file || stem(string(n.Version)) == stem(file))
 		if is && !has(meant, n.Version) {
 			meant = append(meant, n)
 		}

@@ -56,7 +56,7 @@ func TestANumberAndAFileNameThatBeginsWithItAreOneMigration(t *testing.T) {
 		"another number":                     {named("2", "a"), named("001_a.sql", "a"), false},
 		"a row without a name":               {named("001", ""), named("001.sql", ""), false},
 		"two files' names":                   {named("1_a.sql", "a"), named("01_a.sql", "a"), false},
-		"what is no file's name":             {named("1", "a"), named("1_a", "a"), false},
+		"the number and a folder's name":     {named("1", "a"), named("1_a", "a"), true},
 		"one version, whatever the name":     {named("1", "a"), named("01", "b"), true},
 		"a name without a number and number": {named("0", "a"), named("a.sql", "a"), false},
 	} {

@@ -32,6 +32,8 @@ type Format struct {
 	// Tool is what people call it: "Flyway".
 	Tool string
 
+	// byName is set where the tool knows a migration by its name, and two may have a number.
+	byName bool
 	detect func(folder) bool
 	read   func(folder, *Project) error
 	write  func(migration.Migration) []Written
@@ -44,18 +46,21 @@ const Own = "whimbrel"
 func All() []Format {
 	return []Format{
 		{Name: "atlas", Tool: "Atlas", detect: detectAtlas, read: readAtlas},
-		{Name: "db-migrate", Tool: "db-migrate", detect: detectDBMigrate, read: readDBMigrate},
+		{Name: "db-migrate", Tool: "db-migrate", byName: true, detect: detectDBMigrate, read: readDBMigrate},
 		{Name: "dbmate", Tool: "dbmate", detect: detectDbmate, read: readDbmate, write: writeDbmate},
 		{Name: "diesel", Tool: "Diesel", detect: detectDiesel, read: readDiesel},
-		{Name: "drizzle", Tool: "Drizzle", detect: detectDrizzle, read: readDrizzle},
+		{Name: "drizzle", Tool: "Drizzle", byName: true, detect: detectDrizzle, read: readDrizzle},
 		{Name: "flyway", Tool: "Flyway", detect: detectFlyway, read: readFlyway, write: writeFlyway},
 		{Name: "golang-migrate", Tool: "golang-migrate", detect: detectPairs, read: readPairs, write: writePairs},
 		{Name: "goose", Tool: "goose", detect: detectGoose, read: readGoose, write: writeGoose},
-		{Name: "knex", Tool: "Knex", detect: detectKnex, read: readKnex},
-		{Name: "node-pg-migrate", Tool: "node-pg-migrate", detect: detectNodePGMigrate, read: readNodePGMigrate},
+		{Name: "knex", Tool: "Knex", byName: true, detect: detectKnex, read: readKnex},
+		{Name: "node-pg-migrate", Tool: "node-pg-migrate", byName: true, detect: detectNodePGMigrate, read: readNodePGMigrate},
 		{Name: "plain", Tool: "a plain folder", detect: never, read: readPlain, write: writePlain},
-		{Name: "prisma", Tool: "Prisma", detect: detectPrisma, read: readPrisma},
-		{Name: "sql-migrate", Tool: "sql-migrate", detect: detectSQLMigrate, read: readSQLMigrate, write: writeSQLMigrate},
+		{Name: "prisma", Tool: "Prisma", byName: true, detect: detectPrisma, read: readPrisma},
+		{
+			Name: "sql-migrate", Tool: "sql-migrate", byName: true,
+			detect: detectSQLMigrate, read: readSQLMigrate, write: writeSQLMigrate,
+		},
 		{Name: "tern", Tool: "tern", detect: detectTern, read: readTern},
 		{Name: Own, Tool: "whimbrel", detect: never, read: readOwn, write: writeOwn},
 	}
@@ -227,8 +232,33 @@ func (p *Project) remark(f folder) {
 	}
 }
 
+// nameShared gives the files whose tool knows them by their names these for versions, where
+// another file has the same number. All others keep the number.
+func (p *Project) nameShared() {
+	shared := map[migration.Version]int{}
+	for _, f := range p.Files {
+		shared[f.Migration.Version.Canonical()]++
+	}
+	for i, f := range p.Files {
+		if shared[f.Migration.Version.Canonical()] > 1 {
+			p.Files[i].Migration.Version = f.name()
+		}
+	}
+}
+
+// name is what the tool knows a migration by: its file's name, or its folder's.
+func (f File) name() migration.Version {
+	if f.Migration.Version.Equal(migration.Version(f.Key)) || strings.Trim(f.Key, "0123456789") == "" {
+		return migration.Version(stem(path.Base(f.Migration.Path)))
+	}
+	return migration.Version(f.Key)
+}
+
 // order sorts the files, and refuses a version that two of them have.
 func (p *Project) order() error {
+	if p.Format.byName {
+		p.nameShared()
+	}
 	slices.SortStableFunc(p.Files, func(a, b File) int { return a.Migration.Version.Compare(b.Migration.Version) })
 	var problems []error
 	for i := 1; i < len(p.Files); i++ {

@@ -387,6 +387,35 @@ func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "there is no such folder")
 }
 
+// Tools that know a migration by its name may have two with a number: these go by their
+// names, in the order of the tool, and all others by their numbers.
+func TestASharedNumberIsNoMistakeWhereTheNameIsTheIdentity(t *testing.T) {
+	t.Parallel()
+	const up = "-- +migrate Up"
+	for name, test := range map[string]struct {
+		files files
+		want  string
+	}{
+		"prisma":          {files{"1_a/migration.sql": "", "20_c/migration.sql": "", "20_b/migration.sql": ""}, "1 20_b 20_c"},
+		"knex":            {files{"20_c.js": "knex", "20_b.ts": "knex", "3_a.js": "knex"}, "3 20_b.ts 20_c.js"},
+		"node-pg-migrate": {files{"20_c.sql": "SELECT 1;", "20_b.js": "pgm", "3_a.sql": "SELECT 1;"}, "3 20_b 20_c"},
+		"db-migrate":      {files{"20-c.js": "dbm", "20-b.js": "dbm", "3-a.js": "dbm"}, "3 20-b 20-c"},
+		"sql-migrate":     {files{"020_c.sql": up, "20_b.sql": up, "3_a.sql": up}, "3 020_c.sql 20_b.sql"},
+		"drizzle": {files{
+			"meta/_journal.json": `{"entries": [{"when": 1, "tag": "0000_a"},
+				{"when": 2, "tag": "0001_b"}, {"when": 3, "tag": "0001_c"}]}`,
+			"0000_a.sql": "SELECT 1;", "0001_b.sql": "SELECT 1;", "0001_c.sql": "SELECT 1;",
+		}, "0000 0001_b 0001_c"},
+	} {
+		var versions []string
+		project := test.files.read(t, name)
+		for _, m := range project.Migrations() {
+			versions = append(versions, string(m.Version))
+		}
+		require.Equal(t, test.want, strings.Join(versions, " "), name)
+	}
+}
+
 func TestFormatsAreDetectedByTheirFiles(t *testing.T) {
 	t.Parallel()
 	for want, f := range map[string]files{
@@ -537,7 +566,7 @@ func FuzzReaders(f *testing.F) {
 						continue
 					}
 					written, err := own.Write(m)
-					if migration.IsFileName(m.Version) {
+					if m.Version.IsName() {
 						require.ErrorContains(t, err, "it has no number of its own")
 						continue
 					}

@@ -84,7 +84,7 @@ func readSQLMigrate(f folder, p *Project) error {
 				}
 				return silenced(line)
 			})
-		} else if migration.IsFileName(d.version) {
+		} else if d.version.IsName() {
 			d.unfit = unfit(`write "-- +migrate Up" above its SQL`,
 				"it has no line that says where the up section begins, and sql-migrate refuses it")
 		}
@@ -99,8 +99,8 @@ func writeSQLMigrate(m migration.Migration) []Written {
 	if len(down) > 0 {
 		text += "\n" + markDown + transaction(m.Down) + "\n" + bracketed(down, "-- +migrate StatementBegin\n", "-- +migrate StatementEnd\n")
 	}
-	if migration.IsFileName(m.Version) {
-		return []Written{{Name: string(m.Version), Text: text}}
+	if m.Version.IsName() {
+		return []Written{{Name: stem(string(m.Version)) + ".sql", Text: text}}
 	}
 	return []Written{{Name: fileName(m), Text: text}}
 }

@@ -54,7 +54,7 @@ func readTern(f folder, p *Project) error {
 		d.text = lines(d.text, func(line string) string {
 			switch {
 			case ternSeparator().MatchString(line):
-				down = true
+				down, d.hasDown = true, !blank(ternSeparator().Split(text, 2)[1])
 				return markDown
 			case ternAlone().MatchString(line) && down:
 				return markDown + apart

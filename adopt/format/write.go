@@ -23,7 +23,7 @@ func (f Format) Write(m migration.Migration) ([]Written, error) {
 	if f.write == nil {
 		return nil, fmt.Errorf("%s can be read and not written", f.Tool)
 	}
-	if migration.IsFileName(m.Version) && f.Name != "sql-migrate" {
+	if m.Version.IsName() && f.Name != "sql-migrate" {
 		problem := unfit("rename it so that it begins with one, before any database has run it",
 			"it has no number of its own, which %s needs", f.Tool)
 		problem.Path = m.Path
