@@ -110,15 +110,35 @@ func nothingToRun() Judgement {
 	}
 }
 
+// program judges what is no SQL that can be read.
+func program(mig migration.Migration) Judgement {
+	at := migration.Position{Line: 1, Column: 1}
+	j := Judgement{
+		Text: string(mig.Kind) + " migration", Start: at, End: at, Step: 1, Opaque: true, Verdict: Unknown, program: true,
+		Evidence: []Evidence{{FromText, "what a program will send to the server cannot be read from its text"}},
+	}
+	switch unfit := mig.Unfit; {
+	case unfit == nil:
+	case unfit.Code == migration.CodeUnsupported:
+		j.Evidence = []Evidence{{FromText, "it cannot be run: " + unfit.Message}}
+	default: // its text is wrong, and nothing would have it
+		at = unfit.Position
+		at.Line, at.Column = max(at.Line, 1), max(at.Column, 1)
+		evidence := Evidence{FromText, unfit.Remedy}
+		j.Start, j.End, j.Malformed, j.Verdict, j.Evidence = at, at, true, Dangerous, []Evidence{evidence}
+		j.Findings = []Finding{{
+			Hazard: "statement-fails", Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
+			Message: "the file cannot be run: " + unfit.Message,
+		}}
+	}
+	return j
+}
+
 // file judges one direction of a migration and applies it to the model.
 func (l *Linter) file(m *model, mig migration.Migration, section migration.Section, later func() []migration.Statement) File {
 	file := File{Path: mig.Path, Version: mig.Version, Text: mig.Text, Statements: []Judgement{}, allows: mig.Allows}
 	if mig.Kind != migration.SQL {
-		file.Statements = append(file.Statements, Judgement{
-			Text: string(mig.Kind) + " migration", Start: migration.Position{Line: 1, Column: 1}, End: migration.Position{Line: 1, Column: 1}, Step: 1,
-			Opaque: true, Verdict: Unknown, program: true,
-			Evidence: []Evidence{{FromText, "what a program will send to the server cannot be read from its text"}},
-		})
+		file.Statements = append(file.Statements, program(mig))
 		return file
 	}
 	if mig.Empty() && !l.options.Down {

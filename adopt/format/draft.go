@@ -57,6 +57,9 @@ func (d draft) file() File {
 		}
 		problem := *migration.Problems(err)[0]
 		if d.marks != nil {
+			if problem.Code == migration.CodeForeignAnnotation {
+				problem.Message = "no tool knows this mark, as it is written here"
+			}
 			problem.Message, problem.Remedy = d.marks.Replace(problem.Message), d.marks.Replace(problem.Remedy)
 		}
 		d.unfit = &problem

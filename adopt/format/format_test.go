@@ -537,6 +537,28 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 	}
 }
 
+// A slip in a mark of the tool's own is refused, as the tool does or should: what is below
+// it would run as a part of the up migration.
+func TestAMarkOfTheToolThatIsMisspelledIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ begin, mark string }{
+		"goose":  {"-- +goose Up", "-- +goose Dwon"},
+		"dbmate": {"-- migrate:up", "-- migrate:Down"},
+	} {
+		f, _ := format.Named(name)
+		p, err := f.Read(files{"1_a.sql": test.begin + "\nCREATE TABLE a ();\n" + test.mark + "\nDROP TABLE a;\n"}.source())
+		require.NoError(t, err, name)
+		unfit := p.Files[0].Migration.Unfit
+		require.NotNil(t, unfit, name)
+		require.Equal(t, 3, unfit.Position.Line, name)
+		require.Contains(t, unfit.Message, "no tool knows this mark", name)
+	}
+	f, _ := format.Named("dbmate")
+	p, err := f.Read(files{"1_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:dwon\nDROP TABLE a;\n"}.source())
+	require.NoError(t, err)
+	require.NotNil(t, p.Files[0].Migration.UnreadMark)
+}
+
 func FuzzReaders(f *testing.F) {
 	for _, text := range []string{
 		"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '$A ${B:-c}';", "-- migrate:up transaction:false\nSELECT 1",

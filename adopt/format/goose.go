@@ -72,8 +72,10 @@ func (d *draft) fromGoose(p *Project) error {
 		case mark == "envsub on", mark == "envsub off":
 			substituting = mark == "envsub on"
 			return "--"
-		case mark != "":
+		case mark == "no transaction":
 			return "--"
+		case mark != "":
+			return line // goose refuses it, and so does what reads the file
 		case !begun:
 			return silenced(line)
 		case !substituting:

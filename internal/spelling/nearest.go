@@ -18,6 +18,12 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
+// Slip reports whether a word in lower case is another one with a letter too many, too few,
+// wrong or swapped with its neighbour. The first one is hardly ever wrong.
+func Slip(word, meant string) bool {
+	return word != "" && word[0] == meant[0] && distance(word, meant) == 1
+}
+
 // distance is the number of letters to insert, remove, replace or swap with
 // their neighbour to get from a to b.
 func distance(a, b string) int {
