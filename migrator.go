@@ -1,5 +1,5 @@
 // Package whimbrel migrates PostgreSQL databases: exactly once, one runner at
-// a time, without stalling live traffic, with a way back.
+// a time, without stalling live traffic, with proved down migrations.
 //
 // Load migrations with package migration, describe the database in a Config,
 // and call a method of the Migrator:

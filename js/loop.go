@@ -72,7 +72,7 @@ func (l *loop) remove(id int64) {
 // longestWait is the longest that a timer of Node.js takes.
 const longestWait = 1<<31 - 1
 
-// furnishTimers defines setTimeout and its kin.
+// furnishTimers defines setTimeout and the other timers.
 func (m *machine) furnishTimers() error {
 	set := func(repeat bool, call goja.FunctionCall, wait int64, arguments []goja.Value) goja.Value {
 		function, ok := goja.AssertFunction(call.Argument(0))

@@ -73,7 +73,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 	j.manyPartitions(r)
 }
 
-// alterOtherRelation judges ALTER TABLE and its kin on what is no table.
+// alterOtherRelation judges ALTER TABLE, ALTER VIEW and the like on what is no table.
 func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 	r := j.relation(s.Relation)
 	for _, n := range s.Cmds {

@@ -99,7 +99,7 @@ func (j *judge) scansOf(n *ast.Node, s *ast.SelectStmt) {
 	}
 }
 
-// lockRows judges FOR UPDATE and its kin.
+// lockRows judges FOR UPDATE and the other locking clauses.
 func (j *judge) lockRows(n *ast.Node, few string) {
 	for _, u := range j.uses(n) {
 		j.lockTree(u.of, RowShare)

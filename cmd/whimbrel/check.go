@@ -25,7 +25,7 @@ what the role cannot see is said.
 
 A blocking check that does not pass ends in status 3. The limits, and which
 checks block, are below "checks:" in whimbrel.yaml. On an environment with
-"protected: true", up and its kin make the checks by themselves.
+"protected: true", up, down and the like make the checks by themselves.
 
 The checks:
 ` + checkTable(),

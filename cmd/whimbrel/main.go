@@ -1,7 +1,7 @@
 //go:build !manual
 
 // Command whimbrel migrates PostgreSQL databases: exactly once, one runner at a
-// time, without stalling live traffic, with a way back.
+// time, without stalling live traffic, with proved down migrations.
 package main
 
 import (

@@ -10,13 +10,13 @@ import (
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "whimbrel",
-		Short: "Migrate PostgreSQL databases: exactly once, without stalling live traffic, with a way back",
+		Short: "Migrate PostgreSQL databases: exactly once, without stalling live traffic, with proved down migrations",
 		Long: `whimbrel migrates PostgreSQL databases: exactly once, one runner at a time,
-without stalling live traffic, with a way back.
+without stalling live traffic, with proved down migrations.
 
-The database is the first that is given of: --database-url or --dev, the
-environment of whimbrel.yaml (--env, else its default_environment), DATABASE_URL,
-DB_HOST and its kin (DB_PORT, DB_NAME, DB_USER, DB_PASSWORD), PG*.
+The database is taken from the first of these that is set: --database-url or --dev,
+the environment of whimbrel.yaml (--env, else its default_environment), DATABASE_URL,
+DB_HOST and the other DB_* variables (DB_PORT, DB_NAME, DB_USER, DB_PASSWORD), PG*.
 
 Exit statuses:
 ` + exitTable(),

@@ -41,7 +41,7 @@ Priority: optional
 Homepage: https://github.com/whimbrel-db/whimbrel
 Description: migrations for PostgreSQL that live traffic does not notice
  whimbrel migrates PostgreSQL databases: exactly once, one runner at a time,
- without stalling live traffic, with a way back.
+ without stalling live traffic, with proved down migrations.
 `, debianVersion(version), architecture, size)
 	controls, err := packTar("./", []file{{name: "control", text: []byte(control)}, {name: "md5sums", text: []byte(sums)}}, date)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package testtool finds the programs of other projects that tests run: a
-// pooler, a model checker. On Debian and its kin, as root, it installs what is
+// pooler, a model checker. On Debian-based systems, as root, it installs what is
 // missing; elsewhere its error says what to install. No test goes on without
 // the program that it is about.
 package testtool
