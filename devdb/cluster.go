@@ -135,7 +135,11 @@ func (c cluster) start(ctx context.Context, lifetime lifetime) (*process, error)
 			return server, nil
 		}
 		if !errors.Is(err, errSessionsLeft) || time.Now().After(limit) {
-			return nil, fmt.Errorf("starting PostgreSQL %s from %s%s: %w", c.in.Version, c.in.Dir, c.in.account.describe(), err)
+			what := fmt.Sprintf("starting PostgreSQL %s from %s%s", c.in.Version, c.in.Dir, c.in.account.describe())
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("%s: %w", what, err)
+			}
+			return nil, failed("postgres", what, err)
 		}
 		select { // the sessions of a killed server notice its death one after the other
 		case <-ctx.Done():

@@ -49,14 +49,12 @@ func initdb(ctx context.Context, in installation, data, password string, extra .
 		<-program.done
 		err = program.err
 	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	if err != nil && strings.Contains(output.String(), "effective user ID") { // which it looks up
-		return fmt.Errorf("PostgreSQL's initdb cannot be run by an account without a name (uid %d): give it one in /etc/passwd, or run as another", os.Getuid())
-	}
-	if err != nil {
-		return fmt.Errorf("creating a data folder with initdb of PostgreSQL %s%s: %w%s", in.Version, in.account.describe(), err, quoted(output.String()))
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("creating a data folder: %w", ctx.Err())
+	case err != nil:
+		what := fmt.Sprintf("creating a data folder with initdb of PostgreSQL %s%s", in.Version, in.account.describe())
+		return failed("initdb", what, fmt.Errorf("%w%s", err, quoted(output.String())))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@
 package drift
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -218,10 +219,17 @@ func start(ctx context.Context, major int, progress func(string)) (*devdb.Server
 	if errors.Is(err, devdb.ErrNoBinaries) && major != 0 {
 		server, err = devdb.Start(ctx, devdb.Options{Progress: progress})
 	}
+	var own *whimbrel.Error
+	if errors.As(err, &own) { // it was to be a server that somebody named
+		return nil, err
+	}
 	if err != nil {
+		message, remedy := devdb.Explain(err)
 		return nil, &whimbrel.Error{
-			Code: whimbrel.CodeConnection, Message: "no throw-away server could be started to run the migrations on: " + err.Error(), Err: err,
-			Remedy: "install PostgreSQL on this machine, or compare with a schema that was written where there is one (--write-schema, --schema), or compare the history alone (--history-only)",
+			Code: whimbrel.CodeConnection, Err: err,
+			Message: "no throw-away server could be started to run the migrations on: " + message,
+			Remedy: cmp.Or(remedy, "see what it says") + "; or compare with a schema that was written " +
+				"where there is a server (--write-schema, --schema), or the history alone (--history-only)",
 		}
 	}
 	return server, nil

@@ -32,7 +32,11 @@ type database struct {
 func (w *work) open(ctx context.Context, major int) (*database, error) {
 	server, err := devdb.Start(ctx, devdb.Options{Major: major, Progress: w.options.Progress})
 	if err != nil {
-		return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: "a throw-away server cannot be started: " + err.Error(), Err: err}
+		message, remedy := devdb.Explain(err)
+		return nil, &whimbrel.Error{
+			Code: whimbrel.CodeConnection, Message: "a throw-away server cannot be started: " + message,
+			Remedy: remedy, Err: err,
+		}
 	}
 	d := &database{work: w, server: server}
 	if d.url, _, err = server.FreshDatabase(ctx); err == nil {

@@ -2,8 +2,11 @@ package squash
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -28,25 +31,42 @@ type dumper struct {
 func findDump(ctx context.Context, major int, progress func(string)) (dumper, error) {
 	server, err := devdb.Find(ctx, devdb.FindOptions{Major: major, Progress: progress})
 	if err != nil {
-		return dumper{}, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Message: "squash needs a PostgreSQL server to replay the migrations on", Remedy: err.Error(), Err: err}
+		message, remedy := devdb.Explain(err)
+		return dumper{}, &whimbrel.Error{
+			Code: whimbrel.CodeUnsupported, Message: "squash needs a PostgreSQL server to replay the migrations on: " + message,
+			Remedy: remedy, Err: err,
+		}
 	}
 	return dumpFor(ctx, server)
 }
 
 // dumpFor finds the pg_dump for a server.
 func dumpFor(ctx context.Context, server devdb.Binaries) (dumper, error) {
+	var unfit []string
 	for _, program := range []string{filepath.Join(server.Dir, "pg_dump"), "pg_dump"} {
 		path, err := exec.LookPath(program)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
 			continue
 		}
-		if version, err := versionOf(ctx, path); err == nil && version >= server.Major {
+		version := 0
+		if err == nil {
+			version, err = versionOf(ctx, path)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return dumper{}, ctx.Err()
+		case err != nil:
+			unfit = append(unfit, fmt.Sprintf("%s cannot be run: %v", cmp.Or(path, program), err))
+		case version < server.Major:
+			unfit = append(unfit, fmt.Sprintf("%s is that of PostgreSQL %d, which reads no newer server", path, version))
+		default:
 			return dumper{path: path, major: server.Major}, nil
 		}
 	}
 	return dumper{}, &whimbrel.Error{
 		Code:    whimbrel.CodeUnsupported,
 		Message: fmt.Sprintf("squash needs the program pg_dump of PostgreSQL %d or newer, which is neither beside the server in %s nor on PATH", server.Major, server.Dir),
+		Detail:  strings.Join(unfit, "\n"),
 		Remedy: fmt.Sprintf("install it (Debian, Ubuntu: apt-get install postgresql-client-%d; macOS: brew install libpq), or choose another server with --pg-version",
 			server.Major),
 	}
@@ -56,6 +76,10 @@ var shownVersion = pattern.Of(`\(PostgreSQL\) (\d+)`)
 
 func versionOf(ctx context.Context, program string) (int, error) {
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return 0, fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -71,9 +71,12 @@ func devError(err error) error {
 	if err == nil {
 		return nil
 	}
+	message, remedy := devdb.Explain(err)
 	return &whimbrel.Error{
-		Code: whimbrel.CodeConnection, Message: "the development server: " + err.Error(),
-		Remedy: "see whimbrel dev status; whimbrel dev reset begins anew; or give another database with --database-url", Err: err,
+		Code: whimbrel.CodeConnection, Message: "the development server: " + message,
+		Remedy: cmp.Or(remedy, "see whimbrel dev status; begin again with whimbrel dev reset; "+
+			"or give another database with --database-url"),
+		Err: err,
 	}
 }
 
@@ -230,10 +233,16 @@ func (a *app) psql(program, url string, args []string) error {
 	psql.Env = append(os.Environ(),
 		"PGHOST="+connection.Host, "PGPORT="+strconv.Itoa(int(connection.Port)), "PGUSER="+connection.User,
 		"PGPASSWORD="+connection.Password, "PGDATABASE="+connection.Database)
-	if err := psql.Run(); err != nil {
-		return &whimbrel.Error{Code: whimbrel.CodeConnection, Message: strings.TrimSpace("psql: " + err.Error()), Err: err}
+	err = psql.Run()
+	if err == nil {
+		return nil
 	}
-	return nil
+	failed := &whimbrel.Error{Code: whimbrel.CodeConnection, Message: "psql: " + err.Error(), Err: err}
+	failed.Remedy = "see what psql says above"
+	if psql.ProcessState == nil { // it was not started
+		failed.Remedy = "let " + program + " be run, or connect with any other client to the URL of whimbrel dev url"
+	}
+	return failed
 }
 
 // devStatusJSON is what dev status prints with --json.

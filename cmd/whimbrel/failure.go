@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -116,7 +117,11 @@ func failures(err error) []*whimbrel.Error {
 		})
 	}
 	if len(all) == 0 {
-		all = append(all, &whimbrel.Error{Code: whimbrel.CodeInternal, Message: err.Error(), Err: err})
+		own := &whimbrel.Error{Code: whimbrel.CodeInternal, Message: err.Error(), Err: err}
+		if message, remedy := devdb.Explain(err); remedy != "" {
+			own.Code, own.Message, own.Remedy = whimbrel.CodeConnection, message, remedy
+		}
+		all = append(all, own)
 	}
 	return all
 }
