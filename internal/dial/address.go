@@ -65,10 +65,15 @@ var semicolons = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([A-Za-z]+)=[^;\s]*;\s*[A-Za-z][A-Za-z ]*=`)
 })
 
+// assignment is the line of a file of variables, or of a shell, in place of its value.
+var assignment = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(?:export|set|setenv|declare -x)\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*["']?postgres(?:ql)?://`)
+})
+
 // refuseForm refuses what a driver would take for keywords and is not meant as such.
 func refuseForm(address string) error {
 	bare, around := Unwrap(address)
-	if around != "" && (isURL(bare) || strings.Contains(around, "quotes")) {
+	if around != "" && (isURL(bare) || strings.Contains(around, "a pair of")) {
 		return &AddressError{
 			"the address of the database is wrapped: there is " + around + " around it",
 			"give it without, as from a file by $(cat FILE), and without quotes inside quotes",
@@ -76,6 +81,12 @@ func refuseForm(address string) error {
 	}
 	if isURL(bare) {
 		return nil
+	}
+	if found := assignment().FindStringSubmatch(bare); found != nil && !isLibpq(found[1]) {
+		return &AddressError{
+			"the address has the name of a variable before it: " + found[1],
+			"give the value alone, postgres://user:password@host:5432/database",
+		}
 	}
 	if found := scheme().FindStringSubmatch(bare); found != nil {
 		return otherScheme(found[1] + found[2])
@@ -124,13 +135,32 @@ func Unwrap(value string) (bare, around string) {
 			add("white space")
 		}
 		bare = trimmed
-		n := len(bare)
-		if n < 2 || bare[0] != bare[n-1] || bare[0] != '"' && bare[0] != '\'' && bare[0] != '`' {
+		switch inner, what := unpaired(bare); {
+		case what != "":
+			bare = inner
+			add(what)
+		case isURL(bare) && strings.HasSuffix(bare, `\n`): // as JSON has it
+			bare = strings.TrimSuffix(strings.TrimSuffix(bare, `\n`), `\r`)
+			add("a line end")
+		default:
 			return bare, strings.Join(found, " and ")
 		}
-		bare = bare[1 : n-1]
-		add("a pair of quotes")
 	}
+}
+
+// unpaired takes off one pair of what is around a value, and says what that was.
+func unpaired(value string) (inner, what string) {
+	for _, pair := range [][3]string{
+		{`"`, `"`, "a pair of quotes"}, {`'`, `'`, "a pair of quotes"}, {"`", "`", "a pair of quotes"},
+		{"“", "”", "a pair of quotes"}, {"‘", "’", "a pair of quotes"}, {"<", ">", "a pair of brackets"},
+	} {
+		inner, begins := strings.CutPrefix(value, pair[0])
+		inner, ends := strings.CutSuffix(inner, pair[1])
+		if begins && ends && (pair[0] != "<" || isURL(inner)) {
+			return inner, pair[2]
+		}
+	}
+	return value, ""
 }
 
 // UnwrapPassword takes off line ends only: anything else may be of the password.

@@ -109,6 +109,11 @@ func TestAddressesOfOtherProgramsAreNamedWithWhatToWrite(t *testing.T) {
 		"\"postgres://u:hunter2x@h/d\"\n":                               {"a line end and a pair of quotes", "without"},
 		" postgres://u:hunter2x@h/d?sslmode=disable":                    {"white space", "without"},
 		"postgres://u:hunter2x@h/d\r\n":                                 {"a line end", "without"},
+		"DATABASE_URL=postgres://u:hunter2x@h/d":                        {"name of a variable before it: DATABASE_URL", "value alone"},
+		"export PG_URL='postgresql://u:hunter2x@h/d'":                   {"name of a variable before it: PG_URL", "value alone"},
+		"“postgres://u:hunter2x@h/d”":                                   {"a pair of quotes", "without"},
+		"<postgres://u:hunter2x@h/d>":                                   {"a pair of brackets", "without"},
+		`"postgres://u:hunter2x@h/d\n"`:                                 {"a pair of quotes and a line end", "without"},
 		"'host=h user=u'":                                               {"a pair of quotes", "without"},
 	} {
 		t.Run(address, func(t *testing.T) {
@@ -132,6 +137,9 @@ func TestAddressesThatLookLikeOthersAreRead(t *testing.T) {
 		"host = h\ndbname = d\npassword = 'jdbc:p;x=\"'":                             {"h", "d", "jdbc:p;x=\""},
 		"password=a;b=c host=h  dbname=d":                                            {"h", "d", "a;b=c"},
 		"host=h dbname=d password=a;b=c":                                             {"h", "d", "a;b=c"},
+		"host=h dbname=d password=postgres://x":                                      {"h", "d", "postgres://x"},
+		"password=postgres://x host=h dbname=d":                                      {"h", "d", "postgres://x"},
+		"host=h dbname=<d> password=p\\n":                                            {"h", "<d>", "pn"},
 		"postgres://u:p%0A@h/%22d%22":                                                {"h", "\"d\"", "p\n"},
 		"postgresql://u:jdbc%3A@h/d?ssl=true":                                        {"h", "d", "jdbc:"},
 		"postgres://u:p@h/d?hostaddr=192.0.2.7&sslmode=verify-full":                  {"192.0.2.7", "d", "p"},
