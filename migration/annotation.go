@@ -112,7 +112,12 @@ func foreignTool(comment string) string {
 
 // isAnnotation is the pgsql.Options.Mark of migration files.
 func isAnnotation(comment string) bool {
-	return strings.HasPrefix(comment, usualIntroduction) || claimed().MatchString(comment) || foreignTool(comment) != ""
+	return isOwnAnnotation(comment) || foreignTool(comment) != ""
+}
+
+// isOwnAnnotation is the same where the marks of other tools are comments.
+func isOwnAnnotation(comment string) bool {
+	return strings.HasPrefix(comment, usualIntroduction) || claimed().MatchString(comment)
 }
 
 // annotation reads the word that says which annotation the line is, in its

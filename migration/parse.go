@@ -32,6 +32,14 @@ func ParseSQL(version Version, name, file, text string) (Migration, error) {
 	return parseAs(Migration{Version: version, Name: name, Kind: SQL, Path: file}, text, new(room))
 }
 
+// ParseForeign is ParseSQL for the file of a tool whose marks have been turned into
+// whimbrel's: those of yet another tool are comments in it, as they are to its own. tool is
+// the name of its format; one of its marks that is left is misspelled.
+func ParseForeign(tool string, version Version, name, file, text string) (Migration, error) {
+	m := Migration{Version: version, Name: name, Kind: SQL, Path: file}
+	return parseAs(m, text, &room{foreign: true, tool: tool})
+}
+
 // ParseScript is ParseSQL for a script.
 func ParseScript(version Version, name, file, text string) (Migration, error) {
 	return parseAs(Migration{Version: version, Name: name, Kind: Script, Path: file}, text, new(room))
@@ -50,6 +58,19 @@ func NewOpaque(version Version, name, file, text string, unfit *Error) Migration
 type room struct {
 	text     []byte
 	sections []part
+	// foreign is set where marks of other tools than this one are comments.
+	foreign bool
+	tool    string
+}
+
+// marks is what pgsql.Options.Mark is for such a file.
+func (in *room) marks() func(comment string) bool {
+	if !in.foreign {
+		return isAnnotation
+	}
+	return func(comment string) bool {
+		return isOwnAnnotation(comment) || in.tool != "" && foreignTool(comment) == in.tool
+	}
 }
 
 func parseAs(m Migration, text string, in *room) (Migration, error) {
@@ -99,12 +120,12 @@ func readable(text string) *Error {
 // read fills in what the text of an SQL migration says. What stands before the
 // first mark of a direction belongs to the way up, or to the way down.
 func read(m Migration, down bool, in *room) (Migration, []*Error) {
-	r := reader{migration: m, stored: down, sections: in.sections[:0]}
+	r := reader{migration: m, stored: down, sections: in.sections[:0], marks: in.marks()}
 	if len(m.Text) > largeText {
 		r.room = make([]Statement, 0, count(m.Text))
 	}
 	r.beginSection(down, 0)
-	for s, err := range pgsql.Statements(m.Text, pgsql.Options{Mark: isAnnotation}) {
+	for s, err := range pgsql.Statements(m.Text, pgsql.Options{Mark: r.marks}) {
 		switch {
 		case err != nil:
 			return m, []*Error{lexical(err)}
@@ -145,6 +166,7 @@ func lexical(err error) *Error {
 type reader struct {
 	migration Migration
 	problems  []*Error
+	marks     func(comment string) bool // which comments are none
 
 	room     []Statement // for the first section of a large text
 	sections []part      // in the file's order; the last one is open

@@ -52,7 +52,7 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 			Remedy:  "check out a version that has the migration's file, and run the same command there",
 		}})
 	}
-	m, problems := read(m, true, new(room))
+	m, problems := read(m, true, &room{foreign: true})
 	if len(problems) > 0 {
 		return Migration{}, locate(m.Path, problems)
 	}

@@ -100,10 +100,10 @@ func (r *reader) unreadMark(until int) {
 		!strings.Contains(between, "--") && !strings.Contains(between, "/*") {
 		return
 	}
-	comments := remarksOf(r.migration.Text, from, until)
+	comments := r.remarksOf(from, until)
 	for i, c := range comments {
 		switch {
-		case c.prose || !c.alone || !marksWayBack(c.text):
+		case c.prose || !c.alone || !marksWayBack(c.text) && foreignTool(c.shown) != "tern":
 			continue
 		case isHeading(c, comments[i+1:]):
 			continue
@@ -158,7 +158,8 @@ type remark struct {
 
 // remarksOf gives the comments of a part of a text that holds no statement, without
 // annotations. Prose holds until an empty line.
-func remarksOf(text string, from, until int) (all []remark) {
+func (r *reader) remarksOf(from, until int) (all []remark) {
+	text := r.migration.Text
 	prose, follows := false, false
 	for token := range pgsql.Tokens(text[from:until]) {
 		switch token.Kind {
@@ -167,19 +168,19 @@ func remarksOf(text string, from, until int) (all []remark) {
 				prose, follows = false, false
 			}
 		case pgsql.LineComment, pgsql.BlockComment:
-			if token.Kind == pgsql.LineComment && isAnnotation(token.Text) {
+			if token.Kind == pgsql.LineComment && r.marks(token.Text) {
 				prose = IsProse(token.Text)
 				continue
 			}
 			begin := from + token.Offset
-			r := remark{
+			c := remark{
 				offset: begin, text: strings.TrimPrefix(token.Text, "--"), shown: firstLine(token.Text),
 				follows: follows, prose: prose, alone: alone(text, begin, begin+len(token.Text)),
 			}
 			if token.Kind == pgsql.BlockComment {
-				all = append(all, r.lines(token.Text)...)
+				all = append(all, c.lines(token.Text)...)
 			} else {
-				all = append(all, r)
+				all = append(all, c)
 			}
 			follows = true
 		}

@@ -29,6 +29,7 @@ func readDbmate(f folder, p *Project) error {
 			return err
 		}
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: dbmateMarks}
+		d.tool = "dbmate"
 		begun := false
 		d.text = lines(text, func(line string) string {
 			parts := dbmateMark().FindStringSubmatch(line)

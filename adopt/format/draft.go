@@ -27,6 +27,8 @@ type draft struct {
 	apart bool
 	// whole is set where no other tool says what an empty file means.
 	whole bool
+	// tool is the name of the format, where the tool has marks of its own that may be misspelled.
+	tool string
 	// marks turns whimbrel's marks in messages into those of the tool; nil if it has none.
 	marks *strings.Replacer
 	// unmarked is set where the tool knows no marks in a file: then a comment is a comment.
@@ -42,11 +44,18 @@ const (
 	apart    = " notransaction"
 )
 
+func (d draft) parse() (migration.Migration, error) {
+	if d.whole {
+		return migration.ParseSQL(d.version, d.name, d.path, d.text)
+	}
+	return migration.ParseForeign(d.tool, d.version, d.name, d.path, d.text)
+}
+
 // file makes the File. What cannot be parsed cannot be run, and that is all.
 func (d draft) file() File {
 	f := File{Key: d.key}
 	if d.unfit == nil {
-		m, err := migration.ParseSQL(d.version, d.name, d.path, d.text)
+		m, err := d.parse()
 		if err == nil {
 			if d.downPath != "" {
 				m.Down.Path, m.Down.Start = d.downPath, d.below

@@ -34,6 +34,7 @@ func readGoose(f folder, p *Project) error {
 			return err
 		}
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], text: text, marks: gooseMarks}
+		d.tool = "goose"
 		if m.parts[3] == "go" {
 			d.unfit = unfit("run it with goose and adopt its history again, or write it in SQL", "it is a migration in Go, which only goose can run")
 		} else if err := d.fromGoose(p); err != nil {

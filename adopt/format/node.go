@@ -53,7 +53,7 @@ func readNodePGMigrate(f folder, p *Project) error {
 		}
 		d := draft{
 			version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text,
-			marks: nodeMarks,
+			tool: "node-pg-migrate", marks: nodeMarks,
 		}
 		if m.parts[3] != "sql" {
 			p.Files = append(p.Files, f.script(d, "node-pg-migrate"))

@@ -49,6 +49,7 @@ func readTern(f folder, p *Project) error {
 			return err
 		}
 		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: ternMarks}
+		d.tool = "tern"
 		names := d.ternTemplate(text, data, shared)
 		down := false
 		d.text = lines(d.text, func(line string) string {
