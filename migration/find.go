@@ -51,6 +51,9 @@ func stem(file string) string {
 func Find(word string, among []Named) (version Version, found bool, err error) {
 	file := path.Base(strings.ReplaceAll(word, `\`, "/"))
 	ofFile, name, _, notFile := ParseName(file)
+	if notFile != nil { // it may lack the extension
+		ofFile, name, _, notFile = ParseName(file + ".sql")
+	}
 	var meant []Named
 	for _, n := range among {
 		is := n.Version.Equal(Version(word)) || n.Name != "" && n.Name == word ||

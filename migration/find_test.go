@@ -25,6 +25,7 @@ func TestAWordMeansAVersionANameOrAPath(t *testing.T) {
 		"1": "001", "0001": "001", "2": "2", "orders": "2", "2_orders.js": "2", "db/2_orders.js": "2", "./db/2_orders.js": "2",
 		`db\2_orders.js`: "2", "elsewhere/2_orders.js": "2", "001_users.sql": "001", "1_users.sql": "001", "3_users.sql": "3",
 		"6_pair.up.sql": "6", "pair": "6", "view": "R__view", "R__view.sql": "R__view", "R__view": "R__view",
+		"1_users": "001", "001_users": "001", "2_orders": "2", "db/2_orders": "2", "7_old": "7", "2_order": "", "8_users": "", "2_": "",
 		"old": "7", "new": "7", "7_old.sql": "7", "7_new.sql": "7", "five": "5", "4": "4",
 		"users": "ambiguous", "5": "ambiguous",
 		"8": "", "nothing": "", "2_other.js": "", "user": "", "": "", "db": "", "db/": "", "0": "", "Users": "", "8_users.sql": "",

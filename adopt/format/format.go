@@ -189,7 +189,7 @@ func Signs(sources ...migration.Source) bool {
 }
 
 // isMigration are names that only a migration has, of whichever tool.
-var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:sql|js|mjs|cjs|ts)$`)
+var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:(?i:sql)|js|mjs|cjs|ts)$`)
 
 // knows reports whether the format has read a name, and has its reasons where it has made
 // no migration of the file: a newer baseline of Flyway's stands for it, or it is empty.
@@ -217,7 +217,7 @@ func (p *Project) remark(f folder) {
 		case isMigration().MatchString(name) && !p.Format.knows(name):
 			p.PassedOver = append(p.PassedOver, f.path(name))
 			others = append(others, f.path(name))
-		case path.Ext(name) != ".sql":
+		case !strings.EqualFold(path.Ext(name), ".sql"):
 		case p.Format.Name == "flyway" && flywayCallback().MatchString(name):
 			callbacks = append(callbacks, f.path(name))
 		default:

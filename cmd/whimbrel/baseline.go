@@ -33,6 +33,9 @@ them.`,
 		Args:        arguments(0, 1, "VERSION"),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, args []string) error {
+			if err := onlyOne(command.Flags(), "only", "with-older", "forget", "none"); err != nil {
+				return err
+			}
 			if none {
 				return a.beginHistory(command, args)
 			}
@@ -57,7 +60,6 @@ them.`,
 	flags.BoolVar(&options.WithOlder, "with-older", false, "record older pending ones, too, where the history has rows")
 	flags.BoolVar(&forget, "forget", false, "take VERSION off the history, and run nothing")
 	flags.BoolVar(&none, "none", false, "begin an empty history: no file is applied")
-	command.MarkFlagsMutuallyExclusive("only", "with-older", "forget", "none")
 	return command
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,6 +84,20 @@ func sensible(flags *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
+}
+
+// onlyOne refuses several of flags that contradict each other.
+func onlyOne(flags *pflag.FlagSet, names ...string) error {
+	var given []string
+	for _, name := range names {
+		if flags.Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	if len(given) < 2 {
+		return nil
+	}
+	return usage("use only one of them", "%s contradict each other", strings.Join(given, " and "))
 }
 
 // sensibleNumber refuses numbers that cannot be meant: whatever counts something counts

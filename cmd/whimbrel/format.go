@@ -80,7 +80,7 @@ func holdsSQL(fsys fs.FS, folder string) bool {
 		switch {
 		case err != nil:
 			return fs.SkipDir
-		case !entry.IsDir() && path.Ext(name) == ".sql":
+		case !entry.IsDir() && strings.EqualFold(path.Ext(name), ".sql"):
 			found = true
 			return fs.SkipAll
 		}

@@ -84,7 +84,7 @@ func (f *historyFlags) add(command *cobra.Command) {
 // What the log calls things.
 var (
 	outcomes = []string{"done", "failed", "stopped", "killed"}
-	actions  = []string{"up", "down", "repeat", "baseline", "force_down", "adopt", "accept", "recover", "create_schema", "run", "upgrade", "protect", "unprotect", "override"}
+	actions  = []string{"up", "down", "repeat", "baseline", "forget", "force_down", "adopt", "accept", "recover", "create_schema", "run", "upgrade", "protect", "unprotect", "override"}
 )
 
 func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err error) {

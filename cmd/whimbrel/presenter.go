@@ -237,6 +237,7 @@ func (p *presenter) header(event whimbrel.RunStarted) []string {
 	}
 	what := map[string]string{
 		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record", "accept": "to accept", "recover": "to recover",
+		"forget": "to take off the history",
 	}[event.Command]
 	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s", event.Planned, what), " "))}
 }
