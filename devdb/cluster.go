@@ -29,6 +29,7 @@ type cluster struct {
 	environment map[string]string // of its processes, beside what all of them see
 	volatile    bool              // it has no fsync: checkpoints cost nothing
 	confined    bool              // it runs behind the walls that the system has
+	lent        *Lent             // it is somebody else's; nothing of the above is known
 }
 
 // socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the same.
@@ -49,6 +50,9 @@ func (c cluster) tcpURL(database string) string {
 }
 
 func (c cluster) url(database string) string {
+	if c.lent != nil {
+		return c.lent.URL(database)
+	}
 	if hasSockets {
 		return c.socketURL(database)
 	}
@@ -270,7 +274,11 @@ func (c cluster) awaitReady(ctx context.Context, ended func() error, limit time.
 
 // execute runs one command on the maintenance database.
 func (c cluster) execute(ctx context.Context, sql string) (err error) {
-	connection, err := pgconn.Connect(ctx, c.url("postgres"))
+	maintenance := "postgres"
+	if c.lent != nil {
+		maintenance = c.lent.Admin
+	}
+	connection, err := pgconn.Connect(ctx, c.url(maintenance))
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,17 @@ import (
 
 // CreateDatabase creates a database as a copy of template; "" is PostgreSQL's own choice, template1. Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
-	return s.cluster.createDatabase(ctx, name, template)
+	if err := s.cluster.createDatabase(ctx, name, template); err != nil || !s.Lent() {
+		return err
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.made = append(s.made, name)
+	return nil
 }
+
+// dropPatience is how long it may take to drop a database that nobody needs any more.
+const dropPatience = 10 * time.Second
 
 // DropDatabase removes a database, after ending all sessions in it. A database that does not exist is no error.
 func (s *Server) DropDatabase(ctx context.Context, name string) error {
@@ -23,12 +32,15 @@ func (s *Server) DropDatabase(ctx context.Context, name string) error {
 // FreshDatabase creates an empty database with a name of its own. drop removes it again; who stops the server anyway need not call it.
 func (s *Server) FreshDatabase(ctx context.Context) (url string, drop func(), err error) {
 	name := "fresh_" + strings.ToLower(rand.Text()[:12])
+	if s.Lent() { // where others see it
+		name = "whimbrel_" + name
+	}
 	// template0 takes no connections, and so can always be copied
 	if err := s.CreateDatabase(ctx, name, "template0"); err != nil {
 		return "", nil, err
 	}
 	drop = func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropPatience)
 		defer cancel()
 		_ = s.DropDatabase(ctx, name) // it goes with the server anyway
 	}

@@ -49,12 +49,21 @@ type Server struct {
 	mutex   sync.Mutex // held while the server is started or stopped
 	process *process
 	stopped bool
+	made    []string        // databases on a server that is lent
+	roles   map[string]bool // that it had
 }
 
 // Start starts a throw-away server and returns when it answers queries. The server ends with this process, whatever happens to it; Stop ends it earlier.
 // Its files are removed by Stop, and if that was never called by a later Start of any process of the same user. ctx is for the start only.
 // What runs in the server is confined, as far as the system can: see Options.Confinement and WatchWalls.
+// With a context of Lend it may give a server that is somebody else's.
 func Start(ctx context.Context, options Options) (*Server, error) {
+	if lent, err := lentBy(ctx); lent != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return Borrow(ctx, lent)
+	}
 	progress := options.Progress
 	if progress == nil {
 		progress = func(string) {}
@@ -168,6 +177,9 @@ func (s *Server) SocketDir() string { return s.cluster.socket }
 func (s *Server) Walls() Walls {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.Lent() {
+		return Walls{Missing: s.cluster.lent.Missing}
+	}
 	if s.process == nil {
 		return Walls{Missing: "the server was never started"}
 	}
@@ -197,6 +209,10 @@ func (s *Server) Stop() error {
 	if s.stopped {
 		return nil
 	}
+	if s.Lent() {
+		s.stopped = true
+		return s.giveBack()
+	}
 	if err := s.halt(context.Background(), fast); err != nil {
 		return err
 	}
@@ -211,6 +227,9 @@ func (s *Server) Restart(ctx context.Context, immediately bool) error {
 	defer s.mutex.Unlock()
 	if s.stopped {
 		return errors.New("restarting the PostgreSQL server: it was stopped, and its files are gone")
+	}
+	if s.Lent() {
+		return errors.New("restarting the PostgreSQL server: it is somebody else's")
 	}
 	mode := fast
 	if immediately {

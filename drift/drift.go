@@ -78,7 +78,12 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 		}
 		report.Replayed, expected = made.version, &made.schema
 		if made.major != live.major {
-			report.Note = fmt.Sprintf("the migrations were run on PostgreSQL %s, since there is no %d on this machine: some definitions may be written in another way", made.version, live.major)
+			why := fmt.Sprintf("since there is no %d on this machine", live.major)
+			if made.lent {
+				why = fmt.Sprintf("since that is the server for tests, and not on %d", live.major)
+			}
+			report.Note = fmt.Sprintf("the migrations were run on PostgreSQL %s, %s: "+
+				"some definitions may be written in another way", made.version, why)
 		}
 	}
 	report.Differences = append(report.Differences, schema.Diff(options.comparable(*expected), options.comparable(live.schema))...)
@@ -164,6 +169,7 @@ type made struct {
 	schema  schema.Schema
 	version string
 	major   int
+	lent    bool // the server was somebody else's
 }
 
 // replay runs migrations on a throw-away server and reads what they made.
@@ -206,11 +212,11 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 		return made{}, err
 	}
 	if err := run(ctx, m, conn, furnished); err != nil {
-		return made{}, elsewhere(err)
+		return made{}, elsewhere(err, server.Lent())
 	}
 	s, err := schema.Read(ctx, conn, schema.Options{Exclude: tables})
 	version := server.Version()
-	return made{s, version.Version, version.Major}, err
+	return made{s, version.Version, version.Major, server.Lent()}, err
 }
 
 // start starts a server of a major version, or of any where that one cannot be had.
@@ -282,13 +288,18 @@ func isThere(err error, role string) bool {
 }
 
 // elsewhere says of a failure that it was not in the live database.
-func elsewhere(err error) error {
+func elsewhere(err error, lent bool) error {
 	var own *whimbrel.Error
 	if !errors.As(err, &own) {
 		return fmt.Errorf("running the migrations on a throw-away server: %w", err)
 	}
 	moved := *own
 	moved.Message = "on a throw-away server, on which the migrations were run to see what they make: " + own.Message
+	if lent && own.SQLState == "42710" {
+		moved.Message = "on the server for tests, on which the migrations were run to see what they make: " + own.Message
+		moved.Remedy = "drop it there, or unset TEST_DB_*, so that whimbrel starts a server that has nothing"
+		return &moved
+	}
 	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone with --history-only"
 	return &moved
 }

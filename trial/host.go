@@ -27,6 +27,7 @@ type host struct {
 	options devdb.Options
 	shared  bool            // databases are made on one server, by admin
 	admin   *pgx.ConnConfig // of a database on it that is not ours
+	guest   *devdb.Server   // that server, if it is somebody's who gets it back as it was; or nil
 
 	keep   bool
 	prefix string // of the names of our databases
@@ -55,7 +56,7 @@ func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, 
 	}
 	if given, _ := lookup("TEST_DB_PORT"); given != "" {
 		if port, err := strconv.ParseUint(given, 10, 16); err != nil || port == 0 {
-			return nil, wrong("write a number from 1 to 65535, or leave it away", "TEST_DB_PORT is %q, which is no port", given)
+			return nil, wrong("write a number from 1 to 65535, or omit it", "TEST_DB_PORT is %q, which is no port", given)
 		}
 	}
 	config, err := dial.Parse(address)
@@ -69,6 +70,27 @@ func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, 
 	return config, nil
 }
 
+// Lend gives a server for tests to what starts throw-away servers, under the same promise
+// as a trial: the named database must be empty or not exist, and is left alone.
+func Lend(ctx context.Context, connection *pgx.ConnConfig, missing string) (*devdb.Lent, error) {
+	h := &host{admin: connection.Copy()}
+	if err := h.approach(ctx); err != nil {
+		return nil, err
+	}
+	return h.lent(missing), nil
+}
+
+func (h *host) lent(missing string) *devdb.Lent {
+	return &devdb.Lent{
+		URL: func(database string) string {
+			config := h.admin.Copy()
+			config.Database = database
+			return addressOf(config, url.UserPassword(config.User, config.Password))
+		},
+		Admin: h.admin.Database, Missing: missing,
+	}
+}
+
 // openHost finds the server. It refuses one whose named database holds anything.
 func openHost(ctx context.Context, options Options) (*host, error) {
 	h := &host{
@@ -79,7 +101,12 @@ func openHost(ctx context.Context, options Options) (*host, error) {
 	case options.Connection != nil:
 		h.shared, h.admin = true, options.Connection.Copy()
 		h.prefix = shorten(h.admin.Database, 30) + "_trial_" + strings.ToLower(rand.Text()[:8])
-		return h, h.approach(ctx)
+		if err := h.approach(ctx); err != nil || h.keep {
+			return h, err
+		}
+		var err error
+		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own"))
+		return h, err
 	case options.Keep:
 		project := devdb.OpenProject(cmp.Or(options.KeepIn, ".whimbrel"), devdb.ProjectOptions{Major: options.Major, Progress: options.Progress})
 		address, err := project.URL(ctx, "postgres")
@@ -249,6 +276,9 @@ func (h *host) close() error {
 	for _, m := range slices.Clone(h.made) {
 		failed = errors.Join(failed, h.drop(context.Background(), m))
 	}
+	if h.guest != nil {
+		failed = errors.Join(failed, h.guest.Stop())
+	}
 	return failed
 }
 
@@ -256,8 +286,10 @@ func (h *host) version() string { return h.shown }
 func (h *host) kept() []Kept    { return h.keeper }
 
 // shownURL is how to connect, without the password.
-func shownURL(c *pgx.ConnConfig) string {
-	address := url.URL{Scheme: "postgres", User: url.User(c.User), Path: "/" + c.Database}
+func shownURL(c *pgx.ConnConfig) string { return addressOf(c, url.User(c.User)) }
+
+func addressOf(c *pgx.ConnConfig, user *url.Userinfo) string {
+	address := url.URL{Scheme: "postgres", User: user, Path: "/" + c.Database}
 	if strings.HasPrefix(c.Host, "/") || strings.HasPrefix(c.Host, "@") {
 		address.RawQuery = url.Values{"host": {c.Host}, "port": {strconv.Itoa(int(c.Port))}}.Encode()
 		return address.String()

@@ -48,6 +48,8 @@ type app struct {
 	walls      *devdb.Walls
 	wallsMutex sync.Mutex // servers may be started at once
 	needsWalls bool
+	// needsServers is set for a command that one server does not suffice for.
+	needsServers bool
 	// remarks are those that have been made.
 	remarks map[string]bool
 	// streaming is set by commands that write events with --json.

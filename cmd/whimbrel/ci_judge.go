@@ -83,6 +83,9 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 	}
 	if !flags.noTest {
 		options.Trial = &trial.Options{Jobs: 1, Major: file.Lint.PGVersion, Progress: options.Progress}
+		if options.Trial.Connection, err = a.rehearsalServer(); err != nil {
+			return options, err
+		}
 		err = a.findTests(options.Trial, flags.tests, file)
 	}
 	return options, err

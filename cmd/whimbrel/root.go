@@ -28,7 +28,7 @@ Exit statuses:
 		SilenceErrors: true,
 		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
 			a.begin()
-			command.SetContext(devdb.WatchWalls(command.Context(), a.walled))
+			command.SetContext(devdb.Lend(devdb.WatchWalls(command.Context(), a.walled), a.lend))
 			return sensible(command.Flags())
 		},
 	}

@@ -60,6 +60,7 @@ func setupScript(env *testscript.Env) error {
 	}
 	env.Setenv("DATABASE", overTCP.Database)
 	env.Setenv("TCP_HOST", overTCP.Host)
+	env.Setenv("TCP_PASSWORD", overTCP.Password)
 	env.Setenv("TCP_PORT", strconv.Itoa(int(overTCP.Port)))
 	env.Setenv("TCP", fmt.Sprintf("%s:%d/%s", overTCP.Host, overTCP.Port, overTCP.Database))
 	env.Setenv("TCP_URL", server.TCPURL(overTCP.Database))

@@ -71,6 +71,7 @@ type squashed struct {
 
 // squash makes a baseline and puts it in the place of its members.
 func (a *app) squash(ctx context.Context, flags *squashFlags) error {
+	a.needsServers = true
 	version, err := versionOf(flags.to)
 	if err != nil {
 		return err

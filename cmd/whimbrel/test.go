@@ -77,7 +77,7 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	}
 	options.Config = a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
-	if options.Connection, err = a.testServer(); err != nil {
+	if options.Connection, err = a.rehearsalServer(); err != nil {
 		return err
 	}
 	if options.Connection == nil && options.Keep {
@@ -99,8 +99,7 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	return err
 }
 
-// testServer is the server that TEST_DB_* names, for every command that tries migrations
-// as test does; nil where none is named, and one is to be started.
+// testServer is the server that TEST_DB_* names; nil where none is named.
 func (a *app) testServer() (*pgx.ConnConfig, error) {
 	if err := a.unwrapPG(); err != nil {
 		return nil, err
@@ -112,7 +111,6 @@ func (a *app) testServer() (*pgx.ConnConfig, error) {
 		return nil, err
 	}
 	a.redactor.Password(connection.Password)
-	a.tellOfWalls(notOurs)
 	return connection, nil
 }
 

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/trial"
 )
 
 // Migrations are run on throw-away servers by commands that judge them, and may be a stranger's. What keeps such a server from this
@@ -24,20 +27,50 @@ func (a *app) walled(walls devdb.Walls) error {
 			"or say --unsandboxed, if the migrations are trusted or the machine is thrown away afterwards",
 			"nothing would keep the migrations that are judged from this machine: there are no walls around the throw-away server (%s)", walls.Missing)
 	}
-	a.tellOfTestServer()
 	a.tellOfWalls(walls)
 	return nil
 }
 
-// tellOfTestServer says, where a command has started a server of its own, that it leaves
-// the one of TEST_DB_* alone: only test works on that, since nothing keeps migrations
-// from a machine that is not ours. It is so for every command.
-func (a *app) tellOfTestServer() {
+// rehearsalServer answers for every command which server migrations are tried on: the one
+// that TEST_DB_* names, by which whoever runs the command has said that they may run there,
+// outside of all walls; and nil for one of the command's own, where none is named. What
+// cannot be there, or must not, is said.
+func (a *app) rehearsalServer() (*pgx.ConnConfig, error) {
+	connection, err := a.chooseServer()
+	if connection != nil {
+		a.tellOfWalls(notOurs)
+	}
+	return connection, err
+}
+
+func (a *app) chooseServer() (*pgx.ConnConfig, error) {
 	a.wallsMutex.Lock()
 	defer a.wallsMutex.Unlock()
-	if dial.Variables("TEST_DB_", "test", a.lookup) != "" {
-		a.remark("TEST_DB_* names the server of whimbrel test; this command starts one of its own")
+	connection, err := a.testServer()
+	if err != nil || connection == nil {
+		return nil, err
 	}
+	own := ""
+	switch {
+	case a.needsWalls:
+		own = "the migrations of a change may be a stranger's, so they are tried behind walls, " +
+			"on a server of whimbrel's own: --unsandboxed says that they are trusted"
+	case a.needsServers:
+		own = "the proof takes two servers, so whimbrel starts them"
+	default:
+		return connection, nil
+	}
+	a.remark("the server that TEST_DB_* names is not used: " + own)
+	return nil, nil
+}
+
+// lend gives that server to whatever would start one.
+func (a *app) lend(ctx context.Context) (*devdb.Lent, error) {
+	connection, err := a.rehearsalServer()
+	if err != nil || connection == nil {
+		return nil, err
+	}
+	return trial.Lend(ctx, connection, notOurs.Missing)
 }
 
 // tellOfWalls says once which walls are in force, where it is not all of them.

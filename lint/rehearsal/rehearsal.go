@@ -128,7 +128,7 @@ type stage struct {
 	server       *devdb.Server
 	drops        []func() // of the databases that were made
 	past         []migration.Migration
-	second       bool // it is not the first database on this server in which the migrations run
+	second       bool // it may not be the first database on this server in which the migrations run
 	url          string
 	conn         *pgx.Conn
 	filled       map[uint32]bool   // tables that got rows
@@ -150,7 +150,10 @@ func open(ctx context.Context, server *devdb.Server, options Options) (*stage, f
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &stage{options: options, server: server, drops: []func(){drop}, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}}
+	s := &stage{
+		options: options, server: server, drops: []func(){drop}, url: url,
+		filled: map[uint32]bool{}, unfilled: map[uint32]string{}, second: server.Lent(),
+	}
 	if err := s.connect(ctx); err != nil {
 		drop()
 		return nil, nil, err
