@@ -48,8 +48,31 @@ func Parse(address string) (*pgx.ConnConfig, error) {
 	if err := wrappedVariable(config); err != nil {
 		return nil, err
 	}
+	if err := refuseHost(config); err != nil {
+		return nil, err
+	}
 	return settle(address, config)
 }
+
+// refuseHost refuses a part of an address that is more than that part.
+func refuseHost(config *pgx.ConnConfig) error {
+	switch {
+	case isURL(config.Host), isURL(config.Database):
+		return &AddressError{
+			"a whole address is where a part of one belongs, as the host or the name of the database",
+			"give it as --database-url or DATABASE_URL",
+		}
+	case hostAndPort().MatchString(config.Host):
+		return &AddressError{
+			"the host has a port behind it",
+			"give the port by itself: port=5432, DB_PORT or PGPORT",
+		}
+	}
+	return nil
+}
+
+// hostAndPort is no IPv6 address, which has several colons, and no folder of a socket.
+var hostAndPort = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^:/]+:[0-9]+$`) })
 
 func isURL(address string) bool {
 	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")

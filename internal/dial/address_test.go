@@ -114,6 +114,9 @@ func TestAddressesOfOtherProgramsAreNamedWithWhatToWrite(t *testing.T) {
 		"“postgres://u:hunter2x@h/d”":                                   {"a pair of quotes", "without"},
 		"<postgres://u:hunter2x@h/d>":                                   {"a pair of brackets", "without"},
 		`"postgres://u:hunter2x@h/d\n"`:                                 {"a pair of quotes and a line end", "without"},
+		"host=postgres://u:hunter2x@h/d":                                {"a whole address", "DATABASE_URL"},
+		"host=h dbname=postgres://u:hunter2x@h/d":                       {"a whole address", "DATABASE_URL"},
+		"host=db.example.com:5433 dbname=d password=hunter2x":           {"a port behind it", "DB_PORT"},
 		"'host=h user=u'":                                               {"a pair of quotes", "without"},
 	} {
 		t.Run(address, func(t *testing.T) {
@@ -140,6 +143,8 @@ func TestAddressesThatLookLikeOthersAreRead(t *testing.T) {
 		"host=h dbname=d password=postgres://x":                                      {"h", "d", "postgres://x"},
 		"password=postgres://x host=h dbname=d":                                      {"h", "d", "postgres://x"},
 		"host=h dbname=<d> password=p\\n":                                            {"h", "<d>", "pn"},
+		"host=fe80::1 dbname=d password=p":                                           {"fe80::1", "d", "p"},
+		"host=/tmp/a:1 dbname=d password=p":                                          {"/tmp/a:1", "d", "p"},
 		"postgres://u:p%0A@h/%22d%22":                                                {"h", "\"d\"", "p\n"},
 		"postgresql://u:jdbc%3A@h/d?ssl=true":                                        {"h", "d", "jdbc:"},
 		"postgres://u:p@h/d?hostaddr=192.0.2.7&sslmode=verify-full":                  {"192.0.2.7", "d", "p"},
