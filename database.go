@@ -697,7 +697,11 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 	case "55P03":
 		e.Code = CodeLockTimeout
 	case "25001":
-		e.Remedy = "this statement cannot run inside a transaction: put it into a file of its own whose mark says `-- +migrate Up notransaction`"
+		e.Remedy = "this statement cannot run inside a transaction: " +
+			"put it into a file of its own whose mark says `-- +migrate Up notransaction`"
+		if refused.Where != "" { // it is in a body, which is in a transaction whatever the mark says
+			e.Remedy = "this statement cannot run in a DO block, a function or a procedure: write it into the file as it is"
+		}
 	case "53100":
 		e.Remedy = "free space on the server's disk, then run the same command again"
 	case "55P04":

@@ -11,7 +11,8 @@ import (
 func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
 	const deferred = "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE o (id int, u int REFERENCES u DEFERRABLE INITIALLY DEFERRED);\n" +
 		"INSERT INTO u VALUES (1); INSERT INTO o VALUES (1, 1);\n"
-	const first = "CREATE TABLE first (); CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE INDEX p_old ON p (id);"
+	const first = "CREATE TABLE first (); CREATE TABLE f (i int); " +
+		"CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE INDEX p_old ON p (id);"
 	for name, test := range map[string]struct{ text, state, remedy, cured string }{
 		"pending trigger events": {
 			deferred + "ALTER TABLE o ADD COLUMN x int;", "55006", "SET CONSTRAINTS ALL IMMEDIATE",
@@ -24,6 +25,14 @@ func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
 		"COMMIT in a procedure": {
 			"CREATE PROCEDURE c() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;\nCALL c();", "2D000", "Up notransaction",
 			"-- +migrate Up notransaction\nCREATE PROCEDURE c() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;\nCALL c();",
+		},
+		"a concurrent index in a DO block": {
+			"DO $$ BEGIN EXECUTE 'CREATE INDEX CONCURRENTLY f_i ON f (i)'; END $$;", "25001", "write it into the file as it is",
+			"CREATE INDEX CONCURRENTLY f_i ON f (i);",
+		},
+		"VACUUM in a DO block that is no transaction of ours": {
+			"-- +migrate Up notransaction\nDO $$ BEGIN EXECUTE 'VACUUM'; END $$;", "25001", "write it into the file as it is",
+			"VACUUM f;",
 		},
 		"a concurrent index of a partitioned table": {
 			"CREATE INDEX CONCURRENTLY p_id ON p (id);", "0A000", "ON ONLY",
