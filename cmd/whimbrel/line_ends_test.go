@@ -58,7 +58,8 @@ func convert(t *testing.T, folder string, end func(line int) string) {
 
 // ofLines is a project in which every kind of file has several lines that could tell.
 var ofLines = map[string]string{
-	"whimbrel.yaml":         "hooks: hooks\nlint:\n  rehearsal: true\nvariables:\n  greeting: >-\n    good\n    morning\nchecks:\n  windows:\n    - 'Mon-Sun 00:00-24:00'\n",
+	"whimbrel.yaml": "hooks: hooks\nlint:\n  rehearsal: true\nvariables:\n  greeting: >-\n    good\n" +
+		"    morning\nchecks:\n  windows:\n    - 'Mon-Sun 00:00-24:00'\n",
 	"hooks/before_each.sql": "-- before\nSELECT 'each\n  one';\n",
 	"migrations/1_notes.sql": `-- +migrate Up
 CREATE TABLE notes (
@@ -84,8 +85,10 @@ COPY notes (id, text) FROM stdin;
 DROP FUNCTION noted(int);
 DROP TABLE notes;
 `,
-	"migrations/2_words.js": "const words = require('./words.json');\nconst more = `select\n  1`;\nexports.up = async (client) => {\n" +
-		"  await client.query('CREATE TABLE words (\\n id int PRIMARY KEY, word text)');\n  await client.query(require('./_words.sql'));\n" +
+	"migrations/2_words.js": "const words = require('./words.json');\nconst more = `select\n  1`;\n" +
+		"exports.up = async (client) => {\n" +
+		"  await client.query('CREATE TABLE words (\\n id int PRIMARY KEY, word text)');\n" +
+		"  await client.query(require('./_words.sql'));\n" +
 		"  for (const w of words) await client.query('INSERT INTO words VALUES ($1, $2)', [w.id, w.word + more]);\n};\n" +
 		"exports.down = async (client) => {\n  await client.query('DROP TABLE words');\n};\n",
 	"migrations/words.json": "[\n  {\"id\": 1, \"word\": \"one\"}\n]\n",
@@ -104,9 +107,13 @@ ALTER TABLE notes
 `,
 	"migrations/R__view.sql": "CREATE OR REPLACE VIEW seen AS\nSELECT id, 'x\ny' AS\n what FROM notes;\n",
 	"tests/2_rows.sql":       "INSERT INTO notes (id, text)\nVALUES (10, 'a\nb');\n",
-	"tests/notes.yaml": "rows:\n  - table: notes\n    at: 1\n    rows:\n      - id: 11\n        text: |\n          multi\n          line\n    then:\n      - after: 3\n" +
-		"        rows:\n          - id: 11\n            text: |\n              multi\n              line\n            said: |-\n              said\n              so good morning\n" +
-		"queries:\n  - name: all notes\n    sql: |\n      SELECT id, 'p\n      q'\n      FROM notes\n    max_duration: 1m\n",
+	"tests/notes.yaml": "rows:\n  - table: notes\n    at: 1\n    rows:\n      - id: 11\n        text: |\n" +
+		"          multi\n          line\n    then:\n      - after: 3\n" +
+		"        rows:\n          - id: 11\n            text: |\n              multi\n" +
+		"              line\n            said: |-\n              said\n" +
+		"              so good morning\n" +
+		"queries:\n  - name: all notes\n    sql: |\n      SELECT id, 'p\n      q'\n" +
+		"      FROM notes\n    max_duration: 1m\n",
 	"other/20240101000001_a/migration.sql":    "CREATE TABLE a (\n  id int\n);\n",
 	"other/20240101000002_next/migration.sql": "-- next\nALTER TABLE a\n  ADD n int;\n",
 	"broken/1_a.sql":                          "CREATE TABLE a (id int);\n-- +migrate Dwn\nDROP TABLE a;\n",
@@ -124,16 +131,20 @@ var commandsOnLines = []struct {
 	{"lint --dir hazard --json", exitRefused}, {"lint --dir hazard", exitRefused},
 	{"status --json", exitDone}, {"plan --rehearse --json", exitRefused}, {"plan -v", exitDone},
 	{"plan --out plan.json --json", exitDone}, {"up --plan plan.json --json", exitDone}, {"status --json", exitDone},
-	{"verify --json", exitDone}, {"verify --write-schema schema.json", exitDone}, {"verify --schema schema.json --json", exitDone},
+	{"verify --json", exitDone}, {"verify --write-schema schema.json", exitDone},
+	{"verify --schema schema.json --json", exitDone},
 	{"history --json", exitDone}, {"history show 3 --json", exitDone},
-	{"down 1 --yes --json", exitDone}, {"up --json", exitDone}, {"redo 2 --yes --json", exitDone}, {"to 1 --yes --json", exitDone},
+	{"down 1 --yes --json", exitDone}, {"up --json", exitDone}, {"redo 2 --yes --json", exitDone},
+	{"to 1 --yes --json", exitDone},
 	{"up --json", exitDone}, {"plan --json", exitDone}, {"verify --json", exitDone},
 	{"up --dir refused --table refused_history --json", exitFailed},
 	{"test --json", exitDone},
 	{"ci --base main --json", exitDone},
-	{"check --only history,maintenance_window --json", exitDone}, {"export --dir hazard --to goose --json exported", exitDone},
+	{"check --only history,maintenance_window --json", exitDone},
+	{"export --dir hazard --to goose --json exported", exitDone},
 	{"lint --dir hazard --fix --yes --json", exitDone},
-	{"squash --to 2 --keep-data notes,words --yes --json", exitDone}, {"status --json", exitDone}, {"verify --json", exitDifferences},
+	{"squash --to 2 --keep-data notes,words --yes --json", exitDone}, {"status --json", exitDone},
+	{"verify --json", exitDifferences},
 	{"init", exitDone}, {"up --json", exitDone},
 }
 
@@ -162,7 +173,10 @@ func answers(t *testing.T, kind func(i int) string) (all []string) {
 	t.Helper()
 	s := newSession(t, nil)
 	writeFiles(t, s.env.folder, ofLines)
-	for _, arguments := range []string{"init -q -b main", "config core.autocrlf false", "add -A", "-c user.name=a -c user.email=a@b commit -q -m x", "checkout -q -b change"} {
+	for _, arguments := range []string{
+		"init -q -b main", "config core.autocrlf false", "add -A",
+		"-c user.name=a -c user.email=a@b commit -q -m x", "checkout -q -b change",
+	} {
 		_, err := git.Output(context.Background(), s.env.folder, strings.Fields(arguments)...)
 		require.NoError(t, err)
 	}
@@ -171,7 +185,8 @@ func answers(t *testing.T, kind func(i int) string) (all []string) {
 		s.out, s.err = lockedBuffer{}, lockedBuffer{}
 		code := s.run(strings.Fields(c.command)...)
 		require.Equal(t, c.status, code, "%s: %s%s", c.command, s.out.String(), s.err.String())
-		all = append(all, fmt.Sprintf("%s\n%s%s", c.command, steady(s.env.folder, s.out.String()), steady(s.env.folder, s.err.String())))
+		said := steady(s.env.folder, s.out.String()) + steady(s.env.folder, s.err.String())
+		all = append(all, fmt.Sprintf("%s\n%s", c.command, said))
 	}
 	if kind(0) == "CRLF" {
 		for _, name := range []string{"migrations/3_chain.sql", "hazard/2_b.sql", ".gitignore"} {
@@ -185,7 +200,9 @@ func answers(t *testing.T, kind func(i int) string) (all []string) {
 
 // fleeting is what two runs of a command do not have in common: times, and whatever is
 // drawn by lot.
-var fleeting = regexp.MustCompile(`[0-9.]+ (µs|ms|s|min|h|kB|MB|bytes|rows/s)\b|whimbrel_[0-9a-z_]+|[a-z0-9/@.-]*/fresh_[0-9a-z_]+|/s:[0-9]+|[0-9a-f]{64}|[A-Z][a-z]+ [0-9:]+ UTC|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.+Z-]+`)
+var fleeting = regexp.MustCompile(`[0-9.]+ (µs|ms|s|min|h|kB|MB|bytes|rows/s)\b|` +
+	`whimbrel_[0-9a-z_]+|[a-z0-9/@.-]*/fresh_[0-9a-z_]+|/s:[0-9]+|[0-9a-f]{64}|` +
+	`[A-Z][a-z]+ [0-9:]+ UTC|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.+Z-]+`)
 
 // steady is an answer without it.
 func steady(folder, text string) string {
@@ -203,7 +220,8 @@ func steady(folder, text string) string {
 }
 
 // measured are the keys of numbers and texts that differ from run to run.
-var measured = regexp.MustCompile(`(?i)_ms$|_at$|^at$|bytes|^(ms|time|took|duration|seconds|id|oid|pid|system|database|host|user|by|checked|server|blocks|wal|lease|token|left|used|fingerprint|identity)$`)
+var measured = regexp.MustCompile(`(?i)_ms$|_at$|^at$|bytes|^(ms|time|took|duration|seconds|id|oid|` +
+	`pid|system|database|host|user|by|checked|server|blocks|wal|lease|token|left|used|fingerprint|identity)$`)
 
 func withoutNumbers(key string, value any) any {
 	switch v := value.(type) {
