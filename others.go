@@ -69,7 +69,9 @@ func (db *database) findOthers(ctx context.Context, s *state) error {
 		if err != nil {
 			return err
 		}
-		s.others = append(s.others, other)
+		if len(other.Same) > 0 || !tool.Guessed(table.Relation) {
+			s.others = append(s.others, other)
+		}
 	}
 	return nil
 }
@@ -84,7 +86,7 @@ func (db *database) judge(ctx context.Context, s *state, tool foreign.Tool, tabl
 			named[name] = r.Key
 		}
 	}
-	if len(named) > 0 || read && len(records) == 0 {
+	if len(named) > 0 || read && len(records) == 0 || tool.Guessed(table.Relation) {
 		other.Same, other.Why = s.recordedAs(named)
 		return other, nil
 	}

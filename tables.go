@@ -107,7 +107,7 @@ func owner(history *relation, hasRailsMetadata bool) string {
 	}
 	of, known := foreign.Owner(history.foreign())
 	switch {
-	case !known:
+	case !known || of.Guessed(history.foreign()):
 		return "another tool"
 	case of.Name == "dbmate" && hasRailsMetadata:
 		return "Rails"

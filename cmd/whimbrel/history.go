@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 func newHistory(a *app) *cobra.Command {
@@ -194,6 +195,15 @@ func waitedText(e whimbrel.Elapsed) string {
 	return span(time.Duration(e))
 }
 
+// nothingHappened is the error where the log knows nothing of a version.
+func nothingHappened(version migration.Version) *whimbrel.Error {
+	return &whimbrel.Error{
+		Code: whimbrel.CodeUnknownVersion, Version: version,
+		Message: fmt.Sprintf("nothing has happened to a migration %s on this database", version),
+		Remedy:  "see what has with `whimbrel history`",
+	}
+}
+
 func newHistoryShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show VERSION",
@@ -220,10 +230,7 @@ A migration that is one step and waited for nothing has no line for its step.`,
 				return err
 			}
 			if len(entries) == 0 {
-				return &whimbrel.Error{
-					Code: whimbrel.CodeUnknownVersion, Version: version, Message: fmt.Sprintf("nothing has happened to a migration %s on this database", version),
-					Remedy: "see what has with `whimbrel history`",
-				}
+				return nothingHappened(version)
 			}
 			slices.Reverse(entries)
 			if a.flags.json {

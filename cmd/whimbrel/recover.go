@@ -98,6 +98,11 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 && version != "" {
+		if err := a.refuseUnknown(ctx, migrator, p.config.Migrations, version); err != nil {
+			return err
+		}
+	}
 	if a.flags.json {
 		a.object(unfinishedJSON{found})
 		return nil
@@ -112,6 +117,24 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 	}
 	a.say("%s%s", b.String(), choices(found))
 	return nil
+}
+
+// refuseUnknown refuses a version that no file has and that the log does not know.
+func (a *app) refuseUnknown(
+	ctx context.Context, m *whimbrel.Migrator, files []migration.Migration, version migration.Version,
+) error {
+	named := make([]migration.Named, len(files))
+	for i, file := range files {
+		named[i] = file.Named()
+	}
+	if _, found, err := migration.Find(string(version), named); found || err != nil {
+		return err
+	}
+	entries, err := m.History(ctx, whimbrel.HistoryOptions{Version: version, Limit: 1})
+	if err == nil && len(entries) == 0 {
+		return nothingHappened(version)
+	}
+	return err
 }
 
 // unfinished lists what is half done; of one version, if one is named.

@@ -36,7 +36,7 @@ func (t Tool) Known(r Record, table Relation) string {
 	switch {
 	case t.Identity == Nameless || r.Key == "":
 		return ""
-	case t.Identity == ByVersion && ofPlatform(table) && len(version) < telling:
+	case t.Identity == ByVersion && len(version) < telling && (ofPlatform(table) || t.Guessed(table)):
 		return "" // any folder of ours may have such a version
 	case t.Identity == ByVersion:
 		return "version " + string(version)

@@ -40,6 +40,9 @@ type Tool struct {
 	// sign is a column that hardly any other table has, so that the table is known
 	// whatever it is called. Without one, its name must be the tool's, or speak of migrations.
 	sign string
+	// guess is set where such columns are rare enough to look at the rows of a table whose
+	// name says nothing: see Guessed.
+	guess bool
 	// rows is the query for what is applied, with %s for the table: see Records.
 	rows string
 }
@@ -66,9 +69,10 @@ var known = []Tool{
 		// The one row may say that a way back to before the first migration failed.
 		rows: `SELECT version::text, '', '', NULL::timestamptz, 0::bigint, CASE WHEN dirty THEN 'unfinished' ELSE 'applied' END,
 			CASE WHEN dirty THEN 'marked as dirty' ELSE '' END FROM %s WHERE version >= 0 OR dirty`},
-	{Name: "dbmate", Title: "dbmate or Rails", Adoptable: true, Table: "schema_migrations", columns: []string{"version character varying"}, exact: true,
+	{Name: "dbmate", Title: "dbmate or Rails", Adoptable: true, Table: "schema_migrations", columns: []string{"version character varying"}, exact: true, guess: true,
 		rows: applied("version", noName, noTime, "ORDER BY length(version), version")},
 	{Name: "sql-migrate", Title: "sql-migrate", Adoptable: true, Table: "gorp_migrations", Identity: ByName, columns: []string{"id text", "applied_at timestamp"}, exact: true,
+		guess: true,
 		rows: applied("id", noName, "applied_at", "ORDER BY applied_at, id")},
 	{Name: "flyway", Title: "Flyway", Adoptable: true, Table: "flyway_schema_history",
 		columns: []string{"installed_rank", "version", "description", "type", "script", "checksum", "success"}, sign: "installed_rank", rows: flywayRows},
@@ -179,7 +183,7 @@ func Owner(r Relation) (Tool, bool) {
 		if t.Calls(r) {
 			return t, true
 		}
-		if likely == nil && (t.sign != "" || speaks(r.Name)) {
+		if likely == nil && (t.sign != "" || t.guess || speaks(r.Name)) {
 			likely = &known[i]
 		}
 	}
@@ -188,6 +192,10 @@ func Owner(r Relation) (Tool, bool) {
 	}
 	return *likely, true
 }
+
+// Guessed reports whether only a table's columns speak for the tool, and other tables have
+// such columns, too. Then it is the tool's where its rows name files, and not otherwise.
+func (t Tool) Guessed(r Relation) bool { return t.sign == "" && !t.Calls(r) && !speaks(r.Name) }
 
 // speaks reports whether a table's name speaks of migrations.
 func speaks(name string) bool {
@@ -209,6 +217,8 @@ var hint = func() string {
 			signs = append(signs, "'"+t.sign+"'")
 		}
 	}
+	signs = append(signs, "'applied_at'") // sql-migrate's, whatever the table is called; dbmate's is the last condition
 	return "EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relname ~* '" + strings.Join(words, "|") + "') OR " +
-		"EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND a.attname IN (" + strings.Join(signs, ", ") + "))"
+		"EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND a.attname IN (" + strings.Join(signs, ", ") +
+		") OR a.attrelid >= 16384 AND a.attnum = 1 AND a.attname = 'version' AND a.atttypid = 'pg_catalog.varchar'::pg_catalog.regtype)"
 }()
