@@ -64,9 +64,7 @@ func writeDbmate(m migration.Migration) []Written {
 		}
 		return ""
 	}
-	text := "-- migrate:up" + off(m.Up) + "\n" + plainly(up)
-	if len(down) > 0 {
-		text += "\n-- migrate:down" + off(m.Down) + "\n" + plainly(down)
-	}
+	// dbmate refuses a file without a down block, and one that is empty does nothing.
+	text := "-- migrate:up" + off(m.Up) + "\n" + plainly(up) + "\n-- migrate:down" + off(m.Down) + "\n" + plainly(down)
 	return []Written{{Name: fileName(m), Text: text}}
 }

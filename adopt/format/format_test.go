@@ -468,7 +468,9 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 		for i, m := range p.Migrations() {
 			require.Nil(t, m.Unfit, f.Name)
 			require.Equal(t, texts(loaded[i].Up), texts(m.Up), f.Name)
-			if f.Name != "plain" {
+			if f.Name == "dbmate" && len(loaded[i].Down.Statements) == 0 { // which wants a down block in each file
+				require.Equal(t, []string{"SELECT 1"}, texts(m.Down), "what does nothing")
+			} else if f.Name != "plain" {
 				require.Equal(t, texts(loaded[i].Down), texts(m.Down), f.Name)
 			}
 			require.Equal(t, loaded[i].Version, m.Version, f.Name)

@@ -73,7 +73,7 @@ var known = []Tool{
 		rows: applied("version", noName, noTime, "ORDER BY length(version), version")},
 	{Name: "sql-migrate", Title: "sql-migrate", Adoptable: true, Table: "gorp_migrations", Identity: ByName, columns: []string{"id text", "applied_at timestamp"}, exact: true,
 		guess: true,
-		rows: applied("id", noName, "applied_at", "ORDER BY applied_at, id")},
+		rows:  applied("id", noName, "applied_at", "ORDER BY applied_at, id")},
 	{Name: "flyway", Title: "Flyway", Adoptable: true, Table: "flyway_schema_history",
 		columns: []string{"installed_rank", "version", "description", "type", "script", "checksum", "success"}, sign: "installed_rank", rows: flywayRows},
 	{Name: "tern", Title: "tern", Adoptable: true, Table: "schema_version", columns: []string{"version integer"}, exact: true, // 0 is nothing
