@@ -79,7 +79,8 @@ func (r *run) adopting(p Planned) string {
 		at = q(p.adopted.At.UTC().Format(time.RFC3339Nano)) + "::timestamptz"
 	}
 	version, name, checksum := q(string(m.Version)), q(clip(cmp.Or(m.Name, string(m.Version)))), q(m.Checksum)
-	return fmt.Sprintf(`WITH recorded AS (INSERT INTO %s (version, name, checksum, executed_at, execution_time_ms, rollback_sql, kind, batch_number)
+	return fmt.Sprintf(
+		`WITH recorded AS (INSERT INTO %s (version, name, checksum, executed_at, execution_time_ms, rollback_sql, kind, batch_number)
 VALUES (%s, %s, %s, %s, least(round(%s), 2147483647)::integer, %s, 'adopted', %d))
 INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
 VALUES ('adopt', 'done', %[2]s, %[3]s, %[4]s, %[6]s, %[8]d, %[10]s, %[11]s, %[12]s, %[13]d)`,

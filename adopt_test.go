@@ -76,12 +76,14 @@ func TestAHomeGrownHistoryIsAdoptedWithItsRows(t *testing.T) {
 func TestATableOfAnotherToolIsRecognised(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ sql, owner string }{
-		"golang-migrate": {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (3, false)", "golang-migrate"},
-		"Rails":          {"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); CREATE TABLE ar_internal_metadata (key varchar)", "Rails"},
-		"dbmate":         {"CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)", "dbmate or Rails"},
-		"Ecto":           {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp)", "Ecto"},
-		"unknown":        {"CREATE TABLE schema_migrations (a int, b text)", "another tool"},
-		"a view":         {"CREATE VIEW schema_migrations AS SELECT 1 AS version", "something that is no table"},
+		"golang-migrate": {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT " +
+			"INTO schema_migrations VALUES (3, false)", "golang-migrate"},
+		"Rails": {"CREATE TABLE schema_migrations (version varchar PRIMARY KEY); CREATE TABLE " +
+			"ar_internal_metadata (key varchar)", "Rails"},
+		"dbmate":  {"CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)", "dbmate or Rails"},
+		"Ecto":    {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp)", "Ecto"},
+		"unknown": {"CREATE TABLE schema_migrations (a int, b text)", "another tool"},
+		"a view":  {"CREATE VIEW schema_migrations AS SELECT 1 AS version", "something that is no table"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -91,7 +93,8 @@ func TestATableOfAnotherToolIsRecognised(t *testing.T) {
 			require.Contains(t, e.Message, "belongs to "+test.owner+":")
 			require.Contains(t, e.Remedy, "--table")
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('migration_lock')"), "nothing was created")
-			_, err = b.migrator(simple, func(c *whimbrel.Config) { c.Table = "whimbrel_migrations" }).Up(t.Context(), whimbrel.UpOptions{})
+			_, err = b.migrator(simple, func(c *whimbrel.Config) { c.Table = "whimbrel_migrations" }).Up(t.Context(),
+				whimbrel.UpOptions{})
 			require.NoError(t, err, "the way out works")
 		})
 	}
@@ -130,7 +133,8 @@ func TestTheHistoryIsFoundInTheSchemaThatSearchPathShows(t *testing.T) {
 	b.exec("CREATE SCHEMA app; ALTER DATABASE " + b.conn.Config().Database + " SET search_path = app, public")
 	_, err := b.migrator(simple).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "app.schema_migrations", b.text("SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE relname = 'schema_migrations'"))
+	require.Equal(t, "app.schema_migrations", b.text("SELECT relnamespace::regnamespace || '.' || relname FROM pg_class "+
+		"WHERE relname = 'schema_migrations'"))
 	require.Equal(t, "app", b.text("SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'users'"))
 }
 

@@ -26,7 +26,8 @@ func TestAMigrationSentAheadThatWaitsIsToldByItsOwnName(t *testing.T) {
 		"an index":                 "CREATE INDEX w ON busy (id)",
 		"rows":                     "CREATE TABLE w (); INSERT INTO busy VALUES (1)",
 		"something new beside one": "CREATE TABLE w (); ALTER TABLE busy ADD COLUMN w int; CREATE TABLE x ()",
-		"a trigger":                "CREATE TRIGGER w BEFORE INSERT ON busy FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+		"a trigger": "CREATE TRIGGER w BEFORE INSERT ON busy FOR EACH ROW EXECUTE FUNCTION " +
+			"suppress_redundant_updates_trigger()",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

@@ -41,7 +41,8 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 	if mayChangeSession(statement) && r.keepsSession(p) {
 		before = append(before, r.observe(p, false))
 	}
-	if _, err := send(ctx, conn, append(append(before, r.opening(p)...), r.journalStep(p, s, "started", others))); err != nil {
+	if _, err := send(ctx, conn, append(append(before, r.opening(p)...), r.journalStep(p, s, "started",
+		others))); err != nil {
 		return 0, err
 	}
 	rows, err = r.sendAlone(ctx, s, statement.Text)
@@ -100,7 +101,9 @@ func (r *run) borrow(p Planned) message {
 	}
 	var calls []string
 	for name, value := range r.lent(p) {
-		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), pg_catalog.current_setting('%[1]s')), false)", name),
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', "+
+			"coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), "+
+			"pg_catalog.current_setting('%[1]s')), false)", name),
 			r.setConfig(name, value, false))
 	}
 	return asSelect(calls)
@@ -113,7 +116,9 @@ func (r *run) giveBack(p Planned) message {
 	}
 	var calls []string
 	for name := range r.lent(p) {
-		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), pg_catalog.current_setting('%[1]s')), false)", name),
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', "+
+			"coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), "+
+			"pg_catalog.current_setting('%[1]s')), false)", name),
 			fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', '', false)", name))
 	}
 	return asSelect(calls)

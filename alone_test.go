@@ -47,10 +47,12 @@ func crashed(b *bundle, f files) {
 func TestWhatWasDoneBeforeACrashIsNotDoneAgain(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ before, statement string }{
-		"an index that is gone":       {"CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "DROP INDEX CONCURRENTLY i"},
-		"a partition that is loose":   {"CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9)", "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"},
-		"an index that is there":      {"CREATE TABLE t (a int)", "CREATE INDEX CONCURRENTLY ON t (a)"},
-		"a named index, quoted oddly": {`CREATE TABLE "T x" (a int)`, `CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I ""x" ON ONLY public."T x" USING btree (a) INCLUDE (a)`},
+		"an index that is gone": {"CREATE TABLE t (a int); CREATE INDEX i ON t (a)", "DROP INDEX CONCURRENTLY i"},
+		"a partition that is loose": {"CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR " +
+			"VALUES FROM (1) TO (9)", "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"},
+		"an index that is there": {"CREATE TABLE t (a int)", "CREATE INDEX CONCURRENTLY ON t (a)"},
+		"a named index, quoted oddly": {`CREATE TABLE "T x" (a int)`,
+			`CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I ""x" ON ONLY public."T x" USING btree (a) INCLUDE (a)`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -80,10 +82,12 @@ func TestAHalfDetachedPartitionIsFinished(t *testing.T) {
 		cancelled <- err
 	}()
 	b.eventually("SELECT count(*) = 1 FROM pg_inherits WHERE inhdetachpending")
-	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE p DETACH%' AND datname = current_database()")
+	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE p DETACH%' AND datname = " +
+		"current_database()")
 	require.Error(t, <-cancelled)
 	require.NoError(t, reader.Rollback(t.Context()))
-	_, err = b.migrator(files{"1_a.sql": "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(files{"1_a.sql": "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_inherits"))
 }
@@ -103,11 +107,14 @@ func TestAFailedReindexLeavesNoInvalidCopy(t *testing.T) {
 		failed <- err
 	}()
 	b.eventually("SELECT count(*) = 1 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE relname = 'i_ccnew'")
-	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'REINDEX%' AND datname = current_database()")
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%i_ccnew%' AND datname = current_database()")
+	b.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'REINDEX%' AND datname = " +
+		"current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%i_ccnew%' AND " +
+		"datname = current_database()")
 	require.NoError(t, writer.Rollback(t.Context()))
 	_ = fails(t, <-failed, whimbrel.CodeStatement)
-	const indexes = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'i' AND relname ~ '^[ij](_|$)'"
+	const indexes = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'i' AND relname ~ " +
+		"'^[ij](_|$)'"
 	require.Equal(t, "i j_ccnew", b.text(indexes))
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -122,19 +129,20 @@ func TestOnlyTheRecordIsRepeatedWhenTheRecordGivesWay(t *testing.T) {
 	blocker, err := b.connect().Begin(t.Context())
 	require.NoError(t, err)
 	retries := 0
-	m := b.migrator(files{"0_nothing.sql": "SELECT 1", "1_call.sql": "-- +migrate Up notransaction\nCALL p();"}, func(c *whimbrel.Config) {
-		c.Listener = func(r whimbrel.Record) {
-			switch r.Event.(type) {
-			case whimbrel.StepStarted: // the history cannot be written to, once the statement is done
-				_, err := blocker.Exec(b.Context(), "LOCK TABLE schema_migrations IN SHARE MODE")
-				require.NoError(b, err)
-			case whimbrel.Retrying:
-				if retries++; retries == 3 {
-					require.NoError(b, blocker.Rollback(b.Context()))
+	m := b.migrator(files{"0_nothing.sql": "SELECT 1", "1_call.sql": "-- +migrate Up notransaction\nCALL p();"},
+		func(c *whimbrel.Config) {
+			c.Listener = func(r whimbrel.Record) {
+				switch r.Event.(type) {
+				case whimbrel.StepStarted: // the history cannot be written to, once the statement is done
+					_, err := blocker.Exec(b.Context(), "LOCK TABLE schema_migrations IN SHARE MODE")
+					require.NoError(b, err)
+				case whimbrel.Retrying:
+					if retries++; retries == 3 {
+						require.NoError(b, blocker.Rollback(b.Context()))
+					}
 				}
 			}
-		}
-	})
+		})
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 3, retries)
@@ -143,7 +151,8 @@ func TestOnlyTheRecordIsRepeatedWhenTheRecordGivesWay(t *testing.T) {
 
 func TestApplicationNameBelongsToTheRunner(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"1_a.sql": "-- +migrate Set application_name = backfill\nSELECT 1"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_a.sql": "-- +migrate Set application_name = backfill\nSELECT 1"}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeMalformed)
 	require.Equal(t, 1, e.Line)
 }

@@ -70,7 +70,8 @@ func TestTheLogKeepsForHowLongAStepOutsideATransactionWaited(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), "INSERT INTO busy VALUES (1)")
 	require.NoError(t, err)
-	f := files{"1_chain.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY busy_id ON busy (id);\nINSERT INTO a VALUES (1), (2)"}
+	f := files{"1_chain.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY busy_id ON busy (id);\n" +
+		"INSERT INTO a VALUES (1), (2)"}
 	_, err = b.migrator(f, func(c *whimbrel.Config) {
 		c.Listener = func(r whimbrel.Record) {
 			if _, waits := r.Event.(whimbrel.LockWaiting); waits {
@@ -96,7 +97,8 @@ func TestTheLogKeepsForHowLongAStepOutsideATransactionWaited(t *testing.T) {
 
 func TestTheLogKeepsHowFarAFailedChainCame(t *testing.T) {
 	b := setup(t)
-	f := files{"1_chain.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\nINSERT INTO a VALUES (1/0)"}
+	f := files{"1_chain.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n" +
+		"INSERT INTO a VALUES (1/0)"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.ErrorContains(t, err, "division by zero")
 	e := b.latest(f)
@@ -117,11 +119,13 @@ func TestTheLogKeepsHowFarAFailedChainCame(t *testing.T) {
 
 func TestTheLogKeepsHowLongTheRunWaitedForAnother(t *testing.T) {
 	b := setup(t)
-	b.exec(homeGrown + "UPDATE migration_lock SET is_locked = true, locked_at = now() - interval '29.5 seconds', locked_by = 'old runner'")
+	b.exec(homeGrown + "UPDATE migration_lock SET is_locked = true, locked_at = now() - interval '29.5 seconds', " +
+		"locked_by = 'old runner'")
 	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()\n-- +migrate Down\nDROP TABLE b"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "1 true,2 false", b.text("SELECT string_agg(version || ' ' || (lease_wait_ms > 0), ',' ORDER BY id) FROM schema_migrations_log WHERE action = 'up'"))
+	require.Equal(t, "1 true,2 false", b.text("SELECT string_agg(version || ' ' || (lease_wait_ms > 0), ',' ORDER BY "+
+		"id) FROM schema_migrations_log WHERE action = 'up'"))
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
 	require.NoError(t, err)
 	require.Zero(t, b.latest(f).LeaseWait)

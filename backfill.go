@@ -80,7 +80,8 @@ type place struct {
 // as an assertion below it does not hold and a pass changes something.
 func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
 	statement := s.Body()[0]
-	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys, at span, after message) (int64, error) {
+	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys,
+		at span, after message) (int64, error) {
 		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
 		bound := s
 		bound.Statements = slices.Clone(s.Statements[:s.Prelude+1])
@@ -485,7 +486,8 @@ func (b *backfill) arrange(ctx context.Context, lows []key, spans []span, done t
 	}
 	b.cursor = b.low
 	b.own[0] = slices.Clone(b.finished)
-	return b.write(ctx, b.run, place{Pass: b.pass, Low: b.low, Spans: b.finished, Ended: b.ended, Earlier: b.earlier}, done)
+	return b.write(ctx, b.run, place{Pass: b.pass, Low: b.low, Spans: b.finished, Ended: b.ended, Earlier: b.earlier},
+		done)
 }
 
 // sort gives the order of keys, as indexes.
@@ -505,7 +507,8 @@ func (k *keys) sort(ctx context.Context, conn *pgx.Conn, all []key) ([]int, erro
 		}
 		order = append(order, by)
 	}
-	found, err := conn.Query(ctx, fmt.Sprintf("SELECT n FROM (VALUES %s) AS keys (n, %s) ORDER BY %s, n", strings.Join(rows, ", "), strings.Join(names, ", "), strings.Join(order, ", ")))
+	found, err := conn.Query(ctx, fmt.Sprintf("SELECT n FROM (VALUES %s) AS keys (n, %s) ORDER BY %s, n",
+		strings.Join(rows, ", "), strings.Join(names, ", "), strings.Join(order, ", ")))
 	if err != nil {
 		return nil, err
 	}

@@ -26,11 +26,13 @@ INSERT INTO t SELECT n FROM generate_series(1, %d) n; ANALYZE t`, rows))
 const touch = "UPDATE t SET touched = touched + 1 WHERE id > :from AND id <= :to;\n"
 
 func TestABackfillDoesEveryRowOnce(t *testing.T) {
-	for name, options := range map[string]string{"one worker": "", "three workers": " workers=3", "tiny batches": " size=7", "with pauses": " size=2500 pause=1ms"} {
+	for name, options := range map[string]string{"one worker": "", "three workers": " workers=3",
+		"tiny batches": " size=7", "with pauses": " size=2500 pause=1ms"} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			b.touched(10_000)
-			result, err := b.migrator(files{"1_fill.sql": "CREATE TABLE before ();\n-- +migrate Batch t by id" + options + "\n" + touch + "CREATE TABLE behind ();"}).Up(t.Context(), whimbrel.UpOptions{})
+			result, err := b.migrator(files{"1_fill.sql": "CREATE TABLE before ();\n-- +migrate Batch t by id" + options +
+				"\n" + touch + "CREATE TABLE behind ();"}).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
 			require.Equal(t, int64(10_000), result.Done[0].Rows)
 			require.Equal(t, "1", b.text("SELECT string_agg(DISTINCT touched::text, ' ') FROM t"))
@@ -51,27 +53,32 @@ func TestABackfillDoesEveryRowOnce(t *testing.T) {
 
 func TestABackfillGoesByKeysOfManyTypes(t *testing.T) {
 	for name, test := range map[string]struct{ columns, by, values string }{
-		"bigint, negative":  {"k bigint PRIMARY KEY", "k", "n * 1000 - 5000000"},
-		"smallest integer":  {"k int, l int, PRIMARY KEY (k, l)", "k,l", "-2147483648, n"},
-		"numeric":           {"k numeric(20, 3) PRIMARY KEY", "k", "n / 7.0 - 50"},
-		"double":            {"k float8 PRIMARY KEY", "k", "n / 7.0"},
-		"uuid":              {"k uuid PRIMARY KEY", "k", "md5(n::text)::uuid"},
-		"text":              {"k text PRIMARY KEY", "k", "'O''Brien \\' || md5(n::text)"},
-		"text, collation C": {`k text COLLATE "C" PRIMARY KEY`, "k", "CASE WHEN n % 2 = 0 THEN upper(md5(n::text)) ELSE md5(n::text) END"},
-		"timestamptz":       {"k timestamptz PRIMARY KEY", "k", "now() + n * interval '1.000001 second'"},
-		"date and bytea":    {"k date, l bytea, PRIMARY KEY (k, l)", "k,l", "current_date + n % 10, decode(md5(n::text), 'hex')"},
-		"a varying length":  {"k varchar(40) PRIMARY KEY", "k", "md5(n::text)"},
-		"not unique":        {"k int NOT NULL", "k", "n % 5"},
-		"three columns":     {"a int, b text, c uuid, PRIMARY KEY (a, b, c)", "a,b,c", "n % 3, (n % 11)::text, md5(n::text)::uuid"},
+		"bigint, negative": {"k bigint PRIMARY KEY", "k", "n * 1000 - 5000000"},
+		"smallest integer": {"k int, l int, PRIMARY KEY (k, l)", "k,l", "-2147483648, n"},
+		"numeric":          {"k numeric(20, 3) PRIMARY KEY", "k", "n / 7.0 - 50"},
+		"double":           {"k float8 PRIMARY KEY", "k", "n / 7.0"},
+		"uuid":             {"k uuid PRIMARY KEY", "k", "md5(n::text)::uuid"},
+		"text":             {"k text PRIMARY KEY", "k", "'O''Brien \\' || md5(n::text)"},
+		"text, collation C": {`k text COLLATE "C" PRIMARY KEY`, "k",
+			"CASE WHEN n % 2 = 0 THEN upper(md5(n::text)) ELSE md5(n::text) END"},
+		"timestamptz": {"k timestamptz PRIMARY KEY", "k", "now() + n * interval '1.000001 second'"},
+		"date and bytea": {"k date, l bytea, PRIMARY KEY (k, l)", "k,l",
+			"current_date + n % 10, decode(md5(n::text), 'hex')"},
+		"a varying length": {"k varchar(40) PRIMARY KEY", "k", "md5(n::text)"},
+		"not unique":       {"k int NOT NULL", "k", "n % 5"},
+		"three columns": {"a int, b text, c uuid, PRIMARY KEY (a, b, c)", "a,b,c",
+			"n % 3, (n % 11)::text, md5(n::text)::uuid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			b.exec(fmt.Sprintf(`CREATE TABLE "T t" (%s, touched int NOT NULL DEFAULT 0); INSERT INTO "T t" SELECT %s FROM generate_series(1, 3000) n`, test.columns, test.values))
+			b.exec(fmt.Sprintf(
+				`CREATE TABLE "T t" (%s, touched int NOT NULL DEFAULT 0); INSERT INTO "T t" SELECT %s FROM generate_series(1, 3000) n`, test.columns, test.values))
 			if name == "not unique" {
 				b.exec(`CREATE INDEX ON "T t" (k)`)
 			}
 			row := "(" + test.by + ")"
-			_, err := b.migrator(files{"1_fill.sql": fmt.Sprintf("-- +migrate Batch \"T t\" by %s size=200 workers=2\nUPDATE \"T t\" SET touched = touched + 1 WHERE %s > (:from) AND %s <= (:to)",
+			_, err := b.migrator(files{"1_fill.sql": fmt.Sprintf("-- +migrate Batch \"T t\" by %s size=200 workers=2\n"+
+				"UPDATE \"T t\" SET touched = touched + 1 WHERE %s > (:from) AND %s <= (:to)",
 				test.by, row, row)}).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
 			require.Equal(t, "1", b.text(`SELECT string_agg(DISTINCT touched::text, ' ') FROM "T t"`))
@@ -97,7 +104,8 @@ func TestABackfillThatCannotBeGoneThroughIsRefused(t *testing.T) {
 			if name == "nothing before" {
 				b.exec("INSERT INTO t VALUES (''), ('a')")
 			}
-			_, err := b.migrator(files{"1_fill.sql": "SELECT 1;\n-- +migrate Batch " + test.annotation + "\nDELETE FROM t WHERE id > :from AND id <= :to"}).Up(t.Context(), whimbrel.UpOptions{})
+			_, err := b.migrator(files{"1_fill.sql": "SELECT 1;\n-- +migrate Batch " + test.annotation +
+				"\nDELETE FROM t WHERE id > :from AND id <= :to"}).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeMalformed)
 			require.Contains(t, e.Message, test.message)
 			require.NotEmpty(t, e.Remedy)
@@ -109,13 +117,15 @@ func TestABackfillThatCannotBeGoneThroughIsRefused(t *testing.T) {
 func TestAFailureInABackfillPointsAtTheStatement(t *testing.T) {
 	b := setup(t)
 	b.touched(3000)
-	f := files{"1_fill.sql": "-- +migrate Batch t by id size=500\nUPDATE t SET touched = touched + 1\nWHERE id > :from AND id <= :to AND nosuch = 1"}
+	f := files{"1_fill.sql": "-- +migrate Batch t by id size=500\nUPDATE t SET touched = touched + 1\n" +
+		"WHERE id > :from AND id <= :to AND nosuch = 1"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, []int{3, 36}, []int{e.Line, e.Column})
 	require.Equal(t, "42703", e.SQLState)
 
-	f["1_fill.sql"] = "-- +migrate Batch t by id size=500\nUPDATE t SET touched = touched + 1 / (2500 - id) * 0 + 1\nWHERE id > :from AND id <= :to"
+	f["1_fill.sql"] = "-- +migrate Batch t by id size=500\nUPDATE t SET touched = touched + 1 / (2500 - id) * 0 + 1\n" +
+		"WHERE id > :from AND id <= :to"
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	e = fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, "22012", e.SQLState)
@@ -128,7 +138,8 @@ func TestAFailureInABackfillPointsAtTheStatement(t *testing.T) {
 func TestAnEmptyTableIsDoneAtOnce(t *testing.T) {
 	b := setup(t)
 	b.touched(0)
-	_, err := b.migrator(files{"1_fill.sql": "-- +migrate Batch t by id workers=4\n" + touch}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_fill.sql": "-- +migrate Batch t by id workers=4\n" + touch}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1", b.applied())
 }
@@ -178,7 +189,8 @@ func TestAnInterruptedBackfillGoesOnWhereItStopped(t *testing.T) {
 
 func TestABackfillEndsWhenItsAssertionHoldsAlthoughOthersWriteBelowTheCursor(t *testing.T) {
 	b := setup(t)
-	b.exec("CREATE TABLE t (id int PRIMARY KEY, name text, lower_name text); INSERT INTO t SELECT n, 'N' || n FROM generate_series(1, 6000, 2) n")
+	b.exec("CREATE TABLE t (id int PRIMARY KEY, name text, lower_name text); INSERT INTO t SELECT n, 'N' || n FROM " +
+		"generate_series(1, 6000, 2) n")
 	writer := b.connect()
 	writing, cancel := context.WithCancel(t.Context())
 	written := make(chan int)
@@ -222,12 +234,15 @@ ALTER TABLE t ALTER lower_name SET NOT NULL;`}, func(c *whimbrel.Config) {
 func TestAnAssertionThatNothingCanFulfilFailsTheBackfill(t *testing.T) {
 	b := setup(t)
 	b.touched(500)
-	f := files{"1_fill.sql": "-- +migrate Batch t by id\nUPDATE t SET touched = 1 WHERE id > :from AND id <= :to AND touched = 0;\n-- +migrate Assert all are two\nSELECT bool_and(touched = 2) FROM t"}
+	f := files{"1_fill.sql": "-- +migrate Batch t by id\n" +
+		"UPDATE t SET touched = 1 WHERE id > :from AND id <= :to AND touched = 0;\n-- +migrate Assert all are two\n" +
+		"SELECT bool_and(touched = 2) FROM t"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeAssertion)
 	require.Contains(t, e.Message, "all are two")
 	require.Equal(t, 4, e.Line)
-	f["1_fill.sql"] = strings.NewReplacer("SET touched = 1", "SET touched = 2", "touched = 0", "touched = 1").Replace(f["1_fill.sql"])
+	f["1_fill.sql"] = strings.NewReplacer("SET touched = 1", "SET touched = 2", "touched = 0",
+		"touched = 1").Replace(f["1_fill.sql"])
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{}) // the corrected statement gets a pass
 	require.NoError(t, err)
 	require.Equal(t, "2", b.text("SELECT string_agg(DISTINCT touched::text, ' ') FROM t"))
@@ -258,7 +273,8 @@ func TestABackfillGivesWayToRowLocksAndTellsOfThem(t *testing.T) {
 func TestABackfillSurvivesKillsOfItsProcess(t *testing.T) {
 	b := setup(t)
 	b.touched(60_000)
-	folder := files{"1_fill.sql": "-- +migrate Batch t by id size=200 workers=2\n" + touch + "CREATE TABLE done ();"}.write(t)
+	folder := files{"1_fill.sql": "-- +migrate Batch t by id size=200 workers=2\n" + touch +
+		"CREATE TABLE done ();"}.write(t)
 	kills := 0
 	for ; ; kills++ {
 		cmd, output := b.runner(folder)

@@ -20,9 +20,13 @@ type BaselineOptions struct {
 // anything: for a database that was made by other means.
 func (m *Migrator) Baseline(ctx context.Context, version migration.Version, options BaselineOptions) (Result, error) {
 	if options.Only && options.WithOlder {
-		return Result{}, &Error{Code: CodeConfiguration, Message: "Only and WithOlder contradict each other", Remedy: "give one of them"}
+		return Result{}, &Error{Code: CodeConfiguration, Message: "Only and WithOlder contradict each other",
+			Remedy: "give one of them"}
 	}
-	return m.execute(ctx, "baseline", withoutWaysBack, func(s state) (Plan, error) { return planBaseline(s, version, options) })
+	return m.execute(ctx, "baseline", withoutWaysBack, func(s state) (Plan, error) {
+		return planBaseline(s, version,
+			options)
+	})
 }
 
 func planBaseline(s state, version migration.Version, options BaselineOptions) (Plan, error) {
@@ -64,7 +68,8 @@ func planBaseline(s state, version migration.Version, options BaselineOptions) (
 func takesAlong(file migration.Migration, older []migration.Version) *Error {
 	return &Error{
 		Code: CodeOutOfOrder, Version: file.Version, Name: file.Name, Path: file.Path,
-		Message: fmt.Sprintf("pending and older, so that they would be recorded as applied as well, and never run: %s", someOf(older)),
+		Message: fmt.Sprintf("pending and older, so that they would be recorded as applied as well, and never run: %s",
+			someOf(older)),
 		Remedy: fmt.Sprintf("record this one alone with `whimbrel baseline --only %s`; "+
 			"or, if the database has all of them, say --with-older", file.Version),
 	}

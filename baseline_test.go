@@ -9,7 +9,8 @@ import (
 )
 
 // byHand are applied one by one, and by hand.
-var byHand = files{"1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "CREATE TABLE b (id int);", "3_c.sql": "CREATE TABLE c (id int);"}
+var byHand = files{"1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "CREATE TABLE b (id int);",
+	"3_c.sql": "CREATE TABLE c (id int);"}
 
 func TestABaselineTakesNoOlderOnesAlongUnlessItIsToldTo(t *testing.T) {
 	t.Parallel()
@@ -54,7 +55,8 @@ func TestOneVersionIsTakenOffTheHistoryAndLogged(t *testing.T) {
 	_, err = m.Forget(t.Context(), "02")
 	require.NoError(t, err)
 	require.Equal(t, "1 3", b.text("SELECT string_agg(version, ' ' ORDER BY version) FROM schema_migrations"))
-	require.Equal(t, "forget done 2", b.text("SELECT action || ' ' || outcome || ' ' || version FROM schema_migrations_log ORDER BY id DESC LIMIT 1"))
+	require.Equal(t, "forget done 2",
+		b.text("SELECT action || ' ' || outcome || ' ' || version FROM schema_migrations_log ORDER BY id DESC LIMIT 1"))
 	require.Equal(t, "b", b.text("SELECT to_regclass('b')"), "nothing ran")
 	verification, err := m.Verify(t.Context())
 	require.NoError(t, err)

@@ -33,7 +33,8 @@ func (m *Migrator) codes(ctx context.Context) func(migration.Migration) (code, e
 		}
 		if file.Kind != migration.Script || m.config.Scripts == nil {
 			return nil, malformed(file, migration.Position{}, CodeUnsupported,
-				"this program has no runner for migrations of kind "+string(file.Kind), "use a build that has one, or write the migration in SQL")
+				"this program has no runner for migrations of kind "+string(file.Kind),
+				"use a build that has one, or write the migration in SQL")
 		}
 		script, err := m.config.Scripts.Compile(ctx, file)
 		if err != nil {
@@ -93,7 +94,8 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 	switch conn.TxStatus() {
 	case 'E':
 		return &Error{
-			Code: CodeScript, Message: "a statement failed, and its error was caught: PostgreSQL has given up the whole transaction",
+			Code: CodeScript, Message: "a statement failed, and its error was caught: PostgreSQL has given up the whole " +
+				"transaction",
 			Remedy: "let the error through, or put a SAVEPOINT before the statement and ROLLBACK TO it after the error",
 		}
 	case 'I':
@@ -112,11 +114,15 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // codeApart runs a script or function outside a transaction. The journal says
 // beforehand that it begins; after a crash it runs again from its start, and
 // its batches go on where they stopped.
-func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
+func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool,
+	spent func() Elapsed) (rows int64, err error) {
 	begin := func() message {
 		return append(append(r.sessionBudget(p), r.opening(p)...), r.journalStep(p, s, "started", ""))
 	}
-	if _, err := r.persist(ctx, p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), begin()) }); err != nil {
+	if _, err := r.persist(ctx, p, s, func() (int64, error) {
+		return send(ctx, r.db.conn.PgConn(),
+			begin())
+	}); err != nil {
 		return 0, err
 	}
 	err = r.lease.held()
@@ -147,7 +153,8 @@ func (r *run) sessionBudget(p Planned) message {
 	}
 	m := message{r.observe(p, false)}
 	if !p.setsLockTimeout() {
-		m = append(asSelect([]string{r.setConfig("lock_timeout", fmt.Sprint(r.m.config.MaxStall.Milliseconds()), false)}), m...)
+		m = append(asSelect([]string{r.setConfig("lock_timeout", fmt.Sprint(r.m.config.MaxStall.Milliseconds()), false)}),
+			m...)
 	}
 	return m
 }
@@ -218,10 +225,12 @@ func (s *session) Check(text string) error {
 			return refuse("say SET LOCAL in client.tx(), or run the migration over a direct connection",
 				"behind a transaction pooler %s would reach other clients", statement.Command)
 		case statement.Class == pgsql.TransactionControl && !(s.inside && keepsTransaction(statement.Command)):
-			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; outside one, use client.tx()",
+			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; "+
+				"outside one, use client.tx()",
 				"%s is not allowed in a migration", statement.Command)
 		case statement.Class == pgsql.Alone && s.inside:
-			return refuse("say `export const transaction = false` (or module.exports.transaction = false), or write this statement in an SQL migration",
+			return refuse("say `export const transaction = false` (or module.exports.transaction = false), or write this "+
+				"statement in an SQL migration",
 				"%s cannot run inside a transaction", statement.Command)
 		}
 	}
@@ -231,7 +240,8 @@ func (s *session) Check(text string) error {
 // keepsTransaction reports whether a statement of transaction control leaves
 // the transaction itself open.
 func keepsTransaction(command string) bool {
-	return strings.HasPrefix(command, "SAVEPOINT") || strings.HasPrefix(command, "RELEASE") || strings.HasPrefix(command, "ROLLBACK TO")
+	return strings.HasPrefix(command, "SAVEPOINT") || strings.HasPrefix(command, "RELEASE") || strings.HasPrefix(command,
+		"ROLLBACK TO")
 }
 
 func (s *session) outside(what string) error {
@@ -271,7 +281,8 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 }
 
 // Batch implements Session.
-func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context, Range) (int64, error)) error {
+func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context,
+	Range) (int64, error)) error {
 	if err := s.outside("client.batch()"); err != nil {
 		return err
 	}

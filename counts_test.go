@@ -50,7 +50,8 @@ func TestCountsOfABackfillAreRightAfterKillsAtAnyBatch(t *testing.T) {
 	for name, file := range map[string]string{
 		"one worker":    "-- +migrate Batch t by id size=150\n" + statement,
 		"three workers": "-- +migrate Batch t by id size=150 workers=3\n" + statement,
-		"in a chain":    "CREATE TABLE before ();\n-- +migrate Batch t by id size=150 workers=2\n" + statement + "CREATE TABLE behind ();",
+		"in a chain": "CREATE TABLE before ();\n-- +migrate Batch t by id size=150 workers=2\n" + statement +
+			"CREATE TABLE behind ();",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -63,7 +64,8 @@ func TestCountsOfABackfillAreRightAfterKillsAtAnyBatch(t *testing.T) {
 					break
 				}
 				kills++
-				b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel%'")
+				b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name " +
+					"LIKE 'whimbrel%'")
 				require.Equal(t, b.text("SELECT sum(touched) FROM t"), b.text(journalled))
 			}
 			require.Positive(t, kills)
@@ -71,7 +73,8 @@ func TestCountsOfABackfillAreRightAfterKillsAtAnyBatch(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "10000", b.text("SELECT sum(touched) FROM t"))
 			require.Equal(t, int64(10_000), result.Done[0].Rows)
-			require.Equal(t, fmt.Sprint(kills), b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'killed' AND action = 'up' AND version = '1' AND name = 'fill'"))
+			require.Equal(t, fmt.Sprint(kills), b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'killed' "+
+				"AND action = 'up' AND version = '1' AND name = 'fill'"))
 		})
 	}
 }
@@ -79,7 +82,9 @@ func TestCountsOfABackfillAreRightAfterKillsAtAnyBatch(t *testing.T) {
 func TestCountsGoOverAllPasses(t *testing.T) {
 	b := setup(t)
 	b.touched(3000)
-	text := "-- +migrate Batch t by id size=500\nUPDATE t SET touched = touched + 1 WHERE id > :from AND id <= :to AND touched < 3;\n-- +migrate Assert three times\nSELECT bool_and(touched = 3) FROM t"
+	text := "-- +migrate Batch t by id " +
+		"size=500\nUPDATE t SET touched = touched + 1 WHERE id > :from AND id <= :to AND touched < 3;\n" +
+		"-- +migrate Assert three times\nSELECT bool_and(touched = 3) FROM t"
 	result, err := b.migrator(files{"1_fill.sql": text}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, int64(9000), result.Done[0].Rows)
@@ -100,10 +105,12 @@ func TestCountsGoOverAllPasses(t *testing.T) {
 func TestRowsOfStepsThatAnEarlierRunDidAreCounted(t *testing.T) {
 	b := setup(t)
 	b.touched(1000)
-	f := files{"1_a.sql": "UPDATE t SET touched = 1 WHERE id <= 10;\n-- +migrate Batch t by id size=300\n" + touch + "VACUUM t;\nSELECT 1/0"}
+	f := files{"1_a.sql": "UPDATE t SET touched = 1 WHERE id <= 10;\n-- +migrate Batch t by id size=300\n" + touch +
+		"VACUUM t;\nSELECT 1/0"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
-	require.Equal(t, "10 1000 0", b.text("SELECT string_agg(rows_done::text, ' ' ORDER BY step) FROM schema_migrations_journal WHERE step < 1000000"))
+	require.Equal(t, "10 1000 0",
+		b.text("SELECT string_agg(rows_done::text, ' ' ORDER BY step) FROM schema_migrations_journal WHERE step < 1000000"))
 	f["1_a.sql"] = strings.Replace(f["1_a.sql"], "SELECT 1/0", "UPDATE t SET touched = 7 WHERE id <= 5", 1)
 	result, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -112,17 +119,22 @@ func TestRowsOfStepsThatAnEarlierRunDidAreCounted(t *testing.T) {
 
 func TestABatchThatFailsNamesItsKeys(t *testing.T) {
 	for name, test := range map[string]struct{ columns, by, values, in, from, to string }{
-		"a number":    {"k int PRIMARY KEY", "k", "n", "('0', '5']", "0", "5"},
-		"two columns": {"k int, l text, PRIMARY KEY (k, l)", "k,l", "n, 'O''B' || n", "(('1', ''), ('5', 'O''B5')]", "1 ", "5 O'B5"},
+		"a number": {"k int PRIMARY KEY", "k", "n", "('0', '5']", "0", "5"},
+		"two columns": {"k int, l text, PRIMARY KEY (k, l)", "k,l", "n, 'O''B' || n", "(('1', ''), ('5', 'O''B5')]", "1 ",
+			"5 O'B5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			b.exec(fmt.Sprintf("CREATE TABLE t (%s, touched int NOT NULL DEFAULT 0); INSERT INTO t SELECT %s FROM generate_series(1, 20) n", test.columns, test.values))
+			b.exec(fmt.Sprintf("CREATE TABLE t (%s, touched int NOT NULL DEFAULT 0); INSERT INTO t SELECT %s FROM "+
+				"generate_series(1, 20) n", test.columns, test.values))
 			row := "(" + test.by + ")"
-			_, err := b.migrator(files{"1_fill.sql": fmt.Sprintf("-- +migrate Batch t by %s size=5\nUPDATE t SET touched = 1 / (k - 3) WHERE %s > (:from) AND %s <= (:to)", test.by, row, row)}).Up(t.Context(), whimbrel.UpOptions{})
+			_, err := b.migrator(files{"1_fill.sql": fmt.Sprintf("-- +migrate Batch t by %s size=5\n"+
+				"UPDATE t SET touched = 1 / (k - 3) WHERE %s > (:from) AND %s <= (:to)", test.by, row, row)}).Up(t.Context(),
+				whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			require.Equal(t, "division by zero in the batch of keys "+test.in, e.Message)
-			require.Equal(t, []string{test.from, test.to}, []string{strings.Join(e.Batch.From, " "), strings.Join(e.Batch.To, " ")})
+			require.Equal(t, []string{test.from, test.to}, []string{strings.Join(e.Batch.From, " "), strings.Join(e.Batch.To,
+				" ")})
 			text, err := json.Marshal(e)
 			require.NoError(t, err)
 			require.Contains(t, string(text), `"batch":{"from":["`+test.from[:1]+`"`)
@@ -180,15 +192,24 @@ func TestABackfillThatRunsAndThatStoppedIsShownToOthers(t *testing.T) {
 }
 
 func TestAKilledRunGetsOneLineInTheLogHoweverManyCompete(t *testing.T) {
-	const holder = "UPDATE migration_lock SET is_locked = true, token = 40, locked_by = 'eve@far pid 7', host = 'far', tool_version = '1.2', locked_at = now() - interval '1 hour', expires_at = now() - interval '1 minute';"
-	const row = "INSERT INTO schema_migrations_journal (version, name, direction, step, statement_hash, state, cursor, token) VALUES ('3', 'c', 'up', %d, 'x', 'started', '{}', 40);"
+	const holder = "UPDATE migration_lock SET is_locked = true, token = 40, locked_by = 'eve@far pid 7', host = 'far', " +
+		"tool_version = '1.2', locked_at = now() - interval '1 hour', expires_at = now() - interval '1 minute';"
+	const row = "INSERT INTO schema_migrations_journal (version, name, direction, step, statement_hash, state, cursor, " +
+		"token) VALUES ('3', 'c', 'up', %d, 'x', 'started', '{}', 40);"
 	for name, test := range map[string]struct{ state, line string }{
-		"in a step":           {fmt.Sprintf(row, 2), "up 3 c: the run ended without giving its lease back: its time had run out; step 2 was begun"},
-		"in a batch":          {fmt.Sprintf(row, 2_000_000), "up 3 c: the run ended without giving its lease back: its time had run out; step 2 was begun"},
-		"between steps":       {"UPDATE schema_migrations_journal SET token = 40;", "up 3 c: the run ended without giving its lease back: its time had run out; step 1 was done"},
-		"behind its record":   {"INSERT INTO schema_migrations_log (action, outcome, version, name, token) VALUES ('up', 'done', '1', 'a', 40);", "run: the run ended without giving its lease back: its time had run out; nothing of it is half done"},
-		"behind its failure":  {"INSERT INTO schema_migrations_log (action, outcome, version, name, token) VALUES ('up', 'failed', '3', 'c', 40);", ""},
-		"with another's rows": {"SELECT 1", "run: the run ended without giving its lease back: its time had run out; nothing of it is half done"},
+		"in a step": {fmt.Sprintf(row, 2),
+			"up 3 c: the run ended without giving its lease back: its time had run out; step 2 was begun"},
+		"in a batch": {fmt.Sprintf(row, 2_000_000),
+			"up 3 c: the run ended without giving its lease back: its time had run out; step 2 was begun"},
+		"between steps": {"UPDATE schema_migrations_journal SET token = 40;",
+			"up 3 c: the run ended without giving its lease back: its time had run out; step 1 was done"},
+		"behind its record": {"INSERT INTO schema_migrations_log (action, outcome, version, name, token) VALUES ('up', " +
+			"'done', '1', 'a', 40);", "run: the run ended without giving its lease back: its time had run out; nothing of it " +
+			"is half done"},
+		"behind its failure": {"INSERT INTO schema_migrations_log (action, outcome, version, name, token) VALUES ('up', " +
+			"'failed', '3', 'c', 40);", ""},
+		"with another's rows": {"SELECT 1", "run: the run ended without giving its lease back: its time had run out; " +
+			"nothing of it is half done"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -204,11 +225,16 @@ func TestAKilledRunGetsOneLineInTheLogHoweverManyCompete(t *testing.T) {
 			}
 			all.Wait()
 			require.Equal(t, "1 3", b.applied())
-			require.Equal(t, test.line, b.text("SELECT coalesce(string_agg(concat_ws(' ', action, version, name) || ': ' || error, ','), '') FROM schema_migrations_log WHERE outcome = 'killed'"))
+			require.Equal(t, test.line, b.text("SELECT coalesce(string_agg(concat_ws(' ', action, version, name) || ': ' || "+
+				"error, ','), '') FROM schema_migrations_log WHERE outcome = 'killed'"))
 			if test.line != "" {
-				require.Equal(t, "eve@far pid 7 far 1.2 40", b.text("SELECT concat_ws(' ', run_by, host, tool_version, token) FROM schema_migrations_log WHERE outcome = 'killed'"))
+				require.Equal(t, "eve@far pid 7 far 1.2 40",
+					b.text("SELECT concat_ws(' ', run_by, host, tool_version, token) FROM schema_migrations_log WHERE outcome = "+
+						"'killed'"))
 			}
-			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE version = '1' AND outcome <> 'done'"), "what was recorded did not fail")
+			require.Equal(t, "0",
+				b.text("SELECT count(*) FROM schema_migrations_log WHERE version = '1' AND outcome <> 'done'"),
+				"what was recorded did not fail")
 		})
 	}
 }

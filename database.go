@@ -178,7 +178,8 @@ func (db *database) look(ctx context.Context, table string) error {
 func (db *database) learn(row pgx.Row, schema, name string) (named, error) {
 	f := &db.facts
 	var n named
-	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Others, &f.Marks, &f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
+	if err := row.Scan(&f.Version, &f.Shown, &f.Platform, &f.Recovery, &f.PID, &f.EventTriggers, &f.Others, &f.Marks,
+		&f.Schema, &f.schemaMissing, &n.kinds, &n.schemas); err != nil {
 		return n, err
 	}
 	f.behindPool = f.PID != int(db.conn.PgConn().PID())
@@ -231,7 +232,8 @@ func (db *database) describe(ctx context.Context) error {
 	if !db.relations[lock].has("schema_version") {
 		return nil
 	}
-	err := db.conn.QueryRow(ctx, "SELECT schema_version, coalesce(schema_tool_version, '') FROM "+db.tables.lock+" WHERE id = 1").Scan(&db.version, &db.writer)
+	err := db.conn.QueryRow(ctx, "SELECT schema_version, coalesce(schema_tool_version, '') FROM "+db.tables.lock+
+		" WHERE id = 1").Scan(&db.version, &db.writer)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -246,7 +248,8 @@ func (db *database) newer() error {
 	}
 	return &Error{
 		Code: CodeTablesNewer,
-		Message: fmt.Sprintf("the tables of %s.%s are of version %d, made by whimbrel %s; this program knows them up to version %d",
+		Message: fmt.Sprintf("the tables of %s.%s are of version %d, made by whimbrel %s; this program knows them up to "+
+			"version %d",
 			db.tables.schema, db.tables.name, db.version, cmp.Or(db.writer, "of a later version"), schemaVersion),
 		Remedy: fmt.Sprintf("use whimbrel %s or newer; nothing was changed", cmp.Or(db.writer, "of a later version")),
 	}
@@ -350,7 +353,8 @@ func (db *database) misnamed() error {
 	for _, name := range []string{journal, log, lock} {
 		if r := db.relations[name]; r != nil && r.Kind != "r" && r.Kind != "p" {
 			return &Error{
-				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is no table, and whimbrel needs one of that name", db.tables.schema, name),
+				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is no table, and whimbrel needs one of that name",
+					db.tables.schema, name),
 				Remedy: "rename what is there, or keep whimbrel's history under another name (--table)",
 			}
 		}
@@ -368,7 +372,8 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 	if db.ready {
 		return nil
 	}
-	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01", duplicateSchema}
+	collisions := []string{"23505", "42P07", "42701", "42710", "40P01", "40001", "55P03", "XX000", "42P01",
+		duplicateSchema}
 	deadline := time.Now().Add(m.config.RetryBudget)
 	for attempt := 1; ; attempt++ {
 		done, err := m.upgrade(ctx, db)
@@ -381,7 +386,8 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 			return nil
 		}
 		var refused *pgconn.PgError
-		again := errors.As(err, &refused) && slices.Contains(collisions, refused.Code) && time.Now().Before(deadline) && attempt <= 1000
+		again := errors.As(err, &refused) && slices.Contains(collisions, refused.Code) && time.Now().Before(deadline) &&
+			attempt <= 1000
 		// Where it is the adopted rows themselves that are at odds, there is nothing to wait for.
 		if again = again && refused.ConstraintName != db.tables.name+"_version_unique"; !again {
 			return m.cannotCreate(ctx, db, err)
@@ -420,7 +426,8 @@ func (m *Migrator) createTables(db *database) []string {
 	// it, and knows.
 	schema, who := "CREATE SCHEMA "+pgx.Identifier{db.tables.schema}.Sanitize(), m.identity
 	return append(append([]string{schema}, statements...),
-		fmt.Sprintf("INSERT INTO %s (action, outcome, name, run_by, host, tool_version) VALUES ('create_schema', 'done', %s, %s, %s, %s)",
+		fmt.Sprintf("INSERT INTO %s (action, outcome, name, run_by, host, tool_version) VALUES ('create_schema', 'done', "+
+			"%s, %s, %s, %s)",
 			db.tables.log, q(db.tables.schema), q(who.String()), q(who.host), q(who.tool)))
 }
 
@@ -475,7 +482,8 @@ func (db *database) upgradable() error {
 	r := db.relations[lock]
 	if r != nil && (!r.has("id") || !r.has("is_locked") || !r.has("locked_at") || !r.has("locked_by")) {
 		return &Error{
-			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, locked_at or locked_by", db.tables.schema, lock),
+			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, "+
+				"locked_at or locked_by", db.tables.schema, lock),
 			Remedy: "rename that table, or keep whimbrel's history under another name (--table)",
 		}
 	}
@@ -553,17 +561,22 @@ func appliedQuery(table string, whole bool, kind string) string {
 	if whole {
 		wayBack = "coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false)"
 	}
-	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, 0)::bigint, " +
-		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + wayBack + ", coalesce(" + kind + ", '') FROM " + table + " ORDER BY id"
+	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, " +
+		"0)::bigint, " +
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + wayBack + ", coalesce(" + kind + ", '') FROM " + table +
+		" ORDER BY id"
 }
 
 // journalQuery reads the chains that stopped half-way. Column gives a column, or what
 // stands for it in tables of a lower version.
 func journalQuery(table string, column func(name, otherwise string) string) string {
 	text := func(name string) string { return "coalesce(" + column(name, "NULL") + ", '')" }
-	return "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, ''), rows_done, coalesce(rows_total, 0), started_at, token, " +
-		strings.Join([]string{text("name"), column("keys_done", "0"), text("run_by"), text("host"), text("tool_version")}, ", ") +
-		", coalesce(" + column("schema_version", "NULL::integer") + ", 0), coalesce((" + column("session", "NULL") + ")::text, '') FROM " + table + " ORDER BY version, direction, step"
+	return "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, ''), rows_done, " +
+		"coalesce(rows_total, 0), started_at, token, " +
+		strings.Join([]string{text("name"), column("keys_done", "0"), text("run_by"), text("host"), text("tool_version")},
+			", ") +
+		", coalesce(" + column("schema_version", "NULL::integer") + ", 0), coalesce((" + column("session", "NULL") +
+		")::text, '') FROM " + table + " ORDER BY version, direction, step"
 }
 
 func scanApplied(rows pgx.Rows) ([]Applied, error) {
@@ -571,7 +584,8 @@ func scanApplied(rows pgx.Rows) ([]Applied, error) {
 	var a Applied
 	var at pgtype.Timestamptz
 	var milliseconds int64
-	_, err := pgx.ForEachRow(rows, []any{&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch, &a.HasWayBack, &a.Kind}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch,
+		&a.HasWayBack, &a.Kind}, func() error {
 		a.ExecutedAt, a.Duration = at.Time, Elapsed(time.Duration(milliseconds)*time.Millisecond)
 		applied = append(applied, a)
 		return nil
@@ -590,7 +604,8 @@ func (db *database) storedWaysBack(ctx context.Context, s state) (map[migration.
 	if len(missing) == 0 {
 		return nil, nil
 	}
-	rows, err := db.conn.Query(ctx, "SELECT version, coalesce(rollback_sql, '') FROM "+db.tables.history+" WHERE version = ANY ($1)", missing)
+	rows, err := db.conn.Query(ctx, "SELECT version, coalesce(rollback_sql, '') FROM "+db.tables.history+
+		" WHERE version = ANY ($1)", missing)
 	if err != nil {
 		return nil, err
 	}
@@ -621,7 +636,8 @@ func (m *Migrator) connectionError(ctx context.Context, err error) error {
 	case "28P01", "28000":
 		e.Remedy = "check user and password, and the server's pg_hba.conf"
 		if m.connection.User == "" {
-			e.Remedy = "the address names no user, and this process runs as an account without a name: write it, as postgres://user@host:5432/database, or set PGUSER"
+			e.Remedy = "the address names no user, and this process runs as an account without a name: write it, as " +
+				"postgres://user@host:5432/database, or set PGUSER"
 		}
 	case "3D000":
 		e.Remedy = "create the database, or correct its name"
@@ -705,10 +721,12 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 	case "53100":
 		e.Remedy = "free space on the server's disk, then run the same command again"
 	case "55P04":
-		e.Remedy = "a new enum value can be used only after its transaction: move the ALTER TYPE … ADD VALUE into a migration of its own"
+		e.Remedy = "a new enum value can be used only after its transaction: move the ALTER TYPE … ADD VALUE into a " +
+			"migration of its own"
 	case idleTooLong:
 		e.Code = CodeConnection
-		e.Remedy = "work out first what takes long, or begin with SET LOCAL idle_in_transaction_session_timeout = '10min'; then run the same command again"
+		e.Remedy = "work out first what takes long, or begin with SET LOCAL idle_in_transaction_session_timeout = '10min'; " +
+			"then run the same command again"
 	case "57P01", "57P02", "57P03":
 		e.Code = CodeConnection
 		e.Remedy = "the server ended the session; run the same command again: it goes on where this one stopped"

@@ -13,17 +13,20 @@ import (
 // and nothing else: no JavaScript, no parser, no telemetry, no command line.
 func TestTheEngineDependsOnTheDriverAlone(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		"{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
 	allowed := []string{"github.com/whimbrel-db/whimbrel", "github.com/jackc/", "golang.org/x/text/", "golang.org/x/sync/"}
 	ours := []string{
 		"github.com/whimbrel-db/whimbrel", "github.com/whimbrel-db/whimbrel/migration",
-		"github.com/whimbrel-db/whimbrel/internal/dial", "github.com/whimbrel-db/whimbrel/internal/digest", "github.com/whimbrel-db/whimbrel/internal/foreign",
+		"github.com/whimbrel-db/whimbrel/internal/dial", "github.com/whimbrel-db/whimbrel/internal/digest",
+		"github.com/whimbrel-db/whimbrel/internal/foreign",
 		"github.com/whimbrel-db/whimbrel/internal/pattern", "github.com/whimbrel-db/whimbrel/internal/pgsql",
 		"github.com/whimbrel-db/whimbrel/internal/redact", "github.com/whimbrel-db/whimbrel/internal/spelling",
 	}
 	for _, path := range strings.Fields(string(out)) {
-		require.True(t, slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(path, prefix) }), path)
+		require.True(t, slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(path, prefix) }),
+			path)
 		if strings.HasPrefix(path, ours[0]) {
 			require.Contains(t, ours, path)
 		}

@@ -88,7 +88,8 @@ func TestAFailingWayBackLeavesTheMigrationApplied(t *testing.T) {
 
 func TestUpIsRefusedWhileAMigrationIsHalfWayDown(t *testing.T) {
 	b := setup(t)
-	f := files{"1_a.sql": "CREATE TABLE t (id int);\nCREATE INDEX CONCURRENTLY i ON t (id);\n-- +migrate Down\nDROP INDEX CONCURRENTLY i;\nDROP TABLE missing;"}
+	f := files{"1_a.sql": "CREATE TABLE t (id int);\nCREATE INDEX CONCURRENTLY i ON t (id);\n-- +migrate Down\n" +
+		"DROP INDEX CONCURRENTLY i;\nDROP TABLE missing;"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
@@ -125,8 +126,11 @@ func TestRedoTakesTheNewestDownAndUp(t *testing.T) {
 
 func TestToGoesInEitherDirection(t *testing.T) {
 	b := setup(t)
-	m := b.migrator(files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a", "2_b.sql": "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b", "003_c.sql": "CREATE TABLE c ();\n-- +migrate Down\nDROP TABLE c"})
-	for _, step := range []struct{ to, want string }{{"2", "1 2"}, {"3", "1 2 003"}, {"0001", "1"}, {"1", "1"}, {"003", "1 2 003"}, {"0", ""}} {
+	m := b.migrator(files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a",
+		"2_b.sql":   "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b",
+		"003_c.sql": "CREATE TABLE c ();\n-- +migrate Down\nDROP TABLE c"})
+	for _, step := range []struct{ to, want string }{{"2", "1 2"}, {"3", "1 2 003"}, {"0001", "1"}, {"1", "1"},
+		{"003", "1 2 003"}, {"0", ""}} {
 		_, err := m.To(t.Context(), whimbrelVersion(step.to), whimbrel.ToOptions{})
 		require.NoError(t, err, step.to)
 		require.Equal(t, step.want, b.applied(), step.to)

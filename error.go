@@ -15,12 +15,13 @@ type Code = migration.Code
 // The codes of the engine's errors. Those of malformed files come from package
 // migration and are passed on as they are.
 const (
-	CodeConfiguration  Code = "configuration"    // the Config or an option is wrong
-	CodeConnection     Code = "connection"       // the server cannot be reached, or the connection broke
-	CodePermission     Code = "permission"       // the role lacks a right
-	CodeReadOnly       Code = "read_only"        // a replica, or a session that may only read
-	CodeForeignTable   Code = "foreign_table"    // the history table belongs to another tool
-	CodeForeignHistory Code = "foreign_history"  // another tool has applied what is pending, and there is no history of ours
+	CodeConfiguration Code = "configuration" // the Config or an option is wrong
+	CodeConnection    Code = "connection"    // the server cannot be reached, or the connection broke
+	CodePermission    Code = "permission"    // the role lacks a right
+	CodeReadOnly      Code = "read_only"     // a replica, or a session that may only read
+	CodeForeignTable  Code = "foreign_table" // the history table belongs to another tool
+	// another tool has applied what is pending, and there is no history of ours
+	CodeForeignHistory Code = "foreign_history"
 	CodeTablesNewer    Code = "tables_newer"     // a newer whimbrel has upgraded its tables
 	CodeUnsupported    Code = "unsupported"      // this build or server cannot run that
 	CodeMalformed      Code = "malformed"        // a migration that cannot be run as it is written

@@ -23,8 +23,10 @@ func ExampleMigrator_Up() {
 	defer drop()
 
 	files := fstest.MapFS{ // yours: an embed.FS
-		"migrations/20240115120000_add_users.sql": &fstest.MapFile{Data: []byte("CREATE TABLE users (id bigint PRIMARY KEY);\n-- +migrate Down\nDROP TABLE users;\n")},
-		"migrations/20240116090000_add_names.sql": &fstest.MapFile{Data: []byte("ALTER TABLE users ADD COLUMN name text;\n-- +migrate Down\nALTER TABLE users DROP COLUMN name;\n")},
+		"migrations/20240115120000_add_users.sql": &fstest.MapFile{Data: []byte("CREATE TABLE users (id bigint PRIMARY " +
+			"KEY);\n-- +migrate Down\nDROP TABLE users;\n")},
+		"migrations/20240116090000_add_names.sql": &fstest.MapFile{Data: []byte("ALTER TABLE users ADD COLUMN name text;\n" +
+			"-- +migrate Down\nALTER TABLE users DROP COLUMN name;\n")},
 	}
 	migrations, err := migration.Load(migration.Source{FS: files, Dir: "migrations"})
 	if err != nil {
@@ -51,7 +53,8 @@ func ExampleMigrator_Up() {
 
 func TestTheShopGoesUpAndDownAndUpAndIsTheSameEachTime(t *testing.T) {
 	b := setup(t)
-	shop, err := migration.Load(migration.Source{FS: os.DirFS("examples/shop/migrations"), Label: "examples/shop/migrations"})
+	shop, err := migration.Load(migration.Source{FS: os.DirFS("examples/shop/migrations"),
+		Label: "examples/shop/migrations"})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(shop), 12)
 	m := b.migrator(simple, func(c *whimbrel.Config) { c.Migrations = shop })

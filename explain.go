@@ -92,10 +92,13 @@ func (m *Migrator) definedLater(p Planned, refused *pgconn.PgError) string {
 				continue
 			}
 			if p.Migration.Version.Repeatable() {
-				return fmt.Sprintf("%s defines the %s %s: say in this file that it comes later, by `-- +migrate After %s`", file.Version, o.Kind, o.Name, file.Name)
+				return fmt.Sprintf("%s defines the %s %s: say in this file that it comes later, by `-- +migrate After %s`",
+					file.Version, o.Kind, o.Name, file.Name)
 			}
-			return fmt.Sprintf("%s defines the %s %s, and repeatable migrations run after all that have a version: create it in this file, above the statement, or in a migration "+
-				"before it (where this one is applied already, accept its change with `whimbrel verify --accept %s`); %[1]s goes on replacing it", file.Version, o.Kind, o.Name, p.Migration.Version)
+			return fmt.Sprintf("%s defines the %s %s, and repeatable migrations run after all that have a version: create it "+
+				"in this file, above the statement, or in a migration "+
+				"before it (where this one is applied already, accept its change with `whimbrel verify --accept %s`); %[1]s goes "+
+				"on replacing it", file.Version, o.Kind, o.Name, p.Migration.Version)
 		}
 	}
 	return ""

@@ -14,18 +14,22 @@ func TestAFileThatKeepsAnotherRunnersHistoryInOursIsRefusedBeforeAnythingRuns(t 
 		statement string
 		refused   bool
 	}{
-		"a version recorded":               {"INSERT INTO schema_migrations (version) VALUES ('2_b') ON CONFLICT DO NOTHING;", true},
-		"with the schema, and in capitals": {`insert into Public."schema_migrations" (VERSION, applied_at) values ('2', now());`, true},
-		"a table of that name":             {"CREATE TABLE schema_migrations (version text);", true},
-		"all that ours needs":              {"INSERT INTO schema_migrations (version, name) VALUES ('0', 'by hand');", false},
+		"a version recorded": {
+			"INSERT INTO schema_migrations (version) VALUES ('2_b') ON CONFLICT DO NOTHING;", true},
+		"with the schema, and in capitals": {
+			`insert into Public."schema_migrations" (VERSION, applied_at) values ('2', now());`, true},
+		"a table of that name": {"CREATE TABLE schema_migrations (version text);", true},
+		"all that ours needs":  {"INSERT INTO schema_migrations (version, name) VALUES ('0', 'by hand');", false},
 		"another table": {
-			"CREATE TABLE schema_migrations_old (version text); INSERT INTO schema_migrations_old (version) VALUES ('1');", false,
+			"CREATE TABLE schema_migrations_old (version text); INSERT INTO schema_migrations_old (version) VALUES ('1');",
+			false,
 		},
 		"in another schema": {
 			"CREATE SCHEMA o; CREATE TABLE o.schema_migrations (version text); " +
 				"INSERT INTO o.schema_migrations (version) VALUES ('1');", false,
 		},
-		"in a schema that was chosen":   {"CREATE SCHEMA o; SET search_path = o; CREATE TABLE schema_migrations (version text);", false},
+		"in a schema that was chosen": {"CREATE SCHEMA o; SET search_path = o; CREATE TABLE schema_migrations (version " +
+			"text);", false},
 		"a table, if it does not exist": {"CREATE TABLE IF NOT EXISTS schema_migrations (version text);", false},
 		"in a text": {
 			"CREATE TABLE n (t text); INSERT INTO n (t) VALUES ('INSERT INTO schema_migrations (version)');", false,

@@ -157,7 +157,8 @@ func (m *Migrator) Freeze(ctx context.Context, options UpOptions) (Plan, Frozen,
 func freeze(s state, plan Plan) Frozen {
 	f := Frozen{
 		Format: formatOfFrozen, Database: s.identity, OutOfOrder: s.policy, AllowMissing: s.allowMissing,
-		Tags: s.tags, History: []FrozenRow{}, Migrations: []FrozenMigration{}, Hooks: s.frozenHooks(), Values: prove(nil, s.asksFor(plan), s.variables),
+		Tags: s.tags, History: []FrozenRow{}, Migrations: []FrozenMigration{}, Hooks: s.frozenHooks(), Values: prove(nil,
+			s.asksFor(plan), s.variables),
 	}
 	for _, a := range s.applied {
 		f.History = append(f.History, FrozenRow{ID: a.ID, Version: a.Version, Checksum: a.Checksum})
@@ -282,13 +283,15 @@ func ParseFrozen(path, text string) (Frozen, error) {
 	case errors.As(err, &syntax):
 		return Frozen{}, wrong(max(syntax.Offset-1, 0), "this is no JSON: "+syntax.Error())
 	case errors.As(err, &mismatch):
-		return Frozen{}, wrong(mismatch.Offset, fmt.Sprintf("this is no frozen plan: %s is a %s", mismatch.Field, mismatch.Value))
+		return Frozen{}, wrong(mismatch.Offset, fmt.Sprintf("this is no frozen plan: %s is a %s", mismatch.Field,
+			mismatch.Value))
 	case err != nil:
 		return Frozen{}, wrong(decoder.InputOffset(), "this is no frozen plan: "+err.Error())
 	case f.Format == 0:
 		return Frozen{}, wrong(0, "this is no frozen plan: it has no format")
 	case f.Format != formatOfFrozen:
-		return Frozen{}, wrong(0, fmt.Sprintf("the plan has format %d, and this version of whimbrel reads format %d", f.Format, formatOfFrozen))
+		return Frozen{}, wrong(0, fmt.Sprintf("the plan has format %d, and this version of whimbrel reads format %d",
+			f.Format, formatOfFrozen))
 	case f.Fingerprint != f.fingerprint():
 		return Frozen{}, wrong(0, "the plan was edited or damaged: it does not have its own fingerprint")
 	}
@@ -325,7 +328,8 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 		if !p.Migration.Version.Equal(want.Version) || !slices.Equal(p.hashes(), want.Steps) {
 			moves = append(moves, Move{
 				MovedSteps, want.Version, want.Path,
-				fmt.Sprintf("%s comes to other steps than the plan has: a module that it imports was changed, or whimbrel is another version than %s", want.label(), f.Tool),
+				fmt.Sprintf("%s comes to other steps than the plan has: a module that it imports was changed, or whimbrel is "+
+					"another version than %s", want.label(), f.Tool),
 			})
 		}
 	}
@@ -338,7 +342,8 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 // hooks compares the hooks with what they were.
 func (f Frozen) hooks(s state) (all Moves) {
 	report := func(h FrozenHook, what string) {
-		all = append(all, Move{Kind: MovedHooks, Path: h.Path, Message: fmt.Sprintf("the hook %s %s", cmp.Or(h.Path, h.Name), what)})
+		all = append(all, Move{Kind: MovedHooks, Path: h.Path, Message: fmt.Sprintf("the hook %s %s", cmp.Or(h.Path, h.Name),
+			what)})
 	}
 	named := func(name string) func(FrozenHook) bool { return func(h FrozenHook) bool { return h.Name == name } }
 	now := s.frozenHooks()
@@ -364,7 +369,8 @@ func (f Frozen) values(s state) Moves {
 		return nil
 	}
 	if now := prove(f.Values.Salt, f.Values.Of, s.variables); now == nil || !bytes.Equal(now.Hash, f.Values.Hash) {
-		return Moves{{Kind: MovedValues, Message: "a variable has another value than when the plan was made: one of " + strings.Join(f.Values.Of, ", ")}}
+		return Moves{{Kind: MovedValues, Message: "a variable has another value than when the plan was made: one of " +
+			strings.Join(f.Values.Of, ", ")}}
 	}
 	return nil
 }
@@ -375,7 +381,8 @@ func moved(moves Moves) error {
 		lines = append(lines, m.Message)
 	}
 	return &Error{
-		Code: CodePlanMoved, Message: "the plan does not hold any more, so nothing was run", Detail: strings.Join(lines, "\n"),
+		Code: CodePlanMoved, Message: "the plan does not hold any more, so nothing was run", Detail: strings.Join(lines,
+			"\n"),
 		Remedy: "look at what has moved, and make a new plan with `whimbrel plan --out`", Err: moves,
 	}
 }
@@ -385,10 +392,12 @@ func (f Frozen) place(now Identity) Moves {
 	was := f.Database
 	var all Moves
 	if was.Name != now.Name || was.OID != now.OID || was.System != "" && now.System != "" && was.System != now.System {
-		all = append(all, Move{Kind: MovedDatabase, Message: fmt.Sprintf("this is another database: the plan was made for %s, and this is %s", was, now)})
+		all = append(all, Move{Kind: MovedDatabase, Message: fmt.Sprintf("this is another database: the plan was made for "+
+			"%s, and this is %s", was, now)})
 	}
 	if was.Table != now.Table {
-		all = append(all, Move{Kind: MovedDatabase, Message: fmt.Sprintf("the plan was made for the history in %s, and this is %s", was.Table, now.Table)})
+		all = append(all, Move{Kind: MovedDatabase, Message: fmt.Sprintf("the plan was made for the history in %s, and "+
+			"this is %s", was.Table, now.Table)})
 	}
 	return all
 }
@@ -458,7 +467,8 @@ func (f Frozen) files(s state, rest []FrozenMigration) (all Moves) {
 		_, done := applied[key]
 		switch {
 		case !found:
-			all = append(all, Move{MovedFile, was.Version, was.Path, fmt.Sprintf("the file of %s is not there any more", was.label())})
+			all = append(all, Move{MovedFile, was.Version, was.Path, fmt.Sprintf("the file of %s is not there any more",
+				was.label())})
 		case is.Checksum != was.Checksum && !done:
 			all = append(all, Move{MovedFile, was.Version, is.Path, fmt.Sprintf("%s was edited", is.Path)})
 		}
@@ -466,7 +476,8 @@ func (f Frozen) files(s state, rest []FrozenMigration) (all Moves) {
 	known := slices.Concat(f.Migrations, f.Left)
 	for _, is := range s.unapplied() {
 		if !slices.ContainsFunc(known, func(m FrozenMigration) bool { return m.Version.Equal(is.Version) }) {
-			all = append(all, Move{MovedPending, is.Version, is.Path, fmt.Sprintf("%s is pending and was not when the plan was made", frozenMigration(is).label())})
+			all = append(all, Move{MovedPending, is.Version, is.Path,
+				fmt.Sprintf("%s is pending and was not when the plan was made", frozenMigration(is).label())})
 		}
 	}
 	return all
@@ -483,7 +494,8 @@ func (m FrozenMigration) label() string {
 // identify asks which database this is.
 func (db *database) identify(ctx context.Context) (Identity, error) {
 	i := Identity{Table: db.tables.schema + "." + db.tables.name}
-	err := db.conn.QueryRow(ctx, "SELECT datname::text, oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()").Scan(&i.Name, &i.OID)
+	err := db.conn.QueryRow(ctx, "SELECT datname::text, oid FROM pg_catalog.pg_database WHERE datname = "+
+		"pg_catalog.current_database()").Scan(&i.Name, &i.OID)
 	if err != nil {
 		return i, err
 	}

@@ -90,7 +90,8 @@ func TestAFrozenPlanKeepsItsPolicyForLateMigrations(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{"2_b.sql": three["2_b.sql"]}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	for policy, applied := range map[whimbrel.OutOfOrder]string{whimbrel.SkipOutOfOrder: "2 3", whimbrel.ApplyOutOfOrder: "2 3 1"} {
+	for policy, applied := range map[whimbrel.OutOfOrder]string{whimbrel.SkipOutOfOrder: "2 3",
+		whimbrel.ApplyOutOfOrder: "2 3 1"} {
 		frozen := b.freeze(three, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.OutOfOrder = policy })
 		if policy == whimbrel.ApplyOutOfOrder {
 			b.exec("DELETE FROM schema_migrations WHERE version = '3'; DROP TABLE IF EXISTS c")
@@ -121,29 +122,36 @@ func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
 		change            func(*whimbrel.Config)
 		moved             []whimbrel.MoveKind
 	}{
-		"a file was edited":        {now: three.with(files{"2_b.sql": "CREATE TABLE b (id bigint)"}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
-		"a file is gone":           {now: three.with(files{"2_b.sql": ""}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
-		"a migration is new":       {now: three.with(files{"4_d.sql": "SELECT 1"}), moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
-		"one that is new and late": {before: up(three, 1), now: three.with(files{"0_d.sql": "SELECT 1"}), moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+		"a file was edited": {now: three.with(files{"2_b.sql": "CREATE TABLE b (id bigint)"}),
+			moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
+		"a file is gone": {now: three.with(files{"2_b.sql": ""}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
+		"a migration is new": {now: three.with(files{"4_d.sql": "SELECT 1"}),
+			moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+		"one that is new and late": {before: up(three, 1), now: three.with(files{"0_d.sql": "SELECT 1"}),
+			moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
 		"a stranger was applied": {
 			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
 		},
 		"one of it was applied from another file": {
-			meanwhile: up(three.with(files{"1_a.sql": "CREATE TABLE a (id bigint)"}), 1), now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+			meanwhile: up(three.with(files{"1_a.sql": "CREATE TABLE a (id bigint)"}), 1), now: three,
+			moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
 		},
 		"one was taken back": {
-			before: up(three, 2), meanwhile: down, now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory, whimbrel.MovedPending},
+			before: up(three, 2), meanwhile: down, now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory,
+				whimbrel.MovedPending},
 		},
 		"one was taken back and applied again": {
 			before: up(three, 1), meanwhile: func(b *bundle) { down(b); up(three, 1)(b) }, now: three,
 			moved: []whimbrel.MoveKind{whimbrel.MovedHistory, whimbrel.MovedHistory},
 		},
 		"a record was changed": {
-			before: up(three, 1), meanwhile: func(b *bundle) { b.exec("UPDATE schema_migrations SET checksum = repeat('0', 64)") }, now: three,
+			before:    up(three, 1),
+			meanwhile: func(b *bundle) { b.exec("UPDATE schema_migrations SET checksum = repeat('0', 64)") }, now: three,
 			moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
 		},
 		"it is another history": {
-			now: three, change: func(c *whimbrel.Config) { c.Table = "other" }, moved: []whimbrel.MoveKind{whimbrel.MovedDatabase},
+			now: three, change: func(c *whimbrel.Config) { c.Table = "other" },
+			moved: []whimbrel.MoveKind{whimbrel.MovedDatabase},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +182,8 @@ func TestAFrozenPlanIsForOneDatabaseOnly(t *testing.T) {
 	url, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)
 	defer drop()
-	_, err = b.migrator(three, func(c *whimbrel.Config) { c.DatabaseURL = url }).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	_, err = b.migrator(three, func(c *whimbrel.Config) { c.DatabaseURL = url }).Up(t.Context(),
+		whimbrel.UpOptions{Frozen: frozen})
 	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedDatabase}, requireMoved(t, err))
 	require.NotEmpty(t, frozen.Database.System, "a superuser sees it")
 }
@@ -190,7 +199,8 @@ func TestAScriptThatImportsSomethingElseIsNotThePlanAnyMore(t *testing.T) {
 
 func TestAFrozenPlanIsForTheValuesThatVariablesHad(t *testing.T) {
 	b := setup(t)
-	asking := files{"1_a.sql": "-- +migrate Variables word\nCREATE TABLE a AS SELECT '${word}' AS word", "2_b.sql": "SELECT 1"}
+	asking := files{"1_a.sql": "-- +migrate Variables word\nCREATE TABLE a AS SELECT '${word}' AS word",
+		"2_b.sql": "SELECT 1"}
 	with := func(word string) func(*whimbrel.Config) {
 		return func(c *whimbrel.Config) { c.Variables = map[string]string{"word": word, "other": word} }
 	}
@@ -222,11 +232,16 @@ func TestAFrozenPlanIsForTheHooksThatThereWere(t *testing.T) {
 		moved whimbrel.MoveKind
 		says  string
 	}{
-		"a hook of the run was edited":        {with("secret", map[string]string{"before_run": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/before_run.sql was edited"},
-		"a hook of migrations was edited":     {with("secret", map[string]string{"after_each": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/after_each.sql was edited"},
-		"one is gone":                         {with("secret", map[string]string{"before_run": ""}), whimbrel.MovedHooks, "the hook hooks/before_run.sql is not there any more"},
-		"one is new":                          {with("secret", map[string]string{"after_run": "SELECT 2"}), whimbrel.MovedHooks, "the hook hooks/after_run.sql is there and was not"},
-		"a variable of one has another value": {with("another", nil), whimbrel.MovedValues, "a variable has another value than when the plan was made: one of word"},
+		"a hook of the run was edited": {with("secret", map[string]string{"before_run": "SELECT 2"}),
+			whimbrel.MovedHooks, "the hook hooks/before_run.sql was edited"},
+		"a hook of migrations was edited": {with("secret", map[string]string{"after_each": "SELECT 2"}),
+			whimbrel.MovedHooks, "the hook hooks/after_each.sql was edited"},
+		"one is gone": {with("secret", map[string]string{"before_run": ""}), whimbrel.MovedHooks,
+			"the hook hooks/before_run.sql is not there any more"},
+		"one is new": {with("secret", map[string]string{"after_run": "SELECT 2"}),
+			whimbrel.MovedHooks, "the hook hooks/after_run.sql is there and was not"},
+		"a variable of one has another value": {with("another", nil), whimbrel.MovedValues,
+			"a variable has another value than when the plan was made: one of word"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -248,7 +263,8 @@ func TestAFrozenPlanIsForTheHooksThatThereWere(t *testing.T) {
 
 func TestAFrozenPlanKeepsItsTags(t *testing.T) {
 	b := setup(t)
-	tagged := files{"1_a.sql": "-- +migrate Tags later\nCREATE TABLE a ()", "2_b.sql": "-- +migrate Tags now\nCREATE TABLE b ()"}
+	tagged := files{"1_a.sql": "-- +migrate Tags later\nCREATE TABLE a ()",
+		"2_b.sql": "-- +migrate Tags now\nCREATE TABLE b ()"}
 	frozen := b.freeze(tagged, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.Tags = []string{"now"} })
 	_, err := b.migrator(tagged).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
 	require.NoError(t, err)
@@ -291,7 +307,8 @@ func TestAFrozenPlanHasItsOwnNumberOfSteps(t *testing.T) {
 
 func TestWhatIsNoFrozenPlanIsRefusedWithItsPlace(t *testing.T) {
 	t.Parallel()
-	good := whimbrel.Frozen{Format: 1, MadeAt: time.Unix(0, 0).UTC(), Migrations: []whimbrel.FrozenMigration{{Version: migration.Version("1")}}}
+	good := whimbrel.Frozen{Format: 1, MadeAt: time.Unix(0, 0).UTC(),
+		Migrations: []whimbrel.FrozenMigration{{Version: migration.Version("1")}}}
 	text, err := json.Marshal(good)
 	require.NoError(t, err)
 	for _, c := range []struct{ text, says string }{

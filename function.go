@@ -33,11 +33,13 @@ type Function struct {
 }
 
 // ownTransaction makes a pgx.Tx of the transaction that is already open.
-var ownTransaction = pgx.TxOptions{BeginQuery: "SAVEPOINT whimbrel_function", CommitQuery: "RELEASE SAVEPOINT whimbrel_function"}
+var ownTransaction = pgx.TxOptions{BeginQuery: "SAVEPOINT whimbrel_function",
+	CommitQuery: "RELEASE SAVEPOINT whimbrel_function"}
 
 func (f Function) migration() (migration.Migration, error) {
 	wrong := func(remedy, format string, args ...any) error {
-		return &Error{Code: CodeConfiguration, Version: f.Version, Name: f.Name, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+		return &Error{Code: CodeConfiguration, Version: f.Version, Name: f.Name, Message: fmt.Sprintf(format, args...),
+			Remedy: remedy}
 	}
 	version, _, _, err := migration.ParseName(string(f.Version) + "_function.sql")
 	switch {
@@ -46,10 +48,12 @@ func (f Function) migration() (migration.Migration, error) {
 	case f.Up == nil && f.UpConn == nil:
 		return migration.Migration{}, wrong("give it an Up", "function %s (%s) does nothing", f.Version, f.Name)
 	case f.Up != nil && (f.UpConn != nil || f.DownConn != nil), f.Down != nil && (f.UpConn != nil || f.DownConn != nil):
-		return migration.Migration{}, wrong("give it Up and Down, or UpConn and DownConn", "function %s (%s) is both in a transaction and outside", f.Version, f.Name)
+		return migration.Migration{}, wrong("give it Up and Down, or UpConn and DownConn",
+			"function %s (%s) is both in a transaction and outside", f.Version, f.Name)
 	}
 	if i := slices.IndexFunc(f.Tags, func(tag string) bool { return !migration.IsTag(tag) }); i >= 0 {
-		return migration.Migration{}, wrong("use letters, digits and the marks _ . : -", "function %s (%s) has the tag %q", f.Version, f.Name, f.Tags[i])
+		return migration.Migration{}, wrong("use letters, digits and the marks _ . : -", "function %s (%s) has the tag %q",
+			f.Version, f.Name, f.Tags[i])
 	}
 	return migration.Migration{Version: f.Version, Name: f.Name, Kind: migration.Func, Tags: f.Tags}, nil
 }
@@ -100,6 +104,7 @@ func (f Function) Run(ctx context.Context, direction Direction, session Session)
 			Remedy: "run the same command again once the server can be reached: it goes on where this one stopped",
 		}
 	}
-	failed := &Error{Code: CodeScript, Message: err.Error(), Err: err, Remedy: "correct the function, then run the command again"}
+	failed := &Error{Code: CodeScript, Message: err.Error(), Err: err,
+		Remedy: "correct the function, then run the command again"}
 	return failed.quote(err)
 }

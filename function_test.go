@@ -28,8 +28,10 @@ func execs(sql string) func(context.Context, pgx.Tx) error {
 
 func TestFunctionsTakeTheirPlaceAmongTheFiles(t *testing.T) {
 	b := setup(t)
-	f := files{"1_a.sql": "CREATE TABLE a (n int);\n-- +migrate Down\nDROP TABLE a;", "3_c.sql": "CREATE TABLE c AS SELECT n FROM a;\n-- +migrate Down\nDROP TABLE c;"}
-	fill := functions(whimbrel.Function{Version: "2", Name: "fill", Up: execs("INSERT INTO a VALUES (7)"), Down: execs("DELETE FROM a")})
+	f := files{"1_a.sql": "CREATE TABLE a (n int);\n-- +migrate Down\nDROP TABLE a;",
+		"3_c.sql": "CREATE TABLE c AS SELECT n FROM a;\n-- +migrate Down\nDROP TABLE c;"}
+	fill := functions(whimbrel.Function{Version: "2", Name: "fill", Up: execs("INSERT INTO a VALUES (7)"),
+		Down: execs("DELETE FROM a")})
 	_, err := b.migrator(f, fill).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1 2 3", b.applied())
@@ -52,9 +54,11 @@ func TestAFunctionThatFailsChangesNothing(t *testing.T) {
 		"an error":           {func(context.Context, pgx.Tx) error { return errors.New("no, thanks") }, "no, thanks", ""},
 		"the server's error": {execs("INSERT INTO a VALUES ('x')"), "invalid input syntax", "22P02"},
 		"a panic":            {func(context.Context, pgx.Tx) error { panic("oh") }, "panicked: oh", ""},
-		"a swallowed error":  {func(ctx context.Context, tx pgx.Tx) error { _, _ = tx.Exec(ctx, "SELECT 1/0"); return nil }, "its error was caught", ""},
-		"it ends our tx":     {func(ctx context.Context, tx pgx.Tx) error { return tx.Rollback(ctx) }, "ended the transaction", ""},
-		"it commits by SQL":  {execs("ROLLBACK"), "ended the transaction", ""},
+		"a swallowed error": {func(ctx context.Context, tx pgx.Tx) error { _, _ = tx.Exec(ctx, "SELECT 1/0"); return nil },
+			"its error was caught", ""},
+		"it ends our tx": {func(ctx context.Context, tx pgx.Tx) error { return tx.Rollback(ctx) },
+			"ended the transaction", ""},
+		"it commits by SQL": {execs("ROLLBACK"), "ended the transaction", ""},
 		"its own transaction": {func(ctx context.Context, tx pgx.Tx) error {
 			_, err := tx.Begin(ctx)
 			return errors.Join(err, errors.New("stop"))
@@ -69,7 +73,8 @@ func TestAFunctionThatFailsChangesNothing(t *testing.T) {
 				}
 				return test.up(ctx, tx)
 			}
-			_, err := b.migrator(files{"0_z.sql": "SELECT 1", "3_never.sql": "SELECT 1"}, functions(whimbrel.Function{Version: "2", Name: "broken", Up: up})).Up(t.Context(), whimbrel.UpOptions{})
+			_, err := b.migrator(files{"0_z.sql": "SELECT 1", "3_never.sql": "SELECT 1"},
+				functions(whimbrel.Function{Version: "2", Name: "broken", Up: up})).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeScript)
 			require.Contains(t, e.Message, test.message)
 			require.Equal(t, test.code, e.SQLState)
@@ -83,7 +88,8 @@ func TestAFunctionThatFailsChangesNothing(t *testing.T) {
 
 func TestAFunctionMayCommitItsTransaction(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "commits", Up: func(ctx context.Context, tx pgx.Tx) error {
+	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "commits", Up: func(ctx context.Context,
+		tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "CREATE TABLE a ()"); err != nil {
 			return err
 		}
@@ -135,7 +141,8 @@ func TestAFunctionGivesWayToALockAndIsCalledAgain(t *testing.T) {
 	_, err = reader.Exec(t.Context(), "SELECT * FROM a")
 	require.NoError(t, err)
 	calls := 0
-	_, err = b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "alters", Up: func(ctx context.Context, tx pgx.Tx) error {
+	_, err = b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "alters", Up: func(ctx context.Context,
+		tx pgx.Tx) error {
 		if calls++; calls == 3 {
 			require.NoError(t, reader.Rollback(context.Background()))
 		}
@@ -151,15 +158,19 @@ func TestAFunctionIsCheckedBeforeAnythingRuns(t *testing.T) {
 	t.Parallel()
 	nothing := execs("SELECT 1")
 	for name, f := range map[string]whimbrel.Function{
-		"no version":      {Name: "a", Up: nothing},
-		"an odd version":  {Version: "v1", Name: "a", Up: nothing},
-		"no up":           {Version: "1", Name: "a", Down: nothing},
-		"in and out":      {Version: "1", Name: "a", Up: nothing, DownConn: func(context.Context, *pgx.Conn) error { return nil }},
+		"no version":     {Name: "a", Up: nothing},
+		"an odd version": {Version: "v1", Name: "a", Up: nothing},
+		"no up":          {Version: "1", Name: "a", Down: nothing},
+		"in and out": {Version: "1", Name: "a", Up: nothing, DownConn: func(context.Context,
+			*pgx.Conn) error {
+			return nil
+		}},
 		"a version twice": {Version: "7", Name: "a", Up: nothing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://x", Migrations: files{"7_a.sql": "SELECT 1"}.load(t), Functions: []whimbrel.Function{f}})
+			_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://x",
+				Migrations: files{"7_a.sql": "SELECT 1"}.load(t), Functions: []whimbrel.Function{f}})
 			e := fails(t, err, whimbrel.CodeConfiguration)
 			require.NotEmpty(t, e.Remedy)
 		})
@@ -189,7 +200,9 @@ func TestWhatAFunctionSetsEndsWithIt(t *testing.T) {
 	}
 	_, err := b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	_, err = b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);", "3_next.sql": "CREATE TABLE public.seen AS SELECT current_setting('search_path') AS path;"}, functions).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(files{"1_first.sql": "CREATE TABLE first (id int);",
+		"3_next.sql": "CREATE TABLE public.seen AS SELECT current_setting('search_path') AS path;"},
+		functions).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, `"$user", public`, b.text("SELECT path FROM seen"))
 }
@@ -206,9 +219,10 @@ func TestAFunctionThatTakesItsTimeInATransactionSaysSo(t *testing.T) {
 		_, err := tx.Exec(ctx, "CREATE TABLE a ()")
 		return err
 	}
-	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "slow", Up: up}), func(c *whimbrel.Config) {
-		c.LeaseDuration = lease
-	}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "slow", Up: up}),
+		func(c *whimbrel.Config) {
+			c.LeaseDuration = lease
+		}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1", b.applied())
 }
@@ -226,9 +240,10 @@ func TestAFunctionThatTakesItsTimeInATransactionUnsaidLosesItsSession(t *testing
 		_, err := tx.Exec(ctx, "CREATE TABLE a ()")
 		return err
 	}
-	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "slow", Up: up}), func(c *whimbrel.Config) {
-		c.LeaseDuration = 5 * time.Second
-	}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{}, functions(whimbrel.Function{Version: "1", Name: "slow", Up: up}),
+		func(c *whimbrel.Config) {
+			c.LeaseDuration = 5 * time.Second
+		}).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeScript)
 	if calls == 1 { // the server's last words have arrived; else it is a connection that is lost
 		require.Contains(t, e.Remedy, "SET LOCAL idle_in_transaction_session_timeout")
@@ -257,7 +272,10 @@ func TestAFunctionThatLosesItsConnectionIsCalledAgain(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{}, functions(
 		whimbrel.Function{Version: "1", Name: "a", Up: func(ctx context.Context, tx pgx.Tx) error { return inside(ctx, tx) }},
-		whimbrel.Function{Version: "2", Name: "b", UpConn: func(ctx context.Context, conn *pgx.Conn) error { return outside(ctx, conn) }},
+		whimbrel.Function{Version: "2", Name: "b", UpConn: func(ctx context.Context,
+			conn *pgx.Conn) error {
+			return outside(ctx, conn)
+		}},
 	)).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1 2", b.applied())

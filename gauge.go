@@ -91,14 +91,17 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 	coalesce((SELECT max(behind) FROM replica), 0),
 	coalesce((SELECT 'pid ' || pid || ' ' || application_name FROM pg_catalog.pg_stat_activity
 		WHERE backend_xmin IS NOT NULL AND xact_start < pg_catalog.now() - $2::bigint * interval '1 second' AND datname = pg_catalog.current_database() ORDER BY xact_start LIMIT 1), '')`,
-			reached, int64(oldSnapshot.Seconds())).Scan(&wal, &position, &checkpoints, &limit, &unseen, &replica, &behind, &snapshot)
+			reached, int64(oldSnapshot.Seconds())).Scan(&wal, &position, &checkpoints, &limit, &unseen, &replica, &behind,
+			&snapshot)
 	})
 	if err != nil {
 		return "", 0, err
 	}
 	if unseen && !g.told && r.m.config.MaxReplicaLag >= 0 {
 		g.told = true
-		r.m.emit(Notice{Migration: g.backfill.planned.Ref(), Severity: "WARNING", Message: "this role cannot see how far the replicas are, so the backfill does not wait for them (grant it pg_monitor)"})
+		r.m.emit(Notice{Migration: g.backfill.planned.Ref(), Severity: "WARNING",
+			Message: "this role cannot see how far the replicas are, so the backfill does not wait for them (grant it " +
+				"pg_monitor)"})
 	}
 	if g.checkpoints != 0 && checkpoints > g.checkpoints && position-g.wal > limit/4 {
 		g.rest = time.Now().Add(min(time.Since(g.forced)/checkpointShare, checkpointRest))
@@ -110,7 +113,8 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 	case replica != "" && r.m.config.MaxReplicaLag >= 0:
 		return "replica " + replica + " is behind", behind, nil
 	case snapshot != "":
-		return fmt.Sprintf("%s has a snapshot older than %s, and nothing can be cleaned up meanwhile", snapshot, oldSnapshot), 0, nil
+		return fmt.Sprintf("%s has a snapshot older than %s, and nothing can be cleaned up meanwhile", snapshot,
+			oldSnapshot), 0, nil
 	case time.Now().Before(g.rest):
 		return "the amount of WAL forced a checkpoint", 0, nil
 	}

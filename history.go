@@ -97,7 +97,8 @@ func scanEntry(row pgx.CollectableRow) (LogEntry, error) {
 	var e LogEntry
 	var took, gaveWay, lockWait, leaseWait float64
 	var steps string
-	err := row.Scan(&e.ID, &e.At, &e.Action, &e.Outcome, &e.Version, &e.Name, &e.Batch, &took, &e.Error, &e.SQLState, &e.By, &e.Role, &e.Tool,
+	err := row.Scan(&e.ID, &e.At, &e.Action, &e.Outcome, &e.Version, &e.Name, &e.Batch, &took, &e.Error, &e.SQLState,
+		&e.By, &e.Role, &e.Tool,
 		&e.Host, &e.Token, &e.Retries, &gaveWay, &lockWait, &leaseWait, &steps)
 	if err != nil {
 		return e, err

@@ -61,10 +61,13 @@ func (s state) hookStatements(hook *migration.Migration) ([]migration.Statement,
 			return nil, err
 		}
 		if statements[i].Class == pgsql.Alone { // as a variable's value can make it
-			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook is part of a transaction, in which this cannot be", "put it into a migration")
+			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook is part of a transaction, in which this "+
+				"cannot be", "put it into a migration")
 		}
 		if settlesStrings(statements[i]) && hook != s.hooks.BeforeRun && hook != s.hooks.AfterRun {
-			return nil, malformed(filled, statements[i].Start, CodeMalformed, "a hook cannot change how the strings of other files are read", "set standard_conforming_strings in the file that needs it")
+			return nil, malformed(filled, statements[i].Start, CodeMalformed,
+				"a hook cannot change how the strings of other files are read",
+				"set standard_conforming_strings in the file that needs it")
 		}
 		statements[i] = statements[i].OfHook(hook)
 	}
@@ -151,7 +154,8 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 	r.m.emit(HookStarted{Hook: p.Migration.Name, Path: p.Migration.Path})
 	after := append(r.tidyAfter(s), r.hookRan(p))
 	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, 0, r.opening(p), after) })
-	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)), Rows: rows}
+	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)),
+		Rows: rows}
 	if err != nil {
 		e := r.explain(ctx, p, s, err)
 		if e.Remedy == "" {
@@ -172,16 +176,20 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 // What to do about hooks of the run that fail.
 const (
 	beforeFailed = "correct the hook; no migration has been run"
-	afterFailed  = "correct the hook; the migrations are applied and stay so, and the hook runs again behind the next run that does anything"
+	afterFailed  = "correct the hook; the migrations are applied and stay so, and the hook runs again behind the next " +
+		"run that does anything"
 )
 
 // hookRan is the log's line for a hook of the run.
 func (r *run) hookRan(p Planned) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who := r.m.identity
-	return piece{text: fmt.Sprintf("INSERT INTO %s (action, outcome, name, checksum, duration_ms, run_by, host, tool_version, token) VALUES (%s, 'done', %s, %s, "+
-		"extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000, %s, %s, %s, %d) RETURNING %s",
-		r.db.tables.log, q(action(p)), q(p.Migration.Name), q(p.Migration.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current(),
+	return piece{text: fmt.Sprintf("INSERT INTO %s (action, outcome, name, checksum, duration_ms, run_by, host, "+
+		"tool_version, token) VALUES (%s, 'done', %s, %s, "+
+		"extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000, %s, %s, %s, %d) "+
+		"RETURNING %s",
+		r.db.tables.log, q(action(p)), q(p.Migration.Name), q(p.Migration.Checksum), q(clip(who.String())),
+		q(clip(who.host)), q(clip(who.tool)), r.lease.current(),
 		r.setApplicationName()), statement: ours}
 }
 

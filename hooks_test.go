@@ -38,18 +38,23 @@ func withHooks(t testing.TB, texts map[string]string) func(*whimbrel.Config) {
 func diary(t testing.TB) func(*whimbrel.Config) {
 	t.Helper()
 	note := func(hook string) string {
-		return "INSERT INTO diary (hook, at, version, direction) VALUES ('" + hook + "', current_setting('whimbrel.command'), current_setting('whimbrel.version'), current_setting('whimbrel.direction'));"
+		return "INSERT INTO diary (hook, at, version, direction) VALUES ('" + hook +
+			"', current_setting('whimbrel.command'), current_setting('whimbrel.version'), " +
+			"current_setting('whimbrel.direction'));"
 	}
 	return withHooks(t, map[string]string{
-		"before_run": "CREATE TABLE IF NOT EXISTS diary (id serial, hook text, at text, version text, direction text, transaction bigint DEFAULT txid_current());\n" + note("before_run"),
-		"after_run":  note("after_run"), "before_each": note("before"), "after_each": note("after"),
+		"before_run": "CREATE TABLE IF NOT EXISTS diary (id serial, hook text, at text, version text, direction text, " +
+			"transaction bigint DEFAULT txid_current());\n" + note("before_run"),
+		"after_run": note("after_run"), "before_each": note("before"), "after_each": note("after"),
 	})
 }
 
-const wholeDiary = "SELECT string_agg(concat_ws(' ', hook, at, nullif(version, ''), direction), ', ' ORDER BY id) FROM diary"
+const wholeDiary = "SELECT string_agg(concat_ws(' ', hook, at, nullif(version, ''), direction), ', ' ORDER BY id) " +
+	"FROM diary"
 
 var hooked = files{
-	"1_a.sql": "CREATE TABLE a (id int, transaction bigint DEFAULT txid_current());\nINSERT INTO a VALUES (1);\n-- +migrate Down\nDROP TABLE a;",
+	"1_a.sql": "CREATE TABLE a (id int, transaction bigint DEFAULT txid_current());\nINSERT INTO a VALUES (1);\n" +
+		"-- +migrate Down\nDROP TABLE a;",
 	"2_b.sql": "CREATE TABLE b (id int);\n-- +migrate Down\nDROP TABLE b;",
 }
 
@@ -60,9 +65,12 @@ func TestHooksRunAroundTheRunAndEachMigration(t *testing.T) {
 			how := func(c *whimbrel.Config) { c.NoPipeline = one }
 			_, err := b.migrator(hooked, diary(t), how).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
-			require.Equal(t, "before_run up up, before up 1 up, after up 1 up, before up 2 up, after up 2 up, after_run up up", b.text(wholeDiary))
-			require.Equal(t, "true", b.text("SELECT count(DISTINCT transaction) = 1 FROM (SELECT transaction FROM a UNION ALL SELECT transaction FROM diary WHERE version = '1') t"), "in the migration's transaction")
-			require.Equal(t, "before_run done,up done,up done,after_run done", b.text("SELECT string_agg(action || ' ' || outcome, ',' ORDER BY id) FROM schema_migrations_log"))
+			require.Equal(t, "before_run up up, before up 1 up, after up 1 up, before up 2 up, after up 2 up, after_run up up",
+				b.text(wholeDiary))
+			require.Equal(t, "true", b.text("SELECT count(DISTINCT transaction) = 1 FROM (SELECT transaction FROM a UNION ALL "+
+				"SELECT transaction FROM diary WHERE version = '1') t"), "in the migration's transaction")
+			require.Equal(t, "before_run done,up done,up done,after_run done",
+				b.text("SELECT string_agg(action || ' ' || outcome, ',' ORDER BY id) FROM schema_migrations_log"))
 			require.Equal(t, []string{"run_started", "lease_taken", "hook_started", "hook_finished"}, b.heard()[:4])
 			require.Equal(t, []string{"hook_started", "hook_finished", "run_finished"}, b.heard()[len(b.heard())-3:])
 
@@ -72,14 +80,16 @@ func TestHooksRunAroundTheRunAndEachMigration(t *testing.T) {
 			b.exec("TRUNCATE diary")
 			_, err = b.migrator(hooked, diary(t), how).Redo(t.Context(), whimbrel.RedoOptions{})
 			require.NoError(t, err)
-			require.Equal(t, "before_run redo down, before redo 2 down, after redo 2 down, before redo 2 up, after redo 2 up, after_run redo down", b.text(wholeDiary))
+			require.Equal(t, "before_run redo down, before redo 2 down, after redo 2 down, before redo 2 up, after redo 2 up, "+
+				"after_run redo down", b.text(wholeDiary))
 		})
 	}
 }
 
 func TestHooksOfAChainAreStepsOfIt(t *testing.T) {
 	b := setup(t)
-	chain := files{"1_chain.sql": "CREATE TABLE t (id int);\nCREATE INDEX CONCURRENTLY i ON t (id);\nSELECT 1/(SELECT count(*) FROM pg_class WHERE relname = 'ready');"}
+	chain := files{"1_chain.sql": "CREATE TABLE t (id int);\nCREATE INDEX CONCURRENTLY i ON t (id);\n" +
+		"SELECT 1/(SELECT count(*) FROM pg_class WHERE relname = 'ready');"}
 	_, err := b.migrator(chain, diary(t)).Up(t.Context(), whimbrel.UpOptions{})
 	require.NotEmpty(t, fails(t, err, whimbrel.CodeStatement))
 	require.Equal(t, "before_run up up, before up 1 up", b.text(wholeDiary))
@@ -90,7 +100,8 @@ func TestHooksOfAChainAreStepsOfIt(t *testing.T) {
 	require.True(t, plan.Migrations[0].Steps[0].Done)
 	_, err = b.migrator(chain, diary(t)).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "before_run up up, before up 1 up, before_run up up, after up 1 up, after_run up up", b.text(wholeDiary), "each of a migration's exactly once")
+	require.Equal(t, "before_run up up, before up 1 up, before_run up up, after up 1 up, after_run up up",
+		b.text(wholeDiary), "each of a migration's exactly once")
 }
 
 func TestHooksAreInTheTransactionOfAFunction(t *testing.T) {
@@ -113,10 +124,13 @@ func TestHooksAreInTheTransactionOfAFunction(t *testing.T) {
 	require.Equal(t, [2]int{2, 8}, [2]int{e.Line, e.Column})
 	require.Equal(t, "0", b.text("SELECT count(*) FROM seen"))
 
-	hooks = withHooks(t, map[string]string{"before_each": "INSERT INTO seen VALUES ('before');", "after_each": "INSERT INTO public.seen VALUES ('after');"})
-	_, err = b.migrator(files{"2_next.sql": "INSERT INTO seen SELECT current_setting('search_path');"}, functions, hooks).Up(t.Context(), whimbrel.UpOptions{})
+	hooks = withHooks(t, map[string]string{"before_each": "INSERT INTO seen VALUES ('before');",
+		"after_each": "INSERT INTO public.seen VALUES ('after');"})
+	_, err = b.migrator(files{"2_next.sql": "INSERT INTO seen SELECT current_setting('search_path');"}, functions,
+		hooks).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	require.Equal(t, `before,before seen,after,before,"$user", public,after`, b.text("SELECT string_agg(what, ',') FROM seen"))
+	require.Equal(t, `before,before seen,after,before,"$user", public,after`,
+		b.text("SELECT string_agg(what, ',') FROM seen"))
 }
 
 func TestAFailingHookFailsTheRun(t *testing.T) {
@@ -131,8 +145,10 @@ func TestAFailingHookFailsTheRun(t *testing.T) {
 	} {
 		t.Run(test.hook, func(t *testing.T) {
 			b := setup(t)
-			hooks := withHooks(t, map[string]string{test.hook: "SELECT 1;\nSELECT ${'PASSWORD'}::int;\n-- +migrate Variables PASSWORD"})
-			result, err := b.migrator(hooked, hooks, withValues(map[string]string{"PASSWORD": "hunter2"})).Up(t.Context(), whimbrel.UpOptions{})
+			hooks := withHooks(t, map[string]string{test.hook: "SELECT 1;\nSELECT ${'PASSWORD'}::int;\n" +
+				"-- +migrate Variables PASSWORD"})
+			result, err := b.migrator(hooked, hooks, withValues(map[string]string{"PASSWORD": "hunter2"})).Up(t.Context(),
+				whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			require.Equal(t, "hooks/"+test.hook+".sql", e.Path)
 			require.Equal(t, 2, e.Line)
@@ -144,7 +160,8 @@ func TestAFailingHookFailsTheRun(t *testing.T) {
 			require.Equal(t, test.applied == "1 2", len(result.Done) == 2)
 			require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"), "the lease is given back")
 			if strings.HasSuffix(test.hook, "_run") {
-				require.Equal(t, test.hook+" failed", b.text("SELECT action || ' ' || outcome FROM schema_migrations_log WHERE outcome = 'failed'"))
+				require.Equal(t, test.hook+" failed",
+					b.text("SELECT action || ' ' || outcome FROM schema_migrations_log WHERE outcome = 'failed'"))
 			}
 		})
 	}

@@ -115,7 +115,8 @@ func (r *run) others(ctx context.Context, b build) (list string, err error) {
 	if b.index != "" {
 		return "", nil
 	}
-	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(indexrelid::text, ' '), '0') FROM pg_catalog.pg_index WHERE indrelid = pg_catalog.to_regclass($1)", b.table).Scan(&list)
+	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(indexrelid::text, ' '), '0') FROM "+
+		"pg_catalog.pg_index WHERE indrelid = pg_catalog.to_regclass($1)", b.table).Scan(&list)
 	return list, err
 }
 
@@ -139,7 +140,8 @@ func (r *run) describes(ctx context.Context, b build, index string) (bool, error
 		}
 	}
 	var same bool
-	err = tx.QueryRow(ctx, `SELECT pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef($1::regclass), '^.*? ON .*? USING ', '') =
+	err = tx.QueryRow(ctx,
+		`SELECT pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef($1::regclass), '^.*? ON .*? USING ', '') =
 		pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef($2::regclass), '^.*? ON .*? USING ', '')
 		AND (SELECT indisunique FROM pg_catalog.pg_index WHERE indexrelid = $1::regclass) = (SELECT indisunique FROM pg_catalog.pg_index WHERE indexrelid = $2::regclass)`,
 		index, "pg_temp."+copyName+"_index").Scan(&same)

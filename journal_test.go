@@ -37,7 +37,8 @@ var halfDone = map[string]struct{ file, broken string }{
 		"5_x.sql", table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\nDROP TABLE a5;",
 	},
 	"a way back that is a chain": {
-		"5_x.sql", table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\nDROP INDEX CONCURRENTLY a5i;\nDROP TABLE a5;",
+		"5_x.sql", table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\n" +
+			"DROP INDEX CONCURRENTLY a5i;\nDROP TABLE a5;",
 	},
 	"sections outside a transaction": {
 		"5_x.sql", "-- +migrate Up notransaction\n" + table5 + "SELECT 1/0;\n-- +migrate Down notransaction\nDROP TABLE a5;",
@@ -176,8 +177,9 @@ func TestAVersionThatIsSpelledAnotherWayIsTheSameHalfDoneOne(t *testing.T) {
 func TestStepsThatAreDoneAreNotDoneAgainWhereThoseBehindThemAreTakenOut(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ done, rest string }{
-		"a transaction":                {table5, "CREATE INDEX CONCURRENTLY a5i ON a5 (i) WHERE 1/0 > i;"},
-		"a statement by itself":        {table5 + "VACUUM a5;\nINSERT INTO a5 VALUES (6);\nCREATE INDEX CONCURRENTLY a5i ON a5 (i);\n", "SELECT 1/0;"},
+		"a transaction": {table5, "CREATE INDEX CONCURRENTLY a5i ON a5 (i) WHERE 1/0 > i;"},
+		"a statement by itself": {table5 + "VACUUM a5;\nINSERT INTO a5 VALUES (6);\n" +
+			"CREATE INDEX CONCURRENTLY a5i ON a5 (i);\n", "SELECT 1/0;"},
 		"a backfill":                   {correct(strings.Replace(filling5, "WORKERS", "1", 1)), "SELECT 1/0;"},
 		"all but the last transaction": {table5 + "VACUUM a5;\nINSERT INTO a5 VALUES (6);\n", "VACUUM nosuch;"},
 	} {
@@ -198,7 +200,8 @@ func halfDown(b *bundle) files {
 	b.Helper()
 	f := files{
 		"1_base.sql": "CREATE TABLE base ();\n-- +migrate Down\nDROP TABLE base;",
-		"5_x.sql":    table5 + "CREATE INDEX a5i ON a5 (i);\n-- +migrate Down\nDROP INDEX CONCURRENTLY a5i;\nSELECT 1 / count(*) FROM a5 WHERE i = 7;\nDROP TABLE a5;",
+		"5_x.sql": table5 + "CREATE INDEX a5i ON a5 (i);\n-- +migrate Down\nDROP INDEX CONCURRENTLY a5i;\n" +
+			"SELECT 1 / count(*) FROM a5 WHERE i = 7;\nDROP TABLE a5;",
 	}
 	_, err := b.migrator(f).Up(b.Context(), whimbrel.UpOptions{})
 	require.NoError(b, err)
@@ -258,7 +261,8 @@ func TestWhatIsHalfWayDownIsNeverTakenForApplied(t *testing.T) {
 
 func TestAHalfWayDownIsFinishedFirst(t *testing.T) {
 	t.Parallel()
-	for name, finish := range map[string]func(context.Context, *whimbrel.Migrator) error{"down": waysBack["down"], "to": waysBack["to"]} {
+	for name, finish := range map[string]func(context.Context,
+		*whimbrel.Migrator) error{"down": waysBack["down"], "to": waysBack["to"]} {
 		for _, stored := range []bool{false, true} {
 			t.Run(name+map[bool]string{true: ", stored"}[stored], func(t *testing.T) {
 				b := setup(t)
@@ -278,7 +282,8 @@ func TestAHalfWayDownIsFinishedFirst(t *testing.T) {
 
 func TestWhatStoppedOnBothWaysGoesOnDown(t *testing.T) {
 	b := setup(t)
-	f := files{"5_x.sql": table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\nDROP INDEX CONCURRENTLY a5i;\nSELECT 1/0;\nDROP TABLE a5;"}
+	f := files{"5_x.sql": table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\n" +
+		"DROP INDEX CONCURRENTLY a5i;\nSELECT 1/0;\nDROP TABLE a5;"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	_, err = b.migrator(f).Down(t.Context(), whimbrel.DownOptions{})
@@ -320,8 +325,9 @@ func TestSeveralHalfDoneMigrationsGoDownNewestFirst(t *testing.T) {
 func TestAWithdrawnRepeatableThatIsHalfWayDownIsFinishedFirst(t *testing.T) {
 	b := setup(t)
 	f := files{
-		"1_base.sql":  "CREATE TABLE base (i int);\n-- +migrate Down\nDROP TABLE base;",
-		"R__view.sql": "-- +migrate Variables HOW\nCREATE OR REPLACE VIEW v AS SELECT 1;\nCREATE INDEX IF NOT EXISTS bi ON base (i);\n-- +migrate Down\nDROP INDEX ${HOW} bi;\nDROP VIEW v;\n",
+		"1_base.sql": "CREATE TABLE base (i int);\n-- +migrate Down\nDROP TABLE base;",
+		"R__view.sql": "-- +migrate Variables HOW\nCREATE OR REPLACE VIEW v AS SELECT 1;\n" +
+			"CREATE INDEX IF NOT EXISTS bi ON base (i);\n-- +migrate Down\nDROP INDEX ${HOW} bi;\nDROP VIEW v;\n",
 	}
 	how := func(c *whimbrel.Config) { c.Variables = map[string]string{"HOW": "CONCURRENTLY"} }
 	_, err := b.migrator(f, how).Up(t.Context(), whimbrel.UpOptions{})
@@ -360,15 +366,18 @@ func TestUpRefusesWhileWhatIsHalfDoneHasNoFile(t *testing.T) {
 	e := fails(t, err, whimbrel.CodeMissingFile)
 	require.EqualValues(t, "5", e.Version)
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('six')"))
-	_, err = b.migrator(renumbered, func(c *whimbrel.Config) { c.AllowMissing = true }).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(renumbered, func(c *whimbrel.Config) { c.AllowMissing = true }).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "6", b.applied())
 }
 
 func TestAStepThatTurnsOutToBeOutsideATransactionLeavesNoJournal(t *testing.T) {
 	b := setup(t)
-	b.exec("CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); CREATE INDEX i ON p (a)")
-	_, err := b.migrator(files{"1_a.sql": "-- +migrate Up notransaction\nREINDEX INDEX i;"}).Up(t.Context(), whimbrel.UpOptions{})
+	b.exec("CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); " +
+		"CREATE INDEX i ON p (a)")
+	_, err := b.migrator(files{"1_a.sql": "-- +migrate Up notransaction\nREINDEX INDEX i;"}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
@@ -376,7 +385,8 @@ func TestAStepThatTurnsOutToBeOutsideATransactionLeavesNoJournal(t *testing.T) {
 
 func TestAnotherTextOfWhatIsHalfDoneIsRefused(t *testing.T) {
 	t.Parallel()
-	filling := strings.Replace(filling5, "WORKERS", "1", 1) + "-- +migrate Assert all are one\nSELECT bool_and(n = 1) FROM a5;\n"
+	filling := strings.Replace(filling5, "WORKERS", "1", 1) +
+		"-- +migrate Assert all are one\nSELECT bool_and(n = 1) FROM a5;\n"
 	for name, test := range map[string]struct {
 		file, text, old, new string
 		line                 int // 0: it may be changed
@@ -387,12 +397,15 @@ func TestAnotherTextOfWhatIsHalfDoneIsRefused(t *testing.T) {
 		"its key":             {"5_x.sql", filling, "a5 by id", "a5 by n", 4},
 		"its table":           {"5_x.sql", filling, "Batch a5 by", "Batch public.a5 by", 4},
 		"not in batches":      {"5_x.sql", filling, "-- +migrate Batch a5 by id size=100 workers=1\n", "-- as a whole\n", 1},
-		"taken out":           {"5_x.sql", strings.Replace(filling, "-- +migrate Assert all are one\nSELECT bool_and(n = 1) FROM a5;\n", "", 1), filling[strings.Index(filling, "-- +migrate Batch"):strings.Index(filling, "-- +migrate Assert")], "", 0},
-		"a script":            {"5_x.js", script5, " + 0 * (1 / (id - 1500))", "", 0},
-		"its size and pace":   {"5_x.sql", filling, "size=100 workers=1", "size=300 workers=3 pause=1ms", 0},
-		"the message":         {"5_x.sql", filling, "all are one", "every one of them", 0},
-		"the assertion":       {"5_x.sql", filling, "bool_and(n = 1)", "min(n) = 1", 0},
-		"what comes behind":   {"5_x.sql", filling, "-- +migrate Assert all are one", "SELECT 2;\n-- +migrate Assert all are one", 0},
+		"taken out": {"5_x.sql", strings.Replace(filling, "-- +migrate Assert all are one\n"+
+			"SELECT bool_and(n = 1) FROM a5;\n", "", 1), filling[strings.Index(filling,
+			"-- +migrate Batch"):strings.Index(filling, "-- +migrate Assert")], "", 0},
+		"a script":          {"5_x.js", script5, " + 0 * (1 / (id - 1500))", "", 0},
+		"its size and pace": {"5_x.sql", filling, "size=100 workers=1", "size=300 workers=3 pause=1ms", 0},
+		"the message":       {"5_x.sql", filling, "all are one", "every one of them", 0},
+		"the assertion":     {"5_x.sql", filling, "bool_and(n = 1)", "min(n) = 1", 0},
+		"what comes behind": {"5_x.sql", filling, "-- +migrate Assert all are one",
+			"SELECT 2;\n-- +migrate Assert all are one", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -420,7 +433,8 @@ func TestAnotherTextOfWhatIsHalfDoneIsRefused(t *testing.T) {
 func TestABatchOfWhichNothingIsDoneMayBeRewritten(t *testing.T) {
 	b := setup(t)
 	b.touched(300)
-	f := files{"5_x.sql": "SELECT 1;\n-- +migrate Batch t by id\nUPDATE t SET touched = 1 / (id - 1) WHERE id > :from AND id <= :to;"}
+	f := files{"5_x.sql": "SELECT 1;\n-- +migrate Batch t by id\n" +
+		"UPDATE t SET touched = 1 / (id - 1) WHERE id > :from AND id <= :to;"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	f["5_x.sql"] = "SELECT 1;\n-- +migrate Batch t by id\n" + touch

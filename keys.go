@@ -58,7 +58,8 @@ func (s span) asRange(k *keys) Range {
 // which a table cannot be gone through.
 func findKeys(ctx context.Context, conn *pgx.Conn, b migration.Batch) (*keys, error) {
 	refuse := func(remedy, format string, args ...any) error {
-		return &Error{Code: CodeMalformed, Line: b.Position.Line, Column: b.Position.Column, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+		return &Error{Code: CodeMalformed, Line: b.Position.Line, Column: b.Position.Column, Message: fmt.Sprintf(format,
+			args...), Remedy: remedy}
 	}
 	var raw []byte
 	err := conn.QueryRow(ctx, `
@@ -80,7 +81,8 @@ SELECT pg_catalog.json_build_object(
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass($1)`, pgx.Identifier(b.TableName()).Sanitize(), b.Key).Scan(&raw)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, refuse("correct the name below `-- +migrate Batch`", "there is no table %s to go through in batches", b.Table)
+		return nil, refuse("correct the name below `-- +migrate Batch`", "there is no table %s to go through in batches",
+			b.Table)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking at the key of table %s: %w", b.Table, err)
@@ -100,13 +102,16 @@ WHERE c.oid = pg_catalog.to_regclass($1)`, pgx.Identifier(b.TableName()).Sanitiz
 		case i < 0:
 			return nil, refuse("name columns of that table", "table %s has no column %q", b.Table, name)
 		case !found.Columns[i].NotNull:
-			return nil, refuse("go by a key that is NOT NULL, such as the primary key", "column %q of %s may be NULL, and rows where it is would be left out", name, b.Table)
+			return nil, refuse("go by a key that is NOT NULL, such as the primary key",
+				"column %q of %s may be NULL, and rows where it is would be left out", name, b.Table)
 		case smallest(found.Columns[i].Type) == unknownType:
-			return nil, refuse("go by a key of integers, numbers, text, uuid, dates or times", "a key of type %s cannot be gone through in ranges", found.Columns[i].Type)
+			return nil, refuse("go by a key of integers, numbers, text, uuid, dates or times",
+				"a key of type %s cannot be gone through in ranges", found.Columns[i].Type)
 		}
 	}
 	if !found.Indexed {
-		return nil, refuse("create it, or go by the primary key", "table %s has no valid btree index that begins with (%s): every batch would read the whole table", b.Table, strings.Join(b.Key, ", "))
+		return nil, refuse("create it, or go by the primary key", "table %s has no valid btree index that begins with "+
+			"(%s): every batch would read the whole table", b.Table, strings.Join(b.Key, ", "))
 	}
 	return &keys{table: found.Table, columns: found.Columns, total: found.Total, at: b.Position}, nil
 }
@@ -153,14 +158,17 @@ func (k *keys) next(ctx context.Context, conn *pgx.Conn, after, limit key, size 
 	}
 	// The row at the end is found without touching those before it twice. Only
 	// what is left, fewer rows, has to be counted.
-	err = conn.QueryRow(ctx, fmt.Sprintf("SELECT ARRAY[%[5]s] FROM (SELECT %[1]s FROM %[2]s%[3]s ORDER BY %[1]s OFFSET %[4]d LIMIT 1) AS batch",
+	err = conn.QueryRow(ctx, fmt.Sprintf("SELECT ARRAY[%[5]s] FROM (SELECT %[1]s FROM %[2]s%[3]s ORDER BY %[1]s OFFSET "+
+		"%[4]d LIMIT 1) AS batch",
 		k.list(), k.table, where, size-1, strings.Join(texts, ", "))).Scan((*[]string)(&to))
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return to, int64(size), err
 	}
-	err = conn.QueryRow(ctx, fmt.Sprintf("WITH batch AS MATERIALIZED (SELECT %[1]s FROM %[2]s%[3]s ORDER BY %[1]s LIMIT %[4]d) "+
+	err = conn.QueryRow(ctx, fmt.Sprintf("WITH batch AS MATERIALIZED (SELECT %[1]s FROM %[2]s%[3]s ORDER BY %[1]s LIMIT "+
+		"%[4]d) "+
 		"SELECT ARRAY[%[5]s], (SELECT count(*) FROM batch) FROM batch ORDER BY %[6]s LIMIT 1",
-		k.list(), k.table, where, size, strings.Join(texts, ", "), strings.Join(descending, ", "))).Scan((*[]string)(&to), &rows)
+		k.list(), k.table, where, size, strings.Join(texts, ", "), strings.Join(descending, ", "))).Scan((*[]string)(&to),
+		&rows)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, 0, nil
 	}
@@ -182,7 +190,9 @@ func (k *keys) below(ctx context.Context, conn *pgx.Conn) (key, error) {
 		}
 	}
 	return nil, &Error{
-		Code: CodeMalformed, Line: k.at.Line, Column: k.at.Column, Message: fmt.Sprintf("the first key of %s is %s, and no value lies below it for :from to begin at", k.table, strings.Join(first, ", ")),
+		Code: CodeMalformed, Line: k.at.Line, Column: k.at.Column,
+		Message: fmt.Sprintf("the first key of %s is %s, and no value lies below it for :from to begin at", k.table,
+			strings.Join(first, ", ")),
 		Remedy: "treat that row in a statement of its own, and go by another key",
 	}
 }

@@ -16,7 +16,8 @@ func largeFile(rows int, behind string) string {
 	var text strings.Builder
 	text.WriteString("CREATE TABLE large (id int PRIMARY KEY, note text);\n")
 	for i := range rows {
-		fmt.Fprintf(&text, "INSERT INTO large VALUES (%d, 'the note of row %[1]d; it''s long enough to take some place');\n", i+1)
+		fmt.Fprintf(&text, "INSERT INTO large VALUES (%d, 'the note of row %[1]d; it''s long enough to take some place');\n",
+			i+1)
 	}
 	text.WriteString(behind)
 	return text.String()
@@ -31,7 +32,8 @@ func TestALargeFileIsOneTransactionInManyMessages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			before := b.schema()
-			_, err := b.migrator(files{"1_large.sql": largeFile(rows, between+"SELECT 1;\nINSERT INTO large VALUES (1);\n")}).Up(t.Context(), whimbrel.UpOptions{})
+			_, err := b.migrator(files{"1_large.sql": largeFile(rows,
+				between+"SELECT 1;\nINSERT INTO large VALUES (1);\n")}).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			require.Equal(t, rows+3+strings.Count(between, "\n"), e.Line, "%v", e)
 			require.Equal(t, "23505", e.SQLState)
@@ -50,7 +52,8 @@ func TestALargeFileIsOneTransactionInManyMessages(t *testing.T) {
 
 func TestALargeFileBesideSmallOnesIsNotSentAhead(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ();", "2_large.sql": largeFile(10_000, ""), "3_b.sql": "ALTER TABLE a ADD id int;"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ();", "2_large.sql": largeFile(10_000, ""),
+		"3_b.sql": "ALTER TABLE a ADD id int;"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "10000", b.text("SELECT count(*) FROM large"))
 	require.Equal(t, "1 2 3", b.applied())

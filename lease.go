@@ -138,7 +138,8 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if err != nil {
 			return nil, nil, m.serverError(ctx, "reading the lease", err)
 		}
-		if holder.Token != 0 && (holder.Token != shown.Token || holder.State != shown.State || time.Since(told) > 5*time.Second) {
+		if holder.Token != 0 && (holder.Token != shown.Token || holder.State != shown.State ||
+			time.Since(told) > 5*time.Second) {
 			shown, told = *holder, time.Now()
 			m.emit(LeaseWaiting{Holder: *holder, Waited: Elapsed(time.Since(began))})
 		}
@@ -284,7 +285,8 @@ func notNow(err error) bool {
 }
 
 // begin makes a token that was just taken into a lease that renews itself.
-func (m *Migrator) begin(ctx context.Context, db *database, token int64, previous *Holder, sent time.Time) (*lease, context.Context, error) {
+func (m *Migrator) begin(ctx context.Context, db *database, token int64, previous *Holder,
+	sent time.Time) (*lease, context.Context, error) {
 	leased, cancel := context.WithCancelCause(ctx)
 	l := &lease{migrator: m, tables: db.tables, token: token, cancel: cancel, renewed: sent, stop: make(chan struct{})}
 	l.done.Go(func() { l.keep(leased) })
@@ -347,7 +349,8 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 		*conn = opened
 	}
 	sent, token := time.Now(), l.current()
-	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint * interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1 AND expires_at > pg_catalog.clock_timestamp()",
+	tag, err := (*conn).Exec(ctx, "UPDATE "+l.tables.lock+" SET expires_at = pg_catalog.clock_timestamp() + $2::bigint "+
+		"* interval '1 millisecond' WHERE id = 1 AND is_locked AND token = $1 AND expires_at > pg_catalog.clock_timestamp()",
 		token, l.migrator.config.LeaseDuration.Milliseconds())
 	if err != nil {
 		return err
@@ -365,7 +368,8 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 }
 
 // releaseQuery gives the lease with token %d back.
-const releaseQuery = "UPDATE %s SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, backend_start = NULL WHERE id = 1 AND token = %d"
+const releaseQuery = "UPDATE %s SET is_locked = false, locked_by = NULL, expires_at = NULL, backend_pid = NULL, " +
+	"backend_start = NULL WHERE id = 1 AND token = %d"
 
 // give says that the release is on its way; what became of it is told by gave.
 func (l *lease) give() message {
@@ -401,7 +405,8 @@ func (l *lease) lose(cause error) {
 	l.mutex.Unlock()
 	lost := leaseLost(l.current(), cause)
 	if cause != nil && !errors.Is(cause, CodeLeaseLost) {
-		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so this runner changes nothing more: %s", l.current(), l.migrator.redact(rootCause(cause)))
+		lost.Message = fmt.Sprintf("the lease (token %d) could not be renewed in time, so this runner changes nothing "+
+			"more: %s", l.current(), l.migrator.redact(rootCause(cause)))
 	}
 	l.cancel(lost)
 }
@@ -477,8 +482,10 @@ WITH own AS (SELECT id FROM %[1]s WHERE id = 1 AND (is_locked AND expires_at > p
 UPDATE %[1]s l SET token = l.token + 1, is_locked = true, expires_at = pg_catalog.clock_timestamp() + $4::bigint * interval '1 millisecond',
 	backend_pid = CASE WHEN $2 THEN pg_catalog.pg_backend_pid() END,
 	backend_start = CASE WHEN $2 THEN (SELECT a.backend_start FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()) END
-FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('application_name', $3 || l.token, false)`, l.tables.lock),
-			l.current(), !db.facts.behindPool, applicationPrefix(db.tables), l.migrator.config.LeaseDuration.Milliseconds(), l.beingGiven()).Scan(&token, &name)
+FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('application_name', $3 || l.token, false)`,
+			l.tables.lock),
+			l.current(), !db.facts.behindPool, applicationPrefix(db.tables), l.migrator.config.LeaseDuration.Milliseconds(),
+			l.beingGiven()).Scan(&token, &name)
 		if err == nil {
 			l.mutex.Lock()
 			l.token, l.renewed, l.giving = token, sent, false
@@ -520,8 +527,10 @@ func (m *Migrator) retire(ctx context.Context, db *database, token int64) error 
 		}
 		if time.Now().After(deadline) {
 			return &Error{
-				Code: CodeLeaseHeld, Message: fmt.Sprintf("an earlier runner's session (backend pid %d) is still at work and could not be ended", older[0]),
-				Remedy: fmt.Sprintf("end it with SELECT pg_terminate_backend(%d) as a role that may, then run the command again", older[0]),
+				Code: CodeLeaseHeld, Message: fmt.Sprintf("an earlier runner's session (backend pid %d) is still at work and "+
+					"could not be ended", older[0]),
+				Remedy: fmt.Sprintf("end it with SELECT pg_terminate_backend(%d) as a role that may, then run the command again",
+					older[0]),
 			}
 		}
 		if err := m.end(ctx, db, token); err != nil {
@@ -543,7 +552,8 @@ func (m *Migrator) end(ctx context.Context, db *database, token int64) error {
 	var refused *pgconn.PgError
 	// The name is asked for again: behind a pooler the session may be another client's by now.
 	if _, err = db.conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-		WHERE pid = ANY ($1) AND pg_catalog.starts_with(application_name, $2)`, older, applicationPrefix(db.tables)); errors.As(err, &refused) {
+		WHERE pid = ANY ($1) AND pg_catalog.starts_with(application_name, $2)`, older,
+		applicationPrefix(db.tables)); errors.As(err, &refused) {
 		return nil
 	}
 	return err
@@ -593,11 +603,14 @@ SELECT coalesce(l.locked_by, ''), coalesce(l.host, ''), coalesce(l.os_user, ''),
 	CASE WHEN l.backend_pid IS NOT NULL AND a.pid IS NULL THEN 'gone'
 		WHEN coalesce(l.expires_at, l.locked_at + interval '30 seconds', '-infinity') < pg_catalog.clock_timestamp() THEN 'expired' ELSE 'alive' END
 FROM (SELECT id, is_locked, locked_at, locked_by, `+strings.Join([]string{
-		column("token", "NULL::bigint AS token"), column("expires_at", "NULL::timestamptz AS expires_at"), column("backend_pid", "NULL::integer AS backend_pid"),
-		column("backend_start", "NULL::timestamptz AS backend_start"), column("host", "NULL AS host"), column("os_user", "NULL AS os_user"), column("tool_version", "NULL AS tool_version"),
+		column("token", "NULL::bigint AS token"), column("expires_at", "NULL::timestamptz AS expires_at"),
+		column("backend_pid", "NULL::integer AS backend_pid"),
+		column("backend_start", "NULL::timestamptz AS backend_start"), column("host", "NULL AS host"), column("os_user",
+			"NULL AS os_user"), column("tool_version", "NULL AS tool_version"),
 	}, ", ")+` FROM `+db.tables.lock+`) l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.backend_pid
 	AND (a.backend_start IS NULL OR l.backend_start IS NULL OR a.backend_start = l.backend_start)
-WHERE l.id = 1 AND l.is_locked`).Scan(&h.By, &h.Host, &h.User, &h.Tool, &h.Token, &since, &expires, &h.PID, &h.Activity, &h.State)
+WHERE l.id = 1 AND l.is_locked`).Scan(&h.By, &h.Host, &h.User, &h.Tool, &h.Token, &since, &expires, &h.PID,
+		&h.Activity, &h.State)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -689,7 +702,8 @@ const seizePatience = 100 * time.Millisecond
 // its token; 0 where that takes too long or the token is another one by now.
 func (m *Migrator) seize(ctx context.Context, db *database, from int64) (token int64, err error) {
 	err = pgx.BeginFunc(ctx, db.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", strconv.FormatInt(seizePatience.Milliseconds(), 10)); err != nil {
+		if _, err := tx.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)",
+			strconv.FormatInt(seizePatience.Milliseconds(), 10)); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, fmt.Sprintf(`
@@ -700,7 +714,8 @@ FROM free WHERE l.id = free.id RETURNING l.token`, db.tables.lock, logKilled(db.
 			from, clip(m.identity.String()), !db.facts.behindPool, m.config.LeaseDuration.Milliseconds()).Scan(&token)
 	})
 	var refused *pgconn.PgError
-	if errors.Is(err, pgx.ErrNoRows) || notNow(err) || errors.As(err, &refused) && refused.Code == "55P03" { // it was in use all the time
+	// it was in use all the time
+	if errors.Is(err, pgx.ErrNoRows) || notNow(err) || errors.As(err, &refused) && refused.Code == "55P03" {
 		return 0, nil
 	}
 	if err != nil {
@@ -718,15 +733,17 @@ func notHeldWith(token int64) error {
 
 func leaseHeld(h *Holder, waited time.Duration) error {
 	return &Error{
-		Code:    CodeLeaseHeld,
-		Message: fmt.Sprintf("%s holds the lease since %s (%s, backend pid %d); waited %s", h.By, h.Since.UTC().Format(time.RFC3339), h.State, h.PID, waited.Round(time.Millisecond)),
-		Remedy:  "wait for it to end, raise --lock-wait, or look with `whimbrel lock`",
+		Code: CodeLeaseHeld,
+		Message: fmt.Sprintf("%s holds the lease since %s (%s, backend pid %d); waited %s", h.By,
+			h.Since.UTC().Format(time.RFC3339), h.State, h.PID, waited.Round(time.Millisecond)),
+		Remedy: "wait for it to end, raise --lock-wait, or look with `whimbrel lock`",
 	}
 }
 
 func leaseLost(token int64, cause error) *Error {
 	return &Error{
-		Code: CodeLeaseLost, Message: fmt.Sprintf("the lease (token %d) is no longer this runner's, so it changes nothing more", token),
+		Code: CodeLeaseLost, Message: fmt.Sprintf(
+			"the lease (token %d) is no longer this runner's, so it changes nothing more", token),
 		Remedy: "run the same command again: it goes on where this one stopped", Err: cause,
 	}
 }

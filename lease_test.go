@@ -23,7 +23,9 @@ func fifty() files {
 	f := files{"001_first.sql": "CREATE TABLE ledger (id serial PRIMARY KEY, step int UNIQUE, before bigint)"}
 	for i := 2; i <= 50; i++ {
 		f[fmt.Sprintf("%03d_step.sql", i)] = fmt.Sprintf(
-			"CREATE TABLE t%[1]d (id int PRIMARY KEY, note text);\nINSERT INTO t%[1]d SELECT g, 'x' FROM generate_series(1, 50) g;\nINSERT INTO ledger (step, before) SELECT %[1]d, count(*) FROM ledger;\nCREATE INDEX i%[1]d ON t%[1]d (note);", i)
+			"CREATE TABLE t%[1]d (id int PRIMARY KEY, note text);\n"+
+				"INSERT INTO t%[1]d SELECT g, 'x' FROM generate_series(1, 50) g;\n"+
+				"INSERT INTO ledger (step, before) SELECT %[1]d, count(*) FROM ledger;\nCREATE INDEX i%[1]d ON t%[1]d (note);", i)
 	}
 	return f
 }
@@ -142,7 +144,8 @@ func (b *bundle) holding(change ...func(*whimbrel.Config)) (release func() error
 	require.NoError(b, err)
 	started := make(chan struct{})
 	var once sync.Once
-	m := b.migrator(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE hold (); SELECT count(*) FROM gate;"}, append(change, func(c *whimbrel.Config) {
+	m := b.migrator(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\n" +
+		"CREATE TABLE hold (); SELECT count(*) FROM gate;"}, append(change, func(c *whimbrel.Config) {
 		inner := c.Listener
 		c.Listener = func(r whimbrel.Record) {
 			inner(r)
@@ -157,7 +160,8 @@ func (b *bundle) holding(change ...func(*whimbrel.Config)) (release func() error
 		result <- err
 	}()
 	<-started
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%'")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = " +
+		"current_database() AND application_name LIKE 'whimbrel/%'")
 	return func() error {
 		_, _ = gate.Exec(context.Background(), "ROLLBACK")
 		return <-result
@@ -186,7 +190,8 @@ func TestAWaitingRunnerSaysWhoHoldsTheLease(t *testing.T) {
 	require.Equal(t, "alive", holder.State)
 	require.Contains(t, holder.By, "@")
 	require.Contains(t, holder.Activity, "up 1_hold")
-	_, err = b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 50 * time.Millisecond }).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 50 * time.Millisecond }).Up(t.Context(),
+		whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeLeaseHeld)
 	require.ErrorIs(t, err, whimbrel.CodeLeaseHeld)
 	require.Contains(t, e.Message, holder.By)
@@ -219,7 +224,8 @@ func TestALockIsReleasedHoweverQuicklyItsRunnerComesBack(t *testing.T) {
 	const working = "pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel/%/%'"
 	name := b.text("SELECT application_name FROM " + working)
 	require.NoError(t, release())
-	b.exec("UPDATE migration_lock SET is_locked = true, locked_by = 'a quick one', locked_at = now(), expires_at = now() + interval '1 hour'")
+	b.exec("UPDATE migration_lock SET is_locked = true, locked_by = 'a quick one', locked_at = now(), expires_at = " +
+		"now() + interval '1 hour'")
 
 	token := b.text("SELECT token FROM migration_lock")
 	returns := func() (again bool) {
@@ -228,11 +234,13 @@ func TestALockIsReleasedHoweverQuicklyItsRunnerComesBack(t *testing.T) {
 			return false
 		}
 		defer func() { _ = conn.Close(context.Background()) }()
-		if err := conn.QueryRow(t.Context(), "UPDATE migration_lock SET token = token + 1 WHERE token = $1::bigint RETURNING token::text", token).Scan(&token); err != nil {
+		if err := conn.QueryRow(t.Context(), "UPDATE migration_lock SET token = token + 1 WHERE token = $1::bigint "+
+			"RETURNING token::text", token).Scan(&token); err != nil {
 			return !errors.Is(err, pgx.ErrNoRows)
 		}
 		session := name[:strings.LastIndex(name, "/")+1] + token
-		_, _ = conn.Exec(t.Context(), "SET application_name = '"+session+"'; BEGIN; SELECT FROM migration_lock FOR KEY SHARE; SELECT pg_sleep(600)", pgx.QueryExecModeSimpleProtocol)
+		_, _ = conn.Exec(t.Context(), "SET application_name = '"+session+"'; BEGIN; SELECT FROM migration_lock FOR KEY "+
+			"SHARE; SELECT pg_sleep(600)", pgx.QueryExecModeSimpleProtocol)
 		return t.Context().Err() == nil
 	}
 	var runner sync.WaitGroup
@@ -248,7 +256,8 @@ func TestALockIsReleasedHoweverQuicklyItsRunnerComesBack(t *testing.T) {
 	defer cancel()
 	require.NoError(t, m.ReleaseLock(patience, holder.Token))
 	runner.Wait()
-	require.Equal(t, "false 0", b.text("SELECT is_locked || ' ' || (SELECT count(*) FROM "+working+") FROM migration_lock"))
+	require.Equal(t, "false 0", b.text("SELECT is_locked || ' ' || (SELECT count(*) FROM "+working+
+		") FROM migration_lock"))
 }
 
 func TestALongMigrationKeepsItsLease(t *testing.T) {
@@ -265,7 +274,8 @@ func TestALeaseThatWasTakenAwayCancelsTheWork(t *testing.T) {
 	release := b.holding(func(c *whimbrel.Config) { c.LeaseDuration = 5 * time.Second })
 	// What no successor can do while the transaction lives, an operator's UPDATE can.
 	b.exec("UPDATE migration_lock SET token = token + 1")
-	b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%'")
+	b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = " +
+		"current_database() AND application_name LIKE 'whimbrel/%'")
 	err := release()
 	_ = fails(t, err, whimbrel.CodeLeaseLost)
 	require.Empty(t, b.applied())
@@ -275,8 +285,10 @@ func TestALeaseThatWasTakenAwayCancelsTheWork(t *testing.T) {
 func TestALeaseThatHasRunOutIsNotRenewedEvenWhereNobodyTookIt(t *testing.T) {
 	b := setup(t)
 	release := b.holding(func(c *whimbrel.Config) { c.LeaseDuration = 5 * time.Second })
-	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'") // as a server's clock that is set, or a sleep
-	b.eventually("SELECT expires_at > now() OR (SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%') FROM migration_lock")
+	// as a server's clock that is set, or a sleep
+	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
+	b.eventually("SELECT expires_at > now() OR (SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = " +
+		"'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%') FROM migration_lock")
 	_ = fails(t, release(), whimbrel.CodeLeaseLost)
 	require.Empty(t, b.applied())
 }
@@ -301,7 +313,8 @@ func TestNobodyEntersBesideALivingTransactionEvenAfterExpiry(t *testing.T) {
 	b := setup(t)
 	release := b.holding()
 	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
-	_, err := b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 300 * time.Millisecond }).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(simple, func(c *whimbrel.Config) { c.LockWait = 300 * time.Millisecond }).Up(t.Context(),
+		whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeLeaseHeld)
 	require.Contains(t, e.Message, "expired")
 	require.NoError(t, release())
@@ -309,7 +322,8 @@ func TestNobodyEntersBesideALivingTransactionEvenAfterExpiry(t *testing.T) {
 
 func TestAPasswordIsNowhere(t *testing.T) {
 	b := setup(t)
-	b.exec("DO $$ BEGIN CREATE ROLE secretive LOGIN SUPERUSER PASSWORD 's3cr3t-p/ss'; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+	b.exec("DO $$ BEGIN CREATE ROLE secretive LOGIN SUPERUSER PASSWORD 's3cr3t-p/ss'; EXCEPTION WHEN duplicate_object " +
+		"OR unique_violation THEN NULL; END $$")
 	url := strings.Replace(b.url, "postgres@", "secretive:s3cr3t-p%2Fss@", 1)
 	require.NotEqual(t, b.url, url)
 	f := files{"1_a.sql": "CREATE TABLE a (); SELECT broken"}
@@ -322,14 +336,16 @@ func TestAPasswordIsNowhere(t *testing.T) {
 	_, malformed := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://u:s3cr3t-p%2Fss@host:port/db"})
 	require.Error(t, malformed)
 	everything := fmt.Sprintf("%+v %+v %+v %+v", err, missing, malformed, b.events) +
-		b.text("SELECT coalesce(string_agg(l::text, ' '), '') FROM schema_migrations_log l") + b.text("SELECT l FROM migration_lock l")
+		b.text("SELECT coalesce(string_agg(l::text, ' '), '') FROM schema_migrations_log l") + b.text("SELECT l FROM "+
+		"migration_lock l")
 	require.NotContains(t, everything, "s3cr3t")
 }
 
 func TestAFailedRetirementDoesNotGiveTheLeaseBack(t *testing.T) {
 	b := setup(t)
 	b.exec("DO $$ BEGIN CREATE ROLE lesser LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
-	b.exec("CREATE PROCEDURE hold() LANGUAGE plpgsql AS $$ BEGIN LOOP COMMIT; EXIT WHEN EXISTS (SELECT FROM go); PERFORM pg_sleep(0.01); END LOOP; END $$; CREATE TABLE go ()")
+	b.exec("CREATE PROCEDURE hold() LANGUAGE plpgsql AS $$ BEGIN LOOP COMMIT; EXIT WHEN EXISTS (SELECT FROM go); " +
+		"PERFORM pg_sleep(0.01); END LOOP; END $$; CREATE TABLE go ()")
 	started := make(chan struct{})
 	result := make(chan error, 1)
 	first := b.migrator(files{"1_hold.sql": "-- +migrate Up notransaction\nCALL hold();"}, func(c *whimbrel.Config) {
@@ -345,8 +361,10 @@ func TestAFailedRetirementDoesNotGiveTheLeaseBack(t *testing.T) {
 		result <- err
 	}()
 	<-started
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'CALL hold()' AND state = 'active'")
-	b.exec("GRANT ALL ON SCHEMA public TO lesser; GRANT ALL ON ALL TABLES IN SCHEMA public TO lesser; GRANT pg_read_all_stats TO lesser; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO lesser")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'CALL " +
+		"hold()' AND state = 'active'")
+	b.exec("GRANT ALL ON SCHEMA public TO lesser; GRANT ALL ON ALL TABLES IN SCHEMA public TO lesser; GRANT " +
+		"pg_read_all_stats TO lesser; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO lesser")
 	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
 	lesser := func(c *whimbrel.Config) {
 		c.DatabaseURL = strings.Replace(b.url, "postgres@", "lesser@", 1)

@@ -133,7 +133,8 @@ func (b *bundle) exec(sql string) {
 func (b *bundle) text(query string) string {
 	b.Helper()
 	var value *string
-	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text", pgx.QueryExecModeSimpleProtocol).Scan(&value))
+	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value))
 	if value == nil {
 		return "NULL"
 	}

@@ -182,7 +182,8 @@ func send(ctx context.Context, conn *pgconn.PgConn, m message) (rows int64, err 
 }
 
 func changes(tag pgconn.CommandTag) bool {
-	return tag.Insert() || tag.Update() || tag.Delete() || strings.HasPrefix(tag.String(), "MERGE") || strings.HasPrefix(tag.String(), "COPY")
+	return tag.Insert() || tag.Update() || tag.Delete() || strings.HasPrefix(tag.String(), "MERGE") ||
+		strings.HasPrefix(tag.String(), "COPY")
 }
 
 // literal quotes a text for SQL, so that a file's standard_conforming_strings and
@@ -267,7 +268,8 @@ func fitsOneMessage(statements []migration.Statement, needsStop func(migration.S
 // own, as one transaction: in one message where that is possible. Inline COPY data, an
 // Assert, a change of how strings are read, a record that has the number of rows in it,
 // a savepoint, which wants a block, and very much text need a stop in between, and thus a BEGIN and several messages.
-func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before, after message) (rows int64, err error) {
+func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, before,
+	after message) (rows int64, err error) {
 	conn := r.db.conn.PgConn()
 	parts, needsStop := r.parts(p, step, from), p.stops()
 	fits := fitsOneMessage(r.repeated(p, step), needsStop) && fitsOneMessage(step.Statements[from:], needsStop)
@@ -351,7 +353,9 @@ func (r *run) keepBudget(p Planned, s migration.Statement) message {
 		return nil
 	}
 	budget := r.m.config.MaxStall.Milliseconds()
-	return message{{text: fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget), statement: ours}}
+	return message{{text: fmt.Sprintf("SELECT pg_catalog.set_config('lock_timeout', '%d', true) FROM "+
+		"pg_catalog.pg_settings WHERE name = 'lock_timeout' AND (setting::int = 0 OR setting::int > %d)", budget, budget),
+		statement: ours}}
 }
 
 // byItself reports whether a statement has a message, or more, of its own.
@@ -366,7 +370,10 @@ func needsStop(s migration.Statement) bool {
 // changes how text is read, what undoes that does so, too.
 func (p Planned) stops() func(migration.Statement) bool {
 	odd := slices.ContainsFunc(p.Steps, func(s Step) bool {
-		return slices.ContainsFunc(s.Statements, func(s migration.Statement) bool { return settlesStrings(s) || settlesEncoding(s) })
+		return slices.ContainsFunc(s.Statements, func(s migration.Statement) bool {
+			return settlesStrings(s) ||
+				settlesEncoding(s)
+		})
 	})
 	if !odd {
 		return needsStop
@@ -392,7 +399,10 @@ func settlesEncoding(s migration.Statement) bool {
 		return false
 	}
 	changes, _ := pgsql.SettingChanges(s.Statement)
-	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Name == "client_encoding" && !c.Reset }) && !inUTF8().MatchString(s.Text)
+	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool {
+		return c.Name == "client_encoding" &&
+			!c.Reset
+	}) && !inUTF8().MatchString(s.Text)
 }
 
 var inUTF8 = pattern.Of(`(?i)\b(utf-?8|unicode)\b`)
@@ -400,7 +410,10 @@ var inUTF8 = pattern.Of(`(?i)\b(utf-?8|unicode)\b`)
 // settlesAgain reports whether a statement may undo either.
 func settlesAgain(s migration.Statement) bool {
 	changes, _ := pgsql.SettingChanges(s.Statement)
-	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Name == "" || c.Name == "client_encoding" })
+	return slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool {
+		return c.Name == "" ||
+			c.Name == "client_encoding"
+	})
 }
 
 // stop runs a statement that has to be dealt with by itself.

@@ -166,7 +166,8 @@ func New(config Config) (*Migrator, error) {
 		return nil, err
 	}
 	inOrder := func(a, b migration.Migration) int { return a.Version.Compare(b.Version) }
-	if len(config.Functions) > 0 || !slices.IsSortedFunc(config.Migrations, inOrder) { // what Load gives is sorted, and large
+	// what Load gives is sorted, and large
+	if len(config.Functions) > 0 || !slices.IsSortedFunc(config.Migrations, inOrder) {
 		config.Migrations = slices.Clone(config.Migrations)
 	}
 	for _, f := range config.Functions {
@@ -189,7 +190,8 @@ func New(config Config) (*Migrator, error) {
 	if err := checkTags(config.Tags, config.Migrations); err != nil {
 		return nil, err
 	}
-	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: secrets(config, connection)}, nil
+	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: secrets(config,
+		connection)}, nil
 }
 
 func (c Config) check() error {
@@ -206,10 +208,12 @@ func (c Config) check() error {
 		return unfitSchema(schema)
 	}
 	if c.MaxStall < time.Millisecond || c.MaxStall > LongestStall {
-		return wrong(fmt.Sprintf("use at least 1ms, and at most %s", LongestStall), "MaxStall: a stall budget of %s cannot be kept", c.MaxStall)
+		return wrong(fmt.Sprintf("use at least 1ms, and at most %s", LongestStall),
+			"MaxStall: a stall budget of %s cannot be kept", c.MaxStall)
 	}
 	if c.RetryBudget < 0 {
-		return wrong("use a positive duration; a nanosecond stands for none", "RetryBudget: %s is no time to try again in", c.RetryBudget)
+		return wrong("use a positive duration; a nanosecond stands for none", "RetryBudget: %s is no time to try again in",
+			c.RetryBudget)
 	}
 	if c.LeaseDuration < time.Second || c.LeaseDuration > LongestStall {
 		return wrong(fmt.Sprintf("use at least 1s, and at most %s", LongestStall),
@@ -257,11 +261,13 @@ func parseConnection(config Config) (*pgx.ConnConfig, error) {
 func unreadable(err error, hidden *redact.Redactor) *Error {
 	var wrong *dial.AddressError
 	if errors.As(err, &wrong) {
-		return &Error{Code: CodeConfiguration, Message: hidden.Clean(wrong.Problem), Remedy: hidden.Clean(wrong.Remedy), Err: err}
+		return &Error{Code: CodeConfiguration, Message: hidden.Clean(wrong.Problem), Remedy: hidden.Clean(wrong.Remedy),
+			Err: err}
 	}
 	return &Error{
 		Code: CodeConfiguration, Message: "the database URL cannot be read: " + hidden.Clean(err.Error()),
-		Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password percent-encoded",
+		Remedy: "write it as postgres://user:password@host:5432/database, with special characters of the password " +
+			"percent-encoded",
 	}
 }
 

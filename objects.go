@@ -146,7 +146,9 @@ func namedInText(version migration.Version, o migration.Object) json.RawMessage 
 // recordObjects stores what a repeatable migration has created, with what it created
 // earlier and leaves as it is, as by IF NOT EXISTS. What it dropped itself is no more.
 func (r *run) recordObjects(p Planned) piece {
-	return piece{statement: ours, text: fmt.Sprintf(`UPDATE %s h SET objects = (SELECT coalesce(pg_catalog.jsonb_agg(a.object ORDER BY a.object), '[]') FROM (%s
+	return piece{statement: ours,
+		text: fmt.Sprintf(
+			`UPDATE %s h SET objects = (SELECT coalesce(pg_catalog.jsonb_agg(a.object ORDER BY a.object), '[]') FROM (%s
 	UNION SELECT e FROM pg_catalog.jsonb_array_elements(h.objects) e, pg_catalog.jsonb_to_record(e) AS o(class name, kind text, names name[], identity text) WHERE %s
 ) a) WHERE h.version = %s`, r.db.tables.history, describedHere, isThere, r.quote(string(p.Migration.Version)))}
 }

@@ -13,14 +13,18 @@ import (
 var people = files{
 	"1_people.sql": "CREATE SCHEMA app; CREATE TABLE people (id int PRIMARY KEY, name varchar(10));",
 	"R__names.sql": "CREATE OR REPLACE VIEW names AS SELECT id, name FROM people;",
-	"R__slug.sql":  "CREATE OR REPLACE FUNCTION app.slug(t text, n int DEFAULT 1) RETURNS text LANGUAGE sql AS 'SELECT lower(t)';",
+	"R__slug.sql": "CREATE OR REPLACE FUNCTION app.slug(t text, n int DEFAULT 1) RETURNS text LANGUAGE sql AS 'SELECT " +
+		"lower(t)';",
 	"R__touch.sql": `CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 DROP TRIGGER IF EXISTS touched ON people;
 CREATE TRIGGER touched BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION touch();`,
-	"R__mood.sql":   "DO $$ BEGIN IF to_regtype('mood') IS NULL THEN EXECUTE 'CREATE TYPE mood AS ENUM (''sad'', ''glad'')'; END IF; END $$;",
+	"R__mood.sql": "DO $$ BEGIN IF to_regtype('mood') IS NULL THEN EXECUTE 'CREATE TYPE mood AS ENUM (''sad'', " +
+		"''glad'')'; END IF; END $$;",
 	"R__policy.sql": "DROP POLICY IF EXISTS own ON people; CREATE POLICY own ON people USING (true);",
-	"R__latest.sql": "DROP MATERIALIZED VIEW IF EXISTS latest; CREATE MATERIALIZED VIEW latest AS SELECT max(id) AS id FROM people; CREATE UNIQUE INDEX latest_id ON latest (id);",
-	"R__swaps.sql":  "DO $$ BEGIN DROP VIEW IF EXISTS scratch; CREATE VIEW scratch AS SELECT 1 AS n; EXCEPTION WHEN others THEN RAISE; END $$; DROP VIEW scratch;",
+	"R__latest.sql": "DROP MATERIALIZED VIEW IF EXISTS latest; CREATE MATERIALIZED VIEW latest AS SELECT max(id) AS id " +
+		"FROM people; CREATE UNIQUE INDEX latest_id ON latest (id);",
+	"R__swaps.sql": "DO $$ BEGIN DROP VIEW IF EXISTS scratch; CREATE VIEW scratch AS SELECT 1 AS n; EXCEPTION WHEN " +
+		"others THEN RAISE; END $$; DROP VIEW scratch;",
 }
 
 // takings are ways to lose what people define, and what is to come back.
@@ -29,29 +33,42 @@ var takings = map[string]struct {
 	again     []string
 	gone      string // as status says before anything is run; "" where it was replaced
 }{
-	"a view is dropped":            {"DROP VIEW names", []string{"R__names"}, "view public.names"},
-	"a table and what rests on it": {"DROP TABLE people CASCADE; CREATE TABLE people (id int, name text)", []string{"R__latest", "R__names", "R__policy", "R__touch"}, "view public.names"},
-	"a view is renamed":            {"ALTER VIEW names RENAME TO old_names", []string{"R__names"}, "view public.names"},
-	"a view is moved":              {"ALTER VIEW names SET SCHEMA app", []string{"R__names"}, "view public.names"},
-	"a function is dropped":        {"DROP FUNCTION app.slug", []string{"R__slug"}, "function app.slug(text,integer)"},
-	"a function is renamed":        {"ALTER FUNCTION app.slug RENAME TO snail", []string{"R__slug"}, "function app.slug(text,integer)"},
-	"one with other arguments":     {"DROP FUNCTION app.slug; CREATE FUNCTION app.slug(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", []string{"R__slug"}, "function app.slug(text,integer)"},
-	"a schema":                     {"DROP SCHEMA app CASCADE; CREATE SCHEMA app", []string{"R__slug"}, "function app.slug(text,integer)"},
-	"a trigger":                    {"DROP TRIGGER touched ON people", []string{"R__touch"}, "trigger touched on public.people"},
-	"a trigger by its function":    {"DROP FUNCTION touch CASCADE", []string{"R__touch"}, "function public.touch()"},
-	"a type":                       {"DROP TYPE mood", []string{"R__mood"}, "type public.mood"},
-	"a policy":                     {"DROP POLICY own ON people", []string{"R__policy"}, "policy own on public.people"},
-	"a materialised view":          {"DROP MATERIALIZED VIEW latest", []string{"R__latest"}, "materialized view public.latest"},
-	"an index of one":              {"DROP INDEX latest_id", []string{"R__latest"}, "index public.latest_id"},
-	"by dynamic SQL":               {"DO $$ BEGIN EXECUTE 'DROP VIEW ' || 'na' || 'mes'; END $$", []string{"R__names"}, "view public.names"},
+	"a view is dropped": {"DROP VIEW names", []string{"R__names"}, "view public.names"},
+	"a table and what rests on it": {"DROP TABLE people CASCADE; CREATE TABLE people (id int, name text)",
+		[]string{"R__latest", "R__names", "R__policy", "R__touch"}, "view public.names"},
+	"a view is renamed":     {"ALTER VIEW names RENAME TO old_names", []string{"R__names"}, "view public.names"},
+	"a view is moved":       {"ALTER VIEW names SET SCHEMA app", []string{"R__names"}, "view public.names"},
+	"a function is dropped": {"DROP FUNCTION app.slug", []string{"R__slug"}, "function app.slug(text,integer)"},
+	"a function is renamed": {"ALTER FUNCTION app.slug RENAME TO snail", []string{"R__slug"},
+		"function app.slug(text,integer)"},
+	"one with other arguments": {"DROP FUNCTION app.slug; CREATE FUNCTION app.slug(int) RETURNS int LANGUAGE sql AS " +
+		"'SELECT 1'", []string{"R__slug"}, "function app.slug(text,integer)"},
+	"a schema": {"DROP SCHEMA app CASCADE; CREATE SCHEMA app", []string{"R__slug"},
+		"function app.slug(text,integer)"},
+	"a trigger": {"DROP TRIGGER touched ON people", []string{"R__touch"},
+		"trigger touched on public.people"},
+	"a trigger by its function": {"DROP FUNCTION touch CASCADE", []string{"R__touch"}, "function public.touch()"},
+	"a type":                    {"DROP TYPE mood", []string{"R__mood"}, "type public.mood"},
+	"a policy":                  {"DROP POLICY own ON people", []string{"R__policy"}, "policy own on public.people"},
+	"a materialised view": {"DROP MATERIALIZED VIEW latest", []string{"R__latest"},
+		"materialized view public.latest"},
+	"an index of one": {"DROP INDEX latest_id", []string{"R__latest"}, "index public.latest_id"},
+	"by dynamic SQL": {"DO $$ BEGIN EXECUTE 'DROP VIEW ' || 'na' || 'mes'; END $$", []string{"R__names"},
+		"view public.names"},
 	"all that a role owns": {`DO $$ DECLARE r text := 'own_' || current_database(); BEGIN
 EXECUTE format('CREATE ROLE %I', r); EXECUTE format('ALTER VIEW names OWNER TO %I', r);
-EXECUTE format('DROP OWNED BY %I', r); EXECUTE format('DROP ROLE %I', r); END $$`, []string{"R__names"}, "view public.names"},
-	"a view is replaced":            {"CREATE OR REPLACE VIEW names AS SELECT 0 AS id, ''::varchar(10) AS name", []string{"R__names"}, ""},
-	"a view is dropped and created": {"DROP VIEW names; CREATE VIEW names AS SELECT 0 AS id, ''::varchar(10) AS name", []string{"R__names"}, ""},
-	"a function is replaced":        {"CREATE OR REPLACE FUNCTION app.slug(t text, n int DEFAULT 1) RETURNS text LANGUAGE sql AS 'SELECT upper(t)'", []string{"R__slug"}, ""},
-	"replaced by dynamic SQL":       {"DO $$ BEGIN BEGIN EXECUTE 'CREATE OR REPLACE VIEW na' || 'mes AS SELECT 0 AS id, ''''::varchar(10) AS name'; EXCEPTION WHEN others THEN RAISE; END; END $$", []string{"R__names"}, ""},
-	"nothing that they define":      {"CREATE VIEW app.names AS SELECT 1 AS n; DROP VIEW app.names; GRANT SELECT ON names TO PUBLIC; COMMENT ON VIEW names IS 'x'; CREATE INDEX ON people (name)", nil, ""},
+EXECUTE format('DROP OWNED BY %I', r); EXECUTE format('DROP ROLE %I', r); END $$`, []string{"R__names"},
+		"view public.names"},
+	"a view is replaced": {"CREATE OR REPLACE VIEW names AS SELECT 0 AS id, ''::varchar(10) AS name",
+		[]string{"R__names"}, ""},
+	"a view is dropped and created": {"DROP VIEW names; CREATE VIEW names AS SELECT 0 AS id, ''::varchar(10) AS name",
+		[]string{"R__names"}, ""},
+	"a function is replaced": {"CREATE OR REPLACE FUNCTION app.slug(t text, n int DEFAULT 1) RETURNS text " +
+		"LANGUAGE sql AS 'SELECT upper(t)'", []string{"R__slug"}, ""},
+	"replaced by dynamic SQL": {"DO $$ BEGIN BEGIN EXECUTE 'CREATE OR REPLACE VIEW na' || 'mes AS SELECT 0 AS id, " +
+		"''''::varchar(10) AS name'; EXCEPTION WHEN others THEN RAISE; END; END $$", []string{"R__names"}, ""},
+	"nothing that they define": {"CREATE VIEW app.names AS SELECT 1 AS n; DROP VIEW app.names; GRANT SELECT ON " +
+		"names TO PUBLIC; COMMENT ON VIEW names IS 'x'; CREATE INDEX ON people (name)", nil, ""},
 }
 
 // exemplary are those that are tried in every way: something goes, something is
@@ -221,7 +238,8 @@ func setupBeside(b *bundle) *bundle {
 }
 
 func TestWhatADownTakesOrReplacesComesBackWithTheNextUp(t *testing.T) {
-	for name, down := range map[string]string{"drops": "DROP VIEW names", "replaces": "CREATE OR REPLACE VIEW names AS SELECT 7 AS id, ''::varchar(10) AS name"} {
+	for name, down := range map[string]string{"drops": "DROP VIEW names",
+		"replaces": "CREATE OR REPLACE VIEW names AS SELECT 7 AS id, ''::varchar(10) AS name"} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			more := changed(people, "2_more.sql", "CREATE TABLE more (id int);\n-- +migrate Down\nDROP TABLE more; "+down+";")
@@ -313,17 +331,22 @@ func TestWhoNeedsWhatARepeatableDefinesIsToldWhich(t *testing.T) {
 			"CREATE OR REPLACE FUNCTION slug(t text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower(t)'",
 			"ALTER TABLE pages ADD COLUMN slug text GENERATED ALWAYS AS (slug(title)) STORED", "the function slug,",
 		},
-		"a view":          {"CREATE OR REPLACE VIEW names AS SELECT title FROM pages", "CREATE TABLE copies AS SELECT * FROM names", "the view names,"},
-		"a type":          {"DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('glad')", "ALTER TABLE pages ADD mood mood", "the type mood,"},
-		"a schema":        {"CREATE SCHEMA IF NOT EXISTS app", "CREATE TABLE app.t (id int)", "the schema app,"},
-		"within a body":   {"CREATE OR REPLACE VIEW public.\"Na mes\" AS SELECT title FROM pages", "DO $$ BEGIN PERFORM * FROM \"Na mes\"; END $$", "the view Na mes,"},
-		"a trigger's one": {"CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", "CREATE TRIGGER t BEFORE UPDATE ON pages FOR EACH ROW EXECUTE FUNCTION touch()", "the function touch,"},
-		"another":         {"CREATE OR REPLACE VIEW name AS SELECT title FROM pages", "SELECT * FROM names", ""},
+		"a view": {"CREATE OR REPLACE VIEW names AS SELECT title FROM pages",
+			"CREATE TABLE copies AS SELECT * FROM names", "the view names,"},
+		"a type": {"DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('glad')", "ALTER TABLE pages ADD mood mood",
+			"the type mood,"},
+		"a schema": {"CREATE SCHEMA IF NOT EXISTS app", "CREATE TABLE app.t (id int)", "the schema app,"},
+		"within a body": {"CREATE OR REPLACE VIEW public.\"Na mes\" AS SELECT title FROM pages",
+			"DO $$ BEGIN PERFORM * FROM \"Na mes\"; END $$", "the view Na mes,"},
+		"a trigger's one": {"CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+			"CREATE TRIGGER t BEFORE UPDATE ON pages FOR EACH ROW EXECUTE FUNCTION touch()", "the function touch,"},
+		"another": {"CREATE OR REPLACE VIEW name AS SELECT title FROM pages", "SELECT * FROM names", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			_, err := b.migrator(files{
-				"1_pages.sql": "CREATE TABLE pages (id int, title text);", "2_needs.sql": test.needs, "R__later.sql": test.repeatable,
+				"1_pages.sql": "CREATE TABLE pages (id int, title text);", "2_needs.sql": test.needs,
+				"R__later.sql": test.repeatable,
 			}).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			require.Equal(t, "2", string(e.Version))
@@ -337,7 +360,9 @@ func TestWhoNeedsWhatARepeatableDefinesIsToldWhich(t *testing.T) {
 	}
 	b := setup(t)
 	_, err := b.migrator(files{
-		"R__a.sql": "DO $$ BEGIN EXECUTE 'SELECT * FROM na' || 'mes'; END $$", "R__b.sql": "CREATE OR REPLACE VIEW names AS SELECT 1 AS n",
+		"R__a.sql": "DO $$ BEGIN EXECUTE 'SELECT * FROM na' || 'mes'; END $$",
+		"R__b.sql": "CREATE OR REPLACE VIEW names AS SELECT 1 AS n",
 	}).Up(t.Context(), whimbrel.UpOptions{})
-	require.Contains(t, fails(t, err, whimbrel.CodeStatement).Remedy, "R__b defines the view names: say in this file that it comes later, by `-- +migrate After b`")
+	require.Contains(t, fails(t, err, whimbrel.CodeStatement).Remedy,
+		"R__b defines the view names: say in this file that it comes later, by `-- +migrate After b`")
 }

@@ -32,7 +32,8 @@ func dialled(t *testing.T, url string) (*pgx.ConnConfig, *atomic.Int32) {
 
 // looked says that a connection which was opened ahead has read the history, or
 // has found that there is none.
-const looked = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'whimbrel' AND state = 'idle' AND query LIKE '%\"migration_lock\"%'"
+const looked = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = " +
+	"'whimbrel' AND state = 'idle' AND query LIKE '%\"migration_lock\"%'"
 
 func TestAConnectionThatIsOpenedAheadIsTakenOverOnce(t *testing.T) {
 	b := setup(t)
@@ -94,7 +95,8 @@ func TestAConnectionThatNobodyTakesIsClosed(t *testing.T) {
 	b.eventually(looked)
 	opening.Close()
 	opening.Close()
-	b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'whimbrel'")
+	b.eventually("SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = " +
+		"'whimbrel'")
 	(*whimbrel.Opening)(nil).Close()
 
 	_, err = b.migrator(files{}, func(c *whimbrel.Config) { c.Opening = opening }).Status(t.Context())
@@ -149,7 +151,8 @@ func TestAStopEndsWaitingForAServerThatIsSilent(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { _ = silent.Close() }()
 			stop := make(chan struct{})
-			config := whimbrel.Config{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable", Stop: stop}
+			config := whimbrel.Config{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable",
+				Stop: stop}
 			if ahead {
 				config.Opening, err = whimbrel.Open(t.Context(), config)
 				require.NoError(t, err)

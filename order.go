@@ -67,7 +67,8 @@ func checkTags(wanted []string, migrations []migration.Migration) error {
 			continue
 		}
 		if !migration.IsTag(tag) {
-			return &Error{Code: CodeConfiguration, Message: fmt.Sprintf("%q is no tag", tag), Remedy: "name tags that migrations have: letters, digits and the marks _ . : -"}
+			return &Error{Code: CodeConfiguration, Message: fmt.Sprintf("%q is no tag", tag),
+				Remedy: "name tags that migrations have: letters, digits and the marks _ . : -"}
 		}
 		remedy := "give a migration the tag with `-- +migrate Tags " + tag + "`"
 		if near := spelling.Nearest(tag, known); near != "" {

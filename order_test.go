@@ -51,10 +51,13 @@ func TestWhatComesLateAmongTagsIsStillOutOfOrder(t *testing.T) {
 		tags []string
 		want whimbrel.Code
 	}{
-		"no tags, behind one without tags":       {late: "SELECT 1;", want: whimbrel.CodeOutOfOrder},
-		"the tags of a newer one":                {late: "-- +migrate Tags slow expand\nSELECT 1;", tags: []string{"expand"}, want: whimbrel.CodeOutOfOrder},
-		"tags, behind one without":               {late: "-- +migrate Tags seed\nSELECT 1;", tags: []string{"seed"}, want: whimbrel.CodeOutOfOrder},
-		"not chosen, and thus nobody's business": {late: "-- +migrate Tags contract seed\nSELECT 1;", tags: []string{"expand"}},
+		"no tags, behind one without tags": {late: "SELECT 1;", want: whimbrel.CodeOutOfOrder},
+		"the tags of a newer one": {late: "-- +migrate Tags slow expand\nSELECT 1;", tags: []string{"expand"},
+			want: whimbrel.CodeOutOfOrder},
+		"tags, behind one without": {late: "-- +migrate Tags seed\nSELECT 1;", tags: []string{"seed"},
+			want: whimbrel.CodeOutOfOrder},
+		"not chosen, and thus nobody's business": {late: "-- +migrate Tags contract seed\nSELECT 1;",
+			tags: []string{"expand"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -78,7 +81,8 @@ func TestWhatComesLateAmongTagsIsStillOutOfOrder(t *testing.T) {
 
 func TestAMissingTagIsASlip(t *testing.T) {
 	t.Parallel()
-	_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Migrations: tagged.load(t), Tags: []string{"exapnd"}})
+	_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Migrations: tagged.load(t),
+		Tags: []string{"exapnd"}})
 	e := fails(t, err, whimbrel.CodeConfiguration)
 	require.Equal(t, "did you mean expand?", e.Remedy)
 	_, err = whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Tags: []string{"x"}})
@@ -87,11 +91,13 @@ func TestAMissingTagIsASlip(t *testing.T) {
 
 func TestFunctionsHaveTagsToo(t *testing.T) {
 	b := setup(t)
-	seed := whimbrel.Function{Version: "5", Name: "seed", Tags: []string{"seed"}, Up: func(ctx context.Context, tx pgx.Tx) error {
+	seed := whimbrel.Function{Version: "5", Name: "seed", Tags: []string{"seed"}, Up: func(ctx context.Context,
+		tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "CREATE TABLE seeded (id int)")
 		return err
 	}}
-	_, err := b.migrator(tagged, withTags("seed"), func(c *whimbrel.Config) { c.Functions = []whimbrel.Function{seed} }).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(tagged, withTags("seed"),
+		func(c *whimbrel.Config) { c.Functions = []whimbrel.Function{seed} }).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "5", b.applied())
 	seed.Tags = []string{"a b"}

@@ -93,7 +93,8 @@ func (db *database) judge(ctx context.Context, s *state, tool foreign.Tool, tabl
 	there, err := db.existing(ctx, s.firstCreations())
 	for i, c := range there {
 		if i == 0 {
-			other.Why = fmt.Sprintf("which migrations it has as applied cannot be told, and %s, which this file creates, is there", c.name)
+			other.Why = fmt.Sprintf(
+				"which migrations it has as applied cannot be told, and %s, which this file creates, is there", c.name)
 		}
 		other.Same = append(other.Same, c.file)
 	}
@@ -106,13 +107,15 @@ func (db *database) settled(ctx context.Context) (settled bool, err error) {
 	if !db.ready && db.log() == nil {
 		return false, nil
 	}
-	err = db.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+db.tables.log+" WHERE action NOT IN "+settling+")").Scan(&settled)
+	err = db.conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+db.tables.log+" WHERE action NOT IN "+settling+
+		")").Scan(&settled)
 	return settled, err
 }
 
 // records reads what a tool has applied. What cannot be read, for lack of a right or
 // because somebody holds a lock, is not known: that is no reason to fail.
-func (db *database) records(ctx context.Context, tool foreign.Tool, table foreign.Table) (records []foreign.Record, read bool) {
+func (db *database) records(ctx context.Context, tool foreign.Tool,
+	table foreign.Table) (records []foreign.Record, read bool) {
 	if !table.Readable {
 		return nil, false
 	}
@@ -218,7 +221,8 @@ func (db *database) existing(ctx context.Context, all []creation) (there []creat
 	for _, c := range all {
 		schemas, names = append(schemas, c.schema), append(names, c.name)
 	}
-	rows, err := db.conn.Query(ctx, `SELECT w.number, EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = w.name AND c.relnamespace = n.oid),
+	rows, err := db.conn.Query(ctx,
+		`SELECT w.number, EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = w.name AND c.relnamespace = n.oid),
 	EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typname = w.name AND t.typnamespace = n.oid)
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (schema, name, number)
 JOIN pg_catalog.pg_namespace n ON n.nspname = coalesce(nullif(w.schema, ''), pg_catalog.current_schema()::text) ORDER BY w.number`, schemas, names)
@@ -281,7 +285,8 @@ func (o OtherHistory) Refusal() *Error {
 	}
 	return &Error{
 		Code: CodeForeignHistory, Version: first.Version, Name: first.Name, Path: first.Path,
-		Message: fmt.Sprintf("%s, the history of %s, seems to be that of %s: %s, and whimbrel has no history here", o.Table, o.Tool, files, o.Why),
+		Message: fmt.Sprintf("%s, the history of %s, seems to be that of %s: %s, and whimbrel has no history here", o.Table,
+			o.Tool, files, o.Why),
 		Remedy: take + ", or record what is applied with `whimbrel baseline VERSION`; " +
 			"if these files have nothing to do with that table, begin a history of their own with `whimbrel baseline --none`",
 	}

@@ -40,31 +40,67 @@ func TestWhatAnotherToolHasAppliedDoesNotRunAgain(t *testing.T) {
 		files files
 		tool  string
 	}{
-		"goose":                      {"CREATE TABLE goose_db_version " + gooseTable + "; INSERT INTO goose_db_version" + gooseOne, again, "goose"},
-		"goose by another name":      {"CREATE SCHEMA x; CREATE TABLE x.versions " + gooseTable + "; INSERT INTO x.versions" + gooseOne, again, "goose"},
-		"golang-migrate elsewhere":   {"CREATE TABLE moves (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO moves VALUES (1, false)", again, "golang-migrate"},
-		"dbmate in another schema":   {"CREATE SCHEMA x; CREATE TABLE x.schema_migrations (version varchar(128) PRIMARY KEY); INSERT INTO x.schema_migrations VALUES ('20240101000000')", dated, "dbmate or Rails"},
-		"dbmate by another name":     {"CREATE TABLE moves (version varchar(128) PRIMARY KEY); INSERT INTO moves VALUES ('20240101000000')", dated, "dbmate or Rails"},
-		"sql-migrate":                {"CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO gorp_migrations VALUES ('1_users.sql', now())", again, "sql-migrate"},
-		"sql-migrate by another one": {"CREATE TABLE moves (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO moves VALUES ('1_users.sql', now())", again, "sql-migrate"},
-		"Flyway":                     {"CREATE TABLE flyway_schema_history " + flywayHome + "; INSERT INTO flyway_schema_history VALUES (1, '1', 'users', 'SQL', 'V1__users.sql', 0, 'me', now(), 1, true)", again, "Flyway"},
-		"tern":                       {"CREATE TABLE schema_version (version int NOT NULL); INSERT INTO schema_version VALUES (1)", again, "tern"},
-		"Knex":                       {"CREATE TABLE knex_migrations (id serial PRIMARY KEY, name varchar(255), batch integer, migration_time timestamptz); INSERT INTO knex_migrations (name, batch) VALUES ('20240101000000_users.js', 1)", dated, "Knex"},
-		"Prisma":                     {"CREATE TABLE _prisma_migrations " + prismaHome + "; INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('1', '', '20240101000000_users')", dated, "Prisma"},
-		"sqlx":                       {"CREATE TABLE _sqlx_migrations " + sqlxTable + "; INSERT INTO _sqlx_migrations VALUES (1, 'users', now(), true, '', 1)", again, "sqlx"},
-		"Diesel":                     {"CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT now()); INSERT INTO __diesel_schema_migrations VALUES ('20240101000000')", dated, "Diesel"},
-		"Sequelize":                  {`CREATE TABLE "SequelizeMeta" (name varchar(255) PRIMARY KEY); INSERT INTO "SequelizeMeta" VALUES ('20240101000000-users.js')`, dated, "Sequelize"},
-		"TypeORM":                    {"CREATE TABLE migrations (id serial PRIMARY KEY, timestamp bigint NOT NULL, name varchar NOT NULL); INSERT INTO migrations (timestamp, name) VALUES (20240101000000, 'Users20240101000000')", dated, "TypeORM"},
-		"Liquibase":                  {"CREATE TABLE databasechangelog " + liquibaseHome + "; INSERT INTO databasechangelog (id, author, filename, orderexecuted) VALUES ('a', 'me', 'db/1_users.sql', 1)", again, "Liquibase"},
-		"Entity Framework":           {`CREATE TABLE "__EFMigrationsHistory" ("MigrationId" varchar(150) PRIMARY KEY, "ProductVersion" varchar(32) NOT NULL); INSERT INTO "__EFMigrationsHistory" VALUES ('20240101000000_Users', '8.0.0')`, dated, "Entity Framework"},
-		"Supabase":                   {"CREATE SCHEMA supabase_migrations; CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text); INSERT INTO supabase_migrations.schema_migrations VALUES ('20240101000000', '{}', 'users')", dated, "Supabase"},
-		"graphile-migrate":           {"CREATE SCHEMA graphile_migrate; CREATE TABLE graphile_migrate.migrations (hash text PRIMARY KEY, previous_hash text, filename text NOT NULL, date timestamptz NOT NULL DEFAULT now()); INSERT INTO graphile_migrate.migrations VALUES ('sha1:1', NULL, '000001-users.sql')", again, "graphile-migrate"},
-		"pgroll":                     {"CREATE SCHEMA pgroll; CREATE TABLE pgroll.migrations (schema name, name text, migration jsonb, created_at timestamp DEFAULT now(), updated_at timestamp, parent text, done boolean, resulting_schema jsonb); INSERT INTO pgroll.migrations VALUES ('public', '1_users', '{}', now(), now(), NULL, true, '{}')", again, "pgroll"},
-		"Alembic, and the table is":  {alembicOne + usersTable, initial, "Alembic"},
-		"Django, and the table is":   {djangoOne + usersTable, initial, "Django"},
-		"Drizzle, and the table is":  {"CREATE SCHEMA drizzle; CREATE TABLE drizzle.__drizzle_migrations (id serial PRIMARY KEY, hash text NOT NULL, created_at bigint); INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('x', 1)" + usersTable, initial, "Drizzle"},
-		"Sqitch, and the table is":   {"CREATE SCHEMA sqitch; CREATE TABLE sqitch.changes (change_id text PRIMARY KEY, script_hash text, change text, project text, note text, committed_at timestamptz DEFAULT now()); INSERT INTO sqitch.changes VALUES ('a', 'b', 'users', 'shop')" + usersTable, initial, "Sqitch"},
-		"Liquibase's XML, and it is": {"CREATE TABLE databasechangelog " + liquibaseHome + "; INSERT INTO databasechangelog (id, author, filename, orderexecuted) VALUES ('1', 'me', 'db.xml', 1)" + usersTable, initial, "Liquibase"},
+		"goose": {"CREATE TABLE goose_db_version " + gooseTable + "; INSERT INTO goose_db_version" +
+			gooseOne, again, "goose"},
+		"goose by another name": {"CREATE SCHEMA x; CREATE TABLE x.versions " + gooseTable +
+			"; INSERT INTO x.versions" + gooseOne, again, "goose"},
+		"golang-migrate elsewhere": {"CREATE TABLE moves (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT " +
+			"INTO moves VALUES (1, false)", again, "golang-migrate"},
+		"dbmate in another schema": {"CREATE SCHEMA x; CREATE TABLE x.schema_migrations (version varchar(128) PRIMARY " +
+			"KEY); INSERT INTO x.schema_migrations VALUES ('20240101000000')", dated, "dbmate or Rails"},
+		"dbmate by another name": {"CREATE TABLE moves (version varchar(128) PRIMARY KEY); INSERT INTO moves VALUES " +
+			"('20240101000000')", dated, "dbmate or Rails"},
+		"sql-migrate": {"CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz); INSERT " +
+			"INTO gorp_migrations VALUES ('1_users.sql', now())", again, "sql-migrate"},
+		"sql-migrate by another one": {"CREATE TABLE moves (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO " +
+			"moves VALUES ('1_users.sql', now())", again, "sql-migrate"},
+		"Flyway": {"CREATE TABLE flyway_schema_history " + flywayHome +
+			"; INSERT INTO flyway_schema_history VALUES (1, '1', 'users', 'SQL', 'V1__users.sql', 0, 'me', now(), 1, true)",
+			again, "Flyway"},
+		"tern": {"CREATE TABLE schema_version (version int NOT NULL); INSERT INTO schema_version " +
+			"VALUES (1)", again, "tern"},
+		"Knex": {"CREATE TABLE knex_migrations (id serial PRIMARY KEY, name varchar(255), batch " +
+			"integer, migration_time timestamptz); INSERT INTO knex_migrations (name, batch) VALUES " +
+			"('20240101000000_users.js', 1)", dated, "Knex"},
+		"Prisma": {"CREATE TABLE _prisma_migrations " + prismaHome +
+			"; INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('1', '', '20240101000000_users')", dated,
+			"Prisma"},
+		"sqlx": {"CREATE TABLE _sqlx_migrations " + sqlxTable +
+			"; INSERT INTO _sqlx_migrations VALUES (1, 'users', now(), true, '', 1)", again, "sqlx"},
+		"Diesel": {"CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY, run_on " +
+			"timestamp NOT NULL DEFAULT now()); INSERT INTO __diesel_schema_migrations VALUES ('20240101000000')", dated,
+			"Diesel"},
+		"Sequelize": {
+			`CREATE TABLE "SequelizeMeta" (name varchar(255) PRIMARY KEY); INSERT INTO "SequelizeMeta" VALUES ('20240101000000-users.js')`, dated, "Sequelize"},
+		"TypeORM": {"CREATE TABLE migrations (id serial PRIMARY KEY, timestamp bigint NOT NULL, name " +
+			"varchar NOT NULL); INSERT INTO migrations (timestamp, name) VALUES (20240101000000, 'Users20240101000000')", dated,
+			"TypeORM"},
+		"Liquibase": {"CREATE TABLE databasechangelog " + liquibaseHome +
+			"; INSERT INTO databasechangelog (id, author, filename, orderexecuted) VALUES ('a', 'me', 'db/1_users.sql', 1)",
+			again, "Liquibase"},
+		"Entity Framework": {
+			`CREATE TABLE "__EFMigrationsHistory" ("MigrationId" varchar(150) PRIMARY KEY, "ProductVersion" varchar(32) NOT NULL); INSERT INTO "__EFMigrationsHistory" VALUES ('20240101000000_Users', '8.0.0')`, dated, "Entity Framework"},
+		"Supabase": {"CREATE SCHEMA supabase_migrations; CREATE TABLE " +
+			"supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text); INSERT INTO " +
+			"supabase_migrations.schema_migrations VALUES ('20240101000000', '{}', 'users')", dated, "Supabase"},
+		"graphile-migrate": {"CREATE SCHEMA graphile_migrate; CREATE TABLE graphile_migrate.migrations (hash " +
+			"text PRIMARY KEY, previous_hash text, filename text NOT NULL, date timestamptz NOT NULL DEFAULT now()); INSERT " +
+			"INTO graphile_migrate.migrations VALUES ('sha1:1', NULL, '000001-users.sql')", again, "graphile-migrate"},
+		"pgroll": {"CREATE SCHEMA pgroll; CREATE TABLE pgroll.migrations (schema name, name text, " +
+			"migration jsonb, created_at timestamp DEFAULT now(), updated_at timestamp, parent text, done boolean, " +
+			"resulting_schema jsonb); INSERT INTO pgroll.migrations VALUES ('public', '1_users', '{}', now(), now(), NULL, " +
+			"true, '{}')", again, "pgroll"},
+		"Alembic, and the table is": {alembicOne + usersTable, initial, "Alembic"},
+		"Django, and the table is":  {djangoOne + usersTable, initial, "Django"},
+		"Drizzle, and the table is": {"CREATE SCHEMA drizzle; CREATE TABLE drizzle.__drizzle_migrations (id serial " +
+			"PRIMARY KEY, hash text NOT NULL, created_at bigint); INSERT INTO drizzle.__drizzle_migrations (hash, created_at) " +
+			"VALUES ('x', 1)" + usersTable, initial, "Drizzle"},
+		"Sqitch, and the table is": {"CREATE SCHEMA sqitch; CREATE TABLE sqitch.changes (change_id text PRIMARY KEY, " +
+			"script_hash text, change text, project text, note text, committed_at timestamptz DEFAULT now()); INSERT INTO " +
+			"sqitch.changes VALUES ('a', 'b', 'users', 'shop')" + usersTable, initial, "Sqitch"},
+		"Liquibase's XML, and it is": {"CREATE TABLE databasechangelog " + liquibaseHome +
+			"; INSERT INTO databasechangelog (id, author, filename, orderexecuted) VALUES ('1', 'me', 'db.xml', 1)" +
+			usersTable, initial, "Liquibase"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -99,31 +135,49 @@ func TestWhatAnotherToolHasAppliedDoesNotRunAgain(t *testing.T) {
 
 func TestAnotherHistoryBesideUnrelatedFilesIsOnlyMentioned(t *testing.T) {
 	t.Parallel()
-	first := files{"000_init.sql": "CREATE TABLE init (id int);", "1_users.sql": "DROP TABLE IF EXISTS old; CREATE TABLE users (id int);"}
+	first := files{"000_init.sql": "CREATE TABLE init (id int);",
+		"1_users.sql": "DROP TABLE IF EXISTS old; CREATE TABLE users (id int);"}
 	for name, test := range map[string]struct {
 		sql       string
 		files     files
 		mentioned bool
 	}{
-		"a platform's auth":             {"CREATE SCHEMA auth; CREATE TABLE auth.schema_migrations (version varchar(255) PRIMARY KEY); INSERT INTO auth.schema_migrations VALUES ('00'), ('20171026211738')", first, true},
-		"a platform's storage":          {"CREATE SCHEMA storage; CREATE TABLE storage.migrations (id integer PRIMARY KEY, name varchar(100) UNIQUE NOT NULL, hash varchar(40) NOT NULL, executed_at timestamp DEFAULT now()); INSERT INTO storage.migrations VALUES (1, 'initialmigration', 'x')", first, true},
-		"a platform's realtime":         {"CREATE SCHEMA realtime; CREATE TABLE realtime.schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0)); INSERT INTO realtime.schema_migrations VALUES (20211116024918)", first, true},
-		"Liquibase":                     {"CREATE TABLE databasechangelog " + liquibaseHome + "; INSERT INTO databasechangelog (id, author, filename, orderexecuted) VALUES ('1', 'me', 'db/changelog.xml', 1)", first, true},
-		"Django, with the same name":    {djangoOne, initial, true},
-		"Alembic":                       {alembicOne, first, true},
-		"sqlx, of other versions":       {"CREATE TABLE _sqlx_migrations " + sqlxTable + "; INSERT INTO _sqlx_migrations VALUES (20240101000000, 'x', now(), true, '', 1)", first, true},
-		"goose, of nothing":             {"CREATE TABLE goose_db_version " + gooseTable + "; INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true)", first, true},
-		"goose, taken back":             {"CREATE TABLE goose_db_version " + gooseTable + "; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, true), (1, false)", first, true},
-		"Knex, another file of that no": {"CREATE TABLE knex_migrations (id serial PRIMARY KEY, name varchar(255), batch integer, migration_time timestamptz); INSERT INTO knex_migrations (name) VALUES ('001_orders.js')", first, true},
-		"an application's migrations":   {"CREATE TABLE migrations (id serial PRIMARY KEY, bird text, \"from\" text, \"to\" text); INSERT INTO migrations (bird) VALUES ('whimbrel')", first, false},
-		"an application's version":      {"CREATE TABLE app_version (version integer); INSERT INTO app_version VALUES (1)", first, false},
-		"an application's releases":     {"CREATE TABLE releases (version varchar(20) PRIMARY KEY); INSERT INTO releases VALUES ('1'), ('2'), ('000')" + usersTable + "; ALTER TABLE users RENAME TO people", first, false},
-		"an application's vouchers":     {"CREATE TABLE vouchers (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO vouchers VALUES ('SPRING', now()); CREATE TABLE IF NOT EXISTS old ()", first, false},
-		"an application's names":        {"CREATE TABLE names (name varchar(255)); INSERT INTO names VALUES ('1_users.sql')", first, false},
-		"a file that drops first":       {alembicOne + usersTable, files{"1_users.sql": "DROP TABLE IF EXISTS users;\nCREATE TABLE users (id int);"}, true},
-		"a file that asks first":        {alembicOne + usersTable, again, true},
-		"a file of another schema":      {alembicOne + usersTable, files{"1_users.sql": "CREATE SCHEMA shop;\nCREATE TABLE shop.users (id int);"}, true},
-		"nothing":                       {"", first, false},
+		"a platform's auth": {"CREATE SCHEMA auth; CREATE TABLE auth.schema_migrations (version varchar(255) " +
+			"PRIMARY KEY); INSERT INTO auth.schema_migrations VALUES ('00'), ('20171026211738')", first, true},
+		"a platform's storage": {"CREATE SCHEMA storage; CREATE TABLE storage.migrations (id integer PRIMARY KEY, " +
+			"name varchar(100) UNIQUE NOT NULL, hash varchar(40) NOT NULL, executed_at timestamp DEFAULT now()); INSERT INTO " +
+			"storage.migrations VALUES (1, 'initialmigration', 'x')", first, true},
+		"a platform's realtime": {"CREATE SCHEMA realtime; CREATE TABLE realtime.schema_migrations (version bigint " +
+			"PRIMARY KEY, inserted_at timestamp(0)); INSERT INTO realtime.schema_migrations VALUES (20211116024918)", first,
+			true},
+		"Liquibase": {"CREATE TABLE databasechangelog " + liquibaseHome + "; INSERT INTO " +
+			"databasechangelog (id, author, filename, orderexecuted) VALUES ('1', 'me', 'db/changelog.xml', 1)", first, true},
+		"Django, with the same name": {djangoOne, initial, true},
+		"Alembic":                    {alembicOne, first, true},
+		"sqlx, of other versions": {"CREATE TABLE _sqlx_migrations " + sqlxTable +
+			"; INSERT INTO _sqlx_migrations VALUES (20240101000000, 'x', now(), true, '', 1)", first, true},
+		"goose, of nothing": {"CREATE TABLE goose_db_version " + gooseTable +
+			"; INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true)", first, true},
+		"goose, taken back": {"CREATE TABLE goose_db_version " + gooseTable +
+			"; INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, true), (1, false)", first, true},
+		"Knex, another file of that no": {"CREATE TABLE knex_migrations (id serial PRIMARY KEY, name varchar(255), batch " +
+			"integer, migration_time timestamptz); INSERT INTO knex_migrations (name) VALUES ('001_orders.js')", first, true},
+		"an application's migrations": {"CREATE TABLE migrations (id serial PRIMARY KEY, bird text, \"from\" text, " +
+			"\"to\" text); INSERT INTO migrations (bird) VALUES ('whimbrel')", first, false},
+		"an application's version": {"CREATE TABLE app_version (version integer); INSERT INTO app_version VALUES (1)",
+			first, false},
+		"an application's releases": {"CREATE TABLE releases (version varchar(20) PRIMARY KEY); INSERT INTO releases " +
+			"VALUES ('1'), ('2'), ('000')" + usersTable + "; ALTER TABLE users RENAME TO people", first, false},
+		"an application's vouchers": {"CREATE TABLE vouchers (id text PRIMARY KEY, applied_at timestamptz); INSERT " +
+			"INTO vouchers VALUES ('SPRING', now()); CREATE TABLE IF NOT EXISTS old ()", first, false},
+		"an application's names": {"CREATE TABLE names (name varchar(255)); INSERT INTO names VALUES ('1_users.sql')",
+			first, false},
+		"a file that drops first": {alembicOne + usersTable,
+			files{"1_users.sql": "DROP TABLE IF EXISTS users;\nCREATE TABLE users (id int);"}, true},
+		"a file that asks first": {alembicOne + usersTable, again, true},
+		"a file of another schema": {alembicOne + usersTable,
+			files{"1_users.sql": "CREATE SCHEMA shop;\nCREATE TABLE shop.users (id int);"}, true},
+		"nothing": {"", first, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -148,7 +202,8 @@ func TestAnotherHistoryBesideUnrelatedFilesIsOnlyMentioned(t *testing.T) {
 // A role that may not read the table knows only what is there.
 func TestATableThatCannotBeReadDoesNotTell(t *testing.T) {
 	b := setup(t)
-	b.exec("CREATE SCHEMA auth; CREATE TABLE auth.goose_db_version " + gooseTable + "; INSERT INTO auth.goose_db_version" + gooseOne)
+	b.exec("CREATE SCHEMA auth; CREATE TABLE auth.goose_db_version " + gooseTable +
+		"; INSERT INTO auth.goose_db_version" + gooseOne)
 	name := b.text("SELECT current_database()") + "_stranger"
 	b.exec(`CREATE ROLE "` + name + `" LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO "` + name + `"`)
 	m := b.migrator(simple, func(c *whimbrel.Config) { c.DatabaseURL += "&user=" + name })

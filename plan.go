@@ -412,7 +412,8 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		case step.Alone:
 			kind = StepAlone
 		}
-		planned.Steps = append(planned.Steps, Step{Kind: kind, Statements: step.Statements, Prelude: step.Prelude, Trailing: step.Trailing})
+		planned.Steps = append(planned.Steps, Step{Kind: kind, Statements: step.Statements, Prelude: step.Prelude,
+			Trailing: step.Trailing})
 	}
 	for i := range planned.Steps {
 		planned.Steps[i].Number = i + 1

@@ -104,7 +104,8 @@ func (m *Migrator) connectForMark(ctx context.Context) (*database, error) {
 	}
 	if _, err = m.read(ctx, db, withoutWaysBack); err == nil && db.facts.Recovery {
 		err = &Error{
-			Code: CodeReadOnly, Message: "the server " + m.database() + " is a replica, or still recovering: it cannot be marked",
+			Code: CodeReadOnly, Message: "the server " + m.database() +
+				" is a replica, or still recovering: it cannot be marked",
 			Remedy: "connect to the primary: its replicas get the mark from it",
 		}
 	}
@@ -138,10 +139,12 @@ func (m *Migrator) mark(ctx context.Context, db *database, name string) error {
 )`,
 		// Every role must see it; who may not write to it cannot take it off.
 		"GRANT SELECT ON " + table + " TO PUBLIC",
-		fmt.Sprintf(`INSERT INTO %s AS m (id, name, system_identifier, database_oid, database_name, protected_by) VALUES (1, %s, %s, %d, %s, %s)
+		fmt.Sprintf(
+			`INSERT INTO %s AS m (id, name, system_identifier, database_oid, database_name, protected_by) VALUES (1, %s, %s, %d, %s, %s)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, system_identifier = excluded.system_identifier, database_oid = excluded.database_oid,
 	database_name = excluded.database_name, protected_at = excluded.protected_at, protected_by = excluded.protected_by`,
-			table, quoted(db.conn, clip(name)), quoted(db.conn, i.System), i.OID, quoted(db.conn, i.Name), quoted(db.conn, clip(m.identity.String()))),
+			table, quoted(db.conn, clip(name)), quoted(db.conn, i.System), i.OID, quoted(db.conn, i.Name), quoted(db.conn,
+				clip(m.identity.String()))),
 		m.logProtection(db, "protect", name),
 	})
 	if err != nil {
@@ -163,7 +166,8 @@ func quoted(conn *pgx.Conn, text string) string {
 
 // markBudget keeps live traffic from waiting, as where our other tables are made.
 func (m *Migrator) markBudget() string {
-	return fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), pg_catalog.set_config('lock_timeout', '%d', true)",
+	return fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), "+
+		"pg_catalog.set_config('lock_timeout', '%d', true)",
 		m.config.MaxStall.Milliseconds())
 }
 
@@ -174,7 +178,8 @@ func (m *Migrator) runMark(ctx context.Context, db *database, statements []strin
 	for attempt := 1; ; attempt++ {
 		_, err := db.conn.PgConn().Exec(ctx, strings.Join(statements, separator)).ReadAll()
 		var refused *pgconn.PgError
-		again := errors.As(err, &refused) && slices.Contains([]string{"23505", "42P07", "40P01", "40001", "55P03", "XX000"}, refused.Code)
+		again := errors.As(err, &refused) && slices.Contains([]string{"23505", "42P07", "40P01", "40001", "55P03", "XX000"},
+			refused.Code)
 		if !again || time.Now().After(deadline) {
 			return err
 		}
@@ -188,7 +193,8 @@ func (m *Migrator) runMark(ctx context.Context, db *database, statements []strin
 func (m *Migrator) logProtection(db *database, action, name string) string {
 	who := m.identity
 	text := func(value string) string { return quoted(db.conn, clip(value)) }
-	return "INSERT INTO " + db.tables.log + " (action, outcome, name, run_by, host, tool_version) VALUES ('" + action + "', 'done', " +
+	return "INSERT INTO " + db.tables.log + " (action, outcome, name, run_by, host, tool_version) VALUES ('" + action +
+		"', 'done', " +
 		strings.Join([]string{text(name), text(who.String()), text(who.host), text(who.tool)}, ", ") + ")"
 }
 
@@ -221,22 +227,26 @@ func (m *Migrator) protection(ctx context.Context, db *database) (Protection, er
 func (m *Migrator) readMark(ctx context.Context, db *database, schema string, here Identity) (Protection, error) {
 	var p Protection
 	var of Identity
-	err := db.conn.QueryRow(ctx, "SELECT name, system_identifier, database_oid, database_name, protected_at, coalesce(protected_by, '') FROM "+
+	err := db.conn.QueryRow(ctx, "SELECT name, system_identifier, database_oid, database_name, protected_at, "+
+		"coalesce(protected_by, '') FROM "+
 		schema+"."+markTable+" WHERE id = 1").Scan(&p.Name, &of.System, &of.OID, &of.Name, &p.Since, &p.By)
 	var refused *pgconn.PgError
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Protection{State: Unprotected}, nil
 	case errors.As(err, &refused) && refused.Code == "42501":
-		return Protection{State: Protected, Detail: "this role may not read " + schema + "." + markTable + ", so the database counts as protected"}, nil
-	case errors.As(err, &refused) && (refused.Code == "42P01" || refused.Code == "42703"): // dropped this moment, or somebody else's
+		return Protection{State: Protected, Detail: "this role may not read " + schema + "." + markTable +
+			", so the database counts as protected"}, nil
+	// dropped this moment, or somebody else's
+	case errors.As(err, &refused) && (refused.Code == "42P01" || refused.Code == "42703"):
 		return Protection{State: Unprotected}, nil
 	case err != nil:
 		return p, m.serverError(ctx, "reading whether the database is protected", err)
 	}
 	p.State = Protected
 	if !of.isSame(here) {
-		p.State, p.Detail = CopiedProtection, fmt.Sprintf("the mark is of the database %s, which this one was copied or restored from", of.Name)
+		p.State, p.Detail = CopiedProtection, fmt.Sprintf("the mark is of the database %s, which this one was copied or "+
+			"restored from", of.Name)
 	} else if here.System == "" || of.System == "" {
 		p.Detail = "the server keeps its identity from this role, so the database is known by its oid alone"
 	}
@@ -315,8 +325,10 @@ func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 	}
 	if p.against {
 		return p, &Error{
-			Code: CodeProtected, Message: fmt.Sprintf("%s is protected, so nothing was %s", known, plan.loses), Detail: known.Detail,
-			Remedy: "if that is what you want, allow it by Config.OnProtected, or take the protection off with Migrator.Unprotect (`whimbrel protect off`)",
+			Code: CodeProtected, Message: fmt.Sprintf("%s is protected, so nothing was %s", known, plan.loses),
+			Detail: known.Detail,
+			Remedy: "if that is what you want, allow it by Config.OnProtected, or take the protection off with " +
+				"Migrator.Unprotect (`whimbrel protect off`)",
 		}
 	}
 	return p, nil
@@ -359,14 +371,16 @@ func (r *run) notePermission(ctx context.Context, p permission) error {
 			if lostConnection(ctx, err) || ctx.Err() != nil {
 				return err
 			}
-			noted.Protection = Protection{State: Unprotected, Name: name, Detail: "the mark could not be written: " + asError(err, CodeInternal).Message}
+			noted.Protection = Protection{State: Unprotected, Name: name, Detail: "the mark could not be written: " +
+				asError(err, CodeInternal).Message}
 		}
 		r.m.emit(noted)
 	}
 	if !p.asked || !p.against {
 		return nil
 	}
-	if err := r.m.runMark(ctx, r.db, []string{r.m.logProtection(r.db, "override", cmp.Or(p.Name, r.m.config.Protect))}); err != nil {
+	if err := r.m.runMark(ctx, r.db, []string{r.m.logProtection(r.db, "override",
+		cmp.Or(p.Name, r.m.config.Protect))}); err != nil {
 		return r.m.serverError(ctx, "noting that a protected database is changed", err)
 	}
 	return nil

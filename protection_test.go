@@ -12,7 +12,8 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 )
 
-var reversible = files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;\n", "2_b.sql": "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b;\n"}
+var reversible = files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;\n",
+	"2_b.sql": "CREATE TABLE b ();\n-- +migrate Down\nDROP TABLE b;\n"}
 
 // backwards are all ways of the library to take something back.
 var backwards = map[string]func(context.Context, *whimbrel.Migrator) error{
@@ -65,8 +66,10 @@ func TestAProtectedDatabaseIsNotRolledBackUnlessThatIsAllowed(t *testing.T) {
 			require.Equal(t, "1 2", b.applied())
 			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override'"))
 
-			require.NoError(t, back(t.Context(), b.migrator(reversible, func(c *whimbrel.Config) { c.OnProtected = whimbrel.AllowProtected })))
-			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = 'production'"))
+			require.NoError(t, back(t.Context(), b.migrator(reversible,
+				func(c *whimbrel.Config) { c.OnProtected = whimbrel.AllowProtected })))
+			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = "+
+				"'production'"))
 		})
 	}
 }
@@ -88,7 +91,8 @@ func TestTheFirstRunThatKnowsLeavesTheMark(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "production", before.Name)
 	require.NoError(t, backwards["down"](t.Context(), b.migrator(reversible)))
-	require.Equal(t, "protect unprotect", b.text("SELECT string_agg(action, ' ' ORDER BY id) FROM schema_migrations_log WHERE action LIKE '%protect'"))
+	require.Equal(t, "protect unprotect", b.text("SELECT string_agg(action, ' ' ORDER BY id) FROM schema_migrations_log "+
+		"WHERE action LIKE '%protect'"))
 }
 
 func TestAMarkOfAnotherDatabaseSaysThatThisIsACopy(t *testing.T) {
@@ -96,7 +100,8 @@ func TestAMarkOfAnotherDatabaseSaysThatThisIsACopy(t *testing.T) {
 	_, err := b.migrator(reversible).Protect(t.Context(), "production")
 	require.NoError(t, err)
 	for name, change := range map[string]string{
-		"another oid": "UPDATE whimbrel_protection SET database_oid = database_oid + 1", "another server": "UPDATE whimbrel_protection SET system_identifier = '1'",
+		"another oid":    "UPDATE whimbrel_protection SET database_oid = database_oid + 1",
+		"another server": "UPDATE whimbrel_protection SET system_identifier = '1'",
 	} {
 		_, err := b.migrator(reversible).Protect(t.Context(), "production")
 		require.NoError(t, err)
@@ -135,7 +140,8 @@ func TestACopyOfAProtectedDatabaseIsNotProtected(t *testing.T) {
 func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
 	b := setup(t)
 	role := "stranger_" + b.text("SELECT current_database()")
-	b.exec("CREATE ROLE " + role + " LOGIN; CREATE SCHEMA hers AUTHORIZATION " + role + "; ALTER ROLE " + role + " SET search_path = hers")
+	b.exec("CREATE ROLE " + role + " LOGIN; CREATE SCHEMA hers AUTHORIZATION " + role + "; ALTER ROLE " + role +
+		" SET search_path = hers")
 	t.Cleanup(func() {
 		_, err := b.conn.PgConn().Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role).ReadAll()
 		require.NoError(t, err)
@@ -150,7 +156,8 @@ func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
 	_, err = b.migrator(reversible).Protect(t.Context(), "production")
 	require.NoError(t, err)
 	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
-	_ = fails(t, func() error { _, err := b.migrator(reversible, asStranger).Unprotect(t.Context()); return err }(), whimbrel.CodePermission)
+	_ = fails(t, func() error { _, err := b.migrator(reversible, asStranger).Unprotect(t.Context()); return err }(),
+		whimbrel.CodePermission)
 
 	b.exec("CREATE SCHEMA closed; ALTER TABLE whimbrel_protection SET SCHEMA closed")
 	found, err := b.migrator(reversible, asStranger).Protection(t.Context())
@@ -159,8 +166,11 @@ func TestAMarkThatCannotBeReadOrWrittenIsSaid(t *testing.T) {
 	require.Contains(t, found.Detail, "may not read closed.whimbrel_protection")
 	_ = fails(t, backwards["down"](t.Context(), b.migrator(reversible, asStranger)), whimbrel.CodeProtected)
 
-	b.exec("DROP SCHEMA closed CASCADE; REVOKE CREATE ON SCHEMA hers FROM " + role + "; ALTER SCHEMA hers OWNER TO postgres; GRANT USAGE ON SCHEMA hers TO " + role)
-	_, err = b.migrator(reversible, asStranger, func(c *whimbrel.Config) { c.Protect, c.OnProtected = "production", whimbrel.AllowProtected }).Down(t.Context(), whimbrel.DownOptions{})
+	b.exec("DROP SCHEMA closed CASCADE; REVOKE CREATE ON SCHEMA hers FROM " + role +
+		"; ALTER SCHEMA hers OWNER TO postgres; GRANT USAGE ON SCHEMA hers TO " + role)
+	_, err = b.migrator(reversible, asStranger,
+		func(c *whimbrel.Config) { c.Protect, c.OnProtected = "production", whimbrel.AllowProtected }).Down(t.Context(),
+		whimbrel.DownOptions{})
 	require.NoError(t, err, "the run goes on without the mark")
 }
 
@@ -223,7 +233,8 @@ func TestWhatAProtectedDatabaseWouldLoseIsRefusedUnlessThatIsAllowed(t *testing.
 			_, _ = b.migrator(test.before, hooks).Up(t.Context(), whimbrel.UpOptions{}) // some stop half-way
 			_, err := b.migrator(test.after).Protect(t.Context(), "production")
 			require.NoError(t, err)
-			const all = "SELECT (SELECT json_agg(s) FROM schema_migrations s)::text || (SELECT coalesce(json_agg(j)::text, '') FROM schema_migrations_journal j)"
+			const all = "SELECT (SELECT json_agg(s) FROM schema_migrations s)::text || (SELECT coalesce(json_agg(j)::text, " +
+				"'') FROM schema_migrations_journal j)"
 			before := b.text(all)
 
 			e := fails(t, test.lose(t.Context(), b.migrator(test.after, hooks)), whimbrel.CodeProtected)
@@ -242,7 +253,8 @@ func TestWhatAProtectedDatabaseWouldLoseIsRefusedUnlessThatIsAllowed(t *testing.
 			if errors.As(err, &own) {
 				require.Equal(t, whimbrel.CodeStatement, own.Code, "what stopped half-way stops again")
 			}
-			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = 'production'"))
+			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_log WHERE action = 'override' AND name = "+
+				"'production'"))
 		})
 	}
 }

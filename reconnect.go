@@ -48,7 +48,8 @@ func (l *losses) inVain(advanced int64) bool {
 func lostInVain(last error) error {
 	e := *asError(last, CodeConnection)
 	e.Message = fmt.Sprintf("the connection was lost %d times in a row at the same place: %s", mostLosses+1, e.Message)
-	e.Remedy = "look into the server's log for what ended the sessions, a crash or a shortage of memory, before you run the same command again"
+	e.Remedy = "look into the server's log for what ended the sessions, a crash or a shortage of memory, before you run " +
+		"the same command again"
 	e.Err = last
 	return &e
 }
@@ -118,7 +119,8 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 	for attempt := 1; ; attempt++ {
 		if r.m.stopping() {
 			return &Error{
-				Code: CodeInterrupted, Message: "interrupted while connecting anew: " + asError(lost, CodeConnection).Message, Err: lost,
+				Code: CodeInterrupted, Message: "interrupted while connecting anew: " + asError(lost, CodeConnection).Message,
+				Err:    lost,
 				Remedy: "run the same command again: it goes on where this one stopped",
 			}
 		}

@@ -27,7 +27,8 @@ func TestATerminatedBackendIsReplacedAndTheRunGoesOn(t *testing.T) {
 				return
 			}
 			times++
-			_, err := terminate.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel/%'")
+			_, err := terminate.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "+
+				"current_database() AND application_name LIKE 'whimbrel/%'")
 			require.NoError(t, err)
 		}
 	})
@@ -42,22 +43,26 @@ func TestATerminatedBackendIsReplacedAndTheRunGoesOn(t *testing.T) {
 // A statement that the server crashes of would crash it again.
 func TestWhatEndsItsOwnSessionIsNotSentForEver(t *testing.T) {
 	b := setup(t)
-	m := b.migrator(files{"1_fine.sql": "CREATE TABLE fine ()", "2_fatal.sql": "CREATE TABLE fatal (); SELECT pg_terminate_backend(pg_backend_pid())"})
+	m := b.migrator(files{"1_fine.sql": "CREATE TABLE fine ()",
+		"2_fatal.sql": "CREATE TABLE fatal (); SELECT pg_terminate_backend(pg_backend_pid())"})
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeConnection)
 	require.Contains(t, e.Message, "the connection was lost 6 times in a row at the same place: ")
 	require.Contains(t, e.Remedy, "the server's log")
 	require.Equal(t, "1", b.applied())
-	require.Equal(t, 6, strings.Count(strings.Join(b.heard(), " "), "reconnected"), "the last time to ask what became of it")
+	require.Equal(t, 6, strings.Count(strings.Join(b.heard(), " "), "reconnected"),
+		"the last time to ask what became of it")
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
-	require.Equal(t, "1 done, 2 failed", b.text("SELECT string_agg(version || ' ' || outcome, ', ' ORDER BY id) FROM schema_migrations_log"))
+	require.Equal(t, "1 done, 2 failed", b.text("SELECT string_agg(version || ' ' || outcome, ', ' ORDER BY id) FROM "+
+		"schema_migrations_log"))
 }
 
 func TestWhatGetsFurtherEachTimeMayLoseItsConnectionAnyNumberOfTimes(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE SEQUENCE tries")
 	const everySecond = "SELECT CASE WHEN nextval('tries') % 2 = 1 THEN pg_terminate_backend(pg_backend_pid()) END;\n"
-	f := files{"9_rows.sql": "CREATE TABLE rows AS SELECT g AS id FROM generate_series(1, 700) g; ALTER TABLE rows ADD PRIMARY KEY (id);" +
+	f := files{"9_rows.sql": "CREATE TABLE rows AS SELECT g AS id FROM generate_series(1, 700) g; ALTER TABLE rows ADD " +
+		"PRIMARY KEY (id);" +
 		"\n-- +migrate Batch rows by id size=100\nUPDATE rows SET id = id WHERE id > :from AND id <= :to AND (nextval('tries') % 101 > 0 OR pg_terminate_backend(pg_backend_pid()));"}
 	for version := 1; version <= 7; version++ {
 		f[fmt.Sprintf("%d_once.sql", version)] = everySecond

@@ -34,20 +34,24 @@ func (m *Migrator) templates(db *database) []template {
 		return "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000 + " + earlier
 	}
 	log := func(duration, batch string) string {
-		return fmt.Sprintf(`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+		return fmt.Sprintf(
+			`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
 VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8, $9, $10, $11)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
 	}
 	record := func(conflict string) string {
-		return fmt.Sprintf("WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $12, $13, $14)%s)\n%s",
+		return fmt.Sprintf("WITH recorded AS (INSERT INTO %s (version, name, checksum, execution_time_ms, rollback_sql, "+
+			"kind, batch_number)\nVALUES ($2, $3, $4, least(round((%s)::numeric), 2147483647)::integer, $12, $13, $14)%s)\n%s",
 			t.history, elapsed("$6"), conflict, log(elapsed("$6"), "$14"))
 	}
-	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision", "double precision", "double precision", "jsonb"}
+	head := []string{"bigint", "text", "text", "text", "text", "double precision", "integer", "double precision",
+		"double precision", "double precision", "jsonb"}
 	up := append(slices.Clone(head), "text", "text", "integer")
 	return append([]template{
 		{name: "whimbrel_open", types: head[:1], sql: fmt.Sprintf(
-			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
+			"SELECT pg_catalog.set_config('lock_timeout', '%d', true), "+
+				"pg_catalog.set_config('idle_in_transaction_session_timeout', '%d', true), %s",
 			m.config.MaxStall.Milliseconds(), m.config.LeaseDuration.Milliseconds(), proof(t))},
 		{name: "whimbrel_up", types: up, sql: record("")},
 		{name: "whimbrel_again", types: up, rare: true, sql: record(`
@@ -140,7 +144,8 @@ func (r *run) spelledOut(p *prepared) string {
 // ends; otherwise it fails. The clock in the text keeps the planner from
 // evaluating the failing branch in advance.
 func proof(t tables) string {
-	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = $1 FOR KEY SHARE), "+
+	return fmt.Sprintf("coalesce((SELECT l.token FROM %s l WHERE l.id = 1 AND l.is_locked AND l.token = $1 FOR KEY "+
+		"SHARE), "+
 		"('lease lost at ' || pg_catalog.clock_timestamp()::text)::bigint)", t.lock)
 }
 
@@ -163,7 +168,8 @@ func (r *run) begin(p Planned) message {
 	var calls []string
 	if len(p.Steps) > 0 && p.Steps[0].code != nil && p.Steps[0].code.Idle() > 0 {
 		patience := p.Steps[0].code.Idle() + r.m.config.LeaseDuration
-		calls = append(calls, r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(patience.Milliseconds(), 10), true))
+		calls = append(calls, r.setConfig("idle_in_transaction_session_timeout", strconv.FormatInt(patience.Milliseconds(),
+			10), true))
 	}
 	if !r.keepsSession(p) { // which has them already
 		calls = append(calls, r.annotations(p, true)...)
@@ -250,7 +256,8 @@ func (r *run) accepted(p Planned) string {
 	return fmt.Sprintf(`WITH recorded AS (UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s)
 INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token) VALUES ('accept', 'done', %s, %s, %s, %s, %s, %s, %d)`,
 		r.db.tables.history, q(m.Checksum), q(p.wayBack()), q(string(m.Version)),
-		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current())
+		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)),
+		q(clip(who.tool)), r.lease.current())
 }
 
 // journalStep records the state of one step of a chain, with what is to be
@@ -261,24 +268,29 @@ func (r *run) journalStep(p Planned, s Step, state, cursor string) piece {
 	if state == "done" {
 		finished = "pg_catalog.clock_timestamp()"
 	}
-	return piece{text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at, rows_done, session)
+	return piece{
+		text: fmt.Sprintf(`INSERT INTO %s AS j (%s, statement_hash, state, cursor, finished_at, rows_done, session)
 VALUES (%s, %s, %s, %s, %s, %d, nullif(pg_catalog.current_setting('whimbrel.session', true), '')::jsonb)
 ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, state = excluded.state,
 cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, rows_done = excluded.rows_done,
 token = excluded.token, schema_version = excluded.schema_version, session = excluded.session
 RETURNING %s`,
-		r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, s.rows, r.setApplicationName()), statement: ours}
+			r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, s.rows,
+			r.setApplicationName()), statement: ours}
 }
 
 // journalPart records how far a part of a step is; see backfill.
 func (r *run) journalPart(p Planned, s Step, hash, cursor string, done tally, total int64) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
-	return piece{text: fmt.Sprintf(`INSERT INTO %s (%s, statement_hash, state, cursor, keys_done, rows_done, rows_total) VALUES (%s, %s, 'started', %s, %d, %d, %d)
+	return piece{
+		text: fmt.Sprintf(
+			`INSERT INTO %s (%s, statement_hash, state, cursor, keys_done, rows_done, rows_total) VALUES (%s, %s, 'started', %s, %d, %d, %d)
 ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.statement_hash, cursor = excluded.cursor,
 keys_done = excluded.keys_done, rows_done = excluded.rows_done, rows_total = excluded.rows_total,
 token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-		r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), done.keys, done.rows, total, r.setApplicationName()), statement: ours}
+			r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), done.keys, done.rows, total,
+			r.setApplicationName()), statement: ours}
 }
 
 // journalHead are the columns of the journal that say what a row is about and who
@@ -288,7 +300,8 @@ const journalHead = "version, name, direction, step, token, run_by, host, tool_v
 func (r *run) journalHead(p Planned, s Step) string {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who, m := r.m.identity, p.Migration
-	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(p.inJournal()), q(clip(m.Name)), q(string(p.Direction)), s.Number, r.lease.current(),
+	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(p.inJournal()), q(clip(m.Name)), q(string(p.Direction)),
+		s.Number, r.lease.current(),
 		q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), schemaVersion)
 }
 
@@ -298,27 +311,34 @@ func (r *run) forget(p Planned) piece {
 	for _, v := range p.journalled {
 		versions = append(versions, literal(r.db.conn, string(v)))
 	}
-	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version IN (%s)", r.db.tables.journal, strings.Join(slices.Compact(versions), ", ")), statement: ours}
+	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version IN (%s)", r.db.tables.journal,
+		strings.Join(slices.Compact(versions), ", ")), statement: ours}
 }
 
 // inheritPart says that a part began when the first of several did, and by whom.
 func (r *run) inheritPart(p Planned, part, below int) piece {
-	return piece{text: fmt.Sprintf(`UPDATE %[1]s AS j SET started_at = first.started_at, run_by = first.run_by, host = first.host, tool_version = first.tool_version
+	return piece{
+		text: fmt.Sprintf(
+			`UPDATE %[1]s AS j SET started_at = first.started_at, run_by = first.run_by, host = first.host, tool_version = first.tool_version
 FROM (SELECT * FROM %[1]s WHERE version = %[2]s AND direction = %[3]s AND step >= %[4]d AND step < %[5]d ORDER BY started_at, step LIMIT 1) AS first
 WHERE j.version = first.version AND j.direction = first.direction AND j.step = %[4]d`,
-		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), part, below), statement: ours}
+			r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), part, below),
+		statement: ours}
 }
 
 // forgetParts removes what the journal has of a step's parts.
 func (r *run) forgetParts(p Planned, from, below int) piece {
 	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step >= %d AND step < %d",
-		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), from, below), statement: ours}
+		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), from, below),
+		statement: ours}
 }
 
 // forgetStep takes back that a step had begun.
 func (r *run) forgetStep(p Planned, s Step) piece {
-	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = 'started'",
-		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), s.Number), statement: ours}
+	return piece{text: fmt.Sprintf("DELETE FROM %s WHERE version = %s AND direction = %s AND step = %d AND state = "+
+		"'started'",
+		r.db.tables.journal, literal(r.db.conn, p.inJournal()), literal(r.db.conn, string(p.Direction)), s.Number),
+		statement: ours}
 }
 
 func (r *run) setApplicationName() string {
@@ -380,19 +400,23 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 	if e.Code == CodeInterrupted {
 		outcome = "stopped"
 	}
-	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
-		SELECT $1, '`+outcome+`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
+	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+
+		` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+		SELECT $1, '`+outcome+
+		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
 		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
-		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(), r.attempt.story(true))
+		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
+		r.attempt.story(true))
 }
 
 // logRun appends a line that is about no migration.
 func (m *Migrator) logRun(ctx context.Context, db *database, action, about string) error {
 	who := m.identity
-	_, err := db.conn.Exec(ctx, "INSERT INTO "+db.tables.log+` (action, outcome, name, run_by, host, tool_version) VALUES ($1, 'done', $2, $3, $4, $5)`,
+	_, err := db.conn.Exec(ctx, "INSERT INTO "+db.tables.log+
+		` (action, outcome, name, run_by, host, tool_version) VALUES ($1, 'done', $2, $3, $4, $5)`,
 		action, about, clip(who.String()), clip(who.host), clip(who.tool))
 	return err
 }

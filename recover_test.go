@@ -52,7 +52,8 @@ func states(u whimbrel.Unfinished) string {
 }
 
 // logged is the log's newest line about a recovery.
-const logged = "SELECT version || ' ' || outcome || ': ' || (steps->0->>'summary') || (run_by <> '') FROM schema_migrations_log WHERE action = 'recover' ORDER BY id DESC LIMIT 1"
+const logged = "SELECT version || ' ' || outcome || ': ' || (steps->0->>'summary') || (run_by <> '') FROM " +
+	"schema_migrations_log WHERE action = 'recover' ORDER BY id DESC LIMIT 1"
 
 func TestWhatIsHalfDoneIsShownStepByStep(t *testing.T) {
 	t.Parallel()
@@ -79,7 +80,8 @@ func TestWhatIsHalfDoneIsShownStepByStep(t *testing.T) {
 			_, err = b.migrator(f, withScripts).Down(t.Context(), whimbrel.DownOptions{})
 			require.NoError(t, err)
 			heard := b.heard()
-			require.Less(t, strings.Index(strings.Join(heard, " "), "undoing_unfinished"), strings.LastIndex(strings.Join(heard, " "), "migration_started"))
+			require.Less(t, strings.Index(strings.Join(heard, " "), "undoing_unfinished"),
+				strings.LastIndex(strings.Join(heard, " "), "migration_started"))
 			require.Contains(t, heard, "undoing_unfinished")
 			require.Empty(t, b.unfinished(f))
 		})
@@ -90,11 +92,13 @@ func TestWhatWasDoneStandsAsDoneWhereItIsContinued(t *testing.T) {
 	t.Parallel()
 	filling := strings.Replace(filling5, "WORKERS", "1", 1)
 	for name, test := range map[string]struct{ file, broken, corrected string }{
-		"as it was":         {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1 / (count(*) - 1) FROM a5;", ""},
-		"a done step":       {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1/0;", table5 + "-- and more\nINSERT INTO a5 VALUES (6);\nVACUUM a5;\nSELECT 1;"},
-		"a batch":           {"5_x.sql", filling, correct(filling)},
-		"a script":          {"5_x.js", script5, correct(script5)},
-		"a step taken out":  {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1;\nVACUUM (ANALYZE) a5;\nSELECT 1/0;", table5 + "VACUUM a5;"},
+		"as it was": {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1 / (count(*) - 1) FROM a5;", ""},
+		"a done step": {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1/0;",
+			table5 + "-- and more\nINSERT INTO a5 VALUES (6);\nVACUUM a5;\nSELECT 1;"},
+		"a batch":  {"5_x.sql", filling, correct(filling)},
+		"a script": {"5_x.js", script5, correct(script5)},
+		"a step taken out": {"5_x.sql", table5 + "VACUUM a5;\nSELECT 1;\nVACUUM (ANALYZE) a5;\nSELECT 1/0;",
+			table5 + "VACUUM a5;"},
 		"a batch taken out": {"5_x.sql", correct(filling) + "SELECT 1/0;", "CREATE TABLE a5 (id int PRIMARY KEY, n int);\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +218,8 @@ func TestWhatIsHalfWayDownRecoversDown(t *testing.T) {
 			require.NoError(t, b.recover(f, action))
 			require.Equal(t, want, b.applied())
 			require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
-			require.Equal(t, map[bool]string{true: "a5", false: "NULL"}[action == whimbrel.RecoverDiscard], b.text("SELECT to_regclass('a5')"))
+			require.Equal(t, map[bool]string{true: "a5", false: "NULL"}[action == whimbrel.RecoverDiscard],
+				b.text("SELECT to_regclass('a5')"))
 		})
 	}
 }
@@ -243,7 +248,8 @@ func TestABatchThatAnOlderVersionBeganIsContinuedWhereSomebodySaysSo(t *testing.
 	b := setup(t)
 	filling := strings.Replace(filling5, "WORKERS", "1", 1)
 	_ = b.stopped(files{"5_x.sql": filling})
-	b.exec("UPDATE schema_migrations_journal SET statement_hash = 'a5 by id', cursor = (cursor::jsonb - 'of')::text WHERE step >= 1000000")
+	b.exec("UPDATE schema_migrations_journal SET statement_hash = 'a5 by id', cursor = (cursor::jsonb - 'of')::text " +
+		"WHERE step >= 1000000")
 	b.exec("DELETE FROM a5 WHERE id = 1500")
 	f := files{"5_x.sql": filling}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})

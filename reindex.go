@@ -27,7 +27,8 @@ const invalidCopies = `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON 
 
 // copies lists the invalid copies that are there before a rebuild, and not its own.
 func (r *run) copies(ctx context.Context) (list string, err error) {
-	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(i.indexrelid::text, ' '), '0') "+invalidCopies).Scan(&list)
+	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(i.indexrelid::text, ' '), '0') "+
+		invalidCopies).Scan(&list)
 	return list, err
 }
 
@@ -37,7 +38,8 @@ func (r *run) dropCopies(ctx context.Context, p Planned, s Step) error {
 	var names []string
 	err := r.underOurRole(ctx, p, func() error {
 		rows, err := r.db.conn.Query(ctx, "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "+invalidCopies+
-			" AND EXISTS (SELECT FROM "+r.db.tables.journal+" j WHERE j.version = $1 AND j.direction = $2 AND j.step = $3 AND c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' ')))",
+			" AND EXISTS (SELECT FROM "+r.db.tables.journal+" j WHERE j.version = $1 AND j.direction = $2 AND j.step = $3 AND "+
+			"c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' ')))",
 			p.inJournal(), string(p.Direction), s.Number)
 		if err != nil {
 			return err

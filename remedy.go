@@ -32,10 +32,12 @@ func ofStatement(refused *pgconn.PgError, text string) string {
 		if strings.Contains(strings.ToUpper(text), "DATABASE") || strings.Contains(strings.ToUpper(text), "REPLICATION") {
 			return ""
 		}
-		return "this transaction has deferred checks of the table to make yet, or reads it: write `SET CONSTRAINTS ALL IMMEDIATE;` above the statement " +
+		return "this transaction has deferred checks of the table to make yet, or reads it: write `SET CONSTRAINTS ALL " +
+			"IMMEDIATE;` above the statement " +
 			"(and close cursors), or move the statement into a migration of its own"
 	case invalidTermination:
-		return "COMMIT and ROLLBACK work in a DO block or a procedure only outside of a transaction: say `-- +migrate Up notransaction` in the mark, " +
+		return "COMMIT and ROLLBACK work in a DO block or a procedure only outside of a transaction: say `-- +migrate Up " +
+			"notransaction` in the mark, " +
 			"with this statement in a file of its own; to change many rows in parts, `-- +migrate Batch` needs no COMMIT"
 	case notSupported:
 		found := concurrently().FindStringSubmatch(text)
@@ -43,9 +45,11 @@ func ofStatement(refused *pgconn.PgError, text string) string {
 		case found == nil || !strings.Contains(strings.ToLower(refused.Message), "parti"):
 			return ""
 		case strings.EqualFold(found[1], "drop"):
-			return "an index of a partitioned table can be dropped only as a whole: write DROP INDEX without CONCURRENTLY, which locks the table for a moment"
+			return "an index of a partitioned table can be dropped only as a whole: write DROP INDEX without CONCURRENTLY, " +
+				"which locks the table for a moment"
 		}
-		return "make the parent's index with CREATE INDEX … ON ONLY the table, those of the partitions with CREATE INDEX CONCURRENTLY, and attach each by " +
+		return "make the parent's index with CREATE INDEX … ON ONLY the table, those of the partitions with CREATE INDEX " +
+			"CONCURRENTLY, and attach each by " +
 			"ALTER INDEX … ATTACH PARTITION; where the partitions are small, CREATE INDEX without CONCURRENTLY makes all of them"
 	}
 	return ""
@@ -62,6 +66,8 @@ func (db *database) ofOwnTables(refused *pgconn.PgError) string {
 	if !gone {
 		return ""
 	}
-	return "the file takes away whimbrel's own tables, which are in the schema " + db.tables.schema + " (as DROP SCHEMA … CASCADE does), so that it could not be recorded, " +
-		"and its transaction was rolled back: drop by name what is meant, or keep the history in a schema of its own (--table whimbrel.schema_migrations)"
+	return "the file takes away whimbrel's own tables, which are in the schema " + db.tables.schema +
+		" (as DROP SCHEMA … CASCADE does), so that it could not be recorded, " +
+		"and its transaction was rolled back: drop by name what is meant, or keep the history in a schema of its own " +
+		"(--table whimbrel.schema_migrations)"
 }

@@ -9,7 +9,8 @@ import (
 )
 
 func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
-	const deferred = "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE o (id int, u int REFERENCES u DEFERRABLE INITIALLY DEFERRED);\n" +
+	const deferred = "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE o (id int, u int REFERENCES u DEFERRABLE " +
+		"INITIALLY DEFERRED);\n" +
 		"INSERT INTO u VALUES (1); INSERT INTO o VALUES (1, 1);\n"
 	const first = "CREATE TABLE first (); CREATE TABLE f (i int); " +
 		"CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE INDEX p_old ON p (id);"
@@ -43,9 +44,11 @@ func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
 			"DROP INDEX p_old;",
 		},
 		"dropping the schema of whimbrel's own tables": {
-			"DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;", "42P01", "takes away whimbrel's own tables", "CREATE TABLE d ();",
+			"DROP SCHEMA public CASCADE;\nCREATE SCHEMA public;", "42P01", "takes away whimbrel's own tables",
+			"CREATE TABLE d ();",
 		},
-		"dropping whimbrel's own table": {"DROP TABLE schema_migrations;", "42P01", "takes away whimbrel's own tables", "CREATE TABLE d ();"},
+		"dropping whimbrel's own table": {"DROP TABLE schema_migrations;", "42P01", "takes away whimbrel's own tables",
+			"CREATE TABLE d ();"},
 		"dropping it where a step stands alone": {
 			"-- +migrate Up notransaction\nDROP SCHEMA public CASCADE;", "42P01", "takes away whimbrel's own tables", "",
 		},
@@ -71,9 +74,10 @@ func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
 
 func TestRefusalsThatOnlyLookLikeThoseHaveNoSuchRemedy(t *testing.T) {
 	for name, text := range map[string]string{
-		"another table that is not there":       "SELECT * FROM archive.migrations;",
-		"a table of another name, as our own":   "CREATE SCHEMA old; SELECT * FROM old.schema_migrations;",
-		"another thing that is not supported":   "CREATE TABLE v (a int); CREATE VIEW w AS SELECT a FROM v; ALTER TABLE v ALTER COLUMN a TYPE bigint;",
+		"another table that is not there":     "SELECT * FROM archive.migrations;",
+		"a table of another name, as our own": "CREATE SCHEMA old; SELECT * FROM old.schema_migrations;",
+		"another thing that is not supported": "CREATE TABLE v (a int); CREATE VIEW w AS SELECT a FROM v; ALTER TABLE v " +
+			"ALTER COLUMN a TYPE bigint;",
 		"a function that is not there":          "SELECT concurrently_indexed();",
 		"a column whose name says concurrently": "CREATE TABLE v (\"index concurrently\" nothing);",
 	} {

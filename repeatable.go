@@ -195,7 +195,8 @@ func (s state) compileStale(stale []again) ([]Planned, error) {
 			return nil, err
 		}
 		if !up[0].Atomic() { // as a variable's value can make it
-			return nil, malformed(one.Migration, migration.Position{}, CodeMalformed, "a repeatable migration must be one transaction", "put this into a migration with a version")
+			return nil, malformed(one.Migration, migration.Position{}, CodeMalformed,
+				"a repeatable migration must be one transaction", "put this into a migration with a version")
 		}
 		up[0].dependents = one.dependents
 		planned = append(planned, up[0])
@@ -213,9 +214,11 @@ func (r *run) recordedAgain(p Planned, head []string) message {
 		for _, v := range p.dependents {
 			versions = append(versions, literal(r.db.conn, string(v)))
 		}
-		m = append(m, piece{text: fmt.Sprintf("UPDATE %s SET checksum = '%s' WHERE version IN (%s)", r.db.tables.history, lost, strings.Join(versions, ", ")), statement: ours})
+		m = append(m, piece{text: fmt.Sprintf("UPDATE %s SET checksum = '%s' WHERE version IN (%s)", r.db.tables.history,
+			lost, strings.Join(versions, ", ")), statement: ours})
 	}
-	return append(m, r.call("whimbrel_again", append(head, p.wayBack(), "repeatable", fmt.Sprint(r.batch))...), r.recordObjects(p))
+	return append(m, r.call("whimbrel_again", append(head, p.wayBack(), "repeatable", fmt.Sprint(r.batch))...),
+		r.recordObjects(p))
 }
 
 // cut parts what is taken up behind all others from what comes before.
@@ -286,8 +289,9 @@ func (r *run) reportLost(s state, planned []Planned, told map[migration.Version]
 		}
 		told[row.Version] = true
 		r.m.emit(ObjectsLost{
-			Migration: Ref{Version: row.Version, Name: file.Name, Path: file.Path, Direction: Up}, Objects: s.objects[row.Version].gone,
-			Repeats: slices.ContainsFunc(planned, func(p Planned) bool { return p.Migration.Version == row.Version }),
+			Migration: Ref{Version: row.Version, Name: file.Name, Path: file.Path, Direction: Up},
+			Objects:   s.objects[row.Version].gone,
+			Repeats:   slices.ContainsFunc(planned, func(p Planned) bool { return p.Migration.Version == row.Version }),
 		})
 	}
 }
@@ -299,7 +303,8 @@ func (s state) describeRepeated() []Applied {
 		file, found := s.file(a.Version)
 		a.Missing = !found
 		if found {
-			a.Path, a.Changed, a.HasWayBack = file.Path, a.Checksum == lost || !file.AcceptsChecksum(a.Checksum), file.HasWayBack()
+			a.Path, a.Changed, a.HasWayBack = file.Path, a.Checksum == lost ||
+				!file.AcceptsChecksum(a.Checksum), file.HasWayBack()
 			a.Lost, a.ObjectsUnknown = s.objects[a.Version].gone, !s.objects[a.Version].known
 		}
 		out = append(out, a)
@@ -331,7 +336,8 @@ func gone(a Applied, t tables) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
 		Message: fmt.Sprintf("%s has run, but there is no file for it", a.Version),
-		Remedy: fmt.Sprintf("put the file back; or, to give it up, drop what it defined in a new migration, and forget it there by DELETE FROM %s WHERE version = '%s'",
+		Remedy: fmt.Sprintf("put the file back; or, to give it up, drop what it defined in a new migration, and forget it "+
+			"there by DELETE FROM %s WHERE version = '%s'",
 			t.history, strings.ReplaceAll(string(a.Version), "'", "''")),
 	}
 }
@@ -347,7 +353,8 @@ func (s state) compileWithdrawal() ([]Planned, error) {
 	for i, m := range ordered.Migrations {
 		place[m.Version] = i - len(ordered.Migrations)
 	}
-	rows := slices.SortedStableFunc(slices.Values(s.repeated), func(a, b Applied) int { return cmp.Compare(place[b.Version], place[a.Version]) })
+	rows := slices.SortedStableFunc(slices.Values(s.repeated),
+		func(a, b Applied) int { return cmp.Compare(place[b.Version], place[a.Version]) })
 	var planned []Planned
 	for _, a := range rows {
 		p, err := s.compileDown([]Applied{a}, true)

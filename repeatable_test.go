@@ -11,9 +11,11 @@ import (
 
 // views are a table and what is seen of it.
 var views = files{
-	"1_users.sql":       "CREATE TABLE users (id int, active bool);\n-- +migrate Down\nDROP TABLE users;",
-	"R__a_report.sql":   "CREATE OR REPLACE VIEW report AS SELECT count(*) AS n FROM active_users;\n-- +migrate Down\nDROP VIEW report;",
-	"R__b_active.sql":   "CREATE OR REPLACE VIEW active_users AS SELECT id FROM users WHERE active;\n-- +migrate Down\nDROP VIEW active_users;",
+	"1_users.sql": "CREATE TABLE users (id int, active bool);\n-- +migrate Down\nDROP TABLE users;",
+	"R__a_report.sql": "CREATE OR REPLACE VIEW report AS SELECT count(*) AS n FROM active_users;\n-- +migrate Down\n" +
+		"DROP VIEW report;",
+	"R__b_active.sql": "CREATE OR REPLACE VIEW active_users AS SELECT id FROM users WHERE active;\n-- +migrate Down\n" +
+		"DROP VIEW active_users;",
 	"R__c_function.sql": "CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';",
 }
 
@@ -38,14 +40,17 @@ func TestRepeatableMigrationsRunAfterTheOthersAndAgainWhenTheyChange(t *testing.
 	result, err := b.migrator(views).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"1", "R__b_active", "R__a_report", "R__c_function"}, ran(result))
-	require.Equal(t, "repeatable 1", b.text("SELECT kind || ' ' || batch_number FROM schema_migrations WHERE version = 'R__b_active'"))
-	require.Equal(t, "repeat done", b.text("SELECT DISTINCT action || ' ' || outcome FROM schema_migrations_log WHERE version LIKE 'R%'"))
+	require.Equal(t, "repeatable 1", b.text("SELECT kind || ' ' || batch_number FROM schema_migrations WHERE version = "+
+		"'R__b_active'"))
+	require.Equal(t, "repeat done", b.text("SELECT DISTINCT action || ' ' || outcome FROM schema_migrations_log WHERE "+
+		"version LIKE 'R%'"))
 
 	result, err = b.migrator(views).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Empty(t, result.Done)
 
-	edited := changed(views, "R__b_active.sql", "CREATE OR REPLACE VIEW active_users AS SELECT id FROM users WHERE active IS TRUE;")
+	edited := changed(views, "R__b_active.sql",
+		"CREATE OR REPLACE VIEW active_users AS SELECT id FROM users WHERE active IS TRUE;")
 	edited["2_more.sql"] = "ALTER TABLE users ADD name text;"
 	status, err := b.migrator(edited).Status(t.Context())
 	require.NoError(t, err)
@@ -69,7 +74,8 @@ func TestWhatRestsOnADroppedRepeatableRunsAgain(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(views).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	dropping := changed(views, "R__b_active.sql", "DROP VIEW IF EXISTS active_users CASCADE;\nCREATE VIEW active_users AS SELECT id, active FROM users;")
+	dropping := changed(views, "R__b_active.sql", "DROP VIEW IF EXISTS active_users CASCADE;\n"+
+		"CREATE VIEW active_users AS SELECT id, active FROM users;")
 	plan, err := b.migrator(dropping).PlanUp(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Len(t, plan.Migrations, 2)
@@ -103,7 +109,8 @@ func TestAFailingRepeatableLeavesWhatWasThere(t *testing.T) {
 			how := func(c *whimbrel.Config) { c.NoPipeline = pipeline }
 			_, err := b.migrator(views, how).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
-			broken := changed(views, "R__b_active.sql", "DROP VIEW active_users CASCADE;\nCREATE VIEW active_users AS SELECT nothing FROM users;")
+			broken := changed(views, "R__b_active.sql", "DROP VIEW active_users CASCADE;\n"+
+				"CREATE VIEW active_users AS SELECT nothing FROM users;")
 			_, err = b.migrator(broken, how).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			require.Equal(t, "migrations/R__b_active.sql", e.Path)
@@ -162,7 +169,8 @@ func TestARepeatableWithoutItsFileStopsNothing(t *testing.T) {
 	verification, err := b.migrator(without).Verify(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "missing_file", verification.Differences[0].Kind)
-	require.Contains(t, verification.Differences[0].Remedy, `DELETE FROM "public"."schema_migrations" WHERE version = 'R__c_function'`)
+	require.Contains(t, verification.Differences[0].Remedy,
+		`DELETE FROM "public"."schema_migrations" WHERE version = 'R__c_function'`)
 	b.exec(`DELETE FROM "public"."schema_migrations" WHERE version = 'R__c_function'`)
 	verification, err = b.migrator(without).Verify(t.Context())
 	require.NoError(t, err)
@@ -180,7 +188,8 @@ func TestTagsAndFrozenPlansKnowRepeatables(t *testing.T) {
 	_, frozen, err := m.Freeze(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Len(t, frozen.Migrations, 3)
-	_, err = b.migrator(changed(tagged, "R__a_report.sql", "SELECT 1;")).Up(t.Context(), whimbrel.UpOptions{Frozen: &frozen})
+	_, err = b.migrator(changed(tagged, "R__a_report.sql", "SELECT 1;")).Up(t.Context(),
+		whimbrel.UpOptions{Frozen: &frozen})
 	require.NotEmpty(t, fails(t, err, whimbrel.CodePlanMoved))
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 2})
 	require.NoError(t, err)
@@ -191,7 +200,8 @@ func TestTagsAndFrozenPlansKnowRepeatables(t *testing.T) {
 
 func TestRepeatablesWithoutAnOrderRunNothing(t *testing.T) {
 	b := setup(t)
-	circle := files{"1_a.sql": "SELECT 1;", "R__a.sql": "CREATE VIEW a AS SELECT 1 FROM b", "R__b.sql": "CREATE VIEW b AS SELECT 1 FROM a"}
+	circle := files{"1_a.sql": "SELECT 1;", "R__a.sql": "CREATE VIEW a AS SELECT 1 FROM b",
+		"R__b.sql": "CREATE VIEW b AS SELECT 1 FROM a"}
 	_, err := b.migrator(circle).Up(t.Context(), whimbrel.UpOptions{})
 	require.NotEmpty(t, fails(t, err, "circle"))
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('schema_migrations')"))

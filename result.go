@@ -53,22 +53,23 @@ type Status struct {
 
 // Applied is a row of the history.
 type Applied struct {
-	ID          int64             `json:"id"`
-	Version     migration.Version `json:"version"`
-	Name        string            `json:"name"`
-	ExecutedAt  time.Time         `json:"executed_at"`
-	Duration    Elapsed           `json:"duration_ms"`
-	Checksum    string            `json:"checksum,omitempty"`
-	Batch       int               `json:"batch,omitempty"`
-	Kind        string            `json:"kind,omitempty"`
-	HasWayBack  bool              `json:"has_way_back"`          // stored, or in the file
-	RenamedTo   string            `json:"renamed_to,omitempty"`  // its file, by another name or version than when it was applied
-	Missing     bool              `json:"missing"`               // no file with this version
-	Changed     bool              `json:"changed"`               // the file's checksum is another one
-	Path        string            `json:"path,omitempty"`        // of the file, where there is one
-	SquashedIn  string            `json:"squashed_in,omitempty"` // the file that stands for it
-	RollingBack bool              `json:"rolling_back"`          // a way back stopped half-way
-	Reason      string            `json:"reason,omitempty"`      // why it is irreversible
+	ID         int64             `json:"id"`
+	Version    migration.Version `json:"version"`
+	Name       string            `json:"name"`
+	ExecutedAt time.Time         `json:"executed_at"`
+	Duration   Elapsed           `json:"duration_ms"`
+	Checksum   string            `json:"checksum,omitempty"`
+	Batch      int               `json:"batch,omitempty"`
+	Kind       string            `json:"kind,omitempty"`
+	HasWayBack bool              `json:"has_way_back"` // stored, or in the file
+	// its file, by another name or version than when it was applied
+	RenamedTo   string `json:"renamed_to,omitempty"`
+	Missing     bool   `json:"missing"`               // no file with this version
+	Changed     bool   `json:"changed"`               // the file's checksum is another one
+	Path        string `json:"path,omitempty"`        // of the file, where there is one
+	SquashedIn  string `json:"squashed_in,omitempty"` // the file that stands for it
+	RollingBack bool   `json:"rolling_back"`          // a way back stopped half-way
+	Reason      string `json:"reason,omitempty"`      // why it is irreversible
 	// Lost are the objects that a repeatable migration defines and that are not there.
 	Lost []string `json:"lost,omitempty"`
 	// ObjectsUnknown is set where nothing tells what a repeatable migration defines: it
@@ -117,7 +118,8 @@ type Verification struct {
 
 // Difference is one disagreement between the history and the files.
 type Difference struct {
-	Kind    string            `json:"kind"` // "pending", "missing_file", "checksum_changed", "partly_squashed", "unfinished"
+	// "pending", "missing_file", "checksum_changed", "partly_squashed", "unfinished"
+	Kind    string            `json:"kind"`
 	Version migration.Version `json:"version"`
 	Name    string            `json:"name"`
 	Path    string            `json:"path,omitempty"`
@@ -127,9 +129,10 @@ type Difference struct {
 
 // LogEntry is a row of the append-only log: one attempt at one migration.
 type LogEntry struct {
-	ID       int64             `json:"id"`
-	At       time.Time         `json:"at"`
-	Action   string            `json:"action"`  // up, down, repeat, baseline, forget, force_down, adopt, accept, recover, create_schema
+	ID int64     `json:"id"`
+	At time.Time `json:"at"`
+	// up, down, repeat, baseline, forget, force_down, adopt, accept, recover, create_schema
+	Action   string            `json:"action"`
 	Outcome  string            `json:"outcome"` // done, failed, or killed: it did not end by itself
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`

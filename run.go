@@ -156,7 +156,8 @@ func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, 
 // runs that. With nothing to do it takes no lease and creates no table.
 func (m *Migrator) execute(ctx context.Context, command string, need reading, plan planner) (Result, error) {
 	began := time.Now()
-	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: command, Database: m.database(), Done: []Outcome{}}}
+	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: command, Database: m.database(),
+		Done: []Outcome{}}}
 	err := r.execute(ctx, need, plan)
 	var declined *declined
 	if errors.As(err, &declined) { // before anything began
@@ -257,7 +258,8 @@ func (r *run) writable() error {
 		return nil
 	}
 	return &Error{
-		Code: CodeReadOnly, Message: "the server " + r.m.database() + " is a replica, or still recovering: it cannot be changed",
+		Code: CodeReadOnly, Message: "the server " + r.m.database() +
+			" is a replica, or still recovering: it cannot be changed",
 		Remedy: "connect to the primary (several hosts with target_session_attrs=read-write find it)",
 	}
 }
@@ -377,8 +379,10 @@ func (r *run) counted(rows int64, last bool) {
 // finished tells that a migration is done and recorded.
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
 	r.advanced.Add(1)
-	o := Outcome{Ref: p.Ref(), Duration: took, Rows: max(rows, 0), RowsUnknown: rows == unknownRows, RecordOnly: p.RecordOnly}
-	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: o.Rows, RowsUnknown: o.RowsUnknown, RecordOnly: p.RecordOnly})
+	o := Outcome{Ref: p.Ref(), Duration: took, Rows: max(rows, 0), RowsUnknown: rows == unknownRows,
+		RecordOnly: p.RecordOnly}
+	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: o.Rows, RowsUnknown: o.RowsUnknown,
+		RecordOnly: p.RecordOnly})
 	r.result.Done = append(r.result.Done, o)
 	if p.Direction == Up && p.recovery != RecoverDiscard {
 		r.result.Batch = r.batch
@@ -456,7 +460,8 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	spent := func() Elapsed { return earlier + Elapsed(time.Since(began)) }
 	if s.Done { // the last one, since those behind it were taken out of the file
 		r.counted(s.rows, last)
-		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL}, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
+		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL},
+			func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
 		return s.rows, err
 	}
 	if err := r.prelude(ctx, s); err != nil {
@@ -485,7 +490,10 @@ func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier El
 	if s.code != nil {
 		return r.codeApart(ctx, p, s, last, spent)
 	}
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, s.Prelude, r.stepOpening(p), after()) })
+	rows, err := r.persist(ctx, p, s, func() (int64, error) {
+		return r.transaction(ctx, p, s, s.Prelude, r.stepOpening(p),
+			after())
+	})
 	var refused *pgconn.PgError
 	if s.apart && errors.As(err, &refused) && refused.Code == "25001" {
 		// Only the catalog told that it cannot be in a transaction, as with
@@ -540,7 +548,8 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if time.Since(began)+wait > r.m.config.RetryBudget {
 			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
 		}
-		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code, Reason: r.m.redact(refused.Message)})
+		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code,
+			Reason: r.m.redact(refused.Message)})
 		if r.m.stopping() {
 			return 0, interrupted()
 		}
@@ -588,5 +597,6 @@ func threwOurStatementsAway(err error) bool {
 }
 
 func (r *run) notice(ref Ref, n *pgconn.Notice) {
-	r.m.emit(Notice{Migration: ref, Severity: n.SeverityUnlocalized, Message: r.m.redact(n.Message), Detail: r.m.redact(n.Detail), Hint: r.m.redact(n.Hint)})
+	r.m.emit(Notice{Migration: ref, Severity: n.SeverityUnlocalized, Message: r.m.redact(n.Message),
+		Detail: r.m.redact(n.Detail), Hint: r.m.redact(n.Hint)})
 }

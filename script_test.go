@@ -27,7 +27,9 @@ func TestAScriptIsAMigrationLikeAnyOther(t *testing.T) {
   },
   async down(client) { await client.query('DELETE FROM a'); },
 };`,
-		"3_c.ts": "const table: string = 'a';\nexport async function up(client: any): Promise<void> { await client.query(`ALTER TABLE ${table} ADD m text`); }\nexport async function down(client: any) { await client.query(`ALTER TABLE ${table} DROP m`); }",
+		"3_c.ts": "const table: string = " +
+			"'a';\nexport async function up(client: any): Promise<void> { await client.query(`ALTER TABLE ${table} ADD m " +
+			"text`); }\nexport async function down(client: any) { await client.query(`ALTER TABLE ${table} DROP m`); }",
 	}
 	_, err := b.migrator(f, withScripts).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -52,12 +54,18 @@ func TestAScriptThatFailsIsRolledBackAndPointsAtItsLine(t *testing.T) {
 		line          int
 		message, code string
 	}{
-		"the server refuses":   {"exports.up = async (client) => {\n  await client.query('CREATE TABLE left_over ()');\n  await client.query('SELECT nosuch');\n};", 3, "nosuch", "42703"},
-		"it throws":            {"exports.up = async (client) => {\n  await client.query('CREATE TABLE left_over ()');\n  throw new Error('no row moved');\n};", 3, "no row moved", ""},
-		"it ends our own work": {"exports.up = async (client) => {\n  await client.query('COMMIT');\n};", 2, "COMMIT is not allowed", ""},
-		"a statement apart":    {"exports.up = async (client) => {\n  await client.query('VACUUM');\n};", 2, "cannot run inside a transaction", ""},
-		"it swallows an error": {"exports.up = async (client) => {\n  try { await client.query('SELECT 1/0'); } catch (e) {}\n};", 0, "its error was caught", ""},
-		"a batch inside":       {"exports.up = async (client) => {\n  await client.batch({table: 't', key: 'id'}, async () => {});\n};", 2, "outside a transaction", ""},
+		"the server refuses": {"exports.up = async (client) => {\n  await client.query('CREATE TABLE left_over ()');\n" +
+			"  await client.query('SELECT nosuch');\n};", 3, "nosuch", "42703"},
+		"it throws": {"exports.up = async (client) => {\n  await client.query('CREATE TABLE left_over ()');\n" +
+			"  throw new Error('no row moved');\n};", 3, "no row moved", ""},
+		"it ends our own work": {"exports.up = async (client) => {\n  await client.query('COMMIT');\n};", 2,
+			"COMMIT is not allowed", ""},
+		"a statement apart": {"exports.up = async (client) => {\n  await client.query('VACUUM');\n};", 2,
+			"cannot run inside a transaction", ""},
+		"it swallows an error": {"exports.up = async (client) => {\n" +
+			"  try { await client.query('SELECT 1/0'); } catch (e) {}\n};", 0, "its error was caught", ""},
+		"a batch inside": {"exports.up = async (client) => {\n" +
+			"  await client.batch({table: 't', key: 'id'}, async () => {});\n};", 2, "outside a transaction", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
@@ -126,7 +134,8 @@ func TestAScriptGivesWayToALockAndRunsAgain(t *testing.T) {
 	_, err = reader.Exec(t.Context(), "SELECT * FROM a")
 	require.NoError(t, err)
 	retries := 0
-	_, err = b.migrator(files{"1_a.js": "exports.up = async (client) => { await client.query('ALTER TABLE a ADD m int'); };"}, withScripts, func(c *whimbrel.Config) {
+	_, err = b.migrator(files{"1_a.js": "exports.up = async (client) => { await client.query('ALTER TABLE a ADD m " +
+		"int'); };"}, withScripts, func(c *whimbrel.Config) {
 		c.Listener = func(r whimbrel.Record) {
 			if _, ok := r.Event.(whimbrel.Retrying); ok {
 				if retries++; retries == 2 {

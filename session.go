@@ -65,23 +65,29 @@ func (r *run) stepOpening(p Planned) message {
 // what else is not always the file's, where they are told to.
 func keeping() []template {
 	var saved []string
-	for _, name := range []string{"role", "session_authorization", "search_path", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
-		saved = append(saved, fmt.Sprintf("pg_catalog.set_config('whimbrel.saved_%s', pg_catalog.current_setting('%[1]s'), true)", name))
+	for _, name := range []string{"role", "session_authorization", "search_path", "statement_timeout", "lock_timeout",
+		"idle_in_transaction_session_timeout"} {
+		saved = append(saved,
+			fmt.Sprintf("pg_catalog.set_config('whimbrel.saved_%s', pg_catalog.current_setting('%[1]s'), true)", name))
 	}
 	value := func(name string) string { return "pg_catalog.current_setting('whimbrel.saved_" + name + "')" }
 	back := func(name, value string) string {
 		return fmt.Sprintf("pg_catalog.set_config('%s', %s, true)", name, value)
 	}
-	lock := fmt.Sprintf("CASE WHEN $2 = 0 OR %[1]s::interval > '0' AND %[1]s::interval < $2 * interval '1 ms' THEN %[1]s ELSE $2::text END", value("lock_timeout"))
+	lock := fmt.Sprintf("CASE WHEN $2 = 0 OR %[1]s::interval > '0' AND %[1]s::interval < $2 * interval '1 ms' THEN "+
+		"%[1]s ELSE $2::text END", value("lock_timeout"))
 	return []template{
 		{name: "whimbrel_keep", types: []string{"bigint"}, sql: "SELECT " + strings.Join(saved, ", ")},
-		{name: "whimbrel_back", types: []string{"bigint", "bigint", "boolean", "boolean"}, sql: "SELECT " + strings.Join([]string{
-			back("search_path", value("search_path")), back("statement_timeout", value("statement_timeout")),
-			"CASE WHEN $2 IS NOT NULL THEN " + back("lock_timeout", lock) + " END",
-			"CASE WHEN $3 THEN " + back("idle_in_transaction_session_timeout", value("idle_in_transaction_session_timeout")) + " END",
-			"CASE WHEN $4 THEN " + back("session_authorization", value("session_authorization")) + " END", // which decides what role may be had
-			back("role", value("role")),
-		}, ", ")},
+		{name: "whimbrel_back", types: []string{"bigint", "bigint", "boolean", "boolean"},
+			sql: "SELECT " + strings.Join([]string{
+				back("search_path", value("search_path")), back("statement_timeout", value("statement_timeout")),
+				"CASE WHEN $2 IS NOT NULL THEN " + back("lock_timeout", lock) + " END",
+				"CASE WHEN $3 THEN " + back("idle_in_transaction_session_timeout", value("idle_in_transaction_session_timeout")) +
+					" END",
+				// which decides what role may be had
+				"CASE WHEN $4 THEN " + back("session_authorization", value("session_authorization")) + " END",
+				back("role", value("role")),
+			}, ", ")},
 	}
 }
 
@@ -117,7 +123,8 @@ func (r *run) tidyShared(p Planned, s Step) message {
 
 // unprepared throws away what a step has prepared, where its session is others' as well.
 func (r *run) unprepared(s Step) (m message) {
-	if !r.db.facts.behindPool || slices.ContainsFunc(s.Statements, func(s migration.Statement) bool { return strings.HasPrefix(s.Command, "DEALLOCATE") }) {
+	if !r.db.facts.behindPool || slices.ContainsFunc(s.Statements,
+		func(s migration.Statement) bool { return strings.HasPrefix(s.Command, "DEALLOCATE") }) {
 		return nil
 	}
 	for _, statement := range s.Statements {
@@ -142,7 +149,8 @@ func (r *run) asOurselves(p Planned) message {
 		return nil
 	}
 	return append(asOurRole(p),
-		piece{text: "SET LOCAL search_path TO DEFAULT", statement: ours}, piece{text: "SET LOCAL statement_timeout TO DEFAULT", statement: ours})
+		piece{text: "SET LOCAL search_path TO DEFAULT", statement: ours},
+		piece{text: "SET LOCAL statement_timeout TO DEFAULT", statement: ours})
 }
 
 func asOurRole(p Planned) message {
@@ -246,7 +254,8 @@ func (r *run) cleared() message {
 // its transaction.
 func staysInSession(s migration.Statement) bool {
 	changes, only := pgsql.SettingChanges(s.Statement)
-	return only && s.Class != pgsql.Alone && slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return !c.Local })
+	return only && s.Class != pgsql.Alone && slices.ContainsFunc(changes,
+		func(c pgsql.SettingChange) bool { return !c.Local })
 }
 
 // prelude runs the settings before a step that is no transaction, as psql would.
@@ -335,7 +344,8 @@ func (p *Planned) mention() {
 			p.mentions.lockTimeout, p.mentions.roles = true, true
 			p.mentions.authorization = p.mentions.authorization || s.Kind == StepFunc
 		}
-		for _, statement := range append(slices.Clone(s.Statements), migration.Statement{Statement: pgsql.Statement{Text: source}}) {
+		for _, statement := range append(slices.Clone(s.Statements),
+			migration.Statement{Statement: pgsql.Statement{Text: source}}) {
 			text := strings.ToLower(statement.Text)
 			p.mentions.lockTimeout = p.mentions.lockTimeout || strings.Contains(text, "lock_timeout")
 			p.mentions.idle = p.mentions.idle || strings.Contains(text, "idle_in_transaction_session_timeout")
@@ -402,8 +412,10 @@ func unmask(statements []migration.Statement) (m message) {
 	for i, name := range listed {
 		listed[i] = "'" + strings.ReplaceAll(name, "'", "''") + "'"
 	}
-	return append(m, piece{text: "SELECT pg_catalog.set_config(name, reset_val, false) FROM pg_catalog.pg_settings WHERE name IN (" + strings.Join(listed, ", ") +
-		") AND source <> 'session' AND (context = 'user' OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))", statement: ours})
+	return append(m, piece{text: "SELECT pg_catalog.set_config(name, reset_val, false) FROM pg_catalog.pg_settings " +
+		"WHERE name IN (" + strings.Join(listed, ", ") +
+		") AND source <> 'session' AND (context = 'user' OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = " +
+		"current_user))", statement: ours})
 }
 
 // tidyAfter is tidy where a step may have done anything to the session, and

@@ -38,8 +38,10 @@ const unlisted = "'{application_name,lock_timeout,idle_in_transaction_session_ti
 // snapshot is an expression: what is set in this session, as JSON, with custom settings,
 // which the server does not list, by an expression for their names.
 func snapshot(custom string) string {
-	return "(SELECT pg_catalog.jsonb_object_agg(name, setting) FROM (SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session' AND name <> ALL (" +
-		unlisted + ") UNION ALL SELECT name, nullif(pg_catalog.current_setting(name, true), '') FROM pg_catalog.unnest('{role,session_authorization}' || pg_catalog.string_to_array(" +
+	return "(SELECT pg_catalog.jsonb_object_agg(name, setting) FROM (SELECT name, setting FROM pg_catalog.pg_settings " +
+		"WHERE source = 'session' AND name <> ALL (" +
+		unlisted + ") UNION ALL SELECT name, nullif(pg_catalog.current_setting(name, true), '') FROM " +
+		"pg_catalog.unnest('{role,session_authorization}' || pg_catalog.string_to_array(" +
 		custom + ", ',')) AS name) AS settings)::text"
 }
 
@@ -84,12 +86,15 @@ func (r *run) observed(p Planned, of, rest []migration.Statement) message {
 		}
 	}
 	names := fmt.Sprintf("(SELECT pg_catalog.string_agg(key, ',') FROM (SELECT coalesce(b.key, n.key) AS key FROM "+
-		"pg_catalog.jsonb_each_text(nullif(pg_catalog.current_setting('whimbrel.before', true), '')::jsonb) b FULL JOIN pg_catalog.jsonb_each_text(%s::jsonb) n ON b.key = n.key "+
-		"WHERE b.value IS DISTINCT FROM n.value) AS changed WHERE key <> ALL (ARRAY[%s]::text[]))", r.snapshot(p), r.quoted(except))
+		"pg_catalog.jsonb_each_text(nullif(pg_catalog.current_setting('whimbrel.before', true), '')::jsonb) b FULL JOIN "+
+		"pg_catalog.jsonb_each_text(%s::jsonb) n ON b.key = n.key "+
+		"WHERE b.value IS DISTINCT FROM n.value) AS changed WHERE key <> ALL (ARRAY[%s]::text[]))", r.snapshot(p),
+		r.quoted(except))
 	if r.db.facts.behindPool {
 		return message{{text: "SELECT ('changed: ' || " + names + ")::integer", statement: changedSession}}
 	}
-	return message{{text: "SELECT pg_catalog.set_config('whimbrel.changed', pg_catalog.concat_ws(',', nullif(pg_catalog.current_setting('whimbrel.changed', true), ''), " +
+	return message{{text: "SELECT pg_catalog.set_config('whimbrel.changed', pg_catalog.concat_ws(',', " +
+		"nullif(pg_catalog.current_setting('whimbrel.changed', true), ''), " +
 		names + "), true)", statement: ours}}
 }
 
@@ -112,7 +117,8 @@ var (
 func setLocally(text string) []string {
 	var names []string
 	text = strings.ToLower(text)
-	for _, found := range append(localConfig().FindAllStringSubmatch(text, -1), localSetting().FindAllStringSubmatch(text, -1)...) {
+	for _, found := range append(localConfig().FindAllStringSubmatch(text, -1), localSetting().FindAllStringSubmatch(text,
+		-1)...) {
 		names = append(names, found[1])
 	}
 	return names
@@ -128,10 +134,14 @@ func (r *run) noteSession(p Planned) piece {
 			}
 		}
 	}
-	return piece{text: fmt.Sprintf("SELECT pg_catalog.set_config('whimbrel.session', nullif(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("+
-		"'changed', pg_catalog.to_jsonb(pg_catalog.string_to_array(nullif(pg_catalog.current_setting('whimbrel.changed', true), ''), ',')), "+
-		"'temporary', CASE WHEN pg_catalog.pg_my_temp_schema() <> 0 THEN (SELECT pg_catalog.jsonb_agg(relname) FROM pg_catalog.pg_class "+
-		"WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'S') AND relname <> ALL (ARRAY[%s]::text[])) END))::text, '{}'), true)", r.quoted(gone)), statement: ours}
+	return piece{text: fmt.Sprintf("SELECT pg_catalog.set_config('whimbrel.session', "+
+		"nullif(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("+
+		"'changed', pg_catalog.to_jsonb(pg_catalog.string_to_array(nullif(pg_catalog.current_setting('whimbrel.changed', "+
+		"true), ''), ',')), "+
+		"'temporary', CASE WHEN pg_catalog.pg_my_temp_schema() <> 0 THEN (SELECT pg_catalog.jsonb_agg(relname) FROM "+
+		"pg_catalog.pg_class "+
+		"WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'S') AND relname <> ALL "+
+		"(ARRAY[%s]::text[])) END))::text, '{}'), true)", r.quoted(gone)), statement: ours}
 }
 
 // temporary gives the name of the table, view or sequence that a statement makes for
@@ -154,10 +164,12 @@ func temporary(s migration.Statement) (name string, atCommit bool) {
 		case isAnyOf(token.Text, "COMMIT") && i+1 < len(words) && isAnyOf(words[i+1].Text, "DROP"):
 			atCommit = true
 		case name != "" || token.Kind != pgsql.Word && token.Kind != pgsql.QuotedIdentifier:
-		case isAnyOf(token.Text, "CREATE", "LOCAL", "GLOBAL", "OR", "REPLACE", "RECURSIVE", "TABLE", "VIEW", "SEQUENCE", "IF", "NOT", "EXISTS", "SELECT", "UNLOGGED"):
+		case isAnyOf(token.Text, "CREATE", "LOCAL", "GLOBAL", "OR", "REPLACE", "RECURSIVE", "TABLE", "VIEW", "SEQUENCE",
+			"IF", "NOT", "EXISTS", "SELECT", "UNLOGGED"):
 		case strings.HasPrefix(s.Command, "CREATE"):
 			name = pgsql.Identifier(token.Text)
-		case i > 0 && (isAnyOf(words[i-1].Text, "TEMP", "TEMPORARY") || is && isAnyOf(words[i-1].Text, "TABLE", ".")): // SELECT … INTO TEMP
+		// SELECT … INTO TEMP
+		case i > 0 && (isAnyOf(words[i-1].Text, "TEMP", "TEMPORARY") || is && isAnyOf(words[i-1].Text, "TABLE", ".")):
 			name = pgsql.Identifier(token.Text)
 		}
 	}
@@ -189,7 +201,8 @@ func speaksOf(s migration.Statement, name string) bool {
 	for token := range pgsql.Tokens(s.Text) {
 		switch {
 		case (token.Kind == pgsql.Word || token.Kind == pgsql.QuotedIdentifier) && pgsql.Identifier(token.Text) == name,
-			token.Kind >= pgsql.String && token.Kind <= pgsql.DollarString && strings.Contains(strings.ToLower(token.Text), name):
+			token.Kind >= pgsql.String && token.Kind <= pgsql.DollarString && strings.Contains(strings.ToLower(token.Text),
+				name):
 			return true
 		}
 	}
@@ -222,11 +235,13 @@ func (p Planned) explained() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		s := changed[name]
-		return p.lost(s, 0, fmt.Sprintf("step %d changed the setting %q for its session by a function, and that session is gone: the steps after it would run under another value", s.Number, name))
+		return p.lost(s, 0, fmt.Sprintf("step %d changed the setting %q for its session by a function, and that session is "+
+			"gone: the steps after it would run under another value", s.Number, name))
 	}
 	for _, name := range last.kept.Temporary {
 		if at, i, needed := p.needs(name, last.Number); needed {
-			return p.lost(at, i, fmt.Sprintf("step %d needs %q, which step %d or one before it made for its session, and that session is gone", at.Number, name, last.Number))
+			return p.lost(at, i, fmt.Sprintf("step %d needs %q, which step %d or one before it made for its session, and that "+
+				"session is gone", at.Number, name, last.Number))
 		}
 	}
 	return nil
@@ -250,7 +265,8 @@ func (p Planned) needs(name string, behind int) (Step, int, bool) {
 func (p Planned) lost(s Step, statement int, message string) error {
 	return p.at(s, statement, &Error{
 		Code: CodeJournal, Message: message, Direction: p.Direction,
-		Remedy: "begin again, or take it back: `whimbrel recover` shows both; SET as a statement of the file, and an ordinary table, would have outlived the session",
+		Remedy: "begin again, or take it back: `whimbrel recover` shows both; SET as a statement of the file, and an " +
+			"ordinary table, would have outlived the session",
 	})
 }
 
@@ -273,7 +289,8 @@ func changedBehindPool(err error) *Error {
 	}
 	_, names, _ := strings.Cut(strings.TrimSuffix(refused.Message, `"`), "changed: ")
 	return &Error{
-		Code: CodeUnsupported, Message: "a function in this step changes for its session: " + strings.ReplaceAll(names, ",", ", ") + "; behind a transaction pooler the steps after it would not see that",
+		Code: CodeUnsupported, Message: "a function in this step changes for its session: " + strings.ReplaceAll(names, ",",
+			", ") + "; behind a transaction pooler the steps after it would not see that",
 		Remedy: "write SET … as a statement of the file, or run the migration over a direct connection",
 	}
 }
@@ -298,7 +315,8 @@ func (r *run) promote(p Planned, hook Step) message {
 // adopt makes the settings of a snapshot those of the session.
 func adopt(p Planned, snapshot string) message {
 	of := func(name string) piece {
-		return piece{text: fmt.Sprintf("SELECT pg_catalog.set_config('%s', %s::jsonb ->> '%[1]s', false)", name, snapshot), statement: ours}
+		return piece{text: fmt.Sprintf("SELECT pg_catalog.set_config('%s', %s::jsonb ->> '%[1]s', false)", name, snapshot),
+			statement: ours}
 	}
 	m := message{{text: "SELECT pg_catalog.set_config(key, value, false) FROM pg_catalog.jsonb_each_text(" + snapshot +
 		"::jsonb) WHERE value IS NOT NULL AND key <> ALL ('{role,session_authorization}')", statement: ours}}
@@ -321,7 +339,9 @@ func (r *run) shared(ctx context.Context, p Planned, s Step) (settings string, a
 	if p.mentions.idle {
 		timeouts = append(timeouts, "idle_in_transaction_session_timeout")
 	}
-	err = r.db.conn.QueryRow(ctx, "SELECT "+r.snapshot(p, timeouts...)+", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(&settings, &temporary)
+	err = r.db.conn.QueryRow(ctx, "SELECT "+r.snapshot(p, timeouts...)+
+		", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(
+		&settings, &temporary)
 	for _, statement := range s.Body() {
 		alone = alone || slices.ContainsFunc(temporary, func(name string) bool { return speaksOf(statement, name) })
 	}

@@ -54,12 +54,15 @@ func (p Planned) holdsBehindPool() error {
 				made[name] = s.Number
 			} else if name := prepares(statement); name != "" {
 				made[name] = s.Number
-			} else if (s.Number < len(p.Steps) || s.Kind == StepAlone) && setsForSession(statement) || s.Kind == StepAlone && setsInside(statement) {
-				return p.refusedBehindPool(s, i, "what this sets for the session is gone with its transaction", "write SET … as a statement of its own, or run the migration over a direct connection")
+			} else if (s.Number < len(p.Steps) || s.Kind == StepAlone) && setsForSession(statement) || s.Kind == StepAlone &&
+				setsInside(statement) {
+				return p.refusedBehindPool(s, i, "what this sets for the session is gone with its transaction",
+					"write SET … as a statement of its own, or run the migration over a direct connection")
 			}
 		}
 		if s.code != nil && !s.inTransaction() && len(set) > 0 {
-			return p.refusedBehindPool(s, 0, fmt.Sprintf("the script runs outside a transaction, and %s cannot be set for it", listed(set)), "let the script set it in client.tx(), or run it over a direct connection")
+			return p.refusedBehindPool(s, 0, fmt.Sprintf("the script runs outside a transaction, and %s cannot be set for it",
+				listed(set)), "let the script set it in client.tx(), or run it over a direct connection")
 		}
 	}
 	return nil
@@ -69,13 +72,17 @@ func (p Planned) holdsBehindPool() error {
 func (p Planned) missesBehindPool(s Step, i int, set map[string]bool, made map[string]int) error {
 	statement := s.Statements[i]
 	if s.Kind == StepAlone && i >= s.Prelude && len(set) > 0 {
-		return p.refusedBehindPool(s, i, fmt.Sprintf("%s runs outside a transaction, and %s cannot be set for it", statement.Command, listed(set)),
-			"write names with their schemas, set it for the role (ALTER ROLE … SET), or run the migration over a direct connection")
+		return p.refusedBehindPool(s, i, fmt.Sprintf("%s runs outside a transaction, and %s cannot be set for it",
+			statement.Command, listed(set)),
+			"write names with their schemas, set it for the role (ALTER ROLE … SET), or run the migration over a direct "+
+				"connection")
 	}
 	for name, number := range made {
 		if number < s.Number && speaksOf(statement, name) {
-			return p.refusedBehindPool(s, i, fmt.Sprintf("%q was made for the session by step %d, and is gone with its transaction", name, number),
-				"make a temporary table an ordinary one, and prepare a statement where it is executed; or run the migration over a direct connection")
+			return p.refusedBehindPool(s, i, fmt.Sprintf("%q was made for the session by step %d, and is gone with its "+
+				"transaction", name, number),
+				"make a temporary table an ordinary one, and prepare a statement where it is executed; or run the migration over "+
+					"a direct connection")
 		}
 	}
 	return nil
@@ -109,9 +116,11 @@ func (p Planned) notRepeated(s Step, i int) error {
 		switch {
 		case c.Local:
 		case local:
-			return p.refusedBehindPool(s, i, "this cannot be repeated in the transactions behind it: it sets "+c.Name+" for the session, and something else for its transaction", "write two statements")
+			return p.refusedBehindPool(s, i, "this cannot be repeated in the transactions behind it: it sets "+c.Name+
+				" for the session, and something else for its transaction", "write two statements")
 		case !c.Reset && strings.HasPrefix(c.Name, "default_transaction_"):
-			return p.refusedBehindPool(s, i, c.Name+" would have to be set before each transaction begins, and the session ends with the one before it", "run the migration over a direct connection")
+			return p.refusedBehindPool(s, i, c.Name+" would have to be set before each transaction begins, and the session "+
+				"ends with the one before it", "run the migration over a direct connection")
 		}
 	}
 	return nil
@@ -124,15 +133,17 @@ func setsForSession(s migration.Statement) bool {
 		return false
 	}
 	text := strings.ToLower(s.Text)
-	return strings.Contains(text, "set_config") && len(localConfig().FindAllString(text, -1)) < strings.Count(text, "set_config")
+	return strings.Contains(text, "set_config") && len(localConfig().FindAllString(text, -1)) < strings.Count(text,
+		"set_config")
 }
 
 // setsInside reports whether the text of a DO block, outside a transaction, sets
 // something for the session, of which nobody could take notice behind it.
 func setsInside(s migration.Statement) bool {
-	return s.Command == "DO" && slices.ContainsFunc(settingInside().FindAllStringSubmatch(s.Text, -1), func(found []string) bool {
-		return !isAnyOf(found[1], "LOCAL", "CONSTRAINTS", "TRANSACTION")
-	})
+	return s.Command == "DO" && slices.ContainsFunc(settingInside().FindAllStringSubmatch(s.Text, -1),
+		func(found []string) bool {
+			return !isAnyOf(found[1], "LOCAL", "CONSTRAINTS", "TRANSACTION")
+		})
 }
 
 var settingInside = pattern.Of(`(?is)(?:;|\$|\bbegin|\bthen|\belse|\bloop)\s*set\s+([a-z_]+)`)
@@ -142,5 +153,6 @@ func listed(set map[string]bool) string {
 }
 
 func (p Planned) refusedBehindPool(s Step, statement int, message, remedy string) error {
-	return p.at(s, statement, &Error{Code: CodeUnsupported, Message: "behind a transaction pooler " + message, Remedy: remedy})
+	return p.at(s, statement, &Error{Code: CodeUnsupported, Message: "behind a transaction pooler " + message,
+		Remedy: remedy})
 }

@@ -21,17 +21,21 @@ func TestDefinitionsThatTouchTheSessionAreTidiedAfter(t *testing.T) {
 	t.Parallel()
 	const setRole = `CREATE FUNCTION odd() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); RETURN 1; END $$;`
 	for name, test := range map[string]struct{ before, statement string }{
-		"a temporary table":           {"", "CREATE TEMP TABLE seen (a int)"},
-		"a local temporary table":     {"", "CREATE LOCAL TEMPORARY TABLE seen (a int)"},
-		"a table in pg_temp":          {"", `CREATE TABLE "pg_temp".seen (a int)`},
-		"a temporary sequence":        {"", "CREATE TEMPORARY SEQUENCE seen"},
-		"a temporary view":            {"", "CREATE TEMP VIEW seen AS SELECT 1"},
-		"a table from a query":        {setRole, "CREATE TABLE a AS SELECT odd()"},
-		"a table from a view":         {setRole + "CREATE VIEW v AS SELECT odd()", "CREATE TABLE a (b) AS TABLE v"},
-		"a partition's bound":         {setRole + "CREATE TABLE p (a int) PARTITION BY RANGE (a)", "CREATE TABLE a PARTITION OF p FOR VALUES FROM (odd()) TO (9)"},
-		"a default of a new column":   {setRole + "CREATE TABLE a (b int); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD c int DEFAULT odd()"},
-		"a trigger on a change":       {setRole + "CREATE TABLE a (b int DEFAULT odd())", "INSERT INTO a DEFAULT VALUES"},
-		"an event trigger at a DROP":  {"CREATE TABLE a (); CREATE FUNCTION odd() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$; CREATE EVENT TRIGGER odd ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION odd()", "DROP TABLE a"},
+		"a temporary table":       {"", "CREATE TEMP TABLE seen (a int)"},
+		"a local temporary table": {"", "CREATE LOCAL TEMPORARY TABLE seen (a int)"},
+		"a table in pg_temp":      {"", `CREATE TABLE "pg_temp".seen (a int)`},
+		"a temporary sequence":    {"", "CREATE TEMPORARY SEQUENCE seen"},
+		"a temporary view":        {"", "CREATE TEMP VIEW seen AS SELECT 1"},
+		"a table from a query":    {setRole, "CREATE TABLE a AS SELECT odd()"},
+		"a table from a view":     {setRole + "CREATE VIEW v AS SELECT odd()", "CREATE TABLE a (b) AS TABLE v"},
+		"a partition's bound": {setRole + "CREATE TABLE p (a int) PARTITION BY RANGE (a)",
+			"CREATE TABLE a PARTITION OF p FOR VALUES FROM (odd()) TO (9)"},
+		"a default of a new column": {setRole + "CREATE TABLE a (b int); INSERT INTO a VALUES (1)",
+			"ALTER TABLE a ADD c int DEFAULT odd()"},
+		"a trigger on a change": {setRole + "CREATE TABLE a (b int DEFAULT odd())", "INSERT INTO a DEFAULT VALUES"},
+		"an event trigger at a DROP": {"CREATE TABLE a (); CREATE FUNCTION odd() RETURNS event_trigger LANGUAGE plpgsql " +
+			"AS $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$; CREATE EVENT TRIGGER odd ON ddl_command_end " +
+			"WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION odd()", "DROP TABLE a"},
 		"a default for a transaction": {"", "SET search_path = odd; SET LOCAL search_path TO DEFAULT"},
 		"a DO block":                  {"", "DO $$ BEGIN PERFORM set_config('search_path', 'odd', false); END $$"},
 	} {
@@ -66,18 +70,21 @@ func TestWhoLooksAtTheSessionReadsWhichMigrationItRuns(t *testing.T) {
 func TestWhoLooksAtTheSessionReadsTheStatementOfAChainsStep(t *testing.T) {
 	for name, before := range map[string]string{
 		"a plain one": "", "of another role": "SET ROLE {role};", "with a budget of its own": "SET lock_timeout = '7ms';",
-		"of another user, with a custom setting": "SET app.tenant = 'x'; SET idle_in_transaction_session_timeout = '7s'; SET SESSION AUTHORIZATION {role};",
+		"of another user, with a custom setting": "SET app.tenant = 'x'; SET idle_in_transaction_session_timeout = '7s'; " +
+			"SET SESSION AUTHORIZATION {role};",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
 			role := b.role()
 			b.exec("CREATE TABLE seen (query text); GRANT ALL ON seen TO " + role + "; GRANT pg_read_all_stats TO " + role)
 			look := "INSERT INTO public.seen SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid();\n"
-			f := files{"1_a.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n" + strings.ReplaceAll(before, "{role}", role) + look +
+			f := files{"1_a.sql": "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n" +
+				strings.ReplaceAll(before, "{role}", role) + look +
 				"VACUUM seen;\n" + look}
 			_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
-			require.Equal(t, "2", b.text("SELECT count(*) FROM seen WHERE query ~ '/\\* whimbrel up 1_a \\*/ EXECUTE.*INSERT INTO public.seen SELECT query'"), b.text("SELECT string_agg(query, '|') FROM seen"))
+			require.Equal(t, "2", b.text("SELECT count(*) FROM seen WHERE query ~ '/\\* whimbrel up 1_a \\*/ EXECUTE.*INSERT "+
+				"INTO public.seen SELECT query'"), b.text("SELECT string_agg(query, '|') FROM seen"))
 		})
 	}
 }

@@ -91,8 +91,10 @@ func (s state) partly() *Error {
 		}
 		return &Error{
 			Code: CodePartlySquashed, Version: q.file.Version, Name: q.file.Name, Path: q.file.Path,
-			Message: fmt.Sprintf("the file stands for %d migrations, of which this database has only some: it lacks %s", len(q.file.Squashes), someOf(missing)),
-			Remedy:  "check out the last version that has these files, run `whimbrel up` there, then come back; or, if the database has everything already, record that with `whimbrel baseline " + string(q.file.Version) + "`",
+			Message: fmt.Sprintf("the file stands for %d migrations, of which this database has only some: it lacks %s",
+				len(q.file.Squashes), someOf(missing)),
+			Remedy: "check out the last version that has these files, run `whimbrel up` there, then come back; or, if the " +
+				"database has everything already, record that with `whimbrel baseline " + string(q.file.Version) + "`",
 		}
 	}
 	return nil
@@ -118,7 +120,8 @@ func someOf(versions []migration.Version) string {
 func (q squash) squashedAway(a Applied) *Error {
 	return &Error{
 		Code: CodeNoWayBack, Version: a.Version, Name: a.Name, Direction: Down, Path: q.file.Path,
-		Message: fmt.Sprintf("%s was squashed into %s: there is no way back behind it, so nothing was rolled back", a.Version, q.file.Path),
-		Remedy:  "check out a version from before the squash, which has its file, and run the same command there",
+		Message: fmt.Sprintf("%s was squashed into %s: there is no way back behind it, so nothing was rolled back",
+			a.Version, q.file.Path),
+		Remedy: "check out a version from before the squash, which has its file, and run the same command there",
 	}
 }

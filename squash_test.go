@@ -18,8 +18,9 @@ var (
 		"4_d.sql": "CREATE TABLE d (id int);\n-- +migrate Down\nDROP TABLE d;",
 	}
 	short = files{
-		"3_baseline.sql": "-- +migrate Squashes 1 2 3\n-- +migrate Irreversible it stands for 3 migrations\nCREATE TABLE a (id int);\nCREATE TABLE b (id int);\nCREATE TABLE c (id int);",
-		"4_d.sql":        long["4_d.sql"],
+		"3_baseline.sql": "-- +migrate Squashes 1 2 3\n-- +migrate Irreversible it stands for 3 migrations\n" +
+			"CREATE TABLE a (id int);\nCREATE TABLE b (id int);\nCREATE TABLE c (id int);",
+		"4_d.sql": long["4_d.sql"],
 	}
 )
 
@@ -105,7 +106,8 @@ func TestADatabaseThatHasSomeOfItIsRefusedWithAWayOut(t *testing.T) {
 }
 
 func TestAHistoryCanBeSquashedAgain(t *testing.T) {
-	again := files{"4_baseline.sql": "-- +migrate Squashes 1 2 3 4\nCREATE TABLE a (id int);\nCREATE TABLE b (id int);\nCREATE TABLE c (id int);\nCREATE TABLE d (id int);", "5_e.sql": "CREATE TABLE e (id int);"}
+	again := files{"4_baseline.sql": "-- +migrate Squashes 1 2 3 4\nCREATE TABLE a (id int);\nCREATE TABLE b (id int);\n" +
+		"CREATE TABLE c (id int);\nCREATE TABLE d (id int);", "5_e.sql": "CREATE TABLE e (id int);"}
 	for i, made := range []files{long, short, {}} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			b := setup(t)

@@ -24,7 +24,8 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	}
 	status := Status{
 		Database: m.database(), Server: strings.Fields(db.facts.Shown)[0], Table: db.tables.schema + "." + db.tables.name,
-		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(), Unfinished: []Unfinished{},
+		Initialised: db.ready || db.history() != nil, Applied: s.describeApplied(), Pending: s.describePending(),
+		Unfinished: []Unfinished{},
 	}
 	status.Others = s.others
 	if err := db.newer(); err != nil {
@@ -108,7 +109,8 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 		differences = append([]Difference{{Kind: string(e.Code), Message: e.Message, Remedy: e.Remedy}}, differences...)
 	}
 	return Verification{
-		Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences, Warnings: append(s.unreadMarks(), s.renamings()...),
+		Database: m.database(), Applied: len(s.applied) + len(s.repeated), Differences: differences,
+		Warnings: append(s.unreadMarks(), s.renamings()...),
 	}, nil
 }
 
@@ -165,7 +167,8 @@ func (s state) differences(t tables) []Difference {
 		if len(p.Lost) > 0 {
 			message = fmt.Sprintf("%s is to run again: it defines %s, which is not there", p.Version, strings.Join(p.Lost, ", "))
 		} else if p.Again {
-			message = fmt.Sprintf("%s is to run again: its file has changed, or what it defines, or rests on, was replaced", p.Version)
+			message = fmt.Sprintf("%s is to run again: its file has changed, or what it defines, or rests on, was replaced",
+				p.Version)
 		}
 		add("pending", p.Version, p.Name, p.Path, message, s.wayOut(p))
 	}
@@ -177,7 +180,8 @@ func (s state) wayOut(p Pending) string {
 	if p.Version.Repeatable() || len(s.applied) == 0 {
 		return "apply it with `whimbrel up`"
 	}
-	return fmt.Sprintf("apply it with `whimbrel up`; if the database has it already, record it alone with `whimbrel baseline --only %s`", p.Version)
+	return fmt.Sprintf("apply it with `whimbrel up`; if the database has it already, record it alone with `whimbrel "+
+		"baseline --only %s`", p.Version)
 }
 
 // renamings are applied files that have another name since.

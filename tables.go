@@ -50,7 +50,8 @@ func isSystemSchema(name string) bool {
 // with its session, and with it the knowledge of what was applied.
 func unfitSchema(schema string) *Error {
 	return &Error{
-		Code: CodeConfiguration, Message: fmt.Sprintf("the history cannot be kept in the schema %s: it is PostgreSQL's own, or ends with the session", schema),
+		Code: CodeConfiguration, Message: fmt.Sprintf("the history cannot be kept in the schema %s: it is PostgreSQL's "+
+			"own, or ends with the session", schema),
 		Remedy: "name the table with an ordinary schema (--table public.schema_migrations)",
 	}
 }
@@ -84,12 +85,16 @@ func (r *relation) column(name, otherwise string) string {
 
 // versionIs reports whether the column "version" has one of the types.
 func (r *relation) versionIs(types ...string) bool {
-	return slices.ContainsFunc(r.Columns, func(c column) bool { return c.Name == "version" && slices.Contains(types, c.Type) })
+	return slices.ContainsFunc(r.Columns, func(c column) bool {
+		return c.Name == "version" && slices.Contains(types,
+			c.Type)
+	})
 }
 
 // specified are the columns of a history table that any runner of this format
 // writes. A table that has them is ours to adopt.
-var specified = []string{"id", "version", "name", "executed_at", "execution_time_ms", "checksum", "rollback_sql", "batch_number"}
+var specified = []string{"id", "version", "name", "executed_at", "execution_time_ms", "checksum", "rollback_sql",
+	"batch_number"}
 
 // owner says to which other tool a table of the history's name belongs; empty
 // when the table is ours.
@@ -133,7 +138,8 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 		Code: CodeForeignTable,
 		Message: fmt.Sprintf("table %s.%s belongs to %s: its columns are %s",
 			t.schema, t.name, owner, strings.Join(columns, ", ")),
-		Remedy: "take that tool's history over with `whimbrel adopt`; or keep whimbrel's in a table of another name (--table whimbrel_migrations), " +
+		Remedy: "take that tool's history over with `whimbrel adopt`; or keep whimbrel's in a table of another name " +
+			"(--table whimbrel_migrations), " +
 			"and record there what is applied with `whimbrel baseline VERSION`",
 	}
 }
@@ -160,7 +166,8 @@ var (
 		"run_by varchar(255)", "host varchar(255)", "tool_version varchar(255)", "schema_version integer", "session jsonb",
 	}
 	addedToLog = []string{
-		"retries integer", "gave_way_ms double precision", "lock_wait_ms double precision", "lease_wait_ms double precision", "steps jsonb",
+		"retries integer", "gave_way_ms double precision", "lock_wait_ms double precision", "lease_wait_ms double precision",
+		"steps jsonb",
 	}
 )
 
@@ -170,7 +177,8 @@ var (
 func createTables(t tables, found map[string]*relation, tool string, maxStall time.Duration) []string {
 	journal, log, lock := companions(t.name)
 	statements := []string{
-		fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), pg_catalog.set_config('lock_timeout', '%d', true)", maxStall.Milliseconds()),
+		fmt.Sprintf("SELECT pg_catalog.set_config('client_min_messages', 'warning', true), "+
+			"pg_catalog.set_config('lock_timeout', '%d', true)", maxStall.Milliseconds()),
 	}
 	for _, table := range []struct {
 		name, quoted, columns string
@@ -186,7 +194,8 @@ func createTables(t tables, found map[string]*relation, tool string, maxStall ti
 		statements = append(statements, "CREATE TABLE IF NOT EXISTS "+table.quoted+" (\n\t"+
 			strings.TrimSuffix(strings.Join(definitions, ",\n\t"), ",\n\t")+"\n)")
 		if adding := found[table.name].lacks(table.added); len(adding) > 0 {
-			statements = append(statements, "ALTER TABLE "+table.quoted+" ADD COLUMN IF NOT EXISTS "+strings.Join(adding, ", ADD COLUMN IF NOT EXISTS "))
+			statements = append(statements, "ALTER TABLE "+table.quoted+" ADD COLUMN IF NOT EXISTS "+strings.Join(adding,
+				", ADD COLUMN IF NOT EXISTS "))
 		}
 	}
 	return append(append(statements, indexHistory(t, found[t.name])...), insertLease(t, tool))
@@ -211,7 +220,8 @@ func insertLease(t tables, tool string) string {
 	return fmt.Sprintf(`INSERT INTO %[1]s AS l (id, is_locked, token, schema_version, schema_tool_version)
 SELECT 1, false, coalesce(max(token), 0), %[3]d, '%[4]s' FROM %[2]s
 ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version, schema_tool_version = excluded.schema_tool_version
-WHERE l.schema_version < excluded.schema_version`, t.lock, t.log, schemaVersion, strings.ReplaceAll(clip(tool), "'", "''"))
+WHERE l.schema_version < excluded.schema_version`, t.lock, t.log, schemaVersion, strings.ReplaceAll(clip(tool), "'",
+		"''"))
 }
 
 // lacks gives those of the definitions whose columns a table that is there does not have.

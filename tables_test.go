@@ -20,7 +20,8 @@ func withTable(name string) func(*whimbrel.Config) {
 func TestAHistoryThatWouldEndWithTheSessionIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"pg_temp.history", "PG_TEMP.history", `"pg_temp".history`, "pg_temp_3.history", "pg_toast.history", "pg_toast_temp_1.history",
+		"pg_temp.history", "PG_TEMP.history", `"pg_temp".history`, "pg_temp_3.history", "pg_toast.history",
+		"pg_toast_temp_1.history",
 		"pg_catalog.history", "pg_anything.history", "information_schema.history", "Information_Schema.history",
 	} {
 		_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://nobody@localhost/none", Table: name})
@@ -41,10 +42,12 @@ func TestASearchPathThatBeginsWithASystemSchemaKeepsNoHistory(t *testing.T) {
 				c.Connection = config
 			}
 			_, err := b.migrator(simple, at).Up(t.Context(), whimbrel.UpOptions{})
-			require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message, "the history cannot be kept in the schema pg_")
+			require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message,
+				"the history cannot be kept in the schema pg_")
 			_, err = b.migrator(simple, at).Status(t.Context())
 			require.NotEmpty(t, fails(t, err, whimbrel.CodeConfiguration))
-			_, err = b.migrator(files{"1_a.sql": "SELECT 1"}, at, withTable("public.schema_migrations")).Up(t.Context(), whimbrel.UpOptions{})
+			_, err = b.migrator(files{"1_a.sql": "SELECT 1"}, at, withTable("public.schema_migrations")).Up(t.Context(),
+				whimbrel.UpOptions{})
 			require.NoError(t, err, "a table with its schema needs no search_path")
 			require.Equal(t, "1", b.applied())
 		})
@@ -65,7 +68,8 @@ func TestTheSchemaOfTheHistoryIsCreatedByTheFirstThatWrites(t *testing.T) {
 
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "1", b.text(`SELECT count(*) FROM "Odd one"."My history_log" WHERE action = 'create_schema' AND name = 'Odd one'`))
+	require.Equal(t, "1",
+		b.text(`SELECT count(*) FROM "Odd one"."My history_log" WHERE action = 'create_schema' AND name = 'Odd one'`))
 	require.True(t, slices.ContainsFunc(b.events, func(r whimbrel.Record) bool {
 		return r.Event == whimbrel.SchemaCreated{Schema: "Odd one"}
 	}))

@@ -75,8 +75,9 @@ func (s state) knows(version migration.Version) error {
 	}
 	if version.Repeatable() {
 		return &Error{
-			Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("%s is repeatable: it has no place in the order to go to", version),
-			Remedy: "name a migration with a number",
+			Code: CodeUnknownVersion, Version: version,
+			Message: fmt.Sprintf("%s is repeatable: it has no place in the order to go to", version),
+			Remedy:  "name a migration with a number",
 		}
 	}
 	if _, found := s.file(version); found {
@@ -86,7 +87,8 @@ func (s state) knows(version migration.Version) error {
 		return nil
 	}
 	return &Error{
-		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("there is no migration %s, neither as a file nor in the history", version),
+		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("there is no migration %s, neither as a file nor "+
+			"in the history", version),
 		Remedy: "see the versions with `whimbrel status --all`",
 	}
 }

@@ -116,7 +116,8 @@ func (s state) unfinished() []Unfinished {
 // describeUnfinished puts the journal's rows of one way beside the steps of the file.
 func (s state) describeUnfinished(v migration.Version, d Direction, rows journal) Unfinished {
 	a, recorded := s.recorded(v)
-	u := Unfinished{Ref: Ref{Version: v, Name: a.Name, Direction: d}, Recorded: recorded, Since: rows[0].since, Steps: []UnfinishedStep{}}
+	u := Unfinished{Ref: Ref{Version: v, Name: a.Name, Direction: d}, Recorded: recorded, Since: rows[0].since,
+		Steps: []UnfinishedStep{}}
 	for i, e := range rows {
 		if i == 0 || e.since.Before(u.Since) {
 			u.Since, u.By, u.Tool, u.Name = e.since, e.by, e.tool, cmp.Or(e.name, u.Name)

@@ -39,7 +39,8 @@ func (o UpOptions) need() reading {
 func planUp(s state, options UpOptions) (Plan, error) {
 	if options.Frozen != nil {
 		if options.Steps > 0 {
-			return Plan{}, &Error{Code: CodeConfiguration, Message: "a frozen plan has its own number of steps", Remedy: "give one of the two"}
+			return Plan{}, &Error{Code: CodeConfiguration, Message: "a frozen plan has its own number of steps",
+				Remedy: "give one of the two"}
 		}
 		return planFrozen(s, *options.Frozen)
 	}
@@ -146,7 +147,8 @@ func missingFile(a Applied) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
 		Message: fmt.Sprintf("%s (%s) is applied, but there is no file for it", a.Version, a.Name),
-		Remedy:  "use the checkout that has it, roll it back with `whimbrel down` (its way back is stored), or go on without it by --allow-missing",
+		Remedy: "use the checkout that has it, roll it back with `whimbrel down` (its way back is stored), or go on " +
+			"without it by --allow-missing",
 	}
 }
 
@@ -155,8 +157,10 @@ func (s state) missing(a Applied) *Error {
 	e := missingFile(a)
 	if file, renamed := s.renamed(a); renamed {
 		e.Path = file.Path
-		e.Message = fmt.Sprintf("%s (%s) is applied, and its file was renamed since: it has the version %s now, which is pending", a.Version, a.Name, file.Version)
-		e.Remedy = fmt.Sprintf("give it its old name; or, in each database, `whimbrel baseline --only %s` and then `whimbrel baseline --forget %s`", file.Version, a.Version)
+		e.Message = fmt.Sprintf("%s (%s) is applied, and its file was renamed since: it has the version %s now, which is "+
+			"pending", a.Version, a.Name, file.Version)
+		e.Remedy = fmt.Sprintf("give it its old name; or, in each database, `whimbrel baseline --only %s` and then "+
+			"`whimbrel baseline --forget %s`", file.Version, a.Version)
 	}
 	return e
 }
@@ -181,8 +185,10 @@ func (s state) renamed(a Applied) (migration.Migration, bool) {
 func changed(a Applied, file migration.Migration) *Error {
 	return &Error{
 		Code: CodeChanged, Version: a.Version, Name: a.Name, Path: file.Path,
-		Message: fmt.Sprintf("the file was changed after it was applied: its checksum is %.12s…, the history has %.12s…", file.Checksum, a.Checksum),
-		Remedy:  fmt.Sprintf("put the file back and write a new migration, or accept the change with `whimbrel verify --accept %s`", a.Version),
+		Message: fmt.Sprintf("the file was changed after it was applied: its checksum is %.12s…, the history has %.12s…",
+			file.Checksum, a.Checksum),
+		Remedy: fmt.Sprintf("put the file back and write a new migration, or accept the change with `whimbrel verify "+
+			"--accept %s`", a.Version),
 	}
 }
 

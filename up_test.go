@@ -14,8 +14,10 @@ import (
 )
 
 var simple = files{
-	"1_users.sql":  "CREATE TABLE users (id int PRIMARY KEY, name text);\nINSERT INTO users VALUES (1, 'Ann'), (2, 'Bob');\n-- +migrate Down\nDROP TABLE users;",
-	"2_orders.sql": "CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);\n-- +migrate Down\nDROP TABLE orders;",
+	"1_users.sql": "CREATE TABLE users (id int PRIMARY KEY, name text);\n" +
+		"INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob');\n-- +migrate Down\nDROP TABLE users;",
+	"2_orders.sql": "CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users);\n-- +migrate Down\n" +
+		"DROP TABLE orders;",
 }
 
 func TestUpAppliesWhatIsPendingAndRecordsIt(t *testing.T) {
@@ -30,7 +32,8 @@ func TestUpAppliesWhatIsPendingAndRecordsIt(t *testing.T) {
 	require.Equal(t, simple.load(t)[0].Checksum, b.text("SELECT checksum FROM schema_migrations WHERE version = '1'"))
 	require.Contains(t, b.text("SELECT rollback_sql FROM schema_migrations WHERE version = '1'"), "DROP TABLE users;")
 	require.Equal(t, "1", b.text("SELECT count(DISTINCT batch_number) FROM schema_migrations"))
-	require.Equal(t, "up done,up done", b.text("SELECT string_agg(action || ' ' || outcome, ',' ORDER BY id) FROM schema_migrations_log"))
+	require.Equal(t, "up done,up done", b.text("SELECT string_agg(action || ' ' || outcome, ',' ORDER BY id) FROM "+
+		"schema_migrations_log"))
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
 	require.Equal(t, []string{
 		"run_started", "lease_taken", "migration_started", "step_started", "step_finished", "migration_finished",
@@ -64,9 +67,10 @@ func TestUpWithNothingToDoTouchesNothing(t *testing.T) {
 func TestAFailingStatementRollsItsMigrationBackAndKeepsTheEarlierOnes(t *testing.T) {
 	b := setup(t)
 	broken := files{
-		"1_users.sql":  simple["1_users.sql"],
-		"2_broken.sql": "CREATE TABLE kept (id int);\n-- größer: ein €\nINSERT INTO users (id, naame) VALUES (3, 'x');\nCREATE TABLE never (id int);",
-		"3_later.sql":  "CREATE TABLE later (id int);",
+		"1_users.sql": simple["1_users.sql"],
+		"2_broken.sql": "CREATE TABLE kept (id int);\n-- größer: ein €\nINSERT INTO users (id, naame) VALUES (3, 'x');\n" +
+			"CREATE TABLE never (id int);",
+		"3_later.sql": "CREATE TABLE later (id int);",
 	}
 	result, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
@@ -78,7 +82,8 @@ func TestAFailingStatementRollsItsMigrationBackAndKeepsTheEarlierOnes(t *testing
 	require.Len(t, result.Done, 1)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('kept')"))
-	require.Equal(t, "failed 42703", b.text("SELECT outcome || ' ' || sqlstate FROM schema_migrations_log WHERE version = '2'"))
+	require.Equal(t, "failed 42703",
+		b.text("SELECT outcome || ' ' || sqlstate FROM schema_migrations_log WHERE version = '2'"))
 	require.Equal(t, "false", b.text("SELECT is_locked FROM migration_lock"))
 }
 
@@ -97,7 +102,8 @@ func TestAFailureAtRunTimeNamesItsStatement(t *testing.T) {
 func TestADeferredConstraintFailsAtTheEndAndRollsBack(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{
-		"1_a.sql": "CREATE TABLE a (id int PRIMARY KEY, parent int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO a VALUES (1, 7);",
+		"1_a.sql": "CREATE TABLE a (id int PRIMARY KEY, parent int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n" +
+			"INSERT INTO a VALUES (1, 7);",
 	}).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, "23503", e.SQLState)
@@ -146,12 +152,14 @@ func TestAStatementThatCannotBeInATransactionStandsAlone(t *testing.T) {
 
 func TestAChainThatFailedGoesOnAtItsStep(t *testing.T) {
 	b := setup(t)
-	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email", "COMMENT ON INDEX t_emial", 1)}
+	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email",
+		"COMMENT ON INDEX t_emial", 1)}
 	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, 4, e.Line)
 	require.Empty(t, b.applied())
-	require.Equal(t, "1 done,2 done", b.text("SELECT string_agg(step || ' ' || state, ',' ORDER BY step) FROM schema_migrations_journal"))
+	require.Equal(t, "1 done,2 done",
+		b.text("SELECT string_agg(step || ' ' || state, ',' ORDER BY step) FROM schema_migrations_journal"))
 	status, err := b.migrator(chain).Status(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, status.Pending[0].Done)
@@ -165,17 +173,20 @@ func TestAChainThatFailedGoesOnAtItsStep(t *testing.T) {
 
 func TestAnEditedDoneStepIsRefused(t *testing.T) {
 	b := setup(t)
-	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email", "COMMENT ON INDEX t_emial", 1)}
+	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email",
+		"COMMENT ON INDEX t_emial", 1)}
 	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
-	_, err = b.migrator(files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "email text", "email varchar", 1)}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "email text", "email varchar",
+		1)}).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeJournal)
 	require.Equal(t, 1, e.Line)
 }
 
 func TestAHalfDoneChainCanBeTakenDown(t *testing.T) {
 	b := setup(t)
-	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email", "COMMENT ON INDEX t_emial", 1)}
+	broken := files{"1_chain.sql": strings.Replace(chain["1_chain.sql"], "COMMENT ON INDEX t_email",
+		"COMMENT ON INDEX t_emial", 1)}
 	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	_, err = b.migrator(broken).Down(t.Context(), whimbrel.DownOptions{})
@@ -222,7 +233,8 @@ func TestAnIndexThatWasFinishedBeforeTheCrashIsKeptOnlyIfItIsTheOne(t *testing.T
 			_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 			require.Error(t, err)
 			// As a crash would leave it: begun, and no word of its end.
-			b.exec("UPDATE schema_migrations_journal SET state = 'started', finished_at = NULL; DROP INDEX s.i; " + test.existing)
+			b.exec("UPDATE schema_migrations_journal SET state = 'started', finished_at = NULL; DROP INDEX s.i; " +
+				test.existing)
 			_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeStatement)
 			if test.kept {
@@ -237,9 +249,11 @@ func TestAnIndexThatWasFinishedBeforeTheCrashIsKeptOnlyIfItIsTheOne(t *testing.T
 
 func TestNothingLeaksFromOneMigrationToTheNext(t *testing.T) {
 	b := setup(t)
-	b.exec("DO $$ BEGIN CREATE ROLE leak_test; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; GRANT ALL ON SCHEMA public TO leak_test; CREATE SCHEMA odd")
+	b.exec("DO $$ BEGIN CREATE ROLE leak_test; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; " +
+		"GRANT ALL ON SCHEMA public TO leak_test; CREATE SCHEMA odd")
 	_, err := b.migrator(files{
-		"1_leak.sql": "SET search_path = odd; SET ROLE leak_test; SET statement_timeout = '1min'; CREATE TEMP TABLE scratch (id int); SELECT set_config('work_mem', '123MB', false); SET row_security = off",
+		"1_leak.sql": "SET search_path = odd; SET ROLE leak_test; SET statement_timeout = '1min'; CREATE TEMP TABLE " +
+			"scratch (id int); SELECT set_config('work_mem', '123MB', false); SET row_security = off",
 		"2_check.sql": `DO $$ BEGIN
 	ASSERT current_setting('search_path') = '"$user", public', current_setting('search_path');
 	ASSERT current_user = 'postgres', current_user;
@@ -273,7 +287,8 @@ func TestAMigrationMayThrowAwayPreparedStatements(t *testing.T) {
 func TestSettingsOfAFileHoldForItAlone(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{
-		"1_a.sql": "-- +migrate Set search_path = odd, public\n-- +migrate Set lock_timeout = 2s\nCREATE SCHEMA odd; CREATE TABLE a AS SELECT current_setting('lock_timeout') AS l",
+		"1_a.sql": "-- +migrate Set search_path = odd, public\n-- +migrate Set lock_timeout = 2s\n" +
+			"CREATE SCHEMA odd; CREATE TABLE a AS SELECT current_setting('lock_timeout') AS l",
 		"2_b.sql": "CREATE TABLE b AS SELECT current_setting('lock_timeout') AS l",
 	}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -283,13 +298,16 @@ func TestSettingsOfAFileHoldForItAlone(t *testing.T) {
 
 func TestInlineCopyDataAndAssertionsAreInTheTransaction(t *testing.T) {
 	b := setup(t)
-	f := files{"1_copy.sql": "CREATE TABLE c (code text, name text);\nCOPY c (code, name) FROM stdin;\nde\tDeutschland\nat\tÖsterreich\n\\.\n\n-- +migrate Assert two countries\nSELECT count(*) = 2, bool_and(name <> '') FROM c;\nCREATE INDEX ON c (code);"}
+	f := files{"1_copy.sql": "CREATE TABLE c (code text, name text);\nCOPY c (code, name) FROM stdin;\nde\tDeutschland\n" +
+		"at\tÖsterreich\n\\.\n\n-- +migrate Assert two countries\nSELECT count(*) = 2, bool_and(name <> '') FROM c;\n" +
+		"CREATE INDEX ON c (code);"}
 	result, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, result.Done[0].Rows)
 	require.Equal(t, "Österreich", b.text("SELECT name FROM c WHERE code = 'at'"))
 
-	f["2_bad.sql"] = "INSERT INTO c VALUES ('fr', 'France');\n-- +migrate Assert two countries\nSELECT count(*) = 2 AS two FROM c;"
+	f["2_bad.sql"] = "INSERT INTO c VALUES ('fr', 'France');\n-- +migrate Assert two countries\n" +
+		"SELECT count(*) = 2 AS two FROM c;"
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeAssertion)
 	require.Equal(t, 3, e.Line)
@@ -306,7 +324,8 @@ func TestInlineCopyDataAndAssertionsAreInTheTransaction(t *testing.T) {
 func TestBackslashesInStringsFollowTheSettingFromTheNextStatementOn(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{
-		"1_a.sql": "SET standard_conforming_strings = off;\nSET escape_string_warning = off;\nCREATE TABLE a AS SELECT 'it\\'s; ok'::text AS v;",
+		"1_a.sql": "SET standard_conforming_strings = off;\nSET escape_string_warning = off;\n" +
+			"CREATE TABLE a AS SELECT 'it\\'s; ok'::text AS v;",
 		"2_b.sql": "CREATE TABLE b AS SELECT 'back\\'::text AS v;",
 	}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -318,7 +337,8 @@ func TestAFileCannotLiftTheStallBudgetByAStatement(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{
 		"1_a.sql": "SET lock_timeout = 0;\nCREATE TABLE a AS SELECT current_setting('lock_timeout') AS l",
-		"2_b.sql": "SELECT pg_catalog.set_config('lock_timeout', '1h', false);\nCREATE TABLE b AS SELECT current_setting('lock_timeout') AS l",
+		"2_b.sql": "SELECT pg_catalog.set_config('lock_timeout', '1h', false);\n" +
+			"CREATE TABLE b AS SELECT current_setting('lock_timeout') AS l",
 		"3_c.sql": "RESET ALL;\nCREATE TABLE c AS SELECT current_setting('lock_timeout') AS l",
 		"4_d.sql": "SET lock_timeout = 20;\nCREATE TABLE d AS SELECT current_setting('lock_timeout') AS l",
 	}).Up(t.Context(), whimbrel.UpOptions{})
@@ -328,11 +348,13 @@ func TestAFileCannotLiftTheStallBudgetByAStatement(t *testing.T) {
 
 func TestANotransactionSectionRunsWhatOnlyTheCatalogCanTell(t *testing.T) {
 	b := setup(t)
-	b.exec("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); CREATE INDEX p_id ON p (id)")
+	b.exec("CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9); " +
+		"CREATE INDEX p_id ON p (id)")
 	_, err := b.migrator(files{"1_r.sql": "REINDEX TABLE p"}).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Contains(t, e.Remedy, "notransaction")
-	_, err = b.migrator(files{"1_r.sql": "-- +migrate Up notransaction\nCREATE TABLE q (id int);\nREINDEX TABLE p;\nINSERT INTO q VALUES (1);"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(files{"1_r.sql": "-- +migrate Up notransaction\nCREATE TABLE q (id int);\nREINDEX TABLE p;\n" +
+		"INSERT INTO q VALUES (1);"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1", b.applied())
 	require.Equal(t, "1", b.text("SELECT count(*) FROM q"))
@@ -340,7 +362,8 @@ func TestANotransactionSectionRunsWhatOnlyTheCatalogCanTell(t *testing.T) {
 
 func TestNoticesAreEvents(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"1_a.sql": "DO $$ BEGIN RAISE NOTICE 'hello %', 1; END $$"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_a.sql": "DO $$ BEGIN RAISE NOTICE 'hello %', 1; END $$"}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Contains(t, b.heard(), "notice")
 }
@@ -349,7 +372,8 @@ func TestOutOfOrderVersionsFollowThePolicy(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{"5_five.sql": "CREATE TABLE five ()"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	late := files{"5_five.sql": "CREATE TABLE five ()", "3_three.sql": "CREATE TABLE three ()\n-- +migrate Down\nDROP TABLE three", "7_seven.sql": "CREATE TABLE seven ()"}
+	late := files{"5_five.sql": "CREATE TABLE five ()",
+		"3_three.sql": "CREATE TABLE three ()\n-- +migrate Down\nDROP TABLE three", "7_seven.sql": "CREATE TABLE seven ()"}
 	policy := func(p whimbrel.OutOfOrder) func(*whimbrel.Config) {
 		return func(c *whimbrel.Config) { c.OutOfOrder = p }
 	}
@@ -358,8 +382,10 @@ func TestOutOfOrderVersionsFollowThePolicy(t *testing.T) {
 	require.Equal(t, "migrations/3_three.sql", e.Path)
 	require.Equal(t, "it is pending and older than 5, which is applied", e.Message)
 	require.Equal(t, "5", b.applied())
-	_, err = b.migrator(files{"5_five.sql": late["5_five.sql"], "3_three.sql": "SELECT 3", "4_four.sql": "SELECT 4"}).Up(t.Context(), whimbrel.UpOptions{})
-	require.Equal(t, "it is pending and older than 5, which is applied; likewise migrations/4_four.sql", fails(t, err, whimbrel.CodeOutOfOrder).Message)
+	_, err = b.migrator(files{"5_five.sql": late["5_five.sql"], "3_three.sql": "SELECT 3",
+		"4_four.sql": "SELECT 4"}).Up(t.Context(), whimbrel.UpOptions{})
+	require.Equal(t, "it is pending and older than 5, which is applied; likewise migrations/4_four.sql",
+		fails(t, err, whimbrel.CodeOutOfOrder).Message)
 
 	result, err := b.migrator(late, policy(whimbrel.SkipOutOfOrder)).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -400,7 +426,8 @@ func TestAMissingFileAndAChangedOneAreRefused(t *testing.T) {
 
 func TestAnEmptyPendingMigrationIsRefusedBeforeAnythingHappens(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"1_ok.sql": "CREATE TABLE ok ()", "2_template.sql": "-- nothing yet\n-- +migrate Up\n-- +migrate Down\n"}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_ok.sql": "CREATE TABLE ok ()", "2_template.sql": "-- nothing yet\n-- +migrate Up\n" +
+		"-- +migrate Down\n"}).Up(t.Context(), whimbrel.UpOptions{})
 	_ = fails(t, err, whimbrel.CodeEmpty)
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"))
 }
@@ -442,7 +469,8 @@ func TestAStopWhileMigrationsAreSentAheadTellsExactlyWhatIsDone(t *testing.T) {
 	_ = fails(t, err, whimbrel.CodeInterrupted)
 	require.Less(t, len(result.Done), 100)
 	require.Equal(t, b.text("SELECT count(*) FROM schema_migrations"), fmt.Sprint(len(result.Done)))
-	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'failed'"), "what had not begun did not fail")
+	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'failed'"),
+		"what had not begun did not fail")
 	_, err = b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "100", b.text("SELECT count(*) FROM schema_migrations"))
@@ -453,7 +481,8 @@ func TestAnErrorAmongMigrationsSentAheadLeavesExactlyThoseBeforeIt(t *testing.T)
 	for name, broken := range map[string]string{
 		"at run time": "CREATE TABLE broken (); SELECT 1/0",
 		"in syntax":   "CREATE TABLE broken (); SELEC 1",
-		"at commit":   "CREATE TABLE broken (id int PRIMARY KEY, p int REFERENCES broken DEFERRABLE INITIALLY DEFERRED); INSERT INTO broken VALUES (1, 2)",
+		"at commit": "CREATE TABLE broken (id int PRIMARY KEY, p int REFERENCES broken DEFERRABLE INITIALLY DEFERRED); " +
+			"INSERT INTO broken VALUES (1, 2)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

@@ -89,6 +89,7 @@ SELECT ${'SECRET'}::int;`}
 
 func TestAReferenceWithoutItsAnnotationIsExplained(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"1_a.sql": "SELECT 'é', ${NAME};"}, withValues(map[string]string{"NAME": "1"})).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_a.sql": "SELECT 'é', ${NAME};"},
+		withValues(map[string]string{"NAME": "1"})).Up(t.Context(), whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeStatement).Remedy, "-- +migrate Variables NAME")
 }

@@ -41,7 +41,8 @@ const versions = "SELECT schema_version || ' ' || schema_tool_version FROM migra
 func TestTablesOfAnOlderVersionAreUpgradedByTheFirstRunThatDoesAnything(t *testing.T) {
 	for name, older := range map[string]string{
 		"as they were last": "",
-		"with an older log": "ALTER TABLE schema_migrations_log DROP steps, DROP lock_wait_ms, DROP lease_wait_ms, DROP retries, DROP gave_way_ms",
+		"with an older log": "ALTER TABLE schema_migrations_log DROP steps, DROP lock_wait_ms, DROP lease_wait_ms, DROP " +
+			"retries, DROP gave_way_ms",
 		"with no lease row": "DELETE FROM migration_lock; UPDATE schema_migrations_log SET token = 7",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,11 +89,14 @@ func TestUpgradedTablesHaveTheColumnsOfNewOnes(t *testing.T) {
 	b := setup(t)
 	fresh := setupBeside(b)
 	b.exec(version0)
-	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b (id int);\nCREATE INDEX CONCURRENTLY b_id ON b (id);\nSET work_mem = '5MB';\nINSERT INTO b VALUES (1);", "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1"}
+	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b (id int);\n" +
+		"CREATE INDEX CONCURRENTLY b_id ON b (id);\nSET work_mem = '5MB';\nINSERT INTO b VALUES (1);",
+		"R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1"}
 	columns := func(b *bundle) string {
 		_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 		require.NoError(t, err)
-		return b.text("SELECT string_agg(concat_ws(' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default), E'\\n' ORDER BY table_name, column_name) " +
+		return b.text("SELECT string_agg(concat_ws(' ', table_name, column_name, data_type, character_maximum_length, " +
+			"is_nullable, column_default), E'\\n' ORDER BY table_name, column_name) " +
 			"FROM information_schema.columns WHERE table_name ~ '^(schema_migrations|migration_lock)'")
 	}
 	require.Equal(t, columns(fresh), columns(b))
@@ -118,7 +122,8 @@ func TestManyRunnersUpgradeOnceAndApplyOnce(t *testing.T) {
 
 func TestTablesAreNotUpgradedUnderARunnerThatHoldsThem(t *testing.T) {
 	b := setup(t)
-	b.exec(version0 + "UPDATE migration_lock SET is_locked = true, locked_by = 'an older one', locked_at = now(), expires_at = now() + interval '1 hour', tool_version = '0.9'")
+	b.exec(version0 + "UPDATE migration_lock SET is_locked = true, locked_by = 'an older one', locked_at = now(), " +
+		"expires_at = now() + interval '1 hour', tool_version = '0.9'")
 	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()"}
 	_, err := b.migrator(f, func(c *whimbrel.Config) { c.LockWait = -1 }).Up(t.Context(), whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeLeaseHeld).Message, "an older one")
@@ -173,23 +178,27 @@ func TestTablesOfANewerVersionAreNotWrittenTo(t *testing.T) {
 		},
 	}
 	for name, change := range map[string]string{
-		"that look the same":   "SELECT 1",
-		"that look different":  "ALTER TABLE schema_migrations_journal RENAME COLUMN cursor TO place; ALTER TABLE schema_migrations RENAME COLUMN kind TO sort",
+		"that look the same": "SELECT 1",
+		"that look different": "ALTER TABLE schema_migrations_journal RENAME COLUMN cursor TO place; ALTER TABLE " +
+			"schema_migrations RENAME COLUMN kind TO sort",
 		"of which one is gone": "DROP TABLE schema_migrations_log",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a"}).Up(t.Context(), whimbrel.UpOptions{})
+			_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a"}).Up(t.Context(),
+				whimbrel.UpOptions{})
 			require.NoError(t, err)
 			b.exec("UPDATE migration_lock SET schema_version = 2, schema_tool_version = '9.1.0';" + change)
-			before := b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l UNION ALL SELECT s::text FROM schema_migrations s) l")
+			before := b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l UNION ALL SELECT " +
+				"s::text FROM schema_migrations s) l")
 			m := b.migrator(files{"1_a.sql": "CREATE TABLE a (); -- edited", "2_b.sql": "CREATE TABLE b ()"})
 			for name, run := range commands {
 				e := fails(t, run(t.Context(), m), whimbrel.CodeTablesNewer)
 				require.Contains(t, e.Message, "of version 2, made by whimbrel 9.1.0", name)
 				require.Contains(t, e.Remedy, "use whimbrel 9.1.0 or newer", name)
 			}
-			require.Equal(t, before, b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l UNION ALL SELECT s::text FROM schema_migrations s) l"))
+			require.Equal(t, before, b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l "+
+				"UNION ALL SELECT s::text FROM schema_migrations s) l"))
 
 			status, err := m.Status(t.Context())
 			verified, again := m.Verify(t.Context())
@@ -214,7 +223,8 @@ func TestARunnerThatWaitedWhileTheTablesWereUpgradedDoesNotWriteToThem(t *testin
 	b := setup(t)
 	_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ()"}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
-	b.exec("UPDATE migration_lock SET is_locked = true, token = token + 1, locked_by = 'a newer one', locked_at = now(), expires_at = now() + interval '1 hour', backend_pid = NULL")
+	b.exec("UPDATE migration_lock SET is_locked = true, token = token + 1, locked_by = 'a newer one', locked_at = " +
+		"now(), expires_at = now() + interval '1 hour', backend_pid = NULL")
 	waiting := make(chan struct{})
 	var once sync.Once
 	result := make(chan error, 1)

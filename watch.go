@@ -104,7 +104,8 @@ func (w *watch) begin(ctx context.Context, ref Ref, step Step, of *attempt) erro
 		return context.Cause(ctx)
 	case <-time.After(w.m.config.LeaseDuration):
 		return &Error{
-			Code: CodeConnection, Message: "no second connection could be opened to see who waits behind a statement outside a transaction",
+			Code: CodeConnection, Message: "no second connection could be opened to see who waits behind a statement outside " +
+				"a transaction",
 			Remedy: "allow this role one more connection, then run the command again",
 		}
 	}
@@ -312,7 +313,8 @@ func (w *watch) poll(ctx context.Context, conn *pgx.Conn) ([]queue, error) {
 	var waiting, ahead bool
 	var b Blocker
 	var seconds *float64
-	_, err = pgx.ForEachRow(rows, []any{&pid, &waiting, &ahead, &b.PID, &b.Application, &b.User, &b.State, &b.Query, &seconds}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&pid, &waiting, &ahead, &b.PID, &b.Application, &b.User, &b.State, &b.Query,
+		&seconds}, func() error {
 		if n := len(queues); n == 0 || queues[n-1].worker != pid {
 			queues = append(queues, queue{worker: pid, waiting: waiting})
 		}

@@ -52,13 +52,14 @@ func TestTheRunsOwnSecondConnectionsAreNobodysBlockers(t *testing.T) {
 	aside := b.open(pgx.TxOptions{}, "SET LOCAL application_name = 'whimbrel aside'; SELECT * FROM busy")
 	other := b.open(pgx.TxOptions{}, "SELECT * FROM busy")
 	blockers := make(chan []whimbrel.Blocker, 100)
-	result := inBackground(b.migrator(files{"1_alter.sql": "ALTER TABLE busy ADD COLUMN note text"}, func(c *whimbrel.Config) {
-		c.Listener = func(r whimbrel.Record) {
-			if e, ok := r.Event.(whimbrel.LockWaiting); ok {
-				blockers <- e.Blockers
+	result := inBackground(b.migrator(files{"1_alter.sql": "ALTER TABLE busy ADD COLUMN note text"},
+		func(c *whimbrel.Config) {
+			c.Listener = func(r whimbrel.Record) {
+				if e, ok := r.Event.(whimbrel.LockWaiting); ok {
+					blockers <- e.Blockers
+				}
 			}
-		}
-	}))
+		}))
 	seen := <-blockers
 	require.Len(t, seen, 1)
 	require.EqualValues(t, other.Conn().PgConn().PID(), seen[0].PID)
@@ -72,10 +73,12 @@ func TestTheTimeOfTwoWaitsCountsTogetherForWhoStandsBehind(t *testing.T) {
 	b.exec("CREATE TABLE first (id int); CREATE TABLE second (id int)")
 	onFirst := b.open(pgx.TxOptions{}, "SELECT * FROM first")
 	onSecond := b.open(pgx.TxOptions{}, "SELECT * FROM second")
-	result := inBackground(b.migrator(files{"1_a.sql": "ALTER TABLE first ADD a int; ALTER TABLE second ADD a int"}, func(c *whimbrel.Config) {
-		c.MaxStall = 3 * time.Second
-	}))
-	b.eventually("SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'first'::regclass AND mode = 'AccessExclusiveLock'")
+	result := inBackground(b.migrator(files{"1_a.sql": "ALTER TABLE first ADD a int; ALTER TABLE second ADD a int"},
+		func(c *whimbrel.Config) {
+			c.MaxStall = 3 * time.Second
+		}))
+	b.eventually("SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'first'::regclass AND mode = " +
+		"'AccessExclusiveLock'")
 	reader := b.connect()
 	read := make(chan error, 1)
 	go func() {
@@ -83,7 +86,9 @@ func TestTheTimeOfTwoWaitsCountsTogetherForWhoStandsBehind(t *testing.T) {
 		read <- err
 	}()
 	// The reader has waited for most of the budget when the first wait ends …
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'SELECT count(*) FROM first' AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '2 seconds' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'SELECT count(*) FROM first' AND " +
+		"wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '2 seconds' AND datname = " +
+		"current_database()")
 	require.NoError(t, onFirst.Rollback(t.Context()))
 	// … and the second begins: lock_timeout alone would start to count again.
 	require.NoError(t, <-read)
@@ -100,7 +105,8 @@ func TestAConcurrentBuildWaitsForAnOldSnapshotAndSucceeds(t *testing.T) {
 	old := b.open(pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, "SELECT * FROM elsewhere")
 	result := inBackground(b.migrator(files{"1_i.sql": "CREATE INDEX CONCURRENTLY i ON t (id)"}))
 	// Far longer than the stall budget, and nobody is the worse for it.
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event = 'virtualxid' AND clock_timestamp() - query_start > interval '1 second' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event = " +
+		"'virtualxid' AND clock_timestamp() - query_start > interval '1 second' AND datname = current_database()")
 	require.Contains(t, b.heard(), "lock_waiting")
 	require.NoError(t, old.Rollback(t.Context()))
 	require.NoError(t, <-result)
@@ -113,7 +119,8 @@ func TestAConcurrentBuildGivesWayToWhoQueuesBehindIt(t *testing.T) {
 	b.exec("CREATE TABLE t (id int); CREATE TABLE elsewhere (id int)")
 	old := b.open(pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, "SELECT * FROM elsewhere")
 	result := inBackground(b.migrator(files{"1_i.sql": "CREATE INDEX CONCURRENTLY i ON t (id)"}))
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event = 'virtualxid' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event = " +
+		"'virtualxid' AND datname = current_database()")
 	_, err := b.connect().Exec(t.Context(), "ALTER TABLE t ADD COLUMN urgent int")
 	require.NoError(t, err, "it would have waited for as long as the old snapshot lives")
 	b.eventuallyTrue(func() bool { return len(b.retries()) > 0 })
@@ -127,8 +134,11 @@ func TestAConcurrentBuildGivesWayToWhoQueuesBehindIt(t *testing.T) {
 func TestAStepAtWorkIsReportedAndNotCancelled(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE t (id int)")
-	result := inBackground(b.migrator(files{"1_a.sql": "LOCK TABLE t; DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'enough' AND datname = current_database()) LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$"}))
-	b.eventually("SELECT count(*) = 1 FROM pg_locks WHERE granted AND relation = 't'::regclass AND mode = 'AccessExclusiveLock'")
+	result := inBackground(b.migrator(files{"1_a.sql": "LOCK TABLE t; DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM " +
+		"pg_stat_activity WHERE application_name = 'enough' AND datname = current_database()) LOOP PERFORM pg_sleep(0.01), " +
+		"pg_stat_clear_snapshot(); END LOOP; END $$"}))
+	b.eventually("SELECT count(*) = 1 FROM pg_locks WHERE granted AND relation = 't'::regclass AND mode = " +
+		"'AccessExclusiveLock'")
 	read := make(chan error, 1)
 	reader, release := b.connect(), b.connect()
 	go func() {

@@ -53,7 +53,8 @@ type Report struct {
 // Status has been found to agree. conn must not be in a transaction.
 //
 // Where it is refused, the report still has the finding.
-func Adopt(ctx context.Context, conn *pgx.Conn, table Table, project format.Project, m *whimbrel.Migrator, options Options) (Report, error) {
+func Adopt(ctx context.Context, conn *pgx.Conn, table Table, project format.Project, m *whimbrel.Migrator,
+	options Options) (Report, error) {
 	var report Report
 	err := table.hold(ctx, conn, options.Wait, func() error {
 		history, err := table.Read(ctx, conn)
@@ -94,7 +95,8 @@ func beside(err error) error {
 
 // Preview gives what Adopt would find. It takes no lock and only reads. Where
 // Adopt would refuse, so does Preview, and the report still has the finding.
-func Preview(ctx context.Context, conn *pgx.Conn, table Table, project format.Project, options Options) (Report, error) {
+func Preview(ctx context.Context, conn *pgx.Conn, table Table, project format.Project,
+	options Options) (Report, error) {
 	history, err := table.Read(ctx, conn)
 	if err != nil {
 		return Report{}, err
@@ -125,7 +127,8 @@ func (f Finding) Adopted(table Table, options Options) ([]whimbrel.Adopted, erro
 	var adopted []whimbrel.Adopted
 	for _, m := range applied {
 		adopted = append(adopted, whimbrel.Adopted{
-			Version: m.File.Migration.Version, Name: m.File.Migration.Name, At: m.Record.At, Took: whimbrel.Elapsed(m.Record.Took),
+			Version: m.File.Migration.Version, Name: m.File.Migration.Name, At: m.Record.At,
+			Took: whimbrel.Elapsed(m.Record.Took),
 		})
 	}
 	versions := f.versions()
@@ -173,7 +176,8 @@ func unfinished(table Table, m Matched) error {
 	return &whimbrel.Error{
 		Code: CodeContradiction, Version: m.File.Migration.Version, Path: m.File.Migration.Path,
 		Message: fmt.Sprintf("%s did not finish %s: %s", table.Tool, name, m.Record.Note),
-		Remedy: "look at the database for what it has done; then say --unfinished applied if all of it is there, or --unfinished pending if nothing of it is " +
+		Remedy: "look at the database for what it has done; then say --unfinished applied if all of it is there, or " +
+			"--unfinished pending if nothing of it is " +
 			"(what is half there must be completed or undone by hand first)",
 	}
 }
@@ -184,7 +188,8 @@ func unknown(table Table, records []Record) error {
 		keys = append(keys, r.Key)
 	}
 	return &whimbrel.Error{
-		Code: CodeContradiction, Message: fmt.Sprintf("%s has %s as applied, and there is no file for it", table, strings.Join(keys, ", ")),
+		Code: CodeContradiction, Message: fmt.Sprintf("%s has %s as applied, and there is no file for it", table,
+			strings.Join(keys, ", ")),
 		Remedy: "adopt from a checkout that has the files, or go on without them by --allow-missing",
 	}
 }
@@ -218,8 +223,9 @@ func agree(table Table, adopted []whimbrel.Adopted, status whimbrel.Status) erro
 	for _, a := range adopted {
 		if !recorded[a.Version.Canonical()] && !byOtherVersion(a) {
 			return &whimbrel.Error{
-				Code: CodeDisagreement, Version: a.Version, Message: fmt.Sprintf("%s is applied by %s, and whimbrel's history does not show it", a.Version, table.Tool),
-				Remedy: "compare both tables, and report this as a fault of whimbrel's",
+				Code: CodeDisagreement, Version: a.Version,
+				Message: fmt.Sprintf("%s is applied by %s, and whimbrel's history does not show it", a.Version, table.Tool),
+				Remedy:  "compare both tables, and report this as a fault of whimbrel's",
 			}
 		}
 	}
@@ -227,8 +233,9 @@ func agree(table Table, adopted []whimbrel.Adopted, status whimbrel.Status) erro
 		for _, a := range adopted {
 			if a.Version.Equal(p.Version) && !p.Version.Repeatable() {
 				return &whimbrel.Error{
-					Code: CodeDisagreement, Version: a.Version, Message: fmt.Sprintf("%s is applied by %s, and pending by whimbrel's history", a.Version, table.Tool),
-					Remedy: "compare both tables, and report this as a fault of whimbrel's",
+					Code: CodeDisagreement, Version: a.Version,
+					Message: fmt.Sprintf("%s is applied by %s, and pending by whimbrel's history", a.Version, table.Tool),
+					Remedy:  "compare both tables, and report this as a fault of whimbrel's",
 				}
 			}
 		}

@@ -76,7 +76,9 @@ func flywayByHand(t *testing.T, url, folder string, steps int) {
 			_, err := conn.Exec(t.Context(), s.Text)
 			require.NoError(t, err)
 		}
-		_, err := conn.Exec(t.Context(), "INSERT INTO flyway_schema_history VALUES ($1, $2, $4, 'SQL', $4, $3::text::integer, 'me', now(), 7, true)", i+1, f.Key, f.Checksum, f.Migration.Name)
+		_, err := conn.Exec(t.Context(),
+			"INSERT INTO flyway_schema_history VALUES ($1, $2, $4, 'SQL', $4, $3::text::integer, 'me', now(), 7, true)", i+1,
+			f.Key, f.Checksum, f.Migration.Name)
 		require.NoError(t, err)
 	}
 }
@@ -95,14 +97,16 @@ func finish(b base, name, folder string, applied int, change ...func(*whimbrel.C
 	require.Equal(b, name, table.Tool)
 	before := b.text("SELECT md5(string_agg(t::text, ',')) FROM " + table.String() + " t")
 
-	m := b.migrator(read.Migrations(), append(change, func(c *whimbrel.Config) { c.Variables, c.Scripts = read.Variables, js.New(js.Options{}) })...)
+	m := b.migrator(read.Migrations(),
+		append(change, func(c *whimbrel.Config) { c.Variables, c.Scripts = read.Variables, js.New(js.Options{}) })...)
 	report, err := adopt.Adopt(b.Context(), b.conn, table, read, m, adopt.Options{})
 	require.NoError(b, err)
 	require.Len(b, report.Applied, applied)
 	require.Len(b, report.Pending, 12-applied)
 	require.Len(b, report.Result.Done, applied)
 	require.Equal(b, "1", b.text("SELECT count(DISTINCT batch_number) FROM whimbrel_migrations"))
-	require.Equal(b, before, b.text("SELECT md5(string_agg(t::text, ',')) FROM "+table.String()+" t"), "the other tool's table is never changed")
+	require.Equal(b, before, b.text("SELECT md5(string_agg(t::text, ',')) FROM "+table.String()+" t"),
+		"the other tool's table is never changed")
 
 	again, err := adopt.Adopt(b.Context(), b.conn, table, read, m, adopt.Options{})
 	require.NoError(b, err)

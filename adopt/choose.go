@@ -55,7 +55,8 @@ func Choose(tables []Table, from, named string, looksLike []format.Format) (Tabl
 	if candidates[0].Tool != candidates[1].Tool {
 		remedy = "say which by --from " + candidates[0].Tool
 	}
-	return Table{}, &whimbrel.Error{Code: CodeNotFound, Message: "there are several tables of other tools: " + strings.Join(shown, ", "), Remedy: remedy}
+	return Table{}, &whimbrel.Error{Code: CodeNotFound, Message: "there are several tables of other tools: " +
+		strings.Join(shown, ", "), Remedy: remedy}
 }
 
 // adoptable parts the tables that can be adopted from those that are known and cannot.
@@ -79,7 +80,8 @@ func cannotAdopt(tables []Table) error {
 	}
 	return &whimbrel.Error{
 		Code: CodeNotFound, Message: strings.Join(shown, ", and ") + ": adopt can tell, and cannot take it over",
-		Remedy: "have the files in a format that whimbrel reads, then record the newest that is applied, and all before it, with `whimbrel baseline VERSION`; " +
+		Remedy: "have the files in a format that whimbrel reads, then record the newest that is applied, and all before " +
+			"it, with `whimbrel baseline VERSION`; " +
 			"if the files have nothing to do with that tool, begin with `whimbrel up`",
 	}
 }
@@ -95,7 +97,8 @@ func of(tables []Table, tool string) (those []Table) {
 
 func nothingFound(tables []Table, from, named string) error {
 	e := &whimbrel.Error{Code: CodeNotFound, Message: "there is no table of another migration tool in this database",
-		Remedy: "check that it is the right database; where the table has a name of its own, give it by --their-table; what a database without one has, `whimbrel baseline VERSION` records"}
+		Remedy: "check that it is the right database; where the table has a name of its own, give it by --their-table; " +
+			"what a database without one has, `whimbrel baseline VERSION` records"}
 	if named != "" {
 		e.Message = fmt.Sprintf("there is no table %s that looks like the history of a tool", named)
 	}
@@ -110,7 +113,8 @@ func nothingFound(tables []Table, from, named string) error {
 		others = append(others, t.String()+" ("+t.Tool+")")
 	}
 	if len(others) > 0 {
-		e.Remedy = "there are tables of other tools: " + strings.Join(others, ", ") + "; say by --from and --their-table which is meant"
+		e.Remedy = "there are tables of other tools: " + strings.Join(others, ", ") +
+			"; say by --from and --their-table which is meant"
 	}
 	return e
 }

@@ -191,5 +191,6 @@ func (f Finding) Assumed() int {
 
 // IsLate reports whether a pending file is older than the newest applied one.
 func (f Finding) IsLate(file format.File) bool {
-	return slices.ContainsFunc(f.Late, func(late format.File) bool { return late.Migration.Version.Equal(file.Migration.Version) })
+	return slices.ContainsFunc(f.Late,
+		func(late format.File) bool { return late.Migration.Version.Equal(file.Migration.Version) })
 }

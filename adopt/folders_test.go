@@ -28,7 +28,8 @@ var node = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	for _, program := range []string{"node", "npm"} {
-		if _, err := testtool.Find(context.Background(), program, map[string]string{"node": "nodejs", "npm": "npm"}[program]); err != nil {
+		if _, err := testtool.Find(context.Background(), program, map[string]string{"node": "nodejs",
+			"npm": "npm"}[program]); err != nil {
 			return "", err
 		}
 	}
@@ -73,7 +74,8 @@ func dbmateSays(t *testing.T, url, folder string, arguments ...string) string {
 	installed, err := node()
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), "node", append([]string{
-		filepath.Join(installed, "node_modules", "dbmate", "dist", "cli.js"), "--url", url, "--migrations-dir", folder, "--no-dump-schema"}, arguments...)...)
+		filepath.Join(installed, "node_modules", "dbmate", "dist", "cli.js"), "--url", url, "--migrations-dir", folder,
+		"--no-dump-schema"}, arguments...)...)
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return string(output)
@@ -118,7 +120,8 @@ func ternFolder(t *testing.T) string {
 		case 7:
 			text += "CREATE TABLE {{.prefix}}_notes (note text);\n"
 		case 9:
-			text += `ALTER TABLE {{if true}}{{.prefix}}{{end}}_notes ALTER note SET DEFAULT {{template "shared/note.sql" .}};` + "\n"
+			text += `ALTER TABLE {{if true}}{{.prefix}}{{end}}_notes ALTER note SET DEFAULT {{template "shared/note.sql" .}};` +
+				"\n"
 		}
 		if len(m.Down.Statements) > 0 {
 			text += "---- create above / drop below ----\n" + sql(m.Down, false)
@@ -160,7 +163,8 @@ func nodePGFolder(t *testing.T) string {
 	for i, m := range shop(t) {
 		stem := fmt.Sprintf("%d_%s", 1700000000000+i*1000, m.Name)
 		if i == 7 {
-			files[stem+".js"] = fmt.Sprintf("exports.up = (pgm) => { pgm.sql(%s); };\nexports.down = (pgm) => { pgm.sql(%s); };\n", quote(t, sql(m.Up, true)), quote(t, sql(m.Down, true)))
+			files[stem+".js"] = fmt.Sprintf("exports.up = (pgm) => { pgm.sql(%s); };\n"+
+				"exports.down = (pgm) => { pgm.sql(%s); };\n", quote(t, sql(m.Up, true)), quote(t, sql(m.Down, true)))
 			continue
 		}
 		files[stem+".sql"] = "-- Up Migration\n" + sql(m.Up, true) + "\n-- Down Migration\n" + sql(m.Down, true)
@@ -189,7 +193,8 @@ func knexFolder(t *testing.T) string {
 			continue
 		}
 		files[stem+".js"] = fmt.Sprintf(
-			"exports.up = async (knex) => { await knex.raw(%s); };\nexports.down = (knex) => knex.schema.raw(%s);\n", quote(t, sql(m.Up, true)), quote(t, down))
+			"exports.up = async (knex) => { await knex.raw(%s); };\nexports.down = (knex) => knex.schema.raw(%s);\n", quote(t,
+				sql(m.Up, true)), quote(t, down))
 	}
 	return folder(t, files)
 }

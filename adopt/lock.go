@@ -54,7 +54,8 @@ func (t Table) hold(ctx context.Context, conn *pgx.Conn, wait time.Duration, wor
 // https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS.
 func lockKey(ctx context.Context, tx pgx.Tx, key int64) error {
 	var taken bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_catalog.pg_backend_pid()
+	err := tx.QueryRow(ctx,
+		`SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_catalog.pg_backend_pid()
 		AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = $1)`, pgx.QueryExecModeExec, key).Scan(&taken)
 	if err != nil {
 		return err
@@ -77,7 +78,8 @@ func (t Table) lockNoted(ctx context.Context, tx pgx.Tx) error {
 	}
 	quoted := pgx.Identifier{t.Schema, t.Name + t.tool.lockTable}.Sanitize()
 	var there bool
-	if err := tx.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", pgx.QueryExecModeExec, quoted).Scan(&there); err != nil || !there {
+	if err := tx.QueryRow(ctx, "SELECT pg_catalog.to_regclass($1) IS NOT NULL", pgx.QueryExecModeExec,
+		quoted).Scan(&there); err != nil || !there {
 		return err
 	}
 	if err := t.lockTable(ctx, tx, quoted); err != nil {
@@ -118,19 +120,23 @@ func (t Table) busy(err error, wait time.Duration) error {
 	var refused *pgconn.PgError
 	if errors.Is(err, errLocked) {
 		return &whimbrel.Error{
-			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s says that it is locked", t.Tool, t.String()+t.tool.lockTable),
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work, or died at work: %s says that it is locked",
+				t.Tool, t.String()+t.tool.lockTable),
 			Remedy: "wait until it is done; if nobody is at work, free the lock by that tool (knex migrate:unlock)", Err: err,
 		}
 	}
 	if errors.Is(err, errInPool) {
 		return &whimbrel.Error{
-			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s through the same pooler, or left its lock on one of the pooler's connections", t.Tool, t),
-			Remedy: "wait until it is done; if nobody is at work, have the pooler connect anew (RECONNECT in PgBouncer's console), or go to the server directly", Err: err,
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s through the same pooler, or left its lock "+
+				"on one of the pooler's connections", t.Tool, t),
+			Remedy: "wait until it is done; if nobody is at work, have the pooler connect anew (RECONNECT in PgBouncer's " +
+				"console), or go to the server directly", Err: err,
 		}
 	}
 	if errors.As(err, &refused) && refused.Code == "55P03" {
 		return &whimbrel.Error{
-			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s: its lock could not be had within %s", t.Tool, t, wait),
+			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s: its lock could not be had within %s",
+				t.Tool, t, wait),
 			Remedy: "wait until it is done and run the command again, or raise --lock-wait", Err: err,
 		}
 	}

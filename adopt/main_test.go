@@ -96,7 +96,8 @@ func fresh(t *testing.T) base {
 // text runs a query for one value.
 func (b base) text(query string) (value string) {
 	b.Helper()
-	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT coalesce(("+query+")::text, '')", pgx.QueryExecModeSimpleProtocol).Scan(&value))
+	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT coalesce(("+query+")::text, '')",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value))
 	return value
 }
 
@@ -125,7 +126,8 @@ func (b base) migrator(migrations []migration.Migration, change ...func(*whimbre
 func (b base) schema(theirs ...string) schema.Schema {
 	b.Helper()
 	options := schema.Options{}
-	for _, name := range append(theirs, "whimbrel_migrations", "whimbrel_migrations_log", "whimbrel_migrations_lock", "whimbrel_migrations_journal") {
+	for _, name := range append(theirs, "whimbrel_migrations", "whimbrel_migrations_log", "whimbrel_migrations_lock",
+		"whimbrel_migrations_journal") {
 		options.Exclude = append(options.Exclude, pgx.Identifier(strings.Split(name, ".")))
 	}
 	read, err := schema.Read(b.Context(), b.conn, options)

@@ -64,7 +64,8 @@ func TestADirtyStateIsForAPersonToJudge(t *testing.T) {
 		recorded string
 	}{{"", true, ""}, {adopt.Applied, false, "1 2"}, {adopt.Pending, false, "1"}} {
 		b := fresh(t)
-		b.exec("CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (2, true)")
+		b.exec("CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO " +
+			"schema_migrations VALUES (2, true)")
 		report, err := b.adopt("golang-migrate", pairs, adopt.Options{Unfinished: test.as})
 		require.Len(t, report.Unfinished, 1)
 		if test.refused {
@@ -79,7 +80,8 @@ func TestADirtyStateIsForAPersonToJudge(t *testing.T) {
 func TestAHighWaterMarkWithoutAFileIsAContradiction(t *testing.T) {
 	t.Parallel()
 	b := fresh(t)
-	b.exec("CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO schema_migrations VALUES (7, false)")
+	b.exec("CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL); INSERT INTO " +
+		"schema_migrations VALUES (7, false)")
 	report, err := b.adopt("golang-migrate", pairs, adopt.Options{})
 	require.Equal(t, adopt.CodeContradiction, code(t, err))
 	require.ErrorContains(t, err, "public.schema_migrations has 7 as applied, and there is no file for it")
@@ -88,7 +90,8 @@ func TestAHighWaterMarkWithoutAFileIsAContradiction(t *testing.T) {
 	require.Empty(t, b.recorded())
 }
 
-var gooseFiles = map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "-- +goose Up\nSELECT 2;", "3_c.sql": "-- +goose Up\nSELECT 3;", "4_d.go": "package d"}
+var gooseFiles = map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "-- +goose Up\nSELECT 2;",
+	"3_c.sql": "-- +goose Up\nSELECT 3;", "4_d.go": "package d"}
 
 // Also: old releases of goose wrote a row for the way back; and a table may be
 // in any schema.
@@ -115,7 +118,8 @@ func TestGapsAreShownAndATableMayBeInAnotherSchema(t *testing.T) {
 func TestAFileThatIsGoneIsAContradiction(t *testing.T) {
 	t.Parallel()
 	b := fresh(t)
-	b.exec("CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO gorp_migrations VALUES ('20240101-gone.sql', now()), ('20240102-b.sql', now())")
+	b.exec("CREATE TABLE gorp_migrations (id text PRIMARY KEY, applied_at timestamptz); INSERT INTO gorp_migrations " +
+		"VALUES ('20240101-gone.sql', now()), ('20240102-b.sql', now())")
 	files := map[string]string{"20240102-b.sql": "-- +migrate Up\nSELECT 1;"}
 	_, err := b.adopt("sql-migrate", files, adopt.Options{})
 	require.Equal(t, adopt.CodeContradiction, code(t, err))
@@ -130,17 +134,20 @@ func TestAFileThatIsGoneIsAContradiction(t *testing.T) {
 func TestFlywaysHistoryIsWalkedThrough(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
-		"V1__a.sql": "SELECT 1;", "V2__b.sql": "SELECT 2;", "V3__c.sql": "SELECT 3;", "V4__d.sql": "SELECT 4;", "V5__e.sql": "SELECT 5;", "V6__f.sql": "SELECT 6;",
+		"V1__a.sql": "SELECT 1;", "V2__b.sql": "SELECT 2;", "V3__c.sql": "SELECT 3;", "V4__d.sql": "SELECT 4;",
+		"V5__e.sql": "SELECT 5;", "V6__f.sql": "SELECT 6;",
 		"R__views.sql": "CREATE OR REPLACE VIEW v AS SELECT 1;",
 	}
 	begin := func(t *testing.T, rows string) base {
 		b := fresh(t)
-		b.exec(flywayTable + "; INSERT INTO flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success) VALUES " + rows)
+		b.exec(flywayTable + "; INSERT INTO flyway_schema_history (installed_rank, version, description, type, script, " +
+			"checksum, installed_by, execution_time, success) VALUES " + rows)
 		return b
 	}
 	t.Run("all of it", func(t *testing.T) {
 		t.Parallel()
-		b := begin(t, `(1, NULL, 'schema', 'SCHEMA', '', NULL, 'me', 0, true), (2, '2', 'base', 'BASELINE', '', NULL, 'me', 0, true), (3, '3', 'c', 'SQL', 'V3__c.sql', NULL, 'me', 5, true),
+		b := begin(
+			t, `(1, NULL, 'schema', 'SCHEMA', '', NULL, 'me', 0, true), (2, '2', 'base', 'BASELINE', '', NULL, 'me', 0, true), (3, '3', 'c', 'SQL', 'V3__c.sql', NULL, 'me', 5, true),
 			(4, '4', 'd', 'SQL', 'V4__d.sql', NULL, 'me', 5, true), (5, '4', 'd', 'UNDO_SQL', 'U4__d.sql', NULL, 'me', 5, true), (6, NULL, 'views', 'SQL', 'R__views.sql', NULL, 'me', 5, true),
 			(7, '5', 'e', 'SQL', 'V5__e.sql', NULL, 'me', 5, true), (8, '5', 'e', 'DELETE', '', NULL, 'me', 0, true)`)
 		_, err := b.adopt("flyway", files, adopt.Options{})
@@ -161,7 +168,8 @@ func TestFlywaysHistoryIsWalkedThrough(t *testing.T) {
 	})
 	t.Run("failed", func(t *testing.T) {
 		t.Parallel()
-		b := begin(t, `(1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', 0, true), (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', 0, false)`)
+		b := begin(
+			t, `(1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', 0, true), (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', 0, false)`)
 		_, err := b.adopt("flyway", files, adopt.Options{})
 		require.Equal(t, adopt.CodeContradiction, code(t, err))
 		require.ErrorContains(t, err, "did not finish 2 b")
@@ -171,7 +179,8 @@ func TestFlywaysHistoryIsWalkedThrough(t *testing.T) {
 	})
 	t.Run("files replaced by a baseline", func(t *testing.T) {
 		t.Parallel()
-		b := begin(t, `(1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', 0, true), (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', 0, true)`)
+		b := begin(
+			t, `(1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', 0, true), (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', 0, true)`)
 		_, err := b.adopt("flyway", map[string]string{"B2__all.sql": "SELECT 1;", "V3__c.sql": "SELECT 3;"}, adopt.Options{})
 		require.NoError(t, err)
 		require.Equal(t, "2", b.recorded())
@@ -201,10 +210,14 @@ func TestWhatAtlasAndPrismaDidNotFinishIsAContradiction(t *testing.T) {
 func TestTheOtherToolsLockIsHeld(t *testing.T) {
 	t.Parallel()
 	for table, lock := range map[string]string{
-		"CREATE TABLE goose_db_version (id int, version_id bigint, is_applied boolean, tstamp timestamp)": "SELECT pg_advisory_xact_lock(4097083626)",
-		"CREATE TABLE gorp_migrations (id text, applied_at timestamptz)":                                  "INSERT INTO gorp_migrations VALUES ('1-a.sql', now())",
-		"CREATE TABLE schema_version (version integer)":                                                   "SELECT pg_advisory_xact_lock(9628173550095224)",
-		"CREATE TABLE knex_migrations (id int, name text, batch int, migration_time timestamptz); CREATE TABLE knex_migrations_lock (index int, is_locked int); INSERT INTO knex_migrations_lock VALUES (1, 1)": "SELECT 1",
+		"CREATE TABLE goose_db_version (id int, version_id bigint, is_applied boolean, tstamp timestamp)": "SELECT " +
+			"pg_advisory_xact_lock(4097083626)",
+		"CREATE TABLE gorp_migrations (id text, applied_at timestamptz)": "INSERT INTO " +
+			"gorp_migrations VALUES ('1-a.sql', now())",
+		"CREATE TABLE schema_version (version integer)": "SELECT " +
+			"pg_advisory_xact_lock(9628173550095224)",
+		"CREATE TABLE knex_migrations (id int, name text, batch int, migration_time timestamptz); CREATE TABLE " +
+			"knex_migrations_lock (index int, is_locked int); INSERT INTO knex_migrations_lock VALUES (1, 1)": "SELECT 1",
 	} {
 		b := fresh(t)
 		b.exec(table)
@@ -215,7 +228,8 @@ func TestTheOtherToolsLockIsHeld(t *testing.T) {
 		_, err = work.Exec(t.Context(), lock, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		found := b.table("")
-		_, err = adopt.Adopt(t.Context(), b.conn, found, format.Project{}, b.migrator(nil), adopt.Options{Wait: 50 * time.Millisecond})
+		_, err = adopt.Adopt(t.Context(), b.conn, found, format.Project{}, b.migrator(nil),
+			adopt.Options{Wait: 50 * time.Millisecond})
 		require.Equal(t, whimbrel.CodeLeaseHeld, code(t, err), table)
 		require.Empty(t, b.recorded())
 		require.NoError(t, other.Close(t.Context()))
@@ -239,10 +253,12 @@ func TestWhereThereIsNoSecondConnectionTheRemedySaysWhatForItIs(t *testing.T) {
 func TestKnexsLockGoesByTheNameOfItsTable(t *testing.T) {
 	t.Parallel()
 	b := fresh(t)
-	b.exec("CREATE TABLE moves (id int, name text, batch int, migration_time timestamptz); INSERT INTO moves VALUES (1, '1_a.js', 1, now())")
+	b.exec("CREATE TABLE moves (id int, name text, batch int, migration_time timestamptz); INSERT INTO moves VALUES (1, " +
+		"'1_a.js', 1, now())")
 	read := project(t, "knex", folder(t, map[string]string{"1_a.js": "exports.up = (knex) => {};"}))
 	adopting := func() error {
-		_, err := adopt.Adopt(t.Context(), b.conn, b.table("moves"), read, b.migrator(read.Migrations()), adopt.Options{Wait: 50 * time.Millisecond})
+		_, err := adopt.Adopt(t.Context(), b.conn, b.table("moves"), read, b.migrator(read.Migrations()),
+			adopt.Options{Wait: 50 * time.Millisecond})
 		return err
 	}
 	b.exec("CREATE TABLE moves_lock (index int, is_locked int); INSERT INTO moves_lock VALUES (1, 1)")
@@ -257,7 +273,8 @@ func TestKnexsLockGoesByTheNameOfItsTable(t *testing.T) {
 // The keys are those that the tools take: a migration looks while it runs.
 func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 	t.Parallel()
-	const look = "CREATE TABLE seen AS SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database());"
+	const look = "CREATE TABLE seen AS SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks WHERE locktype " +
+		"= 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database());"
 	for _, test := range []struct {
 		files map[string]string
 		apply func(t *testing.T, url, folder string, steps int)
@@ -266,7 +283,8 @@ func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 		{map[string]string{"1_look.sql": look}, goTool("tern")},
 		{summed(map[string]string{"1_look.sql": look}), goTool("atlas")},
 		{map[string]string{"1700000000000_look.sql": look}, nodeTool("node-pg-migrate")},
-		{map[string]string{"20240101000000_look/migration.sql": look, "migration_lock.toml": `provider = "postgresql"`}, nodeTool("prisma")},
+		{map[string]string{"20240101000000_look/migration.sql": look, "migration_lock.toml": `provider = "postgresql"`},
+			nodeTool("prisma")},
 	} {
 		b := fresh(t)
 		test.apply(t, b.url, folder(t, test.files), 1)
@@ -276,7 +294,8 @@ func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 		require.NoError(t, err)
 		other, err := pgx.Connect(t.Context(), b.url)
 		require.NoError(t, err)
-		_, err = adopt.Adopt(t.Context(), other, b.table(""), format.Project{}, b.migrator(nil), adopt.Options{Wait: 50 * time.Millisecond})
+		_, err = adopt.Adopt(t.Context(), other, b.table(""), format.Project{}, b.migrator(nil),
+			adopt.Options{Wait: 50 * time.Millisecond})
 		require.Equal(t, whimbrel.CodeLeaseHeld, code(t, err), test.files)
 		require.NoError(t, other.Close(t.Context()))
 	}
@@ -284,7 +303,8 @@ func TestTheLockIsTheOneThatTheToolTakes(t *testing.T) {
 
 func TestWhichTableIsMeant(t *testing.T) {
 	t.Parallel()
-	goose, flyway := adopt.Table{Tool: "goose", Schema: "a", Name: "g"}, adopt.Table{Tool: "flyway", Schema: "a", Name: "f"}
+	goose, flyway := adopt.Table{Tool: "goose", Schema: "a", Name: "g"}, adopt.Table{Tool: "flyway", Schema: "a",
+		Name: "f"}
 	looks := func(names ...string) (all []format.Format) {
 		for _, name := range names {
 			f, _ := format.Named(name)

@@ -12,9 +12,10 @@ import (
 
 func TestGitHubCommandsAreOneLineEachHoweverOddTheText(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "::error file=a/b.sql,line=1,endLine=2,col=3,title=100%25%3A a%2Cb::50%25%0Anext\n", annotation.GitHub([]annotation.Note{
-		{Level: annotation.Error, Title: "100%: a,b", Message: "50%\nnext", Path: "a/b.sql", Line: 1, EndLine: 2, Column: 3},
-	}))
+	require.Equal(t, "::error file=a/b.sql,line=1,endLine=2,col=3,title=100%25%3A a%2Cb::50%25%0Anext\n",
+		annotation.GitHub([]annotation.Note{
+			{Level: annotation.Error, Title: "100%: a,b", Message: "50%\nnext", Path: "a/b.sql", Line: 1, EndLine: 2, Column: 3},
+		}))
 	require.Equal(t, "::notice file=b.sql::whole file\n::warning ::nowhere\n", annotation.GitHub([]annotation.Note{
 		{Level: annotation.Info, Message: "whole file", Path: "b.sql"}, {Level: annotation.Warning, Message: "nowhere"},
 	}))
@@ -23,7 +24,8 @@ func TestGitHubCommandsAreOneLineEachHoweverOddTheText(t *testing.T) {
 func FuzzGitHub(f *testing.F) {
 	f.Add("a::b\r\n::error::x", "%0A")
 	f.Fuzz(func(t *testing.T, message, title string) {
-		text := annotation.GitHub([]annotation.Note{{Level: annotation.Error, Title: title, Message: message, Path: title, Line: 1}})
+		text := annotation.GitHub([]annotation.Note{{Level: annotation.Error, Title: title, Message: message, Path: title,
+			Line: 1}})
 		require.Equal(t, 1, strings.Count(text, "\n"))
 		require.NotContains(t, strings.TrimSuffix(text, "\n"), "\r")
 	})

@@ -58,7 +58,8 @@ func (l *lab) backfills(s sizes, on *stock) []contest {
 			{name(filled + ", workers=2"), two, side(bareParallel, rate(s.users, inBatches(s.users, 2))), nothing},
 		}},
 		{"MB", []pair{
-			{name(filled + ", workers=2, peak memory"), side("whimbrel", l.memoryOfFilling(insertSettled, " workers=2")), nil, atMost(60)},
+			{name(filled + ", workers=2, peak memory"), side("whimbrel", l.memoryOfFilling(insertSettled, " workers=2")), nil,
+				atMost(60)},
 		}},
 		{"ms", []pair{
 			{name(percentile), beside, side(bareTraffic, s.latencyBeside(waiting(s.quiet))), atMost(2)},
@@ -67,7 +68,8 @@ func (l *lab) backfills(s sizes, on *stock) []contest {
 		}},
 		{"failed", []pair{{
 			name("backfill beside 200 deletions/s"),
-			side("whimbrel", s.besideDeletions(l.fill(insertSettled, ""))), side(bareInsert, s.besideDeletions(insertEverything)), atMost(0),
+			side("whimbrel", s.besideDeletions(l.fill(insertSettled, ""))), side(bareInsert,
+				s.besideDeletions(insertEverything)), atMost(0),
 		}}},
 	}
 }
@@ -220,7 +222,8 @@ func waiting(length time.Duration) work {
 // computing keeps a processor busy, and touches nothing.
 func computing(length time.Duration) work {
 	return connected(func(ctx context.Context, conn *pgx.Conn, _ history) error {
-		_, err := conn.Exec(ctx, fmt.Sprintf("DO $$ BEGIN WHILE clock_timestamp() < transaction_timestamp() + interval '%d ms' LOOP END LOOP; END $$", length.Milliseconds()))
+		_, err := conn.Exec(ctx, fmt.Sprintf("DO $$ BEGIN WHILE clock_timestamp() < transaction_timestamp() + interval '%d "+
+			"ms' LOOP END LOOP; END $$", length.Milliseconds()))
 		return err
 	})
 }
@@ -243,7 +246,8 @@ func (s sizes) besideDeletions(beside work) work {
 			return 0, err
 		}
 		var left int
-		err = ask(ctx, url, "SELECT count(*) FROM users u WHERE NOT EXISTS (SELECT FROM preferences p WHERE p.user_id = u.id)", &left)
+		err = ask(
+			ctx, url, "SELECT count(*) FROM users u WHERE NOT EXISTS (SELECT FROM preferences p WHERE p.user_id = u.id)", &left)
 		if err == nil && left > 0 {
 			err = fmt.Errorf("%d users were left out", left)
 		}

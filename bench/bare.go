@@ -35,7 +35,8 @@ func pipelined(prepare, record string, part func(migration.Migration) migration.
 	})
 }
 
-func sendPipeline(ctx context.Context, conn *pgx.Conn, h history, prepare, record string, part func(migration.Migration) migration.Section) error {
+func sendPipeline(ctx context.Context, conn *pgx.Conn, h history, prepare, record string,
+	part func(migration.Migration) migration.Section) error {
 	wire := conn.PgConn().StartPipeline(ctx)
 	wire.SendQueryParams(prepare, nil, nil, nil, nil)
 	wire.SendPrepare("record", record, nil)
@@ -99,7 +100,8 @@ var (
 	awaitedUp    = awaited(upPart)
 	awaitedDown  = awaited(downPart)
 	pipelinedUp  = pipelined(bareHistory, insertRow, upPart)
-	pipelineDown = pipelined("SELECT 1", "DELETE FROM schema_migrations WHERE version = $1 AND $2 <> '' AND $3 <> ''", downPart)
+	pipelineDown = pipelined("SELECT 1", "DELETE FROM schema_migrations WHERE version = $1 AND $2 <> '' AND $3 <> ''",
+		downPart)
 )
 
 const insertRow = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)"
@@ -111,7 +113,8 @@ const bareHistory = `CREATE TABLE schema_migrations (
 
 // readTable connects and reads the history.
 var readTable = connected(func(ctx context.Context, conn *pgx.Conn, _ history) error {
-	rows, err := conn.Query(ctx, "SELECT version, name, executed_at, checksum FROM schema_migrations ORDER BY id", pgx.QueryExecModeExec)
+	rows, err := conn.Query(ctx, "SELECT version, name, executed_at, checksum FROM schema_migrations ORDER BY id",
+		pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}

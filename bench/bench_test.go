@@ -25,7 +25,8 @@ var tiny = sizes{
 
 func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 	t.Parallel()
-	r, err := measure(t.Context(), settings{sizes: tiny, rounds: 2, stallRuns: 1, only: regexp.MustCompile(""), progress: io.Discard})
+	r, err := measure(t.Context(), settings{sizes: tiny, rounds: 2, stallRuns: 1, only: regexp.MustCompile(""),
+		progress: io.Discard})
 	require.NoError(t, err)
 	require.NotEmpty(t, r.PostgreSQL)
 	names := map[string]bool{}
@@ -64,7 +65,8 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 
 func TestEveryBlockerStandsInTheWayAndLeaves(t *testing.T) {
 	t.Parallel()
-	s := settings{sizes: sizes{reader: 20 * time.Millisecond, readerRuns: 1, hold: 20 * time.Millisecond, statements: statements[:1], blockers: blockers}}
+	s := settings{sizes: sizes{reader: 20 * time.Millisecond, readerRuns: 1, hold: 20 * time.Millisecond,
+		statements: statements[:1], blockers: blockers}}
 	s.stallRuns, s.only, s.progress = 2, regexp.MustCompile("^stall: ALTER TABLE"), io.Discard
 	l, err := open(t.Context())
 	require.NoError(t, err)
@@ -82,7 +84,8 @@ func TestEveryBlockerStandsInTheWayAndLeaves(t *testing.T) {
 func TestOnlyTheRowsThatAreAskedForAreMeasured(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-rounds", "1", "-stall-runs", "0", "-only", "trips.*up of 1,", "--json"}, &out, io.Discard))
+	require.NoError(t, run(t.Context(), []string{"-rounds", "1", "-stall-runs", "0", "-only", "trips.*up of 1,",
+		"--json"}, &out, io.Discard))
 	var r report
 	require.NoError(t, json.Unmarshal([]byte(out.String()), &r))
 	require.Len(t, r.Rows, 1)
@@ -106,7 +109,8 @@ func TestARowIsTheMedianOfTheRoundsAndTellsWhetherItsPromiseWasKept(t *testing.T
 	figures := map[*side][]float64{ours: {10, 30, 12}, theirs: {10, 20, 10}}
 	row := pair{"up", ours, theirs, atMost(1.15)}.row("ms", figures)
 	require.Equal(t, Row{
-		Name: "up", Against: "bare", Unit: "ms", Ours: 12, Comparator: 10, Ratio: 1.2, Least: 1, Most: 1.5, Rounds: 3, Bound: "≤", Limit: 1.15,
+		Name: "up", Against: "bare", Unit: "ms", Ours: 12, Comparator: 10, Ratio: 1.2, Least: 1, Most: 1.5, Rounds: 3,
+		Bound: "≤", Limit: 1.15,
 	}, row)
 	require.False(t, row.Kept())
 	require.Contains(t, row.cells(), "≤ 1.15 MISSED")
@@ -120,7 +124,8 @@ func TestARowIsTheMedianOfTheRoundsAndTellsWhetherItsPromiseWasKept(t *testing.T
 	require.NotContains(t, row.cells(), "KEPT")
 
 	alone := pair{"memory", ours, nil, atMost(25)}.row("MB", figures)
-	require.Equal(t, Row{Name: "memory", Unit: "MB", Ours: 12, Least: 10, Most: 30, Rounds: 3, Bound: "≤", Limit: 25}, alone)
+	require.Equal(t, Row{Name: "memory", Unit: "MB", Ours: 12, Least: 10, Most: 30, Rounds: 3, Bound: "≤", Limit: 25},
+		alone)
 	require.True(t, alone.Kept())
 	require.NotContains(t, alone.cells(), "MISSED")
 }

@@ -18,7 +18,8 @@ const (
 
 // contests lists everything that is compared or counted, in the table's order.
 func (l *lab) contests(s sizes) []contest {
-	return slices.Concat(l.ups(s), l.links(s), l.nothingToDo(s), l.downs(s), l.processes(s), l.listeners(s), l.roundTrips(s), l.verdicts(s))
+	return slices.Concat(l.ups(s), l.links(s), l.nothingToDo(s), l.downs(s), l.processes(s), l.listeners(s),
+		l.roundTrips(s), l.verdicts(s))
 }
 
 // call makes a side of a Migrator's method.
@@ -68,7 +69,8 @@ func (l *lab) links(s sizes) (all []contest) {
 		all = append(all, contest{"ms", []pair{
 			{name, ahead, side(barePipelined, pipelinedUp), nothing},
 			{name, ahead, side(bareGuarded, guarded), only(tenth && link.count == 100, atMost(1.15))},
-			{name + ", no pipeline", side("whimbrel without pipeline", call(true, up)), side(bareAwaited, awaitedUp), only(tenth, atMost(1.1))},
+			{name + ", no pipeline", side("whimbrel without pipeline", call(true, up)), side(bareAwaited, awaitedUp),
+				only(tenth, atMost(1.1))},
 		}})
 	}
 	return all
@@ -101,7 +103,8 @@ func (l *lab) downs(s sizes) []contest {
 	name := fmt.Sprintf("down of %d, local", s.many)
 	return []contest{{"ms", []pair{
 		{name, side("whimbrel", call(false, down)), side(barePipelined, pipelineDown), nothing},
-		{name + ", no pipeline", side("whimbrel without pipeline", call(true, down)), side(bareAwaited, awaitedDown), nothing},
+		{name + ", no pipeline", side("whimbrel without pipeline", call(true, down)), side(bareAwaited, awaitedDown),
+			nothing},
 	}}}
 }
 
@@ -110,15 +113,22 @@ func (l *lab) processes(s sizes) []contest {
 	plan := fmt.Sprintf("plan of %d files, whole process", s.files)
 	return []contest{
 		{"ms", []pair{{plan, l.onFresh("whimbrel", s.files, l.command("plan", "--brief", "--json")), nil, atMost(300)}}},
-		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("cmd/whimbrel", "plan", "--brief", "--json")), nil, atMost(150)}}},
-		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up")), nil, atMost(25)}}},
-		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory, lean build", s.many), l.onFresh("whimbrel", s.many, l.megabytes(lean, "up")), nil, atMost(25)}}},
-		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many, l.megabytes("cmd/whimbrel", "up", "--no-pipeline")), nil, nothing}}},
+		{"MB", []pair{{plan + ", peak memory", l.onFresh("whimbrel", s.files, l.megabytes("cmd/whimbrel", "plan", "--brief",
+			"--json")), nil, atMost(150)}}},
+		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory", s.many), l.onFresh("whimbrel", s.many,
+			l.megabytes("cmd/whimbrel", "up")), nil, atMost(25)}}},
+		{"MB", []pair{{fmt.Sprintf("up of %d, peak memory, lean build", s.many), l.onFresh("whimbrel", s.many,
+			l.megabytes(lean, "up")), nil, atMost(25)}}},
+		{"MB", []pair{{fmt.Sprintf("up of %d without pipeline, peak memory", s.many), l.onFresh("whimbrel", s.many,
+			l.megabytes("cmd/whimbrel", "up", "--no-pipeline")), nil, nothing}}},
 		{"×", []pair{
-			{fmt.Sprintf("up of one file, %d INSERTs, peak memory beyond that of version, by the file's size", s.rows), l.onLargeFile(s.rows, inserts), nil, atMost(3)},
-			{fmt.Sprintf("up of one file, COPY of %d rows, peak memory beyond that of version, by the file's size", s.rows), l.onLargeFile(s.rows, copied), nil, atMost(3)},
+			{fmt.Sprintf("up of one file, %d INSERTs, peak memory beyond that of version, by the file's size", s.rows),
+				l.onLargeFile(s.rows, inserts), nil, atMost(3)},
+			{fmt.Sprintf("up of one file, COPY of %d rows, peak memory beyond that of version, by the file's size", s.rows),
+				l.onLargeFile(s.rows, copied), nil, atMost(3)},
 		}},
-		{"ms", []pair{{fmt.Sprintf("test of %d migrations with 2 jobs, each", s.proved), l.onFresh("whimbrel", s.proved, each(l.command("test", "--jobs", "2", "--json"))), nil, atMost(300)}}},
+		{"ms", []pair{{fmt.Sprintf("test of %d migrations with 2 jobs, each", s.proved), l.onFresh("whimbrel", s.proved,
+			each(l.command("test", "--jobs", "2", "--json"))), nil, atMost(300)}}},
 	}
 }
 
@@ -134,7 +144,8 @@ func each(do work) work {
 func (l *lab) roundTrips(s sizes) []contest {
 	count := "round trips after connecting: "
 	return []contest{{"", []pair{
-		{fmt.Sprintf("%snothing to do, %d applied", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(up)), nil, atMost(3)},
+		{fmt.Sprintf("%snothing to do, %d applied", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(up)), nil,
+			atMost(3)},
 		{fmt.Sprintf("%sstatus of %d", count, s.many), l.onMigrated("whimbrel", s.many, true, trips(status)), nil, nothing},
 		{count + "up of 1, empty database", l.onFresh("whimbrel", 1, trips(up)), nil, nothing},
 		{count + "up of 100 in a pipeline, empty database", l.onFresh("whimbrel", 100, trips(up)), nil, nothing},

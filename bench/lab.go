@@ -44,7 +44,8 @@ func open(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}
-	return &lab{server: server, folder: folder, histories: map[int]history{}, migrated: map[int]string{}, programs: map[string]string{}, stocks: stocks()}, nil
+	return &lab{server: server, folder: folder, histories: map[int]history{}, migrated: map[int]string{},
+		programs: map[string]string{}, stocks: stocks()}, nil
 }
 
 func (l *lab) close() error {
@@ -66,7 +67,8 @@ func (l *lab) history(n int) (history, error) {
 		return h, fmt.Errorf("writing migrations: %w", err)
 	}
 	for i := range n {
-		text := fmt.Sprintf("CREATE TABLE table_%d (id bigint PRIMARY KEY, name text NOT NULL, at timestamptz DEFAULT now());\n"+
+		text := fmt.Sprintf("CREATE TABLE table_%d (id bigint PRIMARY KEY, name text NOT NULL, at timestamptz DEFAULT "+
+			"now());\n"+
 			"-- +migrate Down\nDROP TABLE table_%d;\n", i, i)
 		if err := os.WriteFile(filepath.Join(h.folder, fmt.Sprintf("%06d_table.sql", i+1)), []byte(text), 0o644); err != nil {
 			return h, fmt.Errorf("writing migrations: %w", err)
@@ -179,7 +181,8 @@ func (l *lab) program(ctx context.Context, name string) (string, error) {
 	if name == lean {
 		name, tags = "cmd/whimbrel", "nojs,notelemetry,noparser"
 	}
-	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", tags, "-o", path+".linked", "github.com/whimbrel-db/whimbrel/"+name)
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", tags,
+		"-o", path+".linked", "github.com/whimbrel-db/whimbrel/"+name)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, strings.TrimSpace(string(said)))

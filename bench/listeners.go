@@ -36,13 +36,17 @@ func (l *lab) listeners(s sizes) []contest {
 // heard is an up that all listeners hear.
 func (l *lab) heard(toTheEnd bool) work {
 	return func(ctx context.Context, url string, h history) (figure float64, err error) {
-		receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+		receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+			r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}))
 		defer receiver.Close()
 		all, err := listenTo(ctx, receiver.URL, l.folder)
 		if err != nil {
 			return 0, err
 		}
-		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: h.migrations, Listener: monitor.Listen(all.observers...)})
+		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: h.migrations,
+			Listener: monitor.Listen(all.observers...)})
 		if err != nil {
 			return 0, errors.Join(err, all.close(ctx))
 		}

@@ -57,7 +57,8 @@ func (r Row) promise() string {
 
 func (r Row) cells() string {
 	if r.Against == "" {
-		return fmt.Sprintf("%s\t\t%.4g %s\t\t\t%.4g–%.4g\t%d\t%s", r.Name, r.Ours, r.Unit, r.Least, r.Most, r.Rounds, r.promise())
+		return fmt.Sprintf("%s\t\t%.4g %s\t\t\t%.4g–%.4g\t%d\t%s", r.Name, r.Ours, r.Unit, r.Least, r.Most, r.Rounds,
+			r.promise())
 	}
 	return fmt.Sprintf("%s\t%s\t%.4g %s\t%.4g %s\t%.3f\t%.3f–%.3f\t%d\t%s",
 		r.Name, r.Against, r.Ours, r.Unit, r.Comparator, r.Unit, r.Ratio, r.Least, r.Most, r.Rounds, r.promise())

@@ -34,8 +34,9 @@ type link struct {
 // full is what is claimed.
 var full = sizes{
 	counts: []int{1, 100, 1000, 5000},
-	links:  []link{{time.Millisecond, 100}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 1000}, {50 * time.Millisecond, 100}},
-	many:   1000, files: 10000, proved: 200, linted: 200, judged: 10_000, rows: 600_000,
+	links: []link{{time.Millisecond, 100}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 1000},
+		{50 * time.Millisecond, 100}},
+	many: 1000, files: 10000, proved: 200, linted: 200, judged: 10_000, rows: 600_000,
 	warmUp: 200 * time.Millisecond,
 	reader: 2 * time.Second, readerRuns: 5,
 	hold: 1500 * time.Millisecond, statements: statements, blockers: blockers,

@@ -41,10 +41,13 @@ const keys = 2000
 // statements are of all the lock levels that DDL takes.
 var statements = []statement{
 	{name: "ALTER TABLE … ADD COLUMN", sql: "ALTER TABLE accounts ADD COLUMN extra text"},
-	{name: "ADD FOREIGN KEY … NOT VALID", sql: "ALTER TABLE orders ADD CONSTRAINT account FOREIGN KEY (id) REFERENCES accounts NOT VALID"},
-	{name: "… of the table that refers", sql: "ALTER TABLE orders ADD CONSTRAINT account FOREIGN KEY (id) REFERENCES accounts NOT VALID", reads: "orders", writes: "orders"},
+	{name: "ADD FOREIGN KEY … NOT VALID", sql: "ALTER TABLE orders ADD CONSTRAINT account FOREIGN KEY (id) REFERENCES " +
+		"accounts NOT VALID"},
+	{name: "… of the table that refers", sql: "ALTER TABLE orders ADD CONSTRAINT account FOREIGN KEY (id) REFERENCES " +
+		"accounts NOT VALID", reads: "orders", writes: "orders"},
 	{
-		name: "ALTER of two tables at once", sql: "ALTER TABLE orders ADD COLUMN extra text; ALTER TABLE accounts ADD COLUMN extra text",
+		name: "ALTER of two tables at once", sql: "ALTER TABLE orders ADD COLUMN extra text; ALTER TABLE accounts ADD " +
+			"COLUMN extra text",
 		reads: "orders", writes: "orders",
 	},
 	{
@@ -62,14 +65,16 @@ var statements = []statement{
 	},
 	{name: "CREATE INDEX CONCURRENTLY", sql: "CREATE INDEX CONCURRENTLY by_note ON accounts (note)"},
 	{
-		name: "DROP TABLE with foreign keys", setup: "CREATE TABLE invoices (id int PRIMARY KEY, account_id bigint REFERENCES accounts)",
+		name: "DROP TABLE with foreign keys", setup: "CREATE TABLE invoices (id int PRIMARY KEY, account_id bigint " +
+			"REFERENCES accounts)",
 		sql: "DROP TABLE invoices",
 	},
 	{name: "TRUNCATE", sql: "TRUNCATE accounts"},
 	{name: "LOCK TABLE", sql: "LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE"},
 	{name: "CREATE RULE", sql: "CREATE RULE kept AS ON DELETE TO accounts DO INSTEAD NOTHING"},
 	{
-		name: "ALTER TYPE … ADD VALUE", setup: "CREATE TYPE mood AS ENUM ('good'); ALTER TABLE accounts ADD COLUMN mood mood DEFAULT 'good'",
+		name: "ALTER TYPE … ADD VALUE", setup: "CREATE TYPE mood AS ENUM ('good'); ALTER TABLE accounts ADD COLUMN mood " +
+			"mood DEFAULT 'good'",
 		sql: "ALTER TYPE mood ADD VALUE 'bad'",
 	},
 	{name: "ENABLE ROW LEVEL SECURITY", sql: "ALTER TABLE accounts ENABLE ROW LEVEL SECURITY"},
@@ -82,7 +87,8 @@ var statements = []statement{
 		reads: "events", writes: "events", held: "events",
 	},
 	{
-		name: "REFRESH MATERIALIZED VIEW", setup: "CREATE MATERIALIZED VIEW totals AS SELECT id, note, balance FROM accounts; CREATE UNIQUE INDEX ON totals (id)",
+		name: "REFRESH MATERIALIZED VIEW", setup: "CREATE MATERIALIZED VIEW totals AS SELECT id, note, balance FROM " +
+			"accounts; CREATE UNIQUE INDEX ON totals (id)",
 		sql: "REFRESH MATERIALIZED VIEW totals", reads: "totals",
 	},
 	{name: "SET STATISTICS", sql: "ALTER TABLE accounts ALTER COLUMN note SET STATISTICS 500"},
@@ -100,7 +106,8 @@ var blockers = []blocker{
 		return "BEGIN; SELECT note FROM " + s.reads + " WHERE id = 1; SELECT note FROM " + s.held + " WHERE id = 1"
 	})},
 	{"dump", inTransaction(func(s statement) string {
-		return "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE accounts, orders, events, events_1, events_2, events_3 IN ACCESS SHARE MODE; SELECT count(*) FROM " + s.reads
+		return "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE accounts, orders, events, events_1, events_2, events_3 " +
+			"IN ACCESS SHARE MODE; SELECT count(*) FROM " + s.reads
 	})},
 	{"long writer", inTransaction(func(s statement) string {
 		return "BEGIN; UPDATE " + s.held + " SET balance = balance + 1 WHERE id = 1"
@@ -123,7 +130,8 @@ func inTransaction(sql func(statement) string) func(context.Context, *pgx.Conn, 
 // vacuum is what an autovacuum to prevent wraparound is to others: a vacuum that
 // keeps its lock whoever waits, and takes its time.
 func vacuum(ctx context.Context, conn *pgx.Conn, s statement) (func() error, error) {
-	if _, err := conn.Exec(ctx, "SELECT set_config('vacuum_cost_delay', '100', false), set_config('vacuum_cost_limit', '1', false)"); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT set_config('vacuum_cost_delay', '100', false), set_config('vacuum_cost_limit', "+
+		"'1', false)"); err != nil {
 		return nil, fmt.Errorf("getting in the way: %w", err)
 	}
 	observer, err := pgx.ConnectConfig(ctx, conn.Config())
@@ -143,7 +151,8 @@ func vacuum(ctx context.Context, conn *pgx.Conn, s statement) (func() error, err
 	}
 	for {
 		var holds bool
-		err := observer.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND granted AND mode = 'ShareUpdateExclusiveLock')", conn.PgConn().PID()).Scan(&holds)
+		err := observer.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND granted AND mode = "+
+			"'ShareUpdateExclusiveLock')", conn.PgConn().PID()).Scan(&holds)
 		if err != nil {
 			_ = leave()
 			return nil, fmt.Errorf("watching the vacuum: %w", err)

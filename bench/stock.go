@@ -81,7 +81,8 @@ func (s *stock) close() error {
 // settings says how the server is set, as far as it matters to backfills.
 func (s *stock) settings(ctx context.Context) (string, error) {
 	var all []string
-	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes", "wal_level", "max_wal_size", "shared_buffers", "autovacuum"} {
+	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes", "wal_level", "max_wal_size",
+		"shared_buffers", "autovacuum"} {
 		var value string
 		if err := ask(ctx, s.server.URL("postgres"), "SELECT current_setting('"+name+"')", &value); err != nil {
 			return "", err

@@ -95,7 +95,8 @@ type observation struct {
 
 // repeat makes a row of several runs.
 func (t trial) repeat(ctx context.Context, l *lab, runs int) (Stall, error) {
-	row := Stall{Statement: t.statement.name, Blocker: fmt.Sprintf("%s, %s", t.blocker.name, t.hold), By: t.by.name, Runs: runs}
+	row := Stall{Statement: t.statement.name, Blocker: fmt.Sprintf("%s, %s", t.blocker.name, t.hold), By: t.by.name,
+		Runs: runs}
 	var slowest, done []float64
 	for range runs {
 		o, err := t.run(ctx, l)
@@ -157,7 +158,8 @@ func (t trial) run(ctx context.Context, l *lab) (o observation, err error) {
 
 // collide puts the blocker in the way, sends the statement, lets the blocker
 // leave, and says how long after that the statement was done.
-func (t trial) collide(ctx context.Context, conn *pgx.Conn, url string, s statement, live *traffic) (time.Duration, error) {
+func (t trial) collide(ctx context.Context, conn *pgx.Conn, url string, s statement,
+	live *traffic) (time.Duration, error) {
 	if err := pause(ctx, t.warmUp); err != nil {
 		return 0, err
 	}

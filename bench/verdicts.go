@@ -47,7 +47,8 @@ func (l *lab) verdicts(s sizes) []contest {
 			{"lint: hazards found, with a rehearsal", rate("rehearsal", rehearsed, found), nil, atLeast(95)},
 			{"lint: false alarms, with a rehearsal", rate("rehearsal", rehearsed, alarms), nil, atMost(3)},
 		}},
-		{"cases", []pair{{"lint: hazards called safe, with a rehearsal", rate("rehearsal", rehearsed, safe), nil, atMost(0)}}},
+		{"cases", []pair{{"lint: hazards called safe, with a rehearsal", rate("rehearsal", rehearsed, safe), nil,
+			atMost(0)}}},
 		{"ms", []pair{
 			{"lint of a file, by text, with starting", took(1, "--no-rehearsal"), nil, nothing},
 			{fmt.Sprintf("lint of %d files, by text, with starting", many), took(many, "--no-rehearsal"), nil, nothing},
@@ -104,11 +105,14 @@ func (l *lab) changes(files int) (string, error) {
 	}
 	for i := range files {
 		var text strings.Builder
-		fmt.Fprintf(&text, "CREATE TABLE table_%d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, at timestamptz DEFAULT now());\n", i)
+		fmt.Fprintf(&text, "CREATE TABLE table_%d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, "+
+			"at timestamptz DEFAULT now());\n", i)
 		if i > 0 {
-			fmt.Fprintf(&text, "ALTER TABLE table_%d ADD COLUMN note text;\nCREATE INDEX CONCURRENTLY table_%d_name ON table_%d (name);\n", i-1, i-1, i-1)
+			fmt.Fprintf(&text, "ALTER TABLE table_%d ADD COLUMN note text;\n"+
+				"CREATE INDEX CONCURRENTLY table_%d_name ON table_%d (name);\n", i-1, i-1, i-1)
 		}
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%06d_change.sql", i+1)), []byte(text.String()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%06d_change.sql", i+1)), []byte(text.String()),
+			0o644); err != nil {
 			return "", fmt.Errorf("writing migrations: %w", err)
 		}
 	}

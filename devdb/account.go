@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// account is who runs the server. The zero value is whoever runs this program. Root needs another one, because initdb and postgres
-// refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
+// account is who runs the server. The zero value is whoever runs this program. Root needs another one, because initdb
+// and postgres refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
 type account struct {
 	name     string
 	uid, gid int
@@ -41,7 +41,8 @@ func accounts() ([]account, error) {
 		list = append(list, account{name: name, uid: uid, gid: gid})
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("PostgreSQL cannot be run by root, and there is neither an account postgres nor an account nobody; run this as a normal user, or add one: useradd --system postgres")
+		return nil, fmt.Errorf("PostgreSQL cannot be run by root, and there is neither an account postgres nor an account " +
+			"nobody; run this as a normal user, or add one: useradd --system postgres")
 	}
 	return list, nil
 }
@@ -68,8 +69,8 @@ func (a account) makeFolder(path string) error {
 	return a.own(path)
 }
 
-// makeFolderIn is makeFolder for a path inside root, which no link leads out of: root gives folders to the account before it fills them, and the
-// account could put a link there meanwhile.
+// makeFolderIn is makeFolder for a path inside root, which no link leads out of: root gives folders to the account
+// before it fills them, and the account could put a link there meanwhile.
 func (a account) makeFolderIn(root *os.Root, path string) error {
 	if err := root.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
@@ -105,8 +106,9 @@ func (a account) describe() string {
 	return " as " + a.name
 }
 
-// passedOn are the variables of ours that the server and its tools get to see: where programs and libraries are, and what Windows cannot
-// do without. Everything else is either a secret or makes them behave differently from machine to machine.
+// passedOn are the variables of ours that the server and its tools get to see: where programs and libraries are, and
+// what Windows cannot do without. Everything else is either a secret or makes them behave differently from machine to
+// machine.
 var passedOn = []string{
 	"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
 	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP",

@@ -10,10 +10,12 @@ const (
 	detached                 // it lives on
 )
 
-// attributes are how the account's programs are started. A bound program gets SIGQUIT, PostgreSQL's immediate shutdown, when the thread
-// that started it ends: a fast shutdown (SIGINT) could wait for a checkpoint or an archiver. The starter must therefore keep its thread.
+// attributes are how the account's programs are started. A bound program gets SIGQUIT, PostgreSQL's immediate shutdown,
+// when the thread that started it ends: a fast shutdown (SIGINT) could wait for a checkpoint or an archiver. The
+// starter must therefore keep its thread.
 func (a account) attributes(lifetime lifetime) *syscall.SysProcAttr {
-	// A session of its own: it has no terminal, and an interrupt typed there is for us; we then stop the server in good order.
+	// A session of its own: it has no terminal, and an interrupt typed there is for us; we then stop the server in good
+	// order.
 	attributes := &syscall.SysProcAttr{Setsid: true}
 	if lifetime == bound {
 		attributes.Pdeathsig = syscall.SIGQUIT

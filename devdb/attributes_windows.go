@@ -16,7 +16,8 @@ const (
 	detached                 // it lives on
 )
 
-// attributes are how programs are started: in a group of their own, so that an interrupt typed at the terminal is for us only.
+// attributes are how programs are started: in a group of their own, so that an interrupt typed at the terminal is for
+// us only.
 func (a account) attributes(lifetime lifetime) *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 	if lifetime == detached {
@@ -34,7 +35,8 @@ func guard(pid int) (release func(), err error) {
 	release = func() { _ = windows.CloseHandle(job) }
 	limits := windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION{}
 	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
+		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
 	if err == nil {
 		err = assign(job, pid)
 	}

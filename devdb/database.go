@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// CreateDatabase creates a database as a copy of template; "" is PostgreSQL's own choice, template1. Nobody may be connected to the template meanwhile.
+// CreateDatabase creates a database as a copy of template; "" is PostgreSQL's own choice, template1. Nobody may be
+// connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
 	if err := s.cluster.createDatabase(ctx, name, template); err != nil || !s.Lent() {
 		return err
@@ -29,7 +30,8 @@ func (s *Server) DropDatabase(ctx context.Context, name string) error {
 	return s.cluster.dropDatabase(ctx, name)
 }
 
-// FreshDatabase creates an empty database with a name of its own. drop removes it again; who stops the server anyway need not call it.
+// FreshDatabase creates an empty database with a name of its own. drop removes it again; who stops the server anyway
+// need not call it.
 func (s *Server) FreshDatabase(ctx context.Context) (url string, drop func(), err error) {
 	name := "fresh_" + strings.ToLower(rand.Text()[:12])
 	if s.Lent() { // where others see it
@@ -47,8 +49,8 @@ func (s *Server) FreshDatabase(ctx context.Context) (url string, drop func(), er
 	return s.URL(name), drop, nil
 }
 
-// createDatabase copies files rather than writing all pages to the log, where there is the choice and the two checkpoints that this takes cost nothing;
-// see https://www.postgresql.org/docs/current/sql-createdatabase.html.
+// createDatabase copies files rather than writing all pages to the log, where there is the choice and the two
+// checkpoints that this takes cost nothing; see https://www.postgresql.org/docs/current/sql-createdatabase.html.
 func (c cluster) createDatabase(ctx context.Context, name, template string) error {
 	sql := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize()
 	if template != "" {

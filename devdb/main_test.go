@@ -21,7 +21,8 @@ import (
 // helperVariable makes the test binary play another program, one that a test then kills.
 const helperVariable = "DEVDB_TEST_HELPER"
 
-// deadline is how long a condition may take that normally holds within milliseconds, and pause is how often it is looked at.
+// deadline is how long a condition may take that normally holds within milliseconds, and pause is how often it is
+// looked at.
 const (
 	deadline = 30 * time.Second
 	pause    = 2 * time.Millisecond
@@ -91,7 +92,8 @@ func startHelper(t *testing.T, command *exec.Cmd, task string, environment ...st
 // finish lets the helper come to its end.
 func (h *helper) finish() error { return errors.Join(h.input.Close(), h.Wait()) }
 
-// reachableFolder is a folder for temporary files which the account that runs a server for root can enter; the one of testing.T is closed.
+// reachableFolder is a folder for temporary files which the account that runs a server for root can enter; the one of
+// testing.T is closed.
 func reachableFolder(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp(devdb.TestsInMemory(), "devdb")

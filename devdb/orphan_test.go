@@ -102,7 +102,8 @@ func TestAProjectServerOutlivesTheCommandThatStartedIt(t *testing.T) {
 	}
 }
 
-// TestANormalUserNeedsNoOtherAccount runs, for root, the same test binary as an account without privileges; for a normal user all other tests say the same.
+// TestANormalUserNeedsNoOtherAccount runs, for root, the same test binary as an account without privileges; for a
+// normal user all other tests say the same.
 func TestANormalUserNeedsNoOtherAccount(t *testing.T) {
 	t.Parallel()
 	folder := reachableFolder(t)

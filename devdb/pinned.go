@@ -15,8 +15,8 @@ import (
 	"slices"
 )
 
-// pinned is the SHA-512 of each published archive, by platform and version, as npm writes it. What has another is not what was meant, whatever
-// the registry says of it. A new version in published needs its own here.
+// pinned is the SHA-512 of each published archive, by platform and version, as npm writes it. What has another is not
+// what was meant, whatever the registry says of it. A new version in published needs its own here.
 var pinned = map[string]string{
 	"darwin-arm64@15.18.0-beta.17": "1hTznqARpTs+IaX3YYltEIJVNwXCuUoHhif+Xiub09SgtzpVhX1LRaJCpzp8kVJV0zxsBBFfv8kkT9TqJdJ32Q==",
 	"darwin-arm64@16.14.0-beta.17": "CB1DFZ08zfmNapx231rAJW74UZfs1jQmeGLwbQSaAIRVs2uqEdMhVNLwVlztFG3ZPSeuCsgTn/0yeYDmKF67og==",
@@ -58,7 +58,8 @@ func checkArchive(archive, name string) error {
 		return err
 	}
 	if got := base64.StdEncoding.EncodeToString(hash.Sum(nil)); got != want {
-		return fmt.Errorf("the archive of %s has the SHA-512 %s and not the one that is pinned, %s: it was not unpacked; look at the registry that npm uses", name, got, want)
+		return fmt.Errorf("the archive of %s has the SHA-512 %s and not the one that is pinned, %s: it was not unpacked; "+
+			"look at the registry that npm uses", name, got, want)
 	}
 	return nil
 }
@@ -75,8 +76,8 @@ func keepSum(tree, target string) error {
 	return os.WriteFile(sumOf(target), []byte(sum), 0o644)
 }
 
-// checkCached compares what lies in the cache with what was unpacked there, before root runs it or has it run. errNoSum is for what was unpacked
-// before sums were kept.
+// checkCached compares what lies in the cache with what was unpacked there, before root runs it or has it run. errNoSum
+// is for what was unpacked before sums were kept.
 func checkCached(tree string) error {
 	if os.Getuid() != 0 || !slices.Contains(slices.Collect(maps.Values(published)), filepath.Base(tree)) {
 		return nil
@@ -94,7 +95,8 @@ func compareSum(tree string) error {
 	}
 	sum, err := treeSum(tree)
 	if err == nil && sum != string(kept) {
-		err = fmt.Errorf("%s was changed after it was fetched, and root does not run it; remove it, and find out by whom", tree)
+		err = fmt.Errorf("%s was changed after it was fetched, and root does not run it; remove it, and find out by whom",
+			tree)
 	}
 	return err
 }

@@ -20,8 +20,9 @@ type postmaster struct {
 	ready   bool
 }
 
-// readPostmaster reads the file. A missing file is os.ErrNotExist; an empty one names the process 0. The folder may belong to another account,
-// which could put something else there: a link out of it is not followed, and nobody is waited for at a pipe.
+// readPostmaster reads the file. A missing file is os.ErrNotExist; an empty one names the process 0. The folder may
+// belong to another account, which could put something else there: a link out of it is not followed, and nobody is
+// waited for at a pipe.
 func readPostmaster(data string) (postmaster, error) {
 	path := filepath.Join(data, "postmaster.pid")
 	root, err := os.OpenRoot(data)
@@ -64,8 +65,8 @@ func parsePostmaster(content string) (postmaster, error) {
 	return found, nil
 }
 
-// running gives the server that runs on a data folder; pid 0 means that none does. A file that a dead server has left behind does not count, even when
-// its process number belongs to another program by now.
+// running gives the server that runs on a data folder; pid 0 means that none does. A file that a dead server has left
+// behind does not count, even when its process number belongs to another program by now.
 func running(data string) (postmaster, error) {
 	found, err := readPostmaster(data)
 	switch {
@@ -79,13 +80,15 @@ func running(data string) (postmaster, error) {
 	return found, nil
 }
 
-// serves says whether the process is a server on the data folder. When in doubt it says yes: two servers on one folder would destroy it.
+// serves says whether the process is a server on the data folder. When in doubt it says yes: two servers on one folder
+// would destroy it.
 func serves(found postmaster, data string) bool {
 	if found.pid == 0 || !exists(found.pid) {
 		return false
 	}
 	arguments := processArguments(found.pid)
-	if len(arguments) == 0 || !strings.Contains(filepath.Base(arguments[0]), "postgres") || strings.HasPrefix(arguments[0], "postgres:") {
+	if len(arguments) == 0 || !strings.Contains(filepath.Base(arguments[0]), "postgres") ||
+		strings.HasPrefix(arguments[0], "postgres:") {
 		return false // dead and not yet waited for, another program, or a session of some server
 	}
 	for i, argument := range arguments {
@@ -112,8 +115,9 @@ func sameFolder(left, right string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// forgetStale removes a postmaster.pid that is empty, or whose process is another program by now. PostgreSQL itself would take that program for a
-// server and refuse to start. All other leftovers are PostgreSQL's own business: it knows whether sessions of the dead server are still there.
+// forgetStale removes a postmaster.pid that is empty, or whose process is another program by now. PostgreSQL itself
+// would take that program for a server and refuse to start. All other leftovers are PostgreSQL's own business: it knows
+// whether sessions of the dead server are still there.
 func forgetStale(data string) error {
 	found, err := readPostmaster(data)
 	switch {

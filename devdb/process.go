@@ -17,10 +17,11 @@ type process struct {
 	walls Walls         // those that it runs behind
 }
 
-// launch starts a program and waits for it in a goroutine, so that it never becomes a zombie. For a bound program that goroutine stays on one operating
-// system thread, because Linux ends the program together with the thread that started it, not with the process. A thread that has entered the
-// walls stays behind them: it is never given back, and ends with the goroutine. (Go starts new threads from one that is not locked, so that
-// nothing else of this program inherits the walls.)
+// launch starts a program and waits for it in a goroutine, so that it never becomes a zombie. For a bound program that
+// goroutine stays on one operating system thread, because Linux ends the program together with the thread that started
+// it, not with the process. A thread that has entered the walls stays behind them: it is never given back, and ends
+// with the goroutine. (Go starts new threads from one that is not locked, so that nothing else of this program inherits
+// the walls.)
 func launch(command *exec.Cmd, lifetime lifetime, walls *confinement) (*process, error) {
 	p := &process{done: make(chan struct{})}
 	started, ended := make(chan error), make(chan struct{})

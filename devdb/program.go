@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// ProgramError says that one of the programs that this package needs (postgres, initdb, npm) is not there or has not done its work.
+// ProgramError says that one of the programs that this package needs (postgres, initdb, npm) is not there or has not
+// done its work.
 type ProgramError struct {
 	Remedy string
 	Err    error
@@ -19,7 +20,8 @@ func (e *ProgramError) Error() string { return e.Err.Error() + "; " + e.Remedy }
 // Unwrap gives what is wrong.
 func (e *ProgramError) Unwrap() error { return e.Err }
 
-// Explain gives what an error of this package says, and what to do about it. Where that is unknown, the remedy is empty.
+// Explain gives what an error of this package says, and what to do about it. Where that is unknown, the remedy is
+// empty.
 func Explain(err error) (message, remedy string) {
 	var program *ProgramError
 	if !errors.As(err, &program) {
@@ -43,7 +45,8 @@ func failed(program, what string, cause error) error {
 		}
 	case strings.Contains(printed, "No space left on device"):
 		remedy = "make room in the folder for temporary files, or name another one with TMPDIR"
-	case strings.Contains(printed, "error while loading shared libraries"), strings.Contains(printed, "Library not loaded"):
+	case strings.Contains(printed, "error while loading shared libraries"), strings.Contains(printed,
+		"Library not loaded"):
 		remedy = "install the library that it lacks, or " + another
 	case errors.Is(cause, fs.ErrPermission):
 		remedy = fmt.Sprintf("let it be run (chmod +x %s), or %s", program, another)

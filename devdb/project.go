@@ -20,8 +20,8 @@ type ProjectOptions struct {
 	Progress func(message string) // told about work that takes seconds; may be nil
 }
 
-// Project is the development server of a project. Its data lies in the project's folder and the server outlives the command that started it.
-// All methods may be called concurrently, also from several processes.
+// Project is the development server of a project. Its data lies in the project's folder and the server outlives the
+// command that started it. All methods may be called concurrently, also from several processes.
 type Project struct {
 	folder  string
 	options ProjectOptions
@@ -33,8 +33,8 @@ type Project struct {
 // AppDatabase is the database that every development server has from the start.
 const AppDatabase = "app"
 
-// projectSettings are close to production, but a commit does not wait for the disk: a crash of the machine may lose the last
-// moments, and never the consistency.
+// projectSettings are close to production, but a commit does not wait for the disk: a crash of the machine may lose the
+// last moments, and never the consistency.
 var projectSettings = map[string]string{
 	"synchronous_commit": "off",
 	"jit":                "off",
@@ -60,7 +60,8 @@ type Status struct {
 	Databases []Database // of a running server that is ready
 }
 
-// OpenProject names the development server that lives under a folder of the project, for example ".whimbrel". It touches nothing.
+// OpenProject names the development server that lives under a folder of the project, for example ".whimbrel". It
+// touches nothing.
 func OpenProject(folder string, options ProjectOptions) *Project {
 	if options.Progress == nil {
 		options.Progress = func(string) {}
@@ -68,8 +69,8 @@ func OpenProject(folder string, options ProjectOptions) *Project {
 	return &Project{folder: folder, options: options}
 }
 
-// Start starts the server, and creates it the first time. When it runs already nothing happens; when two commands start it at once, one does
-// and the other waits. On return the server answers.
+// Start starts the server, and creates it the first time. When it runs already nothing happens; when two commands start
+// it at once, one does and the other waits. On return the server answers.
 func (p *Project) Start(ctx context.Context) (Status, error) {
 	err := p.locked(ctx, func(home folder) error { return p.start(ctx, home) })
 	if err != nil {
@@ -93,8 +94,8 @@ func (p *Project) Reset(ctx context.Context) error {
 	})
 }
 
-// URL gives the connection string of a database; "" is the database "app". The server is started if it does not run. When it does,
-// this takes no lock and no connection.
+// URL gives the connection string of a database; "" is the database "app". The server is started if it does not run.
+// When it does, this takes no lock and no connection.
 func (p *Project) URL(ctx context.Context, database string) (string, error) {
 	if database == "" {
 		database = AppDatabase
@@ -200,7 +201,8 @@ func (p *Project) start(ctx context.Context, home folder) error {
 	return p.launch(ctx, home, state, c)
 }
 
-// join waits until a server that is already there answers. It may have been started by a command that was killed before it was done.
+// join waits until a server that is already there answers. It may have been started by a command that was killed before
+// it was done.
 func (p *Project) join(ctx context.Context, home folder, state state) (up bool, err error) {
 	c := state.cluster()
 	server, err := running(c.data)
@@ -208,7 +210,8 @@ func (p *Project) join(ctx context.Context, home folder, state state) (up bool, 
 		return false, err
 	}
 	if p.options.Major != 0 && p.options.Major != state.Major {
-		return true, fmt.Errorf("the project's development server runs PostgreSQL %s and %d is wanted; stop it first", state.Version, p.options.Major)
+		return true, fmt.Errorf("the project's development server runs PostgreSQL %s and %d is wanted; stop it first",
+			state.Version, p.options.Major)
 	}
 	ended := func() error {
 		if !serves(server, c.data) {
@@ -217,7 +220,8 @@ func (p *Project) join(ctx context.Context, home folder, state state) (up bool, 
 		return nil
 	}
 	if err := c.awaitReady(ctx, ended, time.Now().Add(startLimit)); err != nil {
-		return true, fmt.Errorf("waiting for the development server, process %d: %w; its log is %s", server.pid, err, c.logFile)
+		return true, fmt.Errorf("waiting for the development server, process %d: %w; its log is %s", server.pid, err,
+			c.logFile)
 	}
 	return true, home.prepare(ctx, state, c)
 }
@@ -230,7 +234,8 @@ func (p *Project) create(ctx context.Context, c cluster) error {
 	if _, err := os.Stat(c.data); err == nil {
 		return nil
 	}
-	p.options.Progress(fmt.Sprintf("creating the development server, PostgreSQL %s, without walls: it is for migrations that you trust", c.in.Version))
+	p.options.Progress(fmt.Sprintf("creating the development server, PostgreSQL %s, without walls: it is for migrations "+
+		"that you trust", c.in.Version))
 	unfinished := c
 	unfinished.data = c.data + ".new"
 	if err := os.RemoveAll(unfinished.data); err != nil {
@@ -246,8 +251,8 @@ func (p *Project) create(ctx context.Context, c cluster) error {
 	return os.Rename(unfinished.data, c.data)
 }
 
-// launch starts the server on its port, or on another one if that is taken. The state is on disk before the server is there, so that whoever finds
-// the server knows how to reach it.
+// launch starts the server on its port, or on another one if that is taken. The state is on disk before the server is
+// there, so that whoever finds the server knows how to reach it.
 func (p *Project) launch(ctx context.Context, home folder, state state, c cluster) (err error) {
 	for range portAttempts {
 		if state.Port == 0 {
@@ -272,7 +277,8 @@ func (p *Project) launch(ctx context.Context, home folder, state state, c cluste
 	return home.prepare(ctx, state, c)
 }
 
-// stop does the work of Stop; the caller holds the lock. It goes by the data folders, so that it also stops a server whose state was lost.
+// stop does the work of Stop; the caller holds the lock. It goes by the data folders, so that it also stops a server
+// whose state was lost.
 func (p *Project) stop(ctx context.Context, home folder) error {
 	known, err := home.load()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -298,7 +304,8 @@ func (p *Project) stop(ctx context.Context, home folder) error {
 	if child == nil || child.ended() {
 		return nil
 	}
-	return stopProcess(ctx, known.cluster().in.Binaries, child.pid, fast, child.ended) // and its data was removed by somebody
+	// and its data was removed by somebody
+	return stopProcess(ctx, known.cluster().in.Binaries, child.pid, fast, child.ended)
 }
 
 // prepare gives a server that answers what its users rely on: the password of the state, and the database "app".
@@ -333,7 +340,8 @@ func (c cluster) databases(ctx context.Context) ([]Database, error) {
 		return nil, fmt.Errorf("asking the development server for its databases: %w", err)
 	}
 	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
-	const sql = "SELECT datname, pg_database_size(oid) FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY datname"
+	const sql = "SELECT datname, pg_database_size(oid) FROM pg_database WHERE NOT datistemplate AND datname <> " +
+		"'postgres' ORDER BY datname"
 	rows, err := connection.Query(ctx, sql, pgx.QueryExecModeExec)
 	if err != nil {
 		return nil, fmt.Errorf("asking the development server for its databases: %w", err)

@@ -13,8 +13,8 @@ import (
 // folder is where a project's development server is at home: the lock, the state, and usually the data.
 type folder struct{ path string }
 
-// state is what commands need to know about the development server. It is kept in a file that only the user can read, since it holds the
-// password; see folder.save.
+// state is what commands need to know about the development server. It is kept in a file that only the user can read,
+// since it holds the password; see folder.save.
 type state struct {
 	Folder   string `json:"folder"`         // where the file was written: a copied or moved project has another one
 	Home     string `json:"home"`           // the folder of the data: Folder, or one in the cache
@@ -81,7 +81,8 @@ func (f folder) load() (state, error) {
 	}
 	var loaded state
 	if err := json.Unmarshal(content, &loaded); err != nil {
-		return state{}, fmt.Errorf("reading %s: %w; stop the server if it runs, and remove the file: it is made anew at the next start", f.stateFile(), err)
+		return state{}, fmt.Errorf("reading %s: %w; stop the server if it runs, and remove the file: it is made anew at "+
+			"the next start", f.stateFile(), err)
 	}
 	if loaded.Folder == f.path {
 		return loaded, nil
@@ -132,7 +133,8 @@ func (f folder) versions() []string {
 	return list
 }
 
-// dataMajor is the major version of the data that is there, which a newer server on the machine must not change; 0 when there is none.
+// dataMajor is the major version of the data that is there, which a newer server on the machine must not change; 0 when
+// there is none.
 func (f folder) dataMajor(s state) int {
 	newest := 0
 	for _, path := range f.versions() {
@@ -151,7 +153,8 @@ func (f folder) dataMajor(s state) int {
 	return newest
 }
 
-// place decides where everything of a server lies that is about to be started, and creates the folders. Port and password stay what they were.
+// place decides where everything of a server lies that is about to be started, and creates the folders. Port and
+// password stay what they were.
 func (f folder) place(s state, in installation) (state, error) {
 	s.Folder, s.Home, s.Note = f.path, f.path, ""
 	s.Major, s.Version, s.Binaries = in.Major, in.Version, in.Dir
@@ -175,10 +178,12 @@ func (f folder) place(s state, in installation) (state, error) {
 			return s, err
 		}
 		if !in.account.canReach(s.Home) {
-			return s, fmt.Errorf("the account %s, which runs the server, can enter neither %s nor %s; open one of them to it (chmod o+x), set %s to a folder that it can enter, or run this as a normal user",
+			return s, fmt.Errorf("the account %s, which runs the server, can enter neither %s nor %s; open one of them to it "+
+				"(chmod o+x), set %s to a folder that it can enter, or run this as a normal user",
 				in.account.name, f.path, s.Home, cacheVariable)
 		}
-		s.Note = fmt.Sprintf("the data is in %s, because the account %s, which runs the server, cannot enter %s", s.Home, in.account.name, f.path)
+		s.Note = fmt.Sprintf("the data is in %s, because the account %s, which runs the server, cannot enter %s", s.Home,
+			in.account.name, f.path)
 	}
 	return f.placeSocket(s)
 }

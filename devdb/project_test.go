@@ -67,7 +67,8 @@ func TestAProjectServerKeepsItsDataOverStopAndStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first.URL, second.URL)
 	require.Equal(t, "still there", ask(t, second.URL, "SELECT word FROM kept"))
-	require.Equal(t, "off on", ask(t, second.URL, "SELECT current_setting('synchronous_commit') || ' ' || current_setting('fsync')"))
+	require.Equal(t, "off on", ask(t, second.URL, "SELECT current_setting('synchronous_commit') || ' ' || "+
+		"current_setting('fsync')"))
 }
 
 func TestTheURLOfAProjectStartsItsServer(t *testing.T) {
@@ -133,7 +134,8 @@ func TestTCPToAProjectNeedsThePassword(t *testing.T) {
 	info, err := os.Stat(filepath.Join(folder, "postgres", "server.json"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	require.Equal(t, "scram-sha-256", ask(t, status.URL, "SELECT auth_method FROM pg_hba_file_rules WHERE type = 'host' AND address = '127.0.0.1' LIMIT 1"))
+	require.Equal(t, "scram-sha-256", ask(t, status.URL, "SELECT auth_method FROM pg_hba_file_rules WHERE type = 'host' "+
+		"AND address = '127.0.0.1' LIMIT 1"))
 }
 
 func TestAProjectServerThatWasKilledIsStartedAgain(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// scratch is the folder of one throw-away server. Beside it lies a lock file that its owner holds for as long as it lives: a folder whose lock is
-// free belongs to a dead process, and whoever finds it sweeps it away.
+// scratch is the folder of one throw-away server. Beside it lies a lock file that its owner holds for as long as it
+// lives: a folder whose lock is free belongs to a dead process, and whoever finds it sweeps it away.
 type scratch struct {
 	path string
 	lock *lock
@@ -44,7 +44,8 @@ func newScratch(ctx context.Context, binaries Binaries, account account, inMemor
 		}
 		failures = append(failures, err)
 	}
-	return nil, fmt.Errorf("there is no place for a throw-away server: %w; set TMPDIR to a folder that can be written", errors.Join(failures...))
+	return nil, fmt.Errorf("there is no place for a throw-away server: %w; set TMPDIR to a folder that can be written",
+		errors.Join(failures...))
 }
 
 // claim creates the folder after its lock, so that a sweeper never sees it without.
@@ -77,8 +78,8 @@ func (s *scratch) remove() error {
 	return err
 }
 
-// sweep removes the folders of dead processes, and ends their servers in case that one is still busy dying. It is a courtesy: what cannot be removed
-// now is left to the next sweep.
+// sweep removes the folders of dead processes, and ends their servers in case that one is still busy dying. It is a
+// courtesy: what cannot be removed now is left to the next sweep.
 func sweep(ctx context.Context, binaries Binaries, base string) {
 	locks, err := filepath.Glob(filepath.Join(base, "*.lock"))
 	if err != nil {

@@ -15,16 +15,16 @@ type Options struct {
 	Durable  bool                 // PostgreSQL's own settings, on a disk: as slow and as safe as a server in production
 	TCP      bool                 // also listen on a free port of 127.0.0.1; see TCPURL
 	Progress func(message string) // told about work that takes seconds; may be nil
-	// Environment are variables that its processes see beside the few that every server sees; those win. None of this process's own get there by
-	// themselves.
+	// Environment are variables that its processes see beside the few that every server sees; those win. None of this
+	// process's own get there by themselves.
 	Environment map[string]string
 	// Confinement is what the server's processes may reach of the machine: nothing, unless it says Unconfined.
 	Confinement Confinement
 }
 
-// fastSettings trade what a throw-away server does not need, to survive a crash of the machine, for speed. It does survive a crash of its own:
-// synchronous_commit stays on, which without fsync costs next to nothing, so that a commit that was confirmed is never lost by Restart.
-// WAL is minimal: who wants a replica or logical decoding sets wal_level.
+// fastSettings trade what a throw-away server does not need, to survive a crash of the machine, for speed. It does
+// survive a crash of its own: synchronous_commit stays on, which without fsync costs next to nothing, so that a commit
+// that was confirmed is never lost by Restart. WAL is minimal: who wants a replica or logical decoding sets wal_level.
 var fastSettings = map[string]string{
 	"fsync":            "off",
 	"full_page_writes": "off",
@@ -53,10 +53,10 @@ type Server struct {
 	roles   map[string]bool // that it had
 }
 
-// Start starts a throw-away server and returns when it answers queries. The server ends with this process, whatever happens to it; Stop ends it earlier.
-// Its files are removed by Stop, and if that was never called by a later Start of any process of the same user. ctx is for the start only.
-// What runs in the server is confined, as far as the system can: see Options.Confinement and WatchWalls.
-// With a context of Lend it may give a server that is somebody else's.
+// Start starts a throw-away server and returns when it answers queries. The server ends with this process, whatever
+// happens to it; Stop ends it earlier. Its files are removed by Stop, and if that was never called by a later Start of
+// any process of the same user. ctx is for the start only. What runs in the server is confined, as far as the system
+// can: see Options.Confinement and WatchWalls. With a context of Lend it may give a server that is somebody else's.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	if lent, err := lentBy(ctx); lent != nil || err != nil {
 		if err != nil {
@@ -157,11 +157,12 @@ func settings(options Options) map[string]string {
 	return all
 }
 
-// URL gives the connection string of a database, for pgx, psql and everything else that is built on libpq. It stays the same for the
-// server's whole life, restarts included. On Windows it is TCPURL.
+// URL gives the connection string of a database, for pgx, psql and everything else that is built on libpq. It stays the
+// same for the server's whole life, restarts included. On Windows it is TCPURL.
 func (s *Server) URL(database string) string { return s.cluster.url(database) }
 
-// TCPURL gives the connection string of a database over TCP, with the password that this needs, if the server was started with Options.TCP.
+// TCPURL gives the connection string of a database over TCP, with the password that this needs, if the server was
+// started with Options.TCP.
 func (s *Server) TCPURL(database string) string { return s.cluster.tcpURL(database) }
 
 // Version says which binaries the server runs.

@@ -46,10 +46,15 @@ func TestSettings(t *testing.T) {
 		options devdb.Options
 		want    map[string]string
 	}{
-		{"fast unless told otherwise", devdb.Options{}, map[string]string{"fsync": "off", "wal_level": "minimal", "max_wal_senders": "0", "max_connections": "200", "autovacuum": "off", "TimeZone": "UTC", "server_encoding": "UTF8"}},
-		{"the caller's win", devdb.Options{Settings: map[string]string{"autovacuum": "on", "search_path": `"it's", public`}}, map[string]string{"fsync": "off", "autovacuum": "on", "search_path": `"it's", public`}},
-		{"replicas when wanted", devdb.Options{Settings: map[string]string{"wal_level": "logical"}}, map[string]string{"wal_level": "logical", "max_wal_senders": "10"}},
-		{"durable", devdb.Options{Durable: true}, map[string]string{"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on", "wal_level": "replica"}},
+		{"fast unless told otherwise", devdb.Options{}, map[string]string{"fsync": "off", "wal_level": "minimal",
+			"max_wal_senders": "0", "max_connections": "200", "autovacuum": "off", "TimeZone": "UTC",
+			"server_encoding": "UTF8"}},
+		{"the caller's win", devdb.Options{Settings: map[string]string{"autovacuum": "on", "search_path": `"it's", public`}},
+			map[string]string{"fsync": "off", "autovacuum": "on", "search_path": `"it's", public`}},
+		{"replicas when wanted", devdb.Options{Settings: map[string]string{"wal_level": "logical"}},
+			map[string]string{"wal_level": "logical", "max_wal_senders": "10"}},
+		{"durable", devdb.Options{Durable: true}, map[string]string{"fsync": "on", "synchronous_commit": "on",
+			"full_page_writes": "on", "autovacuum": "on", "wal_level": "replica"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +74,8 @@ func TestAServerThatDoesNotComeUpShowsItsLog(t *testing.T) {
 		settings map[string]string
 		want     string
 	}{
-		{"an unknown setting", map[string]string{"no_such_setting": "1"}, `unrecognized configuration parameter "no_such_setting"`},
+		{"an unknown setting", map[string]string{"no_such_setting": "1"},
+			`unrecognized configuration parameter "no_such_setting"`},
 		{"a bad value", map[string]string{"shared_buffers": "lots"}, `invalid value for parameter "shared_buffers"`},
 		{"a setting that is no name", map[string]string{"a = b\nc": "1"}, "is not the name of a server setting"},
 		{"a value of two lines", map[string]string{"search_path": "a\nfsync = on"}, "more than one line"},
@@ -140,7 +146,8 @@ func TestTCPNeedsThePassword(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, devdb.Options{TCP: true})
 	require.Equal(t, strconv.Itoa(server.Port()), ask(t, server.TCPURL("postgres"), "SELECT inet_server_port()::text"))
-	withoutPassword := "postgres://postgres@" + net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port())) + "/postgres?sslmode=disable&passfile=/dev/null"
+	withoutPassword := "postgres://postgres@" + net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port())) +
+		"/postgres?sslmode=disable&passfile=/dev/null"
 	_, err := pgx.Connect(t.Context(), withoutPassword)
 	require.ErrorContains(t, err, "password authentication failed")
 
@@ -181,7 +188,8 @@ func TestFreshDatabasesAreCreatedAtOnceAndDropped(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	require.Equal(t, "0", ask(t, server.URL("postgres"), "SELECT count(*)::text FROM pg_database WHERE datname LIKE 'fresh%'"))
+	require.Equal(t, "0", ask(t, server.URL("postgres"), "SELECT count(*)::text FROM pg_database WHERE datname LIKE "+
+		"'fresh%'"))
 }
 
 func TestADatabaseIsClonedFromATemplate(t *testing.T) {
@@ -264,7 +272,8 @@ func BenchmarkStartWithoutTemplate(b *testing.B) {
 func BenchmarkCloneDatabase(b *testing.B) {
 	server := startServer(b, devdb.Options{})
 	require.NoError(b, server.CreateDatabase(b.Context(), "source", ""))
-	execute(b, server.URL("source"), "DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE t%s (id bigint PRIMARY KEY, word text)', i); END LOOP; END $$")
+	execute(b, server.URL("source"), "DO $$ BEGIN FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE t%s (id bigint "+
+		"PRIMARY KEY, word text)', i); END LOOP; END $$")
 	for b.Loop() {
 		require.NoError(b, server.CreateDatabase(b.Context(), "clone", "source"))
 		b.StopTimer()

@@ -47,7 +47,8 @@ func isOurs(info os.FileInfo) bool {
 	return ok && int(status.Uid) == os.Getuid() && info.Mode()&0o022 == 0
 }
 
-// lockFile locks an open file without waiting, and says whether it could. The lock ends with the file, and thus with the process.
+// lockFile locks an open file without waiting, and says whether it could. The lock ends with the file, and thus with
+// the process.
 func lockFile(file *os.File) (bool, error) {
 	for {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

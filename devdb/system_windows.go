@@ -17,7 +17,8 @@ const hasSockets = false
 // socketLimit is the longest path of a socket, where there are any.
 const socketLimit = 107
 
-// signal asks the server to stop. PostgreSQL has signals of its own on Windows, which pg_ctl sends. A process that has already gone is no error.
+// signal asks the server to stop. PostgreSQL has signals of its own on Windows, which pg_ctl sends. A process that has
+// already gone is no error.
 func signal(binaries Binaries, pid int, mode shutdown) error {
 	if !exists(pid) {
 		return nil
@@ -30,7 +31,8 @@ func signal(binaries Binaries, pid int, mode shutdown) error {
 		return process.Kill()
 	}
 	name := map[shutdown]string{fast: "INT", immediate: "QUIT"}[mode]
-	output, err := exec.Command(filepath.Join(binaries.Dir, "pg_ctl.exe"), "kill", name, strconv.Itoa(pid)).CombinedOutput()
+	output, err := exec.Command(filepath.Join(binaries.Dir, "pg_ctl.exe"), "kill", name,
+		strconv.Itoa(pid)).CombinedOutput()
 	if err != nil && exists(pid) {
 		return fmt.Errorf("%w%s", err, quoted(string(output)))
 	}
@@ -43,9 +45,11 @@ func mayEnter(os.FileInfo, account) bool { return true }
 // isOurs: the folders for temporary files and caches are each user's own on Windows.
 func isOurs(os.FileInfo) bool { return true }
 
-// lockFile locks an open file without waiting, and says whether it could. The lock ends with the file, and thus with the process.
+// lockFile locks an open file without waiting, and says whether it could. The lock ends with the file, and thus with
+// the process.
 func lockFile(file *os.File) (bool, error) {
-	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
+	err := windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|
+		windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
 	switch {
 	case err == nil:
 		return true, nil

@@ -18,14 +18,16 @@ import (
 	"sync"
 )
 
-// initdbArguments make the same cluster on every machine: UTF-8, byte order, one superuser who needs a password over TCP and none on
-// the socket, whose folder is closed to others.
-var initdbArguments = []string{"-U", superuser, "-E", "UTF8", "--locale=C", "--auth-local=trust", "--auth-host=scram-sha-256"}
+// initdbArguments make the same cluster on every machine: UTF-8, byte order, one superuser who needs a password over
+// TCP and none on the socket, whose folder is closed to others.
+var initdbArguments = []string{"-U", superuser, "-E", "UTF8", "--locale=C", "--auth-local=trust",
+	"--auth-host=scram-sha-256"}
 
 // superuser is the name under which everybody connects.
 const superuser = "postgres"
 
-// initdb creates a data folder; see https://www.postgresql.org/docs/current/app-initdb.html. The folder's parent must exist.
+// initdb creates a data folder; see https://www.postgresql.org/docs/current/app-initdb.html. The folder's parent must
+// exist.
 func initdb(ctx context.Context, in installation, data, password string, extra ...string) error {
 	if err := in.account.makeFolder(data); err != nil {
 		return err
@@ -59,15 +61,16 @@ func initdb(ctx context.Context, in installation, data, password string, extra .
 	return nil
 }
 
-// template is a data folder in the cache, made once for each set of binaries, from which throw-away servers are copied: that takes a tenth
-// of initdb's time. Beside the data it holds the superuser's password.
+// template is a data folder in the cache, made once for each set of binaries, from which throw-away servers are copied:
+// that takes a tenth of initdb's time. Beside the data it holds the superuser's password.
 type template struct {
 	cache  string
 	folder string // in the cache
 	in     installation
 }
 
-// templateArguments keep the template small: with segments of 1 MB it is 29 MB instead of 39 MB to be copied for each server.
+// templateArguments keep the template small: with segments of 1 MB it is 29 MB instead of 39 MB to be copied for each
+// server.
 var templateArguments = []string{"--no-sync", "--wal-segsize=1"}
 
 // newTemplate names the template: everything that has an influence on its content is in the name.
@@ -81,8 +84,8 @@ func newTemplate(cache string, in installation) (template, error) {
 	return template{cache, filepath.Join(cache, "templates", name), in}, nil
 }
 
-// fill makes data a fresh data folder and gives its superuser's password. The first one of all processes runs initdb and keeps the result; the others
-// wait for it.
+// fill makes data a fresh data folder and gives its superuser's password. The first one of all processes runs initdb
+// and keeps the result; the others wait for it.
 func (t template) fill(ctx context.Context, data string, progress func(string)) (password string, err error) {
 	if !t.ready() {
 		if err := t.prepare(ctx, data, progress); err != nil {
@@ -108,15 +111,16 @@ func (t template) fill(ctx context.Context, data string, progress func(string)) 
 const sumFile = "sha256"
 
 // errChanged: somebody has written into a template.
-var errChanged = errors.New("the template of the throw-away servers was changed after it was made; remove it, and find out by whom")
+var errChanged = errors.New("the template of the throw-away servers was changed after it was made; remove it, and " +
+	"find out by whom")
 
 func (t template) ready() bool {
 	_, err := os.Stat(t.folder)
 	return err == nil
 }
 
-// prepare creates the template under another name and renames it when it is whole. The cluster is made beside data, where the
-// account may write.
+// prepare creates the template under another name and renames it when it is whole. The cluster is made beside data,
+// where the account may write.
 func (t template) prepare(ctx context.Context, data string, progress func(string)) error {
 	if _, err := makeShared(t.cache, "templates"); err != nil {
 		return fmt.Errorf("creating the template of PostgreSQL %s: %w", t.in.Version, err)
@@ -159,7 +163,8 @@ const copyWorkers = 4
 // copyBuffer holds nearly every file of a fresh cluster as a whole.
 const copyBuffer = 256 << 10
 
-// copyTree copies folders and files, gives the copy to the account, and returns the sum of what it has copied: of all names and contents.
+// copyTree copies folders and files, gives the copy to the account, and returns the sum of what it has copied: of all
+// names and contents.
 func copyTree(ctx context.Context, from, to string, owner account) (sum string, err error) {
 	root, err := os.OpenRoot(filepath.Dir(to))
 	if err != nil {
@@ -223,8 +228,8 @@ func (c *copying) run(ctx context.Context) error {
 	return cmp.Or(err, context.Cause(ctx))
 }
 
-// file copies through the buffer. io.Copy alone would first try the kernel's ways to copy between files, which do not work from a disk to memory:
-// for a thousand small files these attempts are a third of the time.
+// file copies through the buffer. io.Copy alone would first try the kernel's ways to copy between files, which do not
+// work from a disk to memory: for a thousand small files these attempts are a third of the time.
 func (c *copying) file(name string, buffer []byte) (err error) {
 	source, err := os.Open(filepath.Join(c.from, name))
 	if err != nil {

@@ -29,8 +29,9 @@ func unpackFile(archive, folder string) error {
 	return unpack(file, folder, unpackLimit)
 }
 
-// unpack writes the server in a package's archive into a new folder, readable by every account whatever the umask. Nothing is written outside
-// of the folder: os.Root refuses it, links included. An archive of more than limit bytes is refused.
+// unpack writes the server in a package's archive into a new folder, readable by every account whatever the umask.
+// Nothing is written outside of the folder: os.Root refuses it, links included. An archive of more than limit bytes is
+// refused.
 func unpack(archive io.Reader, folder string, limit int64) (err error) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
@@ -106,7 +107,8 @@ func makeParents(root *os.Root, name string) error {
 	return nil
 }
 
-// link creates the symbolic links of the server's libraries. npm's archives cannot hold links, so the package lists them in a file.
+// link creates the symbolic links of the server's libraries. npm's archives cannot hold links, so the package lists
+// them in a file.
 func link(root *os.Root) error {
 	content, err := root.ReadFile("pg-symlinks.json")
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// watchdog waits on a pipe of which we hold the other end. A word means that the server is gone or was stopped in good order; the end of the pipe
-// without a word means that we are dead, and then the server gets PostgreSQL's immediate shutdown.
+// watchdog waits on a pipe of which we hold the other end. A word means that the server is gone or was stopped in good
+// order; the end of the pipe without a word means that we are dead, and then the server gets PostgreSQL's immediate
+// shutdown.
 const watchdog = `read -r word || kill -QUIT "$1" 2>/dev/null`
 
-// watch is for systems whose kernel cannot end a process together with its parent. Its caller must release it when the process has ended,
-// before the process's number can be given to another one.
+// watch is for systems whose kernel cannot end a process together with its parent. Its caller must release it when the
+// process has ended, before the process's number can be given to another one.
 func watch(pid int) (release func(), err error) {
 	theirs, ours, err := os.Pipe()
 	if err != nil {

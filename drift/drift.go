@@ -65,7 +65,8 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Database: live.status.Database, Server: live.status.Server, Objects: len(live.schema.Objects), Differences: []schema.Difference{}}
+	report := Report{Database: live.status.Database, Server: live.status.Server, Objects: len(live.schema.Objects),
+		Differences: []schema.Difference{}}
 	expected := options.Expected
 	if expected == nil {
 		applied, err := live.applied(options.Config.Migrations)
@@ -86,7 +87,8 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 				"some definitions may be written in another way", made.version, why)
 		}
 	}
-	report.Differences = append(report.Differences, schema.Diff(options.comparable(*expected), options.comparable(live.schema))...)
+	report.Differences = append(report.Differences, schema.Diff(options.comparable(*expected),
+		options.comparable(live.schema))...)
 	return report, nil
 }
 
@@ -161,7 +163,8 @@ func (l live) applied(all []migration.Migration) ([]migration.Migration, error) 
 			Message: "the schema cannot be compared: applied migrations have no file here: " + strings.Join(missing, ", "),
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(m migration.Migration) bool { return !done[m.Version.Canonical()] }), nil
+	return slices.DeleteFunc(slices.Clone(all), func(m migration.Migration) bool { return !done[m.Version.Canonical()] }),
+		nil
 }
 
 // made is what the migrations make, and where they were run.
@@ -243,7 +246,8 @@ func start(ctx context.Context, major int, progress func(string)) (*devdb.Server
 
 // furnish makes what migrations may find in the live database without having made
 // it: roles, of which it gives those that were not there, and the schema of the history.
-func furnish(ctx context.Context, conn *pgx.Conn, roles []string, history pgx.Identifier) (furnished []string, err error) {
+func furnish(ctx context.Context, conn *pgx.Conn, roles []string,
+	history pgx.Identifier) (furnished []string, err error) {
 	var have []string
 	if err := conn.QueryRow(ctx, "SELECT array_agg(rolname::text) FROM pg_roles").Scan(&have); err != nil {
 		return nil, err
@@ -300,7 +304,8 @@ func elsewhere(err error, lent bool) error {
 		moved.Remedy = "drop it there, or unset TEST_DB_*, so that whimbrel starts a server that has nothing"
 		return &moved
 	}
-	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone with --history-only"
+	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone " +
+		"with --history-only"
 	return &moved
 }
 

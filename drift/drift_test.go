@@ -60,7 +60,8 @@ func newBase(t *testing.T, steps int, texts ...string) *base {
 	}
 	migrations, err := migration.Load(migration.Source{FS: tree, Dir: ".", Label: "migrations"})
 	require.NoError(t, err)
-	b := &base{t: t, options: drift.Options{Config: whimbrel.Config{DatabaseURL: url, Migrations: migrations}, Server: server}}
+	b := &base{t: t, options: drift.Options{Config: whimbrel.Config{DatabaseURL: url, Migrations: migrations},
+		Server: server}}
 	m, err := whimbrel.New(b.options.Config)
 	require.NoError(t, err)
 	if steps > 0 {
@@ -113,20 +114,25 @@ func TestWhatWasDoneByHandShows(t *testing.T) {
 	for by, want := range map[string]string{
 		"ALTER TABLE users ADD COLUMN by_hand int": "column public.users.by_hand is new",
 		"DROP INDEX users_email":                   "index public.users_email is missing",
-		"CREATE OR REPLACE FUNCTION greet(name text) RETURNS text LANGUAGE sql AS $$ SELECT 'bye ' || name $$": "function public.greet(text): body",
+		"CREATE OR REPLACE FUNCTION greet(name text) RETURNS text LANGUAGE sql AS $$ SELECT 'bye ' || name $$": "function " +
+			"public.greet(text): body",
 		"CREATE TABLE another (id int)":                                   "table public.another is new",
 		"ALTER TABLE users ALTER COLUMN email DROP NOT NULL":              "column public.users.email: not null",
 		"CREATE VIEW names AS SELECT email FROM users":                    "view public.names is new",
 		"CREATE SCHEMA apart; CREATE TYPE apart.mood AS ENUM ('good')":    "schema apart is new",
 		"ALTER TABLE users ADD CONSTRAINT some_email CHECK (email <> '')": "constraint some_email on public.users is new",
-		"CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON users EXECUTE FUNCTION t()": "trigger t on public.users is new",
+		"CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT " +
+			"ON users EXECUTE FUNCTION t()": "trigger t on public.users is new",
 	} {
 		t.Run(by, func(t *testing.T) {
 			t.Parallel()
 			b := newBase(t, len(files), files...)
 			b.exec(by)
 			all := b.differences()
-			require.True(t, slices.ContainsFunc(all, func(d string) bool { return len(d) >= len(want) && d[:len(want)] == want }), "%q is not in %q", want, all)
+			require.True(t, slices.ContainsFunc(all, func(d string) bool {
+				return len(d) >= len(want) &&
+					d[:len(want)] == want
+			}), "%q is not in %q", want, all)
 		})
 	}
 }
@@ -150,7 +156,8 @@ func TestRolesThatAMigrationNamesOrMakesAreThereForIt(t *testing.T) {
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.Background(), b.options.Config.DatabaseURL)
 		require.NoError(t, err)
-		_, err = conn.Exec(context.Background(), "DROP OWNED BY "+role+", "+made+"; DROP ROLE "+role+", "+made+", second_"+role, pgx.QueryExecModeSimpleProtocol)
+		_, err = conn.Exec(context.Background(), "DROP OWNED BY "+role+", "+made+"; DROP ROLE "+role+", "+made+", second_"+
+			role, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		require.NoError(t, conn.Close(context.Background()))
 	})
@@ -193,7 +200,8 @@ func TestWhatCannotBeRunAgainIsSaid(t *testing.T) {
 	require.Contains(t, own.Message, "no file here: 1")
 
 	// Migrations that want rows fail where there are none, and not in the live database.
-	b = newBase(t, 0, "CREATE TABLE plan (id int);", "DO $$ BEGIN IF NOT EXISTS (SELECT FROM plan) THEN RAISE 'no plan'; END IF; END $$;")
+	b = newBase(t, 0, "CREATE TABLE plan (id int);",
+		"DO $$ BEGIN IF NOT EXISTS (SELECT FROM plan) THEN RAISE 'no plan'; END IF; END $$;")
 	m, err := whimbrel.New(b.options.Config)
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 1})

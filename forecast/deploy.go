@@ -49,7 +49,8 @@ func (o Order) Advice() string {
 	case Split:
 		return "make two migrations of it: what adds, then the application, then what takes away"
 	case Neither:
-		return "no order is safe while the old version runs: add the new beside the old, deploy an application that uses the new, then drop the old"
+		return "no order is safe while the old version runs: add the new beside the old, deploy an application that uses " +
+			"the new, then drop the old"
 	}
 	return "find out what it does, and decide"
 }
@@ -134,7 +135,8 @@ func needsOf(n *ast.Node, made made) []need {
 		return []need{{Neither, "moves to another schema what the old version looks for where it was"}}
 	case *ast.Node_IndexStmt:
 		if s.IndexStmt.Unique && !made[rangeName(s.IndexStmt.Relation)] {
-			return []need{{ApplicationFirst, "forbids duplicates in " + rangeName(s.IndexStmt.Relation) + ": the application must not write any"}}
+			return []need{{ApplicationFirst, "forbids duplicates in " + rangeName(s.IndexStmt.Relation) +
+				": the application must not write any"}}
 		}
 		return nil
 	case *ast.Node_AlterEnumStmt:
@@ -179,7 +181,8 @@ func createNeeds(n *ast.Node, made made) []need {
 		return adds(rangeName(s.CreateSeqStmt.Sequence))
 	case *ast.Node_CreateFunctionStmt:
 		return adds("a function: if it takes the place of another, both versions must bear it")
-	case *ast.Node_CreateEnumStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateDomainStmt, *ast.Node_CreateRangeStmt, *ast.Node_DefineStmt:
+	case *ast.Node_CreateEnumStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateDomainStmt, *ast.Node_CreateRangeStmt,
+		*ast.Node_DefineStmt:
 		return adds("a type")
 	case *ast.Node_CreateSchemaStmt:
 		return adds("a schema")
@@ -191,7 +194,8 @@ func createNeeds(n *ast.Node, made made) []need {
 
 func dropNeeds(s *ast.DropStmt, made made) []need {
 	switch s.RemoveType {
-	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_SCHEMA,
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_SCHEMA,
 		ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN,
 		ast.ObjectType_OBJECT_EXTENSION, ast.ObjectType_OBJECT_FOREIGN_TABLE, ast.ObjectType_OBJECT_INDEX:
 	default:
@@ -208,7 +212,8 @@ func dropNeeds(s *ast.DropStmt, made made) []need {
 
 func renameNeeds(s *ast.RenameStmt, made made) []need {
 	switch s.RenameType {
-	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_DOMCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_DOMCONSTRAINT,
+		ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 		return nil
 	}
 	what := s.Subname
@@ -221,7 +226,8 @@ func renameNeeds(s *ast.RenameStmt, made made) []need {
 	if made[rangeName(s.Relation)] {
 		return nil
 	}
-	return []need{{Neither, fmt.Sprintf("renames %s to %s: the old version knows only the old name, the new one only the new", what, s.Newname)}}
+	return []need{{Neither, fmt.Sprintf("renames %s to %s: the old version knows only the old name, the new one only "+
+		"the new", what, s.Newname)}}
 }
 
 func domainNeeds(s *ast.AlterDomainStmt) []need {
@@ -254,14 +260,16 @@ func commandNeeds(table string, c *ast.AlterTableCmd) need {
 		def := c.Def.GetColumnDef()
 		column = table + "." + def.GetColname()
 		if required(def) {
-			return need{Neither, "adds " + column + " as NOT NULL without a default: the old version inserts rows without it, the new one needs it"}
+			return need{Neither, "adds " + column + " as NOT NULL without a default: the old version inserts rows without it, " +
+				"the new one needs it"}
 		}
 		return need{MigrationFirst, "adds " + column}
 	case ast.AlterTableType_AT_DropColumn:
 		return need{ApplicationFirst, "drops " + column + ", which the old version may use"}
 	case ast.AlterTableType_AT_AlterColumnType:
 		if c.Def.GetColumnDef().GetRawDefault() != nil {
-			return need{Neither, "makes other values of " + column + " (USING): the old version knows only the old ones, the new one only the new"}
+			return need{Neither, "makes other values of " + column + " (USING): the old version knows only the old ones, the " +
+				"new one only the new"}
 		}
 		return need{MigrationFirst, "changes the type of " + column}
 	case ast.AlterTableType_AT_SetNotNull:
@@ -279,7 +287,8 @@ func commandNeeds(table string, c *ast.AlterTableCmd) need {
 	case ast.AlterTableType_AT_EnableRowSecurity, ast.AlterTableType_AT_ForceRowSecurity:
 		return need{ApplicationFirst, "hides rows of " + table + " from roles without a policy"}
 	case ast.AlterTableType_AT_AddIdentity:
-		return need{ApplicationFirst, "makes " + column + " an identity: the application must not give values that it refuses"}
+		return need{ApplicationFirst, "makes " + column + " an identity: the application must not give values that it " +
+			"refuses"}
 	case ast.AlterTableType_AT_DetachPartition:
 		return need{ApplicationFirst, "takes the rows of a partition out of " + table}
 	}

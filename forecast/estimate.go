@@ -147,7 +147,8 @@ func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Est
 	about := max(time.Duration(each*float64(s.Rows)*float64(time.Millisecond)).Round(time.Millisecond), least)
 	return Estimate{
 		Known: true, About: whimbrel.Elapsed(about),
-		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000, Count(seen), span(least)),
+		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000,
+			Count(seen), span(least)),
 	}, true
 }
 

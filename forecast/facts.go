@@ -140,12 +140,14 @@ var exactSizes = sizes{
 
 // storedSizes lock nothing.
 var storedSizes = func() sizes {
-	indexes := "(SELECT sum(x.relpages) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)"
+	indexes := "(SELECT sum(x.relpages) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid " +
+		"WHERE i.indrelid = c.oid)"
 	toast := "(SELECT t.relpages FROM pg_catalog.pg_class t WHERE t.oid = c.reltoastrelid)"
 	scaled := func(pages string) string {
 		return "(coalesce(" + pages + ", 0)::bigint * pg_catalog.current_setting('block_size')::bigint)"
 	}
-	return sizes{scaled("greatest(c.relpages, 0) + coalesce(" + indexes + ", 0) + coalesce(" + toast + ", 0)"), scaled(indexes), scaled(toast)}
+	return sizes{scaled("greatest(c.relpages, 0) + coalesce(" + indexes + ", 0) + coalesce(" + toast + ", 0)"),
+		scaled(indexes), scaled(toast)}
 }()
 
 const factsQuery = `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_setting('server_version_num')::int / 10000, pg_catalog.now(),
@@ -177,7 +179,8 @@ func (f *Facts) read(ctx context.Context, tx pgx.Tx, by sizes) error {
 	f.Server, _, _ = strings.Cut(f.Server, " ")
 	f.Oldest = whimbrel.Elapsed(oldest * float64(time.Second))
 	if !sees && len(f.Unseen) < 2 {
-		f.Unseen = append(f.Unseen, "how long transactions of other roles have been open: that needs pg_read_all_stats (or pg_monitor)")
+		f.Unseen = append(f.Unseen, "how long transactions of other roles have been open: that needs pg_read_all_stats (or "+
+			"pg_monitor)")
 	}
 	rows, err := tx.Query(ctx, fmt.Sprintf(tablesQuery, by.total, by.indexes, by.toast))
 	if err != nil {
@@ -186,7 +189,8 @@ func (f *Facts) read(ctx context.Context, tx pgx.Tx, by sizes) error {
 	var t Table
 	var name, root lint.Name
 	var total int64
-	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Object, &root.Schema, &root.Object, &t.Rows, &t.leaf, &total, &t.Indexes, &t.Toast, &t.IndexCount, &t.Writes}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Object, &root.Schema, &root.Object, &t.Rows, &t.leaf, &total,
+		&t.Indexes, &t.Toast, &t.IndexCount, &t.Writes}, func() error {
 		found := t
 		found.key = name.Schema + "." + name.Object
 		found.Name, found.Heap = name.String(), max(total-t.Indexes-t.Toast, 0)

@@ -202,7 +202,8 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	observed := observationsOf(t.judged.Observations, planVersion(at))
 	next := 0
 	for _, s := range p.Steps {
-		step := Step{Number: s.Number, Kind: s.Kind, Done: s.Done, Started: s.Started, Local: p.Local(s), Statements: []Statement{}}
+		step := Step{Number: s.Number, Kind: s.Kind, Done: s.Done, Started: s.Started, Local: p.Local(s),
+			Statements: []Statement{}}
 		if s.Kind == whimbrel.StepBatch {
 			b := s.Body()[0].Batch
 			step.Batch = &Batch{b.Table, b.Key, b.Size, b.Pause, b.Workers, len(s.Body()) > 1}
@@ -232,7 +233,8 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 // statement puts together what is foretold of one statement.
 func (t *teller) statement(s migration.Statement, j lint.Judgement, o *lint.Observation) Statement {
 	told := Statement{
-		Line: s.Start.Line, Command: s.Command, Text: s.Written(), Verdict: j.Verdict, Locks: j.Effect.Locks, Scans: j.Effect.Scans,
+		Line: s.Start.Line, Command: s.Command, Text: s.Written(), Verdict: j.Verdict, Locks: j.Effect.Locks,
+		Scans:    j.Effect.Scans,
 		Rewrites: j.Effect.Rewrites, Findings: j.Findings, Evidence: j.Evidence,
 	}
 	told.Opaque = j.Opaque

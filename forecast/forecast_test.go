@@ -53,19 +53,30 @@ func TestTheRiskFollowsFromWhatHappensOnThisDatabase(t *testing.T) {
 		text, says string
 		risk       forecast.Risk
 	}{
-		"a column":                    {"ALTER TABLE orders ADD COLUMN a int" + back, "it holds its locks for a moment only", forecast.Low},
-		"a new table":                 {"CREATE TABLE new (id int)" + back, "it locks nothing that was there before", forecast.Low},
-		"an index on a small table":   {"CREATE INDEX ON users (name)" + back, "moment", forecast.Low},
-		"an index on a bigger one":    {"CREATE INDEX ON orders (user_id)" + back, "SHARE on orders for about", forecast.Medium},
-		"a lock kept during a scan":   {"ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = ''" + back, "ACCESS EXCLUSIVE on users for about", forecast.High},
-		"a column with values":        {"ALTER TABLE users DROP COLUMN age" + back, "loses column users.age (100 rows): no way back", forecast.High},
-		"a column without rows":       {"ALTER TABLE empty DROP COLUMN name" + back, "drops column empty.name (empty now)", forecast.High},
-		"a rename":                    {"ALTER TABLE users RENAME COLUMN age TO years" + back, "a running application breaks", forecast.High},
-		"no way back":                 {"CREATE TABLE new (id int)", "it has no way back", forecast.Medium},
-		"deliberately no way back":    {"-- +migrate Irreversible it is law\nCREATE TABLE new (id int)", "it is irreversible: it is law", forecast.Medium},
-		"what cannot be read":         {"DO $$ DECLARE n int := 1; BEGIN EXECUTE 'SELECT ' || n; END $$" + back, "puts statements together while it runs", forecast.Medium},
-		"a hazard that is allowed":    {"-- +migrate Allow rename-table nobody uses it\nCREATE TABLE a (); ALTER TABLE a RENAME TO b" + back, "nothing that was there", forecast.Low},
-		"parts for before and behind": {"ALTER TABLE users ADD COLUMN a int, ALTER COLUMN age SET NOT NULL" + back, "one part of it belongs before", forecast.Medium},
+		"a column": {"ALTER TABLE orders ADD COLUMN a int" + back, "it holds its locks for a moment only",
+			forecast.Low},
+		"a new table": {"CREATE TABLE new (id int)" + back, "it locks nothing that was there before",
+			forecast.Low},
+		"an index on a small table": {"CREATE INDEX ON users (name)" + back, "moment", forecast.Low},
+		"an index on a bigger one": {"CREATE INDEX ON orders (user_id)" + back, "SHARE on orders for about",
+			forecast.Medium},
+		"a lock kept during a scan": {"ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = ''" + back,
+			"ACCESS EXCLUSIVE on users for about", forecast.High},
+		"a column with values": {"ALTER TABLE users DROP COLUMN age" + back,
+			"loses column users.age (100 rows): no way back", forecast.High},
+		"a column without rows": {"ALTER TABLE empty DROP COLUMN name" + back, "drops column empty.name (empty now)",
+			forecast.High},
+		"a rename": {"ALTER TABLE users RENAME COLUMN age TO years" + back,
+			"a running application breaks", forecast.High},
+		"no way back": {"CREATE TABLE new (id int)", "it has no way back", forecast.Medium},
+		"deliberately no way back": {"-- +migrate Irreversible it is law\nCREATE TABLE new (id int)",
+			"it is irreversible: it is law", forecast.Medium},
+		"what cannot be read": {"DO $$ DECLARE n int := 1; BEGIN EXECUTE 'SELECT ' || n; END $$" + back,
+			"puts statements together while it runs", forecast.Medium},
+		"a hazard that is allowed": {"-- +migrate Allow rename-table nobody uses it\n" +
+			"CREATE TABLE a (); ALTER TABLE a RENAME TO b" + back, "nothing that was there", forecast.Low},
+		"parts for before and behind": {"ALTER TABLE users ADD COLUMN a int, ALTER COLUMN age SET NOT NULL" + back,
+			"one part of it belongs before", forecast.Medium},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +92,8 @@ func TestTheRiskFollowsFromWhatHappensOnThisDatabase(t *testing.T) {
 
 func TestALockIsHeldToTheEndOfItsTransaction(t *testing.T) {
 	t.Parallel()
-	m := inShop(t, "ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = '';\nALTER TABLE logs ADD COLUMN b int;").Migrations[0]
+	m := inShop(
+		t, "ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = '';\nALTER TABLE logs ADD COLUMN b int;").Migrations[0]
 	require.Len(t, m.Steps, 1)
 	held := map[string]forecast.Lock{}
 	for _, l := range m.Steps[0].Locks {
@@ -98,7 +110,8 @@ func TestALockIsHeldToTheEndOfItsTransaction(t *testing.T) {
 
 func TestBatchesAndWhatRunsByItselfHoldNothingForLong(t *testing.T) {
 	t.Parallel()
-	m := inShop(t, "CREATE INDEX CONCURRENTLY orders_user ON orders (user_id);\n-- +migrate Batch orders by id\nUPDATE orders SET note = '' WHERE id > :from AND id <= :to;").Migrations[0]
+	m := inShop(t, "CREATE INDEX CONCURRENTLY orders_user ON orders (user_id);\n-- +migrate Batch orders by id\n"+
+		"UPDATE orders SET note = '' WHERE id > :from AND id <= :to;").Migrations[0]
 	require.Len(t, m.Steps, 2)
 	require.Equal(t, lint.ShareUpdateExclusive, m.Steps[0].Locks[0].Mode)
 	require.Contains(t, m.Steps[0].Duration.Basis, "twice, as it goes on concurrently")
@@ -132,7 +145,8 @@ func TestWhatIsNotKnownIsSaid(t *testing.T) {
 	if server.Version().Major >= 14 { // which tells a table that was never analyzed from an empty one
 		exec(t, conn, "INSERT INTO fresh SELECT generate_series(1, 1000); SELECT pg_stat_reset()")
 	}
-	f := foretell(t, url, "DO $$ DECLARE n int := 1; BEGIN EXECUTE format('SELECT %s', n); END $$", "CREATE TABLE made (id int);\nCREATE INDEX ON made (id);")
+	f := foretell(t, url, "DO $$ DECLARE n int := 1; BEGIN EXECUTE format('SELECT %s', n); END $$",
+		"CREATE TABLE made (id int);\nCREATE INDEX ON made (id);")
 	require.False(t, f.Duration.Known)
 	require.Equal(t, "an unknown time", f.Migrations[0].Duration.String())
 	require.Equal(t, "a moment", f.Migrations[1].Duration.String(), "what the plan itself makes is empty")
@@ -212,7 +226,10 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	t.Parallel()
 	url, ok := copied(t, shop)
 	require.True(t, ok)
-	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE replace('ALTER TABLE x ADD COLUMN a int', 'x', 'orders'); END $$;\nUPDATE orders SET note = '';\nDO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE replace('ALTER TABLE x ADD COLUMN a int', 'x', "+
+		"'orders'); END $$;\nUPDATE orders SET note = '';\n"+
+		"DO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).PlanUp(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.False(t, study(t, url, plan).Duration.Known)
 	schema, _, _ := strings.Cut(shop, "INSERT") // the rehearsal makes up rows of its own
@@ -255,10 +272,12 @@ func TestAPlanThatGoesDownIsJudgedLikeOneThatGoesUp(t *testing.T) {
 func TestScriptsAreUnknownAndRunInTheRehearsal(t *testing.T) {
 	t.Parallel()
 	url := fresh(t)
-	script, err := migration.Parse("migrations/002_fill.js", "module.exports = { async up(client) { await client.query('CREATE TABLE made (id int)') }, async down(client) { await client.query('DROP TABLE made') } }")
+	script, err := migration.Parse("migrations/002_fill.js", "module.exports = { async up(client) { await "+
+		"client.query('CREATE TABLE made (id int)') }, async down(client) { await client.query('DROP TABLE made') } }")
 	require.NoError(t, err)
 	files := append(parse(t, "CREATE TABLE users (id int);"), script)
-	files = append(files, parse(t, "SELECT 1", "SELECT 1", "ALTER TABLE made ADD COLUMN a int;\n-- +migrate Down\nALTER TABLE made DROP COLUMN a;")[2])
+	files = append(files, parse(t, "SELECT 1", "SELECT 1", "ALTER TABLE made ADD COLUMN a int;\n-- +migrate Down\n"+
+		"ALTER TABLE made DROP COLUMN a;")[2])
 	plan, err := migrator(t, url, files, withScripts).PlanUp(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) { o.Rehearse, o.Scripts = true, js.New(js.Options{}) })
@@ -315,7 +334,8 @@ func TestATableThatSomebodyHoldsIsNotWaitedFor(t *testing.T) {
 
 func TestAForecastSurvivesItsWrittenForm(t *testing.T) {
 	t.Parallel()
-	f := inShop(t, "ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = ''", "ALTER TABLE users RENAME TO people;")
+	f := inShop(t, "ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = ''",
+		"ALTER TABLE users RENAME TO people;")
 	text, err := json.Marshal(f)
 	require.NoError(t, err)
 	var read forecast.Forecast
@@ -336,10 +356,15 @@ func TestValuesOfVariablesAreNotShown(t *testing.T) {
 	url, ok := copied(t, shop)
 	require.True(t, ok)
 	values := map[string]string{"owner": "hushhush"}
-	files := parse(t, "-- +migrate Variables owner\nALTER TABLE users RENAME COLUMN age TO ${\"owner\"};\n-- +migrate Down\nALTER TABLE users RENAME COLUMN ${\"owner\"} TO age;")
-	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).PlanUp(t.Context(), whimbrel.UpOptions{})
+	files := parse(t, "-- +migrate Variables owner\nALTER TABLE users RENAME COLUMN age TO ${\"owner\"};\n"+
+		"-- +migrate Down\nALTER TABLE users RENAME COLUMN ${\"owner\"} TO age;")
+	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).PlanUp(t.Context(),
+		whimbrel.UpOptions{})
 	require.NoError(t, err)
-	f := study(t, url, plan, func(o *forecast.Options) { o.Variables, o.Rehearse, o.History = values, true, parse(t, shop) })
+	f := study(t, url, plan, func(o *forecast.Options) {
+		o.Variables, o.Rehearse, o.History = values, true, parse(t,
+			shop)
+	})
 	text, err := json.Marshal(f)
 	require.NoError(t, err)
 	require.NotContains(t, string(text)+f.Text(forecast.Style{}, true)+f.Markdown(), "hushhush")

@@ -106,7 +106,8 @@ func readExample(block, schema string) (example, bool) {
 	for line := range strings.SplitSeq(strings.Trim(block, "\n"), "\n") {
 		switch {
 		case strings.HasPrefix(line, "#"):
-		case !named && (strings.HasPrefix(line, "safe: ") || strings.HasPrefix(line, "hazard ") || strings.HasPrefix(line, "locks: ")):
+		case !named && (strings.HasPrefix(line, "safe: ") || strings.HasPrefix(line, "hazard ") || strings.HasPrefix(line,
+			"locks: ")):
 			named = true
 		case strings.HasPrefix(line, "+since "):
 			since, _ := strconv.Atoi(strings.TrimPrefix(line, "+since "))
@@ -160,7 +161,8 @@ func TestTheLocksThatAreForetoldAreThoseInPgLocks(t *testing.T) {
 				}
 			})
 			slices.Sort(c.otherwise)
-			t.Logf("%d examples: %d statements and %d outside of transactions compared, %d weak locks foretold that were not needed, %d statements said to be unknown, %d refused by the server; otherwise than foretold: %d\n%s",
+			t.Logf("%d examples: %d statements and %d outside of transactions compared, %d weak locks foretold that were not "+
+				"needed, %d statements said to be unknown, %d refused by the server; otherwise than foretold: %d\n%s",
 				len(all), c.statements, c.alone, c.more, c.unknown, c.refused, len(c.otherwise), strings.Join(c.otherwise, "\n"))
 			require.GreaterOrEqual(t, c.statements, 150)
 			require.Empty(t, c.otherwise)
@@ -284,7 +286,8 @@ func (c *tally) same(foretold, seen map[string]lint.Mode) bool {
 
 // outside compares a statement that runs outside a transaction, which keeps no lock to
 // be looked at afterwards: somebody stands in its way.
-func (c *tally) outside(t *testing.T, url string, conn *pgx.Conn, e example, s migration.Statement, told forecast.Step) bool {
+func (c *tally) outside(t *testing.T, url string, conn *pgx.Conn, e example, s migration.Statement,
+	told forecast.Step) bool {
 	if told.Statements[0].Opaque {
 		c.count(&c.unknown)
 		return false
@@ -304,7 +307,8 @@ func (c *tally) outside(t *testing.T, url string, conn *pgx.Conn, e example, s m
 	waits, ended := false, false
 	var failure error
 	for !waits && !ended {
-		require.NoError(t, conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", worker.PgConn().PID()).Scan(&waits))
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)",
+			worker.PgConn().PID()).Scan(&waits))
 		select {
 		case failure = <-done:
 			ended = true
@@ -364,7 +368,8 @@ func send(t *testing.T, conn *pgx.Conn, s migration.Statement) bool {
 // tables gives the names of what can be locked as a table, by its number.
 func tables(t *testing.T, conn *pgx.Conn) map[uint32][]string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), `SELECT c.oid, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	rows, err := conn.Query(t.Context(),
+		`SELECT c.oid, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`)
 	require.NoError(t, err)
 	all := map[uint32][]string{}
@@ -382,20 +387,23 @@ func tables(t *testing.T, conn *pgx.Conn) map[uint32][]string {
 func lockable(t *testing.T, conn *pgx.Conn) string {
 	t.Helper()
 	var names string
-	require.NoError(t, conn.QueryRow(t.Context(), `SELECT coalesce(string_agg(c.oid::regclass::text, ', ONLY '), '') FROM pg_class c
+	require.NoError(t, conn.QueryRow(t.Context(),
+		`SELECT coalesce(string_agg(c.oid::regclass::text, ', ONLY '), '') FROM pg_class c
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`).Scan(&names))
 	return names
 }
 
 // modes are lock modes as pg_locks calls them.
 var modes = []string{
-	"", "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
+	"", "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
+	"ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
 }
 
 // held reads the strongest lock that a session has, or waits for, of each table.
 func held(t *testing.T, conn *pgx.Conn, pid uint32, before map[uint32][]string) map[string]lint.Mode {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "SELECT relation, mode FROM pg_locks WHERE pid = $1 AND locktype = 'relation'", pid)
+	rows, err := conn.Query(t.Context(), "SELECT relation, mode FROM pg_locks WHERE pid = $1 AND locktype = 'relation'",
+		pid)
 	require.NoError(t, err)
 	all := map[string]lint.Mode{}
 	var oid uint32

@@ -26,7 +26,8 @@ const majorEnvironment = "WHIMBREL_TEST_PG_MAJOR"
 
 func TestMain(m *testing.M) {
 	var err error
-	options := devdb.Options{Settings: map[string]string{"max_locks_per_transaction": "256", "max_prepared_transactions": "4"}}
+	options := devdb.Options{Settings: map[string]string{"max_locks_per_transaction": "256",
+		"max_prepared_transactions": "4"}}
 	if text := os.Getenv(majorEnvironment); text != "" {
 		if options.Major, err = strconv.Atoi(text); err != nil {
 			fmt.Fprintln(os.Stderr, majorEnvironment+":", err)
@@ -82,7 +83,8 @@ func parse(t testing.TB, texts ...string) []migration.Migration {
 	return all
 }
 
-func migrator(t testing.TB, url string, migrations []migration.Migration, change ...func(*whimbrel.Config)) *whimbrel.Migrator {
+func migrator(t testing.TB, url string, migrations []migration.Migration,
+	change ...func(*whimbrel.Config)) *whimbrel.Migrator {
 	t.Helper()
 	config := whimbrel.Config{AcceptMarks: true, DatabaseURL: url, Migrations: migrations, AllowMissing: true}
 	for _, c := range change {

@@ -22,7 +22,8 @@ func (f Forecast) Markdown() string {
 		if m.Direction == whimbrel.Down {
 			arrow = "↓"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", arrow, cell(string(m.Version)+" "+m.Name), m.Risk, m.Duration, cell(m.WayBack.String()), m.Deploy.Order)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", arrow, cell(string(m.Version)+" "+m.Name), m.Risk, m.Duration,
+			cell(m.WayBack.String()), m.Deploy.Order)
 	}
 	for _, m := range f.Migrations {
 		f.markdownOf(&b, m)
@@ -69,11 +70,13 @@ func (f Forecast) markdownOfLocks(b *strings.Builder, m Migration) {
 	var rows []string
 	for _, step := range m.Steps {
 		for _, g := range grouped(step.Locks, Facts{Tables: f.Tables}) {
-			rows = append(rows, fmt.Sprintf("| %d | %s | %s | %s | %s |", step.Number, cell(g.name), g.lock.Mode, g.lock.Hold.phrase(g.lock.Held), g.lock.Mode.Stops()))
+			rows = append(rows, fmt.Sprintf("| %d | %s | %s | %s | %s |", step.Number, cell(g.name), g.lock.Mode,
+				g.lock.Hold.phrase(g.lock.Held), g.lock.Mode.Stops()))
 		}
 	}
 	if len(rows) > 0 {
-		fmt.Fprintf(b, "\n| step | table | lock | held | waiting meanwhile |\n|---|---|---|---|---|\n%s\n", strings.Join(rows, "\n"))
+		fmt.Fprintf(b, "\n| step | table | lock | held | waiting meanwhile |\n|---|---|---|---|---|\n%s\n",
+			strings.Join(rows, "\n"))
 	}
 }
 

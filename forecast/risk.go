@@ -66,7 +66,8 @@ const aLongTime = whimbrel.Elapsed(10 * time.Minute)
 // none. All others are as bad on any.
 var timely = func() map[string]bool {
 	ids := map[string]bool{}
-	for id := range strings.FieldsSeq(`add-column-volatile-default add-column-serial add-column-identity add-column-generated-stored
+	for id := range strings.FieldsSeq(
+		`add-column-volatile-default add-column-serial add-column-identity add-column-generated-stored
 		add-column-constrained-domain add-column-inline-check add-column-inline-unique add-column-inline-references set-not-null-scan
 		alter-column-type-rewrite alter-column-type-recheck alter-column-type-dependents add-check-without-not-valid
 		add-fk-without-not-valid not-valid-then-validate-same-transaction add-unique-without-using-index add-pk-without-using-index

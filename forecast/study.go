@@ -103,7 +103,8 @@ type judgement struct {
 // judge judges a plan, and its ways back, by text and catalog.
 func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Options) (judgement, error) {
 	wrong := func(err error) error {
-		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: err.Error(), Remedy: "see the hazards with `whimbrel lint --list`", Err: err}
+		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: err.Error(),
+			Remedy: "see the hazards with `whimbrel lint --list`", Err: err}
 	}
 	catalog.Rows = facts.counted(catalog.Rows)
 	settings := lint.Options{Parser: options.Parser, Severities: options.Severities, Catalog: &catalog, Major: facts.Major}
@@ -140,13 +141,17 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 	}
 	sequence, stopped := runnable(plan)
 	back := waysBack(plan, options.Variables)
-	everything := append(append(append([]migration.Migration{}, history...), finished(plan)...), append(sequence, back...)...)
+	everything := append(append(append([]migration.Migration{}, history...), finished(plan)...),
+		append(sequence, back...)...)
 	rows := options.Rows
 	if rows <= 0 {
 		rows = defaultRows
 	}
 	result, err := rehearsal.Run(ctx, everything, rehearsal.Options{
-		Lint:   lint.Options{Parser: options.Parser, Judge: func(m migration.Migration) bool { return isPlanned(m.Version) || isBack(m.Version) }},
+		Lint: lint.Options{Parser: options.Parser, Judge: func(m migration.Migration) bool {
+			return isPlanned(m.Version) ||
+				isBack(m.Version)
+		}},
 		Server: options.Server, Major: catalog.Major, Rows: rows, Progress: options.Progress, Scripts: options.Scripts,
 	})
 	if errors.Is(err, devdb.ErrNoBinaries) {
@@ -184,7 +189,8 @@ func runnable(plan whimbrel.Plan) (sequence []migration.Migration, stopped strin
 			continue
 		}
 		at := slices.IndexFunc(sequence, func(m migration.Migration) bool { return m.Version == planVersion(i) })
-		return sequence[:at], "the rehearsal ended early, at " + p.Migration.Path + ": the down migration of a " + string(p.Migration.Kind) + " cannot be rehearsed"
+		return sequence[:at], "the rehearsal ended early, at " + p.Migration.Path + ": the down migration of a " +
+			string(p.Migration.Kind) + " cannot be rehearsed"
 	}
 	return sequence, ""
 }

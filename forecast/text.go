@@ -37,7 +37,8 @@ func (f Forecast) Text(style Style, details bool) string {
 	if len(f.Migrations) == 0 {
 		b.WriteString("Nothing to do.\n")
 	} else {
-		fmt.Fprintf(&b, "%s would run on %s (PostgreSQL %s): %s, %s\n", plural(len(f.Migrations), "migration"), f.Database, f.Server,
+		fmt.Fprintf(&b, "%s would run on %s (PostgreSQL %s): %s, %s\n", plural(len(f.Migrations), "migration"), f.Database,
+			f.Server,
 			f.Duration, style.risk(f.Risk)(f.Risk.String()+" risk"))
 	}
 	for _, m := range f.Migrations {
@@ -88,7 +89,8 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 	if m.Disk > 0 {
 		how += ", needs about " + Bytes(m.Disk) + " of disk meanwhile"
 	}
-	fmt.Fprintf(b, "%s %s  %s  %s\n", arrow, style.Strong(string(m.Version)+" "+m.Name), style.risk(m.Risk)(m.Risk.String()+" risk"), style.Faint(how))
+	fmt.Fprintf(b, "%s %s  %s  %s\n", arrow, style.Strong(string(m.Version)+" "+m.Name),
+		style.risk(m.Risk)(m.Risk.String()+" risk"), style.Faint(how))
 	for _, r := range m.Reasons {
 		fmt.Fprintf(b, "    %s %s\n", style.risk(r.Risk)(pad(r.Risk.String(), 8)), r.text(style))
 	}
@@ -136,7 +138,8 @@ func (f Forecast) writeStep(b *strings.Builder, style Style, m Migration, step S
 		fmt.Fprintf(b, "    %s %s\n", style.Faint("locks   "), line)
 	}
 	if len(step.Local) > 0 {
-		fmt.Fprintf(b, "    %s SET LOCAL %s ends here, with the step\n", style.Faint("session "), strings.Join(step.Local, ", "))
+		fmt.Fprintf(b, "    %s SET LOCAL %s ends here, with the step\n", style.Faint("session "), strings.Join(step.Local,
+			", "))
 	}
 	for _, s := range step.Statements {
 		f.writeStatement(b, style, s, details)

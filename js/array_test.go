@@ -31,7 +31,8 @@ func TestArraysAreReadAsPostgreSQLWritesThem(t *testing.T) {
 func TestWhatIsNoArrayIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, literal := range []string{
-		"", "x", "{", "}", "{,}", "{1,}", "{,1}", "{1}2", "{1}}", "{{1}", `{"`, `{"a`, `{"a"`, `{"a\`, `{"a"b}`, `{a"b"}`, `{a{b}}`, `{\}`, "[", "[1:2]", "[1:2]{1}",
+		"", "x", "{", "}", "{,}", "{1,}", "{,1}", "{1}2", "{1}}", "{{1}", `{"`, `{"a`, `{"a"`, `{"a\`, `{"a"b}`, `{a"b"}`,
+		`{a{b}}`, `{\}`, "[", "[1:2]", "[1:2]{1}",
 		"{{{{{{{{{{{{{{{{{1}}}}}}}}}}}}}}}}}",
 	} {
 		_, err := parseArray(literal)
@@ -40,7 +41,8 @@ func TestWhatIsNoArrayIsRefused(t *testing.T) {
 }
 
 func FuzzParseArray(f *testing.F) {
-	for _, seed := range []string{`{}`, `{1,NULL,"NULL"}`, `{{"a\"b","c\\"},{"",x}}`, `[0:1]={1,2}`, `{`, `{"`, `{"\`, `{a"}`, `[=`} {
+	for _, seed := range []string{`{}`, `{1,NULL,"NULL"}`, `{{"a\"b","c\\"},{"",x}}`, `[0:1]={1,2}`, `{`, `{"`, `{"\`,
+		`{a"}`, `[=`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, literal string) {

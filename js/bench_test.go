@@ -34,7 +34,8 @@ func BenchmarkQueries(b *testing.B) {
 	const count, query = 10_000, "SELECT $1::int AS id, $2::text AS name, now() AS at"
 	t := connect(b)
 	require.NoError(b, t.up("1_it.js", body(""))) // the first script pays for what all share
-	script := compile(b, js.Options{}, files{"1_it.js": body("  for (let i = 0; i < 10000; i++) await client.query('" + query + "', [i, 'x']);")}.migration("1_it.js"))
+	script := compile(b, js.Options{}, files{"1_it.js": body("  for (let i = 0; i < 10000; i++) await client.query('" +
+		query + "', [i, 'x']);")}.migration("1_it.js"))
 	b.Run("script", func(b *testing.B) {
 		for b.Loop() {
 			t.checked = nil

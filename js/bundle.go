@@ -85,7 +85,8 @@ func bundleOf(m migration.Migration) (*bundle, error) {
 func compile(name, code string) (*goja.Program, error) {
 	// It begins on the first line of the code, so that lines stay what they are;
 	// that line holds nothing but the banner.
-	parsed, err := parser.ParseFile(nil, name, "(function (exports, require, module, __filename, __dirname) {"+code+"})", 0,
+	parsed, err := parser.ParseFile(nil, name, "(function (exports, require, module, __filename, __dirname) {"+code+"})",
+		0,
 		parser.WithSourceMapLoader(func(string) ([]byte, error) { return nil, nil }))
 	if err != nil {
 		return nil, err

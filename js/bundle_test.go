@@ -14,20 +14,30 @@ func TestAScriptSeesItsNeighbours(t *testing.T) {
 	t.Parallel()
 	for name, folder := range map[string]files{
 		"CommonJS": {
-			"1_it.js": "const { a } = require('./a'), b = require('./lib/b.cjs'), data = require('./data.json'), sql = require('./lib/one.sql');\n" + body("  console.log(a, b(), data.x, (await client.query(sql)).rows[0].n);"),
-			"a.js":    "exports.a = 1;", "lib/b.cjs": "const { a } = require('../a.js');\nmodule.exports = () => a + 1;", "data.json": `{"x": 3}`, "lib/one.sql": "SELECT 4 AS n",
+			"1_it.js": "const { a } = require('./a'), b = require('./lib/b.cjs'), data = require('./data.json'), sql = " +
+				"require('./lib/one.sql');\n" + body("  console.log(a, b(), data.x, (await client.query(sql)).rows[0].n);"),
+			"a.js": "exports.a = 1;", "lib/b.cjs": "const { a } = require('../a.js');\nmodule.exports = () => a + 1;",
+			"data.json": `{"x": 3}`, "lib/one.sql": "SELECT 4 AS n",
 		},
 		"ES modules": {
-			"1_it.mjs": "import { a } from './a.mjs';\nimport b from './lib';\nimport data from './data.json';\nimport sql from './lib/one.sql';\nexport async function up(client) { console.log(a, b(), data.x, (await client.query(sql)).rows[0].n); }",
-			"a.mjs":    "export const a = 1;", "lib/index.js": "import { a } from '../a.mjs';\nexport default () => a + 1;", "data.json": `{"x": 3}`, "lib/one.sql": "SELECT 4 AS n",
+			"1_it.mjs": "import { a } from './a.mjs';\nimport b from './lib';\nimport data from './data.json';\n" +
+				"import sql from " +
+				"'./lib/one.sql';\nexport async function up(client) { console.log(a, b(), data.x, (await client.query(sql)).rows[0].n); }",
+			"a.mjs": "export const a = 1;", "lib/index.js": "import { a } from '../a.mjs';\nexport default () => a + 1;",
+			"data.json": `{"x": 3}`, "lib/one.sql": "SELECT 4 AS n",
 		},
 		"TypeScript": {
-			"1_it.ts": "import { a, type A } from './a.js';\nimport * as b from './lib/b';\nexport async function up(client: any) { const c: A = a; console.log(c, b.f(), ...(await import('./rest')).rest); }",
-			"a.ts":    "export type A = number;\nexport const a: A = 1;", "lib/b.ts": "import { a } from '../a';\nexport const f = (): number => a + 1;", "rest.ts": "export const rest: number[] = [3, 4];",
+			"1_it.ts": "import { a, type A } from './a.js';\nimport * as b from './lib/b';\n" +
+				"export async function up(client: any) { const c: A = a; console.log(c, b.f(), ...(await " +
+				"import('./rest')).rest); }",
+			"a.ts":     "export type A = number;\nexport const a: A = 1;",
+			"lib/b.ts": "import { a } from '../a';\nexport const f = (): number => a + 1;",
+			"rest.ts":  "export const rest: number[] = [3, 4];",
 		},
 		"each other's": {
 			"1_it.js": "const a = require('./a.mjs');\n" + body("  console.log(a.a, a.default, 3, 4);"),
-			"a.mjs":   "import b from './b.cjs';\nexport const a = b.a;\nexport default 2;", "b.cjs": "module.exports = { a: 1 };",
+			"a.mjs":   "import b from './b.cjs';\nexport const a = b.a;\nexport default 2;",
+			"b.cjs":   "module.exports = { a: 1 };",
 		},
 		"names with blanks": {
 			"1_it.js":      "const a = require('./a b/c%20d.js');\n" + body("  console.log(...a);"),
@@ -61,8 +71,9 @@ func TestAScriptSeesItsNeighbours(t *testing.T) {
 func TestAFailureInANeighbourHasItsPlaceThere(t *testing.T) {
 	b := setup(t)
 	folder := files{
-		"1_it.ts":      "import { f } from './a b/c';\n\nexport async function up(client: any) {\n  await f(client);\n}\n",
-		"a b/c.ts":     "interface Client { query(text: string): Promise<unknown> }\n\nexport async function f(client: Client) {\n  /* é */ await client.query('SELECT nope');\n}\n",
+		"1_it.ts": "import { f } from './a b/c';\n\nexport async function up(client: any) {\n  await f(client);\n}\n",
+		"a b/c.ts": "interface Client { query(text: string): Promise<unknown> }\n\n" +
+			"export async function f(client: Client) {\n  /* é */ await client.query('SELECT nope');\n}\n",
 		"unrelated.js": "not even JavaScript",
 	}
 	main := folder.migration("1_it.ts")
@@ -86,6 +97,7 @@ func TestAStoredScriptWithoutItsNeighboursSaysSo(t *testing.T) {
 
 func TestASourceMapOfAnotherToolIsNotLookedFor(t *testing.T) {
 	b := setup(t)
-	e := fails(t, b.up("1_it.js", body("  throw new Error('x');")+"//# sourceMappingURL=1_it.js.map\n"), whimbrel.CodeScript)
+	e := fails(t, b.up("1_it.js", body("  throw new Error('x');")+"//# sourceMappingURL=1_it.js.map\n"),
+		whimbrel.CodeScript)
 	require.Equal(t, 3, e.Line)
 }

@@ -22,8 +22,11 @@ import (
 func (m *machine) client(inner bool) *goja.Object {
 	client := m.vm.NewObject()
 	methods := map[string]any{
-		"query":            m.query,
-		"tx":               func(call goja.FunctionCall) goja.Value { return m.begin("client.tx", inner, call, m.transaction) },
+		"query": m.query,
+		"tx": func(call goja.FunctionCall) goja.Value {
+			return m.begin("client.tx", inner, call,
+				m.transaction)
+		},
 		"batch":            func(call goja.FunctionCall) goja.Value { return m.begin("client.batch", inner, call, m.batch) },
 		"escapeIdentifier": m.escapeIdentifier,
 		"escapeLiteral":    m.escapeLiteral,
@@ -108,7 +111,8 @@ func (m *machine) ask(q question) (answer, failure goja.Value) {
 	}
 	err := m.session.Check(q.text)
 	if err == nil && copiesIn(q.text) {
-		err = &refusal{"COPY … FROM STDIN cannot be used in a script: it has no way to send the rows; use INSERT with arrays: INSERT … SELECT * FROM unnest($1::int[], $2::text[])"}
+		err = &refusal{"COPY … FROM STDIN cannot be used in a script: it has no way to send the rows; use INSERT with " +
+			"arrays: INSERT … SELECT * FROM unnest($1::int[], $2::text[])"}
 	}
 	if err != nil {
 		return nil, m.goError(err)
@@ -211,7 +215,8 @@ func copiesIn(text string) bool {
 var stdin = pattern.Of(`(?i)\bstdin\b`)
 
 // begin queues a transaction, or a row of them, for when the script waits.
-func (m *machine) begin(name string, inner bool, call goja.FunctionCall, work func(goja.FunctionCall) (goja.Value, error)) goja.Value {
+func (m *machine) begin(name string, inner bool, call goja.FunctionCall,
+	work func(goja.FunctionCall) (goja.Value, error)) goja.Value {
 	promise, resolve, reject := m.vm.NewPromise()
 	site := m.natives.newError(m, "")
 	var refused error
@@ -336,7 +341,8 @@ func (m *machine) rowsOf(returned goja.Value) int64 {
 func (m *machine) batchOf(value goja.Value) (migration.Batch, error) {
 	options, ok := value.(*goja.Object)
 	if !ok {
-		return migration.Batch{}, &refusal{"client.batch needs a table and its key: client.batch({ table: 'users', key: 'id' }, …)"}
+		return migration.Batch{}, &refusal{"client.batch needs a table and its key: client.batch({ table: 'users', key: " +
+			"'id' }, …)"}
 	}
 	var words []string
 	for _, name := range options.Keys() {
@@ -347,7 +353,8 @@ func (m *machine) batchOf(value goja.Value) (migration.Batch, error) {
 		case name == "size" || name == "pause":
 			words = append(words, name+"="+value.String())
 		default:
-			return migration.Batch{}, &refusal{fmt.Sprintf("client.batch does not know the option %s: it takes table, key, size and pause", name)}
+			return migration.Batch{}, &refusal{fmt.Sprintf("client.batch does not know the option %s: it takes table, key, "+
+				"size and pause", name)}
 		}
 	}
 	var keys []string
@@ -361,7 +368,8 @@ func (m *machine) batchOf(value goja.Value) (migration.Batch, error) {
 	}
 	table := options.Get("table")
 	if table == nil || goja.IsUndefined(table) || len(keys) == 0 {
-		return migration.Batch{}, &refusal{"client.batch needs a table and its key: client.batch({ table: 'users', key: 'id' }, …)"}
+		return migration.Batch{}, &refusal{"client.batch needs a table and its key: client.batch({ table: 'users', key: " +
+			"'id' }, …)"}
 	}
 	for i, k := range keys {
 		keys[i] = `"` + strings.ReplaceAll(k, `"`, `""`) + `"`

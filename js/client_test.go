@@ -37,16 +37,19 @@ func TestEveryTextIsCheckedBeforeItIsSent(t *testing.T) {
 	b := setup(t)
 	b.refuse = func(text string) error {
 		if text == "COMMIT" {
-			return &whimbrel.Error{Code: whimbrel.CodeMalformed, Message: "COMMIT is not allowed in a migration", Remedy: "remove it"}
+			return &whimbrel.Error{Code: whimbrel.CodeMalformed, Message: "COMMIT is not allowed in a migration",
+				Remedy: "remove it"}
 		}
 		return nil
 	}
-	e := fails(t, b.up("1_it.js", body("  await client.query('SELECT $1::int', [1]);\n  await client.query('COMMIT');\n  await client.query('CREATE TABLE t ()');")), whimbrel.CodeMalformed)
+	e := fails(t, b.up("1_it.js", body("  await client.query('SELECT $1::int', [1]);\n  await client.query('COMMIT');\n"+
+		"  await client.query('CREATE TABLE t ()');")), whimbrel.CodeMalformed)
 	require.Equal(t, "COMMIT is not allowed in a migration", e.Message)
 	require.Equal(t, "remove it", e.Remedy)
 	require.Equal(t, [2]int{4, 16}, [2]int{e.Line, e.Column})
 	require.Equal(t, []string{"SELECT $1::int", "COMMIT"}, b.checked)
-	b.prints("  try { await client.query('COMMIT'); } catch (err) { console.log(err.message); }", "COMMIT is not allowed in a migration; remove it")
+	b.prints("  try { await client.query('COMMIT'); } catch (err) { console.log(err.message); }",
+		"COMMIT is not allowed in a migration; remove it")
 }
 
 func TestAScriptHasTransactionsOfItsOwn(t *testing.T) {
@@ -82,7 +85,8 @@ func TestAScriptHasTransactionsOfItsOwn(t *testing.T) {
 	}).catch((err) => console.log(err.message))));
 	client.tx(async (client) => client.query('INSERT INTO t VALUES (99)'));
 `)))
-	const within = "was called inside a transaction; call it when the transaction before it is over, on the client that up or down was called with"
+	const within = "was called inside a transaction; call it when the transaction before it is over, on the client that " +
+		"up or down was called with"
 	require.Equal(t, []string{
 		"log: [ { n: 1, inside: true } ]", "log: returned 1", "log: true", "log: 42703 8",
 		"log: client.tx " + within, "log: client.tx " + within,
@@ -93,14 +97,17 @@ func TestAScriptHasTransactionsOfItsOwn(t *testing.T) {
 
 func TestAFailedTransactionOfAScriptSaysWhere(t *testing.T) {
 	b := setup(t)
-	e := fails(t, b.up("1_it.js", outside("\n  await client.tx(async (client) => {\n    await client.query('SELECT nope');\n  });")), whimbrel.CodeScript)
+	e := fails(t, b.up("1_it.js", outside("\n  await client.tx(async (client) => {\n"+
+		"    await client.query('SELECT nope');\n  });")), whimbrel.CodeScript)
 	require.Equal(t, [2]int{5, 18}, [2]int{e.Line, e.Column})
 	require.Equal(t, "42703", e.SQLState)
 
 	// What is found out only at commit has the place of the call.
-	_, err := b.conn.Exec(t.Context(), "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED)")
+	_, err := b.conn.Exec(t.Context(), "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p "+
+		"DEFERRABLE INITIALLY DEFERRED)")
 	require.NoError(t, err)
-	e = fails(t, b.up("1_it.js", outside("\n  await client.tx(async (client) => {\n    await client.query('INSERT INTO c VALUES (1)');\n  });")), whimbrel.CodeScript)
+	e = fails(t, b.up("1_it.js", outside("\n  await client.tx(async (client) => {\n"+
+		"    await client.query('INSERT INTO c VALUES (1)');\n  });")), whimbrel.CodeScript)
 	require.Equal(t, [2]int{4, 16}, [2]int{e.Line, e.Column})
 	require.Equal(t, "23503", e.SQLState)
 }
@@ -120,8 +127,10 @@ func TestABatchGoesThroughRangesOfKeys(t *testing.T) {
 	key := func(text string, oid uint32) whimbrel.KeyValue { return whimbrel.KeyValue{Text: text, Type: oid} }
 	b.ranges = []whimbrel.Range{
 		{To: []whimbrel.KeyValue{key("10", pgtype.Int4OID)}},
-		{From: []whimbrel.KeyValue{key("10", pgtype.Int4OID)}, To: []whimbrel.KeyValue{key("9007199254740993", pgtype.Int8OID)}},
-		{From: []whimbrel.KeyValue{key("10", pgtype.Int4OID), key("a", pgtype.TextOID)}, To: []whimbrel.KeyValue{key("11", pgtype.Int4OID), key("b", pgtype.TextOID)}},
+		{From: []whimbrel.KeyValue{key("10", pgtype.Int4OID)}, To: []whimbrel.KeyValue{key("9007199254740993",
+			pgtype.Int8OID)}},
+		{From: []whimbrel.KeyValue{key("10", pgtype.Int4OID), key("a", pgtype.TextOID)},
+			To: []whimbrel.KeyValue{key("11", pgtype.Int4OID), key("b", pgtype.TextOID)}},
 		{From: []whimbrel.KeyValue{key("2024-01-01 00:00:00+00", pgtype.TimestamptzOID)}},
 	}
 	require.NoError(t, b.up("1_it.ts", `
@@ -137,7 +146,8 @@ export async function up(client: any) {
 }
 `))
 	require.Equal(t, []string{
-		"log: { from: null, to: 10 }", "log: { from: 10, to: '9007199254740993' }", "log: { from: [ 10, 'a' ], to: [ 11, 'b' ] }",
+		"log: { from: null, to: 10 }", "log: { from: 10, to: '9007199254740993' }",
+		"log: { from: [ 10, 'a' ], to: [ 11, 'b' ] }",
 		"log: { from: 2024-01-01T00:00:00.000Z, to: null }", "log: 7",
 	}, b.printed)
 	require.Equal(t, []int64{2, 0, 5, 0, 0, 0, 0, 0}, b.rows)
@@ -188,7 +198,8 @@ func TestWhatQueryDoesNotKnowIsRefused(t *testing.T) {
 		"'SELECT $1::json', [array]":                             "contains itself",
 		"'SELECT $1::json', [{ toPostgres() { return this; } }]": "contains itself",
 	} {
-		e := fails(t, b.up("1_it.js", body("  const itself = {}; itself.x = itself; const array = []; array.push(array);\n  await client.query("+call+");")), whimbrel.CodeScript)
+		e := fails(t, b.up("1_it.js", body("  const itself = {}; itself.x = itself; const array = []; array.push(array);\n"+
+			"  await client.query("+call+");")), whimbrel.CodeScript)
 		require.Contains(t, e.Message, want, call)
 		require.Equal(t, 4, e.Line, call)
 	}
@@ -197,14 +208,17 @@ func TestWhatQueryDoesNotKnowIsRefused(t *testing.T) {
 
 func TestTheDatabaseIsAskedOnlyWithinUpAndDown(t *testing.T) {
 	t.Parallel()
-	_, err := js.New(js.Options{}).Compile(t.Context(), files{"1_it.js": "setTimeout(() => {});\nconsole.log('dropped');\nmodule.exports = { get up() { throw new Error('no'); } };"}.migration("1_it.js"))
+	_, err := js.New(js.Options{}).Compile(t.Context(),
+		files{"1_it.js": "setTimeout(() => {});\nconsole.log('dropped');\n" +
+			"module.exports = { get up() { throw new Error('no'); } };"}.migration("1_it.js"))
 	e := fails(t, err, whimbrel.CodeMalformed)
 	require.Equal(t, "no", e.Message)
 }
 
 func TestABrokenConnectionIsNotTheScriptsFault(t *testing.T) {
 	b := setup(t)
-	err := b.up("1_it.js", body("  try { await client.query('SELECT pg_terminate_backend(pg_backend_pid())'); } catch (err) { console.log(err.code); }\n  await client.query('SELECT 1');"))
+	err := b.up("1_it.js", body("  try { await client.query('SELECT pg_terminate_backend(pg_backend_pid())'); } catch "+
+		"(err) { console.log(err.code); }\n  await client.query('SELECT 1');"))
 	require.Error(t, err)
 	var e *whimbrel.Error
 	require.NotErrorAs(t, err, &e)
@@ -214,7 +228,8 @@ func TestABrokenConnectionIsNotTheScriptsFault(t *testing.T) {
 
 func TestEscapesAreThoseOfPg(t *testing.T) {
 	b := setup(t)
-	b.prints(`console.log(client.escapeIdentifier('a"b'), client.escapeLiteral("it's"), client.escapeLiteral('a\\b'));`, `"a""b" 'it''s'  E'a\\b'`)
+	b.prints(`console.log(client.escapeIdentifier('a"b'), client.escapeLiteral("it's"), client.escapeLiteral('a\\b'));`,
+		`"a""b" 'it''s'  E'a\\b'`)
 }
 
 func TestATextAboutCopyingIsNoCopy(t *testing.T) {

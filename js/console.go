@@ -30,7 +30,8 @@ func (m *machine) furnishConsole() error {
 		"debug": print("log"), "trace": print("warn"), "dir": print("log"), "table": print("log"),
 		"assert": func(call goja.FunctionCall) goja.Value {
 			if !call.Argument(0).ToBoolean() {
-				m.print("error", strings.TrimSuffix("Assertion failed: "+m.format(call.Arguments[min(1, len(call.Arguments)):]), ": "))
+				m.print("error", strings.TrimSuffix("Assertion failed: "+m.format(call.Arguments[min(1, len(call.Arguments)):]),
+					": "))
 			}
 			return goja.Undefined()
 		},

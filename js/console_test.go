@@ -16,7 +16,8 @@ func TestTheConsoleShowsValuesAsNodeDoes(t *testing.T) {
 		`['it\'s', "q\"'", 'a\nb', 'x']`:             "[ \"it's\", `q\"'`, 'a\\nb', 'x' ]",
 		`{}`:                                         `{}`,
 		`[]`:                                         `[]`,
-		`{ a: 1, 'b-c': 'x', d: [1, [2, [3, [4]]]], e: { f: { g: { h: 1 } } } }`:           "{\n  a: 1,\n  'b-c': 'x',\n  d: [ 1, [ 2, [Array] ] ],\n  e: { f: { g: [Object] } }\n}",
+		`{ a: 1, 'b-c': 'x', d: [1, [2, [3, [4]]]], e: { f: { g: { h: 1 } } } }`: "{\n  a: 1,\n  'b-c': 'x',\n" +
+			"  d: [ 1, [ 2, [Array] ] ],\n  e: { f: { g: [Object] } }\n}",
 		`new Map([['a', { b: 1 }]]), new Set([1, 'x'])`:                                    `Map(1) { 'a' => { b: 1 } } Set(2) { 1, 'x' }`,
 		`new Date(0), new Date(NaN), /x+/g`:                                                `1970-01-01T00:00:00.000Z Invalid Date /x+/g`,
 		`Buffer.from('hi'), new Uint8Array([1, 2])`:                                        `<Buffer 68 69> Uint8Array(2) [ 1, 2 ]`,
@@ -35,7 +36,8 @@ func TestTheConsoleShowsValuesAsNodeDoes(t *testing.T) {
 	} {
 		b.prints("console.log("+call+");", want)
 	}
-	b.prints("console.log(new Error('no birds'));\nconsole.log(Object.assign(new TypeError('x'), { code: 7 }).message)", "Error: no birds\n    at up (1_it.js:3:13)", "x")
+	b.prints("console.log(new Error('no birds'));\nconsole.log(Object.assign(new TypeError('x'), { code: 7 }).message)",
+		"Error: no birds\n    at up (1_it.js:3:13)", "x")
 }
 
 func TestEveryLevelOfTheConsoleIsHeard(t *testing.T) {
@@ -46,7 +48,8 @@ func TestEveryLevelOfTheConsoleIsHeard(t *testing.T) {
 	console.assert(true, 'no'); console.assert(false, 'yes', 1); console.assert(false);
 	console.timeEnd('never began'); console.time(); console.timeLog(); console.timeEnd();`)))
 	require.Len(t, b.printed, 12)
-	require.Equal(t, []string{"log: a", "info: b", "warn: c", "error: d", "log: e", "log: g", "log:   in\n  it", "log: out",
+	require.Equal(t, []string{"log: a", "info: b", "warn: c", "error: d", "log: e", "log: g", "log:   in\n  it",
+		"log: out",
 		"error: Assertion failed: yes 1", "error: Assertion failed"}, b.printed[:10])
 	require.Regexp(t, `^log: default: \d`, b.printed[10])
 }

@@ -346,7 +346,8 @@ func (m *machine) explain(object *goja.Object, err error) *goja.Object {
 }
 
 func (m *machine) keep(object *goja.Object, o *origin) {
-	if err := object.DefineDataPropertySymbol(m.natives.origin, m.vm.ToValue(o), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE); err != nil {
+	if err := object.DefineDataPropertySymbol(m.natives.origin, m.vm.ToValue(o), goja.FLAG_FALSE, goja.FLAG_FALSE,
+		goja.FLAG_FALSE); err != nil {
 		panic(err)
 	}
 }
@@ -406,7 +407,8 @@ func (m *machine) databaseError(object *goja.Object, refused *pgconn.PgError, qu
 		{"position", number(refused.Position)}, {"internalPosition", number(refused.InternalPosition)},
 		{"internalQuery", refused.InternalQuery}, {"where", refused.Where}, {"schema", refused.SchemaName},
 		{"table", refused.TableName}, {"column", refused.ColumnName}, {"dataType", refused.DataTypeName},
-		{"constraint", refused.ConstraintName}, {"file", refused.File}, {"line", number(refused.Line)}, {"routine", refused.Routine},
+		{"constraint", refused.ConstraintName}, {"file", refused.File}, {"line", number(refused.Line)}, {"routine",
+			refused.Routine},
 	}
 	// As the message was on the wire: its length, each field with its letter
 	// and its end, and the end of all.

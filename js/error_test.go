@@ -32,8 +32,10 @@ func TestWhatAScriptThrowsIsAnErrorWithItsPlace(t *testing.T) {
 			message: "TypeError: Cannot read property 'x' of undefined", line: 4, column: 8,
 		},
 		"an Error in TypeScript": {
-			file:    "1_it.ts",
-			text:    "interface A {\n  a: number;\n}\nenum E { One }\n\nexport async function up(client: unknown): Promise<void> {\n  const a: A = { a: E.One };\n  helper(a);\n}\n\nfunction helper<T extends A>(a: T): never {\n  throw new RangeError(`a is ${a.a}`);\n}\n",
+			file: "1_it.ts",
+			text: "interface A {\n  a: number;\n}\nenum E { One }\n\n" +
+				"export async function up(client: unknown): Promise<void> {\n  const a: A = { a: E.One };\n  helper(a);\n}\n\n" +
+				"function helper<T extends A>(a: T): never {\n  throw new RangeError(`a is ${a.a}`);\n}\n",
 			message: "RangeError: a is 0", line: 12, column: 9,
 			statement: "  throw new RangeError(`a is ${a.a}`);\n        ^",
 		},
@@ -50,7 +52,8 @@ func TestWhatAScriptThrowsIsAnErrorWithItsPlace(t *testing.T) {
 			message: "the script threw { code: 7, why: [ 'x' ] }", remedy: "throw an Error", line: 3, column: 15,
 		},
 		"a promise that nobody awaits": {
-			text:    body("  const later = async () => { throw new Error('later'); };\n  later();\n  await client.query('SELECT 1');"),
+			text: body("  const later = async () => { throw new Error('later'); };\n  later();\n" +
+				"  await client.query('SELECT 1');"),
 			message: "later", remedy: "nobody awaited", line: 3, column: 37,
 		},
 		"a query that nobody awaits": {
@@ -58,7 +61,8 @@ func TestWhatAScriptThrowsIsAnErrorWithItsPlace(t *testing.T) {
 			message: `syntax error at or near "SELEKT"`, remedy: "nobody awaited", line: 3, column: 10,
 		},
 		"a timer": {
-			text:    body("  setTimeout(() => { throw new Error('too late'); }, 1);\n  await new Promise((resolve) => setTimeout(resolve, 1000));"),
+			text: body("  setTimeout(() => { throw new Error('too late'); }, 1);\n" +
+				"  await new Promise((resolve) => setTimeout(resolve, 1000));"),
 			message: "too late", line: 3, column: 28,
 		},
 		"a promise that nothing settles": {
@@ -99,7 +103,8 @@ func TestWhatAScriptThrowsIsAnErrorWithItsPlace(t *testing.T) {
 
 func TestAnErrorOfTheServerIsOneOfTheScript(t *testing.T) {
 	b := setup(t)
-	err := b.up("1_it.js", body("  await client.query('CREATE TABLE t (n int CONSTRAINT positive CHECK (n > 0))');\n  await this.put(client);\n},\nasync put(client) {\n  await client.query('INSERT INTO t VALUES ($1)', [-1]);"))
+	err := b.up("1_it.js", body("  await client.query('CREATE TABLE t (n int CONSTRAINT positive CHECK (n > 0))');\n"+
+		"  await this.put(client);\n},\nasync put(client) {\n  await client.query('INSERT INTO t VALUES ($1)', [-1]);"))
 	e := fails(t, err, whimbrel.CodeScript)
 	require.Equal(t, `new row for relation "t" violates check constraint "positive"`, e.Message)
 	require.Equal(t, "23514", e.SQLState)
@@ -111,7 +116,8 @@ func TestAnErrorOfTheServerIsOneOfTheScript(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "positive", refused.ConstraintName)
 
-	e = fails(t, b.up("1_it.js", body("  try {\n    await client.query('SELECT 1,\\n  nope');\n  } catch (err) {\n    throw new Error('asking failed', { cause: err });\n  }")), whimbrel.CodeScript)
+	e = fails(t, b.up("1_it.js", body("  try {\n    await client.query('SELECT 1,\\n  nope');\n  } catch (err) {\n"+
+		"    throw new Error('asking failed', { cause: err });\n  }")), whimbrel.CodeScript)
 	require.Equal(t, "asking failed", e.Message)
 	require.Equal(t, "42703", e.SQLState)
 	require.Equal(t, 6, e.Line)
@@ -176,7 +182,8 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 		},
 		"two module systems": {
 			files:   files{"1_it.js": "module.exports.transaction = false;\nexport async function up() {}"},
-			message: "the file exports both in the way of CommonJS and in that of ES modules", remedy: "either", line: 1, column: 1,
+			message: "the file exports both in the way of CommonJS and in that of ES modules", remedy: "either", line: 1,
+			column: 1,
 		},
 		"await at the top": {
 			files:   files{"1_it.mjs": "await 1;\nexport async function up() {}"},
@@ -221,7 +228,8 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 			}
 			_, err := js.New(js.Options{}).Compile(t.Context(), test.files.migration(file))
 			code := whimbrel.CodeMalformed
-			if strings.Contains(test.message, "is not available") || strings.Contains(test.message, "there is no file") || strings.Contains(test.message, "lies outside") {
+			if strings.Contains(test.message, "is not available") || strings.Contains(test.message, "there is no file") ||
+				strings.Contains(test.message, "lies outside") {
 				code = whimbrel.CodeScript
 			}
 			e := fails(t, err, code)
@@ -253,8 +261,9 @@ func TestAScriptThatNeverEndsIsStopped(t *testing.T) {
 		})
 	}
 	for name, text := range map[string]string{
-		"a loop":            "  console.log('now');\n  for (;;) {}",
-		"a query":           "  console.log('now');\n  try { await client.query('SELECT pg_sleep(60)'); } catch {}\n  await client.query('CREATE TABLE gone ()');",
+		"a loop": "  console.log('now');\n  for (;;) {}",
+		"a query": "  console.log('now');\n  try { await client.query('SELECT pg_sleep(60)'); } catch {}\n" +
+			"  await client.query('CREATE TABLE gone ()');",
 		"a timer":           "  console.log('now');\n  await new Promise((resolve) => setTimeout(resolve, 60000));",
 		"an interval":       "  setInterval(() => console.log('now'), 1);\n  await new Promise(() => {});",
 		"a loop of queries": "  console.log('now');\n  for (;;) { try { await client.query('SELECT 1'); } catch {} }",
@@ -270,7 +279,8 @@ func TestAScriptThatNeverEndsIsStopped(t *testing.T) {
 	}
 	t.Run("at the top level", func(t *testing.T) {
 		t.Parallel()
-		_, err := js.New(js.Options{Compute: 50 * time.Millisecond}).Compile(t.Context(), files{"1_it.js": "\nfor (;;) { Math.random(); }"}.migration("1_it.js"))
+		_, err := js.New(js.Options{Compute: 50 * time.Millisecond}).Compile(t.Context(),
+			files{"1_it.js": "\nfor (;;) { Math.random(); }"}.migration("1_it.js"))
 		e := fails(t, err, whimbrel.CodeMalformed)
 		require.Contains(t, e.Message, "has computed for more than 50ms")
 		require.Equal(t, 2, e.Line)

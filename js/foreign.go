@@ -32,7 +32,10 @@ var foreignClients = sync.OnceValue(func() map[string]*goja.Program {
 	if err != nil {
 		panic(err) // the pattern is fixed
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(strings.Count(a, "/main.js"), strings.Count(b, "/main.js")) })
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(strings.Count(a, "/main.js"),
+			strings.Count(b, "/main.js"))
+	})
 	bodies := map[string]string{}
 	for _, name := range names {
 		text, err := clientFiles.ReadFile(name)

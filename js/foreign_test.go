@@ -49,7 +49,8 @@ export async function down(knex: Value): Promise<Value.SchemaBuilder> { return `
 			require.True(t, script.HasDown())
 			require.NoError(t, b.run(script, whimbrel.Up))
 			require.Equal(t, "2", b.text("SELECT count(*) FROM users WHERE created_at IS NOT NULL"))
-			require.Contains(t, b.checked, `create table "orders" ("id" serial primary key, "user_id" integer)`, "every statement is checked beforehand")
+			require.Contains(t, b.checked, `create table "orders" ("id" serial primary key, "user_id" integer)`,
+				"every statement is checked beforehand")
 			require.NoError(t, b.run(script, whimbrel.Down))
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('users')"))
 		})
@@ -70,7 +71,8 @@ exports.up = async (knex) => {
   console.log((await knex.raw("SELECT '{\"a\": 1}'::jsonb \\? 'a' AS yes, '{}'::jsonb ? 'a' AS no")).rows[0]);
 };`)), whimbrel.Up))
 	require.Equal(t, []string{"log: null", "log: 42P01", "log: 3", "log: { yes: true, no: false }"}, b.printed)
-	require.Equal(t, "NULL later sooner", b.text("SELECT coalesce(to_regclass('never')::text, 'NULL') || ' ' || to_regclass('later') || ' ' || to_regclass('sooner')"))
+	require.Equal(t, "NULL later sooner", b.text("SELECT coalesce(to_regclass('never')::text, 'NULL') || ' ' || "+
+		"to_regclass('later') || ' ' || to_regclass('sooner')"))
 }
 
 func TestRowsOfATableAreWrittenAndReadAsByKnex(t *testing.T) {
@@ -93,8 +95,10 @@ func TestRowsOfATableAreWrittenAndReadAsByKnex(t *testing.T) {
   say((await knex('users')).length);
 };`)), whimbrel.Up))
 	require.Equal(t, []string{
-		`log: [{"id":1,"name":"a"},{"id":2,"name":"b"}]`, `log: 1`, `log: []`, `log: 1`, `log: 0`, `log: 1`, `log: [{"id":2},{"id":3}]`,
-		`log: [{"id":3,"notes":{}},{"id":2,"notes":{}}]`, `log: {"name":"a"}`, `log: true`, `log: ["a","b","c"]`, `log: 2`, `log: 1`,
+		`log: [{"id":1,"name":"a"},{"id":2,"name":"b"}]`, `log: 1`, `log: []`, `log: 1`, `log: 0`, `log: 1`,
+		`log: [{"id":2},{"id":3}]`,
+		`log: [{"id":3,"notes":{}},{"id":2,"notes":{}}]`, `log: {"name":"a"}`, `log: true`, `log: ["a","b","c"]`, `log: 2`,
+		`log: 1`,
 	}, b.printed)
 }
 
@@ -106,24 +110,41 @@ func TestWhatFailsInAMigrationForAnotherToolIsShownAtItsPlace(t *testing.T) {
 		line       int
 		column     int
 	}{
-		"a call of the schema":  {"knex", "exports.up = async (knex) => {\n  await knex.schema.createView('v', () => {});\n};", "whimbrel does not have knex.schema.createView of Knex: write it with knex.raw", 2, 14},
-		"a call of a table":     {"knex", "exports.up = (knex) => knex.schema\n  .createTable('a', (t) => {\n    t.increments();\n    t.hstore('b');\n  });", "whimbrel does not have table.hstore of Knex", 4, 5},
-		"a call of a column":    {"knex", "exports.up = (knex) => knex.schema.createTable('a', (t) => {\n  t.string('b').sparkles();\n});", "whimbrel does not have column.sparkles of Knex", 2, 5},
-		"a call on rows":        {"knex", "exports.up = async (knex) => {\n  await knex('users').where('a', 1).join('b');\n};", "whimbrel does not have knex('table').join of Knex", 2, 23},
-		"a function as where":   {"knex", "exports.up = async (knex) => {\n  await knex('users').where((q) => q);\n};", "whimbrel does not have where with a function of Knex", 2, 23},
-		"a query without one":   {"knex", "exports.up = async (knex) => {\n  await knex({ u: 'users' });\n};", "whimbrel does not have a query without the name of a table of Knex", 2, 9},
-		"a value is missing":    {"knex", "exports.up = async (knex) => {\n  await knex('users').where({ id: undefined }).del();\n};", "the value of where for id is undefined", 2, 23},
-		"rows that are refused": {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n  await knex('missing').insert({ a: 1 });\n};", `relation "missing" does not exist`, 3, 9},
-		"what the server says":  {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n  await knex.schema.dropTable('missing');\n};", `table "missing" does not exist`, 3, 14},
-		"within a chain":        {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT nothing');", `column "nothing" does not exist`, 2, 8},
-		"too few bindings":      {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT ?, ?', [1, 2, 3]);", "knex.raw expected 3 bindings, saw 2", 2, 8},
-		"pgm's builder":         {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.createTable('a', {});\n};", "whimbrel does not have pgm.createTable: write it with pgm.sql", 2, 3},
-		"pgm.sql with values":   {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT {a}', { a: 1 });\n};", "whimbrel does not have pgm.sql with values", 2, 7},
-		"pgm.sql":               {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT 1');\n  pgm.sql('SELECT nothing');\n};", `column "nothing" does not exist`, 3, 7},
+		"a call of the schema": {"knex",
+			"exports.up = async (knex) => {\n  await knex.schema.createView('v', () => {});\n};",
+			"whimbrel does not have knex.schema.createView of Knex: write it with knex.raw", 2, 14},
+		"a call of a table": {"knex", "exports.up = (knex) => knex.schema\n  .createTable('a', (t) => {\n" +
+			"    t.increments();\n    t.hstore('b');\n  });", "whimbrel does not have table.hstore of Knex", 4, 5},
+		"a call of a column": {"knex", "exports.up = (knex) => knex.schema.createTable('a', (t) => {\n" +
+			"  t.string('b').sparkles();\n});", "whimbrel does not have column.sparkles of Knex", 2, 5},
+		"a call on rows": {"knex",
+			"exports.up = async (knex) => {\n  await knex('users').where('a', 1).join('b');\n};",
+			"whimbrel does not have knex('table').join of Knex", 2, 23},
+		"a function as where": {"knex", "exports.up = async (knex) => {\n  await knex('users').where((q) => q);\n};",
+			"whimbrel does not have where with a function of Knex", 2, 23},
+		"a query without one": {"knex", "exports.up = async (knex) => {\n  await knex({ u: 'users' });\n};",
+			"whimbrel does not have a query without the name of a table of Knex", 2, 9},
+		"a value is missing": {"knex", "exports.up = async (knex) => {\n" +
+			"  await knex('users').where({ id: undefined }).del();\n};", "the value of where for id is undefined", 2, 23},
+		"rows that are refused": {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n" +
+			"  await knex('missing').insert({ a: 1 });\n};", `relation "missing" does not exist`, 3, 9},
+		"what the server says": {"knex", "exports.up = async (knex) => {\n  await knex.raw('SELECT 1');\n" +
+			"  await knex.schema.dropTable('missing');\n};", `table "missing" does not exist`, 3, 14},
+		"within a chain": {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT nothing');",
+			`column "nothing" does not exist`, 2, 8},
+		"too few bindings": {"knex", "exports.up = (knex) =>\n  knex.raw('SELECT ?, ?', [1, 2, 3]);",
+			"knex.raw expected 3 bindings, saw 2", 2, 8},
+		"pgm's builder": {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.createTable('a', {});\n};",
+			"whimbrel does not have pgm.createTable: write it with pgm.sql", 2, 3},
+		"pgm.sql with values": {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT {a}', { a: 1 });\n};",
+			"whimbrel does not have pgm.sql with values", 2, 7},
+		"pgm.sql": {"node-pg-migrate", "exports.up = (pgm) => {\n  pgm.sql('SELECT 1');\n" +
+			"  pgm.sql('SELECT nothing');\n};", `column "nothing" does not exist`, 3, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			e := fails(t, b.run(compile(t, js.Options{}, foreign("1_a.js", test.tool, test.text)), whimbrel.Up), whimbrel.CodeScript)
+			e := fails(t, b.run(compile(t, js.Options{}, foreign("1_a.js", test.tool, test.text)), whimbrel.Up),
+				whimbrel.CodeScript)
 			require.Contains(t, e.Message, test.says)
 			require.Equal(t, [2]int{test.line, test.column}, [2]int{e.Line, e.Column}, e.Statement)
 			require.Equal(t, "migrations/1_a.js", e.Path)
@@ -133,7 +154,8 @@ func TestWhatFailsInAMigrationForAnotherToolIsShownAtItsPlace(t *testing.T) {
 
 func TestAMigrationOfNodePGMigrateRuns(t *testing.T) {
 	b := setup(t)
-	script := compile(t, js.Options{}, foreign("1_a.ts", "node-pg-migrate", `import { ColumnDefinitions, MigrationBuilder } from 'node-pg-migrate';
+	script := compile(t, js.Options{}, foreign("1_a.ts", "node-pg-migrate",
+		`import { ColumnDefinitions, MigrationBuilder } from 'node-pg-migrate';
 export const shorthands: ColumnDefinitions | undefined = undefined;
 export async function up(pgm: MigrationBuilder): Promise<void> {
   pgm.sql('CREATE TABLE a (id int)');
@@ -151,7 +173,9 @@ export const down = false;
 func TestAMigrationForAnotherToolRunsFromItsSourceAlone(t *testing.T) {
 	b := setup(t)
 	folder := files{
-		"1_a.ts":      migration.WithClient("import { name } from './lib/name';\nexport const up = (knex) => knex.schema.createTable(name, (t) => t.increments());\nexport const down = (knex) => knex.schema.dropTable(name);", "knex"),
+		"1_a.ts": migration.WithClient("import { name } from './lib/name';\n"+
+			"export const up = (knex) => knex.schema.createTable(name, (t) => t.increments());\n"+
+			"export const down = (knex) => knex.schema.dropTable(name);", "knex"),
 		"lib/name.ts": "export const name: string = 'users';",
 	}
 	script := compile(t, js.Options{}, folder.migration("1_a.ts"))

@@ -63,7 +63,8 @@ func (m *machine) furnish() error {
 		function, _ := goja.AssertFunction(of.Get(method.name))
 		*method.into = func(_ goja.Value, arguments ...goja.Value) (goja.Value, error) { return function(of, arguments...) }
 	}
-	for _, furnish := range []func() error{m.furnishPrelude, m.furnishTimers, m.furnishConsole, m.furnishProcess, m.furnishGuards} {
+	for _, furnish := range []func() error{m.furnishPrelude, m.furnishTimers, m.furnishConsole, m.furnishProcess,
+		m.furnishGuards} {
 		if err := furnish(); err != nil {
 			return err
 		}
@@ -85,7 +86,8 @@ func (m *machine) define(object *goja.Object, properties map[string]any) error {
 		value := m.vm.ToValue(properties[name])
 		if function, ok := value.(*goja.Object); ok && reflect.TypeOf(properties[name]).Kind() == reflect.Func {
 			// Or else stacks would show its name in Go.
-			if err := function.DefineDataProperty("name", m.vm.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE, goja.FLAG_FALSE); err != nil {
+			if err := function.DefineDataProperty("name", m.vm.ToValue(name), goja.FLAG_FALSE, goja.FLAG_TRUE,
+				goja.FLAG_FALSE); err != nil {
 				return fmt.Errorf("naming %s: %w", name, err)
 			}
 		}

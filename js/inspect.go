@@ -67,7 +67,8 @@ func (i *inspector) show(value goja.Value, depth int) string {
 	case "Number", "Boolean", "String", "BigInt":
 		return fmt.Sprintf("[%s: %s]", class, object.String())
 	}
-	for class, constructor := range map[string]*goja.Object{"Map": i.machine.natives.mapClass, "Set": i.machine.natives.setClass} {
+	for class, constructor := range map[string]*goja.Object{"Map": i.machine.natives.mapClass,
+		"Set": i.machine.natives.setClass} {
 		if i.machine.vm.InstanceOf(object, constructor) {
 			return i.collection(object, class, depth)
 		}
@@ -261,7 +262,8 @@ func (*inspector) braces(name string, items []string, depth int) string {
 
 // layout puts items on one line if they fit, or else on one each.
 func layout(open string, items []string, end string, depth int) string {
-	if line := open + " " + strings.Join(items, ", ") + " " + end; len(line) <= inspectWidth && !strings.Contains(line, "\n") {
+	if line := open + " " + strings.Join(items, ", ") + " " + end; len(line) <= inspectWidth && !strings.Contains(line,
+		"\n") {
 		return line
 	}
 	indent := strings.Repeat("  ", depth)

@@ -38,7 +38,8 @@ const look = 10 * time.Millisecond
 
 // watch begins to watch; close ends it.
 func watch(ctx context.Context, vm *goja.Runtime, options Options) *limit {
-	l := &limit{vm: vm, options: options, baseline: heap(), started: time.Now(), end: make(chan struct{}), collected: make(chan uint64, 1)}
+	l := &limit{vm: vm, options: options, baseline: heap(), started: time.Now(), end: make(chan struct{}),
+		collected: make(chan uint64, 1)}
 	l.watching.Go(func() {
 		ticker := time.NewTicker(look)
 		defer ticker.Stop()
@@ -90,8 +91,9 @@ func (l *limit) reason() error {
 func (l *limit) exceeded() error {
 	if since := l.since.Load(); since > 0 && time.Since(l.started)-time.Duration(since) > l.options.Compute {
 		return &whimbrel.Error{Code: whimbrel.CodeScript,
-			Message: fmt.Sprintf("the script has computed for more than %s without asking the database anything", l.options.Compute),
-			Remedy:  "look for a loop that does not end; work on many rows belongs into SQL"}
+			Message: fmt.Sprintf("the script has computed for more than %s without asking the database anything",
+				l.options.Compute),
+			Remedy: "look for a loop that does not end; work on many rows belongs into SQL"}
 	}
 	if !l.tooLarge() {
 		return nil

@@ -28,7 +28,8 @@ func TestAScriptThatTakesTooMuchMemoryIsStopped(t *testing.T) {
 		"bytes at once":      "\n  new Uint8Array(1e12);",
 		"more bytes at once": "\n  new ArrayBuffer(1e15);",
 		"an answer":          "\n  await client.query(\"SELECT repeat('x', 1000) AS x FROM generate_series(1, 1000000)\");",
-		"a recursion":        "  const f = (a) => {\n    const b = new Array(1e5).fill(1); return f(b) + b.length; };\n  f();",
+		"a recursion": "  const f = (a) => {\n    const b = new Array(1e5).fill(1); return f(b) + b.length; };\n" +
+			"  f();",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := connect(t)
@@ -44,14 +45,18 @@ func TestAScriptThatTakesTooMuchMemoryIsStopped(t *testing.T) {
 func TestGarbageIsNotMemory(t *testing.T) {
 	b := connect(t)
 	b.options.Memory, b.options.Compute = 32<<20, 10*time.Minute // collecting may take its time
-	b.prints("  let n = 0;\n  for (let i = 0; i < 3000; i++) n += 'x'.repeat(100_000).length;\n  console.log(n);", "300000000")
-	b.prints("  let n = 0;\n  for (let i = 0; i < 10; i++) n += (await client.query(\"SELECT repeat('x', 1000) AS x FROM generate_series(1, 5000)\")).rows.length;\n  console.log(n);", "50000")
+	b.prints("  let n = 0;\n  for (let i = 0; i < 3000; i++) n += 'x'.repeat(100_000).length;\n  console.log(n);",
+		"300000000")
+	b.prints("  let n = 0;\n  for (let i = 0; i < 10; i++) n += (await client.query(\"SELECT repeat('x', 1000) AS x "+
+		"FROM generate_series(1, 5000)\")).rows.length;\n  console.log(n);", "50000")
 }
 
 func TestARuntimeMayBeUsedConcurrently(t *testing.T) {
 	runtime := js.New(js.Options{})
-	migration := files{"1_it.js": "const lib = require('./lib');\n" + body("  for (let i = 0; i < 20; i++) console.log(await lib(client, i));"),
-		"lib.ts": "module.exports = async (client: any, n: number) => (await client.query('SELECT $1::int AS n', [n])).rows[0].n;"}.migration("1_it.js")
+	migration := files{"1_it.js": "const lib = require('./lib');\n" +
+		body("  for (let i = 0; i < 20; i++) console.log(await lib(client, i));"),
+		"lib.ts": "module.exports = async (client: any, n: number) => (await client.query('SELECT $1::int AS n', " +
+			"[n])).rows[0].n;"}.migration("1_it.js")
 	var group sync.WaitGroup
 	for range 8 {
 		b := connect(t)

@@ -83,7 +83,8 @@ func (m *machine) furnishTimers() error {
 			wait = 1
 		}
 		m.loop.last++
-		t := &timer{id: m.loop.last, call: function, arguments: arguments, due: time.Now().Add(time.Duration(wait) * time.Millisecond)}
+		t := &timer{id: m.loop.last, call: function, arguments: arguments,
+			due: time.Now().Add(time.Duration(wait) * time.Millisecond)}
 		if repeat {
 			t.every = time.Duration(wait) * time.Millisecond
 		}

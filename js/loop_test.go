@@ -44,7 +44,8 @@ func TestQueriesAreAskedInTheOrderOfTheCalls(t *testing.T) {
 
 func TestWhatUpReturnsMayBeAnyPromise(t *testing.T) {
 	b := setup(t)
-	require.NoError(t, b.up("1_it.js", "exports.up = (client) => ({ then(resolve) { console.log('awaited'); setTimeout(resolve, 1); } });"))
+	require.NoError(t, b.up("1_it.js", "exports.up = (client) => ({ then(resolve) { console.log('awaited'); "+
+		"setTimeout(resolve, 1); } });"))
 	require.Equal(t, []string{"log: awaited"}, b.printed)
 	require.NoError(t, b.up("1_it.js", "exports.up = () => 7;"))
 }
@@ -52,12 +53,15 @@ func TestWhatUpReturnsMayBeAnyPromise(t *testing.T) {
 func TestWaitingIsNotComputing(t *testing.T) {
 	b := setup(t)
 	b.options.Compute = 200 * time.Millisecond
-	b.prints("  await client.query('SELECT pg_sleep(0.4)');\n  await new Promise((resolve) => setTimeout(resolve, 400));\n  console.log('done');", "done")
+	b.prints("  await client.query('SELECT pg_sleep(0.4)');\n"+
+		"  await new Promise((resolve) => setTimeout(resolve, 400));\n  console.log('done');", "done")
 }
 
 func TestEveryRunBeginsClean(t *testing.T) {
 	b := setup(t)
-	script := compile(t, b.options, files{"1_it.js": "let n = 0;\nexports.up = () => { n++; globalThis.n = (globalThis.n || 0) + 1; Array.prototype.mine = n; console.log(n, globalThis.n, [].mine); };"}.migration("1_it.js"))
+	script := compile(t, b.options, files{"1_it.js": "let n = 0;\n" +
+		"exports.up = () => { n++; globalThis.n = (globalThis.n || 0) + 1; Array.prototype.mine = n; console.log(n, " +
+		"globalThis.n, [].mine); };"}.migration("1_it.js"))
 	for range 2 {
 		require.NoError(t, b.run(script, "up"))
 	}

@@ -38,7 +38,9 @@ func TestAStackShowsNoNamesInGo(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	value, err := m.enter(func() (goja.Value, error) {
-		return m.vm.RunString("let stack; try { Buffer.from(Symbol('x')); } catch (err) { stack = err.stack; } try { queueMicrotask(); } catch (err) { stack += err.stack; }; stack + [console.log, setTimeout, queueMicrotask].map((f) => f.name)")
+		return m.vm.RunString("let stack; try { Buffer.from(Symbol('x')); } catch (err) { stack = err.stack; } try { " +
+			"queueMicrotask(); } catch (err) { stack += err.stack; }; stack + [console.log, setTimeout, " +
+			"queueMicrotask].map((f) => f.name)")
 	})
 	require.NoError(t, err)
 	require.NotContains(t, value.String(), "whimbrel/js")
@@ -48,7 +50,8 @@ func TestAStackShowsNoNamesInGo(t *testing.T) {
 func TestTheTemplatesOfCreateAreScripts(t *testing.T) {
 	t.Parallel()
 	for _, extension := range []string{"js", "cjs", "mjs", "ts"} {
-		file, content, err := migration.Template(migration.Draft{Extension: extension, Version: "1", Title: `Add "users" \ ${now}`, Author: "me", Date: time.Now()})
+		file, content, err := migration.Template(migration.Draft{Extension: extension, Version: "1",
+			Title: `Add "users" \ ${now}`, Author: "me", Date: time.Now()})
 		require.NoError(t, err)
 		script, err := New(Options{}).Compile(t.Context(), migration.Migration{Path: file, Text: content})
 		require.NoError(t, err, content)
@@ -63,9 +66,12 @@ func TestTheTemplatesOfCreateAreScripts(t *testing.T) {
 // FuzzCompile makes scripts of anything: what is none is an *Error.
 func FuzzCompile(f *testing.F) {
 	for _, seed := range []string{
-		"module.exports = { up() {} };", "export default class { up() {} }", "export const transaction = false; export const up = 1;",
-		"throw null", "//\xde", "for (;;) {}", "let x = `${1}`; throw { x }", "import './a'", "require(1)", "//# sourceMappingURL=x", bundleMark + "\n;",
-		"exports.up = /(?<a>x)\\k<a>/y;", "module.exports = new Proxy({}, { get() { throw 1 } })", "Promise.reject()", "class A { #x = 1; static { this.y = 1n ** 2n } }",
+		"module.exports = { up() {} };", "export default class { up() {} }",
+		"export const transaction = false; export const up = 1;",
+		"throw null", "//\xde", "for (;;) {}", "let x = `${1}`; throw { x }", "import './a'", "require(1)",
+		"//# sourceMappingURL=x", bundleMark + "\n;",
+		"exports.up = /(?<a>x)\\k<a>/y;", "module.exports = new Proxy({}, { get() { throw 1 } })", "Promise.reject()",
+		"class A { #x = 1; static { this.y = 1n ** 2n } }",
 	} {
 		f.Add(seed, false)
 		f.Add(seed, true)

@@ -103,7 +103,8 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	return err
 }
 
-func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context, whimbrel.Range) (int64, error)) error {
+func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(context.Context,
+	whimbrel.Range) (int64, error)) error {
 	s.batches = append(s.batches, batch)
 	for _, keys := range s.ranges {
 		err := s.Transaction(ctx, func(ctx context.Context) error {
@@ -183,7 +184,8 @@ func fails(t testing.TB, err error, code whimbrel.Code) *whimbrel.Error {
 func (b *bundle) text(query string) string {
 	b.Helper()
 	var value *string
-	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text", pgx.QueryExecModeSimpleProtocol).Scan(&value))
+	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value))
 	if value == nil {
 		return "NULL"
 	}

@@ -34,7 +34,8 @@ func (n *neighbours) plugin() api.Plugin {
 			}
 			return n.resolve(args.Path, args.Importer), nil
 		})
-		build.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: namespace}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+		build.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: namespace}, func(args api.OnLoadArgs) (api.OnLoadResult,
+			error) {
 			return n.load(args.Path)
 		})
 	}}
@@ -88,14 +89,17 @@ type missingModule string
 // unavailable says why a module that is no neighbour cannot be had, and what to
 // do without it.
 func unavailable(module string) (message, remedy string) {
-	message = fmt.Sprintf("module %q is not available to a migration: whimbrel runs scripts without Node.js, and without a file system or network", module)
+	message = fmt.Sprintf("module %q is not available to a migration: whimbrel runs scripts without Node.js, and "+
+		"without a file system or network", module)
 	switch strings.TrimPrefix(strings.SplitN(strings.TrimPrefix(module, "node:"), "/", 2)[0], "@") {
 	case "pg", "pg-promise", "postgres", "knex", "sequelize", "typeorm", "prisma", "pg-format", "node-pg-migrate":
 		remedy = "use the client that up and down are called with: client.query(text, params)"
 	case "fs", "path", "os":
-		remedy = "put data beside the migration and read it with require('./data.json'), or text with require('./statements.sql')"
+		remedy = "put data beside the migration and read it with require('./data.json'), or text with " +
+			"require('./statements.sql')"
 	case "http", "https", "net", "tls", "dns", "child_process", "axios", "node-fetch", "undici":
-		remedy = "fetch the data beforehand and put it beside the migration as a .json file: a migration must do the same wherever it runs"
+		remedy = "fetch the data beforehand and put it beside the migration as a .json file: a migration must do the same " +
+			"wherever it runs"
 	case "crypto", "uuid":
 		remedy = "let PostgreSQL do it: gen_random_uuid(), sha256(), md5()"
 	case "dotenv":
@@ -142,7 +146,8 @@ func encoding(name, text string) *api.Message {
 		start := strings.LastIndexByte(text[:offset], '\n') + 1
 		return &api.Message{
 			Text: "the file is not in UTF-8", Detail: "save it in UTF-8",
-			Location: &api.Location{File: name, Line: at.Line, Column: offset - start, LineText: strings.ToValidUTF8(line(text, at.Line), string(utf8.RuneError))},
+			Location: &api.Location{File: name, Line: at.Line, Column: offset - start,
+				LineText: strings.ToValidUTF8(line(text, at.Line), string(utf8.RuneError))},
 		}
 	}
 	return nil

@@ -85,7 +85,8 @@ func nodePackages(t *testing.T, name string) string {
 	require.NoError(t, err)
 	folder := t.TempDir()
 	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("testdata", name))))
-	command := exec.CommandContext(t.Context(), npm, "ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts")
+	command := exec.CommandContext(t.Context(), npm, "ci", "--prefer-offline", "--no-audit", "--no-fund",
+		"--ignore-scripts")
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", output)
@@ -98,6 +99,7 @@ func TestTheDeclarationsFitWhatMigrationsDo(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.d.ts"), []byte(js.Declarations), 0o600))
 	node, err := testtool.Find(t.Context(), "node", "nodejs")
 	require.NoError(t, err)
-	output, err := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node_modules", "typescript", "bin", "tsc"), "--project", folder).CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node_modules", "typescript", "bin",
+		"tsc"), "--project", folder).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 }

@@ -54,14 +54,16 @@ func TestLocalTimesAreThoseOfJavaScript(t *testing.T) {
 		require.NoError(t, err)
 		shown, err := time.Parse(time.DateTime, test.shown)
 		require.NoError(t, err)
-		require.Equal(t, test.want, time.UnixMilli(localTime(shown.UnixMilli(), zone)).UTC().Format(time.RFC3339), test.zone+" "+test.shown)
+		require.Equal(t, test.want, time.UnixMilli(localTime(shown.UnixMilli(), zone)).UTC().Format(time.RFC3339),
+			test.zone+" "+test.shown)
 	}
 }
 
 // FuzzParameters sends texts and arrays of them there and back: what a script
 // gives must be what PostgreSQL reads, and what that writes what a script gets.
 func FuzzParameters(f *testing.F) {
-	for _, seed := range [][2]string{{"", "a"}, {`"`, `\`}, {"NULL", "{},"}, {"é🐦", "a\nb\x00"}, {" ", "'"}, {`\"`, `","`}} {
+	for _, seed := range [][2]string{{"", "a"}, {`"`, `\`}, {"NULL", "{},"}, {"é🐦", "a\nb\x00"}, {" ", "'"},
+		{`\"`, `","`}} {
 		f.Add(seed[0], seed[1])
 	}
 	m := newMachine(f)
@@ -100,7 +102,9 @@ func FuzzConversions(f *testing.F) {
 	for oid := range arrays {
 		oids = append(oids, oid)
 	}
-	for _, seed := range []string{"", "t", "1", "-1.5e400", "NaN", "2024-01-15 12:34:56.789+05:30:15 BC", "infinity", "1 year -2 mons 03:04:05.6", "(1,2)", "<(1,2),3>", `\xdead`, `\\00\1`, `{"a":[1,null]}`, `{1,"2",NULL}`, "{", "[1,", `"\ud800"`} {
+	for _, seed := range []string{"", "t", "1", "-1.5e400", "NaN", "2024-01-15 12:34:56.789+05:30:15 BC", "infinity",
+		"1 year -2 mons 03:04:05.6", "(1,2)", "<(1,2),3>", `\xdead`, `\\00\1`, `{"a":[1,null]}`, `{1,"2",NULL}`, "{", "[1,",
+		`"\ud800"`} {
 		f.Add(seed)
 	}
 	m := newMachine(f)

@@ -112,7 +112,8 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 		return missing(s.bundle.path, "up")
 	}
 	down := main.Get("down")
-	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) && s.bundle.tool == "" {
+	if _, s.down = goja.AssertFunction(down); !s.down && down != nil && !goja.IsUndefined(down) && !goja.IsNull(down) &&
+		s.bundle.tool == "" {
 		return missing(s.bundle.path, "down")
 	}
 	if err := s.lookAtTags(exports, main); err != nil {
@@ -193,5 +194,6 @@ func callable(value goja.Value) bool {
 func missing(path, function string) *whimbrel.Error {
 	return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: path,
 		Message: fmt.Sprintf("the script exports no function %s", function),
-		Remedy:  fmt.Sprintf("module.exports = { async up(client) { … }, async down(client) { … } }, or: export async function %s(client) { … }", function)}
+		Remedy: fmt.Sprintf("module.exports = { async up(client) { … }, async down(client) { … } }, or: export async "+
+			"function %s(client) { … }", function)}
 }

@@ -16,18 +16,28 @@ func TestEveryShapeOfAScriptRuns(t *testing.T) {
 	t.Parallel()
 	const statement = "await client.query('INSERT INTO t VALUES ($1)', [1]);"
 	for name, text := range map[string]string{
-		"1_object.js":            "module.exports = { name: 'x', async up(client) { await this.help(client); }, async down(client) {}, async help(client) { " + statement + " } };",
-		"1_exports.cjs":          "exports.help = async (client) => { " + statement + " };\nexports.up = async function (client) { await this.help(client) };\nexports.down = async () => {};",
-		"1_default.mjs":          "export default { async up(client) { " + statement + " }, async down() {} };",
-		"1_named.mjs":            "export async function up(client) { " + statement + " }\nexport async function down() {}",
-		"1_default_class.mjs":    "export default class { #n = 1; async up(client) { await this.help(client, this.#n); } async down() {} async help(client, n) { await client.query('INSERT INTO t VALUES ($1)', [n]); } }",
-		"1_class.js":             "module.exports = class Users { async up(client) { " + statement + " } async down() {} };",
-		"1_instance.js":          "class Users { async up(client) { " + statement + " } async down() {} }\nmodule.exports = new Users();",
-		"1_static_class.js":      "module.exports = class { static async up(client) { " + statement + " } static async down() {} };",
-		"1_typed.ts":             "interface Client { query(text: string, values?: unknown[]): Promise<unknown> }\nenum E { A = 1 }\nexport async function up(client: Client): Promise<void> { await client.query('INSERT INTO t VALUES ($1)', [E.A as number satisfies number]); }\nexport const down = async (): Promise<void> => {};",
-		"1_export_equals.ts":     "const migration = { async up(client: any) { " + statement + " }, async down() {} };\nexport = migration;",
-		"1_type_import.ts":       "import type { Client } from 'whimbrel';\nimport { Migration } from 'whimbrel';\nconst m: Migration = { async up(client: Client) { " + statement + " }, async down() {} };\nexport default m;",
-		"1_for_await.js":         "module.exports = { async up(client) { async function* numbers() { yield 1; } for await (const n of numbers()) await client.query('INSERT INTO t VALUES ($1)', [n ** 1]); }, async down() {} };",
+		"1_object.js": "module.exports = { name: 'x', async up(client) { await this.help(client); }, async " +
+			"down(client) {}, async help(client) { " + statement + " } };",
+		"1_exports.cjs": "exports.help = async (client) => { " + statement +
+			" };\nexports.up = async function (client) { await this.help(client) };\nexports.down = async () => {};",
+		"1_default.mjs": "export default { async up(client) { " + statement + " }, async down() {} };",
+		"1_named.mjs":   "export async function up(client) { " + statement + " }\nexport async function down() {}",
+		"1_default_class.mjs": "export default class { #n = 1; async up(client) { await this.help(client, this.#n); } " +
+			"async down() {} async help(client, n) { await client.query('INSERT INTO t VALUES ($1)', [n]); } }",
+		"1_class.js": "module.exports = class Users { async up(client) { " + statement + " } async down() {} };",
+		"1_instance.js": "class Users { async up(client) { " + statement +
+			" } async down() {} }\nmodule.exports = new Users();",
+		"1_static_class.js": "module.exports = class { static async up(client) { " + statement +
+			" } static async down() {} };",
+		"1_typed.ts": "interface Client { query(text: string, values?: unknown[]): Promise<unknown> }\n" +
+			"enum E { A = 1 }\nexport async function up(client: Client): Promise<void> { await client.query('INSERT INTO t " +
+			"VALUES ($1)', [E.A as number satisfies number]); }\nexport const down = async (): Promise<void> => {};",
+		"1_export_equals.ts": "const migration = { async up(client: any) { " + statement +
+			" }, async down() {} };\nexport = migration;",
+		"1_type_import.ts": "import type { Client } from 'whimbrel';\nimport { Migration } from 'whimbrel';\n" +
+			"const m: Migration = { async up(client: Client) { " + statement + " }, async down() {} };\nexport default m;",
+		"1_for_await.js": "module.exports = { async up(client) { async function* numbers() { yield 1; } for await " +
+			"(const n of numbers()) await client.query('INSERT INTO t VALUES ($1)', [n ** 1]); }, async down() {} };",
 		"1_without_a_promise.js": "module.exports = { up(client) { client.query('INSERT INTO t VALUES (1)'); }, down() {} };",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +69,8 @@ func TestAScriptMayComputeInItsTransactionAsLongAsItsLimitAllows(t *testing.T) {
 	require.NoError(t, err)
 	up := func(compute time.Duration) error {
 		m, err := whimbrel.New(whimbrel.Config{
-			DatabaseURL: b.url, Migrations: loaded, Scripts: js.New(js.Options{Compute: compute}), LeaseDuration: 3 * time.Second,
+			DatabaseURL: b.url, Migrations: loaded, Scripts: js.New(js.Options{Compute: compute}),
+			LeaseDuration: 3 * time.Second,
 		})
 		require.NoError(t, err)
 		_, err = m.Up(t.Context(), whimbrel.UpOptions{})

@@ -188,7 +188,8 @@ func asDate(m *machine, text string) goja.Value {
 		fraction, _ := strconv.ParseFloat(part[7], 64)
 		milliseconds = int(1000 * fraction)
 	}
-	at := time.Date(year, time.Month(number(2)), number(3), number(4), number(5), number(6), milliseconds*int(time.Millisecond), time.UTC).UnixMilli()
+	at := time.Date(year, time.Month(number(2)), number(3), number(4), number(5), number(6),
+		milliseconds*int(time.Millisecond), time.UTC).UnixMilli()
 	if part[8] == "" {
 		at = localTime(at, time.Local)
 	} else {
@@ -269,7 +270,8 @@ func (m *machine) object(pairs ...any) *goja.Object {
 	return object
 }
 
-var intervalPattern = pattern.Of(`^(?:([+-]?\d+) years?)? *(?:([+-]?\d+) mons?)? *(?:([+-]?\d+) days?)? *(?:([+-])?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$`)
+var intervalPattern = pattern.Of(
+	`^(?:([+-]?\d+) years?)? *(?:([+-]?\d+) mons?)? *(?:([+-]?\d+) days?)? *(?:([+-])?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$`)
 
 // asInterval makes an object with the parts that are not zero.
 func asInterval(m *machine, text string) goja.Value {

@@ -40,7 +40,8 @@ func relationOnly(kind ast.AlterTableType) bool {
 	switch kind {
 	case ast.AlterTableType_AT_AddConstraint, ast.AlterTableType_AT_AddIndex:
 		return false
-	case ast.AlterTableType_AT_AttachPartition, ast.AlterTableType_AT_DetachPartition, ast.AlterTableType_AT_DetachPartitionFinalize,
+	case ast.AlterTableType_AT_AttachPartition, ast.AlterTableType_AT_DetachPartition,
+		ast.AlterTableType_AT_DetachPartitionFinalize,
 		ast.AlterTableType_AT_ReplicaIdentity, ast.AlterTableType_AT_EnableRowSecurity, ast.AlterTableType_AT_DisableRowSecurity,
 		ast.AlterTableType_AT_ForceRowSecurity, ast.AlterTableType_AT_NoForceRowSecurity, ast.AlterTableType_AT_ChangeOwner,
 		ast.AlterTableType_AT_SetRelOptions, ast.AlterTableType_AT_ResetRelOptions, ast.AlterTableType_AT_SetAccessMethod,
@@ -87,7 +88,10 @@ func (m *model) alterColumn(r *relation, cmd *ast.AlterTableCmd) {
 func (m *model) dropColumn(r *relation, c *column) {
 	r.columns = slices.DeleteFunc(r.columns, func(other *column) bool { return other == c })
 	r.dropped++
-	r.constraints = slices.DeleteFunc(r.constraints, func(k *constraint) bool { return slices.Contains(k.columns, c.name) })
+	r.constraints = slices.DeleteFunc(r.constraints, func(k *constraint) bool {
+		return slices.Contains(k.columns,
+			c.name)
+	})
 	for name, i := range m.indexes {
 		if i.table == r && i.mentions(c.name) {
 			delete(m.indexes, name)
@@ -102,7 +106,8 @@ func (m *model) dropColumn(r *relation, c *column) {
 
 // mentions reports whether an index needs a column.
 func (i *index) mentions(column string) bool {
-	if slices.Contains(i.columns, column) || slices.Contains(i.include, column) || slices.Contains(columnsIn(i.where), column) {
+	if slices.Contains(i.columns, column) || slices.Contains(i.include, column) || slices.Contains(columnsIn(i.where),
+		column) {
 		return true
 	}
 	for _, e := range i.expressions {
@@ -331,7 +336,8 @@ func (m *model) renameSchema(from, to string) {
 
 func (m *model) setSchema(s *ast.AlterObjectSchemaStmt) {
 	switch s.ObjectType {
-	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE:
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_SEQUENCE:
 		r := m.relation(s.Relation)
 		m.moveRelation(r, Name{s.Newschema, r.name.Object})
 	}

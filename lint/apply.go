@@ -196,7 +196,8 @@ func (m *model) like(r *relation, s *ast.TableLikeClause) {
 
 // addColumn adds a column with the constraints that stand at it.
 func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
-	c := &column{name: def.Colname, typ: typeOf(def.TypeName), def: def, created: m.now, collation: collationOf(def.CollClause)}
+	c := &column{name: def.Colname, typ: typeOf(def.TypeName), def: def, created: m.now,
+		collation: collationOf(def.CollClause)}
 	if base, ok := serials[c.typ.Name.Object]; ok && c.typ.Name.Schema == "" {
 		c.typ, c.serial, c.notNull = Type{Name: Name{catalogSchema, base}}, true, true
 		c.value = nextval
@@ -432,7 +433,8 @@ func (m *model) selectInto(s *ast.SelectStmt) {
 	// SELECT set_config('search_path', …, false), as pg_dump writes it
 	for _, target := range s.TargetList {
 		f := target.GetResTarget().GetVal().GetFuncCall()
-		if f != nil && len(f.Args) == 3 && text(f.Funcname[len(f.Funcname)-1]) == "set_config" && text(f.Args[0]) == "search_path" {
+		if f != nil && len(f.Args) == 3 && text(f.Funcname[len(f.Funcname)-1]) == "set_config" &&
+			text(f.Args[0]) == "search_path" {
 			m.setPath(strings.Split(text(f.Args[1]), ","))
 		}
 	}
@@ -574,7 +576,8 @@ func (m *model) constrainDomain(t *userType, c *ast.Constraint) {
 		if name == "" {
 			name = t.name.Object + "_check"
 		}
-		t.checks = append(t.checks, &constraint{name: name, expr: c.RawExpr, valid: !c.SkipValidation, created: m.now, step: m.step})
+		t.checks = append(t.checks, &constraint{name: name, expr: c.RawExpr, valid: !c.SkipValidation, created: m.now,
+			step: m.step})
 	}
 }
 

@@ -54,7 +54,8 @@ func (j *judge) seesItself(n *ast.Node) (why string) {
 		switch found := n.GetRangeVar(); {
 		case why != "":
 		case n.GetFuncCall() != nil && j.readsRows(n.GetFuncCall()):
-			why = "the function " + nameOf(texts(n.GetFuncCall().Funcname)).String() + "() may see what other batches have changed"
+			why = "the function " + nameOf(texts(n.GetFuncCall().Funcname)).String() +
+				"() may see what other batches have changed"
 		case n.GetSelectStmt().GetLimitCount() != nil || n.GetSelectStmt().GetLimitOffset() != nil:
 			why = "its LIMIT would hold for each batch"
 		case found == nil || found.Location == target.Location:
@@ -103,7 +104,10 @@ func (j *judge) changedWith(r *relation, n *ast.Node) []*relation {
 	}
 	for i := 0; i < len(all); i++ {
 		for other, keys := range j.references(all[i]) {
-			along := slices.ContainsFunc(keys, func(c *constraint) bool { return slices.Contains([]string{"c", "n", "d"}, c.onDelete) })
+			along := slices.ContainsFunc(keys, func(c *constraint) bool {
+				return slices.Contains([]string{"c", "n", "d"},
+					c.onDelete)
+			})
 			if along && !slices.Contains(all, other) {
 				all = append(all, other)
 			}
@@ -198,7 +202,8 @@ func (j *judge) readsRows(call *ast.FuncCall) bool {
 }
 
 // touching are the words without which no function in SQL or PL/pgSQL gets at rows.
-var touching = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXECUTE", "PERFORM", "CALL", "COPY", "TRUNCATE", "TABLE"}
+var touching = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXECUTE", "PERFORM", "CALL", "COPY",
+	"TRUNCATE", "TABLE"}
 
 // touchesRows reports whether a function may read or change rows of tables.
 func (j *judge) touchesRows(f *function) bool {

@@ -94,7 +94,8 @@ func readBody(p Parser, text string) (Body, error) {
 }
 
 // parts is the order in which the text has the parts of a node.
-var parts = []string{"cond", "query", "expr", "then_body", "elsif_list", "else_body", "case_when_list", "else_stmts", "body", "stmts", "exceptions"}
+var parts = []string{"cond", "query", "expr", "then_body", "elsif_list", "else_body", "case_when_list", "else_stmts",
+	"body", "stmts", "exceptions"}
 
 func (r *bodyReader) read(tree any) {
 	switch tree := tree.(type) {
@@ -136,7 +137,8 @@ func (r *bodyReader) node(kind string, node any) {
 		r.loop(node, Loop{Few: err == nil && other == nil && to-from <= manyRows})
 	case "PLpgSQL_stmt_foreach_a":
 		array := strings.ToUpper(strings.TrimSpace(query(node, "expr")))
-		r.loop(node, Loop{Few: strings.HasPrefix(array, "ARRAY") && !strings.Contains(array, "SELECT") || strings.HasPrefix(array, "'")})
+		r.loop(node, Loop{Few: strings.HasPrefix(array, "ARRAY") && !strings.Contains(array, "SELECT") ||
+			strings.HasPrefix(array, "'")})
 	case "PLpgSQL_stmt_loop", "PLpgSQL_stmt_while", "PLpgSQL_stmt_forc":
 		r.loop(node, Loop{})
 	case "PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback":
@@ -238,7 +240,8 @@ func (r *bodyReader) add(text string, guessed bool) { r.addAt(text, guessed, r.p
 
 func (r *bodyReader) addAt(text string, guessed bool, at Place) {
 	if text != "" {
-		r.body.Statements = append(r.body.Statements, Inner{Text: text, Loops: r.loops, Conditional: r.conditions > 0, Guessed: guessed, Place: at})
+		r.body.Statements = append(r.body.Statements, Inner{Text: text, Loops: r.loops, Conditional: r.conditions > 0,
+			Guessed: guessed, Place: at})
 	}
 }
 

@@ -53,7 +53,8 @@ func (j *judge) excludeFirst(d, parent *relation, b *ast.PartitionBoundSpec) str
 		return ""
 	}
 	name := quoted(j.chosen(d, "", "excludes", j.constraintTaken(d.name.Schema)))
-	return eachAlone + strings.Join([]string{j.alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID", name, check)),
+	return eachAlone + strings.Join([]string{j.alterTo(d, fmt.Sprintf("ADD CONSTRAINT %s CHECK (NOT (%s)) NOT VALID",
+		name, check)),
 		j.alterTo(d, "VALIDATE CONSTRAINT "+name), j.out.Text + ";"}, "\n")
 }
 
@@ -71,7 +72,8 @@ func (j *judge) implied(part, parent *relation, b *ast.PartitionBoundSpec) bool 
 		}
 	}
 	column := part.column(key)
-	notNull := column != nil && column.notNull || slices.ContainsFunc(known, func(n *ast.Node) bool { return impliesNotNull(n, key) })
+	notNull := column != nil && column.notNull || slices.ContainsFunc(known,
+		func(n *ast.Node) bool { return impliesNotNull(n, key) })
 	if !notNull {
 		return false
 	}
@@ -201,7 +203,10 @@ func within(n *ast.Node, key string, values []*ast.Node) bool {
 	case ast.A_Expr_Kind_AEXPR_OP_ANY:
 		said = e.Rexpr.GetAArrayExpr().GetElements()
 	}
-	return len(said) > 0 && !slices.ContainsFunc(said, func(n *ast.Node) bool { return !slices.Contains(allowed, text(n)) })
+	return len(said) > 0 && !slices.ContainsFunc(said, func(n *ast.Node) bool {
+		return !slices.Contains(allowed,
+			text(n))
+	})
 }
 
 // excluded reports whether a valid check of the default partition says that it has

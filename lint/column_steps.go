@@ -41,7 +41,8 @@ func (j *judge) inSteps(r *relation, a added) (rewrite, why string) {
 	if text == "" {
 		return "", "the statement cannot be written"
 	}
-	text = strings.Join(slices.DeleteFunc(append([]string{text, fill}, s.after...), func(part string) bool { return part == "" }), "\n")
+	text = strings.Join(slices.DeleteFunc(append([]string{text, fill}, s.after...),
+		func(part string) bool { return part == "" }), "\n")
 	if s.alone {
 		text = eachAlone + text
 	}
@@ -70,7 +71,8 @@ func (s *columnSteps) refused() string {
 	case s.inner || statement == nil:
 		return "it stands in a function's body"
 	case slices.ContainsFunc(statement.Cmds, func(n *ast.Node) bool { return n.GetAlterTableCmd().GetMissingOk() }):
-		return "with IF NOT EXISTS it is not known whether the column is new, and the further steps would change one that is not"
+		return "with IF NOT EXISTS it is not known whether the column is new, and the further steps would change one that " +
+			"is not"
 	case !statement.Relation.Inh:
 		return "ONLY leaves out the tables that inherit from it"
 	case s.identity != nil:
@@ -130,7 +132,8 @@ func (s *columnSteps) values() (fill, why string) {
 	}
 	lines = append(lines, s.alterTo(s.table, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", name, value)), batch.mark(),
 		fmt.Sprintf("UPDATE %s SET %s = DEFAULT WHERE %[2]s IS NULL AND %[3]s;", table, name, batch.where("")))
-	if s.notNull || s.serial || slices.ContainsFunc(s.def.Constraints, func(n *ast.Node) bool { return n.GetConstraint().GetContype() == ast.ConstrType_CONSTR_PRIMARY }) {
+	if s.notNull || s.serial || slices.ContainsFunc(s.def.Constraints,
+		func(n *ast.Node) bool { return n.GetConstraint().GetContype() == ast.ConstrType_CONSTR_PRIMARY }) {
 		s.after, s.alone = append(s.after, s.notNullSteps(s.table, s.def.Colname)), true
 	}
 	return strings.Join(lines, "\n"), ""
@@ -206,21 +209,24 @@ func (s *columnSteps) notValid(c *ast.Constraint) {
 // addConstraintTo writes an ADD CONSTRAINT.
 func (j *judge) addConstraintTo(r *relation, c *ast.Constraint) string {
 	return j.alterBy(r, &ast.AlterTableCmd{
-		Subtype: ast.AlterTableType_AT_AddConstraint, Def: &ast.Node{Node: &ast.Node_Constraint{Constraint: c}}, Behavior: ast.DropBehavior_DROP_RESTRICT,
+		Subtype: ast.AlterTableType_AT_AddConstraint, Def: &ast.Node{Node: &ast.Node_Constraint{Constraint: c}},
+		Behavior: ast.DropBehavior_DROP_RESTRICT,
 	})
 }
 
 // addDefinition writes an ADD COLUMN.
 func (j *judge) addDefinition(r *relation, def *ast.ColumnDef) string {
 	return j.alterBy(r, &ast.AlterTableCmd{
-		Subtype: ast.AlterTableType_AT_AddColumn, Def: &ast.Node{Node: &ast.Node_ColumnDef{ColumnDef: def}}, Behavior: ast.DropBehavior_DROP_RESTRICT,
+		Subtype: ast.AlterTableType_AT_AddColumn, Def: &ast.Node{Node: &ast.Node_ColumnDef{ColumnDef: def}},
+		Behavior: ast.DropBehavior_DROP_RESTRICT,
 	})
 }
 
 // alterBy writes an ALTER TABLE of one command.
 func (j *judge) alterBy(r *relation, cmd *ast.AlterTableCmd) string {
 	text, err := j.parser.Write(&ast.Node{Node: &ast.Node_AlterTableStmt{AlterTableStmt: &ast.AlterTableStmt{
-		Relation: j.rangeOf(r), Objtype: ast.ObjectType_OBJECT_TABLE, Cmds: []*ast.Node{{Node: &ast.Node_AlterTableCmd{AlterTableCmd: cmd}}},
+		Relation: j.rangeOf(r), Objtype: ast.ObjectType_OBJECT_TABLE,
+		Cmds: []*ast.Node{{Node: &ast.Node_AlterTableCmd{AlterTableCmd: cmd}}},
 	}}})
 	if err != nil {
 		return ""
@@ -249,7 +255,8 @@ func (j *judge) keyOfIndex(r *relation, c *ast.Constraint) string {
 	}
 	index, err := j.parser.Write(&ast.Node{Node: &ast.Node_IndexStmt{IndexStmt: &ast.IndexStmt{
 		Idxname: c.Conname, Relation: j.rangeOf(r), Unique: true, Concurrent: true, NullsNotDistinct: c.NullsNotDistinct,
-		IndexParams: elements(c.Keys), IndexIncludingParams: elements(c.Including), Options: c.Options, TableSpace: c.Indexspace,
+		IndexParams: elements(c.Keys), IndexIncludingParams: elements(c.Including), Options: c.Options,
+		TableSpace: c.Indexspace,
 	}}})
 	if err != nil {
 		return ""

@@ -14,11 +14,15 @@ import (
 // mechanical are the hazards whose rewrite can be put in a statement's place: it leaves
 // the same schema and the same rows.
 var mechanical = []string{
-	"create-index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent", "detach-partition-not-concurrent",
-	"drop-index-concurrently-multiple", "concurrent-index-if-not-exists", "concurrent-index-on-partitioned-parent", "refresh-matview-not-concurrent",
-	"add-unique-without-using-index", "add-pk-without-using-index", "add-column-inline-unique", "add-check-without-not-valid",
+	"create-index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent",
+	"detach-partition-not-concurrent",
+	"drop-index-concurrently-multiple", "concurrent-index-if-not-exists", "concurrent-index-on-partitioned-parent",
+	"refresh-matview-not-concurrent",
+	"add-unique-without-using-index", "add-pk-without-using-index", "add-column-inline-unique",
+	"add-check-without-not-valid",
 	"add-fk-without-not-valid", "add-column-inline-check", "add-column-inline-references", "set-not-null-scan",
-	"not-valid-then-validate-same-transaction", "add-column-volatile-default", "add-column-serial", "unbatched-data-change",
+	"not-valid-then-validate-same-transaction", "add-column-volatile-default", "add-column-serial",
+	"unbatched-data-change",
 }
 
 // fixable reports whether a finding's rewrite can be put in the statement's place, and
@@ -79,7 +83,8 @@ func (j *judge) undivided(each bool) string {
 			i < len(j.parsed) && holdsRows(j.parsed[i].node) ||
 			command[0] == "CREATE" && strings.HasPrefix(s.Command, "CREATE TEMP")
 		if whole || each && (s.Class == pgsql.Other || s.Data != nil) {
-			return fmt.Sprintf("the rewrite needs several transactions, and line %d (%s) is for a single one", s.Start.Line, strings.TrimSpace(s.Command))
+			return fmt.Sprintf("the rewrite needs several transactions, and line %d (%s) is for a single one", s.Start.Line,
+				strings.TrimSpace(s.Command))
 		}
 	}
 	return ""
@@ -218,7 +223,8 @@ func (f *fixing) next(file File) (Judgement, Finding, bool) {
 
 // try puts a rewrite in the place of its statement, and says why not where the file
 // would then say something else, or hold a hazard that it did not before.
-func (f *fixing) try(file File, s Judgement, finding Finding) (next migration.Migration, after File, why string, err error) {
+func (f *fixing) try(file File, s Judgement, finding Finding) (next migration.Migration, after File, why string,
+	err error) {
 	before := f.migrations[f.at]
 	text := replaced(before, s, finding)
 	next, err = migration.Parse(before.Path, text)
@@ -248,13 +254,15 @@ func sameAround(before, after migration.Migration, s Judgement) bool {
 		return texts
 	}
 	old, fresh := texts(before.Up.Statements), texts(after.Up.Statements)
-	i := slices.IndexFunc(before.Up.Statements, func(other migration.Statement) bool { return other.Start.Offset == s.Start.Offset })
+	i := slices.IndexFunc(before.Up.Statements,
+		func(other migration.Statement) bool { return other.Start.Offset == s.Start.Offset })
 	if i < 0 || len(fresh) < len(old) {
 		return false
 	}
 	behind := len(old) - i - 1
 	return slices.Equal(old[:i], fresh[:i]) && slices.Equal(old[i+1:], fresh[len(fresh)-behind:]) &&
-		slices.Equal(texts(before.Down.Statements), texts(after.Down.Statements)) && before.Down.NoTransaction == after.Down.NoTransaction
+		slices.Equal(texts(before.Down.Statements), texts(after.Down.Statements)) &&
+		before.Down.NoTransaction == after.Down.NoTransaction
 }
 
 // newHazard gives a hazard that a file has more often than before.

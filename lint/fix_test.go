@@ -30,28 +30,38 @@ func TestMechanicalRewritesLeaveNothingToFind(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ before, after string }{
 		"an index is built concurrently": {
-			"-- why\nCREATE INDEX i ON users (country); -- here\n", "-- why\nCREATE INDEX CONCURRENTLY i ON users (country); -- here\n",
+			"-- why\nCREATE INDEX i ON users (country); -- here\n",
+			"-- why\nCREATE INDEX CONCURRENTLY i ON users (country); -- here\n",
 		},
-		"an index is dropped concurrently": {"DROP INDEX orders_status_idx;\n", "DROP INDEX CONCURRENTLY orders_status_idx;\n"},
+		"an index is dropped concurrently": {"DROP INDEX orders_status_idx;\n",
+			"DROP INDEX CONCURRENTLY orders_status_idx;\n"},
 		"a check is validated afterwards": {
-			"-- +migrate Up\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
-			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID;\nALTER TABLE users VALIDATE CONSTRAINT adult;\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
+			"-- +migrate Up\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);\n-- +migrate Down\n" +
+				"ALTER TABLE users DROP CONSTRAINT adult;\n",
+			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17) NOT VALID;\n" +
+				"ALTER TABLE users VALIDATE CONSTRAINT adult;\n-- +migrate Down\nALTER TABLE users DROP CONSTRAINT adult;\n",
 		},
 		"NOT NULL comes in steps": {
 			"ALTER TABLE users ALTER COLUMN age SET NOT NULL;\n",
-			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT users_age_given CHECK (age IS NOT NULL) NOT VALID;\nALTER TABLE users VALIDATE CONSTRAINT users_age_given;\nALTER TABLE users ALTER COLUMN age SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT users_age_given;\n",
+			"-- +migrate Up notransaction\nALTER TABLE users ADD CONSTRAINT users_age_given CHECK (age IS NOT NULL) NOT " +
+				"VALID;\nALTER TABLE users VALIDATE CONSTRAINT users_age_given;\n" +
+				"ALTER TABLE users ALTER COLUMN age SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT users_age_given;\n",
 		},
 		"a unique constraint gets its index first": {
 			"ALTER TABLE users ADD CONSTRAINT one UNIQUE (email);\n",
-			"CREATE UNIQUE INDEX CONCURRENTLY one ON users (email);\nALTER TABLE users ADD CONSTRAINT one UNIQUE USING INDEX one;\n",
+			"CREATE UNIQUE INDEX CONCURRENTLY one ON users (email);\n" +
+				"ALTER TABLE users ADD CONSTRAINT one UNIQUE USING INDEX one;\n",
 		},
 		"a volatile default is filled in batches": {
 			"ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();\n",
-			"ALTER TABLE users ADD COLUMN token uuid;\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();\n-- +migrate Batch users by id\nUPDATE users SET token = DEFAULT WHERE token IS NULL AND id > :from AND id <= :to;\n",
+			"ALTER TABLE users ADD COLUMN token uuid;\nALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();\n" +
+				"-- +migrate Batch users by id\nUPDATE users SET token = DEFAULT WHERE token IS NULL AND id > :from AND id <= " +
+				":to;\n",
 		},
 		"an UPDATE runs in batches": {
 			"UPDATE users SET age = 1 WHERE age IS NULL OR age < 0;\n",
-			"-- +migrate Batch users by id\nUPDATE users SET age = 1 WHERE id > :from AND id <= :to AND ( age IS NULL OR age < 0);\n",
+			"-- +migrate Batch users by id\nUPDATE users SET age = 1 WHERE id > :from AND id <= :to AND ( age IS NULL OR age " +
+				"< 0);\n",
 		},
 		"two statements, one after the other": {
 			"CREATE INDEX i ON users (country);\nCREATE INDEX k ON users (age);\n",
@@ -71,11 +81,14 @@ func TestMechanicalRewritesLeaveNothingToFind(t *testing.T) {
 func TestWhatIsNotMechanicalIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"a dropped column":                         "ALTER TABLE users DROP COLUMN age;",
-		"several commands at once":                 "ALTER TABLE users ADD COLUMN a text, ADD CONSTRAINT adult CHECK (age > 17);",
-		"what shares a setting with its neighbour": "SET LOCAL search_path = public;\nALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);",
-		"a statement within a block":               "DO $$ BEGIN CREATE INDEX i ON users (country); END $$;",
-		"what the file allows":                     "-- +migrate Allow create-index-not-concurrent the table is small\nCREATE INDEX i ON users (country);",
+		"a dropped column": "ALTER TABLE users DROP COLUMN age;",
+		"several commands at once": "ALTER TABLE users ADD COLUMN a text, ADD CONSTRAINT adult CHECK (age " +
+			"> 17);",
+		"what shares a setting with its neighbour": "SET LOCAL search_path = public;\n" +
+			"ALTER TABLE users ADD CONSTRAINT adult CHECK (age > 17);",
+		"a statement within a block": "DO $$ BEGIN CREATE INDEX i ON users (country); END $$;",
+		"what the file allows": "-- +migrate Allow create-index-not-concurrent the table is small\n" +
+			"CREATE INDEX i ON users (country);",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,22 +122,35 @@ CREATE RULE also AS ON UPDATE TO ruled DO ALSO INSERT INTO notes (a) VALUES (1);
 func TestWhatWouldComeOutDifferentlyInPartsIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, why string }{
-		"a view shows the table":                {"UPDATE people SET a = (SELECT sum(a) FROM names);", "it reads the rows that it changes"},
-		"an heir is part of the table":          {"UPDATE parent SET a = (SELECT sum(a) FROM child);", "it reads the rows that it changes"},
-		"a function reads the table":            {"UPDATE people SET a = most();", "most() may see what other batches have changed"},
-		"nobody knows what a function does":     {"UPDATE people SET a = unknown(a);", "unknown() may see"},
-		"unique numbers move":                   {"UPDATE places SET place = place + 1;", "a row may need a value of places_place_key"},
-		"values that exclude each other move":   {"UPDATE places SET a = a + 1;", "that another row has until its batch comes"},
-		"a foreign key deletes what is read":    {"DELETE FROM people WHERE a < (SELECT count(*) FROM notes);", "it reads the rows that it changes"},
-		"a copy reads what it fills":            {"INSERT INTO notes (id, a) SELECT id, a FROM people WHERE a > (SELECT count(*) FROM notes);", "it reads the rows that it changes"},
-		"a copy of a single row":                {"INSERT INTO notes (id, a) SELECT 1, stddev(a) FROM people;", ""},
-		"a trigger for the statement":           {"DELETE FROM told;", `the trigger tell runs once for a statement`},
-		"a trigger fills what is read":          {"UPDATE told SET a = notes.a FROM notes WHERE notes.id = told.id;", "the trigger tell_row may change what it reads"},
-		"a rule for the statement":              {"UPDATE ruled SET a = 1;", "the rule also runs once for a statement"},
-		"a trigger would fire for a new column": {"ALTER TABLE stamped ADD COLUMN x uuid DEFAULT gen_random_uuid();", "the trigger stamp would fire"},
-		"a foreign key waits for the end":       {"INSERT INTO late VALUES (1, 7);\nUPDATE stamped SET a = 1;\nINSERT INTO people VALUES (7);", "a constraint of the changed rows is checked at the end"},
-		"one that the file makes":               {"ALTER TABLE told ADD CHECK (id > 0);\nALTER TABLE notes ADD FOREIGN KEY (a) REFERENCES parent DEFERRABLE INITIALLY DEFERRED NOT VALID;\nINSERT INTO notes (id, a) VALUES (1, 1);\nINSERT INTO parent VALUES (1);", "checked at the end"},
-		"rows stay locked":                      {"SELECT FROM people WHERE id = 1 FOR UPDATE;\nALTER TABLE told ADD CHECK (id > 0);", "line 1 (SELECT) is for a single one"},
+		"a view shows the table": {"UPDATE people SET a = (SELECT sum(a) FROM names);",
+			"it reads the rows that it changes"},
+		"an heir is part of the table": {"UPDATE parent SET a = (SELECT sum(a) FROM child);",
+			"it reads the rows that it changes"},
+		"a function reads the table": {"UPDATE people SET a = most();",
+			"most() may see what other batches have changed"},
+		"nobody knows what a function does": {"UPDATE people SET a = unknown(a);", "unknown() may see"},
+		"unique numbers move": {"UPDATE places SET place = place + 1;",
+			"a row may need a value of places_place_key"},
+		"values that exclude each other move": {"UPDATE places SET a = a + 1;",
+			"that another row has until its batch comes"},
+		"a foreign key deletes what is read": {"DELETE FROM people WHERE a < (SELECT count(*) FROM notes);",
+			"it reads the rows that it changes"},
+		"a copy reads what it fills": {"INSERT INTO notes (id, a) SELECT id, a FROM people WHERE a > (SELECT " +
+			"count(*) FROM notes);", "it reads the rows that it changes"},
+		"a copy of a single row":      {"INSERT INTO notes (id, a) SELECT 1, stddev(a) FROM people;", ""},
+		"a trigger for the statement": {"DELETE FROM told;", `the trigger tell runs once for a statement`},
+		"a trigger fills what is read": {"UPDATE told SET a = notes.a FROM notes WHERE notes.id = told.id;",
+			"the trigger tell_row may change what it reads"},
+		"a rule for the statement": {"UPDATE ruled SET a = 1;", "the rule also runs once for a statement"},
+		"a trigger would fire for a new column": {"ALTER TABLE stamped ADD COLUMN x uuid DEFAULT gen_random_uuid();",
+			"the trigger stamp would fire"},
+		"a foreign key waits for the end": {"INSERT INTO late VALUES (1, 7);\nUPDATE stamped SET a = 1;\n" +
+			"INSERT INTO people VALUES (7);", "a constraint of the changed rows is checked at the end"},
+		"one that the file makes": {"ALTER TABLE told ADD CHECK (id > 0);\n" +
+			"ALTER TABLE notes ADD FOREIGN KEY (a) REFERENCES parent DEFERRABLE INITIALLY DEFERRED NOT VALID;\n" +
+			"INSERT INTO notes (id, a) VALUES (1, 1);\nINSERT INTO parent VALUES (1);", "checked at the end"},
+		"rows stay locked": {"SELECT FROM people WHERE id = 1 FOR UPDATE;\n" +
+			"ALTER TABLE told ADD CHECK (id > 0);", "line 1 (SELECT) is for a single one"},
 		"an exclusion constraint is built anew": {"REINDEX TABLE places;", "cannot be rebuilt concurrently"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,8 @@ func (t Type) plain() string { return Type{Name: t.Name, Array: t.Array}.String(
 
 // takes reports whether a function can be called with so many arguments.
 func (f *function) takes(count int) bool {
-	return count >= len(f.args)-f.defaults && count <= len(f.args) || strings.Contains(strings.Join(f.args, ","), "[]") && count > len(f.args)
+	return count >= len(f.args)-f.defaults && count <= len(f.args) || strings.Contains(strings.Join(f.args, ","), "[]") &&
+		count > len(f.args)
 }
 
 // replaces reports whether calls of a function of these arguments find this one.
@@ -136,7 +137,8 @@ func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
 			why = "has other names for its parameters, which CREATE OR REPLACE cannot change"
 		}
 		if why != "" {
-			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{FromHistory, "its definition is known"},
+			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{FromHistory,
+				"its definition is known"},
 				Message: fmt.Sprintf("%s(%s) %s: the statement fails", n, strings.Join(old.args, ", "), why)})
 		}
 	}
@@ -164,7 +166,8 @@ func (j *judge) underIndex(n Name, s *ast.CreateFunctionStmt) {
 			}
 			if uses && !j.isNew(i.table) {
 				j.report(Finding{Hazard: "function-of-index", Evidence: j.wasThere(i.table),
-					Message: fmt.Sprintf("the index %s of %s holds what %s() gave so far: if it gives something else now, rows are not found", i.name, i.table.name, n)})
+					Message: fmt.Sprintf("the index %s of %s holds what %s() gave so far: if it gives something else now, rows are "+
+						"not found", i.name, i.table.name, n)})
 			}
 		}
 	}

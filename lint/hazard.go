@@ -57,7 +57,8 @@ func Hazards() []Hazard { return slices.Clone(records()) }
 
 // records makes them once: some of their examples are long.
 var records = sync.OnceValue(func() []Hazard {
-	return slices.Concat(indexHazards(), columnHazards(), typeHazards(), constraintHazards(), tableHazards(), partitionHazards(),
+	return slices.Concat(indexHazards(), columnHazards(), typeHazards(), constraintHazards(), tableHazards(),
+		partitionHazards(),
 		transactionHazards(), dataHazards(), accessHazards(), observedHazards(), adviceHazards())
 })
 
@@ -92,7 +93,8 @@ func (s Severities) Check() error {
 			return fmt.Errorf("there is no hazard %q", id)
 		}
 		if severity != Off && severity != Warn && severity != Error {
-			return fmt.Errorf("hazard %s: %q is no severity; it is %s", id, severity, strings.Join([]string{string(Off), string(Warn), string(Error)}, ", "))
+			return fmt.Errorf("hazard %s: %q is no severity; it is %s", id, severity,
+				strings.Join([]string{string(Off), string(Warn), string(Error)}, ", "))
 		}
 	}
 	return nil

@@ -14,8 +14,11 @@ func columnHazards() []Hazard {
 	return []Hazard{
 		{
 			ID: "add-column-volatile-default", Severity: Error, Title: "every row gets a value of its own",
-			Happens: "A default that is computed once is kept in the catalog and costs nothing. One that differs from row to row, as gen_random_uuid() and clock_timestamp() do, has the server write the whole table and all its indexes anew under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "Add the column without a default, set the default for rows to come, and fill the others in batches.", Link: manual + "ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN",
+			Happens: "A default that is computed once is kept in the catalog and costs nothing. One that differs from row to " +
+				"row, as gen_random_uuid() and clock_timestamp() do, has the server write the whole table and all its indexes " +
+				"anew under ACCESS EXCLUSIVE.",
+			Locks: stopsUsers, Remedy: "Add the column without a default, set the default for rows to come, and fill the " +
+				"others in batches.", Link: manual + "ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN",
 			Bad: "ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();",
 			Good: []string{`ALTER TABLE users ADD COLUMN token uuid;
 ALTER TABLE users ALTER COLUMN token SET DEFAULT gen_random_uuid();
@@ -24,9 +27,11 @@ UPDATE users SET token = gen_random_uuid() WHERE token IS NULL AND id > :from AN
 		},
 		{
 			ID: "add-column-serial", Severity: Error, Title: "a serial column numbers all rows",
-			Happens: "serial is an integer with nextval() as default, which differs from row to row: the whole table is written anew under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "A sequence, a plain column, a default, and batches for the rows that are there.", Link: manual + "datatype-numeric.html#DATATYPE-SERIAL",
-			Bad: "ALTER TABLE users ADD COLUMN number bigserial;",
+			Happens: "serial is an integer with nextval() as default, which differs from row to row: the whole table is " +
+				"written anew under ACCESS EXCLUSIVE.",
+			Locks: stopsUsers, Remedy: "A sequence, a plain column, a default, and batches for the rows that are there.",
+			Link: manual + "datatype-numeric.html#DATATYPE-SERIAL",
+			Bad:  "ALTER TABLE users ADD COLUMN number bigserial;",
 			Good: []string{`CREATE SEQUENCE users_number_seq;
 ALTER TABLE users ADD COLUMN number bigint;
 ALTER TABLE users ALTER COLUMN number SET DEFAULT nextval('users_number_seq');
@@ -36,15 +41,18 @@ UPDATE users SET number = DEFAULT WHERE number IS NULL AND id > :from AND id <= 
 		{
 			ID: "add-column-identity", Severity: Error, Title: "an identity column numbers all rows",
 			Happens: "Every row that is there gets a number: the whole table is written anew under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "A sequence, a plain column, a default, and batches for the rows that are there.", Link: manual + "ddl-identity-columns.html",
+			Locks:   stopsUsers, Remedy: "A sequence, a plain column, a default, and batches for the rows that are there.",
+			Link:  manual + "ddl-identity-columns.html",
 			Setup: "CREATE TABLE visits (at timestamptz);",
 			Bad:   "ALTER TABLE users ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY;",
-			Good:  []string{"CREATE SEQUENCE users_number_seq;\nALTER TABLE users ADD COLUMN number bigint;\nALTER TABLE users ALTER COLUMN number SET DEFAULT nextval('users_number_seq');"},
+			Good: []string{"CREATE SEQUENCE users_number_seq;\nALTER TABLE users ADD COLUMN number bigint;\n" +
+				"ALTER TABLE users ALTER COLUMN number SET DEFAULT nextval('users_number_seq');"},
 		},
 		{
 			ID: "add-column-generated-stored", Severity: Error, Title: "a stored generated column is computed for all rows",
 			Happens: "The server writes the whole table anew under ACCESS EXCLUSIVE to store the value in every row.",
-			Locks:   stopsUsers, Remedy: "A plain column with a trigger, filled in batches; or from PostgreSQL 18 on a VIRTUAL one.", Link: manual + "ddl-generated-columns.html",
+			Locks:   stopsUsers, Remedy: "A plain column with a trigger, filled in batches; or from PostgreSQL 18 on a " +
+				"VIRTUAL one.", Link: manual + "ddl-generated-columns.html",
 			Bad: "ALTER TABLE users ADD COLUMN address text GENERATED ALWAYS AS (lower(email)) STORED;",
 			Good: []string{`ALTER TABLE users ADD COLUMN address text;
 CREATE FUNCTION users_address() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.address := lower(NEW.email); RETURN NEW; END $$;
@@ -54,45 +62,62 @@ UPDATE users SET address = lower(email) WHERE id > :from AND id <= :to;`},
 		},
 		{
 			ID: "add-column-constrained-domain", Severity: Error, Title: "the constraint of a domain is checked for all rows",
-			Happens: "A column of a domain with a constraint makes the server write every row anew under ACCESS EXCLUSIVE, even though the value is NULL in all of them.",
-			Locks:   stopsUsers, Remedy: "Use the domain's base type, and a CHECK that is added NOT VALID.", Link: manual + "domains.html",
+			Happens: "A column of a domain with a constraint makes the server write every row anew under ACCESS EXCLUSIVE, " +
+				"even though the value is NULL in all of them.",
+			Locks: stopsUsers, Remedy: "Use the domain's base type, and a CHECK that is added NOT VALID.", Link: manual +
+				"domains.html",
 			Setup: "CREATE DOMAIN positive AS integer CHECK (VALUE > 0);",
 			Bad:   "ALTER TABLE users ADD COLUMN points positive;",
-			Good:  []string{"ALTER TABLE users ADD COLUMN points integer;\nALTER TABLE users ADD CONSTRAINT users_points_positive CHECK (points > 0) NOT VALID;", "ALTER TABLE users VALIDATE CONSTRAINT users_points_positive;"},
+			Good: []string{"ALTER TABLE users ADD COLUMN points integer;\n" +
+				"ALTER TABLE users ADD CONSTRAINT users_points_positive CHECK (points > 0) NOT VALID;",
+				"ALTER TABLE users VALIDATE CONSTRAINT users_points_positive;"},
 		},
 		{
 			ID: "add-column-inline-check", Severity: Error, Title: "a CHECK at a new column reads all rows",
-			Happens: "The column is NULL or its default in every row, and yet the server reads them all under ACCESS EXCLUSIVE to check them.",
-			Locks:   stopsUsers, Remedy: "Add the column, then the CHECK with NOT VALID, and validate it in another transaction.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
-			Bad:  "ALTER TABLE users ADD COLUMN points integer CHECK (points >= 0);",
-			Good: []string{"ALTER TABLE users ADD COLUMN points integer;\nALTER TABLE users ADD CONSTRAINT users_points_check CHECK (points >= 0) NOT VALID;", "ALTER TABLE users VALIDATE CONSTRAINT users_points_check;"},
+			Happens: "The column is NULL or its default in every row, and yet the server reads them all under ACCESS " +
+				"EXCLUSIVE to check them.",
+			Locks: stopsUsers, Remedy: "Add the column, then the CHECK with NOT VALID, and validate it in another " +
+				"transaction.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+			Bad: "ALTER TABLE users ADD COLUMN points integer CHECK (points >= 0);",
+			Good: []string{"ALTER TABLE users ADD COLUMN points integer;\n" +
+				"ALTER TABLE users ADD CONSTRAINT users_points_check CHECK (points >= 0) NOT VALID;",
+				"ALTER TABLE users VALIDATE CONSTRAINT users_points_check;"},
 		},
 		{
 			ID: "add-column-inline-unique", Severity: Error, Title: "a key at a new column is built at once",
 			Happens: "UNIQUE or PRIMARY KEY at the column builds its index under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "Add the column, build a unique index concurrently, and make the constraint of that.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
+			Locks:   stopsUsers, Remedy: "Add the column, build a unique index concurrently, and make the constraint of that.",
+			Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
 			Bad:  "ALTER TABLE users ADD COLUMN phone text UNIQUE;",
-			Good: []string{"ALTER TABLE users ADD COLUMN phone text;\nCREATE UNIQUE INDEX CONCURRENTLY users_phone_key ON users (phone);\nALTER TABLE users ADD CONSTRAINT users_phone_key UNIQUE USING INDEX users_phone_key;"},
+			Good: []string{"ALTER TABLE users ADD COLUMN phone text;\n" +
+				"CREATE UNIQUE INDEX CONCURRENTLY users_phone_key ON users (phone);\n" +
+				"ALTER TABLE users ADD CONSTRAINT users_phone_key UNIQUE USING INDEX users_phone_key;"},
 		},
 		{
 			ID: "add-column-not-null-no-default", Severity: Error, Title: "a required column without a value",
-			Happens: "The rows that are there have no value for it, and the statement fails. On an empty table it works, and then INSERTs of the code that still runs fail.",
-			Refused: "23502", Remedy: "A constant default; or allow NULL, fill it, and come to NOT NULL in steps.", Link: manual + "ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN",
+			Happens: "The rows that are there have no value for it, and the statement fails. On an empty table it works, and " +
+				"then INSERTs of the code that still runs fail.",
+			Refused: "23502", Remedy: "A constant default; or allow NULL, fill it, and come to NOT NULL in steps.",
+			Link: manual + "ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN",
 			Bad:  "ALTER TABLE users ADD COLUMN plan text NOT NULL;",
 			Good: []string{"ALTER TABLE users ADD COLUMN plan text NOT NULL DEFAULT 'free';"},
 		},
 		{
-			ID: "add-column-inline-references", Severity: Error, Title: "the default of a new foreign key is looked up for all rows",
-			Happens: "With a default that is not NULL, both tables are read while the one is locked against everybody and the other against writers. (Without a default nothing is read, and it is fine.)",
-			Locks:   []Lock{{"orders", AccessExclusive}, {"users", ShareRowExclusive}}, Remedy: "Add the column, then the foreign key with NOT VALID, and validate it in another transaction.",
-			Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
-			Bad:  "ALTER TABLE orders ADD COLUMN seller_id bigint DEFAULT 1 REFERENCES users (id);",
-			Good: []string{"ALTER TABLE orders ADD COLUMN seller_id bigint REFERENCES users (id);"},
+			ID: "add-column-inline-references", Severity: Error,
+			Title: "the default of a new foreign key is looked up for all rows",
+			Happens: "With a default that is not NULL, both tables are read while the one is locked against everybody and the " +
+				"other against writers. (Without a default nothing is read, and it is fine.)",
+			Locks:  []Lock{{"orders", AccessExclusive}, {"users", ShareRowExclusive}},
+			Remedy: "Add the column, then the foreign key with NOT VALID, and validate it in another transaction.",
+			Link:   manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+			Bad:    "ALTER TABLE orders ADD COLUMN seller_id bigint DEFAULT 1 REFERENCES users (id);",
+			Good:   []string{"ALTER TABLE orders ADD COLUMN seller_id bigint REFERENCES users (id);"},
 		},
 		{
 			ID: "add-column-json", Severity: Warn, Title: "json cannot be compared",
-			Happens: "The type json has no equality. SELECT DISTINCT, GROUP BY and UNION over whole rows, which worked yesterday, fail from the moment the table has such a column.",
-			Locks:   stopsUsers, Remedy: "jsonb.", Link: manual + "datatype-json.html",
+			Happens: "The type json has no equality. SELECT DISTINCT, GROUP BY and UNION over whole rows, which worked " +
+				"yesterday, fail from the moment the table has such a column.",
+			Locks: stopsUsers, Remedy: "jsonb.", Link: manual + "datatype-json.html",
 			Bad:  "ALTER TABLE users ADD COLUMN settings json;",
 			Good: []string{"ALTER TABLE users ADD COLUMN settings jsonb;"},
 		},
@@ -106,53 +131,70 @@ UPDATE users SET address = lower(email) WHERE id > :from AND id <= :to;`},
 		},
 		{
 			ID: "set-not-null-scan", Severity: Error, Title: "SET NOT NULL reads all rows",
-			Happens: "The server reads the whole table under ACCESS EXCLUSIVE, unless a valid CHECK says, in a conjunct of its own, that the column is not NULL.",
-			Locks:   stopsUsers, Remedy: "Add such a CHECK with NOT VALID, validate it in another transaction, set NOT NULL, drop the CHECK.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
+			Happens: "The server reads the whole table under ACCESS EXCLUSIVE, unless a valid CHECK says, in a conjunct of " +
+				"its own, that the column is not NULL.",
+			Locks: stopsUsers, Remedy: "Add such a CHECK with NOT VALID, validate it in another transaction, set NOT NULL, " +
+				"drop the CHECK.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
 			Bad:  "ALTER TABLE users ALTER COLUMN age SET NOT NULL;",
 			Good: notNullInSteps,
 		},
 		{
 			ID: "drop-not-null", Severity: Warn, Title: "code that runs will meet NULL",
-			Happens: "Code that was written while the column was NOT NULL need not expect NULL, and fails when the first one comes.",
-			Locks:   stopsUsers, Remedy: "Deploy readers that cope with NULL before the first one can be written; then allow it in the file.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
-			Bad:  "ALTER TABLE users ALTER COLUMN email DROP NOT NULL;",
-			Good: []string{"-- +migrate Allow drop-not-null readers cope with NULL since release 41\nALTER TABLE users ALTER COLUMN email DROP NOT NULL;"},
+			Happens: "Code that was written while the column was NOT NULL need not expect NULL, and fails when the first one " +
+				"comes.",
+			Locks: stopsUsers, Remedy: "Deploy readers that cope with NULL before the first one can be written; then allow " +
+				"it in the file.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
+			Bad: "ALTER TABLE users ALTER COLUMN email DROP NOT NULL;",
+			Good: []string{"-- +migrate Allow drop-not-null readers cope with NULL since release 41\n" +
+				"ALTER TABLE users ALTER COLUMN email DROP NOT NULL;"},
 		},
 		{
 			ID: "drop-default-of-required-column", Severity: Error, Title: "a required column loses its default",
 			Happens: "INSERTs of the code that runs which leave the column out fail from the commit on.",
-			Locks:   []Lock{{"orders", AccessExclusive}}, Remedy: "Deploy code that always gives a value first.", Link: manual + "ddl-default.html",
+			Locks:   []Lock{{"orders", AccessExclusive}}, Remedy: "Deploy code that always gives a value first.", Link: manual +
+				"ddl-default.html",
 			Bad:  "ALTER TABLE orders ALTER COLUMN status DROP DEFAULT;",
 			Good: []string{"ALTER TABLE orders ALTER COLUMN status SET DEFAULT 'open';"},
 		},
 		{
 			ID: "identity-always", Severity: Warn, Title: "a column that no longer takes values",
-			Happens: "GENERATED ALWAYS refuses every INSERT and UPDATE that gives the column a value, as imports, restores and old code do.",
-			Locks:   []Lock{{"orders", AccessExclusive}}, Remedy: "GENERATED BY DEFAULT.", Link: manual + "ddl-identity-columns.html",
+			Happens: "GENERATED ALWAYS refuses every INSERT and UPDATE that gives the column a value, as imports, restores " +
+				"and old code do.",
+			Locks: []Lock{{"orders", AccessExclusive}}, Remedy: "GENERATED BY DEFAULT.", Link: manual +
+				"ddl-identity-columns.html",
 			Bad:  "ALTER TABLE orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;",
 			Good: []string{"ALTER TABLE orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY;"},
 		},
 		{
-			ID: "set-generated-expression", Severity: Error, Title: "a generated column is computed anew", Versions: "17 and newer", Since: 17,
-			Happens: "Another expression for a stored generated column has the server write the whole table anew under ACCESS EXCLUSIVE.",
-			Locks:   []Lock{{"visits", AccessExclusive}}, Remedy: "A new column, filled in batches.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
-			Setup: "CREATE TABLE visits (id bigint PRIMARY KEY, path text, short text GENERATED ALWAYS AS (left(path, 10)) STORED);",
-			Bad:   "ALTER TABLE visits ALTER COLUMN short SET EXPRESSION AS (left(path, 20));",
-			Good:  []string{"ALTER TABLE visits ADD COLUMN longer text;"},
+			ID: "set-generated-expression", Severity: Error, Title: "a generated column is computed anew",
+			Versions: "17 and newer", Since: 17,
+			Happens: "Another expression for a stored generated column has the server write the whole table anew under ACCESS " +
+				"EXCLUSIVE.",
+			Locks: []Lock{{"visits", AccessExclusive}}, Remedy: "A new column, filled in batches.", Link: manual +
+				"sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
+			Setup: "CREATE TABLE visits (id bigint PRIMARY KEY, path text, short text GENERATED ALWAYS AS (left(path, 10)) " +
+				"STORED);",
+			Bad:  "ALTER TABLE visits ALTER COLUMN short SET EXPRESSION AS (left(path, 20));",
+			Good: []string{"ALTER TABLE visits ADD COLUMN longer text;"},
 		},
 		{
 			ID: "rename-column", Severity: Error, Title: "a column gets another name",
-			Happens: "It is done in no time, and from that moment every statement with the old name fails. No deployment is quick enough to change all of them in the same instant.",
-			Locks:   stopsUsers, Remedy: "A new column that a trigger keeps in step, until no code knows the old one.", Link: manual + "ddl-alter.html#DDL-ALTER-RENAMING-COLUMN",
+			Happens: "It is done in no time, and from that moment every statement with the old name fails. No deployment is " +
+				"quick enough to change all of them in the same instant.",
+			Locks: stopsUsers, Remedy: "A new column that a trigger keeps in step, until no code knows the old one.",
+			Link: manual + "ddl-alter.html#DDL-ALTER-RENAMING-COLUMN",
 			Bad:  "ALTER TABLE users RENAME COLUMN name TO full_name;",
 			Good: []string{"ALTER TABLE users ADD COLUMN full_name varchar(50);"},
 		},
 		{
 			ID: "drop-column", Severity: Error, Title: "a column is dropped",
-			Happens: "Statements that still name it fail, and its values are lost. Indexes, keys and foreign keys with the column go without a word.",
-			Locks:   stopsUsers, Remedy: "Deploy code that does not know the column, wait until nothing can go back, and allow it in the file.", Link: manual + "ddl-alter.html#DDL-ALTER-REMOVING-A-COLUMN",
-			Bad:  "ALTER TABLE users DROP COLUMN country;",
-			Good: []string{"-- +migrate Allow drop-column nothing reads it since release 41\nALTER TABLE users DROP COLUMN country;"},
+			Happens: "Statements that still name it fail, and its values are lost. Indexes, keys and foreign keys with the " +
+				"column go without a word.",
+			Locks: stopsUsers, Remedy: "Deploy code that does not know the column, wait until nothing can go back, and " +
+				"allow it in the file.", Link: manual + "ddl-alter.html#DDL-ALTER-REMOVING-A-COLUMN",
+			Bad: "ALTER TABLE users DROP COLUMN country;",
+			Good: []string{"-- +migrate Allow drop-column nothing reads it since release 41\n" +
+				"ALTER TABLE users DROP COLUMN country;"},
 		},
 	}
 }
@@ -176,31 +218,42 @@ func typeHazards() []Hazard {
 	return []Hazard{
 		{
 			ID: "alter-column-type-rewrite", Severity: Error, Title: "another type writes the table anew",
-			Happens: "Unless the values lie on disk in the same way for both types, the server writes the whole table and all its indexes anew under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "A new column of the new type, kept in step by a trigger and filled in batches, until the code reads that.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
+			Happens: "Unless the values lie on disk in the same way for both types, the server writes the whole table and all " +
+				"its indexes anew under ACCESS EXCLUSIVE.",
+			Locks: stopsUsers, Remedy: "A new column of the new type, kept in step by a trigger and filled in batches, " +
+				"until the code reads that.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
 			Bad:  "ALTER TABLE users ALTER COLUMN age TYPE bigint;",
 			Good: []string{"ALTER TABLE users ALTER COLUMN name TYPE varchar(90);"},
 		},
 		{
 			ID: "alter-column-type-recheck", Severity: Error, Title: "another type reads the table again",
-			Happens: "The values stay as they are, but a CHECK on the column is checked again, or an index with an expression, a condition or another collation is built again, under ACCESS EXCLUSIVE.",
-			Locks:   stopsUsers, Remedy: "Drop the CHECK, change the type, add the CHECK again with NOT VALID, and validate it in another transaction.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+			Happens: "The values stay as they are, but a CHECK on the column is checked again, or an index with an " +
+				"expression, a condition or another collation is built again, under ACCESS EXCLUSIVE.",
+			Locks: stopsUsers, Remedy: "Drop the CHECK, change the type, add the CHECK again with NOT VALID, and validate " +
+				"it in another transaction.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
 			Setup: "ALTER TABLE users ADD CONSTRAINT users_name_long CHECK (length(name) > 0);",
 			Bad:   "ALTER TABLE users ALTER COLUMN name TYPE varchar(90);",
-			Good:  []string{"ALTER TABLE users DROP CONSTRAINT users_name_long;\nALTER TABLE users ALTER COLUMN name TYPE varchar(90);\nALTER TABLE users ADD CONSTRAINT users_name_long CHECK (length(name) > 0) NOT VALID;", "ALTER TABLE users VALIDATE CONSTRAINT users_name_long;"},
+			Good: []string{"ALTER TABLE users DROP CONSTRAINT users_name_long;\n" +
+				"ALTER TABLE users ALTER COLUMN name TYPE varchar(90);\n" +
+				"ALTER TABLE users ADD CONSTRAINT users_name_long CHECK (length(name) > 0) NOT VALID;",
+				"ALTER TABLE users VALIDATE CONSTRAINT users_name_long;"},
 		},
 		{
 			ID: "alter-column-type-dependents", Severity: Error, Title: "a view reads the column",
 			Happens: "The server refuses to change the type of a column that a view or rule reads.",
-			Refused: "0A000", Remedy: "Drop the view, change the type, and make the view again in one transaction.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
+			Refused: "0A000", Remedy: "Drop the view, change the type, and make the view again in one transaction.",
+			Link:  manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
 			Setup: "CREATE VIEW names AS SELECT id, name FROM users;",
 			Bad:   "ALTER TABLE users ALTER COLUMN name TYPE text;",
-			Good:  []string{"-- +migrate Allow drop-view it is made again\nDROP VIEW names;\nALTER TABLE users ALTER COLUMN name TYPE text;\nCREATE VIEW names AS SELECT id, name FROM users;"},
+			Good: []string{"-- +migrate Allow drop-view it is made again\nDROP VIEW names;\n" +
+				"ALTER TABLE users ALTER COLUMN name TYPE text;\nCREATE VIEW names AS SELECT id, name FROM users;"},
 		},
 		{
 			ID: "alter-column-narrowing", Severity: Error, Title: "values may not fit into the new type",
-			Happens: "A value that does not fit makes the statement fail after it has held its lock for a long time, or is cut without a word, as digits behind the point are.",
-			Locks:   stopsUsers, Remedy: "Look for such values first, and keep new ones out with a CHECK.", Link: manual + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
+			Happens: "A value that does not fit makes the statement fail after it has held its lock for a long time, or is " +
+				"cut without a word, as digits behind the point are.",
+			Locks: stopsUsers, Remedy: "Look for such values first, and keep new ones out with a CHECK.", Link: manual +
+				"sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
 			Bad:  "ALTER TABLE users ALTER COLUMN age TYPE smallint;",
 			Good: []string{"ALTER TABLE users ADD CONSTRAINT users_age_small CHECK (age < 200) NOT VALID;"},
 		},

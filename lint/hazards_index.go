@@ -28,53 +28,71 @@ func indexHazards() []Hazard {
 	return []Hazard{
 		{
 			ID: "create-index-not-concurrent", Severity: Error, Title: "an index is built while nobody can write",
-			Happens: "CREATE INDEX reads the whole table under a SHARE lock. Every INSERT, UPDATE and DELETE waits until the index is complete, on a big table for minutes or hours.",
-			Locks:   []Lock{{"users", Share}}, Remedy: "Build it with CONCURRENTLY, which whimbrel runs outside a transaction by itself.",
+			Happens: "CREATE INDEX reads the whole table under a SHARE lock. Every INSERT, UPDATE and DELETE waits until the " +
+				"index is complete, on a big table for minutes or hours.",
+			Locks: []Lock{{"users", Share}}, Remedy: "Build it with CONCURRENTLY, which whimbrel runs outside a transaction " +
+				"by itself.",
 			Link: manual + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
 			Bad:  "CREATE INDEX users_country_idx ON users (country);",
 			Good: []string{"CREATE INDEX CONCURRENTLY users_country_idx ON users (country);"},
 		},
 		{
 			ID: "drop-index-not-concurrent", Severity: Error, Title: "dropping an index stops the whole table",
-			Happens: "DROP INDEX takes ACCESS EXCLUSIVE on the table, not only on the index. It does not take long, but it has to wait for every query on the table, and everybody else waits behind it.",
-			Locks:   []Lock{{"orders", AccessExclusive}}, Remedy: "DROP INDEX CONCURRENTLY.", Link: manual + "sql-dropindex.html",
+			Happens: "DROP INDEX takes ACCESS EXCLUSIVE on the table, not only on the index. It does not take long, but it " +
+				"has to wait for every query on the table, and everybody else waits behind it.",
+			Locks: []Lock{{"orders", AccessExclusive}}, Remedy: "DROP INDEX CONCURRENTLY.", Link: manual +
+				"sql-dropindex.html",
 			Bad:  "DROP INDEX orders_status_idx;",
 			Good: []string{"DROP INDEX CONCURRENTLY orders_status_idx;"},
 		},
 		{
 			ID: "reindex-not-concurrent", Severity: Error, Title: "an index is built anew while nobody can use it",
-			Happens: "REINDEX keeps writers out of the table and locks the index against everybody. Planning a query looks at all indexes of its tables, so that reads stop as well.",
-			Locks:   []Lock{{"orders", Share}}, Remedy: "REINDEX … CONCURRENTLY.", Link: manual + "sql-reindex.html#SQL-REINDEX-CONCURRENTLY",
+			Happens: "REINDEX keeps writers out of the table and locks the index against everybody. Planning a query looks at " +
+				"all indexes of its tables, so that reads stop as well.",
+			Locks: []Lock{{"orders", Share}}, Remedy: "REINDEX … CONCURRENTLY.", Link: manual +
+				"sql-reindex.html#SQL-REINDEX-CONCURRENTLY",
 			Bad:  "REINDEX INDEX orders_status_idx;",
 			Good: []string{"REINDEX INDEX CONCURRENTLY orders_status_idx;"},
 		},
 		{
 			ID: "concurrently-in-transaction", Severity: Error, Title: "a concurrent command in a function's body",
-			Happens: "What runs concurrently needs several transactions of its own, and a function or DO block is part of one. The server refuses. (A concurrent command that stands in the file itself is no trouble: whimbrel runs it outside a transaction.)",
-			Refused: "25001", Remedy: "Write the statement into the file itself.", Link: manual + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+			Happens: "What runs concurrently needs several transactions of its own, and a function or DO block is part of " +
+				"one. The server refuses. (A concurrent command that stands in the file itself is no trouble: whimbrel runs it " +
+				"outside a transaction.)",
+			Refused: "25001", Remedy: "Write the statement into the file itself.", Link: manual +
+				"sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
 			Bad:  "DO $$ BEGIN CREATE INDEX CONCURRENTLY users_country_idx ON users (country); END $$;",
 			Good: []string{"CREATE INDEX CONCURRENTLY users_country_idx ON users (country);"},
 		},
 		{
-			ID: "concurrent-index-on-partitioned-parent", Severity: Error, Title: "a partitioned table's index cannot be made or dropped concurrently",
+			ID: "concurrent-index-on-partitioned-parent", Severity: Error,
+			Title:   "a partitioned table's index cannot be made or dropped concurrently",
 			Happens: "The server refuses CONCURRENTLY for an index of a partitioned table as a whole.",
 			Refused: "0A000", Remedy: "Make the parent's index with ON ONLY, those of the partitions concurrently, and attach them.",
 			Link: manual + "ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE",
 			Bad:  "CREATE INDEX CONCURRENTLY events_at_idx ON events (at);",
-			Good: []string{"CREATE INDEX events_at_idx ON ONLY events (at);\nCREATE INDEX CONCURRENTLY events_2025_at_idx ON events_2025 (at);\nALTER INDEX events_at_idx ATTACH PARTITION events_2025_at_idx;"},
+			Good: []string{"CREATE INDEX events_at_idx ON ONLY events (at);\n" +
+				"CREATE INDEX CONCURRENTLY events_2025_at_idx ON events_2025 (at);\n" +
+				"ALTER INDEX events_at_idx ATTACH PARTITION events_2025_at_idx;"},
 		},
 		{
 			ID: "concurrent-index-if-not-exists", Severity: Warn, Title: "IF NOT EXISTS takes an invalid index for a good one",
-			Happens: "A concurrent build that was aborted leaves an invalid index behind. IF NOT EXISTS only looks at the name: the next run finds the wreck, reports success, and no query ever uses the index.",
-			Remedy:  "Drop what may be left first. (What is left of its own attempts whimbrel removes by itself.)", Link: manual + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
-			Locks: []Lock{{"users", ShareUpdateExclusive}},
-			Bad:   "CREATE INDEX CONCURRENTLY IF NOT EXISTS users_country_idx ON users (country);",
-			Good:  []string{"DROP INDEX CONCURRENTLY IF EXISTS users_country_idx;\nCREATE INDEX CONCURRENTLY users_country_idx ON users (country);"},
+			Happens: "A concurrent build that was aborted leaves an invalid index behind. IF NOT EXISTS only looks at the " +
+				"name: the next run finds the wreck, reports success, and no query ever uses the index.",
+			Remedy: "Drop what may be left first. (What is left of its own attempts whimbrel removes by itself.)",
+			Link:   manual + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+			Locks:  []Lock{{"users", ShareUpdateExclusive}},
+			Bad:    "CREATE INDEX CONCURRENTLY IF NOT EXISTS users_country_idx ON users (country);",
+			Good: []string{"DROP INDEX CONCURRENTLY IF EXISTS users_country_idx;\n" +
+				"CREATE INDEX CONCURRENTLY users_country_idx ON users (country);"},
 		},
 		{
 			ID: "concurrent-index-short-lock-timeout", Severity: Warn, Title: "a short lock_timeout aborts a concurrent build",
-			Happens: "A concurrent build waits for every transaction that is older than it, on whatever table, and lock_timeout counts that waiting. With a short limit the build is aborted and leaves an invalid index, though it was in nobody's way.",
-			Remedy:  "Leave lock_timeout to whimbrel, which is patient where its waiting blocks nobody.", Link: manual + "runtime-config-client.html#GUC-LOCK-TIMEOUT",
+			Happens: "A concurrent build waits for every transaction that is older than it, on whatever table, and " +
+				"lock_timeout counts that waiting. With a short limit the build is aborted and leaves an invalid index, though " +
+				"it was in nobody's way.",
+			Remedy: "Leave lock_timeout to whimbrel, which is patient where its waiting blocks nobody.", Link: manual +
+				"runtime-config-client.html#GUC-LOCK-TIMEOUT",
 			Locks: []Lock{{"users", ShareUpdateExclusive}},
 			Bad:   "-- +migrate Set lock_timeout = 500ms\nCREATE INDEX CONCURRENTLY users_country_idx ON users (country);",
 			Good:  []string{"CREATE INDEX CONCURRENTLY users_country_idx ON users (country);"},
@@ -96,11 +114,15 @@ func indexHazards() []Hazard {
 		},
 		{
 			ID: "function-of-index", Severity: Error, Title: "an index holds what the old function gave",
-			Happens: "The entries of the index stay what the function gave when the rows were written. If it gives something else now, queries by the index do not find them, without any error.",
-			Remedy:  "A function of another name, an index of that built concurrently, and then code that uses it.", Link: manual + "xfunc-volatility.html",
-			Setup: "CREATE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || $1 $$;\nCREATE INDEX users_label ON users (label(name));",
-			Bad:   "CREATE OR REPLACE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || upper($1) $$;",
-			Good:  []string{"CREATE FUNCTION upper_label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || upper($1) $$;"},
+			Happens: "The entries of the index stay what the function gave when the rows were written. If it gives something " +
+				"else now, queries by the index do not find them, without any error.",
+			Remedy: "A function of another name, an index of that built concurrently, and then code that uses it.",
+			Link:   manual + "xfunc-volatility.html",
+			Setup: "CREATE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || $1 $$;\n" +
+				"CREATE INDEX users_label ON users (label(name));",
+			Bad: "CREATE OR REPLACE FUNCTION label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || upper($1) $$;",
+			Good: []string{"CREATE FUNCTION upper_label(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '#' || " +
+				"upper($1) $$;"},
 		},
 		{
 			ID: "redundant-index", Severity: Warn, Title: "there is such an index already",
@@ -111,27 +133,35 @@ func indexHazards() []Hazard {
 		},
 		{
 			ID: "table-rewrite-command", Severity: Error, Title: "a table is written anew while nobody can read it",
-			Happens: "CLUSTER and VACUUM FULL copy the whole table and all its indexes under ACCESS EXCLUSIVE, and need room for both.",
-			Locks:   []Lock{{"orders", AccessExclusive}}, Remedy: "Plain VACUUM makes room for new rows. To shrink a table that is in use there are pg_repack and pg_squeeze.",
-			Link: manual + "routine-vacuuming.html#VACUUM-FOR-SPACE-RECOVERY",
-			Bad:  "CLUSTER orders USING orders_status_idx;",
-			Good: []string{"VACUUM (ANALYZE) orders;"},
+			Happens: "CLUSTER and VACUUM FULL copy the whole table and all its indexes under ACCESS EXCLUSIVE, and need room " +
+				"for both.",
+			Locks:  []Lock{{"orders", AccessExclusive}},
+			Remedy: "Plain VACUUM makes room for new rows. To shrink a table that is in use there are pg_repack and pg_squeeze.",
+			Link:   manual + "routine-vacuuming.html#VACUUM-FOR-SPACE-RECOVERY",
+			Bad:    "CLUSTER orders USING orders_status_idx;",
+			Good:   []string{"VACUUM (ANALYZE) orders;"},
 		},
 		{
-			ID: "refresh-matview-not-concurrent", Severity: Error, Title: "a materialized view cannot be read while it is computed",
+			ID: "refresh-matview-not-concurrent", Severity: Error,
+			Title:   "a materialized view cannot be read while it is computed",
 			Happens: "REFRESH MATERIALIZED VIEW holds ACCESS EXCLUSIVE on the view for as long as its query runs.",
-			Locks:   []Lock{{"sales", AccessExclusive}}, Remedy: "REFRESH … CONCURRENTLY, with a unique index on the view.", Link: manual + "sql-refreshmaterializedview.html",
-			Setup: "CREATE MATERIALIZED VIEW sales AS SELECT status, sum(total) AS total FROM orders GROUP BY status;\nCREATE UNIQUE INDEX ON sales (status);",
-			Bad:   "REFRESH MATERIALIZED VIEW sales;",
-			Good:  []string{"REFRESH MATERIALIZED VIEW CONCURRENTLY sales;"},
+			Locks:   []Lock{{"sales", AccessExclusive}}, Remedy: "REFRESH … CONCURRENTLY, with a unique index on the view.",
+			Link: manual + "sql-refreshmaterializedview.html",
+			Setup: "CREATE MATERIALIZED VIEW sales AS SELECT status, sum(total) AS total FROM orders GROUP BY status;\n" +
+				"CREATE UNIQUE INDEX ON sales (status);",
+			Bad:  "REFRESH MATERIALIZED VIEW sales;",
+			Good: []string{"REFRESH MATERIALIZED VIEW CONCURRENTLY sales;"},
 		},
 		{
-			ID: "refresh-matview-concurrently-needs-unique-index", Severity: Error, Title: "no unique index to refresh concurrently with",
-			Happens: "To replace rows one by one, the server must tell them apart: it refuses to refresh concurrently without a unique index on columns, over all rows.",
+			ID: "refresh-matview-concurrently-needs-unique-index", Severity: Error,
+			Title: "no unique index to refresh concurrently with",
+			Happens: "To replace rows one by one, the server must tell them apart: it refuses to refresh concurrently without " +
+				"a unique index on columns, over all rows.",
 			Refused: "55000", Remedy: "Add a unique index first.", Link: manual + "sql-refreshmaterializedview.html",
 			Setup: "CREATE MATERIALIZED VIEW sales AS SELECT status, sum(total) AS total FROM orders GROUP BY status;",
 			Bad:   "REFRESH MATERIALIZED VIEW CONCURRENTLY sales;",
-			Good:  []string{"CREATE UNIQUE INDEX CONCURRENTLY sales_status ON sales (status);", "REFRESH MATERIALIZED VIEW CONCURRENTLY sales;"},
+			Good: []string{"CREATE UNIQUE INDEX CONCURRENTLY sales_status ON sales (status);",
+				"REFRESH MATERIALIZED VIEW CONCURRENTLY sales;"},
 		},
 	}
 }

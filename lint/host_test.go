@@ -68,7 +68,8 @@ func TestWhatStaysInTheDatabaseDoesNotReachTheMachine(t *testing.T) {
 		"CREATE FUNCTION app_read_file(name text) RETURNS text LANGUAGE sql AS 'SELECT name';",
 		"CREATE FUNCTION plus(a int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN a + 1; END $$;",
 		"DO $$ BEGIN RAISE NOTICE 'COPY t TO PROGRAM'; END $$;",
-		"CREATE SCHEMA files;\nCREATE FUNCTION files.lo_import(name text) RETURNS text LANGUAGE sql AS 'SELECT name';\nSELECT files.lo_import('x');",
+		"CREATE SCHEMA files;\nCREATE FUNCTION files.lo_import(name text) RETURNS text LANGUAGE sql AS 'SELECT name';\n" +
+			"SELECT files.lo_import('x');",
 		"SET work_mem = '8MB';",
 		"ALTER DATABASE postgres SET work_mem = '8MB';",
 		"GRANT pg_read_all_data TO CURRENT_USER;",
@@ -78,6 +79,7 @@ func TestWhatStaysInTheDatabaseDoesNotReachTheMachine(t *testing.T) {
 		"SELECT current_setting('data_directory'), pg_current_logfile();",
 		"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
 	} {
-		require.False(t, slices.Contains(ids(check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{sql})), "host-access"), strings.TrimSpace(sql))
+		require.False(t, slices.Contains(ids(check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{sql})),
+			"host-access"), strings.TrimSpace(sql))
 	}
 }

@@ -72,7 +72,8 @@ func (j *judge) begin() {
 	j.step++
 	j.path = j.session.path
 	j.tx = &transaction{
-		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: maps.Clone(j.session.settings), foreign: map[*relation]int{}, values: map[string]int{},
+		locks: map[*relation]held{}, changed: map[*relation]int{}, settings: maps.Clone(j.session.settings),
+		foreign: map[*relation]int{}, values: map[string]int{},
 	}
 }
 
@@ -117,7 +118,9 @@ func (j *judge) localEnds() {
 	for _, c := range changes {
 		if c.Local && next >= 0 && !strings.HasPrefix(c.Name, "transaction_") {
 			j.report(Finding{Hazard: "local-setting-ends",
-				Message: fmt.Sprintf("%s is set for the transaction of this step alone: line %d, and what follows, runs without it", c.Name, j.parsed[next].statement.Start.Line)})
+				Message: fmt.Sprintf(
+					"%s is set for the transaction of this step alone: line %d, and what follows, runs without it", c.Name,
+					j.parsed[next].statement.Start.Line)})
 		}
 	}
 }
@@ -141,7 +144,8 @@ func (j *judge) unreadMark() {
 func (j *judge) judge(at int) Judgement {
 	j.at, j.current = at, j.parsed[at]
 	s := j.current.statement
-	j.out = &Judgement{Text: s.Text, Start: s.Start, End: s.End(), Step: j.current.step, Alone: j.current.alone, Evidence: []Evidence{}}
+	j.out = &Judgement{Text: s.Text, Start: s.Start, End: s.End(), Step: j.current.step, Alone: j.current.alone,
+		Evidence: []Evidence{}}
 	if j.current.err != nil {
 		j.unparsed()
 	} else {
@@ -188,7 +192,8 @@ func (j *judge) unheardOf(known map[*relation]bool) {
 
 // ofCatalog reports whether it is one of PostgreSQL's own, which every database has.
 func (r *relation) ofCatalog() bool {
-	return r.name.Schema == catalogSchema || (r.name.Schema == "" || r.name.Schema == public) && strings.HasPrefix(r.name.Object, "pg_")
+	return r.name.Schema == catalogSchema || (r.name.Schema == "" || r.name.Schema == public) &&
+		strings.HasPrefix(r.name.Object, "pg_")
 }
 
 // opaque says why the text does not tell what a statement does.
@@ -366,7 +371,8 @@ func (j *judge) rewrite(r *relation) { j.touch(&j.out.Effect.Rewrites, r) }
 
 func (j *judge) touch(list *[]string, r *relation) {
 	for _, part := range r.tree() {
-		if name := part.name.String(); !j.isNew(part) && part.kind != view && !part.partitioned && !slices.Contains(*list, name) {
+		if name := part.name.String(); !j.isNew(part) && part.kind != view && !part.partitioned && !slices.Contains(*list,
+			name) {
 			*list = append(*list, name)
 		}
 	}

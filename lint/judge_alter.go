@@ -31,7 +31,8 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 	case ast.ObjectType_OBJECT_TYPE:
 		j.alterComposite(s)
 		return
-	case ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_FOREIGN_TABLE:
+	case ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_FOREIGN_TABLE:
 		j.alterOtherRelation(s)
 		return
 	}
@@ -55,7 +56,8 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 				j.lock(part, Share)
 			}
 			j.lock(r, mode)
-		} else if s.Relation.Inh && (recurses || mode == ShareRowExclusive && r.rowTriggers && strings.Contains(cmd.Subtype.String(), "Trig")) {
+		} else if s.Relation.Inh && (recurses || mode == ShareRowExclusive && r.rowTriggers &&
+			strings.Contains(cmd.Subtype.String(), "Trig")) {
 			j.lockTree(r, mode)
 		} else {
 			j.lock(r, mode)
@@ -63,7 +65,8 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		if j.missing(r, cmd) {
 			continue
 		}
-		if !j.isNew(r) || cmd.Subtype == ast.AlterTableType_AT_AttachPartition || cmd.Subtype == ast.AlterTableType_AT_AddConstraint ||
+		if !j.isNew(r) || cmd.Subtype == ast.AlterTableType_AT_AttachPartition ||
+			cmd.Subtype == ast.AlterTableType_AT_AddConstraint ||
 			cmd.Subtype == ast.AlterTableType_AT_AddColumn {
 			j.alterCommand(r, cmd)
 		}
@@ -94,13 +97,17 @@ func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 func (j *judge) buildsKey(r *relation, cmd *ast.AlterTableCmd) bool {
 	c := cmd.Def.GetConstraint()
 	since := 18 // from then on partitions are locked as their parent
-	if cmd.Subtype != ast.AlterTableType_AT_AddConstraint || c.GetIndexname() != "" || j.options.Major == 0 || j.options.Major >= since {
+	if cmd.Subtype != ast.AlterTableType_AT_AddConstraint || c.GetIndexname() != "" || j.options.Major == 0 ||
+		j.options.Major >= since {
 		return false
 	}
 	if c.GetContype() != ast.ConstrType_CONSTR_PRIMARY {
 		return c.GetContype() == ast.ConstrType_CONSTR_UNIQUE
 	}
-	return !slices.ContainsFunc(texts(c.Keys), func(name string) bool { return r.column(name) == nil || !r.column(name).notNull })
+	return !slices.ContainsFunc(texts(c.Keys), func(name string) bool {
+		return r.column(name) == nil ||
+			!r.column(name).notNull
+	})
 }
 
 // missing finds that a command is about a column that the table does not have.
@@ -115,7 +122,8 @@ func (j *judge) missing(r *relation, cmd *ast.AlterTableCmd) bool {
 	if cmd.MissingOk || r.assumed || len(r.columns) == 0 || r.column(cmd.Name) != nil || cmd.Name == "" {
 		return false
 	}
-	j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+	j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+		"its columns are known"},
 		Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(cmd.Name))})
 	return true
 }
@@ -165,7 +173,8 @@ func (j *judge) alterComposite(s *ast.AlterTableStmt) {
 		case ast.AlterTableType_AT_AddColumn:
 			j.because("values that are there have NULL for the new attribute; none is touched")
 		case ast.AlterTableType_AT_DropColumn:
-			j.report(Finding{Hazard: "drop-column", Message: fmt.Sprintf("code that still names the attribute %s of %s fails, and its values are lost", quoted(cmd.Name), n)})
+			j.report(Finding{Hazard: "drop-column", Message: fmt.Sprintf("code that still names the attribute %s of %s fails, "+
+				"and its values are lost", quoted(cmd.Name), n)})
 		default:
 			j.opaque("whether tables use the type is not known")
 		}
@@ -236,7 +245,8 @@ func (j *judge) alterCommand(r *relation, cmd *ast.AlterTableCmd) {
 				verdict = Unknown
 			}
 			j.report(Finding{Hazard: "set-generated-expression", Verdict: verdict, claim: claim{claimsRewrite, leaves(r)},
-				Message: fmt.Sprintf("%s is computed anew for every row of %s while nobody can read it", quoted(cmd.Name), r.name), Evidence: j.wasThere(r)})
+				Message:  fmt.Sprintf("%s is computed anew for every row of %s while nobody can read it", quoted(cmd.Name), r.name),
+				Evidence: j.wasThere(r)})
 		}
 	case ast.AlterTableType_AT_AddConstraint:
 		j.addConstraintCommand(r, cmd.Def.GetConstraint())
@@ -280,7 +290,8 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 		case ast.AlterTableType_AT_DisableTrigUser:
 			what = "what the triggers of " + r.name.String() + " do"
 		}
-		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is enabled again", Evidence: j.wasThere(r)})
+		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is " +
+			"enabled again", Evidence: j.wasThere(r)})
 	case ast.AlterTableType_AT_AddInherit:
 		parent := j.relation(cmd.Def.GetRangeVar())
 		j.lock(parent, ShareUpdateExclusive)
@@ -334,7 +345,8 @@ func (j *judge) hidden(r *relation, without, who string) {
 		what = fmt.Sprintf("can do no %s of %s", strings.Join(refused, ", "), r.name)
 	}
 	j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r), Message: who + " " + what,
-		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s;", j.written(r), j.out.Text)})
+		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s;", j.written(r),
+			j.out.Text)})
 }
 
 // sameStep gives the statements of the transaction that are still to come.
@@ -350,7 +362,8 @@ func (j *judge) sameStep() []parsed {
 
 func (j *judge) ownerChange(what string, to *ast.RoleSpec) {
 	j.report(Finding{Hazard: "owner-change",
-		Message: fmt.Sprintf("code that runs as the old owner of %s may lose its rights; the new one is %s", what, quoted(to.GetRolename()))})
+		Message: fmt.Sprintf("code that runs as the old owner of %s may lose its rights; the new one is %s", what,
+			quoted(to.GetRolename()))})
 }
 
 func (j *judge) replicaIdentityCommand(r *relation, s *ast.ReplicaIdentityStmt) {
@@ -381,7 +394,8 @@ func (j *judge) publishes(r *relation) bool {
 func (j *judge) manyPartitions(r *relation) {
 	const many = 64 // of which each has indexes; max_locks_per_transaction is 64
 	if n := len(r.tree()) - 1; n >= many && len(j.out.Effect.Locks) > many {
-		j.report(Finding{Hazard: "alter-on-partitioned-parent", Evidence: Evidence{j.source(r), fmt.Sprintf("%s has %d partitions", r.name, n)},
+		j.report(Finding{Hazard: "alter-on-partitioned-parent", Evidence: Evidence{j.source(r),
+			fmt.Sprintf("%s has %d partitions", r.name, n)},
 			Message: fmt.Sprintf("%d partitions of %s are locked at once", n, r.name)})
 	}
 }

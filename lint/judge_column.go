@@ -62,7 +62,8 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	if c := r.column(def.GetColname()); c != nil && !r.assumed {
-		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+			"its columns are known"},
 			Message: fmt.Sprintf("%s has a column %s already: the statement fails", r.name, quoted(c.name))})
 		return
 	}
@@ -77,13 +78,16 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	j.addColumnFills(r, a)
 	j.addColumnConstraints(r, a)
 	if a.typ.Name == (Name{catalogSchema, "json"}) && !a.typ.Array {
-		j.columnFinding(r, a, "add-column-json", "json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
+		j.columnFinding(r, a, "add-column-json",
+			"json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
 			j.asJSONB(r, def), claim{})
 	}
 	if n := len(r.columns) + r.dropped + 1; n > maxColumns {
-		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
+		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those "+
+			"that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
 	}
-	j.columnFinding(r, a, "cached-plan-break", "prepared statements with SELECT * or RETURNING * from "+r.name.String()+" fail once in each session", "", claim{})
+	j.columnFinding(r, a, "cached-plan-break", "prepared statements with SELECT * or RETURNING * from "+r.name.String()+
+		" fail once in each session", "", claim{})
 	if len(j.out.Findings) == before {
 		j.because("a column is added to the catalog alone, under a brief ACCESS EXCLUSIVE lock; no row is touched")
 	}
@@ -94,7 +98,8 @@ const maxColumns = 1600
 
 func (j *judge) columnFinding(r *relation, a added, hazard, message, rewrite string, c claim) {
 	start, end := j.place(a.def.Location)
-	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, claim: c, Start: start, End: end, Evidence: j.wasThere(r)})
+	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, claim: c, Start: start, End: end,
+		Evidence: j.wasThere(r)})
 }
 
 // addColumnFills finds that the server has to write a value into every row.
@@ -103,13 +108,15 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	rewritten := func(hazard, why, rewrite string) {
 		j.rewrite(r)
 		if !j.small(r) {
-			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), rewrite, claim{claimsRewrite, leaves(r)})
+			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why),
+				rewrite, claim{claimsRewrite, leaves(r)})
 		}
 	}
 	steps := func(hazard, why string) {
 		j.rewrite(r)
 		if !j.small(r) {
-			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why), claim{claimsRewrite, leaves(r)})
+			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why),
+				claim{claimsRewrite, leaves(r)})
 		}
 	}
 	switch {
@@ -126,7 +133,8 @@ func (j *judge) addColumnFills(r *relation, a added) {
 		return
 	}
 	if a.domain != nil && (a.domain.notNull || len(a.domain.checks) > 0) {
-		rewritten("add-column-constrained-domain", fmt.Sprintf("the constraint of the domain %s is checked for every row, even where it is NULL", a.domain.name),
+		rewritten("add-column-constrained-domain",
+			fmt.Sprintf("the constraint of the domain %s is checked for every row, even where it is NULL", a.domain.name),
 			j.domainSlowly(r, a))
 		return
 	}
@@ -139,7 +147,8 @@ func (j *judge) addColumnFills(r *relation, a added) {
 			if j.few(r) && r.rowsKnown() == 0 {
 				return
 			}
-			j.columnFinding(r, a, "add-column-not-null-no-default", fmt.Sprintf("existing rows of %s have no value for %s: the statement fails unless the table is empty, and so do INSERTs of the code that runs", r.name, name),
+			j.columnFinding(r, a, "add-column-not-null-no-default", fmt.Sprintf("existing rows of %s have no value for %s: "+
+				"the statement fails unless the table is empty, and so do INSERTs of the code that runs", r.name, name),
 				j.requiredRewrite(r, a), claim{claimsError, leaves(r)})
 		}
 		return
@@ -150,7 +159,8 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	case isUnknown:
 		j.rewrite(r)
 		start, end := j.place(a.def.Location)
-		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end, claim: claim{claimsRewrite, leaves(r)},
+		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end,
+			claim:   claim{claimsRewrite, leaves(r)},
 			Message: fmt.Sprintf("if %s, %s is written anew while nobody can read or write it", v.why, r.name)})
 	default:
 		j.because("the default is computed once and kept in the catalog; no row is touched")
@@ -162,7 +172,8 @@ func (r *relation) rowsKnown() int64 { return r.rows }
 
 func (j *judge) requiredRewrite(r *relation, a added) string {
 	add := j.addColumn(r, &column{name: a.def.Colname, typ: a.typ, def: a.def})
-	return add + "\n" + laterOn("when the code writes it and every row has a value, in a migration of its own", eachAlone+j.notNullSteps(r, a.def.Colname))
+	return add + "\n" + laterOn("when the code writes it and every row has a value, in a migration of its own",
+		eachAlone+j.notNullSteps(r, a.def.Colname))
 }
 
 // columnInSteps reports a hazard of a new column with all steps to it, or why there are
@@ -170,7 +181,8 @@ func (j *judge) requiredRewrite(r *relation, a added) string {
 func (j *judge) columnInSteps(r *relation, a added, hazard, message string, c claim) {
 	start, end := j.place(a.def.Location)
 	rewrite, why := j.inSteps(r, a)
-	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, NotFixed: why, claim: c, Start: start, End: end, Evidence: j.wasThere(r)})
+	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, NotFixed: why, claim: c, Start: start, End: end,
+		Evidence: j.wasThere(r)})
 }
 
 // addColumnConstraints finds that a constraint at the column goes through all rows,
@@ -181,14 +193,16 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		j.scan(r)
 		if !j.small(r) {
 			j.columnInSteps(r, a, "add-column-inline-check",
-				fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them", r.name, name), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them",
+					r.name, name), claim{claimsScan, leaves(r)})
 		}
 	}
 	if a.key != nil {
 		j.scan(r)
 		if !j.small(r) {
 			j.columnInSteps(r, a, "add-column-inline-unique",
-				fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name), claim{claimsScan,
+					leaves(r)})
 		}
 	}
 	if a.foreign != nil && a.value != nil {
@@ -197,7 +211,8 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		j.scan(to)
 		if !j.small(r) {
 			j.columnInSteps(r, a, "add-column-inline-references",
-				fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name, r.name), claim{claimsScan, leaves(r)})
+				fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name,
+					r.name), claim{claimsScan, leaves(r)})
 		}
 	}
 }
@@ -245,7 +260,8 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	rewrite := ""
 	if c != nil && c.notNull && c.value == nil && c.identity == "" && !slices.Contains(r.primaryKey(), c.name) {
-		rewrite = fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s", quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))
+		rewrite = fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s",
+			quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))
 	}
 	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
 }
@@ -260,14 +276,17 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	for _, k := range r.constraints {
 		if k.kind == ast.ConstrType_CONSTR_CHECK && k.valid && !k.noInherit && impliesNotNull(k.expr, cmd.Name) {
-			j.evidence(j.source(r), fmt.Sprintf("the valid constraint %s says that no row is NULL, so that none is read", quoted(k.name)))
+			j.evidence(j.source(r), fmt.Sprintf("the valid constraint %s says that no row is NULL, so that none is read",
+				quoted(k.name)))
 			return
 		}
 	}
 	if c != nil && c.created == j.now {
 		if c.value == nil && !j.filled(r, cmd.Name) {
-			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{claimsError, leaves(r)}, Evidence: j.wasThere(r),
-				Message: fmt.Sprintf("%s is NULL in the existing rows of %s: the statement fails unless the table is empty", quoted(cmd.Name), r.name)})
+			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{claimsError, leaves(r)},
+				Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("%s is NULL in the existing rows of %s: the statement fails unless the table is empty",
+					quoted(cmd.Name), r.name)})
 		}
 	}
 	j.scan(r)
@@ -275,7 +294,8 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
-		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name), Rewrite: eachAlone + j.notNullSteps(r, cmd.Name)})
+		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name),
+		Rewrite: eachAlone + j.notNullSteps(r, cmd.Name)})
 }
 
 // filled reports whether a statement of the migration changes rows of a table.
@@ -310,7 +330,8 @@ func (j *judge) dropNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	j.report(Finding{Hazard: "drop-not-null", Evidence: j.wasThere(r),
-		Message: fmt.Sprintf("code that runs does not expect NULL in %s.%s and may fail when the first one comes", r.name, quoted(cmd.Name)),
+		Message: fmt.Sprintf("code that runs does not expect NULL in %s.%s and may fail when the first one comes", r.name,
+			quoted(cmd.Name)),
 		Rewrite: "-- deploy readers that cope with NULL first, then\n" + j.out.Text})
 }
 
@@ -326,14 +347,16 @@ func (j *judge) dropDefaultCommand(r *relation, cmd *ast.AlterTableCmd) {
 		j.because("the default holds for rows to come; none is touched")
 	case c == nil && r.assumed:
 		j.report(Finding{Hazard: "drop-default-of-required-column", Verdict: Unknown,
-			Message: fmt.Sprintf("if %s.%s is NOT NULL, INSERTs of the code that runs which leave it out fail", r.name, quoted(cmd.Name))})
+			Message: fmt.Sprintf("if %s.%s is NOT NULL, INSERTs of the code that runs which leave it out fail", r.name,
+				quoted(cmd.Name))})
 	case c == nil || !c.notNull || j.isNew(r):
 		j.because("rows to come get NULL, which the column allows")
 	case c.value == nil && c.identity == "" && !c.serial:
 		j.evidence(j.source(r), "the column has no default")
 	default:
 		j.report(Finding{Hazard: "drop-default-of-required-column", Evidence: Evidence{j.source(r), "the column is NOT NULL"},
-			Message: fmt.Sprintf("INSERTs of the code that runs which leave %s.%s out fail from now on", r.name, quoted(cmd.Name)),
+			Message: fmt.Sprintf("INSERTs of the code that runs which leave %s.%s out fail from now on", r.name,
+				quoted(cmd.Name)),
 			Rewrite: "-- deploy code that always gives a value first, then\n" + j.out.Text})
 	}
 }
@@ -346,12 +369,14 @@ func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
 		} else if d.GetDefname() == "restart" {
 			j.report(Finding{Hazard: "sequence-restart", Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s.%s starts over at a number that rows may have already", r.name, quoted(cmd.Name)),
-				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), (SELECT max(%s) FROM %s));", literal(j.written(r)), literal(cmd.Name), quoted(cmd.Name), j.written(r))})
+				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), (SELECT max(%s) FROM %s));",
+					literal(j.written(r)), literal(cmd.Name), quoted(cmd.Name), j.written(r))})
 		}
 	}
 	if always {
 		j.report(Finding{Hazard: "identity-always", Evidence: j.wasThere(r),
-			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name, quoted(cmd.Name)),
+			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name,
+				quoted(cmd.Name)),
 			Rewrite: j.byDefault(r, cmd)})
 	}
 }

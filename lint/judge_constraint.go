@@ -29,7 +29,8 @@ func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
 		j.scan(r)
 		if !j.small(r) {
 			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, leaves(r)},
-				Message: fmt.Sprintf("nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
+				Message: fmt.Sprintf(
+					"nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
 				Rewrite: j.inNewTable(r, c)})
 		}
 	default:
@@ -48,7 +49,8 @@ func (j *judge) inNewTable(r *relation, c *ast.Constraint) string {
 	if j.cannotStep() != "" || text == "" {
 		return ""
 	}
-	return fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", name, j.written(r), text)
+	return fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL);\n%s\n-- then copy in batches, and swap the names", name,
+		j.written(r), text)
 }
 
 func (j *judge) constraintFinding(r *relation, c *ast.Constraint, f Finding) {
@@ -161,7 +163,8 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 			j.scan(r)
 			if !j.small(r) {
 				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, leaves(r)},
-					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it", quoted(name), r.name),
+					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it",
+						quoted(name), r.name),
 					Rewrite: eachAlone + j.notNullSteps(r, name) + "\n" + j.out.Text + ";"})
 			}
 			return
@@ -193,7 +196,8 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	j.foreignKeyIndex(r, to, c)
 	if c.SkipValidation && r.partitioned && (j.options.Major == 0 || j.options.Major < 18) {
 		j.constraintFinding(r, c, Finding{Hazard: "fk-not-valid-on-partitioned", claim: claim{kind: claimsError},
-			Message: fmt.Sprintf("%s is partitioned: before PostgreSQL 18 the server refuses NOT VALID for its foreign keys", r.name),
+			Message: fmt.Sprintf("%s is partitioned: before PostgreSQL 18 the server refuses NOT VALID for its foreign keys",
+				r.name),
 			Rewrite: j.keysOfPartitions(r, c)})
 		return
 	}
@@ -210,7 +214,8 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	if r.partitioned {
 		rewrite, why = j.keysOfPartitions(r, c), "each partition needs a foreign key of its own first"
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite, NotFixed: why,
+	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)},
+		Rewrite: rewrite, NotFixed: why,
 		Message: fmt.Sprintf("writes to %s and %s wait until every row is looked up", r.name, to.name)})
 }
 
@@ -245,11 +250,13 @@ func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
 			return
 		}
 		a, b := r.column(name), to.column(targets[i])
-		if a == nil || b == nil || a.typ.Name.Object == "" || b.typ.Name.Object == "" || a.typ.Name == b.typ.Name || kin(a.typ) == kin(b.typ) && kin(a.typ) == "text" {
+		if a == nil || b == nil || a.typ.Name.Object == "" || b.typ.Name.Object == "" || a.typ.Name == b.typ.Name ||
+			kin(a.typ) == kin(b.typ) && kin(a.typ) == "text" {
 			continue
 		}
 		j.constraintFinding(r, c, Finding{Hazard: "fk-type-mismatch",
-			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name), a.typ, to.name, quoted(targets[i]), b.typ),
+			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name),
+				a.typ, to.name, quoted(targets[i]), b.typ),
 			Rewrite: j.retypeSlowly(r, a, b.def)})
 	}
 }
@@ -271,7 +278,8 @@ func (j *judge) foreignKeyIndex(r, to *relation, c *ast.Constraint) {
 		}
 	}
 	j.constraintFinding(r, c, Finding{Hazard: "fk-missing-index",
-		Message: fmt.Sprintf("each DELETE from %s, and each change of its key, reads all of %s, which has no index on (%s)", to.name, r.name, names(columns)),
+		Message: fmt.Sprintf("each DELETE from %s, and each change of its key, reads all of %s, which has no index on (%s)",
+			to.name, r.name, names(columns)),
 		Rewrite: fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s);", j.written(r), names(columns))})
 }
 
@@ -285,7 +293,8 @@ func (j *judge) manyForeignKeys(r, to *relation) {
 	}
 	if total > 2 && !j.current.alone {
 		j.report(Finding{Hazard: "multiple-foreign-keys-in-one-migration",
-			Message: fmt.Sprintf("with this foreign key the transaction locks %d tables against writes at once, until it ends", total)})
+			Message: fmt.Sprintf("with this foreign key the transaction locks %d tables against writes at once, until it ends",
+				total)})
 	}
 }
 
@@ -303,9 +312,12 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	if c != nil && c.step == j.step && c.created == j.now {
-		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
-			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read", quoted(c.name), r.name),
-			Rewrite: "-- below a mark with notransaction, or in a migration of its own:\n" + j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(cmd.Name)), NotFixed: j.cannotStep()})
+		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)},
+			Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read",
+				quoted(c.name), r.name),
+			Rewrite: "-- below a mark with notransaction, or in a migration of its own:\n" + j.alterTo(r,
+				"VALIDATE CONSTRAINT "+quoted(cmd.Name)), NotFixed: j.cannotStep()})
 		return
 	}
 	j.because("rows are read beside reads and writes, under SHARE UPDATE EXCLUSIVE")
@@ -329,9 +341,13 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 			j.because("another foreign key takes its place")
 			return
 		}
-		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s", quoted(c.name), c.to.name)},
-			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s", c.to.name, r.name),
-			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n%s -- in a transaction of its own", j.written(c.to), j.written(r), j.alterTo(r, "DROP CONSTRAINT "+quoted(c.name)))})
+		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s",
+			quoted(c.name), c.to.name)},
+			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s",
+				c.to.name, r.name),
+			Rewrite: fmt.Sprintf("SET LOCAL lock_timeout = '100ms';\nLOCK TABLE %s, %s IN ACCESS EXCLUSIVE MODE;\n"+
+				"%s -- in a transaction of its own", j.written(c.to), j.written(r), j.alterTo(r,
+				"DROP CONSTRAINT "+quoted(c.name)))})
 	case c.index != nil && (c.kind == ast.ConstrType_CONSTR_PRIMARY || c.kind == ast.ConstrType_CONSTR_UNIQUE):
 		j.dropKey(c.index)
 		j.dropReferences(r, c, cmd)
@@ -345,7 +361,8 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 func (j *judge) exchanged(c *constraint) bool {
 	return slices.ContainsFunc(j.current.node.GetAlterTableStmt().GetCmds(), func(n *ast.Node) bool {
 		added := n.GetAlterTableCmd().GetDef().GetConstraint()
-		return added.GetContype() == ast.ConstrType_CONSTR_FOREIGN && j.find(nameOfRange(added.GetPktable())) == c.to && slices.Equal(texts(added.GetFkAttrs()), c.columns)
+		return added.GetContype() == ast.ConstrType_CONSTR_FOREIGN && j.find(nameOfRange(added.GetPktable())) == c.to &&
+			slices.Equal(texts(added.GetFkAttrs()), c.columns)
 	})
 }
 
@@ -354,12 +371,16 @@ func (j *judge) unknownConstraint(r *relation, cmd *ast.AlterTableCmd) {
 	switch {
 	case strings.HasSuffix(name, "_fkey") || strings.HasPrefix(name, "fk_") || strings.HasSuffix(name, "_fk"):
 		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{FromText, "its name is that of a foreign key"},
-			Message: fmt.Sprintf("the table that %s references is locked against reads and writes as well as %s", quoted(cmd.Name), r.name)})
-	case strings.HasSuffix(name, "_pkey") || strings.HasSuffix(name, "_key") || strings.HasPrefix(name, "uq_") || strings.HasPrefix(name, "unique_"):
+			Message: fmt.Sprintf("the table that %s references is locked against reads and writes as well as %s",
+				quoted(cmd.Name), r.name)})
+	case strings.HasSuffix(name, "_pkey") || strings.HasSuffix(name, "_key") || strings.HasPrefix(name, "uq_") ||
+		strings.HasPrefix(name, "unique_"):
 		j.report(Finding{Hazard: "drop-unique-or-primary-key", Evidence: Evidence{FromText, "its name is that of a key"},
-			Message: fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT of the code that runs fails", r.name)})
+			Message: fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT of the code that runs fails",
+				r.name)})
 	default:
-		j.opaque("what kind of constraint " + quoted(cmd.Name) + " is, is not known: a foreign key locks two tables, a key is relied upon")
+		j.opaque("what kind of constraint " + quoted(cmd.Name) + " is, is not known: a foreign key locks two tables, a key " +
+			"is relied upon")
 	}
 }
 
@@ -405,15 +426,18 @@ func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
 		j.evidence(FromHistory, "no table has a column of this domain")
 		return
 	}
-	hazard := map[string]string{"O": "alter-domain-set-not-null", "V": "alter-domain-validate", "C": "alter-domain-add-constraint"}[s.Subtype]
-	f := Finding{Hazard: hazard, Message: "writes to every table with a column of this domain wait until all their rows are read"}
+	hazard := map[string]string{"O": "alter-domain-set-not-null", "V": "alter-domain-validate",
+		"C": "alter-domain-add-constraint"}[s.Subtype]
+	f := Finding{Hazard: hazard, Message: "writes to every table with a column of this domain wait until all their rows " +
+		"are read"}
 	if len(tables) > 0 {
 		var all []string
 		for _, r := range tables {
 			all = append(all, r.name.String())
 		}
 		f.claim, f.Evidence = claim{claimsScan, leaves(tables[0])}, j.wasThere(tables[0])
-		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all), name)
+		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all),
+			name)
 	}
 	if c := s.Def.GetConstraint(); s.Subtype == "C" && c.GetConname() != "" {
 		f.Rewrite = spotsOf(j.out.Text).append(" NOT VALID") + ";"

@@ -105,7 +105,8 @@ func (j *judge) lockRows(n *ast.Node, few string) {
 		j.lockTree(u.of, RowShare)
 		if few == "" && !j.isNew(u.of) && !j.small(u.of) {
 			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(u.of),
-				Message: fmt.Sprintf("any number of rows of %s stay locked until the transaction ends: writers of those rows wait", u.of.name)})
+				Message: fmt.Sprintf("any number of rows of %s stay locked until the transaction ends: writers of those rows wait",
+					u.of.name)})
 		}
 	}
 }
@@ -404,7 +405,8 @@ func (j *judge) opaqueBody(reason string, places ...Place) {
 	outer := j.places
 	j.places = places
 	defer func() { j.places = outer }()
-	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown, Message: reason + "; only a rehearsal can tell what it does"})
+	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown,
+		Message: reason + "; only a rehearsal can tell what it does"})
 }
 
 // fires looks for triggers whose functions put statements together, or run others than
@@ -510,7 +512,9 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb, few string) {
 	}
 	j.scan(r)
 	rewrite, why := j.batched(r, n, target)
-	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb, r.name),
+	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number "+
+		"of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb,
+		r.name),
 		Rewrite: rewrite, NotFixed: why})
 }
 
@@ -520,7 +524,8 @@ func (j *judge) catalogChange(r *relation, verb string) bool {
 	if r.name.Schema != catalogSchema {
 		return false
 	}
-	j.report(Finding{Hazard: "catalog-change", Message: fmt.Sprintf("%s of %s goes behind the server's back: it checks nothing, and what depends on the rows is not told", verb, r.name)})
+	j.report(Finding{Hazard: "catalog-change", Message: fmt.Sprintf("%s of %s goes behind the server's back: it checks "+
+		"nothing, and what depends on the rows is not told", verb, r.name)})
 	return true
 }
 
@@ -569,11 +574,13 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	}
 	j.conflict(r, s.OnConflictClause)
 	source := s.SelectStmt.GetSelectStmt()
-	if source == nil || len(source.ValuesLists) > 0 || len(source.FromClause) == 0 && source.WithClause == nil && source.Larg == nil {
+	if source == nil || len(source.ValuesLists) > 0 || len(source.FromClause) == 0 && source.WithClause == nil &&
+		source.Larg == nil {
 		j.changed(r)
 		if j.repeats && !j.harmless(r) {
 			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r),
-				Message: fmt.Sprintf("the loop adds any number of rows to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", r.name)})
+				Message: fmt.Sprintf("the loop adds any number of rows to %s in one transaction: vacuum waits for its end, and "+
+					"so does whoever writes the same rows", r.name)})
 			return
 		}
 		j.because("the rows stand in the statement")
@@ -603,7 +610,8 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	j.scan(many)
 	rewrite, unlike := j.copySlowly(n, many, source)
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
-		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and so does whoever writes the same rows", many.name, r.name),
+		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and "+
+			"so does whoever writes the same rows", many.name, r.name),
 		Rewrite: rewrite, NotFixed: unlike})
 }
 
@@ -623,16 +631,21 @@ func (j *judge) conflict(r *relation, s *ast.OnConflictClause) {
 	if !slices.ContainsFunc(j.indexesOf(r), func(i *index) bool {
 		return i.unique && len(i.columns) > 0 && slices.Equal(slices.Sorted(slices.Values(i.columns)), columns)
 	}) {
-		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its indexes are known"},
-			Message: fmt.Sprintf("%s has no unique index on %s, which ON CONFLICT needs: the statement fails", r.name, strings.Join(columns, ", "))})
+		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+			"its indexes are known"},
+			Message: fmt.Sprintf("%s has no unique index on %s, which ON CONFLICT needs: the statement fails", r.name,
+				strings.Join(columns, ", "))})
 	}
 }
 
 // copySlowly is the copy in batches, where the query is a plain one.
 func (j *judge) copySlowly(n *ast.Node, of *relation, source *ast.SelectStmt) (rewrite, why string) {
-	plain := n == j.current.node && !j.inner && len(source.FromClause) == 1 && source.FromClause[0].GetRangeVar() != nil && source.WithClause == nil &&
-		len(source.GroupClause)+len(source.SortClause)+len(source.DistinctClause)+len(source.WindowClause)+len(source.LockingClause) == 0 &&
-		n.GetInsertStmt().WithClause == nil && source.LimitCount == nil && source.LimitOffset == nil && source.HavingClause == nil
+	plain := n == j.current.node && !j.inner && len(source.FromClause) == 1 &&
+		source.FromClause[0].GetRangeVar() != nil && source.WithClause == nil &&
+		len(source.GroupClause)+len(source.SortClause)+len(source.DistinctClause)+len(source.WindowClause)+
+			len(source.LockingClause) == 0 &&
+		n.GetInsertStmt().WithClause == nil && source.LimitCount == nil && source.LimitOffset == nil &&
+		source.HavingClause == nil
 	walk(n, func(n *ast.Node) bool {
 		plain = plain && n.GetFuncCall().GetOver() == nil
 		return plain

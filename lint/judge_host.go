@@ -9,8 +9,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 )
 
-// hostAccess finds what reaches the machine that the server runs on, or others from there: programs, files, libraries, other servers.
-// Where it stands in a body, that is not run for it to be told: it is for whoever reads the change.
+// hostAccess finds what reaches the machine that the server runs on, or others from there: programs, files, libraries,
+// other servers. Where it stands in a body, that is not run for it to be told: it is for whoever reads the change.
 func (j *judge) hostAccess(n *ast.Node) {
 	if reason := j.reaches(n); reason != "" {
 		j.reportCertain(Finding{Hazard: "host-access", Message: reason})
@@ -68,7 +68,8 @@ func (j *judge) reaches(n *ast.Node) string {
 	case *ast.Node_DoStmt:
 		return languageReaches(s.DoStmt.Args)
 	case *ast.Node_CreateForeignServerStmt:
-		if wrapper := s.CreateForeignServerStmt.Fdwname; reachingExtensions[strings.TrimSuffix(wrapper, "_fdw")] || reachingExtensions[wrapper] {
+		if wrapper := s.CreateForeignServerStmt.Fdwname; reachingExtensions[strings.TrimSuffix(wrapper, "_fdw")] ||
+			reachingExtensions[wrapper] {
 			return fmt.Sprintf("the foreign data wrapper %s reaches files or other servers", quoted(wrapper))
 		}
 	case *ast.Node_ImportForeignSchemaStmt:
@@ -111,8 +112,9 @@ func (j *judge) reachedBy(name Name) string {
 
 var (
 	// fileCalls are PostgreSQL's own functions, and those of adminpack, that read, list or write files.
-	fileCalls = pattern.Of(`^(?:pg_read_(?:binary_)?file(?:_all|_off_len|_all_missing|_off_len_missing)?|pg_ls_\w+|pg_stat_file|` +
-		`lo_import|lo_export|pg_file_(?:write|sync|rename|unlink|read|length)|pg_logdir_ls)$`)
+	fileCalls = pattern.Of(
+		`^(?:pg_read_(?:binary_)?file(?:_all|_off_len|_all_missing|_off_len_missing)?|pg_ls_\w+|pg_stat_file|` +
+			`lo_import|lo_export|pg_file_(?:write|sync|rename|unlink|read|length)|pg_logdir_ls)$`)
 	dblinkCalls = pattern.Of(`^dblink(?:_connect|_connect_u|_exec|_open|_send_query)?$`)
 	// untrustedNames are the languages whose functions are programs: by custom their names end in u.
 	untrustedNames = pattern.Of(`^(?:c|internal|pl[a-z0-9]+u|plsh|plr)$`)
@@ -120,11 +122,15 @@ var (
 
 func untrusted(language string) bool { return untrustedNames().MatchString(strings.ToLower(language)) }
 
-// reachingExtensions are known to read files, to run programs or to connect. Untrusted languages are known by their names.
+// reachingExtensions are known to read files, to run programs or to connect. Untrusted languages are known by their
+// names.
 var reachingExtensions = map[string]bool{
-	"file_fdw": true, "postgres_fdw": true, "dblink": true, "adminpack": true, "http": true, "pg_net": true, "plproxy": true,
-	"oracle_fdw": true, "mysql_fdw": true, "tds_fdw": true, "mongo_fdw": true, "redis_fdw": true, "sqlite_fdw": true, "odbc_fdw": true,
-	"jdbc_fdw": true, "ogr_fdw": true, "multicorn": true, "wrappers": true, "aws_s3": true, "aws_lambda": true, "log_fdw": true,
+	"file_fdw": true, "postgres_fdw": true, "dblink": true, "adminpack": true, "http": true, "pg_net": true,
+	"plproxy":    true,
+	"oracle_fdw": true, "mysql_fdw": true, "tds_fdw": true, "mongo_fdw": true, "redis_fdw": true, "sqlite_fdw": true,
+	"odbc_fdw": true,
+	"jdbc_fdw": true, "ogr_fdw": true, "multicorn": true, "wrappers": true, "aws_s3": true, "aws_lambda": true,
+	"log_fdw": true,
 }
 
 // reachingRoles give their members what else only a superuser has.

@@ -17,7 +17,8 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 	j.redundant(r, s)
 	for _, n := range s.IndexParams {
 		if name := n.GetIndexElem().GetName(); name != "" && r.lacks(name) {
-			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r), "its columns are known"},
+			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+				"its columns are known"},
 				Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(name))})
 		}
 	}
@@ -95,14 +96,17 @@ func (j *judge) indexOfPartitions(r *relation, s *ast.IndexStmt) (rewrite, why s
 		}
 		part := copied(s)
 		part.Concurrent, part.Relation = true, j.rangeOf(p)
-		part.Idxname = j.chosen(p, several(columns), "idx", func(name string) bool { return taken(name) || name == parent.Idxname })
-		lines = append(lines, j.writeIndex(part), fmt.Sprintf("ALTER INDEX %s ATTACH PARTITION %s;", index, j.beside(p, part.Idxname)))
+		part.Idxname = j.chosen(p, several(columns), "idx",
+			func(name string) bool { return taken(name) || name == parent.Idxname })
+		lines = append(lines, j.writeIndex(part), fmt.Sprintf("ALTER INDEX %s ATTACH PARTITION %s;", index,
+			j.beside(p, part.Idxname)))
 	}
 	if slices.Contains(lines, "") {
 		return "", "the statement cannot be written"
 	}
 	return strings.Join(append(lines, "-- +migrate Assert every partition has the index",
-		fmt.Sprintf("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s::pg_catalog.regclass;", literal(index))), "\n"), why
+		fmt.Sprintf("SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = %s::pg_catalog.regclass;",
+			literal(index))), "\n"), why
 }
 
 func (j *judge) writeIndex(s *ast.IndexStmt) string {
@@ -150,16 +154,19 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 	j.scan(r)
 	if s.IfNotExists {
 		j.report(Finding{
-			Hazard:   "concurrent-index-if-not-exists",
-			Message:  fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the statement reports success", quoted(s.Idxname)),
-			Rewrite:  fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s;", j.beside(r, s.Idxname), without(j.out.Text, "IF NOT EXISTS")),
+			Hazard: "concurrent-index-if-not-exists",
+			Message: fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the "+
+				"statement reports success", quoted(s.Idxname)),
+			Rewrite: fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s;", j.beside(r, s.Idxname),
+				without(j.out.Text, "IF NOT EXISTS")),
 			NotFixed: "an index that is there and complete would be dropped, whatever it is",
 		})
 	}
 	j.shortTimeout(r)
 	if s.Unique {
 		j.report(Finding{Hazard: "unique-index-data-dependent",
-			Message: fmt.Sprintf("if rows of %s have the same values, the build fails at its end and leaves an invalid index", r.name),
+			Message: fmt.Sprintf("if rows of %s have the same values, the build fails at its end and leaves an invalid index",
+				r.name),
 			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text + ";"})
 	}
 	j.because("the index is built beside reads and writes, under SHARE UPDATE EXCLUSIVE")
@@ -185,7 +192,8 @@ func (j *judge) countDuplicates(r *relation, s *ast.IndexStmt) string {
 	if len(given) > 0 {
 		where = " WHERE " + strings.Join(given, " AND ")
 	}
-	return fmt.Sprintf("-- +migrate Assert no two rows are the same to the index\nSELECT NOT EXISTS (SELECT FROM %s%s GROUP BY %s HAVING count(*) > 1);",
+	return fmt.Sprintf("-- +migrate Assert no two rows are the same to the index\n"+
+		"SELECT NOT EXISTS (SELECT FROM %s%s GROUP BY %s HAVING count(*) > 1);",
 		j.written(r), where, strings.Join(columns, ", "))
 }
 
@@ -198,9 +206,11 @@ func (j *judge) shortTimeout(r *relation) {
 	}
 	if limit, ok := milliseconds(value); ok && limit > 0 && limit < time.Minute {
 		j.report(Finding{
-			Hazard:  "concurrent-index-short-lock-timeout",
-			Message: fmt.Sprintf("with lock_timeout = %s the build gives up as soon as any older transaction in the database lives longer, and leaves an invalid index on %s", value, r.name),
-			Rewrite: "-- without the Set of lock_timeout; whimbrel chooses the limit by what the statement waits for\n" + j.out.Text,
+			Hazard: "concurrent-index-short-lock-timeout",
+			Message: fmt.Sprintf("with lock_timeout = %s the build gives up as soon as any older transaction in the database "+
+				"lives longer, and leaves an invalid index on %s", value, r.name),
+			Rewrite: "-- without the Set of lock_timeout; whimbrel chooses the limit by what the statement waits for\n" +
+				j.out.Text,
 		})
 	}
 }
@@ -229,7 +239,8 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 	var columns []string
 	for _, p := range s.IndexParams {
 		e := p.GetIndexElem()
-		if e.GetExpr() != nil || len(e.GetOpclass()) > 0 || e.GetOrdering() > ast.SortByDir_SORTBY_ASC || len(e.GetCollation()) > 0 {
+		if e.GetExpr() != nil || len(e.GetOpclass()) > 0 || e.GetOrdering() > ast.SortByDir_SORTBY_ASC ||
+			len(e.GetCollation()) > 0 {
 			return
 		}
 		columns = append(columns, e.GetName())
@@ -238,7 +249,8 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 		return
 	}
 	for _, i := range j.indexesOf(r) {
-		if i.valid && i.where == nil && i.method == s.AccessMethod && len(i.expressions) == 0 && slices.Equal(i.columns, columns) &&
+		if i.valid && i.where == nil && i.method == s.AccessMethod && len(i.expressions) == 0 && slices.Equal(i.columns,
+			columns) &&
 			(i.unique || !s.Unique) && i.name.Object != s.Idxname {
 			j.report(Finding{
 				Hazard:   "redundant-index",
@@ -296,11 +308,13 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		return
 	case i == nil && s.MissingOk && j.known() != nil:
 		j.report(Finding{Hazard: "drop-index-not-concurrent", Verdict: Unknown,
-			Message: fmt.Sprintf("no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
+			Message: fmt.Sprintf(
+				"no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
 		return
 	case i == nil:
 		rewrite, why := j.dropConcurrently(s)
-		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s wait while the index is dropped", name),
+		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s "+
+			"wait while the index is dropped", name),
 			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{FromText, "the index is older than the migrations"}})
 		return
 	}
@@ -317,15 +331,17 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 	case i.constraint != nil:
 		j.report(Finding{
 			Hazard: "drop-index-backing-constraint", claim: claim{kind: claimsError},
-			Message:  fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name, quoted(i.constraint.name)),
+			Message: fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name,
+				quoted(i.constraint.name)),
 			Rewrite:  j.alterTo(i.table, "DROP CONSTRAINT "+quoted(i.constraint.name)),
 			Evidence: Evidence{j.source(i.table), "the constraint has the index"},
 		})
 	case s.Concurrent && i.table.partitioned:
 		j.report(Finding{
 			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
-			Message: fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
-			Rewrite: without(j.out.Text, "CONCURRENTLY") + ";", NotFixed: "without CONCURRENTLY the table is locked: choose a quiet time",
+			Message:  fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
+			Rewrite:  without(j.out.Text, "CONCURRENTLY") + ";",
+			NotFixed: "without CONCURRENTLY the table is locked: choose a quiet time",
 			Evidence: Evidence{j.source(i.table), i.table.name.String() + " is partitioned"},
 		})
 	case s.Concurrent:
@@ -334,7 +350,8 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		j.because("the index was made in the same transaction")
 	default:
 		finding := Finding{
-			Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped", i.table.name),
+			Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped",
+				i.table.name),
 			Evidence: Evidence{j.source(i.table), i.name.String() + " is an index of " + i.table.name.String()},
 		}
 		finding.Rewrite, finding.NotFixed = j.dropConcurrently(s)
@@ -351,12 +368,16 @@ func (j *judge) dropKey(i *index) {
 		return
 	}
 	for _, other := range j.indexesOf(i.table) {
-		if other != i && other.unique && other.valid && slices.Equal(other.columns, i.columns) && (other.where == nil) == (i.where == nil) {
+		if other != i && other.unique && other.valid && slices.Equal(other.columns, i.columns) &&
+			(other.where == nil) == (i.where == nil) {
 			return
 		}
 	}
-	message := fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT (%s) of the code that runs fails", i.table.name, names(i.columns))
-	if j.publishes(i.table) && i.constraint != nil && i.constraint.kind == ast.ConstrType_CONSTR_PRIMARY && i.table.identity == "d" {
+	message := fmt.Sprintf(
+		"%s may hold duplicates from now on, and INSERT … ON CONFLICT (%s) of the code that runs fails", i.table.name,
+		names(i.columns))
+	if j.publishes(i.table) && i.constraint != nil && i.constraint.kind == ast.ConstrType_CONSTR_PRIMARY &&
+		i.table.identity == "d" {
 		message += "; UPDATE and DELETE fail, because the table is published and has no replica identity any more"
 	}
 	j.report(Finding{Hazard: "drop-unique-or-primary-key", Message: message,
@@ -392,7 +413,8 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 	}
 	switch {
 	case concurrently && j.inner:
-		j.report(Finding{Hazard: "concurrently-in-transaction", Message: "a function's body is part of a transaction, in which nothing can be rebuilt concurrently", claim: claim{kind: claimsError}})
+		j.report(Finding{Hazard: "concurrently-in-transaction", Message: "a function's body is part of a transaction, in " +
+			"which nothing can be rebuilt concurrently", claim: claim{kind: claimsError}})
 	case concurrently:
 		j.because("the index is built anew beside reads and writes")
 	case !small:
@@ -401,13 +423,15 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 			rewrite, why = "", "the index of an exclusion constraint cannot be rebuilt concurrently"
 		}
 		j.report(Finding{Hazard: "reindex-not-concurrent", Rewrite: rewrite, NotFixed: why,
-			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its tables"})
+			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its " +
+				"tables"})
 	}
 }
 
 // excludes reports whether a table has an exclusion constraint.
 func excludes(r *relation) bool {
-	return slices.ContainsFunc(r.constraints, func(c *constraint) bool { return c.kind == ast.ConstrType_CONSTR_EXCLUSION })
+	return slices.ContainsFunc(r.constraints,
+		func(c *constraint) bool { return c.kind == ast.ConstrType_CONSTR_EXCLUSION })
 }
 
 func reindexConcurrently(text string, s *ast.ReindexStmt) string {
@@ -434,7 +458,8 @@ func hasOption(options []*ast.Node, name string) bool {
 
 func (j *judge) clusterStatement(s *ast.ClusterStmt) {
 	if s.Relation == nil {
-		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is written anew, while nobody can read it"})
+		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is written anew, " +
+			"while nobody can read it"})
 		return
 	}
 	r := j.relation(s.Relation)
@@ -448,8 +473,10 @@ func (j *judge) writtenAnew(r *relation, command string) {
 		return
 	}
 	j.report(Finding{
-		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it", command, r.name),
-		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
+		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it",
+			command, r.name),
+		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r),
+			r.name.String() + " was there before this migration"},
 		Rewrite: fmt.Sprintf("VACUUM (ANALYZE) %s;", j.written(r)),
 	})
 }
@@ -478,7 +505,9 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 		for _, r := range j.sorted() {
 			all = append(all, leaves(r)...)
 		}
-		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all}, Message: "every table of the database is written anew, while nobody can read or write it", Rewrite: "VACUUM (ANALYZE);"})
+		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all},
+			Message: "every table of the database is written anew, while nobody can read or write it",
+			Rewrite: "VACUUM (ANALYZE);"})
 	}
 	if !full {
 		j.because("it runs beside reads and writes")
@@ -506,8 +535,10 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 			return
 		}
 		rewrite, why := j.refreshSlowly(r)
-		j.report(Finding{Hazard: "refresh-matview-not-concurrent", Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
-			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"}})
+		j.report(Finding{Hazard: "refresh-matview-not-concurrent",
+			Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
+			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{j.source(r),
+				r.name.String() + " was there before this migration"}})
 		return
 	}
 	j.lock(r, Exclusive)
@@ -523,7 +554,8 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		return
 	}
 	j.report(Finding{Hazard: "refresh-matview-concurrently-needs-unique-index", claim: claim{kind: claimsError},
-		Message:  fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently", r.name),
+		Message: fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently",
+			r.name),
 		Evidence: Evidence{j.source(r), "no index of it is unique"}})
 }
 

@@ -27,7 +27,8 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 		r := j.relation(s.RuleStmt.Relation)
 		j.lock(r, AccessExclusive)
 		if !j.harmless(r) && s.RuleStmt.Instead {
-			j.report(Finding{Hazard: "rewrite-rule", Evidence: j.wasThere(r), Message: fmt.Sprintf("code that writes %s is told that it did, and something else is done", r.name)})
+			j.report(Finding{Hazard: "rewrite-rule", Evidence: j.wasThere(r),
+				Message: fmt.Sprintf("code that writes %s is told that it did, and something else is done", r.name)})
 		}
 	case *ast.Node_CreateStatsStmt:
 		for _, rel := range s.CreateStatsStmt.Relations {
@@ -46,7 +47,8 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 	case *ast.Node_AlterSeqStmt:
 		j.alterSequence(s.AlterSeqStmt)
 	case *ast.Node_CreatePublicationStmt:
-		j.publicationStatement(s.CreatePublicationStmt.Pubobjects, s.CreatePublicationStmt.Options, s.CreatePublicationStmt.ForAllTables)
+		j.publicationStatement(s.CreatePublicationStmt.Pubobjects, s.CreatePublicationStmt.Options,
+			s.CreatePublicationStmt.ForAllTables)
 	case *ast.Node_AlterPublicationStmt:
 		j.unpublished(s.AlterPublicationStmt)
 		if s.AlterPublicationStmt.Action != ast.AlterPublicationAction_AP_DropObjects {
@@ -57,7 +59,8 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 	case *ast.Node_ReassignOwnedStmt:
 		j.report(Finding{Hazard: "owner-change", Message: "code that runs as the old owner may lose its rights"})
 	case *ast.Node_DropdbStmt:
-		j.report(Finding{Hazard: "drop-database", Message: fmt.Sprintf("the database %s is lost", quoted(s.DropdbStmt.Dbname))})
+		j.report(Finding{Hazard: "drop-database", Message: fmt.Sprintf("the database %s is lost",
+			quoted(s.DropdbStmt.Dbname))})
 	case *ast.Node_DropRoleStmt:
 		j.report(Finding{Hazard: "login-refused", Message: "nobody can log in as the role any more"})
 	case *ast.Node_AlterRoleStmt:
@@ -92,7 +95,9 @@ func (j *judge) createTrigger(s *ast.CreateTrigStmt) {
 		for _, column := range body.Assigns {
 			if !r.assumed && len(r.columns) > 0 && r.column(column) == nil {
 				j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
-					Message: fmt.Sprintf("the trigger's function sets %s, a column that %s does not have: code that writes %[2]s fails", quoted(column), r.name)})
+					Message: fmt.Sprintf(
+						"the trigger's function sets %s, a column that %s does not have: code that writes %[2]s fails", quoted(column),
+						r.name)})
 			}
 		}
 	}
@@ -107,7 +112,8 @@ func (j *judge) createPolicyStatement(s *ast.CreatePolicyStmt) {
 	}
 	if setting := asked(s.Qual, s.WithCheck); setting != "" && (r.rowSecurity || j.securedLater(r)) {
 		j.report(Finding{Hazard: "policy-needs-setting", Evidence: j.wasThere(r),
-			Message: fmt.Sprintf("every statement on %s fails in a session that has not set %s, and code that runs does not", r.name, setting),
+			Message: fmt.Sprintf("every statement on %s fails in a session that has not set %s, and code that runs does not",
+				r.name, setting),
 			Rewrite: strings.ReplaceAll(j.out.Text, "'"+setting+"')", "'"+setting+"', true)")})
 		return
 	}
@@ -124,7 +130,8 @@ func asked(expressions ...*ast.Node) (setting string) {
 	for _, e := range expressions {
 		walk(e, func(n *ast.Node) bool {
 			call := n.GetFuncCall()
-			if call != nil && len(call.Args) == 1 && nameOf(texts(call.Funcname)).Object == "current_setting" && strings.Contains(text(call.Args[0]), ".") {
+			if call != nil && len(call.Args) == 1 && nameOf(texts(call.Funcname)).Object == "current_setting" &&
+				strings.Contains(text(call.Args[0]), ".") {
 				setting = text(call.Args[0])
 			}
 			return true
@@ -191,7 +198,8 @@ func (j *judge) unpublished(s *ast.AlterPublicationStmt) {
 		}
 	}
 	if len(gone) > 0 {
-		j.report(Finding{Hazard: "unpublish-table", Message: fmt.Sprintf("subscribers get no change of %s any more", strings.Join(gone, ", "))})
+		j.report(Finding{Hazard: "unpublish-table", Message: fmt.Sprintf("subscribers get no change of %s any more",
+			strings.Join(gone, ", "))})
 	}
 }
 
@@ -199,7 +207,8 @@ func (j *judge) unpublished(s *ast.AlterPublicationStmt) {
 // table is locked for.
 func (j *judge) newObject(n *ast.Node) bool {
 	switch n.GetNode().(type) {
-	case *ast.Node_CreateEnumStmt, *ast.Node_CreateDomainStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateRangeStmt, *ast.Node_DefineStmt,
+	case *ast.Node_CreateEnumStmt, *ast.Node_CreateDomainStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateRangeStmt,
+		*ast.Node_DefineStmt,
 		*ast.Node_CreateSchemaStmt, *ast.Node_CreateSeqStmt, *ast.Node_CreateExtensionStmt, *ast.Node_CreateRoleStmt, *ast.Node_CreatedbStmt,
 		*ast.Node_CreateFdwStmt, *ast.Node_CreateForeignServerStmt, *ast.Node_CreateForeignTableStmt, *ast.Node_CreateUserMappingStmt,
 		*ast.Node_CreateCastStmt, *ast.Node_CreateConversionStmt, *ast.Node_CreateOpClassStmt, *ast.Node_CreateOpFamilyStmt,
@@ -231,8 +240,10 @@ func (j *judge) viewStatement(s *ast.ViewStmt) {
 		j.takeColumns(next, s.Query)
 		for i, c := range old.columns {
 			if i >= len(next.columns) || next.columns[i].name != c.name && c.name != "" && next.columns[i].name != "" {
-				j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(old), "its columns are known"},
-					Message: fmt.Sprintf("%s has the column %s, which CREATE OR REPLACE VIEW can neither drop nor move: the statement fails", old.name, quoted(c.name))})
+				j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(old),
+					"its columns are known"},
+					Message: fmt.Sprintf("%s has the column %s, which CREATE OR REPLACE VIEW can neither drop nor move: the "+
+						"statement fails", old.name, quoted(c.name))})
 				break
 			}
 		}
@@ -249,7 +260,8 @@ func (j *judge) comment(s *ast.CommentStmt) {
 		if len(words) > 1 {
 			j.lock(j.assume(nameOf(words[:len(words)-1])), ShareUpdateExclusive)
 		}
-	case ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
+	case ast.ObjectType_OBJECT_TABCONSTRAINT, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY,
+		ast.ObjectType_OBJECT_RULE:
 		if len(words) > 1 {
 			j.lock(j.find(nameOf(words[:len(words)-1])), AccessShare)
 		}
@@ -270,20 +282,26 @@ func (j *judge) grant(s *ast.GrantStmt) {
 		j.because("nobody at work is stopped")
 		return
 	}
-	if len(s.Objects) > 0 && !slices.ContainsFunc(s.Objects, func(o *ast.Node) bool { return !j.grantedNew(s.Objtype, o) }) {
+	if len(s.Objects) > 0 && !slices.ContainsFunc(s.Objects, func(o *ast.Node) bool {
+		return !j.grantedNew(s.Objtype,
+			o)
+	}) {
 		j.because("what it is about was made by this migration")
 		return
 	}
-	if s.Objtype == ast.ObjectType_OBJECT_TABLE && s.Targtype == ast.GrantTargetType_ACL_TARGET_OBJECT && toPublic(s) && !slices.ContainsFunc(s.Objects, func(o *ast.Node) bool {
-		r := j.relation(o.GetRangeVar())
-		return r.public || r.assumed || r.created == 0
-	}) {
-		j.report(Finding{Hazard: "revoke-privilege", Verdict: Unknown, Evidence: Evidence{FromHistory, "by default nobody but the owner has rights on a table"},
+	if s.Objtype == ast.ObjectType_OBJECT_TABLE && s.Targtype == ast.GrantTargetType_ACL_TARGET_OBJECT && toPublic(s) &&
+		!slices.ContainsFunc(s.Objects, func(o *ast.Node) bool {
+			r := j.relation(o.GetRangeVar())
+			return r.public || r.assumed || r.created == 0
+		}) {
+		j.report(Finding{Hazard: "revoke-privilege", Verdict: Unknown, Evidence: Evidence{FromHistory,
+			"by default nobody but the owner has rights on a table"},
 			Message: "no migration granted everybody anything on it; if somebody did by hand, code that relies on it fails"})
 		return
 	}
 	making := func(n *ast.Node) bool { return lower(n.GetAccessPriv().GetPrivName()) == "create" }
-	if len(s.Privileges) > 0 && !slices.ContainsFunc(s.Privileges, func(n *ast.Node) bool { return !making(n) }) && (s.Objtype == ast.ObjectType_OBJECT_SCHEMA || s.Objtype == ast.ObjectType_OBJECT_DATABASE) {
+	if len(s.Privileges) > 0 && !slices.ContainsFunc(s.Privileges, func(n *ast.Node) bool { return !making(n) }) &&
+		(s.Objtype == ast.ObjectType_OBJECT_SCHEMA || s.Objtype == ast.ObjectType_OBJECT_DATABASE) {
 		j.because("it takes away the right to make new things, which code that runs does not")
 		return
 	}
@@ -329,7 +347,8 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 		j.because("the type was made by this migration")
 		return
 	}
-	j.report(Finding{Hazard: "rename-enum-value", Message: fmt.Sprintf("code that still writes or compares with '%s' fails", s.OldVal),
+	j.report(Finding{Hazard: "rename-enum-value",
+		Message: fmt.Sprintf("code that still writes or compares with '%s' fails", s.OldVal),
 		Rewrite: j.anotherValue(s, t)})
 }
 
@@ -353,7 +372,8 @@ func (j *judge) anotherValue(s *ast.AlterEnumStmt, t *userType) string {
 	if len(lines) == 0 {
 		return text
 	}
-	return text + "\n" + laterOn(fmt.Sprintf("when no code writes %s any more, in a migration of its own", literal(s.OldVal)), lines...)
+	return text + "\n" + laterOn(fmt.Sprintf("when no code writes %s any more, in a migration of its own",
+		literal(s.OldVal)), lines...)
 }
 
 // newValues finds that a value of an enum is used in the transaction that adds it.
@@ -383,7 +403,8 @@ func (j *judge) newValuesIn(n *ast.Node) {
 		value := c.GetSval().Sval
 		if by, added := j.tx.values[value]; added {
 			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
-				Message: fmt.Sprintf("'%s' is used before line %d, which adds it, is committed: the server refuses", value, j.parsed[by].statement.Start.Line),
+				Message: fmt.Sprintf("'%s' is used before line %d, which adds it, is committed: the server refuses", value,
+					j.parsed[by].statement.Start.Line),
 				Rewrite: fmt.Sprintf("-- below a mark with notransaction, or in a migration of its own:\n%s;", j.out.Text)})
 		}
 		return true
@@ -400,15 +421,18 @@ func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
 		d := o.GetDefElem()
 		switch d.GetDefname() {
 		case "restart":
-			j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s starts over at a number that rows may have already", n),
+			j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s starts over at a number that rows may have "+
+				"already", n),
 				Rewrite: j.behindNumbers(n)})
 		case "as":
 			if t := typeOf(d.Arg.GetTypeName()); t.Name.Object != "int8" {
-				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s ends at the largest %s: if it is past that already the statement fails, and if not it will run out", n, t)})
+				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s ends at the largest %s: if it is past "+
+					"that already the statement fails, and if not it will run out", n, t)})
 			}
 		case "maxvalue", "cycle":
 			if d.Arg != nil && text(d.Arg) != "false" {
-				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s may reach its end, or numbers that rows have already", n)})
+				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s may reach its end, or numbers that rows "+
+					"have already", n)})
 			}
 		case "owned_by":
 			j.because("no row depends on the owner of a sequence")
@@ -428,7 +452,8 @@ func (j *judge) behindNumbers(sequence Name) string {
 				continue
 			}
 			if found := j.find(nameOf(strings.Split(text(call.Args[0]), "."))); found != nil && found == of {
-				return fmt.Sprintf("SELECT setval(%s, (SELECT max(%s) FROM %s));", literal(j.written(of)), quoted(c.name), j.written(r))
+				return fmt.Sprintf("SELECT setval(%s, (SELECT max(%s) FROM %s));", literal(j.written(of)), quoted(c.name),
+					j.written(r))
 			}
 		}
 	}
@@ -444,7 +469,8 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 		j.lock(r, ShareUpdateExclusive)
 	}
 	for _, o := range options {
-		if d := o.GetDefElem(); d.GetDefname() == "publish" && !strings.Contains(text(d.Arg), "update") && !strings.Contains(text(d.Arg), "delete") {
+		if d := o.GetDefElem(); d.GetDefname() == "publish" && !strings.Contains(text(d.Arg), "update") &&
+			!strings.Contains(text(d.Arg), "delete") {
 			j.because("neither UPDATE nor DELETE is published")
 			return
 		}
@@ -464,8 +490,10 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 		if r.assumed || len(r.primaryKey()) > 0 || r.identity != "d" && r.identity != "n" || j.isNew(r) {
 			continue
 		}
-		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), r.name.String() + " has no primary key"},
-			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails from now on", r.name),
+		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r),
+			r.name.String() + " has no primary key"},
+			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails "+
+				"from now on", r.name),
 			Rewrite: j.alterTo(r, "REPLICA IDENTITY FULL") + "\n" + j.out.Text + ";"})
 	}
 	if len(j.out.Findings) == 0 {
@@ -500,8 +528,10 @@ func (j *judge) filtered(objects []*ast.Node) {
 			}
 		}
 		if len(wrong) > 0 {
-			j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r), "its replica identity is " + strings.Join(identity, ", ")},
-				Message: fmt.Sprintf("%s does not fit the replica identity of %s: every UPDATE and DELETE of it fails from now on", strings.Join(wrong, ", "), r.name)})
+			j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r),
+				"its replica identity is " + strings.Join(identity, ", ")},
+				Message: fmt.Sprintf("%s does not fit the replica identity of %s: every UPDATE and DELETE of it fails from now on",
+					strings.Join(wrong, ", "), r.name)})
 		}
 	}
 }

@@ -57,7 +57,8 @@ func (j *judge) pickSelect(s *ast.SelectStmt, outer map[string]string) (why stri
 }
 
 // pickTarget is pickSelect for the rows of the table that UPDATE or DELETE changes.
-func (j *judge) pickTarget(target *ast.RangeVar, where *ast.Node, from []*ast.Node, ctes map[string]string) (why string) {
+func (j *judge) pickTarget(target *ast.RangeVar, where *ast.Node, from []*ast.Node,
+	ctes map[string]string) (why string) {
 	s := newSelection(append([]*ast.Node{{Node: &ast.Node_RangeVar{RangeVar: target}}}, from...), where, ctes)
 	for _, n := range s.conditions {
 		if c := n.GetAConst(); c != nil && c.GetBoolval() != nil && !c.GetBoolval().Boolval {
@@ -150,7 +151,8 @@ func (s *selection) add(n *ast.Node) {
 		}
 		s.items = append(s.items, item{name: name, table: f.RangeVar})
 	case *ast.Node_RangeSubselect:
-		s.items = append(s.items, item{name: f.RangeSubselect.GetAlias().GetAliasname(), query: f.RangeSubselect.Subquery.GetSelectStmt()})
+		s.items = append(s.items, item{name: f.RangeSubselect.GetAlias().GetAliasname(),
+			query: f.RangeSubselect.Subquery.GetSelectStmt()})
 	case *ast.Node_JoinExpr:
 		s.add(f.JoinExpr.Larg)
 		s.add(f.JoinExpr.Rarg)
@@ -217,7 +219,8 @@ func (j *judge) boundedBy(r *relation, alias string, conditions []*ast.Node, few
 	low, high := map[string]float64{}, map[string]float64{}
 	for _, n := range conditions {
 		if alternatives := disjuncts(n); len(alternatives) > 1 {
-			if len(alternatives) <= manyRows && !slices.ContainsFunc(alternatives, func(n *ast.Node) bool { return j.boundedBy(r, alias, conjuncts(n), few) == "" }) {
+			if len(alternatives) <= manyRows && !slices.ContainsFunc(alternatives,
+				func(n *ast.Node) bool { return j.boundedBy(r, alias, conjuncts(n), few) == "" }) {
 				return "its key picks the rows"
 			}
 			continue
@@ -238,7 +241,8 @@ func (j *judge) boundedBy(r *relation, alias string, conditions []*ast.Node, few
 		}
 	}
 	if len(equal) > 0 {
-		if r.assumed && slices.ContainsFunc(equal, func(c string) bool { return c == "id" || c == "uuid" }) || j.unique(r, equal) {
+		if r.assumed && slices.ContainsFunc(equal, func(c string) bool { return c == "id" || c == "uuid" }) || j.unique(r,
+			equal) {
 			return "its key picks the rows"
 		}
 		if slices.Contains(equal, "ctid") {
@@ -294,8 +298,10 @@ const variable = "$"
 // has a LIMIT.
 func (j *judge) limitedSelf(r *relation, n *ast.Node) bool {
 	s, query := n.GetSubLink(), n.GetSubLink().GetSubselect().GetSelectStmt()
-	return s.GetSubLinkType() == ast.SubLinkType_ANY_SUBLINK && limits(query.GetLimitCount()) && s.Testexpr.GetColumnRef() != nil &&
-		len(query.FromClause) == 1 && query.FromClause[0].GetRangeVar() != nil && j.find(nameOfRange(query.FromClause[0].GetRangeVar())) == r
+	return s.GetSubLinkType() == ast.SubLinkType_ANY_SUBLINK && limits(query.GetLimitCount()) &&
+		s.Testexpr.GetColumnRef() != nil &&
+		len(query.FromClause) == 1 && query.FromClause[0].GetRangeVar() != nil &&
+		j.find(nameOfRange(query.FromClause[0].GetRangeVar())) == r
 }
 
 // disjuncts takes an expression apart at its top-level ORs.
@@ -341,7 +347,8 @@ func aggregates(s *ast.SelectStmt) bool {
 }
 
 // aggregateFunctions are those of pg_catalog; a test compares them with a server.
-var aggregateFunctions = strings.Fields(`any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp
+var aggregateFunctions = strings.Fields(
+	`any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp
 	cume_dist dense_rank every json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique
 	json_object_agg_unique_strict jsonb_agg jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
 	jsonb_object_agg_unique_strict max min mode percent_rank percentile_cont percentile_disc range_agg range_intersect_agg rank
@@ -365,7 +372,8 @@ func columnOf(n *ast.Node, alias string) (column string, ok bool) {
 // values, and gives the column and how many there are.
 func equalTo(n *ast.Node, alias string, few map[string]string) (string, int) {
 	if s := n.GetSubLink(); s != nil {
-		if column, ok := columnOf(s.Testexpr, alias); ok && s.SubLinkType == ast.SubLinkType_ANY_SUBLINK && limits(s.Subselect.GetSelectStmt().GetLimitCount()) &&
+		if column, ok := columnOf(s.Testexpr, alias); ok && s.SubLinkType == ast.SubLinkType_ANY_SUBLINK &&
+			limits(s.Subselect.GetSelectStmt().GetLimitCount()) &&
 			(len(s.OperName) == 0 || text(s.OperName[0]) == "=") {
 			return column, 1
 		}
@@ -391,14 +399,16 @@ func values(kind ast.A_Expr_Kind, other *ast.Node, alias string, few map[string]
 	switch {
 	case kind == ast.A_Expr_Kind_AEXPR_OP && (isConstant(other) || sub.GetSubLinkType() == ast.SubLinkType_EXPR_SUBLINK):
 		return 1
-	case kind == ast.A_Expr_Kind_AEXPR_OP && len(other.GetColumnRef().GetFields()) == 1 && few[variable+text(other.GetColumnRef().Fields[0])] != "":
+	case kind == ast.A_Expr_Kind_AEXPR_OP && len(other.GetColumnRef().GetFields()) == 1 &&
+		few[variable+text(other.GetColumnRef().Fields[0])] != "":
 		return 1
 	case kind == ast.A_Expr_Kind_AEXPR_OP && len(other.GetColumnRef().GetFields()) > 1:
 		if name := text(other.GetColumnRef().Fields[len(other.GetColumnRef().Fields)-2]); name != alias && few[name] != "" {
 			return 1
 		}
 	case kind == ast.A_Expr_Kind_AEXPR_IN && other.GetList() != nil:
-		if items := other.GetList().Items; !slices.ContainsFunc(items, func(item *ast.Node) bool { return !isConstant(item) }) {
+		if items := other.GetList().Items; !slices.ContainsFunc(items,
+			func(item *ast.Node) bool { return !isConstant(item) }) {
 			return len(items)
 		}
 	case kind == ast.A_Expr_Kind_AEXPR_OP_ANY && sub.GetSubLinkType() == ast.SubLinkType_ARRAY_SUBLINK:

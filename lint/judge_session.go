@@ -16,14 +16,16 @@ func (j *judge) sessionStatement(n *ast.Node) bool {
 	case *ast.Node_VariableSetStmt:
 		j.set(s.VariableSetStmt)
 		j.setting(s.VariableSetStmt)
-	case *ast.Node_VariableShowStmt, *ast.Node_DiscardStmt, *ast.Node_ListenStmt, *ast.Node_NotifyStmt, *ast.Node_UnlistenStmt,
+	case *ast.Node_VariableShowStmt, *ast.Node_DiscardStmt, *ast.Node_ListenStmt, *ast.Node_NotifyStmt,
+		*ast.Node_UnlistenStmt,
 		*ast.Node_CheckPointStmt, *ast.Node_LoadStmt, *ast.Node_ConstraintsSetStmt, *ast.Node_DeallocateStmt, *ast.Node_ClosePortalStmt,
 		*ast.Node_DeclareCursorStmt, *ast.Node_FetchStmt, *ast.Node_TransactionStmt, *ast.Node_PrepareStmt:
 		j.because("it is about the session alone")
 	case *ast.Node_LockStmt:
 		j.lockStatement(s.LockStmt)
 	case *ast.Node_AlterSystemStmt:
-		j.report(Finding{Hazard: "server-setting", Message: fmt.Sprintf("%s changes for every database of the server, from the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
+		j.report(Finding{Hazard: "server-setting", Message: fmt.Sprintf("%s changes for every database of the server, from "+
+			"the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
 	case *ast.Node_AlterDatabaseSetStmt:
 		j.sessionDefault(s.AlterDatabaseSetStmt.Setstmt)
 	case *ast.Node_AlterRoleSetStmt:
@@ -59,7 +61,8 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 // foreign key is checked.
 func (j *judge) triggersOff(name, value string) {
 	if name == "session_replication_role" && lower(value) == "replica" {
-		j.report(Finding{Hazard: "disable-trigger", Message: "no trigger runs until it is set back, and no foreign key is checked: rows may come to refer to nothing"})
+		j.report(Finding{Hazard: "disable-trigger", Message: "no trigger runs until it is set back, and no foreign key is " +
+			"checked: rows may come to refer to nothing"})
 	}
 }
 
@@ -95,7 +98,8 @@ func (j *judge) effects(n *ast.Node) {
 		case "setval":
 			sequence := j.find(nameOf(strings.Split(text(call.Args[0]), ".")))
 			if isConstant(call.Args[1]) && (sequence == nil || !j.isNew(sequence)) {
-				j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s goes on at a number that rows may have already", text(call.Args[0])),
+				j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s goes on at a number that rows may have "+
+					"already", text(call.Args[0])),
 					Rewrite: j.behindNumbers(nameOf(strings.Split(text(call.Args[0]), ".")))})
 			}
 		}
@@ -107,7 +111,9 @@ func (j *judge) effects(n *ast.Node) {
 func (j *judge) sleep() {
 	if r := j.worstHeld(); r != nil && !j.current.alone {
 		h := j.tx.locks[r]
-		j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("the transaction sleeps while it holds %s on %s, which line %d took: %s wait until it ends", h.mode, r.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops())})
+		j.report(Finding{Hazard: "scan-while-holding-strong-lock",
+			Message: fmt.Sprintf("the transaction sleeps while it holds %s on %s, which line %d took: %s wait until it ends",
+				h.mode, r.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops())})
 	}
 }
 
@@ -116,7 +122,8 @@ func (j *judge) sleep() {
 func (j *judge) sessionDefault(s *ast.VariableSetStmt) {
 	name := lower(s.GetName())
 	if slices.Contains(telling, name) {
-		j.report(Finding{Hazard: "session-default-change", Message: fmt.Sprintf("%s is another for connections to come: the same statements of code that runs mean something else, or fail", name)})
+		j.report(Finding{Hazard: "session-default-change", Message: fmt.Sprintf("%s is another for connections to come: "+
+			"the same statements of code that runs mean something else, or fail", name)})
 		return
 	}
 	j.because("it holds for sessions to come, and changes what no statement means")
@@ -124,9 +131,12 @@ func (j *judge) sessionDefault(s *ast.VariableSetStmt) {
 
 // telling are settings on which it depends what a statement means or may do.
 var telling = []string{
-	"search_path", "default_transaction_read_only", "default_transaction_isolation", "timezone", "datestyle", "intervalstyle", "client_encoding",
-	"standard_conforming_strings", "backslash_quote", "bytea_output", "array_nulls", "session_replication_role", "role", "row_security", "transform_null_equals",
-	"default_table_access_method", "default_tablespace", "session_preload_libraries", "local_preload_libraries", "check_function_bodies", "lc_monetary", "lc_numeric", "lc_time",
+	"search_path", "default_transaction_read_only", "default_transaction_isolation", "timezone", "datestyle",
+	"intervalstyle", "client_encoding",
+	"standard_conforming_strings", "backslash_quote", "bytea_output", "array_nulls", "session_replication_role", "role",
+	"row_security", "transform_null_equals",
+	"default_table_access_method", "default_tablespace", "session_preload_libraries", "local_preload_libraries",
+	"check_function_bodies", "lc_monetary", "lc_numeric", "lc_time",
 }
 
 func (j *judge) lockStatement(s *ast.LockStmt) {
@@ -201,7 +211,8 @@ func (j *judge) converges(body Body) bool {
 func computesFromItself(value *ast.Node) bool {
 	found := false
 	walk(value, func(n *ast.Node) bool {
-		if e := n.GetAExpr(); e != nil && e.Kind == ast.A_Expr_Kind_AEXPR_OP && (e.Lexpr.GetColumnRef() != nil || e.Rexpr.GetColumnRef() != nil) {
+		if e := n.GetAExpr(); e != nil && e.Kind == ast.A_Expr_Kind_AEXPR_OP && (e.Lexpr.GetColumnRef() != nil ||
+			e.Rexpr.GetColumnRef() != nil) {
 			found = found || !slices.Contains([]string{"=", "<>", "<", ">", "<=", ">="}, text(e.Name[len(e.Name)-1]))
 		}
 		return !found
@@ -214,7 +225,8 @@ func computesFromItself(value *ast.Node) bool {
 func (j *judge) repeated(command string) {
 	if j.current.alone {
 		j.report(Finding{Hazard: "non-idempotent-rerun",
-			Message: fmt.Sprintf("after a crash nobody can tell whether this %s was done: it runs outside a transaction, and a second time with the next run", command)})
+			Message: fmt.Sprintf("after a crash nobody can tell whether this %s was done: it runs outside a transaction, and "+
+				"a second time with the next run", command)})
 	}
 }
 
@@ -253,7 +265,8 @@ func (j *judge) underLocks() {
 	if !long {
 		return
 	}
-	if slices.ContainsFunc(j.out.Findings, func(f Finding) bool { return f.Hazard == "not-valid-then-validate-same-transaction" }) {
+	if slices.ContainsFunc(j.out.Findings,
+		func(f Finding) bool { return f.Hazard == "not-valid-then-validate-same-transaction" }) {
 		return
 	}
 	worst := j.worstHeld()
@@ -263,13 +276,16 @@ func (j *judge) underLocks() {
 	h := j.tx.locks[worst]
 	where := fmt.Sprintf("%s on %s, which line %d took", h.mode, worst.name, j.parsed[h.by].statement.Start.Line)
 	if j.out.kind == dataChange {
-		j.report(Finding{Hazard: "backfill-in-ddl-transaction", Message: fmt.Sprintf("rows are changed under %s: %s wait until that is done", where, h.mode.Stops()),
+		j.report(Finding{Hazard: "backfill-in-ddl-transaction", Message: fmt.Sprintf("rows are changed under %s: %s wait "+
+			"until that is done", where, h.mode.Stops()),
 			Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text})
 		return
 	}
 	table := append(slices.Clone(j.out.Effect.Scans), j.out.Effect.Rewrites...)[0]
-	j.report(Finding{Hazard: "scan-while-holding-strong-lock", Message: fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
-		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan, []string{table}}})
+	j.report(Finding{Hazard: "scan-while-holding-strong-lock",
+		Message:  fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
+		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan,
+			[]string{table}}})
 }
 
 // worstHeld is the table that statements before this one locked most strongly, so
@@ -280,7 +296,8 @@ func (j *judge) worstHeld() *relation {
 		if h.mode < Share || h.by == j.at {
 			continue
 		}
-		if worst == nil || h.mode > j.tx.locks[worst].mode || h.mode == j.tx.locks[worst].mode && compareNames(r.name, worst.name) < 0 {
+		if worst == nil || h.mode > j.tx.locks[worst].mode || h.mode == j.tx.locks[worst].mode && compareNames(r.name,
+			worst.name) < 0 {
 			worst = r
 		}
 	}
@@ -297,7 +314,8 @@ func (j *judge) severalTables() {
 		for r, by := range j.tx.changed {
 			if j.lockedAs(r) == l.Table && by < j.at && l.Mode > j.tx.locks[r].mode {
 				j.report(Finding{Hazard: "lock-upgrade-in-transaction",
-					Message: fmt.Sprintf("line %d changed rows of %s, and now the transaction wants %s on it: with a writer that waits for one of those rows it is a deadlock", j.parsed[by].statement.Start.Line, r.name, l.Mode),
+					Message: fmt.Sprintf("line %d changed rows of %s, and now the transaction wants %s on it: with a writer that "+
+						"waits for one of those rows it is a deadlock", j.parsed[by].statement.Start.Line, r.name, l.Mode),
 					Rewrite: fmt.Sprintf("-- in a migration of its own, before the change of rows\n%s", j.out.Text)})
 			}
 		}
@@ -308,7 +326,8 @@ func (j *judge) severalTables() {
 	}
 	var other *relation
 	for o, h := range j.tx.locks {
-		if h.mode >= ShareRowExclusive && h.by != j.at && o != r && !together(o, r) && (other == nil || compareNames(o.name, other.name) < 0) {
+		if h.mode >= ShareRowExclusive && h.by != j.at && o != r && !together(o, r) && (other == nil || compareNames(o.name,
+			other.name) < 0) {
 			other = o
 		}
 	}
@@ -318,7 +337,8 @@ func (j *judge) severalTables() {
 	h := j.tx.locks[other]
 	// whether code uses both tables the other way round, no file tells
 	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction", Verdict: Unknown,
-		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, and with code that uses both the other way round it is a deadlock",
+		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, "+
+			"and with code that uses both the other way round it is a deadlock",
 			lock.Table, h.mode, other.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops(), other.name),
 		Rewrite: "-- in a migration of its own\n" + j.out.Text})
 }
@@ -346,11 +366,13 @@ func (j *judge) timeouts() {
 		switch {
 		case ok && limit == 0 || lower(value) == "default":
 			j.report(Finding{Hazard: "lock-timeout-disabled",
-				Message: fmt.Sprintf("the file lifts lock_timeout: while the statement waits for %s, everybody behind it waits too, without end", lock.Table),
+				Message: fmt.Sprintf("the file lifts lock_timeout: while the statement waits for %s, everybody behind it waits "+
+					"too, without end", lock.Table),
 				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
 		case ok && limit > longTimeout:
 			j.report(Finding{Hazard: "timeout-too-long",
-				Message: fmt.Sprintf("for up to %s %s of %s wait behind the statement while it waits", limit, lock.Mode.Stops(), lock.Table),
+				Message: fmt.Sprintf("for up to %s %s of %s wait behind the statement while it waits", limit, lock.Mode.Stops(),
+					lock.Table),
 				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
 		}
 	}

@@ -16,7 +16,8 @@ func (j *judge) createTableStatement(s *ast.CreateStmt) {
 			return
 		}
 		if s.Relation.Relpersistence != "t" {
-			j.report(Finding{Hazard: "creates-what-exists", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(found), found.name.String() + " is there"},
+			j.report(Finding{Hazard: "creates-what-exists", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(found),
+				found.name.String() + " is there"},
 				Message: fmt.Sprintf("%s is there already: the statement fails", found.name)})
 			return
 		}
@@ -75,7 +76,8 @@ func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
 	}
 	j.scan(d)
 	if j.excluded(d, parent, s.Partbound) {
-		j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition, so that none is read", d.name))
+		j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition, so that "+
+			"none is read", d.name))
 		return
 	}
 	if j.small(d) {
@@ -83,15 +85,17 @@ func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
 	}
 	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, leaves(d)},
 		Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
-		Message:  fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name, d.name),
-		Rewrite:  j.excludeFirst(d, parent, s.Partbound)})
+		Message: fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name,
+			d.name),
+		Rewrite: j.excludeFirst(d, parent, s.Partbound)})
 }
 
 func (j *judge) dropStatement(s *ast.DropStmt) {
 	switch s.RemoveType {
 	case ast.ObjectType_OBJECT_INDEX:
 		j.dropIndexes(s)
-	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE,
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_SEQUENCE,
 		ast.ObjectType_OBJECT_FOREIGN_TABLE:
 		for _, object := range s.Objects {
 			j.dropRelation(s, nameOf(texts(object.GetList().GetItems())))
@@ -100,17 +104,20 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 		for _, object := range s.Objects {
 			j.dropSchema(s, text(object))
 		}
-	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE:
+	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE,
+		ast.ObjectType_OBJECT_AGGREGATE:
 		j.dropFunction(s)
 	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
 		j.dropTypes(s)
 	case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 		j.dropOnTable(s)
 	case ast.ObjectType_OBJECT_EXTENSION:
-		j.report(Finding{Hazard: "drop-extension", Message: "the functions, types and operators of the extension are gone for the code that runs; with CASCADE, columns as well"})
+		j.report(Finding{Hazard: "drop-extension", Message: "the functions, types and operators of the extension are gone " +
+			"for the code that runs; with CASCADE, columns as well"})
 	case ast.ObjectType_OBJECT_PUBLICATION:
 		j.report(Finding{Hazard: "drop-publication", Message: "subscribers of the publication stop with an error"})
-	case ast.ObjectType_OBJECT_STATISTIC_EXT, ast.ObjectType_OBJECT_COLLATION, ast.ObjectType_OBJECT_EVENT_TRIGGER, ast.ObjectType_OBJECT_TSCONFIGURATION:
+	case ast.ObjectType_OBJECT_STATISTIC_EXT, ast.ObjectType_OBJECT_COLLATION, ast.ObjectType_OBJECT_EVENT_TRIGGER,
+		ast.ObjectType_OBJECT_TSCONFIGURATION:
 		j.because("no table is locked for long, and no data goes")
 	default:
 		j.opaque("what depends on what is dropped is not known")
@@ -120,7 +127,8 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 			j.dropCascade(s)
 		}
 		switch s.RemoveType {
-		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE, ast.ObjectType_OBJECT_AGGREGATE,
+		case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE, ast.ObjectType_OBJECT_ROUTINE,
+			ast.ObjectType_OBJECT_AGGREGATE,
 			ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_EXTENSION:
 			j.untold("which tables lose triggers, defaults, columns or indexes with it is not known")
 		}
@@ -186,7 +194,8 @@ func (j *judge) dropByName(s *ast.DropStmt) string {
 
 // drops are the hazards of dropping relations by their kinds.
 var drops = map[ast.ObjectType]string{
-	ast.ObjectType_OBJECT_TABLE: "drop-table", ast.ObjectType_OBJECT_FOREIGN_TABLE: "drop-table", ast.ObjectType_OBJECT_VIEW: "drop-view",
+	ast.ObjectType_OBJECT_TABLE: "drop-table", ast.ObjectType_OBJECT_FOREIGN_TABLE: "drop-table",
+	ast.ObjectType_OBJECT_VIEW:    "drop-view",
 	ast.ObjectType_OBJECT_MATVIEW: "drop-view", ast.ObjectType_OBJECT_SEQUENCE: "drop-sequence",
 }
 
@@ -200,7 +209,8 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 		if s.MissingOk && j.known() != nil {
 			j.maybeAbsent = true
 			defer func() { j.maybeAbsent = false }()
-			j.report(Finding{Hazard: drops[s.RemoveType], Message: fmt.Sprintf("no migration makes %s; if it is there, code that still uses it fails and what it holds is lost", n)})
+			j.report(Finding{Hazard: drops[s.RemoveType], Message: fmt.Sprintf("no migration makes %s; if it is there, code "+
+				"that still uses it fails and what it holds is lost", n)})
 			return
 		}
 		r = j.assume(n)
@@ -234,7 +244,8 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 	if s.RemoveType == ast.ObjectType_OBJECT_TABLE {
 		message += ", and its rows are lost"
 	}
-	rewrite := fmt.Sprintf("ALTER TABLE %s RENAME TO %s; -- drop it when nothing has missed it for a while", j.written(r), quoted(cutTo(r.name.Object, 56)+"_unused"))
+	rewrite := fmt.Sprintf("ALTER TABLE %s RENAME TO %s; -- drop it when nothing has missed it for a while", j.written(r),
+		quoted(cutTo(r.name.Object, 56)+"_unused"))
 	if s.RemoveType != ast.ObjectType_OBJECT_TABLE {
 		rewrite = ""
 	}
@@ -318,8 +329,10 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 		j.maybeAbsent = true
 		defer func() { j.maybeAbsent = false }()
 	}
-	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that uses it fails", quoted(name)),
-		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name), quoted(cutTo(name, 56)+"_unused"))})
+	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that "+
+		"uses it fails", quoted(name)),
+		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name),
+			quoted(cutTo(name, 56)+"_unused"))})
 }
 
 func (j *judge) dropFunction(s *ast.DropStmt) {
@@ -338,11 +351,13 @@ func (j *judge) dropFunction(s *ast.DropStmt) {
 			j.evidence(FromCatalog, "there is no such function")
 			continue
 		}
-		if f := j.overload(object.GetObjectWithArgs()); f != nil && f.returns == "trigger " && s.Behavior != ast.DropBehavior_DROP_CASCADE {
+		if f := j.overload(object.GetObjectWithArgs()); f != nil && f.returns == "trigger " &&
+			s.Behavior != ast.DropBehavior_DROP_CASCADE {
 			j.because("only triggers call it, and while one does the server refuses to drop it")
 			continue
 		}
-		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n), Evidence: Evidence{FromText, "the function was there before this migration"}})
+		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n),
+			Evidence: Evidence{FromText, "the function was there before this migration"}})
 	}
 }
 
@@ -371,7 +386,8 @@ func (j *judge) dropTypes(s *ast.DropStmt) {
 				}
 			}
 		}
-		j.report(Finding{Hazard: "drop-type", Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, every column of it is dropped with its data", n)})
+		j.report(Finding{Hazard: "drop-type", Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, "+
+			"every column of it is dropped with its data", n)})
 	}
 }
 
@@ -393,7 +409,8 @@ func (j *judge) dropOnTable(s *ast.DropStmt) {
 		name := words[len(words)-1]
 		r := j.assume(nameOf(words[:len(words)-1]))
 		if s.MissingOk && (!r.assumed || j.complete) && !slices.Contains(r.attached[s.RemoveType], name) {
-			j.evidence(j.source(r), fmt.Sprintf("there is no %s on %s: nothing happens, and nothing is locked", quoted(name), r.name))
+			j.evidence(j.source(r), fmt.Sprintf("there is no %s on %s: nothing happens, and nothing is locked", quoted(name),
+				r.name))
 			continue
 		}
 		if s.RemoveType == ast.ObjectType_OBJECT_TRIGGER && r.rowTriggers {
@@ -411,7 +428,8 @@ func (j *judge) dropOnTable(s *ast.DropStmt) {
 
 func (j *judge) renameStatement(s *ast.RenameStmt) {
 	switch s.RenameType {
-	case ast.ObjectType_OBJECT_COLUMN, ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+	case ast.ObjectType_OBJECT_COLUMN, ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW,
+		ast.ObjectType_OBJECT_MATVIEW,
 		ast.ObjectType_OBJECT_FOREIGN_TABLE, ast.ObjectType_OBJECT_SEQUENCE, ast.ObjectType_OBJECT_TABCONSTRAINT:
 		if i := j.findIndex(nameOfRange(s.Relation)); i != nil && s.RenameType != ast.ObjectType_OBJECT_COLUMN {
 			j.because("only the index is locked, for a moment, and no code names it")
@@ -419,18 +437,21 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 		}
 		j.renameRelation(s)
 	case ast.ObjectType_OBJECT_SCHEMA:
-		if j.schemas[s.Subname] && !slices.ContainsFunc(j.sorted(), func(r *relation) bool { return r.name.Schema == s.Subname }) {
+		if j.schemas[s.Subname] && !slices.ContainsFunc(j.sorted(),
+			func(r *relation) bool { return r.name.Schema == s.Subname }) {
 			j.evidence(FromHistory, "the schema is empty")
 			return
 		}
-		j.report(Finding{Hazard: "rename-schema", Message: fmt.Sprintf("code that still names the schema %s fails", quoted(s.Subname))})
+		j.report(Finding{Hazard: "rename-schema", Message: fmt.Sprintf("code that still names the schema %s fails",
+			quoted(s.Subname))})
 	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
 		n := nameOf(texts(s.Object.GetList().GetItems()))
 		if t := j.findType(n); t != nil && t.created == j.now {
 			j.because("the type was made by this migration")
 			return
 		}
-		j.report(Finding{Hazard: "rename-type", Message: fmt.Sprintf("code that still names the type %s, in casts or declarations, fails", n)})
+		j.report(Finding{Hazard: "rename-type", Message: fmt.Sprintf("code that still names the type %s, in casts or "+
+			"declarations, fails", n)})
 	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE:
 		n := j.qualify(nameOf(texts(s.Object.GetObjectWithArgs().GetObjname())))
 		if f := j.functions[n]; len(f) > 0 && f[0].created == j.now {
@@ -438,9 +459,11 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 			return
 		}
 		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n)})
-	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE,
+	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY,
+		ast.ObjectType_OBJECT_RULE,
 		ast.ObjectType_OBJECT_DOMCONSTRAINT, ast.ObjectType_OBJECT_ROLE:
-		if s.RenameType == ast.ObjectType_OBJECT_TRIGGER || s.RenameType == ast.ObjectType_OBJECT_POLICY || s.RenameType == ast.ObjectType_OBJECT_RULE {
+		if s.RenameType == ast.ObjectType_OBJECT_TRIGGER || s.RenameType == ast.ObjectType_OBJECT_POLICY ||
+			s.RenameType == ast.ObjectType_OBJECT_RULE {
 			j.lock(j.relation(s.Relation), AccessExclusive)
 		}
 		j.because("no statement of a program names it")
@@ -500,7 +523,8 @@ func (j *judge) viewInItsPlace(r *relation, to Name) string {
 		options = " WITH (security_invoker = true)"
 	}
 	old, next := quoted(r.name.Schema)+"."+quoted(r.name.Object), quoted(to.Schema)+"."+quoted(to.Object)
-	return fmt.Sprintf("%s;\nCREATE VIEW %s%s AS SELECT * FROM %s; -- in the same transaction\n-- and GRANT on the view, in the same file, what roles have on the table",
+	return fmt.Sprintf("%s;\nCREATE VIEW %s%s AS SELECT * FROM %s; -- in the same transaction\n"+
+		"-- and GRANT on the view, in the same file, what roles have on the table",
 		j.out.Text, old, options, next)
 }
 
@@ -522,7 +546,8 @@ func (j *judge) renameSlowly(r *relation, s *ast.RenameStmt) string {
 
 func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
 	switch s.ObjectType {
-	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW, ast.ObjectType_OBJECT_SEQUENCE:
+	case ast.ObjectType_OBJECT_TABLE, ast.ObjectType_OBJECT_VIEW, ast.ObjectType_OBJECT_MATVIEW,
+		ast.ObjectType_OBJECT_SEQUENCE:
 		r := j.relation(s.Relation)
 		j.lock(r, AccessExclusive)
 		if j.harmless(r) {
@@ -559,13 +584,15 @@ func (j *judge) truncateStatement(s *ast.TruncateStmt) {
 				message = join(others) + " are emptied as well, since they reference it"
 			}
 			if !j.isNew(r) && (r.assumed || len(others) > 0) {
-				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message, Evidence: j.wasThere(r), Rewrite: j.truncateByName(s)})
+				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message,
+					Evidence: j.wasThere(r), Rewrite: j.truncateByName(s)})
 			}
 		}
 		if j.harmless(r) {
 			continue
 		}
-		j.report(Finding{Hazard: "truncate", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r), Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
+		j.report(Finding{Hazard: "truncate", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
 			Rewrite: j.deleteSlowly(r)})
 	}
 }
@@ -627,7 +654,8 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 	}
 	j.scan(part)
 	if j.implied(part, r, s.Bound) {
-		j.evidence(j.source(part), fmt.Sprintf("a valid constraint of %s says that all its rows belong there, so that none is read", part.name))
+		j.evidence(j.source(part), fmt.Sprintf("a valid constraint of %s says that all its rows belong there, so that none "+
+			"is read", part.name))
 		return
 	}
 	if j.small(part) {
@@ -636,10 +664,12 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 	rewrite := ""
 	if check := j.boundCheck(r, s.Bound); check != "" && j.cannotStep() == "" {
 		name := quoted(j.chosen(part, "", "bounds", j.constraintTaken(part.name.Schema)))
-		rewrite = eachAlone + strings.Join([]string{j.alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", name, check)),
+		rewrite = eachAlone + strings.Join([]string{j.alterTo(part, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID",
+			name, check)),
 			j.alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", j.alterTo(part, "DROP CONSTRAINT "+name)}, "\n")
 	}
-	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part), Rewrite: rewrite,
+	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
+		Rewrite: rewrite,
 		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name)})
 }
 
@@ -649,9 +679,10 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 	if s.Concurrent {
 		j.lock(part, ShareUpdateExclusive)
 		if d != nil {
-			j.report(Finding{Hazard: "detach-concurrently-with-default", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
-				Message: fmt.Sprintf("%s has a default partition: the server refuses to detach concurrently", r.name),
-				Rewrite: without(j.out.Text, "CONCURRENTLY") + "; -- with a short lock_timeout"})
+			j.report(Finding{Hazard: "detach-concurrently-with-default", claim: claim{kind: claimsError},
+				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
+				Message:  fmt.Sprintf("%s has a default partition: the server refuses to detach concurrently", r.name),
+				Rewrite:  without(j.out.Text, "CONCURRENTLY") + "; -- with a short lock_timeout"})
 			return
 		}
 		j.because("readers and writers go on")
@@ -667,7 +698,8 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 		return
 	}
 	rewrite, why := j.detachSlowly(r, part)
-	f := Finding{Hazard: "detach-partition-not-concurrent", NotFixed: why, Evidence: j.wasThere(r), Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
+	f := Finding{Hazard: "detach-partition-not-concurrent", NotFixed: why, Evidence: j.wasThere(r),
+		Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
 	if d == nil {
 		f.Rewrite = rewrite
 	} else {
@@ -683,7 +715,8 @@ func (j *judge) detachSlowly(r, part *relation) (rewrite, why string) {
 		return "", why
 	}
 	rewrite = spotsOf(j.out.Text).append(" CONCURRENTLY") + ";"
-	if part.bound == nil || part.assumed || len(r.partitionKey) != 1 || r.partitionKey[0] == "" || r.strategy == ast.PartitionStrategy_PARTITION_STRATEGY_HASH ||
+	if part.bound == nil || part.assumed || len(r.partitionKey) != 1 || r.partitionKey[0] == "" ||
+		r.strategy == ast.PartitionStrategy_PARTITION_STRATEGY_HASH ||
 		j.implied(part, r, part.bound) {
 		return rewrite, "it leaves the table a constraint of the partition's bounds, whose name is not known"
 	}

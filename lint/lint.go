@@ -135,7 +135,8 @@ func program(mig migration.Migration) Judgement {
 }
 
 // file judges one direction of a migration and applies it to the model.
-func (l *Linter) file(m *model, mig migration.Migration, section migration.Section, later func() []migration.Statement) File {
+func (l *Linter) file(m *model, mig migration.Migration, section migration.Section,
+	later func() []migration.Statement) File {
 	file := File{Path: mig.Path, Version: mig.Version, Text: mig.Text, Statements: []Judgement{}, allows: mig.Allows}
 	if mig.Kind != migration.SQL {
 		file.Statements = append(file.Statements, program(mig))

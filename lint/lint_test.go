@@ -31,7 +31,8 @@ func TestAnUnknownHazardInTheConfigurationIsRefusedWithTheNearest(t *testing.T) 
 
 func TestWhatIsAllowedIsKeptWithItsReason(t *testing.T) {
 	t.Parallel()
-	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"-- +migrate Allow drop-column nobody reads it\nALTER TABLE users DROP COLUMN age;"})
+	report := check(t, lint.Options{}, []string{lint.ExampleSchema},
+		[]string{"-- +migrate Allow drop-column nobody reads it\nALTER TABLE users DROP COLUMN age;"})
 	require.Empty(t, report.Findings())
 	s := report.Files[0].Statements[0]
 	require.Equal(t, lint.Safe, s.Verdict)
@@ -145,7 +146,8 @@ func TestALinterMayBeUsedConcurrently(t *testing.T) {
 
 func TestACatalogSaysWhatIsSmall(t *testing.T) {
 	t.Parallel()
-	catalog := lint.Catalog{Statements: []string{lint.ExampleSchema}, Rows: map[string]int64{"public.users": 40, "public.orders": 5_000_000}}
+	catalog := lint.Catalog{Statements: []string{lint.ExampleSchema}, Rows: map[string]int64{"public.users": 40,
+		"public.orders": 5_000_000}}
 	linter, err := lint.New(lint.Options{Catalog: &catalog})
 	require.NoError(t, err)
 	report, err := linter.Check(parse(t, "CREATE INDEX i ON users (age);", "CREATE INDEX k ON orders (total);"))
@@ -159,14 +161,19 @@ func TestObservationWins(t *testing.T) {
 	t.Parallel()
 	linter, err := lint.New(lint.Options{})
 	require.NoError(t, err)
-	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"ALTER TABLE users ALTER COLUMN age TYPE bigint;"})
-	seen := lint.Observation{Version: "002", Rows: map[string]int64{"users": 100}, Locks: []lint.Lock{{Table: "users", Mode: lint.AccessExclusive}}}
-	require.Empty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})), "nothing was written anew")
+	report := check(t, lint.Options{}, []string{lint.ExampleSchema},
+		[]string{"ALTER TABLE users ALTER COLUMN age TYPE bigint;"})
+	seen := lint.Observation{Version: "002", Rows: map[string]int64{"users": 100},
+		Locks: []lint.Lock{{Table: "users", Mode: lint.AccessExclusive}}}
+	require.Empty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})),
+		"nothing was written anew")
 	seen.Rewritten = []string{"users"}
-	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})))
+	require.Equal(t, []string{"alter-column-type-rewrite"},
+		ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})))
 	require.Equal(t, []string{"alter-column-type-rewrite"}, ids(report), "the report that was given is as it was")
 	seen.Rewritten, seen.Rows = nil, map[string]int64{"users": 0}
-	require.NotEmpty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})), "an empty table refutes nothing")
+	require.NotEmpty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})),
+		"an empty table refutes nothing")
 }
 
 func FuzzJudging(f *testing.F) {
@@ -195,7 +202,8 @@ func FuzzJudging(f *testing.F) {
 func BenchmarkTwoHundredFiles(b *testing.B) {
 	texts := []string{lint.ExampleSchema}
 	for i := range 199 {
-		texts = append(texts, fmt.Sprintf("CREATE TABLE t%d (id bigint PRIMARY KEY, user_id bigint REFERENCES users (id), name text);\nCREATE INDEX ON t%[1]d (name);\nALTER TABLE users ADD COLUMN c%[1]d text DEFAULT 'x';\n", i))
+		texts = append(texts, fmt.Sprintf("CREATE TABLE t%d (id bigint PRIMARY KEY, user_id bigint REFERENCES users (id), "+
+			"name text);\nCREATE INDEX ON t%[1]d (name);\nALTER TABLE users ADD COLUMN c%[1]d text DEFAULT 'x';\n", i))
 	}
 	migrations := parse(b, texts...)
 	linter, err := lint.New(lint.Options{})

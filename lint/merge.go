@@ -85,7 +85,10 @@ func (l *Linter) Merge(report Report, run Run) Report {
 		for at := range f.Statements {
 			j := &f.Statements[at]
 			j.Findings, j.Evidence = slices.Clone(j.Findings), slices.Clone(j.Evidence)
-			o := slices.IndexFunc(run.Observations, func(o Observation) bool { return o.Version.Equal(f.Version) && o.Statement == at })
+			o := slices.IndexFunc(run.Observations, func(o Observation) bool {
+				return o.Version.Equal(f.Version) &&
+					o.Statement == at
+			})
 			switch {
 			case o >= 0 && run.Observations[o].NotRun != "":
 				l.notRehearsed(f, j, run.Observations[o].NotRun)
@@ -371,14 +374,16 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 	}
 	for _, t := range o.Rewritten {
 		if !told(t) && o.Rows[t] > 0 {
-			l.add(f, j, Finding{Hazard: "observed-rewrite", Message: fmt.Sprintf("%s was written anew while nobody could read or write it", t)})
+			l.add(f, j, Finding{Hazard: "observed-rewrite", Message: fmt.Sprintf("%s was written anew while nobody could read "+
+				"or write it", t)})
 		}
 	}
 	for _, held := range o.Held {
 		t := held.Table
 		read := o.Rows[t] > 0 && o.Read[t] >= o.Rows[t]
 		if held.Mode >= Share && read && (j.kind == definition || opaque) && !told(t) && !slices.Contains(o.Rewritten, t) {
-			l.add(f, j, Finding{Hazard: "observed-scan", Message: fmt.Sprintf("all rows of %s were read under %s: %s wait until that is done", t, held.Mode, held.Mode.Stops())})
+			l.add(f, j, Finding{Hazard: "observed-scan", Message: fmt.Sprintf("all rows of %s were read under %s: %s wait "+
+				"until that is done", t, held.Mode, held.Mode.Stops())})
 		}
 	}
 	if !opaque {
@@ -389,11 +394,13 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 		if strings.HasPrefix(name, "column ") {
 			hazard = "drop-column"
 		}
-		l.add(f, j, Finding{Hazard: hazard, Message: fmt.Sprintf("%s is not there any more; code that still uses it fails", name)})
+		l.add(f, j, Finding{Hazard: hazard, Message: fmt.Sprintf("%s is not there any more; code that still uses it fails",
+			name)})
 	}
 	for t, n := range o.Changed {
 		if o.Rows[t] > 0 && n*2 >= o.Rows[t] {
-			l.add(f, j, Finding{Hazard: "unbatched-data-change", Message: fmt.Sprintf("%d of %d rows of %s were changed in one transaction", n, o.Rows[t], t)})
+			l.add(f, j, Finding{Hazard: "unbatched-data-change", Message: fmt.Sprintf("%d of %d rows of %s were changed in "+
+				"one transaction", n, o.Rows[t], t)})
 		}
 	}
 }

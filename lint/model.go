@@ -232,7 +232,8 @@ func (r *relation) column(name string) *column {
 
 // lacks reports whether it is certain that a table has no such column.
 func (r *relation) lacks(column string) bool {
-	return r.kind == table && !r.assumed && len(r.columns) > 0 && r.column(column) == nil && r.column("") == nil && !slices.Contains(systemColumns, column)
+	return r.kind == table && !r.assumed && len(r.columns) > 0 && r.column(column) == nil && r.column("") == nil &&
+		!slices.Contains(systemColumns, column)
 }
 
 var systemColumns = []string{"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}

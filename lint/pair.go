@@ -38,11 +38,13 @@ func (j *judge) retyped(r *relation, c *column, def *ast.ColumnDef) (pair, bool)
 	if !j.paired(r, c) {
 		return pair{}, false
 	}
-	next := &column{name: cutTo(c.name, 59) + "_new", typ: typeOf(def.TypeName), def: def, notNull: c.notNull, value: c.value}
+	next := &column{name: cutTo(c.name, 59) + "_new", typ: typeOf(def.TypeName), def: def, notNull: c.notNull,
+		value: c.value}
 	if r.column(next.name) != nil || j.guarded(next.typ) {
 		return pair{}, false
 	}
-	p := pair{table: r, old: c, next: next, up: j.cast(c.typ, next.typ, def.TypeName), down: j.cast(next.typ, c.typ, c.def.GetTypeName())}
+	p := pair{table: r, old: c, next: next, up: j.cast(c.typ, next.typ, def.TypeName), down: j.cast(next.typ, c.typ,
+		c.def.GetTypeName())}
 	return j.name(p), p.up != nil && p.down != nil
 }
 
@@ -91,7 +93,8 @@ func (j *judge) typeName(name *ast.TypeName) string {
 		}
 		name.Names = []*ast.Node{stringNode(schema), stringNode(words[0])}
 	}
-	cast := &ast.Node{Node: &ast.Node_TypeCast{TypeCast: &ast.TypeCast{TypeName: name, Arg: &ast.Node{Node: &ast.Node_ParamRef{ParamRef: &ast.ParamRef{Number: 1}}}}}}
+	cast := &ast.Node{Node: &ast.Node_TypeCast{TypeCast: &ast.TypeCast{TypeName: name,
+		Arg: &ast.Node{Node: &ast.Node_ParamRef{ParamRef: &ast.ParamRef{Number: 1}}}}}}
 	written, found := strings.CutPrefix(expression(j.parser, cast), "$1::")
 	if !found {
 		return ""
@@ -118,8 +121,10 @@ func (j *judge) name(p pair) pair {
 // differ writes that two values are not the same. Equality of some types is not
 // identity, and others have none: their values are compared as they are stored.
 func (c *column) differ(a, b string) string {
-	exact := []string{"int2", "int4", "int8", "bool", "text", "varchar", "uuid", "date", "timestamp", "timestamptz", "time", "bytea", "oid", "inet", "cidr", "macaddr"}
-	if c.typ.Name.Schema == catalogSchema && !c.typ.Array && c.collation == "" && slices.Contains(exact, c.typ.Name.Object) {
+	exact := []string{"int2", "int4", "int8", "bool", "text", "varchar", "uuid", "date", "timestamp", "timestamptz",
+		"time", "bytea", "oid", "inet", "cidr", "macaddr"}
+	if c.typ.Name.Schema == catalogSchema && !c.typ.Array && c.collation == "" && slices.Contains(exact,
+		c.typ.Name.Object) {
 		return a + " IS DISTINCT FROM " + b
 	}
 	return "ROW(" + a + ")::record OPERATOR(pg_catalog.*<>) ROW(" + b + ")::record"
@@ -160,7 +165,8 @@ BEGIN
     %[4]s
   END IF;
   RETURN NEW;
-END `, newNext, newOld, toOld, toNext, p.next.differ(newNext, field("OLD", p.next.name)), changed, p.old.differ(newOld, field("OLD", p.old.name)))
+END `, newNext, newOld, toOld, toNext, p.next.differ(newNext, field("OLD", p.next.name)), changed, p.old.differ(newOld,
+		field("OLD", p.old.name)))
 	return p.create(written, "pg_catalog, pg_temp", body)
 }
 
@@ -185,11 +191,13 @@ func (j *judge) inStep(p pair, rename bool) string {
 	}
 	table, old, next := j.written(p.table), quoted(p.old.name), quoted(p.next.name)
 	differ := p.next.differ(next, p.up(old))
-	text := add + "\n" + p.sync(table) + fmt.Sprintf("\n%s\nUPDATE %s SET %s = %s WHERE %s AND %s;\n-- +migrate Assert %s and %s are the same in every row\nSELECT NOT EXISTS (SELECT FROM %[2]s WHERE %[6]s);",
+	text := add + "\n" + p.sync(table) + fmt.Sprintf("\n%s\nUPDATE %s SET %s = %s WHERE %s AND %s;\n"+
+		"-- +migrate Assert %s and %s are the same in every row\nSELECT NOT EXISTS (SELECT FROM %[2]s WHERE %[6]s);",
 		b.mark(), table, next, p.up(old), b.where(""), differ, oneLine(p.old.name), oneLine(p.next.name))
 	given := j.chosen(p.table, p.next.name, "given", j.constraintTaken(p.table.name.Schema))
 	if p.old.notNull {
-		text = eachAlone + text + "\n" + j.alterTo(p.table, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID", quoted(given), next)) +
+		text = eachAlone + text + "\n" + j.alterTo(p.table, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
+			quoted(given), next)) +
 			"\n" + j.alterTo(p.table, "VALIDATE CONSTRAINT "+quoted(given))
 	}
 	return text + "\n" + j.retire(p, given, rename)
@@ -203,7 +211,8 @@ func (j *judge) retire(p pair, given string, rename bool) string {
 	when := fmt.Sprintf("when no code names %s any more, in a migration of its own", old)
 	allow := []string{"-- +migrate Allow drop-column its values are in " + oneLine(p.next.name)}
 	if rename {
-		when = fmt.Sprintf("then, in a migration of its own, %s takes the name of %s, so that the code that runs need not change", next, old)
+		when = fmt.Sprintf("then, in a migration of its own, %s takes the name of %s, so that the code that runs need not "+
+			"change", next, old)
 		allow = append(allow, "-- +migrate Allow rename-column programs know the name "+oneLine(p.old.name))
 	}
 	if rest := j.restingOn(p.table, p.old); len(rest) > 0 {
@@ -213,10 +222,12 @@ func (j *judge) retire(p pair, given string, rename bool) string {
 		fmt.Sprintf("DROP TRIGGER %s ON %s;", p.trigger, j.written(p.table)), fmt.Sprintf("DROP FUNCTION %s();", p.function),
 	})
 	if p.old.value != nil && !p.old.serial {
-		lines = append(lines, j.alterTo(p.table, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", next, expression(j.parser, p.old.value))))
+		lines = append(lines, j.alterTo(p.table, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", next,
+			expression(j.parser, p.old.value))))
 	}
 	if p.old.notNull {
-		lines = append(lines, j.alterTo(p.table, fmt.Sprintf("ALTER COLUMN %s SET NOT NULL", next)), j.alterTo(p.table, "DROP CONSTRAINT "+quoted(given)))
+		lines = append(lines, j.alterTo(p.table, fmt.Sprintf("ALTER COLUMN %s SET NOT NULL", next)),
+			j.alterTo(p.table, "DROP CONSTRAINT "+quoted(given)))
 	}
 	lines = append(lines, j.alterTo(p.table, "DROP COLUMN "+old))
 	if rename {

@@ -89,7 +89,8 @@ func TestEveryRecordIsComplete(t *testing.T) {
 		require.False(t, seen[h.ID], "%s is there twice", h.ID)
 		seen[h.ID] = true
 		require.Regexp(t, `^[a-z][a-z-]+[a-z]$`, h.ID)
-		for name, text := range map[string]string{"title": h.Title, "what happens": h.Happens, "remedy": h.Remedy, "link": h.Link, "bad example": h.Bad, "good example": strings.Join(h.Good, "")} {
+		for name, text := range map[string]string{"title": h.Title, "what happens": h.Happens, "remedy": h.Remedy,
+			"link": h.Link, "bad example": h.Bad, "good example": strings.Join(h.Good, "")} {
 			require.NotEmpty(t, text, "%s has no %s", h.ID, name)
 		}
 	}

@@ -10,13 +10,15 @@ import (
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
-const shown = "-- +migrate Up\nALTER TABLE users\n  ADD COLUMN note text,\n  ADD COLUMN token uuid DEFAULT gen_random_uuid();\n" +
+const shown = "-- +migrate Up\nALTER TABLE users\n  ADD COLUMN note text,\n" +
+	"  ADD COLUMN token uuid DEFAULT gen_random_uuid();\n" +
 	"-- +migrate Allow truncate never mind\n"
 
 func TestTheTerminalShowsTheLineAndWhatToWriteInstead(t *testing.T) {
 	t.Parallel()
 	text := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{shown}).Text(lint.Style{}, false)
-	require.Equal(t, `migrations/002_example.sql:4:14: error: every row gets a value of its own (add-column-volatile-default)
+	require.Equal(
+		t, `migrations/002_example.sql:4:14: error: every row gets a value of its own (add-column-volatile-default)
   4 |   ADD COLUMN token uuid DEFAULT gen_random_uuid();
     |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   users is written anew while nobody can read or write it: gen_random_uuid() is volatile, so every row gets a value of its own
@@ -73,7 +75,8 @@ func TestJSONHasPlacesAndVerdicts(t *testing.T) {
 
 func TestSARIFHasARuleForEachHazardAndSuppressesWhatIsAllowed(t *testing.T) {
 	t.Parallel()
-	report := check(t, lint.Options{}, []string{lint.ExampleSchema}, []string{"-- +migrate Allow drop-table it is meant\nTRUNCATE users;\nDROP TABLE orders;\nTRUNCATE users;\n"})
+	report := check(t, lint.Options{}, []string{lint.ExampleSchema},
+		[]string{"-- +migrate Allow drop-table it is meant\nTRUNCATE users;\nDROP TABLE orders;\nTRUNCATE users;\n"})
 	out, err := report.SARIF("1.0")
 	require.NoError(t, err)
 	var read struct {

@@ -169,7 +169,8 @@ const (
 )
 
 var modeNames = [...]string{
-	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE",
+	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE",
+	"EXCLUSIVE", "ACCESS EXCLUSIVE",
 }
 
 // String gives the mode as PostgreSQL's documentation writes it.

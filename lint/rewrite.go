@@ -79,10 +79,12 @@ func (j *judge) batchOf(r *relation) (batch, bool) {
 
 // ranges reports whether columns are of types that have ranges, and never NULL.
 func (j *judge) ranges(r *relation, columns []string) bool {
-	types := []string{"int2", "int4", "int8", "numeric", "text", "varchar", "uuid", "date", "timestamp", "timestamptz", "time"}
+	types := []string{"int2", "int4", "int8", "numeric", "text", "varchar", "uuid", "date", "timestamp", "timestamptz",
+		"time"}
 	return !slices.ContainsFunc(columns, func(name string) bool {
 		c := r.column(name)
-		return c == nil || !c.notNull || c.typ.Array || c.typ.Name.Schema != catalogSchema || !slices.Contains(types, c.typ.Name.Object)
+		return c == nil || !c.notNull || c.typ.Array || c.typ.Name.Schema != catalogSchema || !slices.Contains(types,
+			c.typ.Name.Object)
 	})
 }
 
@@ -214,7 +216,8 @@ func (m *model) keyName(r *relation, c *ast.Constraint, columns []string, others
 	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
 		return m.chosen(r, "", "pkey", m.keyTaken(r.name.Schema, others...))
 	}
-	return m.chosen(r, several(append(slices.Clone(columns), texts(c.Including)...)), "key", m.keyTaken(r.name.Schema, others...))
+	return m.chosen(r, several(append(slices.Clone(columns), texts(c.Including)...)), "key", m.keyTaken(r.name.Schema,
+		others...))
 }
 
 // notNullSteps is SET NOT NULL without a scan under its lock: a CHECK proves it.

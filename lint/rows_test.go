@@ -59,7 +59,8 @@ func TestRowsAreFewOnlyWhereSomethingKeepsThemSo(t *testing.T) {
 
 func TestFunctionsAreToldApartByTheirArguments(t *testing.T) {
 	t.Parallel()
-	before := []string{lint.ExampleSchema, `CREATE FUNCTION tag(a text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN a; END $$;
+	before := []string{lint.ExampleSchema,
+		`CREATE FUNCTION tag(a text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN a; END $$;
 CREATE FUNCTION tag(a text, b int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN random(); END $$;`}
 	for text, want := range map[string]lint.Verdict{
 		"ALTER TABLE users ADD COLUMN t text DEFAULT tag('a');":                                                                  lint.Safe,
@@ -87,7 +88,8 @@ CREATE FUNCTION tag(a text, b int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RET
 
 func TestWhatIsNotThereIsNotLocked(t *testing.T) {
 	t.Parallel()
-	before := []string{lint.ExampleSchema, "CREATE POLICY p ON users USING (true); CREATE POLICY q ON users USING (true); CREATE RULE r AS ON DELETE TO users DO INSTEAD NOTHING;"}
+	before := []string{lint.ExampleSchema, "CREATE POLICY p ON users USING (true); CREATE POLICY q ON users USING " +
+		"(true); CREATE RULE r AS ON DELETE TO users DO INSTEAD NOTHING;"}
 	for text, locked := range map[string]bool{
 		"DROP POLICY IF EXISTS p ON users;":                                      true,
 		"DROP POLICY IF EXISTS x ON users;":                                      false,

@@ -10,7 +10,8 @@ import (
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html.
 func (r Report) SARIF(version string) ([]byte, error) {
 	run := sarifRun{Results: []sarifResult{}}
-	run.Tool.Driver = sarifDriver{Name: "whimbrel", Version: version, URI: "https://github.com/whimbrel-db/whimbrel", Rules: []sarifRule{}}
+	run.Tool.Driver = sarifDriver{Name: "whimbrel", Version: version, URI: "https://github.com/whimbrel-db/whimbrel",
+		Rules: []sarifRule{}}
 	index := map[string]int{}
 	for _, f := range r.Files {
 		for _, s := range f.Statements {

@@ -28,12 +28,14 @@ func (j *judge) identitySlowly(r *relation, a added) string {
 		b.mark(),
 		fmt.Sprintf("UPDATE %s SET %s = DEFAULT WHERE %[2]s IS NULL AND %s;", table, name, b.where("")),
 		laterOn("in a migration of its own", eachAlone+
-			j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID", given, name))+"\n"+j.alterTo(r, "VALIDATE CONSTRAINT "+given)),
+			j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID", given, name))+"\n"+j.alterTo(r,
+			"VALIDATE CONSTRAINT "+given)),
 		laterOn("in another one, which is a single transaction",
 			j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s SET NOT NULL", name)), j.alterTo(r, "DROP CONSTRAINT "+given),
 			j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP DEFAULT", name)),
 			j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s ADD GENERATED %s AS IDENTITY", name, always)),
-			fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), nextval(%s));", literal(table), literal(a.def.Colname), literal(sequence)),
+			fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), nextval(%s));", literal(table), literal(a.def.Colname),
+				literal(sequence)),
 			fmt.Sprintf("DROP SEQUENCE %s;", sequence)),
 	}, "\n")
 }
@@ -79,11 +81,13 @@ func (j *judge) domainSlowly(r *relation, a added) string {
 		})
 		name := j.checkName(r, value, taken...)
 		taken = append(taken, name)
-		lines = append(lines, j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", quoted(name), expression(j.parser, value))),
+		lines = append(lines, j.alterTo(r, fmt.Sprintf("ADD CONSTRAINT %s CHECK (%s) NOT VALID", quoted(name),
+			expression(j.parser, value))),
 			j.alterTo(r, "VALIDATE CONSTRAINT "+quoted(name)))
 	}
 	if a.domain.notNull {
-		lines = append(lines, laterOn("when every row has a value, in a migration of its own", eachAlone+j.notNullSteps(r, a.def.Colname)))
+		lines = append(lines, laterOn("when every row has a value, in a migration of its own", eachAlone+j.notNullSteps(r,
+			a.def.Colname)))
 	}
 	return eachAlone + strings.Join(lines, "\n")
 }

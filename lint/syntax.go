@@ -17,13 +17,15 @@ const grammarMajor = 17
 
 // newerGrammar finds what a newer PostgreSQL can read and the parser cannot: what 18 has
 // added.
-var newerGrammar = pattern.Of(`\bENFORCED\b|\bWITHOUT OVERLAPS\b|\bFOREIGN KEY .*\bPERIOD\b|\bVIRTUAL\b|\bRETURNING WITH\b` +
-	`|\bADD (CONSTRAINT \S+ )?NOT NULL\b|, (CONSTRAINT \S+ )?NOT NULL\b|\bNOT NULL NO INHERIT\b` +
-	`|\bALTER CONSTRAINT .*\bINHERIT\b|^(VACUUM|ANALYZE)\b.* ONLY\b|^CREATE FOREIGN TABLE .*\bLIKE\b`)
+var newerGrammar = pattern.Of(
+	`\bENFORCED\b|\bWITHOUT OVERLAPS\b|\bFOREIGN KEY .*\bPERIOD\b|\bVIRTUAL\b|\bRETURNING WITH\b` +
+		`|\bADD (CONSTRAINT \S+ )?NOT NULL\b|, (CONSTRAINT \S+ )?NOT NULL\b|\bNOT NULL NO INHERIT\b` +
+		`|\bALTER CONSTRAINT .*\bINHERIT\b|^(VACUUM|ANALYZE)\b.* ONLY\b|^CREATE FOREIGN TABLE .*\bLIKE\b`)
 
 // olderGrammar finds words that an older PostgreSQL takes for names, and the parser does
 // not any more.
-var olderGrammar = pattern.Of(`\b(SYSTEM_USER|MERGE_ACTION|JSON_(SCALAR|SERIALIZE|(ARRAY|OBJECT)(AGG)?|EXISTS|QUERY|TABLE|VALUE))\b`)
+var olderGrammar = pattern.Of(
+	`\b(SYSTEM_USER|MERGE_ACTION|JSON_(SCALAR|SERIALIZE|(ARRAY|OBJECT)(AGG)?|EXISTS|QUERY|TABLE|VALUE))\b`)
 
 // unparsed judges what the parser cannot read: a syntax error, unless a version of
 // PostgreSQL whose grammar is another one may read it.

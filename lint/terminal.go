@@ -42,7 +42,8 @@ func (r Report) Text(style Style, details bool) string {
 			}
 		}
 		for _, allow := range f.Unused {
-			fmt.Fprintf(&b, "%s:%d: %s\n\n", f.Path, allow.Position.Line, styled(style.Faint, "Allow "+allow.Hazard+" allows nothing that was found here"))
+			fmt.Fprintf(&b, "%s:%d: %s\n\n", f.Path, allow.Position.Line,
+				styled(style.Faint, "Allow "+allow.Hazard+" allows nothing that was found here"))
 		}
 	}
 	fmt.Fprintf(&b, "%s in %s: %s, %s", plural(statements, "statement"), plural(len(r.Files), "migration"),
@@ -80,11 +81,13 @@ func (f File) text(b *strings.Builder, style Style, finding Finding) {
 		word, paint = "unknown", style.Warning
 	}
 	h, _ := Lookup(finding.Hazard)
-	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, styled(paint, word+":"), styled(style.Strong, h.Title+" ("+finding.Hazard+")"))
+	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, styled(paint, word+":"),
+		styled(style.Strong, h.Title+" ("+finding.Hazard+")"))
 	f.excerpt(b, style, paint, finding.Start, finding.End)
 	fmt.Fprintf(b, "  %s\n", finding.Message)
 	if finding.Evidence.Reason != "" && finding.Evidence.Source != FromText {
-		fmt.Fprintf(b, "  %s\n", styled(style.Faint, "because "+finding.Evidence.Reason+" ("+string(finding.Evidence.Source)+")"))
+		fmt.Fprintf(b, "  %s\n", styled(style.Faint, "because "+finding.Evidence.Reason+" ("+string(finding.Evidence.Source)+
+			")"))
 	}
 	if finding.Allowed {
 		fmt.Fprintf(b, "  %s\n\n", styled(style.Faint, "allowed: "+finding.Reason))

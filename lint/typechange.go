@@ -29,7 +29,8 @@ func (m *model) retype(from, to Type) (retyping, string) {
 	if from.Name.Object == "" {
 		return unclear, "the type that the column has is not known"
 	}
-	if from.Array != to.Array || from.Array && (!m.sameName(from, to) || len(to.Mods) > 0 && !slices.Equal(from.Mods, to.Mods)) {
+	if from.Array != to.Array || from.Array && (!m.sameName(from, to) || len(to.Mods) > 0 && !slices.Equal(from.Mods,
+		to.Mods)) {
 		return rewrites, fmt.Sprintf("%s and %s are stored differently", from, to)
 	}
 	if t := m.findType(to.Name); t != nil && t.kind == "domain" {
@@ -113,12 +114,15 @@ func wider(from, to Type) (retyping, string) {
 func otherType(from, to Type) (retyping, string) {
 	a, b := from.Name.Object, to.Name.Object
 	switch {
-	case a == "varchar" && b == "text", a == "text" && b == "varchar" && len(to.Mods) == 0, a == "cidr" && b == "inet", a == "xml" && (b == "text" || b == "varchar" && len(to.Mods) == 0),
-		a == "text" && b == "citext", a == "varchar" && b == "citext", a == "citext" && b == "text", a == "citext" && b == "varchar" && len(to.Mods) == 0:
+	case a == "varchar" && b == "text", a == "text" && b == "varchar" && len(to.Mods) == 0, a == "cidr" && b == "inet",
+		a == "xml" && (b == "text" || b == "varchar" && len(to.Mods) == 0),
+		a == "text" && b == "citext", a == "varchar" && b == "citext", a == "citext" && b == "text", a == "citext" &&
+			b == "varchar" && len(to.Mods) == 0:
 		return free, fmt.Sprintf("%s and %s are stored alike", from, to)
 	case a == "bit" && b == "varbit" && len(to.Mods) == 0:
 		return free, "bit and bit varying are stored alike"
-	case a == "int4" && b == "oid", a == "oid" && b == "int4", a == "regclass" && b == "oid", a == "oid" && b == "regclass":
+	case a == "int4" && b == "oid", a == "oid" && b == "int4", a == "regclass" && b == "oid", a == "oid" &&
+		b == "regclass":
 		return free, fmt.Sprintf("%s and %s are stored alike", from, to)
 	case a == "timestamp" && b == "timestamptz", a == "timestamptz" && b == "timestamp":
 		if len(to.Mods) == 0 || len(from.Mods) > 0 && from.Mods[0] <= to.Mods[0] {
@@ -137,7 +141,8 @@ func narrower(from, to Type) bool {
 	switch {
 	case rank[a] > 0 && rank[b] > 0:
 		return rank[b] < rank[a]
-	case a == "float8" && b == "float4", a == "numeric" && rank[b] > 0, a == "timestamptz" && b == "date", a == "timestamp" && b == "date":
+	case a == "float8" && b == "float4", a == "numeric" && rank[b] > 0, a == "timestamptz" && b == "date",
+		a == "timestamp" && b == "date":
 		return true
 	case a == "float8" && rank[b] > 0, a == "float4" && rank[b] > 0, a == "timestamp" && b == "time":
 		return true
@@ -174,7 +179,8 @@ func (j *judge) alterTypeCommand(r *relation, cmd *ast.AlterTableCmd) {
 	j.retypeDependents(r, cmd.Name)
 	if c != nil && from.Name.Object != "" && narrower(from, to) {
 		j.report(Finding{Hazard: "alter-column-narrowing", Evidence: j.wasThere(r),
-			Message: fmt.Sprintf("values of %s.%s that are %s need not fit into %s: the statement fails, or cuts them", r.name, quoted(cmd.Name), from, to),
+			Message: fmt.Sprintf("values of %s.%s that are %s need not fit into %s: the statement fails, or cuts them", r.name,
+				quoted(cmd.Name), from, to),
 			Rewrite: j.unfit(r, c, to)})
 	}
 	cost, why := j.retype(from, to)
@@ -211,8 +217,10 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 			Rewrite: j.retypeSlowly(r, c, def)})
 	case unclear:
 		j.rewrite(r)
-		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{FromText, why},
-			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is written anew while nobody can read or write it", r.name)})
+		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)},
+			Evidence: Evidence{FromText, why},
+			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is written anew while nobody can read or "+
+				"write it", r.name)})
 	default:
 		j.evidence(j.source(r), why)
 		j.recheck(r, c, to, def)
@@ -248,7 +256,8 @@ func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
 	collation := collationOf(def.CollClause)
 	for _, i := range j.indexesOf(r) {
 		complex := i.where != nil || len(i.expressions) > 0
-		if i.mentions(c.name) && (complex || collation != c.collation || c.typ.Name.Object == "cidr" || to.Name.Object == "citext" || c.typ.Name.Object == "citext") {
+		if i.mentions(c.name) && (complex || collation != c.collation || c.typ.Name.Object == "cidr" ||
+			to.Name.Object == "citext" || c.typ.Name.Object == "citext") {
 			why = append(why, "the index "+i.name.String()+" is built again")
 		}
 	}
@@ -266,13 +275,15 @@ func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
 func (j *judge) unfit(r *relation, c *column, to Type) string {
 	name := quoted(c.name)
 	lost := fmt.Sprintf("%s IS DISTINCT FROM %[1]s::%s", name, to)
-	switch limit := map[string]string{"int2": "32767", "int4": "2147483647", "int8": "9223372036854775807"}[to.Name.Object]; {
+	switch limit := map[string]string{"int2": "32767", "int4": "2147483647",
+		"int8": "9223372036854775807"}[to.Name.Object]; {
 	case limit != "":
 		lost = fmt.Sprintf("%s NOT BETWEEN -%[2]s - 1 AND %[2]s OR %[1]s <> round(%[1]s::numeric)", name, limit)
 	case to.Name.Object == "numeric" && len(to.Mods) > 0:
 		lost = fmt.Sprintf("abs(%s) >= 1e%d OR %[1]s <> round(%[1]s, %d)", name, to.Mods[0]-scale(to), scale(to))
 	}
-	return fmt.Sprintf("-- +migrate Assert every value of %s fits into %s\nSELECT NOT EXISTS (SELECT FROM %s WHERE %s);", oneLine(c.name), to, j.written(r), lost)
+	return fmt.Sprintf("-- +migrate Assert every value of %s fits into %s\nSELECT NOT EXISTS (SELECT FROM %s WHERE %s);",
+		oneLine(c.name), to, j.written(r), lost)
 }
 
 // aroundViews makes views again after the statement, in its transaction; unless others
@@ -289,14 +300,17 @@ func (j *judge) aroundViews(views []*relation) string {
 		}
 		before, after = append(before, fmt.Sprintf("DROP VIEW %s;", j.written(v))), append(after, text+";")
 	}
-	return strings.Join(slices.Concat(before, []string{j.out.Text + ";"}, after, []string{"-- and grant again what roles had on them, in the same file"}), "\n")
+	return strings.Join(slices.Concat(before, []string{j.out.Text + ";"}, after, []string{"-- and grant again what " +
+		"roles had on them, in the same file"}), "\n")
 }
 
 // retypeDependents finds what makes the server refuse.
 func (j *judge) retypeDependents(r *relation, column string) {
 	for _, v := range j.readers(r, column) {
-		j.report(Finding{Hazard: "alter-column-type-dependents", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(v), v.name.String() + " reads the column"},
-			Message: fmt.Sprintf("the view %s reads %s.%s: the server refuses to change its type", v.name, r.name, quoted(column)),
+		j.report(Finding{Hazard: "alter-column-type-dependents", claim: claim{kind: claimsError},
+			Evidence: Evidence{j.source(v), v.name.String() + " reads the column"},
+			Message: fmt.Sprintf("the view %s reads %s.%s: the server refuses to change its type", v.name, r.name,
+				quoted(column)),
 			Rewrite: j.aroundViews(j.readers(r, column))})
 	}
 }

@@ -49,13 +49,16 @@ func FromExtension(name string) bool {
 	return function || slices.Contains(extensionTypes, name)
 }
 
-var extensionTypes = []string{"citext", "hstore", "ltree", "lquery", "cube", "seg", "geometry", "geography", "raster", "vector", "halfvec", "isbn", "ean13"}
+var extensionTypes = []string{"citext", "hstore", "ltree", "lquery", "cube", "seg", "geometry", "geography", "raster",
+	"vector", "halfvec", "isbn", "ean13"}
 
 // fromExtensions are functions of the extensions that come with PostgreSQL and that
 // people use in defaults.
 var fromExtensions = map[string]bool{
-	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true, "gen_random_bytes": true, "gen_salt": true,
-	"uuid_generate_v7": true, "uuid_nil": false, "uuid_generate_v3": false, "uuid_generate_v5": false, "digest": false, "crypt": false,
+	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true, "gen_random_bytes": true,
+	"gen_salt":         true,
+	"uuid_generate_v7": true, "uuid_nil": false, "uuid_generate_v3": false, "uuid_generate_v5": false, "digest": false,
+	"crypt": false,
 }
 
 // volatility looks for volatile functions in an expression.
@@ -119,7 +122,8 @@ func (m *model) userVolatility(name Name, call *ast.FuncCall) (volatility, bool)
 		}
 	}
 	if volatiles > 0 && volatiles < len(overloads) {
-		result = volatility{isUnknown, "the function that is meant by " + name.String() + "() is volatile, as one of that name is"}
+		result = volatility{isUnknown, "the function that is meant by " + name.String() +
+			"() is volatile, as one of that name is"}
 	}
 	return result, true
 }

@@ -58,7 +58,8 @@ type Allow struct {
 
 // annotations are the words that may follow "-- +migrate".
 var annotations = []string{
-	"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow", "Tags", "Variables", "After", "Squashes",
+	"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow", "Tags",
+	"Variables", "After", "Squashes",
 	"Prose",
 }
 
@@ -75,7 +76,8 @@ var (
 	// introduction is how an annotation begins.
 	introduction = pattern.Of(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
 	hazardName   = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
-	settingName  = pattern.Of(`^[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*(?:\.[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*)*$`)
+	settingName  = pattern.Of(
+		`^[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*(?:\.[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*)*$`)
 )
 
 // foreign are the marks of other tools' files. A file that has them would, if
@@ -180,7 +182,8 @@ func (l *line) batch() (*Batch, *Error) {
 		}
 		if slices.Contains(b.Key, column) {
 			l.next = before
-			return nil, l.wrong(CodeBadAnnotation, fmt.Sprintf("column %q is named twice in the key of Batch", column), "name it once")
+			return nil, l.wrong(CodeBadAnnotation, fmt.Sprintf("column %q is named twice in the key of Batch", column),
+				"name it once")
 		}
 		b.Key = append(b.Key, column)
 		l.skipBlanks()
@@ -219,7 +222,8 @@ func (l *line) batchOptions(b *Batch) *Error {
 			if workers, err := strconv.Atoi(value); err == nil && workers >= 1 && workers <= maxWorkers {
 				b.Workers = workers
 			} else {
-				message, remedy = fmt.Sprintf("%q is no number of workers from 1 to %d", value, maxWorkers), "write for example workers=2"
+				message, remedy = fmt.Sprintf("%q is no number of workers from 1 to %d", value,
+					maxWorkers), "write for example workers=2"
 			}
 		default:
 			message, remedy = fmt.Sprintf("Batch has no option %q", word), "write size=…, pause=… or workers=…"

@@ -9,7 +9,8 @@ import (
 )
 
 func backfill(t require.TestingT, b Backfill) (Migration, string) {
-	_, content, err := Template(Draft{Extension: "sql", Version: "20240115120000", Title: "Lower case", Date: noon, Backfill: &b})
+	_, content, err := Template(Draft{Extension: "sql", Version: "20240115120000", Title: "Lower case", Date: noon,
+		Backfill: &b})
 	require.NoError(t, err)
 	m, err := Parse("20240115120000_lower_case.sql", content)
 	require.NoError(t, err, content)
@@ -20,7 +21,8 @@ func TestABackfillInPlaceIsTheWholePattern(t *testing.T) {
 	t.Parallel()
 	m, content := backfill(t, Backfill{Table: "users", Key: "id"})
 	require.True(t, strings.HasPrefix(content, "-- Migration: lower_case\n"))
-	require.Contains(t, content, "CREATE TABLE users_backup_20240115120000 AS SELECT id, old_value FROM users WITH NO DATA;")
+	require.Contains(t, content,
+		"CREATE TABLE users_backup_20240115120000 AS SELECT id, old_value FROM users WITH NO DATA;")
 	require.Contains(t, content, "WHERE t.id > (:from) AND t.id <= (:to) AND")
 	require.NotRegexp(t, `[{}]`, content)
 	require.Len(t, m.Up.Statements, 4)
@@ -52,7 +54,8 @@ func TestTheBackupHasANameOfItsOwn(t *testing.T) {
 		`"` + strings.Repeat("ä", 30):       "",
 		`"` + strings.Repeat("ä", 30) + `"`: `"` + strings.Repeat("ä", 27) + `_backup_7"`,
 	} {
-		_, content, err := Template(Draft{Extension: "sql", Version: "7", Title: "a", Date: noon, Backfill: &Backfill{Table: table, Key: "id"}})
+		_, content, err := Template(Draft{Extension: "sql", Version: "7", Title: "a", Date: noon,
+			Backfill: &Backfill{Table: table, Key: "id"}})
 		if want == "" {
 			require.Error(t, err)
 			continue
@@ -65,21 +68,25 @@ func TestTheBackupHasANameOfItsOwn(t *testing.T) {
 func TestABackfillOfWhatIsNoNameIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, b := range []Backfill{
-		{"", "id", ""}, {"a b", "id", ""}, {"a.b.c", "id", ""}, {"users; DROP TABLE users", "id", ""}, {"users", "", ""}, {"users", "id,", ""},
-		{"users", "id desc", ""}, {"users", "id", "a b"}, {"users", "id", "a.b.c"}, {"users\n", "id", ""}, {"\"a\nb\"", "id", ""}, {"users", "id --", ""},
+		{"", "id", ""}, {"a b", "id", ""}, {"a.b.c", "id", ""}, {"users; DROP TABLE users", "id", ""}, {"users", "", ""},
+		{"users", "id,", ""},
+		{"users", "id desc", ""}, {"users", "id", "a b"}, {"users", "id", "a.b.c"}, {"users\n", "id", ""}, {"\"a\nb\"", "id",
+			""}, {"users", "id --", ""},
 	} {
 		_, _, err := Template(Draft{Extension: "sql", Version: "1", Title: "a", Date: noon, Backfill: &b})
 		require.Len(t, Problems(err), 1, "%q", b)
 		require.NotEmpty(t, Problems(err)[0].Remedy)
 	}
-	_, _, err := Template(Draft{Extension: "ts", Version: "1", Title: "a", Date: noon, Backfill: &Backfill{Table: "users", Key: "id"}})
+	_, _, err := Template(Draft{Extension: "ts", Version: "1", Title: "a", Date: noon, Backfill: &Backfill{Table: "users",
+		Key: "id"}})
 	require.ErrorContains(t, err, "the template of a backfill is SQL")
 }
 
 func TestABackfillsTemplateIsAlwaysAValidFile(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(rapid.StringMatching(`[a-zA-Z_][a-zA-Z0-9_]{0,70}`), rapid.StringMatching(`"[a-zA-Z .{}:$';äß-]{1,70}"`))
+		name := rapid.OneOf(rapid.StringMatching(`[a-zA-Z_][a-zA-Z0-9_]{0,70}`),
+			rapid.StringMatching(`"[a-zA-Z .{}:$';äß-]{1,70}"`))
 		b := Backfill{Table: name.Draw(t, "table"), Key: "k, " + name.Draw(t, "key"), Into: name.Draw(t, "into")}
 		if rapid.Bool().Draw(t, "in place") {
 			b.Into = ""

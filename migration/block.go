@@ -24,7 +24,8 @@ func (s Section) divided() (Section, []*Error) {
 	if s.oneBlock() {
 		s.Statements = s.Statements[1 : len(s.Statements)-1]
 	}
-	if !slices.ContainsFunc(s.Statements, func(statement Statement) bool { return statement.Class == pgsql.TransactionControl }) {
+	if !slices.ContainsFunc(s.Statements,
+		func(statement Statement) bool { return statement.Class == pgsql.TransactionControl }) {
 		return s, nil
 	}
 	d := divider{section: s}
@@ -33,7 +34,8 @@ func (s Section) divided() (Section, []*Error) {
 		d.take(statement, s.blocks)
 	}
 	if d.open != nil {
-		d.wrong(*d.open, "write COMMIT below its statements", "%s opens a transaction block that nothing ends", firstLine(d.open.Text))
+		d.wrong(*d.open, "write COMMIT below its statements", "%s opens a transaction block that nothing ends",
+			firstLine(d.open.Text))
 	}
 	s.Statements = d.kept
 	return s, d.problems
@@ -77,7 +79,8 @@ func (d *divider) take(s Statement, blocks bool) {
 	case s.Class != pgsql.TransactionControl:
 		d.keep(s)
 	case begins(s) && inside:
-		d.wrong(s, "write COMMIT above it", "%s stands in a transaction block that line %d opens", firstLine(s.Text), d.open.Start.Line)
+		d.wrong(s, "write COMMIT above it", "%s stands in a transaction block that line %d opens", firstLine(s.Text),
+			d.open.Start.Line)
 	case begins(s):
 		d.number++
 		d.open = &s
@@ -85,7 +88,8 @@ func (d *divider) take(s Statement, blocks bool) {
 	case endsBlock(s) && inside:
 		d.open = nil
 	case endsBlock(s):
-		d.wrong(s, "remove it, or write BEGIN above what belongs together", "%s ends a transaction block that nothing opens", firstLine(s.Text))
+		d.wrong(s, "remove it, or write BEGIN above what belongs together", "%s ends a transaction block that nothing opens",
+			firstLine(s.Text))
 	case setsTransaction(s) && inside:
 		d.keep(s)
 	case ofSavepoint(s) && (inside || !blocks && !d.section.NoTransaction):
@@ -94,7 +98,8 @@ func (d *divider) take(s Statement, blocks bool) {
 		d.wrong(s, "put it between BEGIN and COMMIT", "%s stands outside any transaction", firstLine(s.Text))
 	default:
 		d.wrong(s, "remove it: whimbrel runs a migration in a transaction of its own, in which it records it; "+
-			"BEGIN and COMMIT around statements make a transaction of them", "%s is not allowed in a migration", firstLine(s.Text))
+			"BEGIN and COMMIT around statements make a transaction of them", "%s is not allowed in a migration",
+			firstLine(s.Text))
 	}
 }
 
@@ -137,7 +142,8 @@ func (d *divider) options(begin Statement) {
 func setsTransaction(s Statement) bool {
 	words := spelled(s)
 	return (strings.HasPrefix(words, "SET TRANSACTION ") || strings.HasPrefix(words, "SET LOCAL TRANSACTION ")) &&
-		!strings.Contains(words, "READ ONLY") && !strings.Contains(words, "SNAPSHOT") && !strings.Contains(words, "DEFERRABLE")
+		!strings.Contains(words, "READ ONLY") && !strings.Contains(words, "SNAPSHOT") && !strings.Contains(words,
+		"DEFERRABLE")
 }
 
 // ofSavepoint reports whether a statement divides a transaction and leaves it open.

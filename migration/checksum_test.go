@@ -25,7 +25,8 @@ func TestChecksumIgnoresByteOrderMarkAndLineEndsOnly(t *testing.T) {
 	for _, same := range []string{lf, "\uFEFF" + lf, strings.ReplaceAll(lf, "\n", "\r\n"), "SELECT 1;\r\nSELECT 2;\n"} {
 		require.Equal(t, want, parse(t, "1_a.sql", same).Checksum, "%q", same)
 	}
-	for _, different := range []string{"SELECT 1;\nSELECT 2;", "SELECT 1; \nSELECT 2;\n", "SELECT 1;\rSELECT 2;\n", "\n" + lf} {
+	for _, different := range []string{"SELECT 1;\nSELECT 2;", "SELECT 1; \nSELECT 2;\n", "SELECT 1;\rSELECT 2;\n",
+		"\n" + lf} {
 		require.NotEqual(t, want, parse(t, "1_a.sql", different).Checksum, "%q", different)
 	}
 }

@@ -13,7 +13,8 @@ var noon = time.Date(2024, 1, 15, 13, 0, 0, 0, time.FixedZone("CET", 3600))
 
 func TestTemplateOfSQLHasHeaderAndMarks(t *testing.T) {
 	t.Parallel()
-	file, content, err := Template(Draft{Extension: "sql", Title: "Add users", Author: "Jo Doe <jo@example.com>", Date: noon})
+	file, content, err := Template(Draft{Extension: "sql", Title: "Add users", Author: "Jo Doe <jo@example.com>",
+		Date: noon})
 	require.NoError(t, err)
 	require.Equal(t, "20240115120000_add_users.sql", file)
 	require.Equal(t, `-- Migration: add_users

@@ -75,7 +75,8 @@ func Find(word string, among []Named) (version Version, found bool, err error) {
 		all = append(all, fmt.Sprintf("%s (%s)", n.Version, n.Name))
 	}
 	return "", false, &Error{
-		Code: CodeAmbiguous, Message: fmt.Sprintf("%s may mean %s", word, strings.Join(all, " or ")), Remedy: "name it by its version",
+		Code: CodeAmbiguous, Message: fmt.Sprintf("%s may mean %s", word, strings.Join(all, " or ")),
+		Remedy: "name it by its version",
 	}
 }
 

@@ -22,13 +22,17 @@ func TestAWordMeansAVersionANameOrAPath(t *testing.T) {
 		"9_a.sql": "9_a.sql", "9_a": "9_a.sql", "db/9_a.sql": "9_a.sql",
 		"9_b": "9_b.sql", "db/9_b.sql": "9_b.sql", "add.sql": "add.sql",
 		"db/add.sql": "add.sql", "add": "add.sql", "b": "9_b.sql", "9": "", "9_c.sql": "", "09_a.sql": "",
-		"1": "001", "0001": "001", "2": "2", "orders": "2", "2_orders.js": "2", "db/2_orders.js": "2", "./db/2_orders.js": "2",
-		`db\2_orders.js`: "2", "elsewhere/2_orders.js": "2", "001_users.sql": "001", "1_users.sql": "001", "3_users.sql": "3",
+		"1": "001", "0001": "001", "2": "2", "orders": "2", "2_orders.js": "2", "db/2_orders.js": "2",
+		"./db/2_orders.js": "2",
+		`db\2_orders.js`:   "2", "elsewhere/2_orders.js": "2", "001_users.sql": "001", "1_users.sql": "001",
+		"3_users.sql":   "3",
 		"6_pair.up.sql": "6", "pair": "6", "view": "R__view", "R__view.sql": "R__view", "R__view": "R__view",
-		"1_users": "001", "001_users": "001", "2_orders": "2", "db/2_orders": "2", "7_old": "7", "2_order": "", "8_users": "", "2_": "",
+		"1_users": "001", "001_users": "001", "2_orders": "2", "db/2_orders": "2", "7_old": "7", "2_order": "",
+		"8_users": "", "2_": "",
 		"old": "7", "new": "7", "7_old.sql": "7", "7_new.sql": "7", "five": "5", "4": "4",
 		"users": "ambiguous", "5": "ambiguous",
-		"8": "", "nothing": "", "2_other.js": "", "user": "", "": "", "db": "", "db/": "", "0": "", "Users": "", "8_users.sql": "",
+		"8": "", "nothing": "", "2_other.js": "", "user": "", "": "", "db": "", "db/": "", "0": "", "Users": "",
+		"8_users.sql": "",
 	} {
 		version, found, err := migration.Find(word, among)
 		if want == "ambiguous" {

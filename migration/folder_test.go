@@ -65,9 +65,11 @@ func TestALinkIsFollowedAsLongAsItStaysInside(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(name), 0o644))
 	}
 	links := map[string]string{
-		"out": "../secret.sql", "absolute": filepath.Join(root, "secret.sql"), "folder": "..", "neighbour": "../migrations2/secret.sql",
-		"twice": "out", "through": "team/../../secret.sql", "team/up": "../../secret.sql", "device": "/dev/zero",
-		"in": "team/1_a.sql", "back": "../migrations/team/1_a.sql", "own": filepath.Join(dir, "team", "1_a.sql"), "group": "team",
+		"out": "../secret.sql", "absolute": filepath.Join(root, "secret.sql"), "folder": "..",
+		"neighbour": "../migrations2/secret.sql",
+		"twice":     "out", "through": "team/../../secret.sql", "team/up": "../../secret.sql", "device": "/dev/zero",
+		"in": "team/1_a.sql", "back": "../migrations/team/1_a.sql", "own": filepath.Join(dir, "team", "1_a.sql"),
+		"group": "team",
 	}
 	for name, target := range links {
 		require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
@@ -76,7 +78,8 @@ func TestALinkIsFollowedAsLongAsItStaysInside(t *testing.T) {
 	for _, dir := range []string{dir, filepath.Join(root, "linked")} {
 		folder := migration.Folder(dir)
 		for _, name := range []string{
-			"out", "absolute", "neighbour", "twice", "through", "team/up", "device", "folder/secret.sql", "folder/migrations2/secret.sql", "group/up",
+			"out", "absolute", "neighbour", "twice", "through", "team/up", "device", "folder/secret.sql",
+			"folder/migrations2/secret.sql", "group/up",
 		} {
 			_, err := fs.Stat(folder, name)
 			require.ErrorIs(t, err, migration.ErrLeadsOut, name)

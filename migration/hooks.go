@@ -129,11 +129,13 @@ func unfitForHook(m Migration) (problems []*Error) {
 	}
 	for _, s := range m.Up.Statements {
 		if s.block != 0 || s.Class == pgsql.TransactionControl {
-			wrong(s.Start, "a hook is part of a transaction, and has none of its own: "+firstLine(s.Text), "put it into a migration")
+			wrong(s.Start, "a hook is part of a transaction, and has none of its own: "+firstLine(s.Text),
+				"put it into a migration")
 			break
 		}
 		if s.Class == pgsql.Alone || s.Batch != nil {
-			wrong(s.Start, "a hook is part of a transaction, and this would be outside of it: "+firstLine(s.Text), "put it into a migration")
+			wrong(s.Start, "a hook is part of a transaction, and this would be outside of it: "+firstLine(s.Text),
+				"put it into a migration")
 		}
 	}
 	return problems

@@ -18,7 +18,8 @@ func hookFiles(texts map[string]string) Source {
 func TestHooksAreFoundByTheirNames(t *testing.T) {
 	t.Parallel()
 	hooks, err := LoadHooks(hookFiles(map[string]string{
-		"before_run.sql": "SELECT 1;", "after_each.sql": "-- +migrate Set role = app\n-- +migrate Variables A\nSELECT ${'A'};", "_draft.sql": "what?", "notes.txt": "",
+		"before_run.sql": "SELECT 1;", "after_each.sql": "-- +migrate Set role = app\n-- +migrate Variables A\n" +
+			"SELECT ${'A'};", "_draft.sql": "what?", "notes.txt": "",
 	}))
 	require.NoError(t, err)
 	require.Equal(t, "before_run", hooks.BeforeRun.Name)
@@ -42,7 +43,8 @@ func TestHooksThatCannotBeAreRefused(t *testing.T) {
 		"after_each.sql":  "-- +migrate Batch t by id\nDELETE FROM t WHERE id > :from AND id <= :to;",
 	}))
 	requireProblems(t, err,
-		"hook: hooks/after_each.sql:2:1: a hook is part of a transaction, and this would be outside of it: DELETE FROM t WHERE id > :from AND id <= :to",
+		"hook: hooks/after_each.sql:2:1: a hook is part of a transaction, and this would be outside of it: DELETE FROM t "+
+			"WHERE id > :from AND id <= :to",
 		"transaction_control: hooks/after_run.sql:1:1: COMMIT ends a transaction block that nothing opens",
 		"bad_name: hooks/afterrun.sql: is not the name of a hook",
 		"hook: hooks/before_each.sql:1:1: Tags is for migrations",

@@ -49,7 +49,8 @@ func TestLineEndsNeverCount(t *testing.T) {
 	for _, before := range ends {
 		applied := load(strings.ReplaceAll(text, "\n", before))
 		for _, after := range ends {
-			require.True(t, load(strings.ReplaceAll(text, "\n", after)).AcceptsChecksum(applied.Checksum), "%q, and then %q", before, after)
+			require.True(t, load(strings.ReplaceAll(text, "\n", after)).AcceptsChecksum(applied.Checksum), "%q, and then %q",
+				before, after)
 		}
 		require.False(t, load(strings.ReplaceAll(text, "int", "bigint")).AcceptsChecksum(applied.Checksum))
 		require.Equal(t, load(text).Checksum, applied.Checksum, "%q", before)

@@ -342,7 +342,8 @@ func textOf(size int64, buffer []byte, read func([]byte) (int, error)) (string, 
 
 func unreadable(err error) *Error {
 	if errors.Is(err, ErrLeadsOut) {
-		return &Error{Code: CodeUnreadable, Message: ErrLeadsOut.Error(), Remedy: "put the file itself in its place", cause: err}
+		return &Error{Code: CodeUnreadable, Message: ErrLeadsOut.Error(), Remedy: "put the file itself in its place",
+			cause: err}
 	}
 	return &Error{Code: CodeUnreadable, Message: "cannot be read: " + reason(err),
 		Remedy: "check that the file is there and its permissions", cause: err}

@@ -126,7 +126,8 @@ func TestLoadOfAFolderThatIsNone(t *testing.T) {
 		{Source{FS: os.DirFS(file), Label: "file"}, "not_a_folder: file: it is a file, not a folder"},
 		{Source{FS: os.DirFS(dir), Dir: "./file"}, "not_a_folder: file: it is a file, not a folder"},
 		{Source{FS: folder("a"), Dir: "a"}, "not_a_folder: a: it is a file, not a folder"},
-		{Source{FS: refusing{folder("1_a.sql"), "."}, Label: "db"}, "unreadable: db: the folder cannot be read: permission denied"},
+		{Source{FS: refusing{folder("1_a.sql"), "."}, Label: "db"},
+			"unreadable: db: the folder cannot be read: permission denied"},
 		{Source{FS: os.DirFS(dir), Dir: "../x", Label: "x"}, "unreadable: x: the folder cannot be read: invalid argument"},
 	} {
 		_, err := Load(test.source)

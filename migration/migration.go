@@ -96,7 +96,8 @@ func (m Migration) DoingNothing(down bool) Migration {
 	if len(section.Statements) > 0 || m.Kind != SQL {
 		return m
 	}
-	nothing := pgsql.Statement{Text: "SELECT 1", Start: pgsql.PositionAt(m.Text, len(m.Text)), Class: pgsql.Query, Command: "SELECT"}
+	nothing := pgsql.Statement{Text: "SELECT 1", Start: pgsql.PositionAt(m.Text, len(m.Text)), Class: pgsql.Query,
+		Command: "SELECT"}
 	section.Statements = []Statement{{Statement: nothing}}
 	if down {
 		m.wayBack = nothing.Text + ";\n"

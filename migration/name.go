@@ -37,7 +37,8 @@ func ParseName(file string) (Version, string, Kind, error) {
 	case count == 0:
 		return "", "", "", badName(file, "is not the name of a migration: it must begin with a version number")
 	case count > maxVersionDigits && digits(stem) == count:
-		return "", "", "", badName(file, fmt.Sprintf("version number too large: it has %d digits, the most are %d", count, maxVersionDigits))
+		return "", "", "", badName(file, fmt.Sprintf("version number too large: it has %d digits, the most are %d", count,
+			maxVersionDigits))
 	case count > maxVersionLength || digits(stem) > maxVersionDigits:
 		return "", "", "", badName(file, "version number too large")
 	case count == len(stem):
@@ -53,7 +54,8 @@ func ParseName(file string) (Version, string, Kind, error) {
 		return "", "", "", &Error{
 			Code: CodeBadName, Path: file,
 			Message: "is one half of a pair of files, one for each direction, as golang-migrate has them",
-			Remedy: fmt.Sprintf(`join the pair in one file %s_%s.sql, its halves below the lines "-- +migrate Up" and "-- +migrate Down"`,
+			Remedy: fmt.Sprintf(
+				`join the pair in one file %s_%s.sql, its halves below the lines "-- +migrate Up" and "-- +migrate Down"`,
 				stem[:count], name[:len(name)-len(half)]),
 		}
 	}
@@ -108,6 +110,7 @@ func badName(file, message string) *Error {
 	}
 	return &Error{
 		Code: CodeBadName, Path: file, Message: message,
-		Remedy: fmt.Sprintf(`rename it to something like %s_%s%s; a file whose name begins with "_" is left alone`, exampleVersion, name, extension),
+		Remedy: fmt.Sprintf(`rename it to something like %s_%s%s; a file whose name begins with "_" is left alone`,
+			exampleVersion, name, extension),
 	}
 }

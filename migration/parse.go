@@ -110,9 +110,11 @@ func readable(text string) *Error {
 	case strings.HasPrefix(text, "\xFF\xFE"), strings.HasPrefix(text, "\xFE\xFF"):
 		return &Error{Code: CodeEncoding, Message: "the file is UTF-16, not UTF-8", Remedy: "save it as UTF-8"}
 	case strings.HasPrefix(text, byteOrderMark):
-		return &Error{Code: CodeEncoding, Message: "the file begins with two byte-order marks", Remedy: "save it as UTF-8 without a byte-order mark"}
+		return &Error{Code: CodeEncoding, Message: "the file begins with two byte-order marks",
+			Remedy: "save it as UTF-8 without a byte-order mark"}
 	case strings.TrimSpace(text) == "":
-		return &Error{Code: CodeEmpty, Message: "the file is empty", Remedy: `write the migration's SQL into it, or delete it`}
+		return &Error{Code: CodeEmpty, Message: "the file is empty",
+			Remedy: `write the migration's SQL into it, or delete it`}
 	}
 	return nil
 }
@@ -217,7 +219,8 @@ func (r *reader) endSection(end int) {
 	r.open().end = end
 	r.dropWaiting("the section ends without one")
 	if r.begun != nil {
-		r.misplaced(*r.begun, "StatementBegin without StatementEnd", `write "-- +migrate StatementEnd" after the statement, or leave both out: they are not needed`)
+		r.misplaced(*r.begun, "StatementBegin without StatementEnd",
+			`write "-- +migrate StatementEnd" after the statement, or leave both out: they are not needed`)
 		r.begun = nil
 	}
 }
@@ -377,7 +380,8 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 func (r *reader) statementMark(begin bool, l *line) {
 	switch {
 	case begin && r.begun != nil:
-		r.misplaced(l.start, fmt.Sprintf("StatementBegin within that of line %d", r.begun.Line), "leave both out: they are not needed")
+		r.misplaced(l.start, fmt.Sprintf("StatementBegin within that of line %d", r.begun.Line),
+			"leave both out: they are not needed")
 	case begin:
 		r.begun = &l.start
 	case r.begun == nil:

@@ -78,7 +78,8 @@ func describe(m Migration, err error) string {
 }
 
 func describeSection(text *strings.Builder, direction string, section Section) {
-	fmt.Fprintf(text, "\n%s, %d statements, without transaction %t\n", direction, len(section.Statements), section.NoTransaction)
+	fmt.Fprintf(text, "\n%s, %d statements, without transaction %t\n", direction, len(section.Statements),
+		section.NoTransaction)
 	for _, s := range section.Statements {
 		if b := s.Batch; b != nil {
 			fmt.Fprintf(text, "%d:%d batch of %s = %q by %q, size %d, pause %s, workers %d\n",

@@ -44,7 +44,8 @@ func (r *reader) after(l *line) func(word string) string {
 func (r *reader) repeatable() {
 	if !r.migration.Version.Repeatable() {
 		for _, after := range r.migration.After {
-			r.misplaced(after.Position, "After is for repeatable migrations", "leave it out: the version says where a migration comes")
+			r.misplaced(after.Position, "After is for repeatable migrations",
+				"leave it out: the version says where a migration comes")
 		}
 		return
 	}
@@ -52,8 +53,9 @@ func (r *reader) repeatable() {
 		for _, s := range section.Statements {
 			if s.Class == pgsql.Alone || s.Batch != nil || section.NoTransaction || section.blocks {
 				r.problem(&Error{Code: CodeRepeatable, Position: s.Start,
-					Message: fmt.Sprintf("a repeatable migration is one transaction, and this would be outside of it: %s", firstLine(s.Text)),
-					Remedy:  "put it into a migration with a version"})
+					Message: fmt.Sprintf("a repeatable migration is one transaction, and this would be outside of it: %s",
+						firstLine(s.Text)),
+					Remedy: "put it into a migration with a version"})
 				break
 			}
 		}
@@ -160,9 +162,11 @@ func definedBy(text string) (defined object) {
 			at = kind
 		case at == create:
 			return object{}
-		case at == kind && slices.Contains([]string{"VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "TYPE", "DOMAIN", "TABLE", "SEQUENCE", "SCHEMA"}, word):
+		case at == kind && slices.Contains([]string{"VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "TYPE", "DOMAIN", "TABLE",
+			"SEQUENCE", "SCHEMA"}, word):
 			at, what = name, what+strings.ToLower(word)
-		case at == kind && !slices.Contains([]string{"OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "RECURSIVE", "MATERIALIZED", "FOREIGN"}, word):
+		case at == kind && !slices.Contains([]string{"OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "RECURSIVE",
+			"MATERIALIZED", "FOREIGN"}, word):
 			return object{}
 		case at == kind && (word == "MATERIALIZED" || word == "FOREIGN"):
 			what = strings.ToLower(word) + " "
@@ -326,7 +330,8 @@ func (o *orderer) circle(done []bool) error {
 			paths = append(paths, m.Path)
 		}
 	}
-	return &Error{Code: CodeCircle, Path: cmp.Or(paths...), Message: "these repeatable migrations need each other: " + strings.Join(paths, ", "),
+	return &Error{Code: CodeCircle, Path: cmp.Or(paths...), Message: "these repeatable migrations need each other: " +
+		strings.Join(paths, ", "),
 		Remedy: "put them into one file, or say which comes later by `-- +migrate After <name>` in it"}
 }
 
@@ -338,7 +343,8 @@ func (r Repeatables) Dependents(v Version) []Version {
 	}
 	found := []Version{v}
 	for _, m := range r.Migrations { // each comes after what it needs
-		if m.Version != v && slices.ContainsFunc(r.needs[m.Version], func(needed Version) bool { return slices.Contains(found, needed) }) {
+		if m.Version != v && slices.ContainsFunc(r.needs[m.Version],
+			func(needed Version) bool { return slices.Contains(found, needed) }) {
 			found = append(found, m.Version)
 		}
 	}

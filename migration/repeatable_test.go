@@ -48,8 +48,10 @@ func TestRepeatableFilesOfWrongNamesOrContentAreRefused(t *testing.T) {
 	_, err := Load(Source{FS: files, Subfolders: true})
 	requireProblems(t, err,
 		"misplaced_annotation: 1_after.sql:1:19: After is for repeatable migrations",
-		"bad_name: R__.sql: is not the name of a repeatable migration: after R__ there must be a name without blanks and commas",
-		"bad_name: R__a b.sql: is not the name of a repeatable migration: after R__ there must be a name without blanks and commas",
+		"bad_name: R__.sql: is not the name of a repeatable migration: after R__ there must be a name without blanks and "+
+			"commas",
+		"bad_name: R__a b.sql: is not the name of a repeatable migration: after R__ there must be a name without blanks "+
+			"and commas",
 		"repeatable: R__alone.sql:2:1: a repeatable migration is one transaction, and this would be outside of it: VACUUM t",
 		"repeatable: R__apart.sql:2:1: a repeatable migration is one transaction, and this would be outside of it: SELECT 1",
 		"bad_name: R__s.js: a repeatable migration is written in SQL",
@@ -70,7 +72,8 @@ func TestRepeatablesComeAfterWhatTheyMention(t *testing.T) {
 			"c": "CREATE OR REPLACE FUNCTION bottom() RETURNS int RETURN 1",
 		}, []string{"c", "b", "a"}},
 		"with schemas": {map[string]string{
-			"a": "CREATE VIEW x AS SELECT * FROM report.daily", "b": "CREATE MATERIALIZED VIEW IF NOT EXISTS report.daily AS SELECT 1",
+			"a": "CREATE VIEW x AS SELECT * FROM report.daily",
+			"b": "CREATE MATERIALIZED VIEW IF NOT EXISTS report.daily AS SELECT 1",
 			"c": "CREATE VIEW y AS SELECT * FROM daily", "d": "CREATE VIEW z AS SELECT t.daily FROM t",
 		}, []string{"b", "a", "c", "d"}},
 		"a body counts where it can": {map[string]string{
@@ -87,13 +90,15 @@ func TestRepeatablesComeAfterWhatTheyMention(t *testing.T) {
 			"b": "CREATE FUNCTION helper() RETURNS int LANGUAGE sql AS 'SELECT 1 FROM a_view'",
 		}, []string{"b", "a"}},
 		"an annotation goes before what is mentioned": {map[string]string{
-			"a": "CREATE VIEW orders_v AS SELECT orders FROM t", "b": "-- +migrate After R__a.sql\nCREATE VIEW orders AS SELECT 1 AS orders_v",
+			"a": "CREATE VIEW orders_v AS SELECT orders FROM t",
+			"b": "-- +migrate After R__a.sql\nCREATE VIEW orders AS SELECT 1 AS orders_v",
 		}, []string{"a", "b"}},
 		"an annotation where nothing is mentioned": {map[string]string{
 			"a": "-- +migrate After b, c\nDO 'x'", "b": "SELECT 1", "c": "SELECT 2",
 		}, []string{"b", "c", "a"}},
 		"a trigger defines no function": {map[string]string{
-			"a": "CREATE TRIGGER t AFTER INSERT ON x EXECUTE FUNCTION f()", "b": "CREATE FUNCTION f() RETURNS trigger LANGUAGE sql AS ''",
+			"a": "CREATE TRIGGER t AFTER INSERT ON x EXECUTE FUNCTION f()",
+			"b": "CREATE FUNCTION f() RETURNS trigger LANGUAGE sql AS ''",
 		}, []string{"b", "a"}},
 		"what two files define is nobody's need": {map[string]string{
 			"a": "CREATE FUNCTION f(int) RETURNS int RETURN 1", "b": "CREATE FUNCTION f(text) RETURNS int RETURN 2",
@@ -110,9 +115,11 @@ func TestRepeatablesComeAfterWhatTheyMention(t *testing.T) {
 
 func TestRepeatablesWithoutAnOrderAreRefused(t *testing.T) {
 	t.Parallel()
-	_, err := OrderRepeatables(repeatables(t, map[string]string{"a": "CREATE VIEW a AS SELECT 1 FROM b", "b": "CREATE VIEW b AS SELECT 1 FROM a", "c": "SELECT 1"}))
+	_, err := OrderRepeatables(repeatables(t, map[string]string{"a": "CREATE VIEW a AS SELECT 1 FROM b",
+		"b": "CREATE VIEW b AS SELECT 1 FROM a", "c": "SELECT 1"}))
 	requireProblems(t, err, "circle: R__a.sql: these repeatable migrations need each other: R__a.sql, R__b.sql")
-	_, err = OrderRepeatables(repeatables(t, map[string]string{"users": "SELECT 1", "b": "-- +migrate After user\nSELECT 1"}))
+	_, err = OrderRepeatables(repeatables(t, map[string]string{"users": "SELECT 1", "b": "-- +migrate After user\n" +
+		"SELECT 1"}))
 	requireProblems(t, err, `bad_annotation: R__b.sql:1:19: there is no repeatable migration "user"`)
 	require.Equal(t, "did you mean users?", Problems(err)[0].Remedy)
 }

@@ -29,7 +29,8 @@ func (r *reader) squashes(l *line) func(word string) string {
 // of the last of them: that is how a database shows that it need not run it.
 func (r *reader) standsForItself() {
 	if r.squashed != nil && len(r.problems) == 0 && !slices.ContainsFunc(r.migration.Squashes, r.migration.Version.Equal) {
-		r.misplaced(*r.squashed, "Squashes must name the file's own version too", "give the file the version of the last migration for which it stands")
+		r.misplaced(*r.squashed, "Squashes must name the file's own version too",
+			"give the file the version of the last migration for which it stands")
 	}
 }
 

@@ -16,7 +16,8 @@ func TestSquashesNamesTheVersionsForWhichAFileStands(t *testing.T) {
 		"-- +migrate Squashes 1 x\nSELECT 1;":   `bad_annotation: 3_b.sql:1:24: "x" is no version`,
 		"-- +migrate Squashes 1 3 01\nSELECT 1": "bad_annotation: 3_b.sql:1:26: version 01 is named twice",
 		"-- +migrate Squashes 3 4\nSELECT 1":    "bad_annotation: 3_b.sql:1:24: version 4 is newer than this file",
-		"-- +migrate Squashes 1 2\nSELECT 1":    "misplaced_annotation: 3_b.sql:1:1: Squashes must name the file's own version too",
+		"-- +migrate Squashes 1 2\nSELECT 1": "misplaced_annotation: 3_b.sql:1:1: Squashes must name the file's own " +
+			"version too",
 	} {
 		_, err := Parse("3_b.sql", text)
 		requireProblems(t, err, want)

@@ -57,9 +57,11 @@ func TestStoredDownIsTheSourceOfTheDownSections(t *testing.T) {
 		{"plain", "SELECT 1;\n-- +migrate Down  \n\n-- Careful!\nSELECT 2;\n", "-- Careful!\nSELECT 2;\n"},
 		{"another section behind it", "-- +migrate Down\nSELECT 2;\n-- +migrate Up\nSELECT 1;", "SELECT 2;\n"},
 		{"two sections", "-- +migrate Down\nSELECT 1;\n-- +migrate Down\nSELECT 2", "SELECT 1;\nSELECT 2"},
-		{"two without semicolon", "-- +migrate Down\nSELECT 1 -- one;\n-- +migrate Down\nSELECT 2", "SELECT 1 -- one;\n;\nSELECT 2"},
+		{"two without semicolon", "-- +migrate Down\nSELECT 1 -- one;\n-- +migrate Down\nSELECT 2",
+			"SELECT 1 -- one;\n;\nSELECT 2"},
 		{"without transaction", "-- +migrate Down notransaction\nVACUUM a;", "-- +migrate Down notransaction\nVACUUM a;"},
-		{"a setting in it stays", "-- +migrate Down\n-- +migrate Set a.b = c\nSELECT 1;", "-- +migrate Set a.b = c\nSELECT 1;"},
+		{"a setting in it stays", "-- +migrate Down\n-- +migrate Set a.b = c\nSELECT 1;",
+			"-- +migrate Set a.b = c\nSELECT 1;"},
 		{"a setting elsewhere comes along", "-- +migrate Set a.b = c'd\nSELECT 0;\n-- +migrate Down\nSELECT 1;", ""},
 		{"irreversible", "SELECT 1;\n-- +migrate Irreversible  it is gone  ", "-- +migrate Irreversible it is gone\n"},
 		{"irreversible without reason", "-- +migrate Irreversible\nSELECT 1;", "-- +migrate Irreversible\n"},
@@ -100,14 +102,21 @@ func TestParseStoredReadsWhatOtherRunnersKept(t *testing.T) {
 func TestParseStoredRefusesWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{
-		"DROP TABLE 'a":                        "lexical: stored way back of 1_a:1:12: a string is never closed",
-		"DROP TABLE a;\nROLLBACK;":             "transaction_control: stored way back of 1_a:2:1: ROLLBACK is not allowed in a migration",
-		"async down(client) {\n}":              "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
-		"async (client) => {}":                 "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
-		" (client) => client.query('SELECT')":  "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
-		"client => client.query('SELECT')":     "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
-		"function (client) { return client; }": "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
-		"down(client) { return client; }":      "stored_script: stored way back of 1_a: it is the source of a JavaScript function, not SQL",
+		"DROP TABLE 'a": "lexical: stored way back of 1_a:1:12: a string is never closed",
+		"DROP TABLE a;\nROLLBACK;": "transaction_control: stored way back of 1_a:2:1: ROLLBACK is not allowed " +
+			"in a migration",
+		"async down(client) {\n}": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
+		"async (client) => {}": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
+		" (client) => client.query('SELECT')": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
+		"client => client.query('SELECT')": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
+		"function (client) { return client; }": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
+		"down(client) { return client; }": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+			"function, not SQL",
 	} {
 		_, err := ParseStored("1", "a", stored)
 		requireProblems(t, err, want)
@@ -136,8 +145,10 @@ func fileGenerator(t *rapid.T) string {
 		"-- +migrate StatementBegin\nSELECT $$;$$\n-- +migrate StatementEnd\n",
 		"COPY a FROM stdin;\n1;\n\\.\n",
 	})
-	last := rapid.SampledFrom([]string{"", "DROP TABLE z", "DROP TABLE z -- ;", "DROP TABLE z /* ; */", "DROP TABLE z; -- done"})
-	marks := rapid.SampledFrom([]string{"-- +migrate Up", "-- +migrate Down", "  -- +migrate DOWN  ", "-- +migrate Down notransaction"})
+	last := rapid.SampledFrom([]string{"", "DROP TABLE z", "DROP TABLE z -- ;", "DROP TABLE z /* ; */",
+		"DROP TABLE z; -- done"})
+	marks := rapid.SampledFrom([]string{"-- +migrate Up", "-- +migrate Down", "  -- +migrate DOWN  ",
+		"-- +migrate Down notransaction"})
 	var text strings.Builder
 	text.WriteString("-- +migrate Up\n")
 	settings := 0

@@ -8,7 +8,8 @@ import (
 
 func TestTagsAreReadFromSQL(t *testing.T) {
 	t.Parallel()
-	m, err := Parse("1_a.sql", "-- +migrate Tags expand, slow\nSELECT 1;\n-- +migrate Tags  v1.2:x\n-- +migrate Down\nSELECT 2;")
+	m, err := Parse("1_a.sql", "-- +migrate Tags expand, slow\nSELECT 1;\n-- +migrate Tags  v1.2:x\n-- +migrate Down\n"+
+		"SELECT 2;")
 	require.NoError(t, err)
 	require.Equal(t, []string{"expand", "slow", "v1.2:x"}, m.Tags)
 	require.True(t, m.HasTag("nothing", "slow"))
@@ -20,11 +21,14 @@ func TestTagsAreReadFromSQL(t *testing.T) {
 func TestTagsThatAreNoneAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"-- +migrate Tags\nSELECT 1;":                        "bad_annotation: 1_a.sql:1:17: Tags needs at least one word after it",
-		"-- +migrate Tags , ,\nSELECT 1;":                    "bad_annotation: 1_a.sql:1:21: Tags needs at least one word after it",
+		"-- +migrate Tags\nSELECT 1;": "bad_annotation: 1_a.sql:1:17: Tags needs at least one word " +
+			"after it",
+		"-- +migrate Tags , ,\nSELECT 1;": "bad_annotation: 1_a.sql:1:21: Tags needs at least one word " +
+			"after it",
 		"-- +migrate Tags a b/c\nSELECT 1;":                  `bad_annotation: 1_a.sql:1:20: "b/c" is no tag: a tag is made of letters, digits and the marks _ . : -`,
 		"-- +migrate Tags a\n-- +migrate Tags b a\nSELECT 1": "bad_annotation: 1_a.sql:2:20: tag a is given twice",
-		"SELECT\n-- +migrate Tags a\n1;":                     "misplaced_annotation: 1_a.sql:2:1: Tags stands in the middle of a statement",
+		"SELECT\n-- +migrate Tags a\n1;": "misplaced_annotation: 1_a.sql:2:1: Tags stands in the " +
+			"middle of a statement",
 	} {
 		_, err := Parse("1_a.sql", text)
 		requireProblems(t, err, want)
@@ -51,8 +55,10 @@ func TestTagsAreReadFromScriptsWithoutRunningThem(t *testing.T) {
 func TestTagsOfScriptsThatCannotBeReadAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"// é\nexports.tags = list();":      "bad_annotation: 1_a.js:2:1: tags must be a list of plain strings, which can be read without running the script",
-		"exports.tags = ['a', name];":       "bad_annotation: 1_a.js:1:1: tags must be a list of plain strings, which can be read without running the script",
+		"// é\nexports.tags = list();": "bad_annotation: 1_a.js:2:1: tags must be a list of plain strings, which can " +
+			"be read without running the script",
+		"exports.tags = ['a', name];": "bad_annotation: 1_a.js:1:1: tags must be a list of plain strings, which can " +
+			"be read without running the script",
 		"export const tags = ['a', 'b c'];": `bad_annotation: 1_a.js:1:27: "b c" is no tag: a tag is made of letters, digits and the marks _ . : -`,
 	} {
 		_, err := Parse("1_a.js", text)

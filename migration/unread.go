@@ -22,7 +22,8 @@ var (
 	backWords = words("down downs downwards downgrade undo undoing rollback rollbacks revert reverting reverse reversal " +
 		"backward backwards teardown")
 	fillWords = words("migrate migration migrations migrated goose dbmate tern flyway liquibase rambler micrate sqitch " +
-		"atlas pgroll sql script scripts section sections part phase step steps file begin begins start starts of the here below " +
+		"atlas pgroll sql script scripts section sections part phase step steps file begin begins start starts of the here " +
+		"below " +
 		"now way back roll tear block statement statements changes command commands instruction instructions plan queries " +
 		"region db database notransaction no transaction to from run this how for up v")
 	// toolWords are those beside which "dwon" can only be a slip.

@@ -75,8 +75,9 @@ func (r *reader) unusedVariables() {
 	}
 	for _, v := range r.migration.Variables {
 		if !slices.Contains(used, v.Name) {
-			r.problem(&Error{Code: CodeVariable, Position: v.Position, Message: fmt.Sprintf("variable %s is listed, and ${%s} stands in no statement", v.Name, v.Name),
-				Remedy: "correct the name, or take it off the list"})
+			r.problem(&Error{Code: CodeVariable, Position: v.Position,
+				Message: fmt.Sprintf("variable %s is listed, and ${%s} stands in no statement", v.Name, v.Name),
+				Remedy:  "correct the name, or take it off the list"})
 		}
 	}
 }
@@ -169,7 +170,8 @@ func (f *filler) wrong(offset int, remedy, format string, args ...any) {
 func (f *filler) value(name string, offset int) (string, bool) {
 	value, given := f.values[name]
 	if !given {
-		f.wrong(offset, fmt.Sprintf("give it with --set %s=…, or below variables: in whimbrel.yaml, where ${…} must be set in the environment", name), "variable %s has no value", name)
+		f.wrong(offset, fmt.Sprintf("give it with --set %s=…, or below variables: in whimbrel.yaml, where ${…} must be set "+
+			"in the environment", name), "variable %s has no value", name)
 	} else if strings.ContainsRune(value, 0) || strings.ToValidUTF8(value, "") != value {
 		f.wrong(offset, "give it a text in UTF-8", "the value of %s is no text", name)
 		given = false
@@ -201,7 +203,8 @@ func (f *filler) statement(s Statement) Statement {
 			continue
 		}
 		around, inside := quotes.around(at[0], at[1])
-		if !inside && around.Kind == pgsql.DollarString || around.Kind == pgsql.LineComment || around.Kind == pgsql.BlockComment {
+		if !inside && around.Kind == pgsql.DollarString || around.Kind == pgsql.LineComment ||
+			around.Kind == pgsql.BlockComment {
 			continue // in a comment, or across the dollars of a quote
 		}
 		offset := s.Start.Offset + at[0]
@@ -215,7 +218,8 @@ func (f *filler) statement(s Statement) Statement {
 			continue
 		}
 		text.WriteString(written[end:at[0]])
-		replacements = append(replacements, replaced{at: text.Len(), length: len(spelled), written: at[0], reference: at[1] - at[0]})
+		replacements = append(replacements, replaced{at: text.Len(), length: len(spelled), written: at[0],
+			reference: at[1] - at[0]})
 		text.WriteString(spelled)
 		end = at[1]
 	}
@@ -348,7 +352,8 @@ func spellOutside(r ref, value string) (spelled, remedy string) {
 		return "", fmt.Sprintf(remedies, r.name)
 	}
 	for token := range pgsql.Tokens(value) {
-		if token.Text == ";" || token.Kind == pgsql.Stray || token.Kind == pgsql.LineComment || token.Kind == pgsql.BlockComment {
+		if token.Text == ";" || token.Kind == pgsql.Stray || token.Kind == pgsql.LineComment ||
+			token.Kind == pgsql.BlockComment {
 			return "", fmt.Sprintf(remedies, r.name)
 		}
 	}
@@ -362,7 +367,8 @@ func spellInBody(r ref, value, body string) (spelled, remedy string) {
 	if r.quote != 0 {
 		spelled, remedy = spellOutside(r, value)
 	} else if strings.ContainsAny(value, "'\"\\$;\r\n") || strings.Contains(value, "--") || strings.Contains(value, "/*") {
-		remedy = fmt.Sprintf(`between dollar quotes, ${%[1]s} can have no quotes, backslashes, dollars, semicolons, comments or line ends; write ${'%[1]s'} or ${"%[1]s"}`, r.name)
+		remedy = fmt.Sprintf(
+			`between dollar quotes, ${%[1]s} can have no quotes, backslashes, dollars, semicolons, comments or line ends; write ${'%[1]s'} or ${"%[1]s"}`, r.name)
 	}
 	delimiter := body[:strings.IndexByte(body[1:], '$')+2]
 	if remedy == "" && strings.Contains(spelled, delimiter) {

@@ -93,10 +93,12 @@ func TestValuesThatWouldLeaveTheirPlaceAreRefused(t *testing.T) {
 func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"-- +migrate Variables\nSELECT 1;":              "bad_annotation: 1_a.sql:1:22: Variables needs at least one word after it",
-		"-- +migrate Variables A 1B\nSELECT ${A};":      `bad_annotation: 1_a.sql:1:25: "1B" is no name of a variable: it is made of letters, digits and underscores`,
-		"-- +migrate Variables A A\nSELECT ${A};":       "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
-		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} stands in no statement",
+		"-- +migrate Variables\nSELECT 1;": "bad_annotation: 1_a.sql:1:22: Variables needs at least one word " +
+			"after it",
+		"-- +migrate Variables A 1B\nSELECT ${A};": `bad_annotation: 1_a.sql:1:25: "1B" is no name of a variable: it is made of letters, digits and underscores`,
+		"-- +migrate Variables A A\nSELECT ${A};":  "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
+		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} stands in " +
+			"no statement",
 	} {
 		_, err := Parse("1_a.sql", text)
 		requireProblems(t, err, want)
@@ -105,7 +107,8 @@ func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 
 func TestTheWayBackKeepsTheVariablesAndNotTheirValues(t *testing.T) {
 	t.Parallel()
-	m, err := Parse("1_a.sql", "-- +migrate Variables A B\n-- +migrate Set search_path = ${B}\nCREATE SCHEMA ${\"A\"};\n-- +migrate Down\nDROP SCHEMA ${\"A\"};")
+	m, err := Parse("1_a.sql", "-- +migrate Variables A B\n-- +migrate Set search_path = ${B}\nCREATE SCHEMA ${\"A\"};\n"+
+		"-- +migrate Down\nDROP SCHEMA ${\"A\"};")
 	require.NoError(t, err)
 	filled, err := m.WithVariables(map[string]string{"A": "secret", "B": "path"}, true)
 	require.NoError(t, err)
@@ -130,7 +133,8 @@ func TestPlacesPointIntoTheFile(t *testing.T) {
 	require.NoError(t, err)
 	start := s.Start.Offset
 	for part, want := range map[string]int{
-		"SELECT": start, "a_long_name": start + 7, "long": start + 7, ",\n": start + 11, "x,": start + 14, "''": start + 17, "FROM": start + 24, "t": start + 29,
+		"SELECT": start, "a_long_name": start + 7, "long": start + 7, ",\n": start + 11, "x,": start + 14, "''": start + 17,
+		"FROM": start + 24, "t": start + 29,
 	} {
 		offset := strings.LastIndex(s.Text, part)
 		require.Equal(t, want, s.OffsetInFile(offset), part)

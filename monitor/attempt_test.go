@@ -82,7 +82,8 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	require.Equal(t, failures, m.Failed)
 	require.Equal(t, b.text("SELECT count(*)"+ran), strconv.Itoa(m.Total))
 	require.Equal(t, b.text("SELECT count(*)"+ran+"AND outcome = 'done'"), strconv.Itoa(m.Succeeded))
-	require.Equal(t, b.text("SELECT round(100.0 * count(*) FILTER (WHERE outcome = 'done') / count(*), 2)"+ran), m.SuccessRate.String())
+	require.Equal(t, b.text("SELECT round(100.0 * count(*) FILTER (WHERE outcome = 'done') / count(*), 2)"+ran),
+		m.SuccessRate.String())
 	for _, figure := range []struct {
 		value whimbrel.Elapsed
 		query string
@@ -120,10 +121,15 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	for _, a := range m.Slowest {
 		slowest = append(slowest, strconv.FormatInt(a.ID, 10))
 	}
-	require.Equal(t, b.text("SELECT string_agg(line, ',' ORDER BY n DESC, version) FROM (SELECT version, count(*) AS n, version || ' ' || count(*) AS line"+ran+"AND outcome = 'failed' GROUP BY version) x"), strings.Join(errors, ","))
-	require.Equal(t, b.text("SELECT string_agg(id::text, ',' ORDER BY id DESC) FROM (SELECT id"+ran+"ORDER BY id DESC LIMIT 10) x"), strings.Join(recent, ","))
-	require.Equal(t, b.text("SELECT string_agg(id::text, ',' ORDER BY duration_ms DESC, id) FROM (SELECT id, duration_ms"+ran+"ORDER BY duration_ms DESC, id LIMIT 5) x"), strings.Join(slowest, ","))
-	require.Equal(t, []whimbrel.Ref{{Version: "20240101000049", Name: "m49", Direction: whimbrel.Up}}, monitor.Outstanding(attempts)) // the 50th run went down
+	require.Equal(t, b.text("SELECT string_agg(line, ',' ORDER BY n DESC, version) FROM (SELECT version, count(*) AS n, "+
+		"version || ' ' || count(*) AS line"+ran+"AND outcome = 'failed' GROUP BY version) x"), strings.Join(errors, ","))
+	require.Equal(t, b.text("SELECT string_agg(id::text, ',' ORDER BY id DESC) FROM (SELECT id"+ran+
+		"ORDER BY id DESC LIMIT 10) x"), strings.Join(recent, ","))
+	require.Equal(t, b.text("SELECT string_agg(id::text, ',' ORDER BY duration_ms DESC, id) FROM (SELECT id, duration_ms"+
+		ran+"ORDER BY duration_ms DESC, id LIMIT 5) x"), strings.Join(slowest, ","))
+	// the 50th run went down
+	require.Equal(t, []whimbrel.Ref{{Version: "20240101000049", Name: "m49", Direction: whimbrel.Up}},
+		monitor.Outstanding(attempts))
 
 	since := attempts[len(attempts)-3].At
 	newest, err := monitor.ReadAttempts(t.Context(), log, since)
@@ -143,7 +149,8 @@ func TestAttemptsAreReadFromTheTableThatIsNamed(t *testing.T) {
 	b := setup(t)
 	_, err := b.conn.Exec(t.Context(), `CREATE SCHEMA "Own"`)
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Table: "Own.history", Migrations: files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE a ()"}.load(t)})
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Table: "Own.history",
+		Migrations: files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE a ()"}.load(t)})
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
@@ -164,18 +171,23 @@ func TestReadingTheLogSaysWhatItWasDoingWhenItFails(t *testing.T) {
 func TestAFailureIsOutstandingUntilItsMigrationSucceeds(t *testing.T) {
 	t.Parallel()
 	attempt := func(action, outcome, version string) monitor.Attempt {
-		return monitor.Attempt{LogEntry: whimbrel.LogEntry{Action: action, Outcome: outcome, Version: whimbrelVersion(version)}}
+		return monitor.Attempt{LogEntry: whimbrel.LogEntry{Action: action, Outcome: outcome,
+			Version: whimbrelVersion(version)}}
 	}
 	for name, test := range map[string]struct {
 		attempts []monitor.Attempt
 		expected []string
 	}{
-		"nothing failed":            {[]monitor.Attempt{attempt("up", "done", "1")}, nil},
-		"it failed":                 {[]monitor.Attempt{attempt("up", "done", "1"), attempt("up", "failed", "2")}, []string{"2"}},
-		"it failed twice":           {[]monitor.Attempt{attempt("up", "failed", "2"), attempt("up", "failed", "2")}, []string{"2"}},
+		"nothing failed": {[]monitor.Attempt{attempt("up", "done", "1")}, nil},
+		"it failed": {[]monitor.Attempt{attempt("up", "done", "1"), attempt("up", "failed", "2")},
+			[]string{"2"}},
+		"it failed twice": {[]monitor.Attempt{attempt("up", "failed", "2"), attempt("up", "failed", "2")},
+			[]string{"2"}},
 		"it failed, then succeeded": {[]monitor.Attempt{attempt("up", "failed", "2"), attempt("up", "done", "2")}, nil},
-		"its baseline was recorded": {[]monitor.Attempt{attempt("up", "failed", "02"), attempt("baseline", "done", "2")}, nil},
-		"it failed after success":   {[]monitor.Attempt{attempt("up", "done", "2"), attempt("down", "failed", "2")}, []string{"2"}},
+		"its baseline was recorded": {[]monitor.Attempt{attempt("up", "failed", "02"), attempt("baseline", "done", "2")},
+			nil},
+		"it failed after success": {[]monitor.Attempt{attempt("up", "done", "2"), attempt("down", "failed", "2")},
+			[]string{"2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

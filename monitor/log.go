@@ -65,7 +65,8 @@ func levelOf(event whimbrel.Event) slog.Level {
 		if e.Error != nil {
 			return slog.LevelError
 		}
-	case whimbrel.LeaseWaiting, whimbrel.LockWaiting, whimbrel.TrafficWaiting, whimbrel.Retrying, whimbrel.ConnectionLost, whimbrel.IndexRepaired,
+	case whimbrel.LeaseWaiting, whimbrel.LockWaiting, whimbrel.TrafficWaiting, whimbrel.Retrying, whimbrel.ConnectionLost,
+		whimbrel.IndexRepaired,
 		whimbrel.ObjectsLost:
 		return slog.LevelWarn
 	case whimbrel.LeaseTaken:
@@ -99,7 +100,8 @@ func printedLevel(level string) slog.Level {
 func attributes(o Observation) []slog.Attr {
 	switch e := o.Event.(type) {
 	case whimbrel.RunStarted:
-		return []slog.Attr{slog.String("command", e.Command), slog.String("database", e.Database), slog.Int("planned", e.Planned)}
+		return []slog.Attr{slog.String("command", e.Command), slog.String("database", e.Database),
+			slog.Int("planned", e.Planned)}
 	case whimbrel.SchemaCreated:
 		return []slog.Attr{slog.String("schema", e.Schema)}
 	case whimbrel.OtherHistoryFound:
@@ -109,9 +111,11 @@ func attributes(o Observation) []slog.Attr {
 	case whimbrel.TablesUpgraded:
 		return []slog.Attr{slog.String("table", e.Table), slog.Int("from", e.From), slog.Int("to", e.To)}
 	case whimbrel.ProtectionNoted:
-		return []slog.Attr{slog.String("state", string(e.State)), slog.String("name", e.Name), slog.String("detail", e.Detail)}
+		return []slog.Attr{slog.String("state", string(e.State)), slog.String("name", e.Name),
+			slog.String("detail", e.Detail)}
 	case whimbrel.LeaseWaiting:
-		return []slog.Attr{slog.String("holder", e.Holder.By), slog.String("state", e.Holder.State), milliseconds("waited_ms", e.Waited)}
+		return []slog.Attr{slog.String("holder", e.Holder.By), slog.String("state", e.Holder.State),
+			milliseconds("waited_ms", e.Waited)}
 	case whimbrel.LeaseTaken:
 		attrs := []slog.Attr{slog.Int64("token", e.Token), milliseconds("waited_ms", e.Waited)}
 		if e.TakenFrom != nil {
@@ -121,9 +125,11 @@ func attributes(o Observation) []slog.Attr {
 	case whimbrel.HookStarted:
 		return []slog.Attr{slog.String("hook", e.Hook), slog.String("path", e.Path)}
 	case whimbrel.HookFinished:
-		return append([]slog.Attr{slog.String("hook", e.Hook), slog.String("path", e.Path), milliseconds("duration_ms", e.Duration), slog.Int64("rows", e.Rows)}, failure(e.Error)...)
+		return append([]slog.Attr{slog.String("hook", e.Hook), slog.String("path", e.Path), milliseconds("duration_ms",
+			e.Duration), slog.Int64("rows", e.Rows)}, failure(e.Error)...)
 	case whimbrel.MigrationStarted:
-		return append(of(e.Migration), append(used("memory_before", o.Before), slog.Int("steps", e.Steps), slog.Int("done", e.Done))...)
+		return append(of(e.Migration), append(used("memory_before", o.Before), slog.Int("steps", e.Steps),
+			slog.Int("done", e.Done))...)
 	case whimbrel.MigrationFinished:
 		attrs := append(of(e.Migration), milliseconds("duration_ms", e.Duration))
 		if e.RowsUnknown {
@@ -139,7 +145,8 @@ func attributes(o Observation) []slog.Attr {
 		attrs := append(append(of(e.Migration), milliseconds("duration_ms", e.Duration)), failure(e.Error)...)
 		return append(append(attrs, used("memory_before", o.Before)...), used("memory_after", o.After)...)
 	case whimbrel.RunFinished:
-		return append([]slog.Attr{slog.String("command", e.Command), milliseconds("duration_ms", e.Duration), slog.Int("done", e.Done)}, failure(e.Error)...)
+		return append([]slog.Attr{slog.String("command", e.Command), milliseconds("duration_ms", e.Duration),
+			slog.Int("done", e.Done)}, failure(e.Error)...)
 	}
 	return append(attributesOfSteps(o.Event), attributesOfBatches(o.Event)...)
 }
@@ -148,15 +155,20 @@ func attributes(o Observation) []slog.Attr {
 func attributesOfSteps(event whimbrel.Event) []slog.Attr {
 	switch e := event.(type) {
 	case whimbrel.StepStarted:
-		return append(of(e.Migration), slog.Int("step", e.Step), slog.String("step_kind", string(e.StepKind)), slog.String("summary", e.Summary))
+		return append(of(e.Migration), slog.Int("step", e.Step), slog.String("step_kind", string(e.StepKind)),
+			slog.String("summary", e.Summary))
 	case whimbrel.StepFinished:
-		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("duration_ms", e.Duration), slog.Int64("rows", e.Rows))
+		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("duration_ms", e.Duration),
+			slog.Int64("rows", e.Rows))
 	case whimbrel.LockWaiting:
-		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("waited_ms", e.Waited), slog.Any("blockers", sessions(e.Blockers)))
+		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("waited_ms", e.Waited),
+			slog.Any("blockers", sessions(e.Blockers)))
 	case whimbrel.TrafficWaiting:
-		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("longest_ms", e.Longest), slog.Any("waiting", sessions(e.Waiting)))
+		return append(of(e.Migration), slog.Int("step", e.Step), milliseconds("longest_ms", e.Longest),
+			slog.Any("waiting", sessions(e.Waiting)))
 	case whimbrel.Retrying:
-		return append(of(e.Migration), slog.Int("step", e.Step), slog.Int("attempt", e.Attempt), milliseconds("after_ms", e.After),
+		return append(of(e.Migration), slog.Int("step", e.Step), slog.Int("attempt", e.Attempt), milliseconds("after_ms",
+			e.After),
 			slog.String("sqlstate", e.SQLState), slog.String("reason", e.Reason))
 	case whimbrel.ConnectionLost:
 		return append(of(e.Migration), slog.String("reason", e.Reason))
@@ -189,7 +201,8 @@ func attributesOfBatches(event whimbrel.Event) []slog.Attr {
 }
 
 func of(ref whimbrel.Ref) []slog.Attr {
-	return []slog.Attr{slog.String("version", string(ref.Version)), slog.String("name", ref.Name), slog.String("direction", string(ref.Direction))}
+	return []slog.Attr{slog.String("version", string(ref.Version)), slog.String("name", ref.Name),
+		slog.String("direction", string(ref.Direction))}
 }
 
 func milliseconds(key string, e whimbrel.Elapsed) slog.Attr {
@@ -218,7 +231,8 @@ func failure(e *whimbrel.Error) []slog.Attr {
 func sessions(blockers []whimbrel.Blocker) []string {
 	var all []string
 	for _, b := range blockers {
-		all = append(all, fmt.Sprintf("pid %d %s %s %s", b.PID, b.Application, b.State, time.Duration(b.Age).Round(time.Millisecond)))
+		all = append(all, fmt.Sprintf("pid %d %s %s %s", b.PID, b.Application, b.State,
+			time.Duration(b.Age).Round(time.Millisecond)))
 	}
 	return all
 }

@@ -100,7 +100,8 @@ func (b *bundle) connect() *pgx.Conn {
 func (b *bundle) text(query string) string {
 	b.Helper()
 	var value *string
-	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text", pgx.QueryExecModeSimpleProtocol).Scan(&value))
+	require.NoError(b, b.conn.QueryRow(b.Context(), "SELECT ("+query+")::text",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value))
 	if value == nil {
 		return "NULL"
 	}
@@ -124,7 +125,8 @@ func (f files) load(t testing.TB) []migration.Migration {
 // migrator makes a Migrator whose events go to the observers.
 func (b *bundle) migrator(f files, observers ...monitor.Observer) *whimbrel.Migrator {
 	b.Helper()
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Migrations: f.load(b), Listener: monitor.Listen(observers...)})
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Migrations: f.load(b),
+		Listener: monitor.Listen(observers...)})
 	require.NoError(b, err)
 	return m
 }

@@ -27,7 +27,8 @@ func newMeter() *meter {
 	m := &meter{samples: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
 	var err error
 	if m.statm, err = os.Open("/proc/self/statm"); err != nil {
-		m.samples = append(m.samples, metrics.Sample{Name: "/memory/classes/total:bytes"}, metrics.Sample{Name: "/memory/classes/heap/released:bytes"})
+		m.samples = append(m.samples, metrics.Sample{Name: "/memory/classes/total:bytes"},
+			metrics.Sample{Name: "/memory/classes/heap/released:bytes"})
 	}
 	return m
 }

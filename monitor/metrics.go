@@ -194,7 +194,8 @@ func describe(durations []time.Duration) Durations {
 	}
 	return Durations{
 		Total: whimbrel.Elapsed(total), Average: whimbrel.Elapsed(total / time.Duration(len(durations))),
-		P50: percentile(durations, 50), P90: percentile(durations, 90), P95: percentile(durations, 95), P99: percentile(durations, 99),
+		P50: percentile(durations, 50), P90: percentile(durations, 90), P95: percentile(durations, 95),
+		P99:     percentile(durations, 99),
 		Longest: whimbrel.Elapsed(durations[len(durations)-1]),
 	}
 }

@@ -26,7 +26,8 @@ func history(n int) []monitor.Attempt {
 	for i := 1; i <= n; i++ {
 		a := monitor.Attempt{LogEntry: whimbrel.LogEntry{
 			ID: int64(i), At: noon.Add(time.Duration(i) * time.Minute), Action: "up", Outcome: "done",
-			Version: migration.Version(fmt.Sprint(i)), Name: fmt.Sprintf("m%d", i), Duration: whimbrel.Elapsed(time.Duration(i) * time.Second), By: "ann@host pid 7",
+			Version: migration.Version(fmt.Sprint(i)), Name: fmt.Sprintf("m%d", i),
+			Duration: whimbrel.Elapsed(time.Duration(i) * time.Second), By: "ann@host pid 7",
 		}}
 		if i%4 == 0 {
 			a.Outcome, a.Error, a.SQLState, a.Version, a.Name = "failed", "1_m1.sql:2:3: syntax error\nat \"x\"", "42601", "4", "m4"
@@ -39,7 +40,8 @@ func history(n int) []monitor.Attempt {
 
 func TestMetricsAreAboutWhatRan(t *testing.T) {
 	t.Parallel()
-	attempts := append(history(8), monitor.Attempt{LogEntry: whimbrel.LogEntry{Action: "baseline", Outcome: "done", Duration: 1e15}})
+	attempts := append(history(8), monitor.Attempt{LogEntry: whimbrel.LogEntry{Action: "baseline", Outcome: "done",
+		Duration: 1e15}})
 	m := monitor.Measure(attempts)
 	require.Equal(t, 8, m.Total)
 	require.Equal(t, "75.00", m.SuccessRate.String())

@@ -17,7 +17,8 @@ import (
 func TestMemoryIsSeenBeforeAndAfterEveryMigration(t *testing.T) {
 	b := setup(t)
 	var seen diary
-	_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "SELECT 1/0"}, seen.observe, nil).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "SELECT 1/0"}, seen.observe,
+		nil).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	require.Len(t, seen.of("migration_started"), 2)
 	for _, o := range seen.of("migration_started") {
@@ -52,11 +53,14 @@ func TestLogsAreTextOrJSON(t *testing.T) {
 	require.NoError(t, err)
 	structured, err := monitor.NewLogger(&lines, monitor.LogJSON, slog.LevelDebug)
 	require.NoError(t, err)
-	_, err = b.migrator(files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ();\nSELECT 1/0;"}, monitor.Log(readable), monitor.Log(structured)).Up(t.Context(), whimbrel.UpOptions{})
+	_, err = b.migrator(files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ();\nSELECT 1/0;"},
+		monitor.Log(readable), monitor.Log(structured)).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 
-	require.Regexp(t, `level=INFO msg="migration finished" event=migration_finished version=1 name=a direction=up duration_ms=[0-9.]+ rows=0 memory_before_resident=\d+ .*memory_after_heap=\d+`, text.String())
-	require.Regexp(t, `level=ERROR msg=failed event=failed version=2 .*code=statement_failed error="migrations/2_b.sql:2:1: division by zero`, text.String())
+	require.Regexp(
+		t, `level=INFO msg="migration finished" event=migration_finished version=1 name=a direction=up duration_ms=[0-9.]+ rows=0 memory_before_resident=\d+ .*memory_after_heap=\d+`, text.String())
+	require.Regexp(
+		t, `level=ERROR msg=failed event=failed version=2 .*code=statement_failed error="migrations/2_b.sql:2:1: division by zero`, text.String())
 	require.NotContains(t, text.String(), "step started")
 
 	levels := map[string]string{}
@@ -78,7 +82,8 @@ func TestLogsAreTextOrJSON(t *testing.T) {
 func TestWhatIsHeavyIsLinkedByWhoAsksForIt(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/whimbrel-db/whimbrel/"
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"monitor", module+"monitor/alert", module+"monitor/prometheus").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"monitor", module+"monitor/alert",
+		module+"monitor/prometheus").Output()
 	require.NoError(t, err)
 	require.Contains(t, string(out), module+"monitor/alert\n")
 	for _, heavy := range []string{"opentelemetry", "shoutrrr", "google.golang.org", "github.com/prometheus"} {

@@ -23,7 +23,8 @@ func (m Metrics) Text() string {
 		{"attempts", fmt.Sprintf("%d (%s)", m.Total, m.directions())},
 		{"success rate", fmt.Sprintf("%s %% (%d succeeded, %d failed)", m.SuccessRate, m.Succeeded, m.Failed)},
 		{"average time", duration(d.Average)},
-		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90), duration(d.P95), duration(d.P99))},
+		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90),
+			duration(d.P95), duration(d.P99))},
 		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
 		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
 		{"waited", fmt.Sprintf("for locks %s, for other runners %s", duration(m.LockWait), duration(m.LeaseWait))},
@@ -58,7 +59,8 @@ func attemptRows(attempts []Attempt) [][]string {
 		if a.Retries > 0 {
 			gaveWay = fmt.Sprintf("%d times, %s", a.Retries, duration(a.GaveWay))
 		}
-		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, duration(a.Duration), a.Outcome, gaveWay, a.By})
+		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, duration(a.Duration),
+			a.Outcome, gaveWay, a.By})
 	}
 	return rows
 }
@@ -120,34 +122,42 @@ func (m Metrics) OpenMetrics(labels ...openmetrics.Label) []byte {
 // with "whimbrel_history_".
 func (m Metrics) Families() []openmetrics.Family {
 	const prefix = "whimbrel_history_"
-	attempts := openmetrics.Family{Name: prefix + "attempts", Type: openmetrics.Counter, Help: "Attempts to run a migration, as the log of the database has them."}
+	attempts := openmetrics.Family{Name: prefix + "attempts", Type: openmetrics.Counter,
+		Help: "Attempts to run a migration, as the log of the database has them."}
 	for _, d := range m.Directions {
 		for _, outcome := range []struct {
 			name  string
 			count int
 		}{{"done", d.Succeeded}, {"failed", d.Failed}} {
 			attempts.Samples = append(attempts.Samples, openmetrics.Sample{
-				Labels: []openmetrics.Label{{Name: "direction", Value: string(d.Direction)}, {Name: "outcome", Value: outcome.name}}, Value: float64(outcome.count),
+				Labels: []openmetrics.Label{{Name: "direction", Value: string(d.Direction)},
+					{Name: "outcome", Value: outcome.name}}, Value: float64(outcome.count),
 			})
 		}
 	}
 	failures := openmetrics.Family{Name: prefix + "errors", Type: openmetrics.Counter, Help: "Failures by migration."}
 	for _, e := range m.Errors {
 		failures.Samples = append(failures.Samples, openmetrics.Sample{
-			Labels: []openmetrics.Label{{Name: "version", Value: string(e.Version)}, {Name: "name", Value: e.Name}}, Value: float64(e.Errors),
+			Labels: []openmetrics.Label{{Name: "version", Value: string(e.Version)}, {Name: "name", Value: e.Name}},
+			Value:  float64(e.Errors),
 		})
 	}
 	families := []openmetrics.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
 		single(prefix+"retries", openmetrics.Counter, "How often steps gave way and were sent again.", float64(m.Retries)),
-		single(prefix+"gave_way_seconds", openmetrics.Counter, "Time in which steps gave way.", time.Duration(m.GaveWay).Seconds()),
-		single(prefix+"lock_wait_seconds", openmetrics.Counter, "Time that steps waited for locks that they then got.", time.Duration(m.LockWait).Seconds()),
-		single(prefix+"lease_wait_seconds", openmetrics.Counter, "Time that runs waited for other runners.", time.Duration(m.LeaseWait).Seconds()),
+		single(prefix+"gave_way_seconds", openmetrics.Counter, "Time in which steps gave way.",
+			time.Duration(m.GaveWay).Seconds()),
+		single(prefix+"lock_wait_seconds", openmetrics.Counter, "Time that steps waited for locks that they then got.",
+			time.Duration(m.LockWait).Seconds()),
+		single(prefix+"lease_wait_seconds", openmetrics.Counter, "Time that runs waited for other runners.",
+			time.Duration(m.LeaseWait).Seconds()),
 	}
 	if m.SuccessRate != Unknown {
-		families = append(families, single(prefix+"success_ratio", openmetrics.Gauge, "Share of attempts that succeeded.", float64(m.Succeeded)/float64(m.Total)))
+		families = append(families, single(prefix+"success_ratio", openmetrics.Gauge, "Share of attempts that succeeded.",
+			float64(m.Succeeded)/float64(m.Total)))
 	}
 	if len(m.Recent) > 0 {
-		families = append(families, single(prefix+"last_attempt_timestamp_seconds", openmetrics.Gauge, "When the newest attempt ended.", float64(m.Recent[0].At.UnixMilli())/1000))
+		families = append(families, single(prefix+"last_attempt_timestamp_seconds", openmetrics.Gauge,
+			"When the newest attempt ended.", float64(m.Recent[0].At.UnixMilli())/1000))
 	}
 	return families
 }
@@ -157,16 +167,19 @@ func single(name string, kind openmetrics.Type, help string, value float64) open
 }
 
 func (d Durations) family(prefix string, count int) openmetrics.Family {
-	f := openmetrics.Family{Name: prefix + "duration_seconds", Type: openmetrics.Summary, Help: "Duration of the attempts that succeeded."}
+	f := openmetrics.Family{Name: prefix + "duration_seconds", Type: openmetrics.Summary,
+		Help: "Duration of the attempts that succeeded."}
 	quantiles := []struct {
 		name  string
 		value whimbrel.Elapsed
 	}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"1", d.Longest}}
 	for _, q := range quantiles {
 		if count > 0 {
-			f.Samples = append(f.Samples, openmetrics.Sample{Labels: []openmetrics.Label{{Name: "quantile", Value: q.name}}, Value: time.Duration(q.value).Seconds()})
+			f.Samples = append(f.Samples, openmetrics.Sample{Labels: []openmetrics.Label{{Name: "quantile", Value: q.name}},
+				Value: time.Duration(q.value).Seconds()})
 		}
 	}
 	return openmetrics.Family{Name: f.Name, Type: f.Type, Help: f.Help, Samples: append(f.Samples,
-		openmetrics.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()}, openmetrics.Sample{Suffix: "_count", Value: float64(count)})}
+		openmetrics.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()}, openmetrics.Sample{Suffix: "_count",
+			Value: float64(count)})}
 }

@@ -50,7 +50,8 @@ func TestASlowMigrationAlertsOnceWhileItRunsAndIsResolvedWhenItEnds(t *testing.T
 	_, err := b.conn.Exec(t.Context(), "CREATE TABLE gate ()")
 	require.NoError(t, err)
 	route, received := webhook(t)
-	watch := alert.Start(alert.Options{Limits: alert.Limits{SlowMedium: time.Millisecond, SlowHigh: -1}, Routes: []alert.Route{route}, Environment: "production"})
+	watch := alert.Start(alert.Options{Limits: alert.Limits{SlowMedium: time.Millisecond, SlowHigh: -1},
+		Routes: []alert.Route{route}, Environment: "production"})
 	var seen diary
 	m := b.migrator(files{"1_slow.sql": gated}, watch.Observe, seen.observe)
 	ended := make(chan error, 1)
@@ -173,11 +174,15 @@ func TestASinkThatNeverAnswersDoesNotDelayARun(t *testing.T) {
 func BenchmarkListeners(b *testing.B) {
 	f := fstest.MapFS{}
 	for n := 1; n <= 1000; n++ {
-		f[fmt.Sprintf("m/%05d_m.sql", n)] = &fstest.MapFile{Data: fmt.Appendf(nil, "CREATE TABLE t%d (id bigint PRIMARY KEY, name text)", n)}
+		f[fmt.Sprintf("m/%05d_m.sql", n)] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"CREATE TABLE t%d (id bigint PRIMARY KEY, name text)", n)}
 	}
 	migrations, err := migration.Load(migration.Source{FS: f, Dir: "m", Label: "m"})
 	require.NoError(b, err)
-	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
 	b.Cleanup(collector.Close)
 	b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 
@@ -239,14 +244,18 @@ func everyListener(b *testing.B, address string) (listener whimbrel.Listener, cl
 
 // BenchmarkObserving is what all listeners together spend on one small migration.
 func BenchmarkObserving(b *testing.B) {
-	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter,
+		r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
 	b.Cleanup(receiver.Close)
 	b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
 	listener, closeAll := everyListener(b, receiver.URL)
 	defer closeAll()
 	tell := func(event whimbrel.Event) { listener(whimbrel.Record{Time: time.Now(), Event: event}) }
 	tell(whimbrel.RunStarted{Command: "up", Database: "ann@db:5432/shop"})
-	ref := whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql", Direction: whimbrel.Up}
+	ref := whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql",
+		Direction: whimbrel.Up}
 	b.ReportAllocs()
 	for b.Loop() {
 		tell(whimbrel.MigrationStarted{Migration: ref, Steps: 1})

@@ -118,7 +118,8 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	for _, step := range []struct {
 		name string
 		look func(context.Context) (Step, error)
-	}{{Settings, j.settings}, {Files, j.files}, {Merged, j.merged}, {Applied, j.applied}, {Lint, j.lint}, {Test, j.test}, {Plan, j.plan}} {
+	}{{Settings, j.settings}, {Files, j.files}, {Merged, j.merged}, {Applied, j.applied}, {Lint, j.lint}, {Test, j.test},
+		{Plan, j.plan}} {
 		began := time.Now()
 		s, err := step.look(ctx)
 		if err != nil {
@@ -165,7 +166,8 @@ func (j *judge) settings(context.Context) (Step, error) {
 		}
 		return s, nil
 	}
-	return Step{Message: "a change does not choose its judge, and this one alters " + altered, Notes: j.options.Altered}, nil
+	return Step{Message: "a change does not choose its judge, and this one alters " + altered, Notes: j.options.Altered},
+		nil
 }
 
 // files judges what reading them said.
@@ -188,7 +190,8 @@ func (j *judge) files(context.Context) (Step, error) {
 	s := Step{Message: count(len(problems), "problem") + " in the files"}
 	for _, p := range problems {
 		s.Notes = append(s.Notes, annotation.Note{
-			Level: annotation.Error, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message, p.Remedy),
+			Level: annotation.Error, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message,
+				p.Remedy),
 			Path: p.Path, Line: p.Position.Line, Column: p.Position.Column, Key: p.Message,
 		})
 	}
@@ -201,7 +204,8 @@ func (j *judge) nothingThere() (notes []annotation.Note) {
 	for _, label := range j.options.Labels {
 		notes = append(notes, annotation.Note{
 			Level: annotation.Warning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
-			Message: withRemedy("there is no migration in this folder, so nothing is judged", "name the folder of the migrations with --dir, or write one with whimbrel create"),
+			Message: withRemedy("there is no migration in this folder, so nothing is judged",
+				"name the folder of the migrations with --dir, or write one with whimbrel create"),
 		})
 	}
 	return notes
@@ -261,7 +265,8 @@ func (j *judge) merged(ctx context.Context) (Step, error) {
 		}
 	}
 	s.Passed = !slices.ContainsFunc(s.Notes, func(n annotation.Note) bool { return n.Level == annotation.Error })
-	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", count(len(j.report.New), "new migration"), j.options.Base)
+	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", count(len(j.report.New),
+		"new migration"), j.options.Base)
 	if !s.Passed {
 		s.Message = count(len(s.Notes), "problem") + " with what is merged into " + j.options.Base
 	}
@@ -286,11 +291,14 @@ func judgeChanges(changes []git.Change, label, base string, squashed map[string]
 		if err != nil || version.Repeatable() || squashed[string(version.Canonical())] {
 			continue
 		}
-		n := annotation.Note{Level: annotation.Error, Check: "merged-migration-edited", Title: "a merged migration was edited", Path: path.Join(label, c.Name), Line: c.Line, Key: c.Name}
-		n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it: what they have would not be what the file says\nput the file back as it was, and write a new migration", c.Name, base)
+		n := annotation.Note{Level: annotation.Error, Check: "merged-migration-edited",
+			Title: "a merged migration was edited", Path: path.Join(label, c.Name), Line: c.Line, Key: c.Name}
+		n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it: what they have would not be what the "+
+			"file says\nput the file back as it was, and write a new migration", c.Name, base)
 		if c.Deleted {
 			n.Check, n.Title = "merged-migration-deleted", "a merged migration was deleted"
-			n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it, and cannot be verified without it\nput the file back; whimbrel squash puts many into one", c.Name, base)
+			n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it, and cannot be verified without it\n"+
+				"put the file back; whimbrel squash puts many into one", c.Name, base)
 		}
 		notes = append(notes, n)
 	}
@@ -316,12 +324,15 @@ func (j *judge) late(known []string) []annotation.Note {
 	}
 	var notes []annotation.Note
 	for _, m := range j.options.Config.Migrations {
-		if newest == "" || have[m.Version.Canonical()] || !j.isFresh(m) || m.Version.Repeatable() || m.Version.Compare(newest) > 0 || len(m.Squashes) > 0 {
+		if newest == "" || have[m.Version.Canonical()] || !j.isFresh(m) || m.Version.Repeatable() ||
+			m.Version.Compare(newest) > 0 || len(m.Squashes) > 0 {
 			continue
 		}
 		notes = append(notes, annotation.Note{
-			Level: level, Check: "migration-out-of-order", Title: "a new migration is older than a merged one", Path: m.Path, Line: 1, Key: string(m.Version),
-			Message: fmt.Sprintf("version %s comes before %s, which is merged into %s and may have run already\nrename the file to a newer version", m.Version, newest, j.options.Base),
+			Level: level, Check: "migration-out-of-order", Title: "a new migration is older than a merged one", Path: m.Path,
+			Line: 1, Key: string(m.Version),
+			Message: fmt.Sprintf("version %s comes before %s, which is merged into %s and may have run already\n"+
+				"rename the file to a newer version", m.Version, newest, j.options.Base),
 		})
 	}
 	return notes
@@ -344,14 +355,16 @@ func (j *judge) applied(ctx context.Context) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	s := Step{Passed: true, Message: fmt.Sprintf("%s of %s, as the files say", count(v.Applied, "applied migration"), v.Database)}
+	s := Step{Passed: true, Message: fmt.Sprintf("%s of %s, as the files say", count(v.Applied, "applied migration"),
+		v.Database)}
 	for _, d := range v.Differences {
 		if d.Kind == "pending" {
 			continue
 		}
 		s.Passed, s.Message = false, "the history of "+v.Database+" and the files differ"
 		s.Notes = append(s.Notes, annotation.Note{
-			Level: annotation.Error, Check: d.Kind, Title: "applied migration " + string(d.Version), Message: withRemedy(d.Message, d.Remedy), Path: d.Path, Line: 1, Key: string(d.Version),
+			Level: annotation.Error, Check: d.Kind, Title: "applied migration " + string(d.Version),
+			Message: withRemedy(d.Message, d.Remedy), Path: d.Path, Line: 1, Key: string(d.Version),
 		})
 	}
 	return s, nil
@@ -385,7 +398,8 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 	}
 	j.report.Lint = &report
 	s.Passed, s.Notes = report.Count(lint.Error) == 0 && report.Stopped == "", report.Notes()
-	s.Message = fmt.Sprintf("%s and %s in %s", count(report.Count(lint.Error), "error"), count(report.Count(lint.Warn), "warning"), count(len(report.Files), "migration"))
+	s.Message = fmt.Sprintf("%s and %s in %s", count(report.Count(lint.Error), "error"), count(report.Count(lint.Warn),
+		"warning"), count(len(report.Files), "migration"))
 	if report.Stopped != "" {
 		s.Message += "; " + report.Stopped
 	}
@@ -413,7 +427,8 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 		return Step{}, err
 	}
 	j.report.Test = &report
-	s := Step{Passed: report.OK(), Message: fmt.Sprintf("%d passed, %d failed, %d irreversible", report.Summary.Passed, report.Summary.Failed, report.Summary.Irreversible)}
+	s := Step{Passed: report.OK(), Message: fmt.Sprintf("%d passed, %d failed, %d irreversible", report.Summary.Passed,
+		report.Summary.Failed, report.Summary.Irreversible)}
 	for _, r := range report.Migrations {
 		s.Notes = append(s.Notes, notesOf(r.Findings, r.Path)...)
 	}
@@ -451,7 +466,8 @@ func (j *judge) plan(ctx context.Context) (Step, error) {
 	var own *whimbrel.Error
 	if errors.As(err, &own) && ctx.Err() == nil {
 		return Step{Message: own.Message, Notes: []annotation.Note{{
-			Level: annotation.Error, Check: string(own.Code), Title: "no plan can be made", Message: withRemedy(own.Message, own.Remedy), Path: own.Path, Line: own.Line, Key: own.Message,
+			Level: annotation.Error, Check: string(own.Code), Title: "no plan can be made", Message: withRemedy(own.Message,
+				own.Remedy), Path: own.Path, Line: own.Line, Key: own.Message,
 		}}}, nil
 	}
 	if err != nil {

@@ -26,7 +26,8 @@ func load(t *testing.T, files map[string]string) ([]migration.Migration, error) 
 func TestMergedMigrationsMustStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	notes := judgeChanges([]git.Change{
-		{Name: "20240101000000_users.sql", Line: 7}, {Name: "20240102000000_gone.sql", Deleted: true}, {Name: "README.md", Line: 1},
+		{Name: "20240101000000_users.sql", Line: 7}, {Name: "20240102000000_gone.sql", Deleted: true}, {Name: "README.md",
+			Line: 1},
 		{Name: "R__views.sql", Line: 1}, {Name: "20240103000000_squashed.sql", Deleted: true},
 	}, "db", "main", map[string]bool{"20240103000000": true})
 	var all []string
@@ -34,7 +35,8 @@ func TestMergedMigrationsMustStayAsTheyAre(t *testing.T) {
 		all = append(all, line(n))
 	}
 	require.Len(t, all, 2, all)
-	require.True(t, strings.HasPrefix(all[0], "db/20240101000000_users.sql:7: error: 20240101000000_users.sql is merged into main"), all[0])
+	require.True(t, strings.HasPrefix(all[0], "db/20240101000000_users.sql:7: error: 20240101000000_users.sql is merged "+
+		"into main"), all[0])
 	require.Equal(t, "merged-migration-deleted", notes[1].Check)
 }
 
@@ -42,7 +44,8 @@ func TestANewMigrationComesBehindAllThatAreMerged(t *testing.T) {
 	t.Parallel()
 	migrations, err := load(t, map[string]string{"1_a.sql": "SELECT 1;", "3_c.sql": "SELECT 1;", "5_e.sql": "SELECT 1;"})
 	require.NoError(t, err)
-	j := &judge{options: Options{Config: whimbrel.Config{Migrations: migrations}, Base: "main"}, fresh: map[string]bool{"3_c.sql": true, "5_e.sql": true}}
+	j := &judge{options: Options{Config: whimbrel.Config{Migrations: migrations}, Base: "main"},
+		fresh: map[string]bool{"3_c.sql": true, "5_e.sql": true}}
 	notes := j.late([]string{"1_a.sql", "4_d.sql", "notes.txt"})
 	require.Len(t, notes, 1)
 	require.Equal(t, "migrations/3_c.sql", notes[0].Path)
@@ -97,7 +100,8 @@ func TestAFolderWithoutAMigrationIsWarnedOf(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.Passed())
 	require.Len(t, report.Notes(), 1)
-	require.True(t, strings.HasPrefix(line(report.Notes()[0]), "migrations: warning: there is no migration in this folder"))
+	require.True(t, strings.HasPrefix(line(report.Notes()[0]),
+		"migrations: warning: there is no migration in this folder"))
 }
 
 func TestMarkdownIsNotSteeredByWhatFilesHold(t *testing.T) {

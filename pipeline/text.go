@@ -81,7 +81,8 @@ func (r Report) Markdown() string {
 		if n.Line > 0 {
 			place = fmt.Sprintf("%s:%d", n.Path, n.Line)
 		}
-		fmt.Fprintf(&b, "\n**%s** `%s` %s\n\n%s\n", n.Level, strings.ReplaceAll(place, "`", "'"), cell(n.Title), fence(n.Message))
+		fmt.Fprintf(&b, "\n**%s** `%s` %s\n\n%s\n", n.Level, strings.ReplaceAll(place, "`", "'"), cell(n.Title),
+			fence(n.Message))
 	}
 	if r.Plan != nil && len(r.Plan.Migrations) > 0 {
 		fmt.Fprintf(&b, "\nWould run on the target:\n\n")
@@ -94,7 +95,8 @@ func (r Report) Markdown() string {
 
 // cell is text in a cell of a table, in which nothing is markup.
 func cell(text string) string {
-	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[", "\n", " ").Replace(text)
+	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[",
+		"\n", " ").Replace(text)
 }
 
 // fence puts text into a block in which nothing is markup, whatever it holds.

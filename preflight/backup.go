@@ -102,7 +102,8 @@ func judgeBackup(answers []Answer, limit time.Duration, now time.Time) finding {
 			f.message = fmt.Sprintf("%s knows of no backup", a.Source)
 			f.remedy = "take a backup before migrating"
 		case now.Sub(*a.At) >= limit:
-			f.message = fmt.Sprintf("%s is %s old, as %s says; at most %s is allowed", what, age(now.Sub(*a.At)), a.Source, age(limit))
+			f.message = fmt.Sprintf("%s is %s old, as %s says; at most %s is allowed", what, age(now.Sub(*a.At)), a.Source,
+				age(limit))
 			f.remedy = "take a backup before migrating"
 		default:
 			f.passed = true
@@ -115,7 +116,8 @@ func judgeBackup(answers []Answer, limit time.Duration, now time.Time) finding {
 	}
 	f.unknown = true
 	f.message = "nobody could tell whether there is a backup"
-	f.remedy = "name who knows in the setting backups: pgbackrest, wal_g, barman, a label, a manifest, a query or a command"
+	f.remedy = "name who knows in the setting backups: pgbackrest, wal_g, barman, a label, a manifest, a query or a " +
+		"command"
 	return f
 }
 
@@ -200,7 +202,8 @@ type archiver struct {
 func (v *visit) askArchiver(ctx context.Context) (Answer, error) {
 	var a archiver
 	err := v.read(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT pg_catalog.current_setting('archive_mode'), last_archived_time, coalesce(last_archived_wal, ''),
+		return tx.QueryRow(ctx,
+			`SELECT pg_catalog.current_setting('archive_mode'), last_archived_time, coalesce(last_archived_wal, ''),
 			last_failed_time, coalesce(last_failed_wal, ''), failed_count FROM pg_catalog.pg_stat_archiver`).
 			Scan(&a.Mode, &a.Archived, &a.ArchivedName, &a.Failed, &a.FailedName, &a.Failures)
 	})
@@ -219,10 +222,12 @@ func (a archiver) answer() Answer {
 	case a.Failed != nil && (a.Archived == nil || a.Failed.After(*a.Archived)):
 		return Answer{
 			Told: true, At: a.Archived, Backup: a.ArchivedName,
-			Failing: fmt.Sprintf("archiving fails: %s could not be archived at %s", a.FailedName, a.Failed.UTC().Format("2006-01-02 15:04:05 MST")),
+			Failing: fmt.Sprintf("archiving fails: %s could not be archived at %s", a.FailedName,
+				a.Failed.UTC().Format("2006-01-02 15:04:05 MST")),
 		}
 	case a.Archived == nil:
 		return Answer{Note: "nothing was archived yet"}
 	}
-	return Answer{Told: true, At: a.Archived, Backup: a.ArchivedName, Note: "whether there is a base backup to it, it does not know"}
+	return Answer{Told: true, At: a.Archived, Backup: a.ArchivedName, Note: "whether there is a base backup to it, it " +
+		"does not know"}
 }

@@ -43,7 +43,8 @@ func lookCapacity(ctx context.Context, v *visit) (finding, error) {
 	err := v.read(ctx, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `
 SELECT pg_catalog.current_setting('max_locks_per_transaction')::bigint * (pg_catalog.current_setting('max_connections')::bigint + pg_catalog.current_setting('max_prepared_transactions')::bigint),
-	(SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT fastpath AND locktype NOT IN ('virtualxid', 'spectoken'))`).Scan(&c.Slots, &c.Used); err != nil {
+	(SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT fastpath AND locktype NOT IN ('virtualxid', 'spectoken'))`).Scan(
+			&c.Slots, &c.Used); err != nil {
 			return err
 		}
 		rows, err := ask[locked](ctx, tx, `
@@ -108,7 +109,9 @@ func judgeCapacity(c Capacity) finding {
 		f.message = fmt.Sprintf("%d of %d locks are free; the largest step takes about %d", free, c.Slots, most.Locks)
 		return f
 	}
-	f.message = fmt.Sprintf("step %d of %s takes about %d locks, and %d of %d are free: it would fail with \"out of shared memory\", and so would others", most.Step, most.Migration, most.Locks, free, c.Slots)
-	f.remedy = "do it partition by partition in migrations of their own, or raise max_locks_per_transaction and restart the server"
+	f.message = fmt.Sprintf("step %d of %s takes about %d locks, and %d of %d are free: it would fail with \"out of "+
+		"shared memory\", and so would others", most.Step, most.Migration, most.Locks, free, c.Slots)
+	f.remedy = "do it partition by partition in migrations of their own, or raise max_locks_per_transaction and restart " +
+		"the server"
 	return f
 }

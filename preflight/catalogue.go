@@ -224,8 +224,8 @@ func (b barmanBackup) ended() (time.Time, error) {
 	return time.Time{}, fmt.Errorf("backup %s has no end time that can be read", b.ID)
 }
 
-// readManifest reads a backup_manifest. It has no time of its own; among its
-// files is backup_label, which was written when the backup was made. See "Backup Manifest Format" in PostgreSQL's documentation.
+// readManifest reads a backup_manifest. It has no time of its own; among its files is backup_label, which was written
+// when the backup was made. See "Backup Manifest Format" in PostgreSQL's documentation.
 func readManifest(text []byte, system string) (Answer, error) {
 	var manifest struct {
 		Version int         `json:"PostgreSQL-Backup-Manifest-Version"`

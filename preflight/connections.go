@@ -86,7 +86,8 @@ func judgeConnections(c Connections, superuser, pooled bool) finding {
 		}
 	}
 	f := finding{details: c, passed: c.Left >= c.Needed+c.Spare}
-	f.message = fmt.Sprintf("%s left; a run takes %d", either(max(c.Left, 0), "1 connection is", "%d connections are"), c.Needed)
+	f.message = fmt.Sprintf("%s left; a run takes %d", either(max(c.Left, 0), "1 connection is", "%d connections are"),
+		c.Needed)
 	if !f.passed {
 		f.message += fmt.Sprintf(", and %d are to be spared for others", c.Spare)
 		f.remedy = "close idle connections, or raise max_connections or the limit of the role or the database"

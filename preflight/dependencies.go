@@ -63,7 +63,8 @@ type Publications struct {
 func (d Dependents) Lines() []string {
 	var out []string
 	for _, a := range d.Applications {
-		out = append(out, fmt.Sprintf("%s: %d active of %s (%s)", a.name(), a.Active, count(a.Total, "connection"), some(a.Users)))
+		out = append(out, fmt.Sprintf("%s: %d active of %s (%s)", a.name(), a.Active, count(a.Total, "connection"),
+			some(a.Users)))
 	}
 	for _, r := range d.Replicas {
 		line := fmt.Sprintf("replica %s (%s): ", r.Name, r.Mode)
@@ -88,10 +89,12 @@ func (d Dependents) Lines() []string {
 		out = append(out, "subscription "+s+": its publisher does not send changes of the schema")
 	}
 	for _, p := range d.Publications {
-		out = append(out, fmt.Sprintf("%s is published (%s): subscribers do not get changes of its schema, so make them there first", p.Table, some(p.Names)))
+		out = append(out, fmt.Sprintf("%s is published (%s): subscribers do not get changes of its schema, so make them "+
+			"there first", p.Table, some(p.Names)))
 	}
 	if d.Pooled {
-		out = append(out, "a pooler stands in front: its clients keep their prepared statements over a migration, and settings of a session do not hold")
+		out = append(out, "a pooler stands in front: its clients keep their prepared statements over a migration, and "+
+			"settings of a session do not hold")
 	}
 	return out
 }
@@ -147,7 +150,8 @@ func readReplication(ctx context.Context, tx pgx.Tx, v *visit, details *Dependen
 	}
 	replicas, err := ask[replica](ctx, tx, `
 SELECT coalesce(nullif(application_name, ''), 'pid ' || pid) AS name, coalesce(sync_state, 'unknown') AS mode,
-	coalesce(extract(epoch FROM replay_lag), 0)::float8 AS lag, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+`, replay_lsn), -1)::bigint AS behind, state IS NULL AS hidden
+	coalesce(extract(epoch FROM replay_lag), 0)::float8 AS lag, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+
+		`, replay_lsn), -1)::bigint AS behind, state IS NULL AS hidden
 FROM pg_catalog.pg_stat_replication
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots s WHERE s.active_pid = pg_stat_replication.pid AND s.slot_type = 'logical')
 ORDER BY 1`)
@@ -155,7 +159,8 @@ ORDER BY 1`)
 		return err
 	}
 	for _, r := range replicas {
-		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, whimbrel.Elapsed(duration(r.Lag)), r.Behind, r.Hidden})
+		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, whimbrel.Elapsed(duration(r.Lag)), r.Behind,
+			r.Hidden})
 	}
 	if details.Slots, err = ask[Slot](ctx, tx, `
 SELECT slot_name::text AS name, coalesce(plugin::text, '') AS plugin, active, coalesce(pg_catalog.pg_wal_lsn_diff(`+position+`, restart_lsn), 0)::bigint AS retained
@@ -185,7 +190,8 @@ WHERE c.oid = ANY ($1) GROUP BY 1 ORDER BY 1`, v.pending.defined()); err != nil 
 func (p pending) defined() []uint32 {
 	all := []uint32{}
 	for _, t := range p.touches {
-		if slices.Contains([]Effect{Brief, Rewrite, Scan}, t.Effect) && commandIs(t.statement.Command, "ALTER TABLE", "DROP TABLE") {
+		if slices.Contains([]Effect{Brief, Rewrite, Scan}, t.Effect) && commandIs(t.statement.Command, "ALTER TABLE",
+			"DROP TABLE") {
 			all = append(all, t.relation.Members...)
 		}
 	}
@@ -220,7 +226,8 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 	}
 	var problems, remedies []string
 	if len(busy) > 0 {
-		problems = append(problems, fmt.Sprintf("more than %s: %s", count(settings.MaxConnectionsPerApplication, "active connection"), some(busy)))
+		problems = append(problems, fmt.Sprintf("more than %s: %s", count(settings.MaxConnectionsPerApplication,
+			"active connection"), some(busy)))
 		remedies = append(remedies, "run it when the applications are quiet")
 	}
 	if len(late) > 0 {
@@ -228,21 +235,24 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 		remedies = append(remedies, "wait until the replicas have caught up")
 	}
 	if len(details.Publications) > 0 {
-		problems = append(problems, fmt.Sprintf("%s of what is pending published, and subscribers do not get changes of the schema",
+		problems = append(problems, fmt.Sprintf("%s of what is pending published, and subscribers do not get changes of "+
+			"the schema",
 			either(len(details.Publications), "1 table is", "%d tables are")))
 		remedies = append(remedies, "change the subscribers' tables first (what is removed: last)")
 	}
 	f.passed, f.message = len(problems) == 0, strings.Join(problems, "; ")
 	f.remedy = strings.Join(remedies, "; ")
 	if f.passed {
-		f.message = fmt.Sprintf("%s, none with more than %s", count(len(applications), "application"), count(settings.MaxConnectionsPerApplication, "active connection"))
+		f.message = fmt.Sprintf("%s, none with more than %s", count(len(applications), "application"),
+			count(settings.MaxConnectionsPerApplication, "active connection"))
 	}
 	if hidden > 0 {
 		f.unseen = append(f.unseen, fmt.Sprintf("whether %s of other roles are active", count(hidden, "connection")))
 	}
 	if hidden+veiled > 0 && f.passed {
 		f.passed, f.unknown, f.remedy = false, true, "grant the role pg_read_all_stats or pg_monitor"
-		f.message = fmt.Sprintf("%s and %s, of which the role cannot see what they do", count(len(applications), "application"), count(len(details.Replicas), "replica"))
+		f.message = fmt.Sprintf("%s and %s, of which the role cannot see what they do", count(len(applications),
+			"application"), count(len(details.Replicas), "replica"))
 	}
 	f.details = details
 	return f

@@ -88,7 +88,8 @@ func lookDrift(ctx context.Context, v *visit) (finding, error) {
 			return err
 		}
 		// A catalog that was loaded from a dump is younger than what it holds.
-		if err := tx.QueryRow(ctx, "SELECT min(pg_catalog.age(xmin)) < $2 FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1) AND attnum > 0",
+		if err := tx.QueryRow(ctx, "SELECT min(pg_catalog.age(xmin)) < $2 FROM pg_catalog.pg_attribute WHERE attrelid = "+
+			"ANY ($1) AND attnum > 0",
 			oids, *last).Scan(&restored); err != nil {
 			return err
 		}
@@ -145,12 +146,14 @@ func judgeDrift(changed []string, ran, restored bool) finding {
 	case restored:
 		return finding{
 			unknown: true, details: Drift{Changed: []string{}},
-			message: "the database was loaded from a dump, or its tables were altered, after the last run: what changed since cannot be told",
-			remedy:  "the next run sets it right",
+			message: "the database was loaded from a dump, or its tables were altered, after the last run: what changed since " +
+				"cannot be told",
+			remedy: "the next run sets it right",
 		}
 	case len(changed) > 0:
 		return finding{
-			details: details, message: fmt.Sprintf("%s changed by somebody else since the last run", are(len(changed), "object")),
+			details: details, message: fmt.Sprintf("%s changed by somebody else since the last run",
+				are(len(changed), "object")),
 			remedy: "find out who it was; write a migration that says the same, or take the change back",
 		}
 	}

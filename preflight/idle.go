@@ -28,7 +28,8 @@ func lookIdle(ctx context.Context, v *visit) (finding, error) {
 	var configured int64
 	err := v.read(ctx, func(tx pgx.Tx) error {
 		// The role's own setting is not that of others.
-		if err := tx.QueryRow(ctx, `SELECT CASE WHEN source IN ('user', 'database user', 'client', 'session') THEN boot_val ELSE reset_val END::bigint
+		if err := tx.QueryRow(ctx,
+			`SELECT CASE WHEN source IN ('user', 'database user', 'client', 'session') THEN boot_val ELSE reset_val END::bigint
 			FROM pg_catalog.pg_settings WHERE name = 'idle_in_transaction_session_timeout'`).Scan(&configured); err != nil {
 			return err
 		}

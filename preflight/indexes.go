@@ -97,7 +97,8 @@ func conditionalBuild(s statement) string {
 func judgeIndexes(details InvalidIndexes) finding {
 	f := finding{details: details, passed: len(details.Indexes) == 0, message: "no index is invalid"}
 	if !f.passed {
-		f.message = fmt.Sprintf("%s invalid: queries do not use it, and writers may pay for it", either(len(details.Indexes), "1 index is", "%d indexes are"))
+		f.message = fmt.Sprintf("%s invalid: queries do not use it, and writers may pay for it", either(len(details.Indexes),
+			"1 index is", "%d indexes are"))
 		f.remedy = "REINDEX INDEX CONCURRENTLY it, or DROP INDEX CONCURRENTLY it where its name ends in _ccnew or _ccold"
 		if slices.ContainsFunc(details.Indexes, func(i InvalidIndex) bool { return i.Partitioned }) {
 			f.remedy += "; attach the missing partitions' indexes by ALTER INDEX … ATTACH PARTITION"

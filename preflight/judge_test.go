@@ -144,7 +144,8 @@ func FuzzMentions(f *testing.F) {
 func TestWindowsAreReadAndWritten(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"sun,sat 02:00-06:00": "Sat,Sun 02:00-06:00", "mon-fri 22:00-4": "Mon-Fri 22:00-04:00", "fri-mon 00:00-24:00": "Mon,Fri-Sun 00:00-24:00",
+		"sun,sat 02:00-06:00": "Sat,Sun 02:00-06:00", "mon-fri 22:00-4": "Mon-Fri 22:00-04:00",
+		"fri-mon 00:00-24:00": "Mon,Fri-Sun 00:00-24:00",
 	} {
 		w, err := ParseWindow(text)
 		require.NoError(t, err, text)
@@ -153,7 +154,8 @@ func TestWindowsAreReadAndWritten(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, w, again)
 	}
-	for _, text := range []string{"", "Sat", "Xyz 02:00-06:00", "Sat 02:00", "Sat 25:00-26:00", "Sat 02:61-03:00", "Sat 02:00-02:00", "a b c", "Sat-Xyz 1-2", "Mon 24:00-03:00"} {
+	for _, text := range []string{"", "Sat", "Xyz 02:00-06:00", "Sat 02:00", "Sat 25:00-26:00", "Sat 02:61-03:00",
+		"Sat 02:00-02:00", "a b c", "Sat-Xyz 1-2", "Mon 24:00-03:00"} {
 		_, err := ParseWindow(text)
 		require.Error(t, err, text)
 	}
@@ -190,7 +192,8 @@ func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
 	require.NoError(t, Settings{}.Check())
 	for _, s := range []Settings{
 		{MaxTransactionAge: -1}, {TimeZone: "Mars"}, {Windows: []Window{{}}}, {Backups: []Source{{Kind: "tape"}}},
-		{Backups: []Source{{Kind: Label}}}, {Backups: []Source{{Kind: Command}}}, {Backups: []Source{{Kind: Query, Query: " "}}},
+		{Backups: []Source{{Kind: Label}}}, {Backups: []Source{{Kind: Command}}},
+		{Backups: []Source{{Kind: Query, Query: " "}}},
 		{Backups: []Source{{Kind: Barman}}}, {FreeDisk: &Source{Kind: Archiver}}, {FreeDisk: &Source{Kind: Query}},
 	} {
 		require.Error(t, s.Check(), "%+v", s)

@@ -126,8 +126,10 @@ func judgeKeys(sequences []sequence, limit float64) finding {
 	f := finding{details: details, passed: len(details.Near) == 0}
 	f.message = fmt.Sprintf("no sequence and no key has used %g %% of its numbers", limit)
 	if !f.passed {
-		f.message = fmt.Sprintf("%s near the end: %s is at %.1f %%", count(len(details.Near), "sequence"), details.Near[0].Sequence, details.Near[0].Used)
-		f.remedy = "change the column and those that refer to it to bigint, in a backfill to a new column, before the numbers run out"
+		f.message = fmt.Sprintf("%s near the end: %s is at %.1f %%", count(len(details.Near), "sequence"),
+			details.Near[0].Sequence, details.Near[0].Used)
+		f.remedy = "change the column and those that refer to it to bigint, in a backfill to a new column, before the " +
+			"numbers run out"
 	}
 	hidden = slices.Compact(hidden)
 	if len(hidden) > 0 {

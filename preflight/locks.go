@@ -147,7 +147,8 @@ func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, lim
 	for _, a := range sessions {
 		session := a.session(locks, tables)
 		plainVacuum := a.Kind == "autovacuum worker" && !strings.Contains(a.Query, "to prevent wraparound")
-		old := !plainVacuum && (time.Duration(session.Transaction) > limit || time.Duration(session.Running) > limit && session.Transaction > 0)
+		old := !plainVacuum && (time.Duration(session.Transaction) > limit || time.Duration(session.Running) > limit &&
+			session.Transaction > 0)
 		switch {
 		case old:
 			details.Old = append(details.Old, session)
@@ -168,7 +169,8 @@ func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, lim
 	switch {
 	case len(details.Old) > 0:
 		f.message = fmt.Sprintf("%s open for more than %s", count(len(details.Old), "transaction"), age(limit))
-		f.remedy = "wait until they end, or end them: SELECT pg_terminate_backend(pid), and COMMIT PREPARED or ROLLBACK PREPARED for prepared ones"
+		f.remedy = "wait until they end, or end them: SELECT pg_terminate_backend(pid), and COMMIT PREPARED or ROLLBACK " +
+			"PREPARED for prepared ones"
 	case hidden > 0:
 		f.unknown = true
 		f.message = fmt.Sprintf("nothing is open for more than %s among the sessions that the role can see", age(limit))
@@ -184,7 +186,8 @@ func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, lim
 
 func (a activity) session(locks []held, tables map[uint32]string) Session {
 	s := Session{
-		PID: a.PID, Prepared: a.Prepared, Application: a.Application, User: a.Username, Client: a.Client, State: a.State, Query: a.Query,
+		PID: a.PID, Prepared: a.Prepared, Application: a.Application, User: a.Username, Client: a.Client, State: a.State,
+		Query:       a.Query,
 		Transaction: whimbrel.Elapsed(duration(a.Transaction)), Running: whimbrel.Elapsed(duration(a.Running)),
 	}
 	if a.Hidden {

@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	var err error
 	server, err = devdb.Start(context.Background(), devdb.Options{Settings: map[string]string{
 		"archive_mode": "on", "archive_command": "", "wal_level": "logical", "max_wal_senders": "4",
-		"max_prepared_transactions": "10", "max_connections": "90", "max_locks_per_transaction": "12", "max_replication_slots": "4",
+		"max_prepared_transactions": "10", "max_connections": "90", "max_locks_per_transaction": "12",
+		"max_replication_slots": "4",
 	}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)

@@ -173,7 +173,8 @@ func listPending(plan whimbrel.Plan) pending {
 			for _, s := range step.Statements {
 				asOther = asOther || leavesSelf(s)
 				if !step.Done {
-					p.statements = append(p.statements, statement{Statement: s, planned: planned, step: step, path: path, asOther: asOther})
+					p.statements = append(p.statements, statement{Statement: s, planned: planned, step: step, path: path,
+						asOther: asOther})
 				}
 			}
 		}
@@ -186,7 +187,8 @@ func listPending(plan whimbrel.Plan) pending {
 func leavesSelf(s migration.Statement) bool {
 	words := significant(s.Text)
 	if len(words) == 0 || !strings.EqualFold(words[0].Text, "SET") {
-		return strings.Contains(strings.ToLower(s.Text), "set_config") && strings.Contains(strings.ToLower(s.Text), "search_path")
+		return strings.Contains(strings.ToLower(s.Text), "set_config") && strings.Contains(strings.ToLower(s.Text),
+			"search_path")
 	}
 	return slices.ContainsFunc(words[:min(len(words), 4)], func(t pgsql.Token) bool {
 		w := strings.ToUpper(t.Text)
@@ -229,7 +231,8 @@ WITH RECURSIVE named AS (
 SELECT d.ord::int AS ord, d.oid, coalesce((SELECT max(a.oid) FROM above a WHERE a.leaf = d.oid AND a.root), d.oid) AS root, pg_catalog.format('%I.%I', n.nspname, c.relname) AS table, n.nspname::text AS schema, c.relkind::text AS kind,
 	ARRAY(SELECT t.oid FROM tree t WHERE t.root = d.oid) AS members
 FROM named d JOIN pg_catalog.pg_class c ON c.oid = d.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname <> 'information_schema' AND n.nspname NOT IN ('pg_catalog', 'pg_toast') ORDER BY d.ord`, schemas, tables)
+WHERE n.nspname <> 'information_schema' AND n.nspname NOT IN ('pg_catalog', 'pg_toast') ORDER BY d.ord`, schemas,
+		tables)
 }
 
 // tables gives the oids of all touched tables with their partitions.

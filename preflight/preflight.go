@@ -72,7 +72,8 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		return Report{}, err
 	}
 	defer visit.close()
-	report := Report{Database: visit.database(), Server: visit.server.Shown, Role: visit.server.Role, At: options.Now, Passed: true, Results: []Result{}}
+	report := Report{Database: visit.database(), Server: visit.server.Shown, Role: visit.server.Role, At: options.Now,
+		Passed: true, Results: []Result{}}
 	for _, c := range checks() {
 		if !options.wants(c) {
 			continue

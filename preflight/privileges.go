@@ -188,7 +188,8 @@ func (v *visit) missingForNew(ctx context.Context, tx pgx.Tx, details *Privilege
 func (v *visit) mayMake(ctx context.Context, tx pgx.Tx, m making, details *Privileges) error {
 	var may bool
 	if m.database {
-		if err := tx.QueryRow(ctx, "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')").Scan(&may); err != nil {
+		if err := tx.QueryRow(ctx,
+			"SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')").Scan(&may); err != nil {
 			return err
 		}
 		if !may {
@@ -245,10 +246,14 @@ func creation(s migration.Statement) (making, bool) {
 // beyondTables says what right a statement needs that is not looked up.
 func beyondTables(s migration.Statement) string {
 	for _, command := range []string{
-		"CREATE ROLE", "CREATE USER", "ALTER ROLE", "ALTER USER", "DROP ROLE", "DROP USER", "CREATE DATABASE", "DROP DATABASE", "ALTER DATABASE",
-		"ALTER SYSTEM", "CREATE TABLESPACE", "DROP TABLESPACE", "CREATE SUBSCRIPTION", "ALTER SUBSCRIPTION", "CREATE EVENT TRIGGER", "CREATE EXTENSION",
-		"ALTER EXTENSION", "CREATE SERVER", "CREATE FOREIGN DATA WRAPPER", "ALTER FUNCTION", "DROP FUNCTION", "ALTER TYPE", "DROP TYPE",
-		"ALTER SCHEMA", "DROP SCHEMA", "ALTER DEFAULT PRIVILEGES", "GRANT", "REVOKE", "REASSIGN", "DROP OWNED", "ALTER DOMAIN", "DROP DOMAIN",
+		"CREATE ROLE", "CREATE USER", "ALTER ROLE", "ALTER USER", "DROP ROLE", "DROP USER", "CREATE DATABASE",
+		"DROP DATABASE", "ALTER DATABASE",
+		"ALTER SYSTEM", "CREATE TABLESPACE", "DROP TABLESPACE", "CREATE SUBSCRIPTION", "ALTER SUBSCRIPTION",
+		"CREATE EVENT TRIGGER", "CREATE EXTENSION",
+		"ALTER EXTENSION", "CREATE SERVER", "CREATE FOREIGN DATA WRAPPER", "ALTER FUNCTION", "DROP FUNCTION", "ALTER TYPE",
+		"DROP TYPE",
+		"ALTER SCHEMA", "DROP SCHEMA", "ALTER DEFAULT PRIVILEGES", "GRANT", "REVOKE", "REASSIGN", "DROP OWNED",
+		"ALTER DOMAIN", "DROP DOMAIN",
 	} {
 		if commandIs(s.Command, command) {
 			return "whether the role may " + command
@@ -268,13 +273,15 @@ func (v *visit) missingForHistory(ctx context.Context, tx pgx.Tx, details *Privi
 	for _, name := range own.all() {
 		r, exists := found[name]
 		if !exists {
-			if err := v.mayMake(ctx, tx, making{schema: own.schema, place: "whimbrel's own table " + name}, details); err != nil {
+			if err := v.mayMake(ctx, tx, making{schema: own.schema, place: "whimbrel's own table " + name},
+				details); err != nil {
 				return err
 			}
 			continue
 		}
 		var missing []string
-		err := tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.array_agg(p ORDER BY p), '{}') FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+		err := tx.QueryRow(ctx,
+			`SELECT coalesce(pg_catalog.array_agg(p ORDER BY p), '{}') FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
 			WHERE NOT pg_catalog.has_table_privilege($1::oid, p)`, r.OID).Scan(&missing)
 		if err != nil {
 			return err

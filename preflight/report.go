@@ -132,7 +132,8 @@ func (r Result) text(b *strings.Builder, style Style, details bool, said map[str
 	case !r.Passed:
 		mark, paint = "!", style.Warning
 	}
-	fmt.Fprintf(b, "%s %s  %s\n", styled(paint, mark), styled(style.Strong, fmt.Sprintf("%-19s", r.Name)), printable(r.Message))
+	fmt.Fprintf(b, "%s %s  %s\n", styled(paint, mark), styled(style.Strong, fmt.Sprintf("%-19s", r.Name)),
+		printable(r.Message))
 	const indent = "    "
 	if r.Details != nil && (details || !r.Passed) {
 		for _, line := range r.Details.Lines() {

@@ -56,7 +56,8 @@ func Defaults() Settings {
 		MaxBackupAge: 24 * time.Hour, Backups: []Source{{Kind: Archiver}},
 		Windows: []Window{
 			{Days: []time.Weekday{time.Saturday, time.Sunday}, From: 2 * time.Hour, To: 6 * time.Hour},
-			{Days: []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}, From: 3 * time.Hour, To: 5 * time.Hour},
+			{Days: []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}, From: 3 * time.Hour,
+				To: 5 * time.Hour},
 		},
 		TimeZone: "UTC", SpareConnections: 5, MaxKeyUse: 80, MaxTransactionIDAge: 1_000_000_000, Patience: 15 * time.Second,
 	}
@@ -76,7 +77,8 @@ func (s Settings) withDefaults() Settings {
 	}
 	s.TimeZone = cmp.Or(s.TimeZone, d.TimeZone)
 	s.SpareConnections = cmp.Or(s.SpareConnections, d.SpareConnections)
-	s.MaxKeyUse, s.MaxTransactionIDAge = cmp.Or(s.MaxKeyUse, d.MaxKeyUse), cmp.Or(s.MaxTransactionIDAge, d.MaxTransactionIDAge)
+	s.MaxKeyUse, s.MaxTransactionIDAge = cmp.Or(s.MaxKeyUse, d.MaxKeyUse), cmp.Or(s.MaxTransactionIDAge,
+		d.MaxTransactionIDAge)
 	s.Patience = cmp.Or(s.Patience, d.Patience)
 	return s
 }
@@ -89,9 +91,12 @@ func (s Settings) Check() error {
 		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 	}
 	for name, value := range map[string]float64{
-		"max_transaction_age": float64(s.MaxTransactionAge), "big_table": float64(s.BigTable), "max_big_tables": float64(s.MaxBigTables),
-		"max_connections_per_application": float64(s.MaxConnectionsPerApplication), "max_replica_lag": float64(s.MaxReplicaLag),
-		"max_backup_age": float64(s.MaxBackupAge), "spare_connections": float64(s.SpareConnections), "max_key_use": s.MaxKeyUse,
+		"max_transaction_age": float64(s.MaxTransactionAge), "big_table": float64(s.BigTable),
+		"max_big_tables":                  float64(s.MaxBigTables),
+		"max_connections_per_application": float64(s.MaxConnectionsPerApplication),
+		"max_replica_lag":                 float64(s.MaxReplicaLag),
+		"max_backup_age":                  float64(s.MaxBackupAge), "spare_connections": float64(s.SpareConnections),
+		"max_key_use":            s.MaxKeyUse,
 		"max_transaction_id_age": float64(s.MaxTransactionIDAge), "patience": float64(s.Patience),
 	} {
 		if math.IsNaN(value) || math.IsInf(value, 0) {
@@ -102,10 +107,12 @@ func (s Settings) Check() error {
 		}
 	}
 	if s.Patience > whimbrel.LongestStall {
-		return wrong(fmt.Sprintf("write at most %s", whimbrel.LongestStall), "patience: the server cannot be told to wait for %s", s.Patience)
+		return wrong(fmt.Sprintf("write at most %s", whimbrel.LongestStall),
+			"patience: the server cannot be told to wait for %s", s.Patience)
 	}
 	if _, err := time.LoadLocation(s.TimeZone); err != nil {
-		return wrong("write a name of the tz database, as in UTC or Europe/Berlin", "time_zone: there is no time zone %q", s.TimeZone)
+		return wrong("write a name of the tz database, as in UTC or Europe/Berlin", "time_zone: there is no time zone %q",
+			s.TimeZone)
 	}
 	for _, w := range s.Windows {
 		if err := w.check(); err != nil {

@@ -45,7 +45,8 @@ type Table struct {
 func (s Sizes) Lines() []string {
 	var out []string
 	for _, t := range s.Big {
-		line := fmt.Sprintf("%s: %s (heap %s, indexes %s, TOAST %s)", t.Name, size(t.Total), size(t.Heap), size(t.Indexes), size(t.Toast))
+		line := fmt.Sprintf("%s: %s (heap %s, indexes %s, TOAST %s)", t.Name, size(t.Total), size(t.Heap), size(t.Indexes),
+			size(t.Toast))
 		if t.Partitions > 0 {
 			line += fmt.Sprintf(" in %s", count(t.Partitions, "partition"))
 		}
@@ -77,20 +78,23 @@ func lookSize(ctx context.Context, v *visit) (finding, error) {
 	estimated := false
 	err := v.read(ctx, func(tx pgx.Tx) (err error) {
 		tables, err = ask[measured](ctx, tx, sizeQuery(
-			"pg_catalog.pg_total_relation_size(c.oid)", "pg_catalog.pg_indexes_size(c.oid)", "pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0))"))
+			"pg_catalog.pg_total_relation_size(c.oid)", "pg_catalog.pg_indexes_size(c.oid)",
+			"pg_catalog.pg_total_relation_size(nullif(c.reltoastrelid, 0))"))
 		return err
 	})
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && (refused.Code == "55P03" || refused.Code == "57014") {
 		estimated = true
 		err = v.read(ctx, func(tx pgx.Tx) (err error) {
-			indexes := "(SELECT sum(x.relpages) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)"
+			indexes := "(SELECT sum(x.relpages) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid " +
+				"WHERE i.indrelid = c.oid)"
 			toast := "(SELECT t.relpages FROM pg_catalog.pg_class t WHERE t.oid = c.reltoastrelid)"
 			scaled := func(expression string) string {
 				return "coalesce(" + expression + ", 0)::bigint * pg_catalog.current_setting('block_size')::bigint"
 			}
 			tables, err = ask[measured](ctx, tx, sizeQuery(
-				scaled("greatest(c.relpages, 0) + coalesce("+indexes+", 0) + coalesce("+toast+", 0)"), scaled(indexes), scaled(toast)))
+				scaled("greatest(c.relpages, 0) + coalesce("+indexes+", 0) + coalesce("+toast+", 0)"), scaled(indexes),
+				scaled(toast)))
 			return err
 		})
 	}

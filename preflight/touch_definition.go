@@ -199,7 +199,8 @@ func (r *reading) maintain(command string) {
 	if r.word(at) == "(" {
 		at = r.closing(at) + 1
 	}
-	for slices.Contains([]string{"FULL", "FREEZE", "VERBOSE", "ANALYZE", "ANALYSE", "TABLE", "INDEX", "CONCURRENTLY"}, r.word(at)) {
+	for slices.Contains([]string{"FULL", "FREEZE", "VERBOSE", "ANALYZE", "ANALYSE", "TABLE", "INDEX", "CONCURRENTLY"},
+		r.word(at)) {
 		at++
 	}
 	if w := r.word(at); w == "SCHEMA" || w == "DATABASE" || w == "SYSTEM" {
@@ -262,7 +263,8 @@ func (r *reading) grant() {
 	if on >= len(r.words) {
 		return // membership in a role
 	}
-	kinds := []string{"SCHEMA", "DATABASE", "FUNCTION", "PROCEDURE", "ROUTINE", "TYPE", "DOMAIN", "LANGUAGE", "ALL", "FOREIGN", "LARGE", "TABLESPACE", "PARAMETER"}
+	kinds := []string{"SCHEMA", "DATABASE", "FUNCTION", "PROCEDURE", "ROUTINE", "TYPE", "DOMAIN", "LANGUAGE", "ALL",
+		"FOREIGN", "LARGE", "TABLESPACE", "PARAMETER"}
 	if slices.Contains(kinds, r.word(on+1)) {
 		return
 	}
@@ -271,5 +273,8 @@ func (r *reading) grant() {
 
 // commandIs reports whether a statement's command begins with some words.
 func commandIs(command string, beginnings ...string) bool {
-	return slices.ContainsFunc(beginnings, func(b string) bool { return command == b || strings.HasPrefix(command, b+" ") })
+	return slices.ContainsFunc(beginnings, func(b string) bool {
+		return command == b || strings.HasPrefix(command,
+			b+" ")
+	})
 }

@@ -16,7 +16,8 @@ func (r *reading) general() {
 		case ")":
 			opened = opened[:max(len(opened)-1, 0)]
 		case "FROM":
-			inCall := len(opened) > 0 && slices.Contains([]string{"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY", "POSITION"}, opened[len(opened)-1])
+			inCall := len(opened) > 0 && slices.Contains([]string{"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY", "POSITION"},
+				opened[len(opened)-1])
 			if !inCall && previous != "DISTINCT" {
 				r.from(i+1, previous == "DELETE")
 			}
@@ -26,7 +27,8 @@ func (r *reading) general() {
 			r.into(i)
 		case "UPDATE":
 			// Not FOR UPDATE, ON UPDATE, DO UPDATE, nor a trigger's UPDATE OF.
-			if !slices.Contains([]string{"FOR", "ON", "DO", "KEY", "THEN", "OR", "BEFORE", "AFTER", "OF"}, previous) && r.word(0) != "CREATE" {
+			if !slices.Contains([]string{"FOR", "ON", "DO", "KEY", "THEN", "OR", "BEFORE", "AFTER", "OF"}, previous) &&
+				r.word(0) != "CREATE" {
 				r.relation(i+1, mention{effect: Rows, needs: []need{"UPDATE"}})
 			}
 		case "USING":
@@ -110,7 +112,8 @@ func (r *reading) from(i int, deletes bool) {
 func clause(word string) bool {
 	return slices.Contains([]string{
 		"WHERE", "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL", "ON", "USING", "GROUP", "ORDER",
-		"LIMIT", "HAVING", "WINDOW", "UNION", "EXCEPT", "INTERSECT", "FOR", "RETURNING", "SET", "OFFSET", "FETCH", "TABLESAMPLE", "WHEN",
+		"LIMIT", "HAVING", "WINDOW", "UNION", "EXCEPT", "INTERSECT", "FOR", "RETURNING", "SET", "OFFSET", "FETCH",
+		"TABLESAMPLE", "WHEN",
 	}, word)
 }
 
@@ -161,7 +164,8 @@ func (r *reading) into(i int) {
 	case "MERGE":
 		m := mention{effect: Rows, needs: []need{"SELECT"}}
 		for at := i; at < len(r.words); at++ {
-			if w := r.word(at); r.word(at-1) == "THEN" && slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, w) && !slices.Contains(m.needs, need(w)) {
+			if w := r.word(at); r.word(at-1) == "THEN" && slices.Contains([]string{"INSERT", "UPDATE", "DELETE"}, w) &&
+				!slices.Contains(m.needs, need(w)) {
 				m.needs = append(m.needs, need(w))
 			}
 		}

@@ -51,13 +51,15 @@ func faults() []fault {
 			happens:  "an index that is built or rebuilt concurrently may miss rows that are written meanwhile",
 			link:     "https://www.postgresql.org/docs/release/14.4/",
 			meets: func(s statement) bool {
-				return strings.HasSuffix(s.Command, "CONCURRENTLY") && !strings.HasPrefix(s.Command, "DROP") && !strings.HasPrefix(s.Command, "REFRESH")
+				return strings.HasSuffix(s.Command, "CONCURRENTLY") && !strings.HasPrefix(s.Command, "DROP") &&
+					!strings.HasPrefix(s.Command, "REFRESH")
 			},
 		},
 		{
-			versions: [][2]int{{120000, 120021}, {130000, 130017}, {140000, 140014}, {150000, 150009}, {160000, 160005}, {170000, 170001}},
-			happens:  "a foreign key between partitioned tables may no longer be enforced after a partition was detached",
-			link:     "https://www.postgresql.org/docs/release/17.1/",
+			versions: [][2]int{{120000, 120021}, {130000, 130017}, {140000, 140014}, {150000, 150009}, {160000, 160005},
+				{170000, 170001}},
+			happens: "a foreign key between partitioned tables may no longer be enforced after a partition was detached",
+			link:    "https://www.postgresql.org/docs/release/17.1/",
 			meets: func(s statement) bool {
 				r := reading{words: significant(s.Text)}
 				return commandIs(s.Command, "ALTER TABLE") && r.has(0, len(r.words), "DETACH")
@@ -91,7 +93,8 @@ func judgeTraps(version int, shown string, statements []statement) finding {
 			details.Traps = append(details.Traps, trap)
 		}
 	}
-	f := finding{details: details, passed: len(details.Traps) == 0, message: fmt.Sprintf("PostgreSQL %s has no known fault that what is pending would meet", shown)}
+	f := finding{details: details, passed: len(details.Traps) == 0,
+		message: fmt.Sprintf("PostgreSQL %s has no known fault that what is pending would meet", shown)}
 	if !f.passed {
 		f.message = fmt.Sprintf("PostgreSQL %s: %s", shown, details.Traps[0].Happens)
 		f.remedy = "update the server to " + details.Traps[0].Fixed + " or later first"

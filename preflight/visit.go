@@ -82,7 +82,8 @@ func (v *visit) close() { dial.Close(v.conn) }
 func (v *visit) learn(ctx context.Context) error {
 	var pid int
 	s := &v.server
-	err := v.conn.QueryRow(ctx, `SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
+	err := v.conn.QueryRow(ctx,
+		`SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
 	current_user::text, pg_catalog.current_database()::text, pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),
 	(SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')`).
 		Scan(&s.Version, &s.Shown, &s.Role, &s.Database, &s.Recovery, &pid, &s.Superuser, &s.SeesSessions)
@@ -91,7 +92,8 @@ func (v *visit) learn(ctx context.Context) error {
 	}
 	s.Pooled = pid != int(v.conn.PgConn().PID())
 	// Whoever may not ask goes without.
-	_ = v.conn.QueryRow(ctx, "SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&s.SystemIdentifier)
+	_ = v.conn.QueryRow(ctx,
+		"SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&s.SystemIdentifier)
 	return v.read(ctx, func(tx pgx.Tx) error {
 		var err error
 		v.pending, err = readPending(ctx, tx, v.options.Plan)
@@ -115,7 +117,8 @@ func (v *visit) read(ctx context.Context, do func(pgx.Tx) error) error {
 		defer cancel()
 		_ = tx.Rollback(ending)
 	}()
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true)`,
+	if _, err := tx.Exec(ctx,
+		`SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true)`,
 		milliseconds(v.options.Settings.Patience), milliseconds(lockPatience)); err != nil {
 		return err
 	}
@@ -150,7 +153,8 @@ func (v *visit) database() string {
 // unreachable is the error of a visit that cannot begin or go on.
 func (v *visit) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "the checks were interrupted", Remedy: "run the same command again", Err: err}
+		return &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "the checks were interrupted",
+			Remedy: "run the same command again", Err: err}
 	}
 	e := &whimbrel.Error{
 		Code: whimbrel.CodeConnection, Message: "cannot check " + v.database() + ": " + v.reason(err), Err: err,

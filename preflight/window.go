@@ -26,7 +26,8 @@ func ParseWindow(text string) (Window, error) {
 	var w Window
 	switch len(fields) {
 	case 1:
-		w.Days = []time.Weekday{time.Sunday, time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday}
+		w.Days = []time.Weekday{time.Sunday, time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday,
+			time.Saturday}
 	case 2:
 		for part := range strings.SplitSeq(fields[0], ",") {
 			days, ok := parseDays(part)

@@ -29,7 +29,8 @@ const wraparoundAt = 1 << 31
 func (w Wraparound) Lines() []string {
 	var out []string
 	for _, d := range w.Databases {
-		out = append(out, fmt.Sprintf("%s: %d transactions, %d multixacts old; the end is at %d", d.Name, d.Transactions, d.Multixacts, int64(wraparoundAt)))
+		out = append(out, fmt.Sprintf("%s: %d transactions, %d multixacts old; the end is at %d", d.Name, d.Transactions,
+			d.Multixacts, int64(wraparoundAt)))
 	}
 	return out
 }
@@ -63,9 +64,11 @@ func judgeWraparound(ages []DatabaseAge, limit int64) finding {
 	}
 	f := finding{details: details, passed: len(details.Databases) == 0}
 	share := float64(max(details.Oldest.Transactions, details.Oldest.Multixacts)) / wraparoundAt * 100
-	f.message = fmt.Sprintf("%.1f %% of the transaction ids before a wraparound are used, in database %s", share, details.Oldest.Name)
+	f.message = fmt.Sprintf("%.1f %% of the transaction ids before a wraparound are used, in database %s", share,
+		details.Oldest.Name)
 	if !f.passed {
-		f.remedy = "find what holds vacuum back (old transactions, replication slots), and VACUUM (FREEZE) the oldest tables before migrating"
+		f.remedy = "find what holds vacuum back (old transactions, replication slots), and VACUUM (FREEZE) the oldest " +
+			"tables before migrating"
 	}
 	return f
 }

@@ -57,7 +57,8 @@ func (c change) write() string {
 	if c.since > 0 {
 		title = strconv.Itoa(c.since) + " " + title
 	}
-	return "\n== " + title + "\n" + c.do + "-- undo\n" + c.undo + "-- differences\n" + strings.Join(append(c.differences, ""), "\n")
+	return "\n== " + title + "\n" + c.do + "-- undo\n" + c.undo + "-- differences\n" +
+		strings.Join(append(c.differences, ""), "\n")
 }
 
 // expected are the differences on a major version.

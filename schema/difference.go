@@ -122,7 +122,8 @@ func changes(old, object Object, moved bool) []Difference {
 	for _, name := range names {
 		from, to := old.Properties[name], object.Properties[name]
 		if from != to && (name != positionProperty || moved) {
-			differences = append(differences, Difference{Change: Changed, Reference: object.Reference(), Property: name, From: from, To: to})
+			differences = append(differences, Difference{Change: Changed, Reference: object.Reference(), Property: name,
+				From: from, To: to})
 		}
 	}
 	return differences

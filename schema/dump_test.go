@@ -33,7 +33,8 @@ func TestADumpedAndRestoredDatabaseHasTheSameFingerprint(t *testing.T) {
 		t.Parallel()
 		onServer := tools.server(t, modern(t))
 		require.NoError(t, onServer.CreateDatabase(t.Context(), "shop", "template0"))
-		loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations", Label: "examples/shop"})
+		loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations",
+			Label: "examples/shop"})
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, len(loaded), 17)
 		migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: onServer.URL("shop"), Migrations: loaded})

@@ -24,10 +24,13 @@ var foreign = []reading{
 		from: "pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE true",
 	},
 	{
-		// the view shows the options only to those who may see them; of any but the user's name it is told only that it is set
-		kind: "'user mapping'", name: "CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END || ' on ' || quote_ident(u.srvname)",
+		// the view shows the options only to those who may see them; of any but the user's name it is told only that it is
+		// set
+		kind: "'user mapping'", name: "CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END || ' on ' || " +
+			"quote_ident(u.srvname)",
 		parents: []string{reference("'foreign server'", "quote_ident(u.srvname)")},
-		properties: []property{{name: "option", value: `(SELECT json_object_agg(option_name, CASE option_name WHEN 'user' THEN option_value ELSE '(set, not shown)' END)
+		properties: []property{{name: "option",
+			value: `(SELECT json_object_agg(option_name, CASE option_name WHEN 'user' THEN option_value ELSE '(set, not shown)' END)
 			FROM pg_options_to_table(u.umoptions))`}},
 		from: "pg_user_mappings u WHERE true",
 	},

@@ -10,7 +10,8 @@ import (
 
 func TestTheServersVersionIsUnderstood(t *testing.T) {
 	t.Parallel()
-	for version, want := range map[string]int{"15.8 (Debian 15.8-1.pgdg120+1)": 15, "13.23": 13, "19beta1": 19, "19devel": 19, "18": 18} {
+	for version, want := range map[string]int{"15.8 (Debian 15.8-1.pgdg120+1)": 15, "13.23": 13, "19beta1": 19,
+		"19devel": 19, "18": 18} {
 		major, err := majorVersion(version)
 		require.NoError(t, err)
 		require.Equal(t, want, major, version)
@@ -38,14 +39,16 @@ func TestACastOfAnArrayIsWrittenAsAnArrayOfCasts(t *testing.T) {
 func TestLineEndsOfWhatPeopleWroteDoNotCount(t *testing.T) {
 	t.Parallel()
 	function := func(property, text string) Schema {
-		return Schema{Objects: []Object{{Kind: "function", Name: "public.f()", Properties: map[string]string{property: normal(property, text)}}}}
+		return Schema{Objects: []Object{{Kind: "function", Name: "public.f()",
+			Properties: map[string]string{property: normal(property, text)}}}}
 	}
 	for _, property := range []string{"body", "comment"} {
 		lf := function(property, "BEGIN\n  RETURN 1;\nEND")
 		for _, text := range []string{"BEGIN\r\n  RETURN 1;\r\nEND", "BEGIN\r\n  RETURN 1;\nEND", "BEGIN\r  RETURN 1;\rEND"} {
 			require.Empty(t, Diff(lf, function(property, text)), "%q", text)
 			require.Equal(t, lf.Fingerprint(), function(property, text).Fingerprint(), "%q", text)
-			written, err := json.Marshal(Schema{Objects: []Object{{Kind: "function", Name: "public.f()", Properties: map[string]string{property: text}}}})
+			written, err := json.Marshal(Schema{Objects: []Object{{Kind: "function", Name: "public.f()",
+				Properties: map[string]string{property: text}}}})
 			require.NoError(t, err)
 			var read Schema
 			require.NoError(t, json.Unmarshal(written, &read))
@@ -53,7 +56,8 @@ func TestLineEndsOfWhatPeopleWroteDoNotCount(t *testing.T) {
 		}
 		require.NotEmpty(t, Diff(lf, function(property, "BEGIN\n  RETURN 2;\nEND")))
 	}
-	require.NotEmpty(t, Diff(function("default", "E'a\n'"), function("default", "E'a\r\n'")), "a value is no text of people")
+	require.NotEmpty(t, Diff(function("default", "E'a\n'"), function("default", "E'a\r\n'")),
+		"a value is no text of people")
 }
 
 func TestADifferenceIsOneLineThatShowsWhereItIs(t *testing.T) {
@@ -69,10 +73,13 @@ func TestADifferenceIsOneLineThatShowsWhereItIs(t *testing.T) {
 		{"a" + long, "b", "a" + long[:longest-2] + "… → b"},
 		{long, "", long[:longest-1] + "… → none"},
 	} {
-		d := Difference{Change: Changed, Reference: Reference{Kind: "view", Name: "public.v"}, Property: "definition", From: test.from, To: test.to}
+		d := Difference{Change: Changed, Reference: Reference{Kind: "view", Name: "public.v"}, Property: "definition",
+			From: test.from, To: test.to}
 		require.Equal(t, "view public.v: definition "+test.want, d.String())
 		require.NotContains(t, d.String(), "\n")
 	}
-	require.Equal(t, "default privileges on tables of a are missing", Difference{Change: Removed, Reference: Reference{Kind: "default privileges", Name: "on tables of a"}}.String())
-	require.Equal(t, "privileges on function f() are again those it came with", Difference{Change: Removed, Reference: Reference{Kind: "privileges", Name: "on function f()"}}.String())
+	require.Equal(t, "default privileges on tables of a are missing", Difference{Change: Removed,
+		Reference: Reference{Kind: "default privileges", Name: "on tables of a"}}.String())
+	require.Equal(t, "privileges on function f() are again those it came with", Difference{Change: Removed,
+		Reference: Reference{Kind: "privileges", Name: "on function f()"}}.String())
 }

@@ -3,7 +3,8 @@ package schema
 // operators are operators and what makes index access methods use them.
 var operators = []reading{
 	{
-		kind: "'operator'", name: "o.oid::regoperator::text", schema: "n.nspname", catalog: "pg_operator", oid: "o.oid", owner: "o.oprowner",
+		kind: "'operator'", name: "o.oid::regoperator::text", schema: "n.nspname", catalog: "pg_operator", oid: "o.oid",
+		owner: "o.oprowner",
 		properties: []property{
 			{name: "function", value: routine("o.oprcode")},
 			{name: "result", value: typeName("o.oprresult")},
@@ -17,7 +18,8 @@ var operators = []reading{
 		from: "pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE " + ordinary("n"),
 	},
 	{
-		kind: "'operator family'", name: familyName, schema: "n.nspname", catalog: "pg_opfamily", oid: "f.oid", owner: "f.opfowner",
+		kind: "'operator family'", name: familyName, schema: "n.nspname", catalog: "pg_opfamily", oid: "f.oid",
+		owner: "f.opfowner",
 		properties: []property{
 			{name: "operator", value: `(SELECT json_object_agg(o.amopstrategy || ' (' || format_type(o.amoplefttype, NULL) || ',' || format_type(o.amoprighttype, NULL) || ')' ||
 				CASE o.amoppurpose WHEN 'o' THEN ' for order by' ELSE '' END, o.amopopr::regoperator::text || coalesce(' sorted by ' || ` + qualified("sn", "s.opfname") + `, ''))
@@ -25,10 +27,12 @@ var operators = []reading{
 			{name: "function", value: `(SELECT json_object_agg(p.amprocnum || ' (' || format_type(p.amproclefttype, NULL) || ',' || format_type(p.amprocrighttype, NULL) || ')',
 				p.amproc::regprocedure::text) FROM pg_amproc p WHERE p.amprocfamily = f.oid)`},
 		},
-		from: "pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod WHERE " + ordinary("n"),
+		from: "pg_opfamily f JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am m ON m.oid = f.opfmethod WHERE " +
+			ordinary("n"),
 	},
 	{
-		kind: "'operator class'", name: qualified("cn", "k.opcname") + " || ' using ' || quote_ident(m.amname)", schema: "cn.nspname",
+		kind: "'operator class'", name: qualified("cn", "k.opcname") + " || ' using ' || quote_ident(m.amname)",
+		schema:  "cn.nspname",
 		catalog: "pg_opclass", oid: "k.oid", owner: "k.opcowner",
 		properties: []property{
 			{name: "type", value: typeName("k.opcintype")},
@@ -43,10 +47,12 @@ var operators = []reading{
 
 var familyName = qualified("n", "f.opfname") + " || ' using ' || quote_ident(m.amname)"
 
-// textSearch is what full text search is configured with; see https://www.postgresql.org/docs/current/textsearch-configuration.html
+// textSearch is what full text search is configured with; see
+// https://www.postgresql.org/docs/current/textsearch-configuration.html
 var textSearch = []reading{
 	{
-		kind: "'text search parser'", name: qualified("n", "p.prsname"), schema: "n.nspname", catalog: "pg_ts_parser", oid: "p.oid",
+		kind: "'text search parser'", name: qualified("n", "p.prsname"), schema: "n.nspname", catalog: "pg_ts_parser",
+		oid: "p.oid",
 		properties: []property{
 			{name: "start function", value: support("p.prsstart")},
 			{name: "token function", value: support("p.prstoken")},
@@ -57,7 +63,8 @@ var textSearch = []reading{
 		from: "pg_ts_parser p JOIN pg_namespace n ON n.oid = p.prsnamespace WHERE " + ordinary("n"),
 	},
 	{
-		kind: "'text search template'", name: qualified("n", "t.tmplname"), schema: "n.nspname", catalog: "pg_ts_template", oid: "t.oid",
+		kind: "'text search template'", name: qualified("n", "t.tmplname"), schema: "n.nspname", catalog: "pg_ts_template",
+		oid: "t.oid",
 		properties: []property{
 			{name: "init function", value: support("t.tmplinit")},
 			{name: "lexize function", value: support("t.tmpllexize")},
@@ -65,7 +72,8 @@ var textSearch = []reading{
 		from: "pg_ts_template t JOIN pg_namespace n ON n.oid = t.tmplnamespace WHERE " + ordinary("n"),
 	},
 	{
-		kind: "'text search dictionary'", name: qualified("n", "d.dictname"), schema: "n.nspname", catalog: "pg_ts_dict", oid: "d.oid", owner: "d.dictowner",
+		kind: "'text search dictionary'", name: qualified("n", "d.dictname"), schema: "n.nspname", catalog: "pg_ts_dict",
+		oid: "d.oid", owner: "d.dictowner",
 		properties: []property{
 			{name: "template", value: qualified("tn", "t.tmplname")},
 			{name: "options", value: "d.dictinitoption"},
@@ -74,7 +82,8 @@ var textSearch = []reading{
 			JOIN pg_namespace tn ON tn.oid = t.tmplnamespace WHERE ` + ordinary("n"),
 	},
 	{
-		kind: "'text search configuration'", name: qualified("n", "c.cfgname"), schema: "n.nspname", catalog: "pg_ts_config", oid: "c.oid", owner: "c.cfgowner",
+		kind: "'text search configuration'", name: qualified("n", "c.cfgname"), schema: "n.nspname", catalog: "pg_ts_config",
+		oid: "c.oid", owner: "c.cfgowner",
 		properties: []property{
 			{name: "parser", value: qualified("pn", "p.prsname")},
 			{name: "mapping for", value: `(SELECT json_object_agg(alias, dictionaries) FROM (

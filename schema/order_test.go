@@ -23,19 +23,24 @@ type design [][]string
 func drawDesign(t *rapid.T) design {
 	var first, tables, parts, hanging, said []string
 	for i := range rapid.IntRange(1, 3).Draw(t, "types") {
-		labels := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"'red'", "'green'", "'blue'", "'it''s'"}), 1, 4, rapid.ID).Draw(t, "labels")
+		labels := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"'red'", "'green'", "'blue'", "'it''s'"}), 1, 4,
+			rapid.ID).Draw(t, "labels")
 		first = append(first, fmt.Sprintf("CREATE TYPE kind_%d AS ENUM (%s)", i, strings.Join(labels, ", ")),
 			fmt.Sprintf("CREATE FUNCTION stamp_%d() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", i))
 		if rapid.Bool().Draw(t, "privilege on a type") {
-			said = append(said, fmt.Sprintf("GRANT USAGE ON TYPE kind_%d TO clerk", i), fmt.Sprintf("GRANT USAGE ON TYPE kind_%d TO auditor", i))
+			said = append(said, fmt.Sprintf("GRANT USAGE ON TYPE kind_%d TO clerk", i),
+				fmt.Sprintf("GRANT USAGE ON TYPE kind_%d TO auditor", i))
 		}
 	}
 	for i := range rapid.IntRange(1, 4).Draw(t, "tables") {
 		table := fmt.Sprintf("table_%d", i)
-		columns := rapid.Permutation([]string{"a integer NOT NULL", "b text DEFAULT 'x'", "c timestamptz", "d kind_0", "e numeric(8,2) CHECK (e > 0)"}).Draw(t, "columns")
-		tables = append(tables, fmt.Sprintf("CREATE TABLE %s (id bigint GENERATED ALWAYS AS IDENTITY, %s, PRIMARY KEY (id, a)) PARTITION BY RANGE (a)", table, strings.Join(columns, ", ")))
+		columns := rapid.Permutation([]string{"a integer NOT NULL", "b text DEFAULT 'x'", "c timestamptz", "d kind_0",
+			"e numeric(8,2) CHECK (e > 0)"}).Draw(t, "columns")
+		tables = append(tables, fmt.Sprintf("CREATE TABLE %s (id bigint GENERATED ALWAYS AS IDENTITY, %s, PRIMARY KEY (id, "+
+			"a)) PARTITION BY RANGE (a)", table, strings.Join(columns, ", ")))
 		for p := range rapid.IntRange(0, 3).Draw(t, "partitions") {
-			parts = append(parts, fmt.Sprintf("CREATE TABLE %[1]s_%[2]d PARTITION OF %[1]s FOR VALUES FROM (%[3]d) TO (%[4]d)", table, p, p*10, p*10+10))
+			parts = append(parts, fmt.Sprintf("CREATE TABLE %[1]s_%[2]d PARTITION OF %[1]s FOR VALUES FROM (%[3]d) TO (%[4]d)",
+				table, p, p*10, p*10+10))
 		}
 		hanging = append(hanging, rapid.SliceOfDistinct(rapid.SampledFrom([]string{
 			"CREATE INDEX ON " + table + " (b)",
@@ -73,7 +78,8 @@ func (d design) shuffled(t *rapid.T) design {
 	for i, statement := range other[1] { // a column that is no longer there takes a number too
 		if table, isTable := strings.CutPrefix(statement, "CREATE TABLE table_"); isTable {
 			name, _, _ := strings.Cut(table, " ")
-			other[1][i] = strings.Replace(statement, "(id bigint", "(gone integer, id bigint", 1) + "; ALTER TABLE table_" + name + " DROP COLUMN gone"
+			other[1][i] = strings.Replace(statement, "(id bigint", "(gone integer, id bigint", 1) + "; ALTER TABLE table_" +
+				name + " DROP COLUMN gone"
 		}
 	}
 	return other
@@ -139,10 +145,12 @@ func drawSchema(t *rapid.T, label string) schema.Schema {
 	if rapid.Bool().Draw(t, label+" table") {
 		objects = append(objects, table)
 	}
-	for i, name := range rapid.Permutation([]string{"a", "b", "c", "d", "e"}).Draw(t, label+" columns")[:rapid.IntRange(0, 5).Draw(t, label+" number")] {
+	for i, name := range rapid.Permutation([]string{"a", "b", "c", "d", "e"}).Draw(t, label+" columns")[:rapid.IntRange(0,
+		5).Draw(t, label+" number")] {
 		objects = append(objects, schema.Object{
 			Kind: "column", Name: "public.t." + name, Parents: []schema.Reference{table.Reference()},
-			Properties: map[string]string{"position": fmt.Sprint(i + 1), "type": rapid.SampledFrom([]string{"text", "integer"}).Draw(t, label+" type")},
+			Properties: map[string]string{"position": fmt.Sprint(i + 1),
+				"type": rapid.SampledFrom([]string{"text", "integer"}).Draw(t, label+" type")},
 		})
 	}
 	return schema.Schema{Objects: objects}

@@ -1,7 +1,7 @@
 package schema
 
-// replication is what logical replication publishes and subscribes to. A publication's properties that only PostgreSQL 19
-// has are read from its row as JSON, which does not fail where there is no such column.
+// replication is what logical replication publishes and subscribes to. A publication's properties that only PostgreSQL
+// 19 has are read from its row as JSON, which does not fail where there is no such column.
 var replication = []reading{
 	{
 		kind: "'publication'", name: "quote_ident(p.pubname)", catalog: "pg_publication", oid: "p.oid", owner: "p.pubowner",
@@ -16,11 +16,14 @@ var replication = []reading{
 		from: "pg_publication p WHERE true",
 	},
 	{
-		kind: "'publication table'", name: "r.prrelid::regclass::text || ' in ' || quote_ident(p.pubname)", schema: "n.nspname",
-		parents: []string{reference("'publication'", "quote_ident(p.pubname)"), reference(relationKind("c"), "c.oid::regclass::text")},
+		kind: "'publication table'", name: "r.prrelid::regclass::text || ' in ' || quote_ident(p.pubname)",
+		schema: "n.nspname",
+		parents: []string{reference("'publication'", "quote_ident(p.pubname)"), reference(relationKind("c"),
+			"c.oid::regclass::text")},
 		properties: []property{
 			{name: "state", value: "'published'", before: 19},
-			{name: "state", value: "CASE WHEN (to_jsonb(r) ->> 'prexcept')::boolean THEN 'excepted' ELSE 'published' END", since: 19},
+			{name: "state", value: "CASE WHEN (to_jsonb(r) ->> 'prexcept')::boolean THEN 'excepted' ELSE 'published' END",
+				since: 19},
 			{name: "rows", value: "pg_get_expr(r.prqual, r.prrelid)", since: 15},
 			{name: "columns", value: `(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
 				WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))`, since: 15},
@@ -28,9 +31,12 @@ var replication = []reading{
 		from: `pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE true`,
 	},
 	{
-		since: 15, kind: "'publication schema'", name: "quote_ident(n.nspname) || ' in ' || quote_ident(p.pubname)", schema: "n.nspname",
-		parents: []string{reference("'publication'", "quote_ident(p.pubname)"), reference("'schema'", "quote_ident(n.nspname)")},
-		from:    "pg_publication_namespace r JOIN pg_publication p ON p.oid = r.pnpubid JOIN pg_namespace n ON n.oid = r.pnnspid WHERE true",
+		since: 15, kind: "'publication schema'", name: "quote_ident(n.nspname) || ' in ' || quote_ident(p.pubname)",
+		schema: "n.nspname",
+		parents: []string{reference("'publication'", "quote_ident(p.pubname)"),
+			reference("'schema'", "quote_ident(n.nspname)")},
+		from: "pg_publication_namespace r JOIN pg_publication p ON p.oid = r.pnpubid JOIN pg_namespace n ON n.oid = " +
+			"r.pnnspid WHERE true",
 	},
 	subscriptions(0, 14),
 	subscriptions(14, 0),

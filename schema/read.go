@@ -186,7 +186,8 @@ func newObject(fields []pgconn.FieldDescription, row [][]byte) (Object, error) {
 	if err := json.Unmarshal(row[3], &object.Parents); row[3] != nil && err != nil {
 		return Object{}, fmt.Errorf("the parents of %s: %w", object.Reference(), err)
 	}
-	object.Parents = slices.DeleteFunc(object.Parents, func(r Reference) bool { return r == Reference{} }) // those that it could have but has not
+	// those that it could have but has not
+	object.Parents = slices.DeleteFunc(object.Parents, func(r Reference) bool { return r == Reference{} })
 	if len(object.Parents) == 0 {
 		object.Parents = nil
 	}

@@ -60,7 +60,8 @@ func (r reading) sql(major int) string {
 		members = append(members[:len(members):len(members)], address{r.catalog, r.oid})
 	}
 	for _, m := range members {
-		sql += fmt.Sprintf("\nAND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '%s'::regclass AND e.objid = %s AND e.deptype = 'e')", m.catalog, m.oid)
+		sql += fmt.Sprintf("\nAND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '%s'::regclass AND e.objid = %s "+
+			"AND e.deptype = 'e')", m.catalog, m.oid)
 	}
 	return sql
 }
@@ -152,7 +153,8 @@ func list(text, from string) string {
 
 // madeFor is the type that an object was made for by the server, as those are that come with a range.
 func madeFor(catalog, oid string) string {
-	return reference("'type'", "(SELECT min(d.refobjid::regtype::text) FROM pg_depend d WHERE d.classid = '"+catalog+"'::regclass AND d.objid = "+oid+
+	return reference("'type'", "(SELECT min(d.refobjid::regtype::text) FROM pg_depend d WHERE d.classid = '"+catalog+
+		"'::regclass AND d.objid = "+oid+
 		" AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')")
 }
 
@@ -170,7 +172,8 @@ const secretNames = "(pass|secret|token|credential|api_?key|private_?key|access_
 
 // options makes properties of an array of texts "name=value".
 func options(array string) string {
-	return `CASE WHEN ` + array + ` IS NOT NULL THEN (SELECT json_object_agg(option_name, CASE WHEN option_name ~* '` + secretNames + `' THEN '(set, not shown)' ELSE option_value END)
+	return `CASE WHEN ` + array + ` IS NOT NULL THEN (SELECT json_object_agg(option_name, CASE WHEN option_name ~* '` +
+		secretNames + `' THEN '(set, not shown)' ELSE option_value END)
 		FROM pg_options_to_table(` + array + `)) END`
 }
 
@@ -182,10 +185,12 @@ const columnACL = "c"
 func privileges(acl, aclType, owner string) string {
 	granted := `(SELECT json_object_agg(grantee, granted) FROM (
 		SELECT grantee, string_agg(privilege, ', ' ORDER BY privilege COLLATE "C") AS granted FROM (
-			SELECT CASE g.grantee WHEN 0 THEN 'PUBLIC' WHEN ` + owner + ` THEN 'the owner' ELSE ` + roleOr("g.grantee") + ` END AS grantee,
+			SELECT CASE g.grantee WHEN 0 THEN 'PUBLIC' WHEN ` + owner + ` THEN 'the owner' ELSE ` + roleOr("g.grantee") +
+		` END AS grantee,
 				g.privilege_type || CASE WHEN g.is_grantable THEN ' with grant option' ELSE '' END
 				|| CASE WHEN g.grantor = ` + owner + ` THEN '' ELSE ' by ' || ` + roleOr("g.grantor") + ` END AS privilege
-			FROM aclexplode(coalesce(` + acl + `, acldefault('` + aclType + `', ` + owner + `))) g) each_one GROUP BY grantee) by_grantee)`
+			FROM aclexplode(coalesce(` + acl + `, acldefault('` + aclType + `', ` + owner +
+		`))) g) each_one GROUP BY grantee) by_grantee)`
 	if aclType == columnACL { // of which the default is none
 		return "CASE WHEN " + acl + " IS NOT NULL THEN " + granted + " END"
 	}

@@ -3,7 +3,8 @@ package schema
 // routines are functions, procedures and aggregates, and what is made of functions: casts and transforms.
 var routines = []reading{
 	{
-		kind: choice("p.prokind", "f", "function", "w", "function", "p", "procedure", "a", "aggregate"), name: "p.oid::regprocedure::text", schema: "n.nspname",
+		kind: choice("p.prokind", "f", "function", "w", "function", "p", "procedure", "a", "aggregate"),
+		name: "p.oid::regprocedure::text", schema: "n.nspname",
 		parents: []string{madeFor("pg_proc", "p.oid")},
 		catalog: "pg_proc", oid: "p.oid", owner: "p.proowner", acl: "p.proacl", aclType: "f",
 		properties: append([]property{
@@ -22,7 +23,8 @@ var routines = []reading{
 			{name: "setting", value: options("p.proconfig")},
 			{name: "transforms", value: list("one::regtype::text", "unnest(p.protrftypes) one")},
 			{name: "body", value: "CASE WHEN p.prokind <> 'a' THEN p.prosrc END", before: 14},
-			{name: "body", value: "CASE WHEN p.prokind <> 'a' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END", since: 14},
+			{name: "body", value: "CASE WHEN p.prokind <> 'a' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END",
+				since: 14},
 			{name: "library", value: "p.probin"},
 			neededExtensions("pg_proc", "p.oid"),
 		}, aggregate...),
@@ -34,7 +36,8 @@ var routines = []reading{
 		catalog: "pg_cast", oid: "c.oid",
 		properties: []property{
 			{name: "context", value: choice("c.castcontext", "e", "explicit", "a", "assignment", "i", "implicit")},
-			{name: "method", value: "CASE c.castmethod WHEN 'f' THEN 'function ' || " + routine("c.castfunc") + " WHEN 'i' THEN 'in and out' ELSE 'binary' END"},
+			{name: "method", value: "CASE c.castmethod WHEN 'f' THEN 'function ' || " + routine("c.castfunc") +
+				" WHEN 'i' THEN 'in and out' ELSE 'binary' END"},
 		},
 		from: "pg_cast c WHERE c.oid >= " + firstNormalObject,
 	},
@@ -58,7 +61,8 @@ var aggregate = []property{
 	{name: "state space", value: "nullif(g.aggtransspace, 0)::text"},
 	{name: "final function", value: support("g.aggfinalfn")},
 	{name: "final function takes extra arguments", value: yes("g.aggfinalextra")},
-	{name: "final function modifies", value: choice("g.aggfinalmodify", "r", "read only", "s", "shareable", "w", "read write")},
+	{name: "final function modifies", value: choice("g.aggfinalmodify", "r", "read only", "s", "shareable", "w",
+		"read write")},
 	{name: "combine function", value: support("g.aggcombinefn")},
 	{name: "serialization function", value: support("g.aggserialfn")},
 	{name: "deserialization function", value: support("g.aggdeserialfn")},
@@ -69,7 +73,8 @@ var aggregate = []property{
 	{name: "moving state space", value: "nullif(g.aggmtransspace, 0)::text"},
 	{name: "moving final function", value: support("g.aggmfinalfn")},
 	{name: "moving final function takes extra arguments", value: yes("g.aggmfinalextra")},
-	{name: "moving final function modifies", value: choice("g.aggmfinalmodify", "r", "read only", "s", "shareable", "w", "read write")},
+	{name: "moving final function modifies", value: choice("g.aggmfinalmodify", "r", "read only", "s", "shareable", "w",
+		"read write")},
 	{name: "moving initial value", value: "quote_literal(g.aggminitval)"},
 	{name: "sort operator", value: "nullif(g.aggsortop, 0)::regoperator::text"},
 }

@@ -52,11 +52,15 @@ REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC;`)
 		found[object.Kind] = true
 	}
 	for _, kind := range []string{
-		"database", "schema", "extension", "language", "access method", "type", "attribute", "domain", "collation", "conversion",
-		"sequence", "table", "foreign table", "column", "constraint", "index", "statistics object", "view", "materialized view", "rule",
+		"database", "schema", "extension", "language", "access method", "type", "attribute", "domain", "collation",
+		"conversion",
+		"sequence", "table", "foreign table", "column", "constraint", "index", "statistics object", "view",
+		"materialized view", "rule",
 		"function", "procedure", "aggregate", "cast", "transform", "operator", "operator family", "operator class",
-		"text search parser", "text search template", "text search dictionary", "text search configuration", "trigger", "policy", "event trigger",
-		"foreign-data wrapper", "foreign server", "user mapping", "publication", "publication table", "subscription", "default privileges", "privileges",
+		"text search parser", "text search template", "text search dictionary", "text search configuration", "trigger",
+		"policy", "event trigger",
+		"foreign-data wrapper", "foreign server", "user mapping", "publication", "publication table", "subscription",
+		"default privileges", "privileges",
 	} {
 		require.True(t, found[kind], "%s", kind)
 		delete(found, kind)
@@ -134,7 +138,8 @@ func TestOnlyWhatIsInTheWantedSchemasIsRead(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		`schema "Odd ""names"""`, `table "Odd ""names"""."Table; --"`, `column "Odd ""names"""."Table; --"."Col""umn"`, `column "Odd ""names"""."Table; --"."select"`,
+		`schema "Odd ""names"""`, `table "Odd ""names"""."Table; --"`, `column "Odd ""names"""."Table; --"."Col""umn"`,
+		`column "Odd ""names"""."Table; --"."select"`,
 		`constraint "Table; --_pkey" on "Odd ""names"""."Table; --"`, `index "Odd ""names"""."Table; --_pkey"`,
 	}, names)
 }
@@ -154,7 +159,8 @@ CREATE TEMPORARY TABLE users (x int);`)
 		execute(t, conn, begin)
 		require.Empty(t, lines(schema.Diff(want, read(t, conn))))
 		var path, zone string
-		require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_setting('search_path'), current_setting('TimeZone')").Scan(&path, &zone))
+		require.NoError(t, conn.QueryRow(t.Context(),
+			"SELECT current_setting('search_path'), current_setting('TimeZone')").Scan(&path, &zone))
 		require.Equal(t, []string{"shop, public", "Asia/Tokyo"}, []string{path, zone})
 	}
 }
@@ -208,7 +214,8 @@ func TestARoleWithoutPrivilegesReadsTheSame(t *testing.T) {
 	conn := copied(t)
 	want := read(t, conn)
 	execute(t, conn, "SET ROLE auditor")
-	differences := slices.DeleteFunc(schema.Diff(want, read(t, conn)), func(d schema.Difference) bool { return d.Kind == "user mapping" })
+	differences := slices.DeleteFunc(schema.Diff(want, read(t, conn)),
+		func(d schema.Difference) bool { return d.Kind == "user mapping" })
 	require.Empty(t, lines(differences), "all but the options of user mappings may be seen by everybody")
 }
 
@@ -218,7 +225,8 @@ func TestTheShopsWayBackRestoresTheSchemaAtEveryStep(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(drop)
 	conn := connect(t, url)
-	loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations", Label: "examples/shop"})
+	loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations",
+		Label: "examples/shop"})
 	require.NoError(t, err)
 	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: loaded})
 	require.NoError(t, err)
@@ -252,7 +260,8 @@ func TestAnExtensionIsOneObjectHoweverMuchItBrings(t *testing.T) {
 	execute(t, conn, "CREATE EXTENSION plpgsql")
 	require.Equal(t, before.Fingerprint(), read(t, conn).Fingerprint())
 	execute(t, conn, "REVOKE EXECUTE ON FUNCTION pg_catalog.plpgsql_call_handler() FROM PUBLIC")
-	require.Equal(t, []string{"privileges on function plpgsql_call_handler() are not those it came with"}, lines(schema.Diff(before, read(t, conn))))
+	require.Equal(t, []string{"privileges on function plpgsql_call_handler() are not those it came with"},
+		lines(schema.Diff(before, read(t, conn))))
 }
 
 func TestWhatAnExtensionOwnsIsLeftOutWithWhatHangsOnIt(t *testing.T) {
@@ -278,13 +287,16 @@ ALTER EXTENSION plpgsql ADD VIEW seen;
 ALTER EXTENSION plpgsql ADD SEQUENCE numbers;`)
 	require.Empty(t, lines(schema.Diff(before, read(t, conn))))
 	execute(t, conn, "GRANT SELECT ON kept TO clerk")
-	require.Equal(t, []string{"privileges on table public.kept are not those it came with"}, lines(schema.Diff(before, read(t, conn))))
+	require.Equal(t, []string{"privileges on table public.kept are not those it came with"},
+		lines(schema.Diff(before, read(t, conn))))
 }
 
 func FuzzSchemaFromJSON(f *testing.F) {
-	f.Add([]byte(`{"objects":[{"kind":"table","name":"public.t"},{"kind":"column","name":"public.t.a","parents":[{"kind":"table","name":"public.t"}],"properties":{"position":"1"}}]}`))
+	f.Add([]byte(
+		`{"objects":[{"kind":"table","name":"public.t"},{"kind":"column","name":"public.t.a","parents":[{"kind":"table","name":"public.t"}],"properties":{"position":"1"}}]}`))
 	f.Add([]byte(`{"objects":[{"kind":"x","name":"a"},{"kind":"x","name":"a"}]}`))
-	f.Add([]byte(`{"objects":[{"kind":"column","name":"","parents":[{}],"properties":{"position":"-99999999999999999999"}}]}`))
+	f.Add([]byte(
+		`{"objects":[{"kind":"column","name":"","parents":[{}],"properties":{"position":"-99999999999999999999"}}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var s, again schema.Schema
 		if json.Unmarshal(text, &s) != nil {
@@ -302,7 +314,8 @@ func FuzzSchemaFromJSON(f *testing.F) {
 func BenchmarkReadOf200Tables(b *testing.B) {
 	conn := fresh(b)
 	for i := range 200 {
-		execute(b, conn, fmt.Sprintf(`CREATE TABLE table_%[1]d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL DEFAULT 'x', email varchar(100) UNIQUE,
+		execute(b, conn, fmt.Sprintf(
+			`CREATE TABLE table_%[1]d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL DEFAULT 'x', email varchar(100) UNIQUE,
 	amount numeric(10,2) CHECK (amount > 0), at timestamptz DEFAULT now(), state text, note text, other_id bigint REFERENCES table_%[2]d, a int, b int);
 CREATE INDEX ON table_%[1]d (other_id);
 CREATE INDEX ON table_%[1]d (lower(name)) WHERE state <> 'gone';

@@ -12,13 +12,18 @@ var relations = []reading{{
 		{name: "inherits", value: `CASE WHEN NOT c.relispartition THEN (SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno)
 			FROM pg_inherits WHERE inhrelid = c.oid) END`},
 		{name: "partition key", value: "CASE c.relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END"},
-		{name: "partition of", value: "CASE WHEN c.relispartition THEN (SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid) END"},
+		{name: "partition of", value: "CASE WHEN c.relispartition THEN (SELECT inhparent::regclass::text FROM pg_inherits " +
+			"WHERE inhrelid = c.oid) END"},
 		{name: "partition bound", value: "pg_get_expr(c.relpartbound, c.oid)"},
-		{name: "detach pending", value: "(SELECT " + yes("bool_or(inhdetachpending)") + " FROM pg_inherits WHERE inhrelid = c.oid)", since: 14},
-		{name: "row security", value: tablesOnly("CASE WHEN c.relrowsecurity THEN 'enabled' ELSE 'disabled' END || CASE WHEN c.relforcerowsecurity THEN ', forced' ELSE '' END")},
-		{name: "replica identity", value: tablesOnly(`CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE
+		{name: "detach pending", value: "(SELECT " + yes("bool_or(inhdetachpending)") +
+			" FROM pg_inherits WHERE inhrelid = c.oid)", since: 14},
+		{name: "row security", value: tablesOnly("CASE WHEN c.relrowsecurity THEN 'enabled' ELSE 'disabled' END || CASE " +
+			"WHEN c.relforcerowsecurity THEN ', forced' ELSE '' END")},
+		{name: "replica identity",
+			value: tablesOnly(`CASE c.relreplident WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE
 			'index ' || coalesce((SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = c.oid AND indisreplident), 'that is gone') END`)},
-		{name: "clustered on", value: "(SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = c.oid AND indisclustered)"},
+		{name: "clustered on", value: "(SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = c.oid AND " +
+			"indisclustered)"},
 		{name: "option", value: options("c.reloptions")},
 		{name: "toast option", value: options("(SELECT reloptions FROM pg_class WHERE oid = c.reltoastrelid)")},
 		{name: "definition", value: "CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END"},
@@ -46,21 +51,25 @@ var columns = []reading{{
 	kind: "CASE c.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END",
 	name: qualified("n", "c.relname") + " || '.' || quote_ident(a.attname)", schema: "n.nspname",
 	parents: []string{reference(relationKind("c"), qualified("n", "c.relname"))},
-	catalog: "pg_class", oid: "c.oid", column: "a.attnum", members: []address{{"pg_class", "c.oid"}, {"pg_type", "nullif(c.reltype, 0)"}},
+	catalog: "pg_class", oid: "c.oid", column: "a.attnum", members: []address{{"pg_class", "c.oid"},
+		{"pg_type", "nullif(c.reltype, 0)"}},
 	owner: "c.relowner", hidesOwner: true, acl: "a.attacl", aclType: columnACL,
 	properties: []property{
 		{name: positionProperty, value: "row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)::text"},
 		{name: "type", value: "format_type(a.atttypid, a.atttypmod)"},
 		{name: "not null", value: "CASE WHEN c.relkind IN ('r', 'p', 'f') THEN " + yesNo("a.attnotnull") + " END"},
 		{name: "default", value: "CASE a.attgenerated WHEN '' THEN pg_get_expr(d.adbin, d.adrelid) END"},
-		{name: "generated", value: "CASE a.attgenerated WHEN '' THEN NULL WHEN 's' THEN 'stored ' ELSE 'virtual ' END || pg_get_expr(d.adbin, d.adrelid)"},
+		{name: "generated", value: "CASE a.attgenerated WHEN '' THEN NULL WHEN 's' THEN 'stored ' ELSE 'virtual ' END || " +
+			"pg_get_expr(d.adbin, d.adrelid)"},
 		{name: "identity", value: choice("a.attidentity", "a", "always", "d", "by default")},
-		{name: "collation", value: "CASE WHEN a.attcollation <> t.typcollation THEN nullif(a.attcollation, 0)::regcollation::text END"},
+		{name: "collation", value: "CASE WHEN a.attcollation <> t.typcollation THEN nullif(a.attcollation, " +
+			"0)::regcollation::text END"},
 		{name: "storage", value: "CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p', 'f', 'm') THEN " +
 			choice("a.attstorage", "p", "plain", "m", "main", "x", "extended", "e", "external") + " END"},
 		{name: "compression", value: choice("a.attcompression", "p", "pglz", "l", "lz4"), since: 14},
 		{name: "statistics target", value: "CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END"},
-		{name: "inherited", value: "CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'and local, ' ELSE '' END || 'from ' || a.attinhcount END"},
+		{name: "inherited", value: "CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'and local, ' ELSE '' END " +
+			"|| 'from ' || a.attinhcount END"},
 		{name: "option", value: options("a.attoptions")},
 		{name: "server option", value: options("a.attfdwoptions")},
 	},
@@ -73,7 +82,8 @@ var columns = []reading{{
 // Diff knows that the ones behind a new or missing column only move up.
 const positionProperty = "position"
 
-// constraints are those of tables and of domains. What a foreign key on a partitioned table needs for itself is left out.
+// constraints are those of tables and of domains. What a foreign key on a partitioned table needs for itself is left
+// out.
 var constraints = []reading{{
 	kind: "'constraint'", name: constraintName("con"), schema: "coalesce(n.nspname, tn.nspname)",
 	parents: []string{
@@ -82,13 +92,17 @@ var constraints = []reading{{
 		reference("'trigger'", "CASE con.contype WHEN 't' THEN "+constraintName("con")+" END"),
 		reference("'constraint'", "CASE WHEN p.oid IS NOT NULL THEN "+constraintName("p")+" END"),
 	},
-	catalog: "pg_constraint", oid: "con.oid", members: []address{{"pg_class", "con.conrelid"}, {"pg_type", "con.contypid"}},
+	catalog: "pg_constraint", oid: "con.oid", members: []address{{"pg_class", "con.conrelid"},
+		{"pg_type", "con.contypid"}},
 	properties: []property{
-		{name: "definition", value: "regexp_replace(pg_get_constraintdef(con.oid), '( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT ENFORCED| NOT VALID)*$', '')"},
+		{name: "definition", value: "regexp_replace(pg_get_constraintdef(con.oid), '( DEFERRABLE)?( INITIALLY DEFERRED)?( " +
+			"NOT ENFORCED| NOT VALID)*$', '')"},
 		{name: "validity", value: yesValid, before: 18},
 		{name: "validity", value: "CASE WHEN NOT con.conenforced THEN 'not enforced' ELSE " + yesValid + " END", since: 18},
-		{name: "deferrable", value: "CASE WHEN con.condeferred THEN 'initially deferred' WHEN con.condeferrable THEN 'yes' ELSE 'no' END"},
-		{name: "inherited", value: "CASE WHEN con.coninhcount > 0 THEN CASE WHEN con.conislocal THEN 'and local, ' ELSE '' END || 'from ' || con.coninhcount END"},
+		{name: "deferrable", value: "CASE WHEN con.condeferred THEN 'initially deferred' WHEN con.condeferrable THEN 'yes' " +
+			"ELSE 'no' END"},
+		{name: "inherited", value: "CASE WHEN con.coninhcount > 0 THEN CASE WHEN con.conislocal THEN 'and local, ' ELSE '' " +
+			"END || 'from ' || con.coninhcount END"},
 		{name: "part of", value: "CASE WHEN p.oid IS NOT NULL THEN " + constraintName("p") + " END"},
 		// ALTER TABLE … DISABLE TRIGGER ALL also stops the triggers that enforce foreign keys
 		{name: "triggers", value: `(SELECT string_agg(state, ', ' ORDER BY state COLLATE "C") FROM (SELECT g.tgfoid::regproc::text || ' ' || ` + enabled("g.tgenabled") + ` AS state
@@ -104,7 +118,8 @@ const yesValid = "CASE WHEN con.convalidated THEN 'valid' ELSE 'not valid' END"
 
 // constraintName is the name with the table or the domain.
 func constraintName(con string) string {
-	return "quote_ident(" + con + ".conname) || ' on ' || coalesce(nullif(" + con + ".conrelid, 0)::regclass::text, nullif(" + con + ".contypid, 0)::regtype::text)"
+	return "quote_ident(" + con + ".conname) || ' on ' || coalesce(nullif(" + con +
+		".conrelid, 0)::regclass::text, nullif(" + con + ".contypid, 0)::regtype::text)"
 }
 
 func enabled(state string) string {
@@ -139,7 +154,8 @@ var indexes = []reading{{
 var sequences = []reading{{
 	kind: "'sequence'", name: qualified("n", "c.relname"), schema: "n.nspname",
 	parents: []string{reference("'column'", "owned.by")},
-	catalog: "pg_class", oid: "c.oid", members: []address{{"pg_class", "owned.refobjid"}}, owner: "c.relowner", acl: "c.relacl", aclType: "s",
+	catalog: "pg_class", oid: "c.oid", members: []address{{"pg_class", "owned.refobjid"}}, owner: "c.relowner",
+	acl: "c.relacl", aclType: "s",
 	properties: []property{
 		{name: "type", value: "format_type(s.seqtypid, NULL)"},
 		{name: "start", value: "s.seqstart::text"},
@@ -178,5 +194,6 @@ var rules = []reading{{
 		{name: "definition", value: "pg_get_ruledef(r.oid)"},
 		{name: "state", value: enabled("r.ev_enabled")},
 	},
-	from: "pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename <> '_RETURN' AND " + ordinary("n"),
+	from: "pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " +
+		"r.rulename <> '_RETURN' AND " + ordinary("n"),
 }}

@@ -20,7 +20,8 @@ var triggers = []reading{
 			WHERE (NOT g.tgisinternal OR p.oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.oid = g.tgconstraint AND con.contype = 'f')) AND ` + ordinary("n"),
 	},
 	{
-		kind: "'event trigger'", name: "quote_ident(g.evtname)", catalog: "pg_event_trigger", oid: "g.oid", owner: "g.evtowner",
+		kind: "'event trigger'", name: "quote_ident(g.evtname)", catalog: "pg_event_trigger", oid: "g.oid",
+		owner: "g.evtowner",
 		properties: []property{
 			{name: "event", value: "g.evtevent::text"},
 			{name: "tags", value: list("tag", "unnest(g.evttags) tag")},
@@ -47,5 +48,6 @@ var policies = []reading{{
 		{name: "using", value: "pg_get_expr(p.polqual, p.polrelid)"},
 		{name: "check", value: "pg_get_expr(p.polwithcheck, p.polrelid)"},
 	},
-	from: "pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " + ordinary("n"),
+	from: "pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " +
+		ordinary("n"),
 }}

@@ -147,8 +147,9 @@ func (w *work) chooseData(ctx context.Context, b *Baseline) ([]table, error) {
 	}
 	for i, found := range named {
 		if !found {
-			return nil, &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: fmt.Sprintf("the migrations make no table %s whose rows could be kept", w.options.KeepData[i]),
-				Remedy: "name one of: " + strings.Join(names(all), ", ")}
+			return nil, &whimbrel.Error{Code: whimbrel.CodeConfiguration,
+				Message: fmt.Sprintf("the migrations make no table %s whose rows could be kept", w.options.KeepData[i]),
+				Remedy:  "name one of: " + strings.Join(names(all), ", ")}
 		}
 	}
 	if len(b.Dropped) > 0 && !w.options.DropData {

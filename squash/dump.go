@@ -64,10 +64,12 @@ func dumpFor(ctx context.Context, server devdb.Binaries) (dumper, error) {
 		}
 	}
 	return dumper{}, &whimbrel.Error{
-		Code:    whimbrel.CodeUnsupported,
-		Message: fmt.Sprintf("squash needs the program pg_dump of PostgreSQL %d or newer, which is neither beside the server in %s nor on PATH", server.Major, server.Dir),
-		Detail:  strings.Join(unfit, "\n"),
-		Remedy: fmt.Sprintf("install it (Debian, Ubuntu: apt-get install postgresql-client-%d; macOS: brew install libpq), or choose another server with --pg-version",
+		Code: whimbrel.CodeUnsupported,
+		Message: fmt.Sprintf("squash needs the program pg_dump of PostgreSQL %d or newer, which is neither beside the "+
+			"server in %s nor on PATH", server.Major, server.Dir),
+		Detail: strings.Join(unfit, "\n"),
+		Remedy: fmt.Sprintf("install it (Debian, Ubuntu: apt-get install postgresql-client-%d; macOS: brew install libpq), "+
+			"or choose another server with --pg-version",
 			server.Major),
 	}
 }
@@ -95,7 +97,8 @@ func versionOf(ctx context.Context, program string) (int, error) {
 func (p dumper) dump(ctx context.Context, d *database, kept []table) ([]migration.Statement, error) {
 	var all []migration.Statement
 	for _, section := range []string{"pre-data", "data", "post-data"} {
-		arguments := []string{"--dbname=" + d.url, "--section=" + section, "--exclude-schema=" + ownSchema, "--no-security-labels"}
+		arguments := []string{"--dbname=" + d.url, "--section=" + section, "--exclude-schema=" + ownSchema,
+			"--no-security-labels"}
 		if section == "data" {
 			if len(kept) == 0 {
 				continue
@@ -123,7 +126,8 @@ func (p dumper) section(ctx context.Context, arguments []string) ([]migration.St
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &whimbrel.Error{Code: whimbrel.CodeSquash, Message: "pg_dump failed: " + strings.TrimSpace(problems.String()), Err: err, Remedy: "see what it says; nothing was changed"}
+		return nil, &whimbrel.Error{Code: whimbrel.CodeSquash, Message: "pg_dump failed: " +
+			strings.TrimSpace(problems.String()), Err: err, Remedy: "see what it says; nothing was changed"}
 	}
 	statements, err := pgsql.Split(withoutGuard(string(out)), pgsql.Options{})
 	if err != nil {
@@ -155,7 +159,8 @@ var owner = pattern.Of(`(?s)^ALTER .* OWNER TO (.+)$`)
 // settings of the session that restores it, comments that extensions bring along,
 // and that what the migrations made belongs to who ran them.
 func isNoise(s migration.Statement, role string) bool {
-	if s.Class == pgsql.Setting || strings.HasPrefix(s.Text, "SELECT pg_catalog.set_config(") || strings.HasPrefix(s.Text, "COMMENT ON EXTENSION ") {
+	if s.Class == pgsql.Setting || strings.HasPrefix(s.Text, "SELECT pg_catalog.set_config(") || strings.HasPrefix(s.Text,
+		"COMMENT ON EXTENSION ") {
 		return true
 	}
 	found := owner().FindStringSubmatch(s.Text)

@@ -53,14 +53,16 @@ func TestPgDumpIsTheServersOwnOrANewerOne(t *testing.T) {
 func TestTheGuardOfNewerDumpsIsNoSQL(t *testing.T) {
 	t.Parallel()
 	const inside = "SELECT '\n\\restrict me\n';\n"
-	require.Equal(t, "--\n-- a dump\n\n\n"+inside+"\n\n", withoutGuard("--\n-- a dump\n\n\\restrict aB3\n"+inside+"\n\\unrestrict aB3\n"))
+	require.Equal(t, "--\n-- a dump\n\n\n"+inside+"\n\n", withoutGuard("--\n-- a dump\n\n\\restrict aB3\n"+inside+
+		"\n\\unrestrict aB3\n"))
 	require.Equal(t, inside, withoutGuard(inside))
 }
 
 func TestStatementsThatConcernTheServerAreTold(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
-		"CREATE ROLE a": true, "ALTER USER a SET x = 1": true, "DROP GROUP a": true, "GRANT a TO b": true, "REVOKE a FROM b": true,
+		"CREATE ROLE a": true, "ALTER USER a SET x = 1": true, "DROP GROUP a": true, "GRANT a TO b": true,
+		"REVOKE a FROM b":                   true,
 		"DO $$ BEGIN CREATE ROLE a; END $$": true, "DO $$ BEGIN PERFORM 'role'; END $$": false,
 		"GRANT SELECT ON t TO a": false, "CREATE USER MAPPING FOR a SERVER s": false, "CREATE TABLE role (id int)": false,
 	} {

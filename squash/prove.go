@@ -76,12 +76,14 @@ func (w *work) compareRows(ctx context.Context, kept []table) error {
 	for _, t := range kept {
 		query := `SELECT count(*) || ' ' || coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.md5(t::text), '' ORDER BY pg_catalog.md5(t::text))), '') FROM ONLY ` + t.name + " t"
 		var old, made string
-		if err := errors.Join(w.old.conn.QueryRow(ctx, query).Scan(&old), w.made.conn.QueryRow(ctx, query).Scan(&made)); err != nil {
+		if err := errors.Join(w.old.conn.QueryRow(ctx, query).Scan(&old), w.made.conn.QueryRow(ctx,
+			query).Scan(&made)); err != nil {
 			return fmt.Errorf("comparing the rows of %s: %w", t.name, err)
 		}
 		if old != made {
-			return &whimbrel.Error{Code: whimbrel.CodeSquash, Message: fmt.Sprintf("the baseline does not make the same rows in %s", t.name),
-				Remedy: "squash up to another version; nothing was changed"}
+			return &whimbrel.Error{Code: whimbrel.CodeSquash,
+				Message: fmt.Sprintf("the baseline does not make the same rows in %s", t.name),
+				Remedy:  "squash up to another version; nothing was changed"}
 		}
 	}
 	return nil

@@ -105,7 +105,8 @@ func (w *work) squash(ctx context.Context) (Baseline, error) {
 	if err := w.old.up(ctx, w.members); err != nil {
 		return Baseline{}, because("the migrations do not run on an empty server", err)
 	}
-	b := Baseline{Version: w.last().Version, Members: w.members, Server: w.old.server.Version().Version, Kept: []Rows{}, Dropped: []Rows{}}
+	b := Baseline{Version: w.last().Version, Members: w.members, Server: w.old.server.Version().Version, Kept: []Rows{},
+		Dropped: []Rows{}}
 	b.File = string(b.Version) + "_baseline.sql"
 	kept, err := w.chooseData(ctx, &b)
 	if err != nil {
@@ -159,7 +160,8 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 	}
 	slices.SortFunc(members, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	if len(members) == 0 || !members[len(members)-1].Version.Equal(to) {
-		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "there is no migration " + string(to),
+		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "there is no migration " +
+			string(to),
 			Remedy: "name the newest migration that is to be squashed; whimbrel status --all lists them"}
 	}
 	for _, f := range config.Functions {
@@ -170,17 +172,20 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 	}
 	for _, m := range members {
 		if len(m.Variables) > 0 {
-			return nil, nil, refuse(m, "squash up to a version before it", "it has variables, and a baseline would have the same values for everyone")
+			return nil, nil, refuse(m, "squash up to a version before it", "it has variables, and a baseline would have the "+
+				"same values for everyone")
 		}
 	}
 	if len(members) < 2 {
-		return nil, nil, refuse(members[0], "name a newer version", "it is the oldest migration, so there is nothing to squash")
+		return nil, nil, refuse(members[0], "name a newer version", "it is the oldest migration, so there is nothing to "+
+			"squash")
 	}
 	return members, rest, nil
 }
 
 func refuse(m migration.Migration, remedy, message string) error {
-	return &whimbrel.Error{Code: whimbrel.CodeUnsupported, Version: m.Version, Name: m.Name, Path: m.Path, Message: message, Remedy: remedy}
+	return &whimbrel.Error{Code: whimbrel.CodeUnsupported, Version: m.Version, Name: m.Name, Path: m.Path,
+		Message: message, Remedy: remedy}
 }
 
 // because says at which point of the work something failed, and keeps the place.
@@ -218,7 +223,8 @@ func (w *work) head() string {
 	const perLine = 6
 	var b strings.Builder
 	versions := w.versions()
-	fmt.Fprintf(&b, "-- The %d migrations up to %s_%s, as one. Made and proved equal by whimbrel squash.\n", len(versions), w.last().Version, w.last().Name)
+	fmt.Fprintf(&b, "-- The %d migrations up to %s_%s, as one. Made and proved equal by whimbrel squash.\n",
+		len(versions), w.last().Version, w.last().Name)
 	b.WriteString("-- A database that has them does not run this file. Do not edit it.\n")
 	for line := range slices.Chunk(versions, perLine) {
 		b.WriteString("-- +migrate Squashes")

@@ -32,7 +32,8 @@ func (f files) load(t testing.TB) []migration.Migration {
 }
 
 // run squashes migrations up to a version.
-func run(t testing.TB, migrations []migration.Migration, to migration.Version, change ...func(*squash.Options)) (squash.Baseline, error) {
+func run(t testing.TB, migrations []migration.Migration, to migration.Version,
+	change ...func(*squash.Options)) (squash.Baseline, error) {
 	t.Helper()
 	options := squash.Options{Config: whimbrel.Config{Migrations: migrations}, To: to}
 	for _, c := range change {
@@ -80,7 +81,8 @@ func requireAlike(t *testing.T, all []migration.Migration, b squash.Baseline) {
 		}
 		conn, err := pgx.Connect(t.Context(), url)
 		require.NoError(t, err)
-		s, err := schema.Read(t.Context(), conn, schema.Options{Exclude: []pgx.Identifier{{"schema_migrations"}, {"schema_migrations_log"}, {"schema_migrations_journal"}, {"migration_lock"}}})
+		s, err := schema.Read(t.Context(), conn, schema.Options{Exclude: []pgx.Identifier{{"schema_migrations"},
+			{"schema_migrations_log"}, {"schema_migrations_journal"}, {"migration_lock"}}})
 		require.NoError(t, err)
 		require.NoError(t, conn.Close(t.Context()))
 		found = append(found, s)
@@ -112,7 +114,8 @@ func generated(count int) files {
 	f := files{}
 	for n := 1; n <= count; n++ {
 		table := n - n%10
-		text := fmt.Sprintf("CREATE TABLE t%d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL DEFAULT 'it''s %d');", n, n)
+		text := fmt.Sprintf("CREATE TABLE t%d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL "+
+			"DEFAULT 'it''s %d');", n, n)
 		switch {
 		case n%10 == 0 || table == 0:
 		case n%10 == 1:
@@ -120,11 +123,14 @@ func generated(count int) files {
 		case n%10 == 2:
 			text = fmt.Sprintf("CREATE INDEX CONCURRENTLY i%d ON t%d (lower(name)) WHERE column_%d > 1;", n, table, table+1)
 		case n%10 == 3:
-			text = fmt.Sprintf("CREATE TYPE kind%d AS ENUM ('a', 'b'); ALTER TABLE t%d ADD kind kind%d DEFAULT 'a', DROP gone;", n, table, n)
+			text = fmt.Sprintf("CREATE TYPE kind%d AS ENUM ('a', 'b'); ALTER TABLE t%d ADD kind kind%d DEFAULT 'a', DROP gone;",
+				n, table, n)
 		case n%10 == 4:
-			text = fmt.Sprintf("CREATE VIEW v%d AS SELECT id, kind FROM t%d; COMMENT ON VIEW v%d IS 'of; t%d';", n, table, n, table)
+			text = fmt.Sprintf("CREATE VIEW v%d AS SELECT id, kind FROM t%d; COMMENT ON VIEW v%d IS 'of; t%d';", n, table, n,
+				table)
 		case n%10 == 5:
-			text = fmt.Sprintf("CREATE FUNCTION f%d() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := 'f;%d'; RETURN NEW; END $$;", n, n)
+			text = fmt.Sprintf("CREATE FUNCTION f%d() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := 'f;%d'; RETURN "+
+				"NEW; END $$;", n, n)
 		case n%10 == 6:
 			text = fmt.Sprintf("CREATE TRIGGER f BEFORE UPDATE ON t%d FOR EACH ROW EXECUTE FUNCTION f%d();", table, table+5)
 		case n%10 == 7 && table > 10:
@@ -132,7 +138,8 @@ func generated(count int) files {
 		case n%10 == 8:
 			text = fmt.Sprintf("INSERT INTO t%d (name) SELECT 'row ' || n FROM generate_series(1, 3) n;", table)
 		case n%10 == 9:
-			text = fmt.Sprintf("CREATE SCHEMA s%d; CREATE TABLE s%d.\"Odd name\" (a int, b int, UNIQUE (a, b)); CREATE MATERIALIZED VIEW s%d.m AS SELECT count(*) FROM t%d;", n, n, n, table)
+			text = fmt.Sprintf("CREATE SCHEMA s%d; CREATE TABLE s%d.\"Odd name\" (a int, b int, UNIQUE (a, b)); CREATE "+
+				"MATERIALIZED VIEW s%d.m AS SELECT count(*) FROM t%d;", n, n, n, table)
 		}
 		f[fmt.Sprintf("%04d_step.sql", n)] = text
 	}
@@ -161,7 +168,8 @@ func TestAHistoryOf300MigrationsIsSquashed(t *testing.T) {
 func TestRolesPartitionsAndExtensionsAreKept(t *testing.T) {
 	t.Parallel()
 	all := files{
-		"1_role.sql": "CREATE ROLE squash_reader NOLOGIN;\nCREATE ROLE squash_team;\nGRANT squash_reader TO squash_team;\nCREATE EXTENSION pg_trgm;",
+		"1_role.sql": "CREATE ROLE squash_reader NOLOGIN;\nCREATE ROLE squash_team;\nGRANT squash_reader TO squash_team;\n" +
+			"CREATE EXTENSION pg_trgm;",
 		"2_log.sql": `CREATE TABLE log (at date NOT NULL, what text) PARTITION BY RANGE (at);
 CREATE TABLE log_2024 PARTITION OF log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 INSERT INTO log VALUES ('2024-02-03', E'two\nlines; and ''quotes'''), ('2024-02-04', NULL);
@@ -174,7 +182,8 @@ ALTER TABLE empty OWNER TO squash_team;`,
 	b, err := run(t, all, "2", keep("log", "empty"))
 	require.NoError(t, err)
 	require.Equal(t, []squash.Rows{{Table: "public.empty"}, {Table: "public.log_2024", Count: 2}}, b.Kept)
-	require.Contains(t, b.Text, "CREATE ROLE squash_reader NOLOGIN;\nCREATE ROLE squash_team;\n\nGRANT squash_reader TO squash_team;")
+	require.Contains(t, b.Text, "CREATE ROLE squash_reader NOLOGIN;\nCREATE ROLE squash_team;\n\n"+
+		"GRANT squash_reader TO squash_team;")
 	require.Contains(t, b.Text, "OWNER TO squash_team;")
 	require.NotContains(t, b.Text, "COMMENT ON EXTENSION")
 	require.Equal(t, 2, b.Rest, "with the repeatable one")
@@ -184,7 +193,10 @@ func TestWhatCannotBeSquashedIsRefusedWithAReason(t *testing.T) {
 	t.Parallel()
 	plain := files{"1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "INSERT INTO a VALUES (1);", "3_c.sql": "SELECT 1;"}
 	function := func(o *squash.Options) {
-		o.Config.Functions = []whimbrel.Function{{Version: "02", Name: "f", Up: func(context.Context, pgx.Tx) error { return nil }}}
+		o.Config.Functions = []whimbrel.Function{{Version: "02", Name: "f", Up: func(context.Context,
+			pgx.Tx) error {
+			return nil
+		}}}
 	}
 	for name, test := range map[string]struct {
 		files   files
@@ -193,16 +205,24 @@ func TestWhatCannotBeSquashedIsRefusedWithAReason(t *testing.T) {
 		code    whimbrel.Code
 		message string
 	}{
-		"unknown version":               {plain, "4", drop, whimbrel.CodeUnknownVersion, "there is no migration 4"},
-		"the oldest":                    {plain, "1", drop, whimbrel.CodeUnsupported, "nothing to squash"},
-		"repeatable":                    {files{"R__a.sql": "SELECT 1;", "1_a.sql": "SELECT 1;"}, "R__a", drop, whimbrel.CodeUnknownVersion, "there is no migration R__a"},
-		"a function":                    {files{"1_a.sql": "SELECT 1;", "3_c.sql": "SELECT 1;"}, "3", function, whimbrel.CodeUnsupported, "a function of a program"},
-		"variables":                     {files{"1_a.sql": "-- +migrate Variables A\nSELECT ${A};", "2_b.sql": "SELECT 1;"}, "2", drop, whimbrel.CodeUnsupported, "it has variables"},
+		"unknown version": {plain, "4", drop, whimbrel.CodeUnknownVersion, "there is no migration 4"},
+		"the oldest":      {plain, "1", drop, whimbrel.CodeUnsupported, "nothing to squash"},
+		"repeatable": {files{"R__a.sql": "SELECT 1;", "1_a.sql": "SELECT 1;"}, "R__a", drop,
+			whimbrel.CodeUnknownVersion, "there is no migration R__a"},
+		"a function": {files{"1_a.sql": "SELECT 1;", "3_c.sql": "SELECT 1;"}, "3", function,
+			whimbrel.CodeUnsupported, "a function of a program"},
+		"variables": {files{"1_a.sql": "-- +migrate Variables A\nSELECT ${A};", "2_b.sql": "SELECT 1;"},
+			"2", drop, whimbrel.CodeUnsupported, "it has variables"},
 		"rows of which is said nothing": {plain, "2", keep(), whimbrel.CodeSquash, "public.a (1)"},
 		"a table that is not there":     {plain, "2", keep("b"), whimbrel.CodeConfiguration, "no table b"},
-		"migrations that fail":          {files{"1_a.sql": "SELECT 1;", "2_b.sql": "SELECT\n nothing;"}, "2", drop, whimbrel.CodeSquash, `the migrations do not run on an empty server: column "nothing" does not exist`},
-		"what no dump has":              {files{"1_a.sql": "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''9MB''', current_database()); END $$;", "2_b.sql": "SELECT 1;"}, "2", drop, whimbrel.CodeSquash, "the baseline does not make the same schema"},
-		"what only ran once":            {files{"1_a.sql": "CREATE TABLE log (n int);", "2_b.sql": "SELECT 1;", "3_c.sql": "INSERT INTO missing SELECT 1;"}, "2", drop, whimbrel.CodeSquash, "with the baseline, the newer migrations do not run"},
+		"migrations that fail": {files{"1_a.sql": "SELECT 1;", "2_b.sql": "SELECT\n nothing;"}, "2", drop,
+			whimbrel.CodeSquash, `the migrations do not run on an empty server: column "nothing" does not exist`},
+		"what no dump has": {files{"1_a.sql": "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = " +
+			"''9MB''', current_database()); END $$;", "2_b.sql": "SELECT 1;"}, "2", drop, whimbrel.CodeSquash,
+			"the baseline does not make the same schema"},
+		"what only ran once": {files{"1_a.sql": "CREATE TABLE log (n int);", "2_b.sql": "SELECT 1;",
+			"3_c.sql": "INSERT INTO missing SELECT 1;"}, "2", drop, whimbrel.CodeSquash,
+			"with the baseline, the newer migrations do not run"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -41,7 +41,9 @@ func (t *trial) newDatabase(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &database{trial: t, made: m, config: config, inserted: map[*set]bool{}, filled: map[uint32]bool{}, worked: map[*query]bool{}, medians: map[*query]time.Duration{}, history: pgx.Identifier(strings.Split(t.history.config.Table, "."))}
+	d := &database{trial: t, made: m, config: config, inserted: map[*set]bool{}, filled: map[uint32]bool{},
+		worked: map[*query]bool{}, medians: map[*query]time.Duration{},
+		history: pgx.Identifier(strings.Split(t.history.config.Table, "."))}
 	if err := d.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the database %s: %w", m.name, err), d.drop(ctx))
 	}
@@ -78,7 +80,8 @@ func (d *database) prepare(ctx context.Context) error {
 	for _, table := range d.ownTables() {
 		var name string
 		err := d.conn.QueryRow(ctx, "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) "+
-			"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)", table.Sanitize()).Scan(&name)
+			"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
+			table.Sanitize()).Scan(&name)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue // the mark of a protected database, which this is not
 		}
@@ -145,7 +148,8 @@ type record struct {
 // recorded gives the history's row of a migration, if there is one.
 func (d *database) recorded(ctx context.Context, version migration.Version) (*record, error) {
 	var r record
-	err := d.conn.QueryRow(ctx, "SELECT id, batch_number, checksum FROM "+d.history.Sanitize()+" WHERE ltrim(version, '0') = ltrim($1, '0')", string(version)).
+	err := d.conn.QueryRow(ctx, "SELECT id, batch_number, checksum FROM "+d.history.Sanitize()+
+		" WHERE ltrim(version, '0') = ltrim($1, '0')", string(version)).
 		Scan(&r.id, &r.batch, &r.checksum)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
@@ -161,7 +165,8 @@ type marks struct {
 
 func (d *database) marks(ctx context.Context) (m marks, err error) {
 	log := d.ownTables()[2]
-	err = d.conn.QueryRow(ctx, "SELECT (SELECT count(*) || '/' || coalesce(max(id), 0) FROM "+d.history.Sanitize()+") || ' ' || (SELECT count(*) FROM "+log.Sanitize()+
+	err = d.conn.QueryRow(ctx, "SELECT (SELECT count(*) || '/' || coalesce(max(id), 0) FROM "+d.history.Sanitize()+
+		") || ' ' || (SELECT count(*) FROM "+log.Sanitize()+
 		"), pg_snapshot_xmax(pg_current_snapshot())::text").Scan(&m.records, &m.transaction)
 	return m, err
 }
@@ -174,7 +179,8 @@ func (d *database) migrator(count int, listener whimbrel.Listener) (*whimbrel.Mi
 }
 
 // measured runs something of the engine's and measures what it does.
-func (d *database) measured(ctx context.Context, count int, do func(*whimbrel.Migrator) (whimbrel.Result, error)) (whimbrel.Result, *Measure, error) {
+func (d *database) measured(ctx context.Context, count int,
+	do func(*whimbrel.Migrator) (whimbrel.Result, error)) (whimbrel.Result, *Measure, error) {
 	live, err := settle(ctx, d.conn)
 	if err != nil {
 		return whimbrel.Result{}, nil, err
@@ -207,7 +213,8 @@ func (d *database) measured(ctx context.Context, count int, do func(*whimbrel.Mi
 	if live { // parallel workers, and what ran outside a transaction, are not in what the trigger saw
 		totals = after
 	}
-	measure := &Measure{Locks: locksOf(before, observed, samples), Rewritten: rewritten(before, after), Scanned: scansOf(before, observed, totals)}
+	measure := &Measure{Locks: locksOf(before, observed, samples), Rewritten: rewritten(before, after),
+		Scanned: scansOf(before, observed, totals)}
 	for _, outcome := range result.Done {
 		measure.Duration += outcome.Duration
 		measure.Rows += outcome.Rows

@@ -37,7 +37,8 @@ func afterUpAgain(first, second schema.Schema) []Finding {
 	var findings []Finding
 	for _, d := range schema.Diff(first, second) {
 		findings = append(findings, Finding{
-			Severity: Failure, Check: CheckUpAgain, Message: "up after down gives another schema than the first up: " + d.String(), Difference: &d,
+			Severity: Failure, Check: CheckUpAgain, Message: "up after down gives another schema than the first up: " +
+				d.String(), Difference: &d,
 			Remedy: "look for what down leaves that changes how up works, such as IF NOT EXISTS over something old",
 		})
 	}
@@ -49,7 +50,8 @@ func afterUpTwice(first, second schema.Schema) []Finding {
 	var findings []Finding
 	for _, d := range schema.Diff(first, second) {
 		findings = append(findings, Finding{
-			Severity: Failure, Check: CheckUpTwice, Message: "up changed the schema although there was nothing to do: " + d.String(), Difference: &d,
+			Severity: Failure, Check: CheckUpTwice, Message: "up changed the schema although there was nothing to do: " +
+				d.String(), Difference: &d,
 		})
 	}
 	return findings
@@ -63,7 +65,8 @@ type enumValues struct {
 
 // String is the reason for which a migration cannot be taken back.
 func (e enumValues) String() string {
-	return fmt.Sprintf("PostgreSQL cannot drop a value of an enum: type %s keeps %s after down", e.enum, strings.Join(e.values, ", "))
+	return fmt.Sprintf("PostgreSQL cannot drop a value of an enum: type %s keeps %s after down", e.enum,
+		strings.Join(e.values, ", "))
 }
 
 // addedValues gives the values of an enum that are new, if that is all in which
@@ -109,7 +112,8 @@ func labels(list string) []string {
 // withoutOurs leaves out what the tester has put into its database.
 func withoutOurs(s schema.Schema) schema.Schema {
 	ours := func(name string) bool {
-		return name == observerSchema || strings.HasPrefix(name, observerSchema+".") || strings.Contains(name, " on "+observerSchema+".")
+		return name == observerSchema || strings.HasPrefix(name, observerSchema+".") || strings.Contains(name, " on "+
+			observerSchema+".")
 	}
 	s.Objects = slices.DeleteFunc(s.Objects, func(o schema.Object) bool {
 		return ours(o.Name) || slices.ContainsFunc(o.Parents, func(p schema.Reference) bool { return ours(p.Name) })

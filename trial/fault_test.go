@@ -53,7 +53,8 @@ var faults = []struct {
 		message: "down does not restore column public.people.age: default 18 → none",
 	},
 	{
-		name: "leaves a trigger disabled", up: "ALTER TABLE people DISABLE TRIGGER people_stamp; UPDATE people SET age = 19", down: "UPDATE people SET age = 18",
+		name: "leaves a trigger disabled", up: "ALTER TABLE people DISABLE TRIGGER people_stamp; UPDATE people SET age = 19",
+		down:    "UPDATE people SET age = 18",
 		message: "down does not restore trigger people_stamp on public.people: state enabled → disabled",
 	},
 	{
@@ -61,16 +62,19 @@ var faults = []struct {
 		message: "down does not restore sequence public.tickets: owned by public.people.team → none",
 	},
 	{
-		name: "puts a column back in another order", up: "ALTER TABLE people DROP COLUMN name", down: "ALTER TABLE people ADD COLUMN name text",
+		name: "puts a column back in another order", up: "ALTER TABLE people DROP COLUMN name",
+		down:    "ALTER TABLE people ADD COLUMN name text",
 		message: "down does not restore column public.people.name: position 3 → 6",
 	},
 	{
-		name: "brings a constraint back not valid", up: "ALTER TABLE people DROP CONSTRAINT people_age", down: "ALTER TABLE people ADD CONSTRAINT people_age CHECK (age > 0) NOT VALID",
+		name: "brings a constraint back not valid", up: "ALTER TABLE people DROP CONSTRAINT people_age",
+		down:    "ALTER TABLE people ADD CONSTRAINT people_age CHECK (age > 0) NOT VALID",
 		message: "down does not restore constraint people_age on public.people: validity valid → not valid",
 	},
 	{
-		name: "brings a function back with another volatility",
-		up:   "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n'", down: "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n'",
+		name:    "brings a function back with another volatility",
+		up:      "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n'",
+		down:    "CREATE OR REPLACE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n'",
 		message: "down does not restore function public.twice(integer): volatility stable → volatile",
 	},
 	{
@@ -83,29 +87,38 @@ var faults = []struct {
 		message: "tests/people.yaml:1:54: after up the row people (email='ada') is lost",
 	},
 	{
-		name: "loses a row on the way back", up: "ALTER TABLE people RENAME TO persons", down: "ALTER TABLE persons RENAME TO people; DELETE FROM people WHERE email = 'bob'",
-		tests:   "rows: [{table: people, before: 2, key: email, rows: [{email: ada, name: Ada}, {email: bob}], then: [{after: 2, table: persons, key: email, rows: [{email: ada, name: Ada}, {email: bob}]}]}]",
+		name: "loses a row on the way back", up: "ALTER TABLE people RENAME TO persons",
+		down: "ALTER TABLE persons RENAME TO people; DELETE FROM people WHERE email = 'bob'",
+		tests: "rows: [{table: people, before: 2, key: email, rows: [{email: ada, name: Ada}, {email: bob}], then: " +
+			"[{after: 2, table: persons, key: email, rows: [{email: ada, name: Ada}, {email: bob}]}]}]",
 		message: "tests/people.yaml:1:79: after down the row people (email='bob') is lost",
 	},
 	{
-		name: "truncates a value", up: "ALTER TABLE people ALTER name TYPE varchar(5) USING left(name, 5)", down: "ALTER TABLE people ALTER name TYPE text",
-		tests:   "rows: [{table: people, before: 2, key: email, rows: [{email: ada, name: Augusta Ada}]}]",
-		message: "tests/people.yaml:1:54: after up the row people (email='ada') is changed: name was 'Augusta Ada' and is 'Augus'",
+		name: "truncates a value", up: "ALTER TABLE people ALTER name TYPE varchar(5) USING left(name, 5)",
+		down:  "ALTER TABLE people ALTER name TYPE text",
+		tests: "rows: [{table: people, before: 2, key: email, rows: [{email: ada, name: Augusta Ada}]}]",
+		message: "tests/people.yaml:1:54: after up the row people (email='ada') is changed: name was 'Augusta Ada' and is " +
+			"'Augus'",
 	},
 	{
-		name: "cuts a time down to its day", up: "ALTER TABLE people ALTER seen TYPE date", down: "ALTER TABLE people ALTER seen TYPE timestamptz",
-		tests:   "rows: [{table: people, before: 2, key: email, rows: [{email: ada, seen: '2024-02-01 10:30'}]}]",
-		message: "tests/people.yaml:1:54: after up the row people (email='ada') is changed: seen was '2024-02-01 10:30:00+00' and is '2024-02-01'",
+		name: "cuts a time down to its day", up: "ALTER TABLE people ALTER seen TYPE date",
+		down:  "ALTER TABLE people ALTER seen TYPE timestamptz",
+		tests: "rows: [{table: people, before: 2, key: email, rows: [{email: ada, seen: '2024-02-01 10:30'}]}]",
+		message: "tests/people.yaml:1:54: after up the row people (email='ada') is changed: seen was '2024-02-01 " +
+			"10:30:00+00' and is '2024-02-01'",
 	},
 	{
-		name: "takes a column away with what was in it", up: "ALTER TABLE people DROP team", down: "ALTER TABLE people ADD team int; CREATE INDEX people_team_idx ON people (team); CREATE SEQUENCE tickets OWNED BY people.team",
+		name: "takes a column away with what was in it", up: "ALTER TABLE people DROP team", down: "ALTER TABLE people ADD " +
+			"team int; CREATE INDEX people_team_idx ON people (team); CREATE SEQUENCE tickets OWNED BY people.team",
 		tests:   "rows: [{table: people, before: 2, key: email, rows: [{email: ada, team: 7}]}]",
 		message: "tests/people.yaml:1:54: after up the row people (email='ada') has no team any more, which was '7'",
 	},
 	{
-		name: "makes a query slow by dropping its index", up: "CREATE TABLE big AS SELECT n, md5(n::text) AS word FROM generate_series(1, 300000) n; CREATE INDEX big_n ON big (n); ANALYZE big; DROP INDEX big_n",
-		down:    "DROP TABLE big",
-		tests:   "queries: [{name: find one, sql: SELECT * FROM big WHERE n = $1, parameters: [77], max_duration: 0.5ms, fail: true}]",
+		name: "makes a query slow by dropping its index", up: "CREATE TABLE big AS SELECT n, md5(n::text) AS word FROM " +
+			"generate_series(1, 300000) n; CREATE INDEX big_n ON big (n); ANALYZE big; DROP INDEX big_n",
+		down: "DROP TABLE big",
+		tests: "queries: [{name: find one, sql: SELECT * FROM big WHERE n = $1, parameters: [77], max_duration: 0.5ms, " +
+			"fail: true}]",
 		message: `the query "find one" takes `,
 	},
 	{
@@ -113,8 +126,10 @@ var faults = []struct {
 		message: "2_fault.sql:4:1: table \"y\" does not exist (SQLSTATE 42P01)",
 	},
 	{
-		name: "comes up otherwise the second time", up: "CREATE SEQUENCE IF NOT EXISTS runs; DO $$ BEGIN EXECUTE format('CREATE TABLE t%s (id int)', nextval('seen')); END $$",
-		down:    "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname ~ '^t[0-9]$' LOOP EXECUTE 'DROP TABLE ' || t; END LOOP; END $$; DROP SEQUENCE runs",
+		name: "comes up otherwise the second time", up: "CREATE SEQUENCE IF NOT EXISTS runs; DO $$ BEGIN EXECUTE " +
+			"format('CREATE TABLE t%s (id int)', nextval('seen')); END $$",
+		down: "DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relname ~ '^t[0-9]$' LOOP " +
+			"EXECUTE 'DROP TABLE ' || t; END LOOP; END $$; DROP SEQUENCE runs",
 		message: "up after down gives another schema than the first up: table public.t1 is missing",
 	},
 }
@@ -167,7 +182,8 @@ func TestAnEnumValueThatStaysIsIrreversibleWithTheReason(t *testing.T) {
 				"3_next.sql": "CREATE TABLE next (is_ mood);\n-- +migrate Down\nDROP TABLE next;",
 			}.shared(t, nil))
 			require.Equal(t, "1 irreversible, 2 irreversible, 3 passed", statuses(report))
-			require.Equal(t, "PostgreSQL cannot drop a value of an enum: type public.mood keeps 'so ''so' after down", report.Migrations[1].Reason)
+			require.Equal(t, "PostgreSQL cannot drop a value of an enum: type public.mood keeps 'so ''so' after down",
+				report.Migrations[1].Reason)
 			for _, f := range report.Migrations[1].Findings {
 				require.Equal(t, trial.Warning, f.Severity)
 				require.Contains(t, f.Remedy, "IF NOT EXISTS")
@@ -198,7 +214,8 @@ func TestNothingIsTestedBehindAMigrationThatDoesNotGoUp(t *testing.T) {
 	}
 	report := run(t, migrations.shared(t, nil))
 	require.Equal(t, "1 irreversible, 2 failed, 3 not_run", statuses(report))
-	require.Contains(t, messages(report.Migrations[1].Findings)[0], `2_broken.sql:1:1: relation "nobody" does not exist (SQLSTATE 42P01)`)
+	require.Contains(t, messages(report.Migrations[1].Findings)[0],
+		`2_broken.sql:1:1: relation "nobody" does not exist (SQLSTATE 42P01)`)
 	require.Contains(t, report.Migrations[2].Reason, "2 fails on the way up")
 
 	only := migrations.shared(t, nil)

@@ -115,10 +115,14 @@ func (f *filling) join(ctx context.Context, existing int) (why string, err error
 		if slices.ContainsFunc(key.Columns, f.joined) {
 			continue // a column of another key; if both cannot hold, the server will say so
 		}
-		nullable := !slices.ContainsFunc(f.table.Columns, func(c fillColumn) bool { return slices.Contains(key.Columns, c.Number) && c.NotNull })
+		nullable := !slices.ContainsFunc(f.table.Columns, func(c fillColumn) bool {
+			return slices.Contains(key.Columns,
+				c.Number) && c.NotNull
+		})
 		var count int
 		if key.Target != f.table.Name || existing > 0 {
-			if err := f.database.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s LIMIT %d) few", key.Target, f.rows)).Scan(&count); err != nil {
+			if err := f.database.conn.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT FROM %s LIMIT %d) few",
+				key.Target, f.rows)).Scan(&count); err != nil {
 				return "", err
 			}
 		}
@@ -162,7 +166,8 @@ func (f *filling) choose(ctx context.Context, c *fillColumn) error {
 	}
 	var distinct []string
 	for _, candidate := range c.expressions(f.table.literals(c.Number)) {
-		result, _, err := f.database.once(ctx, fmt.Sprintf("SELECT ((%s)::%s)::text FROM generate_series(%d::bigint, %d) i", candidate, c.Type, f.base+1, f.base+sampleRows), nil)
+		result, _, err := f.database.once(ctx, fmt.Sprintf("SELECT ((%s)::%s)::text FROM generate_series(%d::bigint, %d) i",
+			candidate, c.Type, f.base+1, f.base+sampleRows), nil)
 		var refused *pgconn.PgError
 		switch {
 		case errors.As(err, &refused):
@@ -260,7 +265,8 @@ func (f *filling) insert(rows int) string {
 			values = append(values, fmt.Sprintf("f%d.k%d", n, k))
 			keys = append(keys, fmt.Sprintf("%s AS k%d", pgx.Identifier{j.TargetColumns[k]}.Sanitize(), k))
 		}
-		from = append(from, fmt.Sprintf("JOIN (SELECT %s, row_number() OVER () - 1 AS n FROM (SELECT * FROM %s LIMIT %d) few) f%d ON f%d.n = %s",
+		from = append(from, fmt.Sprintf("JOIN (SELECT %s, row_number() OVER () - 1 AS n FROM (SELECT * FROM %s LIMIT %d) "+
+			"few) f%d ON f%d.n = %s",
 			strings.Join(keys, ", "), j.Target, j.count, n, n, j.index))
 	}
 	for _, c := range f.columns {
@@ -270,5 +276,6 @@ func (f *filling) insert(rows int) string {
 	if len(names) == 0 { // the table gives its columns their values
 		return fmt.Sprintf("INSERT INTO %s SELECT FROM %s ON CONFLICT DO NOTHING", f.table.Name, from[0])
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s ON CONFLICT DO NOTHING", f.table.Name, strings.Join(names, ", "), strings.Join(values, ", "), strings.Join(from, " "))
+	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s ON CONFLICT DO NOTHING", f.table.Name,
+		strings.Join(names, ", "), strings.Join(values, ", "), strings.Join(from, " "))
 }

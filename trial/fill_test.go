@@ -54,7 +54,8 @@ SELECT 1;`,
 	}.shared(t, nil)
 	o.AtScale, o.Only = 200, []string{"count"}
 	report := run(t, o)
-	require.Equal(t, "2 passed", statuses(report), append(messages(report.Migrations[0].Findings), messages(report.Findings)...))
+	require.Equal(t, "2 passed", statuses(report), append(messages(report.Migrations[0].Findings),
+		messages(report.Findings)...))
 	require.Empty(t, report.Findings)
 }
 
@@ -86,8 +87,10 @@ CREATE TABLE pairs (p pair NOT NULL);
 	}
 	require.ElementsMatch(t, []string{
 		"the table public.moods could not be filled with 10 rows: only 2 rows fit its unique and exclusion constraints",
-		"the table public.riddles could not be filled with 10 rows: no values were found that fit: new row for relation \"riddles\" violates check constraint \"riddles_answer_check\"",
-		"the table public.about could not be filled with 10 rows: its foreign key about_riddle_fkey needs rows of public.riddles, which has none",
+		"the table public.riddles could not be filled with 10 rows: no values were found that fit: new row for relation " +
+			"\"riddles\" violates check constraint \"riddles_answer_check\"",
+		"the table public.about could not be filled with 10 rows: its foreign key about_riddle_fkey needs rows of " +
+			"public.riddles, which has none",
 		"the table public.guarded could not be filled with 10 rows: not here",
 		"the table public.pairs could not be filled with 10 rows: no value of type pair is known for its column p",
 	}, found)
@@ -96,10 +99,12 @@ CREATE TABLE pairs (p pair NOT NULL);
 func TestAtScaleASlowQueryShows(t *testing.T) {
 	t.Parallel()
 	o := files{
-		"1_base.sql":  "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int NOT NULL);\nCREATE INDEX orders_customer ON orders (customer);\n-- +migrate Irreversible base",
+		"1_base.sql": "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int NOT NULL);\n" +
+			"CREATE INDEX orders_customer ON orders (customer);\n-- +migrate Irreversible base",
 		"2_fine.sql":  "COMMENT ON TABLE orders IS 'x';\n-- +migrate Down\nCOMMENT ON TABLE orders IS NULL;",
 		"3_fault.sql": "DROP INDEX orders_customer;\n-- +migrate Down\nCREATE INDEX orders_customer ON orders (customer);",
-	}.shared(t, files{"q.yaml": "queries: [{name: orders of a customer, sql: 'SELECT (SELECT count(*) FROM orders WHERE customer = $1 + n) FROM generate_series(1, 40) n', parameters: [42], max_duration: 60ms, runs: 3, fail: true}]"})
+	}.shared(t, files{"q.yaml": "queries: [{name: orders of a customer, sql: 'SELECT (SELECT count(*) FROM orders WHERE " +
+		"customer = $1 + n) FROM generate_series(1, 40) n', parameters: [42], max_duration: 60ms, runs: 3, fail: true}]"})
 	o.AtScale, o.From = 100_000, "2"
 	report := run(t, o)
 	require.Equal(t, "2 passed, 3 failed", statuses(report), messages(report.Migrations[0].Findings))
@@ -109,15 +114,18 @@ func TestAtScaleASlowQueryShows(t *testing.T) {
 	require.Contains(t, message, "; it reads the whole of orders")
 	require.Empty(t, report.Migrations[1].Up.Rewritten)
 	require.Equal(t, "public.orders", report.Migrations[1].Down.Scanned[0].Table)
-	require.GreaterOrEqual(t, report.Migrations[1].Down.Scanned[0].Rows, int64(100_000), "those that parallel workers have read among them")
+	require.GreaterOrEqual(t, report.Migrations[1].Down.Scanned[0].Rows, int64(100_000),
+		"those that parallel workers have read among them")
 }
 
 func TestTheExampleShopPassesAtScale(t *testing.T) {
 	t.Parallel()
 	shop, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop/migrations"), Label: "migrations"})
 	require.NoError(t, err)
-	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, AtScale: 1000, Major: major, Only: []string{"split_addresses", "drop_user_addresses"}})
+	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, AtScale: 1000, Major: major,
+		Only: []string{"split_addresses", "drop_user_addresses"}})
 	require.True(t, report.OK(), statuses(report))
-	require.Equal(t, []string{"the table public.countries could not be filled with 1000 rows: only 676 rows fit its unique and exclusion constraints"},
+	require.Equal(t, []string{"the table public.countries could not be filled with 1000 rows: only 676 rows fit its " +
+		"unique and exclusion constraints"},
 		messages(report.Findings), "there are no more codes of two letters")
 }

@@ -42,7 +42,8 @@ func (g *gate) close(ctx context.Context) {
 		return
 	}
 	g.closed = true
-	_, _ = g.conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL lock_timeout = '100ms'; LOCK TABLE ONLY "+strings.Join(g.tables, ", ONLY ")+" IN SHARE UPDATE EXCLUSIVE MODE").ReadAll()
+	_, _ = g.conn.PgConn().Exec(ctx, "BEGIN; SET LOCAL lock_timeout = '100ms'; LOCK TABLE ONLY "+strings.Join(g.tables,
+		", ONLY ")+" IN SHARE UPDATE EXCLUSIVE MODE").ReadAll()
 }
 
 // open lets everybody pass.

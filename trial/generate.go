@@ -133,7 +133,8 @@ func (c fillColumn) expressions(texts, numbers []string) []string {
 	if c.Category == "S" && len(numbers) > 0 {
 		for _, n := range numbers {
 			if len(n) < 4 {
-				candidates = append(candidates, fmt.Sprintf("right(lpad(i::text, %s, '0'), %s)", n, n), fmt.Sprintf("right(lpad('a' || to_hex(i), %s, 'a'), %s)", n, n))
+				candidates = append(candidates, fmt.Sprintf("right(lpad(i::text, %s, '0'), %s)", n, n),
+					fmt.Sprintf("right(lpad('a' || to_hex(i), %s, 'a'), %s)", n, n))
 			}
 		}
 	}
@@ -176,7 +177,8 @@ func rangeOf(base string) string {
 	case "daterange":
 		return "daterange(date '2020-01-01' + (2 * i)::int, date '2020-01-02' + (2 * i)::int)"
 	case "tsrange", "tstzrange":
-		return base + "(timestamp '2020-01-01' + 2 * i * interval '1 minute', timestamp '2020-01-01 00:01' + 2 * i * interval '1 minute')"
+		return base + "(timestamp '2020-01-01' + 2 * i * interval '1 minute', timestamp '2020-01-01 00:01' + 2 * i * " +
+			"interval '1 minute')"
 	}
 	return base + "(2 * i, 2 * i + 1)"
 }
@@ -187,10 +189,12 @@ func (c fillColumn) strings() []string {
 		word = fmt.Sprintf("right(lpad(to_hex(i), %[1]d, '0'), %[1]d)", min(c.Length, 12))
 	}
 	return []string{
-		word, "'user' || i || '@example.com'", "'a' || i", "lpad(i::text, 10, '0')", "'https://example.com/' || i", "md5(i::text)",
+		word, "'user' || i || '@example.com'", "'a' || i", "lpad(i::text, 10, '0')", "'https://example.com/' || i",
+		"md5(i::text)",
 		"chr(65 + (i / 26 % 26)::int) || chr(65 + (i % 26)::int)",
 		"chr(65 + (i / 676 % 26)::int) || chr(65 + (i / 26 % 26)::int) || chr(65 + (i % 26)::int)",
-		"'+4930' || lpad(i::text, 7, '0')", "lpad((i % 100000)::text, 5, '0')", "'#' || lpad(to_hex(i % 16777216), 6, '0')", "i::text", "'a'", "''",
+		"'+4930' || lpad(i::text, 7, '0')", "lpad((i % 100000)::text, 5, '0')", "'#' || lpad(to_hex(i % 16777216), 6, '0')",
+		"i::text", "'a'", "''",
 		"md5(i::text)::uuid::text", "'10.' || i / 65536 % 256 || '.' || i / 256 % 256 || '.' || i % 256",
 	}
 }
@@ -211,37 +215,40 @@ func (c fillColumn) numbers() []string {
 
 // byType are values of types that belong to no larger family.
 var byType = map[string][]string{
-	"boolean":                     {"i % 2 = 0", "true", "false"},
-	"uuid":                        {"md5(i::text)::uuid"},
-	"date":                        {"date '2020-01-01' + (i % 1000000)::int", "current_date", "current_date + 1 + (i % 1000000)::int"},
-	"timestamp without time zone": {"timestamp '2020-01-01' + i * interval '1 minute'", "now()", "now() + i * interval '1 minute'"},
-	"timestamp with time zone":    {"timestamptz '2020-01-01 00:00+00' + i * interval '1 minute'", "now()", "now() + i * interval '1 minute'"},
-	"time without time zone":      {"time '00:00' + i * interval '1 second'"},
-	"time with time zone":         {"timetz '00:00+00' + i * interval '1 second'"},
-	"interval":                    {"i * interval '1 second'"},
-	"json":                        {"json_build_object('n', i)", "'{}'", "'[]'", `'"a"'`, "'1'"},
-	"jsonb":                       {"jsonb_build_object('n', i)", "'{}'", "'[]'", `'"a"'`, "'1'"},
-	"bytea":                       {"decode(md5(i::text), 'hex')", "decode(lpad(to_hex(i), 8, '0'), 'hex')", "''"},
-	"inet":                        {"inet '10.0.0.0' + i % 16777216"},
-	"cidr":                        {"(inet '10.0.0.0' + i % 16777216)::cidr"},
-	"macaddr":                     {"lpad(to_hex(i), 12, '0')::macaddr"},
-	"macaddr8":                    {"lpad(to_hex(i), 16, '0')::macaddr8"},
-	"\"bit\"":                     {"i"},
-	"bit varying":                 {"i::bit(64)::varbit"},
-	"xml":                         {"'<n>' || i || '</n>'"},
-	"tsvector":                    {"to_tsvector('simple', 'word' || i)"},
-	"tsquery":                     {"to_tsquery('simple', 'word' || i)"},
-	"point":                       {"point(i, i)"},
-	"box":                         {"box(point(2 * i, 0), point(2 * i + 1, 1))"},
-	"circle":                      {"circle(point(i, i), 1)"},
-	"line":                        {"line(point(0, i), point(1, i + 1))"},
-	"lseg":                        {"lseg(point(0, i), point(1, i))"},
-	"path":                        {"path '((0,0),(1,1))'"},
-	"polygon":                     {"polygon '((0,0),(1,1),(1,0))'"},
-	"\"char\"":                    {"'a'"},
-	"pg_lsn":                      {"pg_lsn '0/0' + i"},
-	"hstore":                      {"''"},
-	"ltree":                       {"'a' || i"},
+	"boolean": {"i % 2 = 0", "true", "false"},
+	"uuid":    {"md5(i::text)::uuid"},
+	"date": {"date '2020-01-01' + (i % 1000000)::int", "current_date",
+		"current_date + 1 + (i % 1000000)::int"},
+	"timestamp without time zone": {"timestamp '2020-01-01' + i * interval '1 minute'", "now()",
+		"now() + i * interval '1 minute'"},
+	"timestamp with time zone": {"timestamptz '2020-01-01 00:00+00' + i * interval '1 minute'", "now()",
+		"now() + i * interval '1 minute'"},
+	"time without time zone": {"time '00:00' + i * interval '1 second'"},
+	"time with time zone":    {"timetz '00:00+00' + i * interval '1 second'"},
+	"interval":               {"i * interval '1 second'"},
+	"json":                   {"json_build_object('n', i)", "'{}'", "'[]'", `'"a"'`, "'1'"},
+	"jsonb":                  {"jsonb_build_object('n', i)", "'{}'", "'[]'", `'"a"'`, "'1'"},
+	"bytea":                  {"decode(md5(i::text), 'hex')", "decode(lpad(to_hex(i), 8, '0'), 'hex')", "''"},
+	"inet":                   {"inet '10.0.0.0' + i % 16777216"},
+	"cidr":                   {"(inet '10.0.0.0' + i % 16777216)::cidr"},
+	"macaddr":                {"lpad(to_hex(i), 12, '0')::macaddr"},
+	"macaddr8":               {"lpad(to_hex(i), 16, '0')::macaddr8"},
+	"\"bit\"":                {"i"},
+	"bit varying":            {"i::bit(64)::varbit"},
+	"xml":                    {"'<n>' || i || '</n>'"},
+	"tsvector":               {"to_tsvector('simple', 'word' || i)"},
+	"tsquery":                {"to_tsquery('simple', 'word' || i)"},
+	"point":                  {"point(i, i)"},
+	"box":                    {"box(point(2 * i, 0), point(2 * i + 1, 1))"},
+	"circle":                 {"circle(point(i, i), 1)"},
+	"line":                   {"line(point(0, i), point(1, i + 1))"},
+	"lseg":                   {"lseg(point(0, i), point(1, i))"},
+	"path":                   {"path '((0,0),(1,1))'"},
+	"polygon":                {"polygon '((0,0),(1,1),(1,0))'"},
+	"\"char\"":               {"'a'"},
+	"pg_lsn":                 {"pg_lsn '0/0' + i"},
+	"hstore":                 {"''"},
+	"ltree":                  {"'a' || i"},
 }
 
 // fillable reads all tables that can be filled.

@@ -108,7 +108,8 @@ func openHost(ctx context.Context, options Options) (*host, error) {
 		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own"))
 		return h, err
 	case options.Keep:
-		project := devdb.OpenProject(cmp.Or(options.KeepIn, ".whimbrel"), devdb.ProjectOptions{Major: options.Major, Progress: options.Progress})
+		project := devdb.OpenProject(cmp.Or(options.KeepIn, ".whimbrel"), devdb.ProjectOptions{Major: options.Major,
+			Progress: options.Progress})
 		address, err := project.URL(ctx, "postgres")
 		if err != nil {
 			return nil, fmt.Errorf("starting the development server, where the databases are to be kept: %w", err)
@@ -155,7 +156,8 @@ func (h *host) cannotConnect(err error) error {
 	if h.admin.Password != "" {
 		message = strings.ReplaceAll(message, h.admin.Password, "…")
 	}
-	return wrong("look at the variables TEST_DB_*, and whether the server runs", "cannot connect to the server for tests: %s", message)
+	return wrong("look at the variables TEST_DB_*, and whether the server runs",
+		"cannot connect to the server for tests: %s", message)
 }
 
 // refuseTables is the promise that nobody's data is ever near a trial.
@@ -175,7 +177,8 @@ ORDER BY 1`, pgx.QueryExecModeSimpleProtocol)
 	if len(tables) == 0 {
 		return nil
 	}
-	return wrong("name a database that does not exist or is empty; the tester creates databases of its own beside it, and drops them",
+	return wrong("name a database that does not exist or is empty; the tester creates databases of its own beside it, "+
+		"and drops them",
 		"the database %s has %s in it: %s; nothing was touched", database, plural(len(tables), "table"), enumerate(tables, 3))
 }
 

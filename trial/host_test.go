@@ -29,7 +29,8 @@ func databases(t *testing.T, conn *pgx.Conn, like string) []string {
 func TestADatabaseWithTablesIsRefusedAndNotTouched(t *testing.T) {
 	t.Parallel()
 	config, conn := fresh(t)
-	_, err := conn.Exec(t.Context(), "CREATE SCHEMA app; CREATE TABLE app.users (id int); INSERT INTO app.users VALUES (1)")
+	_, err := conn.Exec(t.Context(),
+		"CREATE SCHEMA app; CREATE TABLE app.users (id int); INSERT INTO app.users VALUES (1)")
 	require.NoError(t, err)
 	o := simple.options(t, nil)
 	o.Connection = config
@@ -50,7 +51,8 @@ func TestBesideAnEmptyDatabaseOthersAreMadeAndDropped(t *testing.T) {
 	require.Equal(t, "1 passed", statuses(run(t, o)))
 	require.Empty(t, databases(t, conn, config.Database+"_trial%"))
 	var tables int
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables))
+	require.NoError(t, conn.QueryRow(t.Context(),
+		"SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").Scan(&tables))
 	require.Zero(t, tables, "the named database stays as it was")
 }
 
@@ -134,13 +136,15 @@ func TestTheVariablesThatNameAServer(t *testing.T) {
 
 	config, err := trial.FromEnvironment(lookup("TEST_DB_PASSWORD", `it's a \ secret`))
 	require.NoError(t, err)
-	require.Equal(t, []any{"localhost", uint16(5432), "test", "postgres", `it's a \ secret`}, []any{config.Host, config.Port, config.Database, config.User, config.Password})
+	require.Equal(t, []any{"localhost", uint16(5432), "test", "postgres", `it's a \ secret`},
+		[]any{config.Host, config.Port, config.Database, config.User, config.Password})
 
 	_, err = trial.FromEnvironment(lookup("TEST_DB_PORT", "many"))
 	require.ErrorContains(t, err, `TEST_DB_PORT is "many"`)
 
 	o := simple.options(t, nil)
-	o.Connection, err = trial.FromEnvironment(lookup("TEST_DB_HOST", filepath.Join(t.TempDir(), "nowhere"), "TEST_DB_PASSWORD", "hunter2"))
+	o.Connection, err = trial.FromEnvironment(lookup("TEST_DB_HOST", filepath.Join(t.TempDir(), "nowhere"),
+		"TEST_DB_PASSWORD", "hunter2"))
 	require.NoError(t, err)
 	_, err = trial.Run(t.Context(), o)
 	require.ErrorContains(t, err, "cannot connect to the server for tests")
@@ -170,7 +174,10 @@ func TestOnlyFromAndChangedSinceChooseMigrations(t *testing.T) {
 	}{
 		{"a version and a name", func(o *trial.Options) { o.Only = []string{"4", "new"} }, "0004 passed, 0007 passed"},
 		{"from", func(o *trial.Options) { o.From = "0006" }, "0006 passed, 0007 passed"},
-		{"changed and new files", func(o *trial.Options) { o.ChangedSince, o.Repository = "HEAD", filepath.Join(folder, "db") }, "0002 passed, 0007 passed"},
+		{"changed and new files", func(o *trial.Options) {
+			o.ChangedSince, o.Repository = "HEAD", filepath.Join(folder,
+				"db")
+		}, "0002 passed, 0007 passed"},
 		{"both", func(o *trial.Options) { o.ChangedSince, o.Repository, o.From = "HEAD", folder, "3" }, "0007 passed"},
 		{"nothing", func(o *trial.Options) { o.ChangedSince, o.Repository, o.Only = "HEAD", folder, []string{"1"} }, ""},
 	} {

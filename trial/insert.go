@@ -50,7 +50,8 @@ func (d *database) insertDue(ctx context.Context, place int, wanted func(*set) b
 		}
 		if len(again) == len(waiting) {
 			for i, p := range again {
-				d.trial.noteInsert(p.set, insertFailure(p.row.spot, "a row of "+p.set.table+" could not be inserted: "+reason(failures[i])))
+				d.trial.noteInsert(p.set, insertFailure(p.row.spot, "a row of "+p.set.table+" could not be inserted: "+
+					reason(failures[i])))
 			}
 			return nil
 		}
@@ -124,7 +125,8 @@ func (d *database) insert(ctx context.Context, p pendingRow) error {
 		}
 		returned = append(returned, pgx.Identifier{name}.Sanitize()+"::text")
 	}
-	sql := "INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") OVERRIDING SYSTEM VALUE VALUES (" + strings.Join(places, ", ") + ") RETURNING " + strings.Join(returned, ", ")
+	sql := "INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") OVERRIDING SYSTEM VALUE VALUES (" +
+		strings.Join(places, ", ") + ") RETURNING " + strings.Join(returned, ", ")
 	result := d.conn.PgConn().ExecParams(ctx, sql, parameters, nil, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err
@@ -219,10 +221,12 @@ func (d *database) insertScript(ctx context.Context, s *set) error {
 
 // writtenRows are the rows that the open transaction has written, in tables with a primary key.
 func (d *database) writtenRows(ctx context.Context, s *set) ([]*tracked, error) {
-	rows, err := d.conn.Query(ctx, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), array_agg(a.attname::text ORDER BY a.attnum)
+	rows, err := d.conn.Query(ctx,
+		`SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), array_agg(a.attname::text ORDER BY a.attnum)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname NOT IN ('`+observerSchema+`', 'information_schema') AND n.nspname !~ '^pg_' GROUP BY 1 ORDER BY 1`)
+WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname NOT IN ('`+observerSchema+
+			`', 'information_schema') AND n.nspname !~ '^pg_' GROUP BY 1 ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,8 @@ func (r Report) JUnit() ([]byte, error) {
 }
 
 func (r Result) junit() junitCase {
-	c := junitCase{Name: strings.TrimSpace(string(r.Version) + " " + r.Name), ClassName: "migrations", File: r.Path, Time: seconds(r.Duration)}
+	c := junitCase{Name: strings.TrimSpace(string(r.Version) + " " + r.Name), ClassName: "migrations", File: r.Path,
+		Time: seconds(r.Duration)}
 	var failures, rest []string
 	for _, f := range r.Findings {
 		if f.Severity == Failure {

@@ -14,7 +14,8 @@ func TestALockIsHeldSinceTheLastSampleWithoutIt(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	weak, strong := heldLock{1, "RowShareLock"}, heldLock{1, "AccessExclusiveLock"}
-	other, created, alone := heldLock{2, "ShareLock"}, heldLock{9, "AccessExclusiveLock"}, heldLock{3, "ShareUpdateExclusiveLock"}
+	other, created, alone := heldLock{2, "ShareLock"}, heldLock{9, "AccessExclusiveLock"}, heldLock{3,
+		"ShareUpdateExclusiveLock"}
 	holds := func(ms int, locks ...sessionLock) sample {
 		s := sample{at: at(ms), locks: map[sessionLock]bool{}}
 		for _, l := range locks {
@@ -25,7 +26,8 @@ func TestALockIsHeldSinceTheLastSampleWithoutIt(t *testing.T) {
 	before := relations{1: {name: "a"}, 2: {name: "b"}, 3: {name: "c"}}
 	observed := []observation{{PID: 7, Began: at(10), At: at(100), Locks: []heldLock{weak, strong, other, created}}}
 	samples := []sample{
-		holds(5), holds(20, sessionLock{7, weak}), holds(60, sessionLock{7, weak}), holds(65, sessionLock{7, weak}, sessionLock{7, strong}),
+		holds(5), holds(20, sessionLock{7, weak}), holds(60, sessionLock{7, weak}), holds(65, sessionLock{7, weak},
+			sessionLock{7, strong}),
 		holds(150, sessionLock{8, alone}), holds(180, sessionLock{8, alone}), holds(190),
 	}
 	ms := func(n int) whimbrel.Elapsed { return whimbrel.Elapsed(time.Duration(n) * time.Millisecond) }
@@ -48,11 +50,14 @@ func TestScansOfASessionAreCountedOnce(t *testing.T) {
 		{PID: 8, Scans: []scanned{{1, 1, 50}}},
 	}
 	require.Equal(t, []Scan{{"a", 5, 450}}, scansOf(before, observed, nil))
-	require.Equal(t, []Scan{{"a", 6, 600}, {"b", 1, 0}}, scansOf(before, observed, relations{1: {scans: 16, rows: 1600}, 2: {scans: 1}}))
+	require.Equal(t, []Scan{{"a", 6, 600}, {"b", 1, 0}}, scansOf(before, observed, relations{1: {scans: 16, rows: 1600},
+		2: {scans: 1}}))
 }
 
 func TestTablesWithOtherFilesAreRewritten(t *testing.T) {
 	t.Parallel()
-	before := relations{1: {name: "b", file: 5}, 2: {name: "a", file: 6}, 3: {name: "gone", file: 7}, 4: {name: "same", file: 8}}
-	require.Equal(t, []string{"a", "b"}, rewritten(before, relations{1: {file: 15}, 2: {file: 16}, 4: {file: 8}, 5: {file: 9}}))
+	before := relations{1: {name: "b", file: 5}, 2: {name: "a", file: 6}, 3: {name: "gone", file: 7},
+		4: {name: "same", file: 8}}
+	require.Equal(t, []string{"a", "b"}, rewritten(before, relations{1: {file: 15}, 2: {file: 16}, 4: {file: 8},
+		5: {file: 9}}))
 }

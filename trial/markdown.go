@@ -99,10 +99,12 @@ func (r Result) row() string {
 	if r.Reason != "" {
 		note = strings.ReplaceAll(string(r.Status), "_", " ") + ": " + r.Reason
 	}
-	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |\n", sign, r.Version, cell(r.Name), up, down, rows, cell(locks), cell(note))
+	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |\n", sign, r.Version, cell(r.Name), up, down, rows,
+		cell(locks), cell(note))
 }
 
 // cell makes a text harmless inside a table, and keeps it one line.
 func cell(text string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "@", "@\u200b").Replace(text)
+	return strings.NewReplacer("\r", " ", "\n", " ", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_",
+		"\\_", "[", "\\[", "@", "@\u200b").Replace(text)
 }

@@ -25,7 +25,8 @@ func lockOf(m *trial.Measure, table string) string {
 func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T) {
 	t.Parallel()
 	report := run(t, files{
-		"1_base.sql":    "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a SELECT n, n FROM generate_series(1, 500) n;\n-- +migrate Down\nDROP TABLE a, b;",
+		"1_base.sql": "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a " +
+			"SELECT n, n FROM generate_series(1, 500) n;\n-- +migrate Down\nDROP TABLE a, b;",
 		"2_rewrite.sql": "ALTER TABLE a ALTER n TYPE bigint;\n-- +migrate Down\nALTER TABLE a ALTER n TYPE int;",
 		"3_foreign.sql": "CREATE TABLE c (a int REFERENCES a);\n-- +migrate Down\nDROP TABLE c;",
 		"4_late.sql":    "SELECT pg_sleep(0.5);\nALTER TABLE b ADD x int;\n-- +migrate Down\nALTER TABLE b DROP x;",
@@ -52,7 +53,8 @@ func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T)
 	require.Equal(t, "SHARE UPDATE EXCLUSIVE blocks ", lockOf(up(5), "public.a"))
 	require.NotEmpty(t, up(5).Scanned, "building an index reads the table, also outside a transaction")
 
-	require.Less(t, time.Duration(up(4).Locks[0].Held), time.Duration(up(4).Duration)-100*time.Millisecond, "the lock was taken at the end")
+	require.Less(t, time.Duration(up(4).Locks[0].Held), time.Duration(up(4).Duration)-100*time.Millisecond,
+		"the lock was taken at the end")
 	require.Greater(t, time.Duration(up(6).Locks[0].Held), 150*time.Millisecond, "the lock was taken at the beginning")
 
 	require.EqualValues(t, 500, up(7).Rows)
@@ -68,7 +70,8 @@ func TestFunctionsAreTestedInTheirPlace(t *testing.T) {
 	execute := func(sql string) func(context.Context, pgx.Tx) error {
 		return func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, sql); return err }
 	}
-	o := files{"1_base.sql": "CREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;", "4_last.sql": "ALTER TABLE a DROP y;\n-- +migrate Down\nALTER TABLE a ADD y int;"}.shared(t, nil)
+	o := files{"1_base.sql": "CREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;",
+		"4_last.sql": "ALTER TABLE a DROP y;\n-- +migrate Down\nALTER TABLE a ADD y int;"}.shared(t, nil)
 	o.Config.Functions = []whimbrel.Function{
 		{Version: "2", Name: "there_and_back", Up: execute("ALTER TABLE a ADD x int"), Down: execute("ALTER TABLE a DROP x")},
 		{Version: "3", Name: "one_way", Up: execute("ALTER TABLE a ADD y int")},
@@ -89,7 +92,9 @@ func TestTheHistoryMayHaveAnotherNameAndSchema(t *testing.T) {
 func TestSeveralJobsFindTheSame(t *testing.T) {
 	t.Parallel()
 	history := longHistory(30)
-	history["0014_step.sql"] = "CREATE TABLE left_behind ();\nALTER TABLE table_004 ADD COLUMN status text DEFAULT 'new';\n-- +migrate Down\nALTER TABLE table_004 DROP COLUMN status;"
+	history["0014_step.sql"] = "CREATE TABLE left_behind ();\n" +
+		"ALTER TABLE table_004 ADD COLUMN status text DEFAULT 'new';\n-- +migrate Down\n" +
+		"ALTER TABLE table_004 DROP COLUMN status;"
 	var heard []string
 	o := history.options(t, nil)
 	o.Jobs = 3
@@ -98,7 +103,8 @@ func TestSeveralJobsFindTheSame(t *testing.T) {
 	require.Equal(t, 29, report.Summary.Passed)
 	require.Equal(t, trial.Failed, report.Migrations[13].Status)
 	require.Equal(t, []string{"down leaves table public.left_behind behind"}, messages(report.Migrations[13].Findings))
-	require.True(t, slices.IsSortedFunc(report.Migrations, func(a, b trial.Result) int { return a.Version.Compare(b.Version) }))
+	require.True(t, slices.IsSortedFunc(report.Migrations,
+		func(a, b trial.Result) int { return a.Version.Compare(b.Version) }))
 	require.Equal(t, "trial_started", heard[0])
 	require.Equal(t, "trial_finished", heard[len(heard)-1])
 }

@@ -30,9 +30,11 @@ CREATE SCHEMA ` + observerSchema + `;
 CREATE TABLE ` + observerSchema + `.observations (
 	id bigint GENERATED ALWAYS AS IDENTITY, pid integer, began timestamptz, at timestamptz, locks jsonb, scans jsonb
 );
-CREATE FUNCTION ` + observerSchema + `.observe() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION ` + observerSchema +
+	`.observe() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	INSERT INTO ` + observerSchema + `.observations (pid, began, at, locks, scans) SELECT pg_backend_pid(), transaction_timestamp(), clock_timestamp(),
+	INSERT INTO ` + observerSchema +
+	`.observations (pid, began, at, locks, scans) SELECT pg_backend_pid(), transaction_timestamp(), clock_timestamp(),
 		coalesce((SELECT jsonb_agg(jsonb_build_object('relation', l.relation::bigint, 'mode', l.mode)) FROM pg_locks l
 			WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
 			AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())), '[]'),
@@ -76,7 +78,8 @@ type scanned struct {
 
 // takeObservations reads what the trigger wrote down and forgets it.
 func takeObservations(ctx context.Context, conn *pgx.Conn) ([]observation, error) {
-	rows, err := conn.Query(ctx, "WITH taken AS (DELETE FROM "+observerSchema+".observations RETURNING *) SELECT pid, began, at, locks::text, scans::text FROM taken ORDER BY id")
+	rows, err := conn.Query(ctx, "WITH taken AS (DELETE FROM "+observerSchema+
+		".observations RETURNING *) SELECT pid, began, at, locks::text, scans::text FROM taken ORDER BY id")
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +104,8 @@ type relation struct {
 
 // readRelations gives all tables but the tester's and the engine's.
 func readRelations(ctx context.Context, conn *pgx.Conn, own []string) (relations, error) {
-	rows, err := conn.Query(ctx, `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text, c.relfilenode,
+	rows, err := conn.Query(ctx,
+		`SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind::text, c.relfilenode,
 	coalesce(pg_stat_get_numscans(c.oid), 0), coalesce(pg_stat_get_tuples_returned(c.oid), 0)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '`+observerSchema+`')
@@ -208,7 +212,8 @@ func (s *sampler) hear(ctx context.Context, record whimbrel.Record) {
 
 func look(ctx context.Context, conn *pgx.Conn) (sample, error) {
 	one := sample{locks: map[sessionLock]bool{}}
-	rows, err := conn.Query(ctx, `SELECT clock_timestamp(), l.pid, l.relation, l.mode, NOT coalesce(l.granted, true) FROM (SELECT 1) one LEFT JOIN (
+	rows, err := conn.Query(ctx,
+		`SELECT clock_timestamp(), l.pid, l.relation, l.mode, NOT coalesce(l.granted, true) FROM (SELECT 1) one LEFT JOIN (
 	SELECT l.pid, l.relation, l.mode, l.granted FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 	WHERE (l.locktype = 'relation' AND l.relation >= 16384 OR NOT l.granted)
 	AND a.datname = current_database() AND starts_with(a.application_name, 'whimbrel/')

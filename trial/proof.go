@@ -105,7 +105,8 @@ func (p *proof) up(ctx context.Context) (bool, error) {
 // engine gives the engine's own error, or passes on what is no verdict about a migration.
 func (p *proof) engine(ctx context.Context, failed error) (*whimbrel.Error, error) {
 	var e *whimbrel.Error
-	if ctx.Err() != nil || !errors.As(failed, &e) || e.Code == whimbrel.CodeConnection || e.Code == whimbrel.CodeInterrupted {
+	if ctx.Err() != nil || !errors.As(failed, &e) || e.Code == whimbrel.CodeConnection ||
+		e.Code == whimbrel.CodeInterrupted {
 		return nil, failed
 	}
 	return e, nil
@@ -247,7 +248,8 @@ func (p *proof) upAgain(ctx context.Context) (bool, error) {
 		f := engineFailure(CheckUpAgain, e)
 		f.Message = "up after down fails: " + f.Message
 		if p.result.Status == Irreversible { // PostgreSQL's doing
-			f.Severity, f.Remedy = Warning, "write ADD VALUE IF NOT EXISTS, so that it can go up again after a down that must leave the value"
+			f.Severity, f.Remedy = Warning, "write ADD VALUE IF NOT EXISTS, so that it can go up again after a down that must "+
+				"leave the value"
 		}
 		p.result.add(f)
 		return false, nil

@@ -36,7 +36,8 @@ func (d *database) ask(ctx context.Context, position int) ([]Timing, []Finding, 
 			return nil, nil, err
 		}
 		d.worked[q] = true
-		timings = append(timings, Timing{Name: q.name, Median: whimbrel.Elapsed(median), Limit: whimbrel.Elapsed(q.limit), Runs: q.runs, Rows: len(result.Rows)})
+		timings = append(timings, Timing{Name: q.name, Median: whimbrel.Elapsed(median), Limit: whimbrel.Elapsed(q.limit),
+			Runs: q.runs, Rows: len(result.Rows)})
 		if median > q.limit {
 			slow, err := d.slow(ctx, q, median)
 			if err != nil {
@@ -114,7 +115,8 @@ func (d *database) slow(ctx context.Context, q *query, median time.Duration) (Fi
 	if q.fail {
 		severity = Failure
 	}
-	f := q.finding(severity, "takes %s in the median of %s, over its limit of %s", shownDuration(median), plural(q.runs, "run"), shownDuration(q.limit))
+	f := q.finding(severity, "takes %s in the median of %s, over its limit of %s", shownDuration(median),
+		plural(q.runs, "run"), shownDuration(q.limit))
 	if before, known := d.medians[q]; known && before <= q.limit {
 		f.Message += fmt.Sprintf("; before this migration it took %s", shownDuration(before))
 	}
@@ -180,7 +182,8 @@ func (d *database) compareResult(ctx context.Context, q *query, result *pgconn.R
 		for j, v := range expected.values {
 			at := j
 			if expected.columns != nil {
-				at = slices.IndexFunc(result.FieldDescriptions, func(f pgconn.FieldDescription) bool { return f.Name == expected.columns[j] })
+				at = slices.IndexFunc(result.FieldDescriptions,
+					func(f pgconn.FieldDescription) bool { return f.Name == expected.columns[j] })
 			}
 			if at < 0 {
 				findings = append(findings, q.finding(Failure, "gives no column %s", expected.columns[j]))
@@ -188,7 +191,8 @@ func (d *database) compareResult(ctx context.Context, q *query, result *pgconn.R
 			}
 			field := result.FieldDescriptions[at]
 			var kind, category string
-			if err := d.conn.QueryRow(ctx, "SELECT format_type(oid, -1), typcategory::text FROM pg_type WHERE oid = $1", field.DataTypeOID).Scan(&kind, &category); err != nil {
+			if err := d.conn.QueryRow(ctx, "SELECT format_type(oid, -1), typcategory::text FROM pg_type WHERE oid = $1",
+				field.DataTypeOID).Scan(&kind, &category); err != nil {
 				return nil, err
 			}
 			want := text(v.parameter(column{category: category}))
@@ -197,7 +201,8 @@ func (d *database) compareResult(ctx context.Context, q *query, result *pgconn.R
 				return nil, err
 			}
 			if !same {
-				findings = append(findings, q.finding(Failure, "gives in row %d as %s %s, and %s is expected", i+1, field.Name, shownValue(got[at]), shownValue(want)))
+				findings = append(findings, q.finding(Failure, "gives in row %d as %s %s, and %s is expected", i+1, field.Name,
+					shownValue(got[at]), shownValue(want)))
 			}
 		}
 	}

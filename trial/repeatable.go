@@ -13,7 +13,8 @@ import (
 // their own, twice: what can run again must bear it.
 func (t *trial) repeatables(ctx context.Context) error {
 	all := t.history.config.Migrations
-	if !slices.ContainsFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) || (&worker{trial: t}).hindrance(len(t.history.migrations)) != "" {
+	if !slices.ContainsFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) ||
+		(&worker{trial: t}).hindrance(len(t.history.migrations)) != "" {
 		return nil
 	}
 	d, err := t.newDatabase(ctx)

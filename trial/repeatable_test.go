@@ -16,7 +16,8 @@ func TestRepeatableMigrationsRunTwiceBehindTheOthers(t *testing.T) {
 	report := run(t, all.shared(t, nil))
 	require.False(t, report.OK())
 	require.Equal(t, "1 passed", statuses(report))
-	require.Equal(t, []string{`migrations/R__once.sql:1:1: relation "once" already exists (SQLSTATE 42P07)`}, messages(report.Findings))
+	require.Equal(t, []string{`migrations/R__once.sql:1:1: relation "once" already exists (SQLSTATE 42P07)`},
+		messages(report.Findings))
 
 	all["R__once.sql"] = "DROP VIEW IF EXISTS once; CREATE VIEW once AS SELECT id FROM v;"
 	require.True(t, run(t, all.shared(t, nil)).OK())

@@ -19,28 +19,36 @@ func mixed() trial.Report {
 	ms := func(n float64) whimbrel.Elapsed { return whimbrel.Elapsed(n * float64(time.Millisecond)) }
 	return trial.Report{
 		Server: "15.18", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Duration: ms(1234),
-		Summary: trial.Summary{Tested: 3, Passed: 1, Failed: 1, Irreversible: 1, NotRun: 1, Warnings: 1, SuccessRate: new(50.0)},
+		Summary: trial.Summary{Tested: 3, Passed: 1, Failed: 1, Irreversible: 1, NotRun: 1, Warnings: 1,
+			SuccessRate: new(50.0)},
 		Migrations: []trial.Result{
 			{
 				Version: "1", Name: "add_users", Path: "migrations/1_add_users.sql", Status: trial.Passed, Duration: ms(50),
 				Up: &trial.Measure{
-					Duration: ms(12.345), Rows: 3, Rewritten: []string{"public.users"}, Scanned: []trial.Scan{{Table: "public.users", Scans: 1, Rows: 5000}, {Table: "public.few", Scans: 1, Rows: 1}},
-					Locks: []trial.Lock{{Table: "public.users", Mode: "ACCESS EXCLUSIVE", Held: ms(11), Blocks: "readers and writers"}, {Table: "public.few", Mode: "ROW SHARE", Held: ms(1)}},
+					Duration: ms(12.345), Rows: 3, Rewritten: []string{"public.users"}, Scanned: []trial.Scan{{Table: "public.users",
+						Scans: 1, Rows: 5000}, {Table: "public.few", Scans: 1, Rows: 1}},
+					Locks: []trial.Lock{{Table: "public.users", Mode: "ACCESS EXCLUSIVE", Held: ms(11),
+						Blocks: "readers and writers"}, {Table: "public.few", Mode: "ROW SHARE", Held: ms(1)}},
 				},
 				Down: &trial.Measure{Duration: ms(2)}, Queries: []trial.Timing{{Name: "q", Median: ms(0.5), Rows: 1}},
 			},
 			{
-				Version: "2", Name: "add|pipe", Path: "migrations/2_add.sql", Status: trial.Failed, Up: &trial.Measure{Duration: ms(1)},
+				Version: "2", Name: "add|pipe", Path: "migrations/2_add.sql", Status: trial.Failed,
+				Up: &trial.Measure{Duration: ms(1)},
 				Findings: []trial.Finding{
-					{Severity: trial.Failure, Check: trial.CheckSchema, Message: "down leaves index <b>a_b</b> behind", Path: "migrations/2_add.sql", Remedy: "make the way back restore it"},
-					{Severity: trial.Warning, Check: trial.CheckQuery, Message: "slow @everybody", Path: "tests/a.yaml", Line: 3, Column: 5},
+					{Severity: trial.Failure, Check: trial.CheckSchema, Message: "down leaves index <b>a_b</b> behind",
+						Path: "migrations/2_add.sql", Remedy: "make the way back restore it"},
+					{Severity: trial.Warning, Check: trial.CheckQuery, Message: "slow @everybody", Path: "tests/a.yaml", Line: 3,
+						Column: 5},
 				},
 			},
 			{Version: "3", Name: "enum", Status: trial.Irreversible, Reason: "PostgreSQL cannot drop a value"},
 			{Version: "4", Name: "late", Status: trial.NotRun, Reason: "the trial was stopped"},
 		},
-		Findings: []trial.Finding{{Severity: trial.Failure, Check: trial.CheckInsert, Message: "a row could not be inserted", Path: "tests/a.yaml", Line: 9, Column: 1}},
-		Kept:     []trial.Kept{{Database: "x_1", State: "all migrations up to 4 are applied", URL: "postgres://me@host:5432/x_1"}},
+		Findings: []trial.Finding{{Severity: trial.Failure, Check: trial.CheckInsert, Message: "a row could not be inserted",
+			Path: "tests/a.yaml", Line: 9, Column: 1}},
+		Kept: []trial.Kept{{Database: "x_1", State: "all migrations up to 4 are applied",
+			URL: "postgres://me@host:5432/x_1"}},
 	}
 }
 
@@ -67,7 +75,8 @@ kept x_1, all migrations up to 4 are applied: psql 'postgres://me@host:5432/x_1'
 	text.Reset()
 	shout := func(s string) string { return "<" + s + ">" }
 	require.NoError(t, mixed().Text(&text, trial.TextOptions{Verbose: true, Good: shout, Bad: shout, Weak: shout}))
-	for _, part := range []string{"<✓> 1", "<✗> 2", "<up locks public.few in mode ROW SHARE for 1.00 ms>", "<up reads the whole of public.few, 1 rows>", `<query "q": 0.50 ms, 1 row>`, "<1 failed>"} {
+	for _, part := range []string{"<✓> 1", "<✗> 2", "<up locks public.few in mode ROW SHARE for 1.00 ms>",
+		"<up reads the whole of public.few, 1 rows>", `<query "q": 0.50 ms, 1 row>`, "<1 failed>"} {
 		require.Contains(t, text.String(), part)
 	}
 	require.ErrorContains(t, mixed().Text(broken{}, trial.TextOptions{}), "no room")
@@ -148,5 +157,6 @@ func TestTheReportCanBeWrittenAsJSONAndReadBack(t *testing.T) {
 
 	event, err := trial.MarshalEvent(trial.Tested{Result: mixed().Migrations[2], Done: 1, Total: 4})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"event":"migration_tested","result":{"version":"3","name":"enum","status":"irreversible","reason":"PostgreSQL cannot drop a value","duration_ms":0},"done":1,"total":4}`, string(event))
+	require.JSONEq(
+		t, `{"event":"migration_tested","result":{"version":"3","name":"enum","status":"irreversible","reason":"PostgreSQL cannot drop a value","duration_ms":0},"done":1,"total":4}`, string(event))
 }

@@ -57,7 +57,8 @@ type column struct {
 // describe reads a table by the name that SQL has for it.
 func (d *database) describe(ctx context.Context, name string) (table, error) {
 	t := table{columns: map[string]column{}}
-	rows, err := d.conn.Query(ctx, `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname, format_type(a.atttypid, -1), y.typcategory::text,
+	rows, err := d.conn.Query(ctx,
+		`SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname, format_type(a.atttypid, -1), y.typcategory::text,
 	coalesce((SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), -1)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type y ON y.oid = a.atttypid WHERE c.oid = to_regclass($1) ORDER BY 5`, name)
@@ -124,14 +125,16 @@ func (d *database) changed(ctx context.Context, s *set, c change, row given) (*t
 	if key == nil {
 		key = t.primary
 	}
-	r := &tracked{spot: row.spot, set: s, table: c.table, key: key, columns: row.columns, types: make([]string, len(row.columns))}
+	r := &tracked{spot: row.spot, set: s, table: c.table, key: key, columns: row.columns,
+		types: make([]string, len(row.columns))}
 	for i, v := range row.values {
 		r.want = append(r.want, text(v.parameter(t.columns[row.columns[i]])))
 	}
 	for _, name := range key {
 		i := slices.Index(row.columns, name)
 		if i < 0 {
-			finding := lostRow(r, fmt.Sprintf("a row of %s that is expected has no value for %s, by which it could be found", c.table, name))
+			finding := lostRow(r, fmt.Sprintf("a row of %s that is expected has no value for %s, by which it could be found",
+				c.table, name))
 			finding.Remedy = "write it, or name another key: column"
 			return nil, &finding, nil
 		}
@@ -153,7 +156,8 @@ func lostRow(r *tracked, message string) Finding {
 }
 
 // checkRows looks for every row that must be there.
-func (d *database) checkRows(ctx context.Context, position int, when string) (findings []Finding, looked int, err error) {
+func (d *database) checkRows(ctx context.Context, position int,
+	when string) (findings []Finding, looked int, err error) {
 	rows, findings, err := d.expected(ctx, position)
 	if err != nil {
 		return nil, 0, err
@@ -202,7 +206,8 @@ func (d *database) checkRow(ctx context.Context, r *tracked, t table, when strin
 			selected = append(selected, pgx.Identifier{name}.Sanitize()+"::text")
 		}
 	}
-	result := d.conn.PgConn().ExecParams(ctx, "SELECT "+strings.Join(selected, ", ")+" FROM "+t.name+" WHERE "+strings.Join(conditions, " AND "), parameters, nil, nil, nil).Read()
+	result := d.conn.PgConn().ExecParams(ctx, "SELECT "+strings.Join(selected, ", ")+" FROM "+t.name+" WHERE "+
+		strings.Join(conditions, " AND "), parameters, nil, nil, nil).Read()
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(result.Err, &refused):
@@ -216,7 +221,8 @@ func (d *database) checkRow(ctx context.Context, r *tracked, t table, when strin
 }
 
 // compareRow compares value by value; got are those of the columns that exist.
-func (d *database) compareRow(ctx context.Context, r *tracked, t table, got []*string, lost func(string, ...any) []Finding) ([]Finding, error) {
+func (d *database) compareRow(ctx context.Context, r *tracked, t table, got []*string,
+	lost func(string, ...any) []Finding) ([]Finding, error) {
 	var findings []Finding
 	for i, name := range r.columns {
 		c, exists := t.columns[name]
@@ -231,7 +237,8 @@ func (d *database) compareRow(ctx context.Context, r *tracked, t table, got []*s
 			return nil, err
 		}
 		if !same {
-			findings = append(findings, lost("the row %s is changed: %s was %s and is %s", r, name, shownValue(r.want[i]), shownValue(is))...)
+			findings = append(findings, lost("the row %s is changed: %s was %s and is %s", r, name, shownValue(r.want[i]),
+				shownValue(is))...)
 		}
 	}
 	return findings, nil
@@ -254,7 +261,8 @@ func (d *database) same(ctx context.Context, want, got *string, was, is string) 
 		if kind == "json" { // has no equality of its own
 			kind = "jsonb"
 		}
-		result := d.conn.PgConn().ExecParams(ctx, "SELECT ($1::text)::"+kind+" = ($2::text)::"+kind, [][]byte{[]byte(*want), []byte(*got)}, nil, nil, nil).Read()
+		result := d.conn.PgConn().ExecParams(ctx, "SELECT ($1::text)::"+kind+" = ($2::text)::"+kind, [][]byte{[]byte(*want),
+			[]byte(*got)}, nil, nil, nil).Read()
 		var refused *pgconn.PgError
 		switch {
 		case errors.As(result.Err, &refused):

@@ -72,11 +72,14 @@ func TestEachRowThatCannotBeInsertedIsReported(t *testing.T) {
 `, "2_more.sql": "INSERT INTO customers (email)\n  VALUES ('x'), (nothing);"}
 	want := []string{
 		"tests/2_more.sql:2:18: the rows could not be inserted: column \"nothing\" does not exist",
-		"tests/a.yaml:5:9: a row of orders could not be inserted: insert or update on table \"orders\" violates foreign key constraint \"orders_customer_fkey\" (Key (customer)=(nobody) is not present in table \"customers\")",
-		"tests/a.yaml:7:9: a row of orders could not be inserted: duplicate key value violates unique constraint \"orders_pkey\" (Key (id)=(2) already exists)",
+		"tests/a.yaml:5:9: a row of orders could not be inserted: insert or update on table \"orders\" violates foreign " +
+			"key constraint \"orders_customer_fkey\" (Key (customer)=(nobody) is not present in table \"customers\")",
+		"tests/a.yaml:7:9: a row of orders could not be inserted: duplicate key value violates unique constraint " +
+			"\"orders_pkey\" (Key (id)=(2) already exists)",
 		"tests/a.yaml:8:9: a row of orders could not be inserted: there is no column \"owner\" at that time",
 		"tests/a.yaml:9:9: a row of orders could not be inserted: invalid input syntax for type integer: \"many\"",
-		"tests/a.yaml:14:9: a row of customers could not be inserted: null value in column \"email\" of relation \"customers\" violates not-null constraint",
+		"tests/a.yaml:14:9: a row of customers could not be inserted: null value in column \"email\" of relation " +
+			"\"customers\" violates not-null constraint",
 		"tests/a.yaml:15:40: a row of nothing could not be inserted: there is no such table at that time",
 	}
 	report := run(t, only(shopkeeper, "1_base.sql", "2_types.sql").shared(t, tests))
@@ -129,13 +132,15 @@ rows:
       - {after: 4, rows: []}
 `}))
 	require.Equal(t, "1 passed, 2 passed, 3 passed, 4 passed", statuses(report), messages(report.Migrations[2].Findings))
-	require.Equal(t, []int{0, 1, 1, 1}, []int{report.Migrations[0].Rows, report.Migrations[1].Rows, report.Migrations[2].Rows, report.Migrations[3].Rows})
+	require.Equal(t, []int{0, 1, 1, 1}, []int{report.Migrations[0].Rows, report.Migrations[1].Rows,
+		report.Migrations[2].Rows, report.Migrations[3].Rows})
 }
 
 func TestRowsOfAnSQLFileAreLookedForWithAllTheirValues(t *testing.T) {
 	t.Parallel()
 	history := only(shopkeeper, "1_base.sql")
-	history["2_fault.sql"] = "DELETE FROM orders WHERE id = 2; UPDATE customers SET price = round(price);\n-- +migrate Down\nSELECT 1;"
+	history["2_fault.sql"] = "DELETE FROM orders WHERE id = 2; UPDATE customers SET price = round(price);\n" +
+		"-- +migrate Down\nSELECT 1;"
 	report := run(t, history.shared(t, files{"2_customers.sql": `
 INSERT INTO customers (email, price) VALUES ('ada', 1.75), ('bob', 2);
 INSERT INTO orders VALUES (1, 'ada', 1), (2, 'bob', 2);`}))
@@ -158,7 +163,9 @@ func only(f files, names ...string) files {
 func TestQueriesAreTimedAndTheirRowsCompared(t *testing.T) {
 	t.Parallel()
 	history := files{
-		"1_base.sql":  "CREATE TABLE t (id int, word text, day date);\nINSERT INTO t SELECT n, 'w' || n, date '2024-01-01' + n FROM generate_series(1, 3) n;\n-- +migrate Down\nDROP TABLE t;",
+		"1_base.sql": "CREATE TABLE t (id int, word text, day date);\n" +
+			"INSERT INTO t SELECT n, 'w' || n, date '2024-01-01' + n FROM generate_series(1, 3) n;\n-- +migrate Down\n" +
+			"DROP TABLE t;",
 		"2_more.sql":  "ALTER TABLE t ADD x int DEFAULT 7;\n-- +migrate Down\nALTER TABLE t DROP x;",
 		"3_break.sql": "ALTER TABLE t RENAME word TO words;\n-- +migrate Down\nALTER TABLE t RENAME words TO word;",
 	}

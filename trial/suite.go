@@ -109,12 +109,14 @@ func readSuite(folder fs.FS, label string) (*suite, error) {
 	for _, entry := range entries {
 		name := entry.Name()
 		extension := strings.ToLower(path.Ext(name))
-		if entry.IsDir() || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || !slices.Contains([]string{".yaml", ".yml", ".sql"}, extension) {
+		if entry.IsDir() || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") ||
+			!slices.Contains([]string{".yaml", ".yml", ".sql"}, extension) {
 			continue
 		}
 		text, err := migration.ReadFile(folder, name)
 		if err != nil {
-			problems = append(problems, spot{path: path.Join(label, name)}.wrong("put a file in its place, and see that it can be read",
+			problems = append(problems, spot{path: path.Join(label, name)}.wrong("put a file in its place, and see that it "+
+				"can be read",
 				"cannot be read: %v", err))
 			continue
 		}
@@ -132,7 +134,8 @@ func readSuite(folder fs.FS, label string) (*suite, error) {
 func (s *suite) addScript(file, text string) error {
 	version, _, _, err := migration.ParseName(path.Base(file))
 	if err != nil {
-		return spot{path: file}.wrong("name it like a migration: 20240301120000_customers.sql runs right before the migration 20240301120000",
+		return spot{path: file}.wrong("name it like a migration: 20240301120000_customers.sql runs right before the "+
+			"migration 20240301120000",
 			"the name of a file of rows begins with the version of a migration")
 	}
 	s.sets = append(s.sets, &set{spot: spot{file, 1, 1}, before: version, script: text})
@@ -162,7 +165,8 @@ func (s *suite) check(h history) error {
 			c := &set.then[i]
 			c.place = place(c.spot, c.after, true)
 			if c.place > 0 && c.place <= set.place {
-				problems = append(problems, c.wrong("name a later migration", "the rows are only inserted after migration %s", c.after))
+				problems = append(problems, c.wrong("name a later migration", "the rows are only inserted after migration %s",
+					c.after))
 			}
 		}
 		slices.SortStableFunc(set.then, func(a, b change) int { return a.place - b.place })

@@ -21,19 +21,25 @@ func TestEverySlipInAFileOfTestsHasItsPlaceAndAWayOut(t *testing.T) {
 		{"queries: {}\n", "t/a.yaml:1:10: a list is expected here", "dash"},
 		{"- a", "t/a.yaml:1:1: a mapping is expected here", "queries, rows"},
 		{"other: 1", `t/a.yaml:1:1: unknown key "other"`, "the keys are queries, rows"},
-		{"rows:\n  - {table: a, rows: [{a: 1}]}", "t/a.yaml:2:5: it must be said once when the rows of a are inserted", "before: VERSION"},
+		{"rows:\n  - {table: a, rows: [{a: 1}]}", "t/a.yaml:2:5: it must be said once when the rows of a are inserted",
+			"before: VERSION"},
 		{"rows:\n  - {table: a, before: 1, at: 1, rows: [{a: 1}]}", "t/a.yaml:2:5: it must be said once", "at: VERSION"},
 		{"rows:\n  - {before: 1, rows: [{a: 1}]}", "t/a.yaml:2:5: the rows are for no table", "table: NAME"},
 		{"rows:\n  - {table: a, before: 1}", "t/a.yaml:2:5: there are no rows for a", "rows:"},
 		{"rows:\n  - {table: a, before: one, rows: [{a: 1}]}", `t/a.yaml:2:24: "one" is no version of a migration`, "digits"},
-		{"rows:\n  - {table: a, before: 1, rows: [1]}", "t/a.yaml:2:34: a row is a mapping of columns to values", "{column: value"},
+		{"rows:\n  - {table: a, before: 1, rows: [1]}", "t/a.yaml:2:34: a row is a mapping of columns to values",
+			"{column: value"},
 		{"rows:\n  - {table: a, before: 9, rows: [{a: 1}]}", "t/a.yaml:2:5: there is no migration 9", "version"},
-		{"rows:\n  - {table: a, before: 2, rows: [{a: 1}], then: [{after: 1, rows: []}]}", "the rows are only inserted after migration 1", "later"},
-		{"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{after: 1}]}", "it is not said what the rows are then", "rows: []"},
-		{"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{rows: []}]}", "it is not said which migration changes the rows", "after: VERSION"},
+		{"rows:\n  - {table: a, before: 2, rows: [{a: 1}], then: [{after: 1, rows: []}]}",
+			"the rows are only inserted after migration 1", "later"},
+		{"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{after: 1}]}", "it is not said what the rows are then",
+			"rows: []"},
+		{"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{rows: []}]}",
+			"it is not said which migration changes the rows", "after: VERSION"},
 		{"rows:\n  - {table: a, before: 1, rows: [{a: 1, a: 2}]}", "t/a.yaml:2:41: mapping key \"a\" already defined", ""},
 		{"rows: [{table: [a], before: 1, rows: [{a: 1}]}]", "t/a.yaml:1:16: a text is expected here", "colon"},
-		{"rows: [{table: a, before: 1, rows: [{a: !!str 1}]}]", "t/a.yaml:1:41: a value with tag is not understood here", "quotes"},
+		{"rows: [{table: a, before: 1, rows: [{a: !!str 1}]}]", "t/a.yaml:1:41: a value with tag is not understood here",
+			"quotes"},
 		{"queries:\n  - {sql: SELECT 1}", "t/a.yaml:2:5: the query has no name", "name:"},
 		{"queries:\n  - {name: q}", `t/a.yaml:2:5: the query "q" has no SQL`, "sql:"},
 		{"queries: [{name: q, sql: x, max_duration: soon}]", `t/a.yaml:1:43: "soon" is no duration`, "50ms"},
@@ -96,7 +102,8 @@ rows:
 		written = append(written, v.text)
 	}
 	require.Equal(t, []string{
-		"12345678901234567890123.450", "07", "16", "1000", "true", "NULL", "NULL", "Infinity", "-Infinity", "NaN", "2024-01-01", `[1,{"a":"b"}]`, "text with blanks", "two\nlines\n",
+		"12345678901234567890123.450", "07", "16", "1000", "true", "NULL", "NULL", "Infinity", "-Infinity", "NaN",
+		"2024-01-01", `[1,{"a":"b"}]`, "text with blanks", "two\nlines\n",
 	}, written)
 	require.Equal(t, migration.Version("0007"), s.sets[0].before)
 	require.Equal(t, []string{"x", "y"}, s.sets[0].key)
@@ -104,7 +111,8 @@ rows:
 
 func TestDurationsOfQueriesAreMillisecondsOrHaveAUnit(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]time.Duration{"": time.Second, "max_duration: 50": 50 * time.Millisecond, "max_duration: 1.5s": 1500 * time.Millisecond, "max_duration: 0.25": 250 * time.Microsecond} {
+	for text, want := range map[string]time.Duration{"": time.Second, "max_duration: 50": 50 * time.Millisecond,
+		"max_duration: 1.5s": 1500 * time.Millisecond, "max_duration: 0.25": 250 * time.Microsecond} {
 		s := &suite{}
 		require.NoError(t, s.addYAML("a.yaml", []byte("queries:\n  - name: q\n    sql: SELECT 1\n    "+text+"\n")))
 		require.Equal(t, want, s.queries[0].limit)
@@ -115,7 +123,8 @@ func TestDurationsOfQueriesAreMillisecondsOrHaveAUnit(t *testing.T) {
 func TestOnlyFilesOfTestsAreRead(t *testing.T) {
 	t.Parallel()
 	s, err := readSuite(fstest.MapFS{
-		"README.md": {Data: []byte("rows")}, "_draft.yaml": {Data: []byte("nonsense")}, ".hidden.yml": {Data: []byte("nonsense")}, "sub/a.yaml": {Data: []byte("nonsense")},
+		"README.md": {Data: []byte("rows")}, "_draft.yaml": {Data: []byte("nonsense")},
+		".hidden.yml": {Data: []byte("nonsense")}, "sub/a.yaml": {Data: []byte("nonsense")},
 		"empty.yaml": {Data: []byte("# nothing yet\n")}, "1_a.sql": {Data: []byte("SELECT 1")},
 	}, "t")
 	require.NoError(t, err)
@@ -127,7 +136,9 @@ func TestOnlyFilesOfTestsAreRead(t *testing.T) {
 
 func FuzzReadingTests(f *testing.F) {
 	for _, text := range []string{
-		"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{after: 2, rows: []}]}", "queries: [{name: q, sql: x, rows: [[1], {a: 2}, 3]}]", "rows: &a [*a]", "? {a: b}\n: c", "rows:\n-", "<<: {a: 1}", "a: b: c", "rows: {x: }", "rows:\n  - ", "queries:\n  - name:", "\"rows\": !!binary x", "rows: |\n",
+		"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{after: 2, rows: []}]}",
+		"queries: [{name: q, sql: x, rows: [[1], {a: 2}, 3]}]", "rows: &a [*a]", "? {a: b}\n: c", "rows:\n-", "<<: {a: 1}",
+		"a: b: c", "rows: {x: }", "rows:\n  - ", "queries:\n  - name:", "\"rows\": !!binary x", "rows: |\n",
 	} {
 		f.Add(text)
 	}
@@ -142,12 +153,14 @@ func FuzzReadingTests(f *testing.F) {
 func TestValuesAddedToAnEnumAreTold(t *testing.T) {
 	t.Parallel()
 	d := func(from, to string) schema.Difference {
-		return schema.Difference{Change: schema.Changed, Reference: schema.Reference{Kind: "type", Name: "public.mood"}, Property: "labels", From: from, To: to}
+		return schema.Difference{Change: schema.Changed, Reference: schema.Reference{Kind: "type", Name: "public.mood"},
+			Property: "labels", From: from, To: to}
 	}
 	added, only := addedValues(d(`'a', 'b'`, `'a', 'it''s, so', 'b', E'x\\y'`))
 	require.True(t, only)
 	require.Equal(t, []string{`'it''s, so'`, `E'x\\y'`}, added)
-	for _, other := range []schema.Difference{d(`'a', 'b'`, `'b'`), d(`'a', 'b'`, `'b', 'a'`), d(`'a'`, `'x'`), d(`'a'`, ``), d("", "'")} {
+	for _, other := range []schema.Difference{d(`'a', 'b'`, `'b'`), d(`'a', 'b'`, `'b', 'a'`), d(`'a'`, `'x'`),
+		d(`'a'`, ``), d("", "'")} {
 		_, only := addedValues(other)
 		require.False(t, only && other.From != "", other.String())
 	}

@@ -79,7 +79,8 @@ func (r Result) Line() string {
 }
 
 func (p *printer) migration(r Result) {
-	colour := map[Status]func(string) string{Passed: p.options.Good, Failed: p.options.Bad, Irreversible: p.options.Weak, NotRun: p.options.Weak}[r.Status]
+	colour := map[Status]func(string) string{Passed: p.options.Good, Failed: p.options.Bad, Irreversible: p.options.Weak,
+		NotRun: p.options.Weak}[r.Status]
 	sign, rest, _ := strings.Cut(r.Line(), " ")
 	p.line("%s %s", paint(colour, sign), rest)
 	for _, f := range r.Findings {
@@ -98,7 +99,8 @@ func (p *printer) migration(r Result) {
 	}
 	if p.options.Verbose {
 		for _, t := range r.Queries {
-			p.line("    %s", paint(p.options.Weak, fmt.Sprintf("query %q: %s, %s", t.Name, shownDuration(time.Duration(t.Median)), plural(t.Rows, "row"))))
+			p.line("    %s", paint(p.options.Weak, fmt.Sprintf("query %q: %s, %s", t.Name,
+				shownDuration(time.Duration(t.Median)), plural(t.Rows, "row"))))
 		}
 	}
 }
@@ -177,7 +179,8 @@ const worthKnowing = 1000
 
 func (r Report) summary(p *printer) string {
 	s := r.Summary
-	parts := []string{fmt.Sprintf("%d passed", s.Passed), fmt.Sprintf("%d failed", s.Failed), fmt.Sprintf("%d irreversible", s.Irreversible)}
+	parts := []string{fmt.Sprintf("%d passed", s.Passed), fmt.Sprintf("%d failed", s.Failed),
+		fmt.Sprintf("%d irreversible", s.Irreversible)}
 	if s.Failed > 0 {
 		parts[1] = paint(p.options.Bad, parts[1])
 	}
@@ -191,7 +194,8 @@ func (r Report) summary(p *printer) string {
 	if server != "" {
 		server = "PostgreSQL " + server + ", "
 	}
-	return fmt.Sprintf("%s: %s%s; %s%s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "), r.rate(), server,
+	return fmt.Sprintf("%s: %s%s; %s%s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "), r.rate(),
+		server,
 		shownDuration(time.Duration(r.Duration)))
 }
 

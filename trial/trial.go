@@ -95,7 +95,8 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		return report, err
 	}
 	if options.AtScale < 0 || options.AtScale > MostRows {
-		return report, wrong(fmt.Sprintf("use 0, or at most %d", MostRows), "AtScale: %d rows cannot be made", options.AtScale)
+		return report, wrong(fmt.Sprintf("use 0, or at most %d", MostRows), "AtScale: %d rows cannot be made",
+			options.AtScale)
 	}
 	if options.Jobs < 0 {
 		return report, wrong("use 0 or a positive number", "Jobs: %d is a negative number", options.Jobs)
@@ -194,7 +195,8 @@ func (h history) sharesServer() bool {
 	return slices.ContainsFunc(h.migrations, func(m migration.Migration) bool {
 		return slices.ContainsFunc(m.Up.Statements, func(s migration.Statement) bool {
 			words := strings.Fields(s.Command)
-			return len(words) > 1 && words[0] == "CREATE" && slices.Contains([]string{"ROLE", "USER", "GROUP", "TABLESPACE", "DATABASE"}, words[1]) ||
+			return len(words) > 1 && words[0] == "CREATE" && slices.Contains([]string{"ROLE", "USER", "GROUP", "TABLESPACE",
+				"DATABASE"}, words[1]) ||
 				s.Command == "DO" && strings.Contains(strings.ToUpper(s.Text), "ROLE")
 		})
 	})

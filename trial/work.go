@@ -122,7 +122,8 @@ func (w *worker) one(ctx context.Context, index int) error {
 		w.record(index, result)
 		return nil
 	}
-	w.emit(Testing{Migration: whimbrel.Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: whimbrel.Up}, Job: w.job})
+	w.emit(Testing{Migration: whimbrel.Ref{Version: m.Version, Name: m.Name, Path: m.Path, Direction: whimbrel.Up},
+		Job: w.job})
 	if w.database == nil {
 		var err error
 		if w.database, err = w.newDatabase(ctx); err != nil {
@@ -130,9 +131,11 @@ func (w *worker) one(ctx context.Context, index int) error {
 		}
 	}
 	late := func() *whimbrel.Error {
-		return &whimbrel.Error{Code: whimbrel.CodeStatement, Version: m.Version, Message: fmt.Sprintf("it took longer than %v", w.options.Timeout)}
+		return &whimbrel.Error{Code: whimbrel.CodeStatement, Version: m.Version,
+			Message: fmt.Sprintf("it took longer than %v", w.options.Timeout)}
 	}
-	if overdue, err := w.limited(ctx, index-w.database.position+1, func(ctx context.Context) error { return w.database.advance(ctx, index) }); err != nil {
+	if overdue, err := w.limited(ctx, index-w.database.position+1,
+		func(ctx context.Context) error { return w.database.advance(ctx, index) }); err != nil {
 		if overdue {
 			err = late()
 		}
@@ -224,14 +227,18 @@ func engineFailure(check Check, e *whimbrel.Error) Finding {
 	if e.Detail != "" {
 		message += ": " + e.Detail
 	}
-	return Finding{Severity: Failure, Check: check, Message: message, Remedy: e.Remedy, Path: e.Path, Line: e.Line, Column: e.Column, Error: e}
+	return Finding{Severity: Failure, Check: check, Message: message, Remedy: e.Remedy, Path: e.Path, Line: e.Line,
+		Column: e.Column, Error: e}
 }
 
 // note keeps a finding that is about no tested migration, once.
 func (t *trial) note(f Finding) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	if !slices.ContainsFunc(t.general, func(known Finding) bool { return known.Message == f.Message && known.Path == f.Path }) {
+	if !slices.ContainsFunc(t.general, func(known Finding) bool {
+		return known.Message == f.Message &&
+			known.Path == f.Path
+	}) {
 		t.general = append(t.general, f)
 	}
 }

@@ -132,7 +132,8 @@ func (r *reader) set(n ast.Node) *set {
 	case s.table == "":
 		r.wrong(n, "write table: NAME", "the rows are for no table")
 	case s.before == "" && s.at == "", s.before != "" && s.at != "":
-		r.wrong(n, "write before: VERSION to insert them right before that migration, or at: VERSION right after it", "it must be said once when the rows of %s are inserted", s.table)
+		r.wrong(n, "write before: VERSION to insert them right before that migration, or at: VERSION right after it",
+			"it must be said once when the rows of %s are inserted", s.table)
 	case len(s.rows) == 0:
 		r.wrong(n, "write some below rows:", "there are no rows for %s", s.table)
 	}
@@ -160,7 +161,8 @@ func (r *reader) change(n ast.Node) change {
 		r.wrong(n, "write after: VERSION", "it is not said which migration changes the rows")
 	}
 	if !stated {
-		r.wrong(n, "write them below rows:, or rows: [] if none is expected any more", "it is not said what the rows are then")
+		r.wrong(n, "write them below rows:, or rows: [] if none is expected any more",
+			"it is not said what the rows are then")
 	}
 	return c
 }
@@ -259,7 +261,8 @@ func (r *reader) value(n ast.Node) value {
 		}
 		v.text = string(text)
 	default:
-		r.wrong(n, "write the value itself, in quotes where it is a text", "a value with %s is not understood here", strings.ToLower(n.Type().String()))
+		r.wrong(n, "write the value itself, in quotes where it is a text", "a value with %s is not understood here",
+			strings.ToLower(n.Type().String()))
 	}
 	return v
 }

@@ -15,8 +15,10 @@ import (
 //	//go:embed migrations/*.sql
 //	var migrations embed.FS
 var migrations = fstest.MapFS{
-	"migrations/20240115120000_add_users.sql": {Data: []byte("CREATE TABLE users (id bigint PRIMARY KEY);\n-- +migrate Down\nDROP TABLE users;\n")},
-	"migrations/20240116090000_add_names.sql": {Data: []byte("ALTER TABLE users ADD COLUMN name text;\n-- +migrate Down\nALTER TABLE users DROP COLUMN name;\n")},
+	"migrations/20240115120000_add_users.sql": {Data: []byte("CREATE TABLE users (id bigint PRIMARY KEY);\n" +
+		"-- +migrate Down\nDROP TABLE users;\n")},
+	"migrations/20240116090000_add_names.sql": {Data: []byte("ALTER TABLE users ADD COLUMN name text;\n" +
+		"-- +migrate Down\nALTER TABLE users DROP COLUMN name;\n")},
 }
 
 // Yours is func TestUsersHaveNames(t *testing.T).

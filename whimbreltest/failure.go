@@ -22,7 +22,8 @@ func explain(err error) string {
 	if !errors.As(err, &failed) {
 		return err.Error()
 	}
-	return err.Error() + indented("", failed.Statement) + indented("detail: ", failed.Detail) + indented("hint: ", failed.Hint) +
+	return err.Error() + indented("", failed.Statement) + indented("detail: ", failed.Detail) + indented("hint: ",
+		failed.Hint) +
 		indented("where: ", failed.Where) + indented("", failed.Remedy)
 }
 

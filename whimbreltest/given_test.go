@@ -32,7 +32,8 @@ func databases(t testing.TB, server *devdb.Server) []string {
 	t.Helper()
 	conn, err := connect(t, server.URL("postgres"))
 	require.NoError(t, err)
-	rows, err := conn.Query(t.Context(), `SELECT datname FROM pg_database WHERE datname !~ '^template[01]$' ORDER BY datname COLLATE "C"`)
+	rows, err := conn.Query(t.Context(),
+		`SELECT datname FROM pg_database WHERE datname !~ '^template[01]$' ORDER BY datname COLLATE "C"`)
 	require.NoError(t, err)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -45,7 +46,8 @@ func TestAGivenServerIsUsedAndNothingElseOnItIsTouched(t *testing.T) {
 	r := rehearse(t, func(t testing.TB) {
 		db := s.database(t, notes(t), nil)
 		change(t, db, "INSERT INTO notes VALUES ('a')")
-		require.True(t, strings.HasPrefix(db.URL, strings.TrimSuffix(server.TCPURL(""), "/?sslmode=disable")), "the URL works by itself")
+		require.True(t, strings.HasPrefix(db.URL, strings.TrimSuffix(server.TCPURL(""), "/?sslmode=disable")),
+			"the URL works by itself")
 	})
 	require.False(t, r.failed, r.text())
 	left := databases(t, server)
@@ -95,10 +97,13 @@ func TestWhatIsOlderThanADayIsSwept(t *testing.T) {
 	own := text(t, db, "SELECT current_database()")
 	old := time.Now().Add(-lifetime - time.Minute).UTC().Format(timeLayout)
 	young := time.Now().Add(-lifetime + time.Hour).UTC().Format(timeLayout)
-	for _, name := range []string{testPrefix + old + "_a", testPrefix + young + "_a", testPrefix + old + "_used", templatePrefix + "old", unfinishedPrefix + "old", templatePrefix + "young", testPrefix + "by_hand", "x" + testPrefix + old + "_a"} {
+	for _, name := range []string{testPrefix + old + "_a", testPrefix + young + "_a", testPrefix + old + "_used",
+		templatePrefix + "old", unfinishedPrefix + "old", templatePrefix + "young", testPrefix + "by_hand", "x" +
+			testPrefix + old + "_a"} {
 		require.NoError(t, server.CreateDatabase(t.Context(), name, ""))
 	}
-	for name, made := range map[string]string{templatePrefix + "old": old, unfinishedPrefix + "old": old, templatePrefix + "young": young} {
+	for name, made := range map[string]string{templatePrefix + "old": old, unfinishedPrefix + "old": old,
+		templatePrefix + "young": young} {
 		change(t, db, fmt.Sprintf("COMMENT ON DATABASE %s IS 'made %s'", name, made))
 	}
 	_, err := connect(t, server.URL(testPrefix+old+"_used"))
@@ -110,7 +115,8 @@ func TestWhatIsOlderThanADayIsSwept(t *testing.T) {
 	for _, gone := range []string{testPrefix + old + "_a", templatePrefix + "old", unfinishedPrefix + "old"} {
 		require.NotContains(t, left, gone)
 	}
-	for _, stays := range []string{testPrefix + young + "_a", testPrefix + old + "_used", templatePrefix + "young", testPrefix + "by_hand", "x" + testPrefix + old + "_a", own, "whimbrel_of_others"} {
+	for _, stays := range []string{testPrefix + young + "_a", testPrefix + old + "_used", templatePrefix + "young",
+		testPrefix + "by_hand", "x" + testPrefix + old + "_a", own, "whimbrel_of_others"} {
 		require.Contains(t, left, stays)
 	}
 }
@@ -153,11 +159,14 @@ func TestAGivenServerThatCannotBeUsedFailsTheTestWithTheWayOut(t *testing.T) {
 		options []Option
 		message []string
 	}{
-		"no right":       {as(url.UserPassword("weak", "secret"), ""), nil, []string{"permission denied to create database", `ALTER ROLE "weak" CREATEDB`}},
-		"wrong password": {as(url.UserPassword("weak", "secreter"), ""), nil, []string{"password authentication failed", urlVariable}},
-		"nobody there":   {as(nil, "127.0.0.1:1"), nil, []string{"connecting to the server that WHIMBRELTEST_URL names", "start it"}},
-		"wrong version":  {s, []Option{Major(99)}, []string{"the test wants PostgreSQL 99", server.Version().Version}},
-		"no URL":         {sharing{url: "host=localhost password=secret"}, nil, []string{"postgres://user:password@host"}},
+		"no right": {as(url.UserPassword("weak", "secret"), ""), nil, []string{"permission denied to create database",
+			`ALTER ROLE "weak" CREATEDB`}},
+		"wrong password": {as(url.UserPassword("weak", "secreter"), ""), nil, []string{"password authentication failed",
+			urlVariable}},
+		"nobody there": {as(nil, "127.0.0.1:1"), nil, []string{"connecting to the server that WHIMBRELTEST_URL names",
+			"start it"}},
+		"wrong version": {s, []Option{Major(99)}, []string{"the test wants PostgreSQL 99", server.Version().Version}},
+		"no URL":        {sharing{url: "host=localhost password=secret"}, nil, []string{"postgres://user:password@host"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +193,8 @@ func TestAWeakRoleNeedsNoMoreThanTheRightToCreateDatabases(t *testing.T) {
 	parsed.User = url.UserPassword("app", "secret")
 	for range 2 {
 		r := rehearse(t, func(t testing.TB) {
-			require.Equal(t, "app", text(t, sharing{url: parsed.String()}.database(t, notes(t), nil), "SELECT tableowner FROM pg_tables WHERE tablename = 'notes'"))
+			require.Equal(t, "app", text(t, sharing{url: parsed.String()}.database(t, notes(t), nil),
+				"SELECT tableowner FROM pg_tables WHERE tablename = 'notes'"))
 		})
 		require.False(t, r.failed, r.text())
 	}

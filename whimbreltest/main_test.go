@@ -140,10 +140,13 @@ func history(count int) fstest.MapFS {
 	for i := range count {
 		table := i / 4
 		text := [...]string{
-			"CREATE TABLE t%[1]d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, made timestamptz NOT NULL DEFAULT now());\n-- +migrate Down\nDROP TABLE t%[1]d;\n",
-			"ALTER TABLE t%[1]d ADD COLUMN state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'old'));\n-- +migrate Down\nALTER TABLE t%[1]d DROP COLUMN state;\n",
+			"CREATE TABLE t%[1]d (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, made timestamptz " +
+				"NOT NULL DEFAULT now());\n-- +migrate Down\nDROP TABLE t%[1]d;\n",
+			"ALTER TABLE t%[1]d ADD COLUMN state text NOT NULL DEFAULT 'new' CHECK (state IN ('new', 'old'));\n" +
+				"-- +migrate Down\nALTER TABLE t%[1]d DROP COLUMN state;\n",
 			"CREATE INDEX ON t%[1]d (name, made);\n-- +migrate Down\nDROP INDEX t%[1]d_name_made_idx;\n",
-			"INSERT INTO t%[1]d (name) SELECT 'name ' || n FROM generate_series(1, 20) n;\n-- +migrate Down\nDELETE FROM t%[1]d;\n",
+			"INSERT INTO t%[1]d (name) SELECT 'name ' || n FROM generate_series(1, 20) n;\n-- +migrate Down\n" +
+				"DELETE FROM t%[1]d;\n",
 		}[i%4]
 		folder[fmt.Sprintf("%04d_step.sql", i+1)] = &fstest.MapFile{Data: fmt.Appendf(nil, text, table)}
 	}

@@ -38,12 +38,14 @@ func newRecipe(files fs.FS, options []Option) (recipe, error) {
 	}
 	if files != nil {
 		var err error
-		if r.migrations, err = migration.Load(migration.Source{FS: files, Dir: r.folder, Label: r.folder, Subfolders: r.subfolders}); err != nil {
+		if r.migrations, err = migration.Load(migration.Source{FS: files, Dir: r.folder, Label: r.folder,
+			Subfolders: r.subfolders}); err != nil {
 			return r, err
 		}
 	}
 	if len(r.migrations)+len(r.functions) == 0 {
-		return r, errors.New("there are no migrations in the file system; name their folder with whimbreltest.Dir, as in whimbreltest.Dir(\"migrations\")")
+		return r, errors.New("there are no migrations in the file system; name their folder with whimbreltest.Dir, as in " +
+			"whimbreltest.Dir(\"migrations\")")
 	}
 	if r.upTo != "" {
 		if err := r.cut(); err != nil {

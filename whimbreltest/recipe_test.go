@@ -47,24 +47,33 @@ func TestTheKeyTellsWhatMakesAnotherDatabase(t *testing.T) {
 		one, other variant
 		same       bool
 	}{
-		"the same":                  {variant{files: plain}, variant{files: plain}, true},
-		"another text":              {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql", "SELECT 3;\n")}, false},
-		"another line end":          {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\r\n", "2_b.sql", "SELECT 2;\n")}, true},
-		"another name":              {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_c.sql", "SELECT 2;\n")}, false},
-		"another version":           {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "3_b.sql", "SELECT 2;\n")}, false},
-		"one file less":             {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n")}, false},
-		"a file that is no part":    {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql", "SELECT 2;\n", "README.md", "")}, true},
-		"up to the first":           {variant{files: plain}, variant{files: plain, options: []Option{UpTo("1")}}, false},
-		"up to the last":            {variant{files: plain}, variant{files: plain, options: []Option{UpTo("2")}}, true},
-		"another table":             {variant{files: plain}, variant{files: plain, options: []Option{Table("t")}}, false},
-		"other values":              {variant{files: plain, options: []Option{Variables(map[string]string{"A": "1"})}}, variant{files: plain, options: []Option{Variables(map[string]string{"A": "2"})}}, false},
-		"another server":            {variant{files: plain}, variant{files: plain, version: "15.19"}, false},
-		"another role":              {variant{files: plain}, variant{files: plain, role: "app"}, false},
-		"a function":                {variant{files: plain}, variant{files: plain, options: []Option{function("a")}}, false},
-		"the same function":         {variant{files: plain, options: []Option{function("a")}}, variant{files: plain, options: []Option{function("a")}}, true},
-		"another function":          {variant{files: plain, options: []Option{function("a")}}, variant{files: plain, options: []Option{function("b")}}, false},
-		"another module of scripts": {variant{files: script}, variant{files: folder("1_a.js", "exports.up = () => {}", "lib/b.js", "2")}, false},
-		"the same script":           {variant{files: script}, variant{files: script}, true},
+		"the same": {variant{files: plain}, variant{files: plain}, true},
+		"another text": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql",
+			"SELECT 3;\n")}, false},
+		"another line end": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\r\n", "2_b.sql",
+			"SELECT 2;\n")}, true},
+		"another name": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_c.sql",
+			"SELECT 2;\n")}, false},
+		"another version": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "3_b.sql",
+			"SELECT 2;\n")}, false},
+		"one file less": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n")}, false},
+		"a file that is no part": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql",
+			"SELECT 2;\n", "README.md", "")}, true},
+		"up to the first": {variant{files: plain}, variant{files: plain, options: []Option{UpTo("1")}}, false},
+		"up to the last":  {variant{files: plain}, variant{files: plain, options: []Option{UpTo("2")}}, true},
+		"another table":   {variant{files: plain}, variant{files: plain, options: []Option{Table("t")}}, false},
+		"other values": {variant{files: plain, options: []Option{Variables(map[string]string{"A": "1"})}},
+			variant{files: plain, options: []Option{Variables(map[string]string{"A": "2"})}}, false},
+		"another server": {variant{files: plain}, variant{files: plain, version: "15.19"}, false},
+		"another role":   {variant{files: plain}, variant{files: plain, role: "app"}, false},
+		"a function":     {variant{files: plain}, variant{files: plain, options: []Option{function("a")}}, false},
+		"the same function": {variant{files: plain, options: []Option{function("a")}},
+			variant{files: plain, options: []Option{function("a")}}, true},
+		"another function": {variant{files: plain, options: []Option{function("a")}},
+			variant{files: plain, options: []Option{function("b")}}, false},
+		"another module of scripts": {variant{files: script}, variant{files: folder("1_a.js", "exports.up = () => {}",
+			"lib/b.js", "2")}, false},
+		"the same script": {variant{files: script}, variant{files: script}, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -81,10 +90,13 @@ func TestTheKeyTellsWhatMakesAnotherDatabase(t *testing.T) {
 func TestTheAddressOfAnotherDatabase(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ given, to, shown string }{
-		"tcp":                {"postgres://app:secret@localhost:5432/postgres?sslmode=disable", "postgres://app:secret@localhost:5432/x?sslmode=disable", "postgres://app@localhost:5432/x?sslmode=disable"},
-		"nothing else":       {"postgresql://localhost", "postgresql://localhost/x", "postgresql://localhost/x"},
-		"socket":             {"postgres://app@/postgres?host=%2Ftmp&port=5433", "postgres://app@/x?host=%2Ftmp&port=5433", "postgres://app@/x?host=%2Ftmp&port=5433"},
-		"password as option": {"postgres:///a?host=h&password=secret&user=app&sslpassword=secret", "postgres:///x?host=h&password=secret&sslpassword=secret&user=app", "postgres:///x?host=h&user=app"},
+		"tcp": {"postgres://app:secret@localhost:5432/postgres?sslmode=disable",
+			"postgres://app:secret@localhost:5432/x?sslmode=disable", "postgres://app@localhost:5432/x?sslmode=disable"},
+		"nothing else": {"postgresql://localhost", "postgresql://localhost/x", "postgresql://localhost/x"},
+		"socket": {"postgres://app@/postgres?host=%2Ftmp&port=5433", "postgres://app@/x?host=%2Ftmp&port=5433",
+			"postgres://app@/x?host=%2Ftmp&port=5433"},
+		"password as option": {"postgres:///a?host=h&password=secret&user=app&sslpassword=secret",
+			"postgres:///x?host=h&password=secret&sslpassword=secret&user=app", "postgres:///x?host=h&user=app"},
 		"database as option": {"postgres://h?dbname=a", "postgres://h/x", "postgres://h/x"},
 		"escapes":            {"postgres://a%40b:s%2Fx@h/c%2Fd", "postgres://a%40b:s%2Fx@h/x", "postgres://a%40b@h/x"},
 	}
@@ -102,7 +114,8 @@ func TestTheAddressOfAnotherDatabase(t *testing.T) {
 
 func TestAnAddressThatIsNoneIsRefusedWithoutShowingIt(t *testing.T) {
 	t.Parallel()
-	for _, given := range []string{"host=h password=secret", "mysql://u:secret@h/d", "postgres://u:secret@h:port/d", "postgres://u:secret%zz@h/d", "secret"} {
+	for _, given := range []string{"host=h password=secret", "mysql://u:secret@h/d", "postgres://u:secret@h:port/d",
+		"postgres://u:secret%zz@h/d", "secret"} {
 		_, err := parseAddress(given)
 		require.ErrorContains(t, err, "postgres://user:password@host:port/database")
 		require.NotContains(t, err.Error(), "secret")
@@ -111,7 +124,8 @@ func TestAnAddressThatIsNoneIsRefusedWithoutShowingIt(t *testing.T) {
 
 func TestTheMajorVersionIsReadFromWhatServersSay(t *testing.T) {
 	t.Parallel()
-	for version, major := range map[string]int{"15.18 (Debian 15.18-0+deb12u1)": 15, "19beta1": 19, "17": 17, "devel": 0, "": 0} {
+	for version, major := range map[string]int{"15.18 (Debian 15.18-0+deb12u1)": 15, "19beta1": 19, "17": 17, "devel": 0,
+		"": 0} {
 		require.Equal(t, major, majorOf(version), version)
 	}
 }

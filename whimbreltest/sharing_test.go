@@ -29,7 +29,8 @@ var tasks = map[string]func(*testing.T){
 	// tells what can be seen of the server and of the template, and waits for the end of the input
 	"wait": func(t *testing.T) {
 		db := New(t, history(40))
-		fmt.Println("RESULT", text(t, db, "SELECT extract(epoch FROM pg_postmaster_start_time())"), text(t, db, "SELECT extract(epoch FROM min(executed_at)) FROM schema_migrations"))
+		fmt.Println("RESULT", text(t, db, "SELECT extract(epoch FROM pg_postmaster_start_time())"),
+			text(t, db, "SELECT extract(epoch FROM min(executed_at)) FROM schema_migrations"))
 		_, err := io.Copy(io.Discard, os.Stdin)
 		require.NoError(t, err)
 	},

@@ -22,9 +22,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 )
 
-// settings trade what nobody needs of a server that never outlives a crash of
-// the machine for speed. A crash of its own loses nothing that was committed. Many test binaries may connect at once. A small log
-// saves memory.
+// settings trade what nobody needs of a server that never outlives a crash of the machine for speed. A crash of its own
+// loses nothing that was committed. Many test binaries may connect at once. A small log saves memory.
 var settings = []string{
 	"fsync = off", "full_page_writes = off", "synchronous_commit = on", "autovacuum = off",
 	"max_connections = 500", "shared_buffers = '64MB'", "max_wal_size = '128MB'", "log_checkpoints = off",
@@ -132,7 +131,8 @@ func (s sharing) found(ctx context.Context, home string, options devdb.ProjectOp
 	}
 	pipe, err := s.employ(folder)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting what ends the server when it is no longer needed: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("starting what ends the server when it is no longer needed: %w", err),
+			os.RemoveAll(folder))
 	}
 	v := &visitor{folder, pipe, s.kept}
 	if err := start(ctx, folder, options); err != nil {

@@ -61,14 +61,16 @@ func (s *server) connect(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		if !s.own {
-			err = fmt.Errorf("connecting to the server that %s names: %w; start it, correct the URL, or unset the variable to have a server started", urlVariable, err)
+			err = fmt.Errorf("connecting to the server that %s names: %w; start it, correct the URL, or unset the variable to "+
+				"have a server started", urlVariable, err)
 		}
 		return nil, err
 	}
 	version := conn.PgConn().ParameterStatus("server_version")
 	if s.major != 0 && majorOf(version) != s.major {
 		dial.Close(conn)
-		return nil, fmt.Errorf("the test wants PostgreSQL %d, and the server that %s names is %s; give it another one, or unset the variable", s.major, urlVariable, version)
+		return nil, fmt.Errorf("the test wants PostgreSQL %d, and the server that %s names is %s; give it another one, or "+
+			"unset the variable", s.major, urlVariable, version)
 	}
 	return conn, nil
 }
@@ -110,14 +112,17 @@ func (s *server) copy(ctx context.Context, conn *pgx.Conn, name, template string
 // behind is dropped by the next.
 func (s *server) prepare(ctx context.Context, conn *pgx.Conn, key string, r recipe) error {
 	lock := "whimbreltest " + key
-	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext($1))", pgx.QueryExecModeExec, lock); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext($1))", pgx.QueryExecModeExec,
+		lock); err != nil {
 		return fmt.Errorf("waiting for another process that makes the template: %w", err)
 	}
 	defer func() { // the connection may be used on
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext($1))", pgx.QueryExecModeExec, lock)
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext($1))",
+			pgx.QueryExecModeExec, lock)
 	}()
 	var made bool
-	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)", pgx.QueryExecModeExec, templatePrefix+key).Scan(&made)
+	err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)",
+		pgx.QueryExecModeExec, templatePrefix+key).Scan(&made)
 	if err != nil || made {
 		return err
 	}
@@ -137,7 +142,8 @@ func (s *server) build(ctx context.Context, conn *pgx.Conn, key string, r recipe
 	if err := s.copy(ctx, conn, unfinished, "template0"); err != nil {
 		return err
 	}
-	err := execute(ctx, conn, "COMMENT ON DATABASE "+quote(unfinished)+" IS 'made "+time.Now().UTC().Format(timeLayout)+"'")
+	err := execute(ctx, conn, "COMMENT ON DATABASE "+quote(unfinished)+" IS 'made "+time.Now().UTC().Format(timeLayout)+
+		"'")
 	if err == nil {
 		err = s.migrate(ctx, unfinished, r)
 	}
@@ -162,7 +168,8 @@ func execute(ctx context.Context, conn *pgx.Conn, sql string) error {
 
 func (s *server) migrate(ctx context.Context, database string, r recipe) error {
 	migrator, err := whimbrel.New(whimbrel.Config{
-		DatabaseURL: s.address.to(database), Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts, Variables: r.variables, Table: r.table, ToolVersion: "whimbreltest",
+		DatabaseURL: s.address.to(database), Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts,
+		Variables: r.variables, Table: r.table, ToolVersion: "whimbreltest",
 		AcceptMarks: true,
 	})
 	if err != nil {
@@ -203,7 +210,8 @@ func (s *server) keep(ctx context.Context, name, test string) error {
 	defer dial.Close(conn)
 	comment, err := conn.PgConn().EscapeString("kept for " + test)
 	if err == nil {
-		_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", pgx.QueryExecModeExec, name)
+		_, err = conn.Exec(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE "+
+			"datname = $1", pgx.QueryExecModeExec, name)
 	}
 	if err == nil {
 		_, err = conn.Exec(ctx, "COMMENT ON DATABASE "+quote(name)+" IS '"+comment+"'")
@@ -211,7 +219,8 @@ func (s *server) keep(ctx context.Context, name, test string) error {
 	if err != nil {
 		return fmt.Errorf("noting that the database is kept: %w", err)
 	}
-	return dropAll(ctx, conn, "pg_catalog.shobj_description(d.oid, 'pg_database') LIKE 'kept for %' ORDER BY datname DESC OFFSET $1", keptLimit)
+	return dropAll(ctx, conn, "pg_catalog.shobj_description(d.oid, 'pg_database') LIKE 'kept for %' ORDER BY datname "+
+		"DESC OFFSET $1", keptLimit)
 }
 
 // lifetime is how long databases stay on a server that is never ended.
@@ -231,7 +240,8 @@ func sweep(ctx context.Context, conn *pgx.Conn, now time.Time) error {
 func dropAll(ctx context.Context, conn *pgx.Conn, condition string, argument any) error {
 	rows, err := conn.Query(ctx, `SELECT datname FROM pg_catalog.pg_database d
 		WHERE pg_catalog.pg_get_userbyid(datdba) = current_user AND starts_with(datname, 'whimbreltest_')
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid) AND `+condition, pgx.QueryExecModeExec, argument)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid) AND `+condition,
+		pgx.QueryExecModeExec, argument)
 	if err != nil {
 		return fmt.Errorf("looking for databases that are no longer needed: %w", err)
 	}

@@ -141,7 +141,8 @@ func (d *testDatabase) finish(t testing.TB, server *server) {
 	defer cancel()
 	if busy := d.settle(); busy > 0 {
 		// Close would wait for them for ever.
-		t.Errorf("whimbreltest: the test is over and has %d connection(s) of its pool in use: close rows, end transactions, and wait for goroutines", busy)
+		t.Errorf("whimbreltest: the test is over and has %d connection(s) of its pool in use: close rows, end "+
+			"transactions, and wait for goroutines", busy)
 	} else {
 		d.Close()
 	}
@@ -152,7 +153,8 @@ func (d *testDatabase) finish(t testing.TB, server *server) {
 		}
 		return
 	}
-	t.Logf("whimbreltest: the test failed, so its database is kept; look at it with\n    psql '%s'\n%s", server.address.shown(d.name), server.stay())
+	t.Logf("whimbreltest: the test failed, so its database is kept; look at it with\n    psql '%s'\n%s",
+		server.address.shown(d.name), server.stay())
 	if err := server.keep(ctx, d.name, t.Name()); err != nil {
 		t.Logf("whimbreltest: %s", explain(err))
 	}

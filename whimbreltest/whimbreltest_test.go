@@ -28,7 +28,8 @@ func TestEveryDatabaseIsMigratedAndNobodyElseWritesToIt(t *testing.T) {
 	require.Equal(t, "21", text(t, first, "SELECT count(*) FROM t0"))
 	require.Equal(t, "20", text(t, second, "SELECT count(*) FROM t0"))
 	require.Equal(t, "8", text(t, second, "SELECT count(*) FROM schema_migrations"))
-	require.Equal(t, text(t, first, "SELECT executed_at FROM schema_migrations LIMIT 1"), text(t, second, "SELECT executed_at FROM schema_migrations LIMIT 1"),
+	require.Equal(t, text(t, first, "SELECT executed_at FROM schema_migrations LIMIT 1"),
+		text(t, second, "SELECT executed_at FROM schema_migrations LIMIT 1"),
 		"both are copies of one template")
 }
 
@@ -74,16 +75,20 @@ func TestTwentyTestsAtOnceHaveTwentyDatabases(t *testing.T) {
 func TestAChangedMigrationMakesANewTemplate(t *testing.T) {
 	t.Parallel()
 	migrations := notes(t)
-	require.Equal(t, "1", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name = 'notes'"))
+	require.Equal(t, "1", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name "+
+		"= 'notes'"))
 	migrations["1_notes.sql"].Data = []byte("CREATE TABLE notes (text text NOT NULL, by text); -- for " + t.Name())
-	require.Equal(t, "2", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name = 'notes'"))
+	require.Equal(t, "2", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name "+
+		"= 'notes'"))
 	migrations["2_more.sql"] = &fstest.MapFile{Data: []byte("ALTER TABLE notes ADD COLUMN at date")}
-	require.Equal(t, "3", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name = 'notes'"))
+	require.Equal(t, "3", text(t, New(t, migrations), "SELECT count(*) FROM information_schema.columns WHERE table_name "+
+		"= 'notes'"))
 }
 
 func TestABrokenMigrationFailsTheTestWithTheErrorOfTheEngine(t *testing.T) {
 	t.Parallel()
-	broken := files("1_notes.sql", "CREATE TABLE notes (text text);", "2_broken.sql", "-- for "+t.Name()+"\nALTER TABLE notes\n  ADD COLUMN at dat;\n")
+	broken := files("1_notes.sql", "CREATE TABLE notes (text text);", "2_broken.sql",
+		"-- for "+t.Name()+"\nALTER TABLE notes\n  ADD COLUMN at dat;\n")
 	var key string
 	r := rehearse(t, func(t testing.TB) {
 		recipe, err := newRecipe(broken, nil)
@@ -93,11 +98,13 @@ func TestABrokenMigrationFailsTheTestWithTheErrorOfTheEngine(t *testing.T) {
 		New(t, broken)
 	})
 	require.True(t, r.failed)
-	for _, part := range []string{"2_broken.sql:3:17: ", `type "dat" does not exist (SQLSTATE 42704)`, "\n      ADD COLUMN at dat;"} {
+	for _, part := range []string{"2_broken.sql:3:17: ", `type "dat" does not exist (SQLSTATE 42704)`,
+		"\n      ADD COLUMN at dat;"} {
 		require.Contains(t, r.text(), part)
 	}
 	require.NotContains(t, r.text(), "kept")
-	require.Equal(t, "0", text(t, New(t, notes(t)), "SELECT count(*) FROM pg_database WHERE datname = '"+unfinishedPrefix+key+"'"))
+	require.Equal(t, "0", text(t, New(t, notes(t)), "SELECT count(*) FROM pg_database WHERE datname = '"+
+		unfinishedPrefix+key+"'"))
 }
 
 func TestAMalformedFileFailsTheTestWithItsPlaceAndTheWayOut(t *testing.T) {
@@ -128,7 +135,8 @@ func TestAFailedTestKeepsItsDatabase(t *testing.T) {
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT text FROM notes").Scan(&left))
 	require.Equal(t, "what the test wrote", left)
 	var comment string
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()").Scan(&comment))
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE "+
+		"datname = current_database()").Scan(&comment))
 	require.Equal(t, "kept for TestOfAUser", comment)
 	require.NotContains(t, output.String(), "PASS")
 }
@@ -155,7 +163,8 @@ func TestAConnectionThatIsNotGivenBackFailsTheTestAndHoldsUpNothing(t *testing.T
 func TestOptionsSayWhatIsApplied(t *testing.T) {
 	t.Parallel()
 	three := func(folder string) fstest.MapFS {
-		return files(folder+"1_a.sql", "CREATE TABLE a ();", folder+"2_b.sql", "CREATE TABLE b ();", folder+"10_c.sql", "CREATE TABLE c ();")
+		return files(folder+"1_a.sql", "CREATE TABLE a ();", folder+"2_b.sql", "CREATE TABLE b ();", folder+"10_c.sql",
+			"CREATE TABLE c ();")
 	}
 	function := func(version, table string) whimbrel.Function {
 		up := func(ctx context.Context, tx pgx.Tx) error {
@@ -164,7 +173,8 @@ func TestOptionsSayWhatIsApplied(t *testing.T) {
 		}
 		return whimbrel.Function{Version: migration.Version(version), Name: table, Up: up}
 	}
-	script := files("1_a.sql", "CREATE TABLE a ();", "2_b.ts", "import { name } from './names'; export async function up(client) { await client.query(`CREATE TABLE ${name} ()`) }", "names.ts", "export const name: string = 'b'")
+	script := files("1_a.sql", "CREATE TABLE a ();", "2_b.ts", "import { name } from './names'; export async function "+
+		"up(client) { await client.query(`CREATE TABLE ${name} ()`) }", "names.ts", "export const name: string = 'b'")
 	tests := map[string]struct {
 		files   fstest.MapFS
 		options []Option
@@ -178,8 +188,9 @@ func TestOptionsSayWhatIsApplied(t *testing.T) {
 		"up to a function":       {three(""), []Option{Functions(function("3", "f")), UpTo("3")}, "a b f schema_migrations"},
 		"scripts":                {script, []Option{Scripts(js.New(js.Options{}))}, "a b schema_migrations"},
 		"sub-folders":            {three("x/"), []Option{Subfolders()}, "a b c schema_migrations"},
-		"variables":              {files("1_a.sql", "-- +migrate Variables NAME\nCREATE TABLE ${\"NAME\"} ()"), []Option{Variables(map[string]string{"NAME": "v"})}, "schema_migrations v"},
-		"another history table":  {three(""), []Option{Table("steps"), UpTo("1")}, "a steps"},
+		"variables": {files("1_a.sql", "-- +migrate Variables NAME\nCREATE TABLE ${\"NAME\"} ()"),
+			[]Option{Variables(map[string]string{"NAME": "v"})}, "schema_migrations v"},
+		"another history table": {three(""), []Option{Table("steps"), UpTo("1")}, "a steps"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +204,8 @@ func TestOptionsSayWhatIsApplied(t *testing.T) {
 
 func TestAScriptWithAnotherNeighbourMakesANewTemplate(t *testing.T) {
 	t.Parallel()
-	migrations := files("1_b.js", "import { name } from './names.js'; export async function up(client) { await client.query(`CREATE TABLE ${name} ()`) }", "names.js", "export const name = 'b'")
+	migrations := files("1_b.js", "import { name } from './names.js'; export async function up(client) { await "+
+		"client.query(`CREATE TABLE ${name} ()`) }", "names.js", "export const name = 'b'")
 	runtime := Scripts(js.New(js.Options{}))
 	require.Equal(t, "b", text(t, New(t, migrations, runtime), "SELECT 'b'::regclass"))
 	migrations["names.js"] = &fstest.MapFile{Data: []byte("export const name = 'other'")}
@@ -207,10 +219,13 @@ func TestWhatCannotBeDoneIsSaidWithTheWayOut(t *testing.T) {
 		options []Option
 		message []string
 	}{
-		"no migrations":    {files("migrations/1_a.sql", "SELECT 1"), nil, []string{"there are no migrations", `whimbreltest.Dir("migrations")`}},
-		"no folder":        {files("migrations/1_a.sql", "SELECT 1"), []Option{Dir("sql")}, []string{"sql"}},
-		"no such version":  {files("1_a.sql", "SELECT 1"), []Option{UpTo("2")}, []string{"no migration of version 2", "UpTo"}},
-		"no such server":   {files("1_a.sql", "SELECT 1"), []Option{Major(99)}, []string{"apt-get install postgresql-99", "or set WHIMBRELTEST_URL"}},
+		"no migrations": {files("migrations/1_a.sql", "SELECT 1"), nil, []string{"there are no migrations",
+			`whimbreltest.Dir("migrations")`}},
+		"no folder": {files("migrations/1_a.sql", "SELECT 1"), []Option{Dir("sql")}, []string{"sql"}},
+		"no such version": {files("1_a.sql", "SELECT 1"), []Option{UpTo("2")}, []string{"no migration of version 2",
+			"UpTo"}},
+		"no such server": {files("1_a.sql", "SELECT 1"), []Option{Major(99)}, []string{"apt-get install postgresql-99",
+			"or set WHIMBRELTEST_URL"}},
 		"no script runner": {files("1_a.js", "exports.up = () => {}"), nil, []string{"1_a.js: ", "has no runner"}},
 	}
 	for name, test := range tests {
@@ -228,9 +243,11 @@ func TestWhatCannotBeDoneIsSaidWithTheWayOut(t *testing.T) {
 func TestAnErrorOfTheServerIsShownWithAllItSaid(t *testing.T) {
 	t.Parallel()
 	failed := fmt.Errorf("outside: %w", &whimbrel.Error{
-		Code: whimbrel.CodeStatement, Message: "it is so", Remedy: "do\nthat", Path: "a.sql", Line: 2, Column: 3, SQLState: "42P01",
+		Code: whimbrel.CodeStatement, Message: "it is so", Remedy: "do\nthat", Path: "a.sql", Line: 2, Column: 3,
+		SQLState:  "42P01",
 		Statement: "SELECT x\n       ^", Detail: "a detail", Hint: "a hint", Where: "a place", Err: &pgconn.PgError{},
 	})
-	require.Equal(t, "outside: a.sql:2:3: it is so (SQLSTATE 42P01)\n    SELECT x\n           ^\n    detail: a detail\n    hint: a hint\n    where: a place\n    do\n    that", explain(failed))
+	require.Equal(t, "outside: a.sql:2:3: it is so (SQLSTATE 42P01)\n    SELECT x\n           ^\n    detail: a detail\n"+
+		"    hint: a hint\n    where: a place\n    do\n    that", explain(failed))
 	require.Equal(t, "plain", explain(errors.New("plain")))
 }

@@ -34,13 +34,15 @@ func readAtlas(f folder, p *Project) error {
 		}
 		parts := atlasFile().FindStringSubmatch(name)
 		if parts == nil {
-			return f.badName(name, "its version is no number, which whimbrel goes by", "give it one, and run `atlas migrate hash`")
+			return f.badName(name, "its version is no number, which whimbrel goes by",
+				"give it one, and run `atlas migrate hash`")
 		}
 		text, err := f.read(name)
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: parts[1], text: text, unmarked: true}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: parts[1], text: text,
+			unmarked: true}
 		covers := d.atlasDirectives()
 		if covers && len(p.Files) > 0 {
 			continue // what it stands for is there, and says the same
@@ -110,8 +112,9 @@ func (f folder) atlasSums() (map[string]string, error) {
 			found = found || written[name] == base64.StdEncoding.EncodeToString(running[i].Sum(nil))
 		}
 		if !found {
-			return nil, &migration.Error{Code: migration.CodeUnsupported, Path: f.path(name), Message: "it is not what atlas.sum says that it is",
-				Remedy: "put it, or a file before it, back as it was; or run `atlas migrate hash` if it is meant to be so"}
+			return nil, &migration.Error{Code: migration.CodeUnsupported, Path: f.path(name),
+				Message: "it is not what atlas.sum says that it is",
+				Remedy:  "put it, or a file before it, back as it was; or run `atlas migrate hash` if it is meant to be so"}
 		}
 	}
 	return written, nil

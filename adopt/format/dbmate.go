@@ -18,7 +18,8 @@ var (
 )
 
 // dbmateMarks turns whimbrel's marks into dbmate's.
-var dbmateMarks = strings.NewReplacer("-- +migrate Up", "-- migrate:up", "-- +migrate Down", "-- migrate:down", "notransaction", "transaction:false")
+var dbmateMarks = strings.NewReplacer("-- +migrate Up", "-- migrate:up", "-- +migrate Down", "-- migrate:down",
+	"notransaction", "transaction:false")
 
 func detectDbmate(f folder) bool { return f.all(dbmateFile(), dbmateUp()) }
 
@@ -28,7 +29,8 @@ func readDbmate(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: dbmateMarks}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1],
+			marks: dbmateMarks}
 		d.tool = "dbmate"
 		begun := false
 		d.text = lines(text, func(line string) string {
@@ -49,7 +51,8 @@ func readDbmate(f folder, p *Project) error {
 			return mark
 		})
 		if !begun {
-			d.unfit = unfit(`write "-- migrate:up" above its SQL`, "it has no line that says where the way up begins, and dbmate refuses it")
+			d.unfit = unfit(`write "-- migrate:up" above its SQL`,
+				"it has no line that says where the way up begins, and dbmate refuses it")
 		}
 		p.Files = append(p.Files, d.file())
 	}

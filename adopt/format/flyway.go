@@ -105,7 +105,8 @@ func (f folder) fromFlyway(s script, all []script) File {
 	}
 	switch {
 	case !strings.HasSuffix(s.file, ".sql"):
-		d.unfit = unfit("run it with Flyway and adopt its history again, or write it in SQL", "it is a program, which only Flyway can run")
+		d.unfit = unfit("run it with Flyway and adopt its history again, or write it in SQL",
+			"it is a program, which only Flyway can run")
 	case blank(s.text):
 		d.text = nothing
 	}
@@ -141,7 +142,8 @@ func (f folder) flywaySettings(s script) *migration.Error {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if name != "" && !strings.HasPrefix(name, "#") && name != "executeInTransaction" {
-			return unfit("put what is meant into the file itself", "%s.conf sets %s = %s, which whimbrel does not read", path.Base(s.file), name, value)
+			return unfit("put what is meant into the file itself", "%s.conf sets %s = %s, which whimbrel does not read",
+				path.Base(s.file), name, value)
 		}
 	}
 	return nil

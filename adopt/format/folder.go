@@ -82,8 +82,9 @@ func (f folder) raw(name string) (string, error) {
 	case !info.Mode().IsRegular():
 		return "", wrong("it is no regular file", "put a file in its place")
 	case info.Size() > migration.MaxSize:
-		return "", &migration.Error{Code: migration.CodeTooLarge, Path: f.path(name), Message: fmt.Sprintf("the file is larger than %d MiB", migration.MaxSize>>20),
-			Remedy: "cut it into several migrations, or load mass data with psql or COPY from outside"}
+		return "", &migration.Error{Code: migration.CodeTooLarge, Path: f.path(name),
+			Message: fmt.Sprintf("the file is larger than %d MiB", migration.MaxSize>>20),
+			Remedy:  "cut it into several migrations, or load mass data with psql or COPY from outside"}
 	}
 	opened, err := f.fsys.Open(name)
 	if err != nil {

@@ -54,7 +54,8 @@ func All() []Format {
 		{Name: "golang-migrate", Tool: "golang-migrate", detect: detectPairs, read: readPairs, write: writePairs},
 		{Name: "goose", Tool: "goose", detect: detectGoose, read: readGoose, write: writeGoose},
 		{Name: "knex", Tool: "Knex", byName: true, detect: detectKnex, read: readKnex},
-		{Name: "node-pg-migrate", Tool: "node-pg-migrate", byName: true, detect: detectNodePGMigrate, read: readNodePGMigrate},
+		{Name: "node-pg-migrate", Tool: "node-pg-migrate", byName: true, detect: detectNodePGMigrate,
+			read: readNodePGMigrate},
 		{Name: "plain", Tool: "a plain folder", detect: never, read: readPlain, write: writePlain},
 		{Name: "prisma", Tool: "Prisma", byName: true, detect: detectPrisma, read: readPrisma},
 		{
@@ -225,7 +226,8 @@ func (p *Project) remark(f folder) {
 		}
 	}
 	if len(callbacks) > 0 {
-		p.Remarks = append(p.Remarks, "Flyway's callbacks are not run; what they do belongs into hooks: "+strings.Join(callbacks, ", "))
+		p.Remarks = append(p.Remarks, "Flyway's callbacks are not run; what they do belongs into hooks: "+
+			strings.Join(callbacks, ", "))
 	}
 	if len(others) > 0 {
 		p.Remarks = append(p.Remarks, "SQL in the folder that is not read: "+strings.Join(others, ", "))

@@ -55,7 +55,8 @@ func story(p format.Project) (lines []string) {
 	}
 	for _, f := range p.Files {
 		m := f.Migration
-		line := string(m.Version) + " " + m.Name + " " + m.Path + " (" + f.Key + "): " + section(m.Up) + " | " + section(m.Down)
+		line := string(m.Version) + " " + m.Name + " " + m.Path + " (" + f.Key + "): " + section(m.Up) + " | " +
+			section(m.Down)
 		if m.Unfit != nil {
 			line += " unfit: " + m.Unfit.Error()
 		}
@@ -71,21 +72,25 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 		want  []string
 	}{
 		"goose": {files{
-			"00002_touch.sql": "-- words\nDROP TABLE a; -- before the mark, so goose does not read it\n-- +goose up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;\n-- +goose StatementEnd\n--+goose   Down\nDROP FUNCTION f();",
-			"1_a.sql":         "-- +goose Up\nCREATE TABLE a (id int);\n",
-			"3_alone.sql":     "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY i ON a (id);\n-- +goose Down\nDROP INDEX i;\n",
-			"4_go.go":         "package migrations",
-			"4_go_test.go":    "package migrations",
-			"5_bare.sql":      "SELECT 1;",
-			"6_control.sql":   "-- +goose Up\nSELECT 1;\nCOMMIT;\nSELECT 2;\n",
-			"README.md":       "",
-			"notes.sql":       "SELECT 1",
+			"00002_touch.sql": "-- words\nDROP TABLE a; -- before the mark, so goose does not read it\n-- +goose up\n" +
+				"-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;\n" +
+				"-- +goose StatementEnd\n--+goose   Down\nDROP FUNCTION f();",
+			"1_a.sql": "-- +goose Up\nCREATE TABLE a (id int);\n",
+			"3_alone.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nCREATE INDEX CONCURRENTLY i ON a (id);\n" +
+				"-- +goose Down\nDROP INDEX i;\n",
+			"4_go.go":       "package migrations",
+			"4_go_test.go":  "package migrations",
+			"5_bare.sql":    "SELECT 1;",
+			"6_control.sql": "-- +goose Up\nSELECT 1;\nCOMMIT;\nSELECT 2;\n",
+			"README.md":     "",
+			"notes.sql":     "SELECT 1",
 		}, []string{
 			"1 a db/1_a.sql (1): CREATE TABLE | ",
 			"00002 touch db/00002_touch.sql (00002): CREATE FUNCTION | DROP FUNCTION",
 			"3 alone db/3_alone.sql (3): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
 			"4 go db/4_go.go (4):  |  unfit: db/4_go.go: it is a migration in Go, which only goose can run",
-			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the way up begins, and goose refuses it",
+			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the way up begins, and goose " +
+				"refuses it",
 			"6 control db/6_control.sql (6):  |  unfit: db/6_control.sql:3:1: COMMIT ends a transaction block that nothing opens",
 		}},
 		"golang-migrate": {files{
@@ -136,15 +141,18 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"notes/README.md":                          "",
 		}, []string{
 			"00000000000000 setup db/00000000000000_setup/up.sql (00000000000000): SELECT | ",
-			"20181103160713 create_things db/2018-11-03-160713_create_things/up.sql (20181103160713): CREATE TABLE, SELECT | DROP TABLE",
+			"20181103160713 create_things db/2018-11-03-160713_create_things/up.sql (20181103160713): CREATE TABLE, SELECT | " +
+				"DROP TABLE",
 			"20181104000000 index db/2018-11-04-000000_index/up.sql (20181104000000): apart, CREATE INDEX | apart, SELECT",
 		}},
 		"dbmate": {files{
 			"20240115_a.sql": "-- migrate:up\nCREATE TABLE a (id int);\n\n-- migrate:down\nDROP TABLE a;",
-			"20240116.sql":   "--migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON a (id);\n--  migrate:down  transaction:false\nDROP INDEX i",
-			"1_none.sql":     "SELECT 1;",
+			"20240116.sql": "--migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON a (id);\n" +
+				"--  migrate:down  transaction:false\nDROP INDEX i",
+			"1_none.sql": "SELECT 1;",
 		}, []string{
-			"1 none db/1_none.sql (1):  |  unfit: db/1_none.sql: it has no line that says where the way up begins, and dbmate refuses it",
+			"1 none db/1_none.sql (1):  |  unfit: db/1_none.sql: it has no line that says where the way up begins, and dbmate " +
+				"refuses it",
 			"20240115 a db/20240115_a.sql (20240115): CREATE TABLE | DROP TABLE",
 			"20240116  db/20240116.sql (20240116): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
 		}},
@@ -170,14 +178,18 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"2 empty db/V2__empty.sql (2): SELECT | ",
 			"3 program db/V3__program.java (3):  |  unfit: db/V3__program.java: it is a program, which only Flyway can run",
 			"4 clock db/V4__clock.sql (4):  |  unfit: db/V4__clock.sql: only Flyway has a value for ${flyway:timestamp}",
-			"5 conf db/V5__conf.sql (5):  |  unfit: db/V5__conf.sql: V5__conf.sql.conf sets placeholderReplacement = false, which whimbrel does not read",
+			"5 conf db/V5__conf.sql (5):  |  unfit: db/V5__conf.sql: V5__conf.sql.conf sets placeholderReplacement = false, " +
+				"which whimbrel does not read",
 			"6 conf db/V6__conf.sql (6): SELECT | ",
-			"R__active_users__by_day active_users__by_day db/R__active users, by day.sql (active users, by day): CREATE OR REPLACE VIEW | ",
+			"R__active_users__by_day active_users__by_day db/R__active users, by day.sql (active users, by day): CREATE OR " +
+				"REPLACE VIEW | ",
 		}},
 		"tern": {files{
-			"tern.conf":       "[database]\nuser = x\n[data]\n# words\nprefix = shop\nsecret = {{env \"S\"}}\n",
-			"001_a.sql":       "CREATE TABLE {{.prefix}}_a (id int);\n---- create above / drop below ----\nDROP TABLE {{ .prefix }}_a;",
-			"002_b.sql":       "---- tern: disable-tx ----\nCREATE INDEX CONCURRENTLY i ON a (id);\n---- create above / drop below ----\n---- tern: disable-tx ----\nDROP INDEX i;",
+			"tern.conf": "[database]\nuser = x\n[data]\n# words\nprefix = shop\nsecret = {{env \"S\"}}\n",
+			"001_a.sql": "CREATE TABLE {{.prefix}}_a (id int);\n---- create above / drop below ----\n" +
+				"DROP TABLE {{ .prefix }}_a;",
+			"002_b.sql": "---- tern: disable-tx ----\nCREATE INDEX CONCURRENTLY i ON a (id);\n" +
+				"---- create above / drop below ----\n---- tern: disable-tx ----\nDROP INDEX i;",
 			"003_c.sql":       "{{ template \"shared/v.sql\" . }}",
 			"004_d.sql":       "SELECT {{ upper .prefix }};",
 			"005_e.sql":       "{{if .nothing}}SELECT 1;{{end}}",
@@ -190,8 +202,10 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"001 a db/001_a.sql (001): CREATE TABLE | DROP TABLE",
 			"002 b db/002_b.sql (002): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
 			"003 c db/003_c.sql (003): CREATE VIEW | ",
-			"004 d db/004_d.sql (004):  |  unfit: db/004_d.sql:1:11: the template cannot be rendered: function \"upper\" not defined",
-			"005 e db/005_e.sql (005):  |  unfit: db/005_e.sql:1:6: the template cannot be rendered: map has no entry for key \"nothing\"",
+			"004 d db/004_d.sql (004):  |  unfit: db/004_d.sql:1:11: the template cannot be rendered: function \"upper\" not " +
+				"defined",
+			"005 e db/005_e.sql (005):  |  unfit: db/005_e.sql:1:6: the template cannot be rendered: map has no entry for key " +
+				"\"nothing\"",
 			"006 f db/006_f.sql (006): SELECT | ",
 			"007 g db/007_g.sql (007): SELECT | SELECT",
 		}},
@@ -205,33 +219,39 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"1700000000000 a db/1700000000000_a.sql (1700000000000_a): CREATE TABLE | DROP TABLE",
 			"1700000000001 b db/1700000000001_b.js (1700000000001_b):  | ",
 			"1700000000002 c db/1700000000002_c.ts (1700000000002_c):  | ",
-			"1700000000003 d db/1700000000003_d.js (1700000000003_d):  |  unfit: db/1700000000003_d.js: only node-pg-migrate can run it: it asks for no transaction",
+			"1700000000003 d db/1700000000003_d.js (1700000000003_d):  |  unfit: db/1700000000003_d.js: only node-pg-migrate " +
+				"can run it: it asks for no transaction",
 			"1700000000004 e db/1700000000004_e.js (1700000000004_e):  | ",
 		}},
 		"knex": {files{
 			"20240101000000_a.js": "exports.up = (knex) => knex.raw('SELECT 1')", "knexfile.js": "x",
-			"20240102000000_b.ts": `import type { Knex } from "knex"; export async function up(knex: Knex) {}`, "20240103000000_c.mjs": "export const config = { transaction: false }",
+			"20240102000000_b.ts":  `import type { Knex } from "knex"; export async function up(knex: Knex) {}`,
+			"20240103000000_c.mjs": "export const config = { transaction: false }",
 		}, []string{
 			"20240101000000 a db/20240101000000_a.js (20240101000000_a.js):  | ",
 			"20240102000000 b db/20240102000000_b.ts (20240102000000_b.ts):  | ",
 			"20240103000000 c db/20240103000000_c.mjs (20240103000000_c.mjs):  | ",
 		}},
 		"db-migrate": {files{
-			"20240101000000-a.js": "x", "sqls/20240101000000-a-up.sql": "CREATE TABLE a (id int);", "sqls/20240101000000-a-down.sql": "DROP TABLE a;",
-			"20240102000000-b.js": "exports.up = 1",
+			"20240101000000-a.js": "x", "sqls/20240101000000-a-up.sql": "CREATE TABLE a (id int);",
+			"sqls/20240101000000-a-down.sql": "DROP TABLE a;",
+			"20240102000000-b.js":            "exports.up = 1",
 		}, []string{
 			"20240101000000 a db/sqls/20240101000000-a-up.sql (20240101000000-a): CREATE TABLE | DROP TABLE",
-			"20240102000000 b db/20240102000000-b.js (20240102000000-b):  |  unfit: db/20240102000000-b.js: only db-migrate can run it: it has no file sqls/20240102000000-b-up.sql",
+			"20240102000000 b db/20240102000000-b.js (20240102000000-b):  |  unfit: db/20240102000000-b.js: only db-migrate " +
+				"can run it: it has no file sqls/20240102000000-b-up.sql",
 		}},
 		"prisma": {files{
-			"migration_lock.toml": "", "20240101000000_a/migration.sql": "-- CreateTable\nCREATE TABLE a (id int);", "20240102000000_b/migration.sql": "-- empty", "views/x.sql": "",
+			"migration_lock.toml": "", "20240101000000_a/migration.sql": "-- CreateTable\nCREATE TABLE a (id int);",
+			"20240102000000_b/migration.sql": "-- empty", "views/x.sql": "",
 		}, []string{
 			"20240101000000 a db/20240101000000_a/migration.sql (20240101000000_a): CREATE TABLE | ",
 			"20240102000000 b db/20240102000000_b/migration.sql (20240102000000_b): SELECT | ",
 		}},
 		"drizzle": {files{
 			"meta/_journal.json": `{"entries":[{"idx":0,"when":17,"tag":"0000_a"},{"idx":1,"when":18,"tag":"0001_b"}]}`,
-			"0000_a.sql":         "CREATE TABLE a (id int)--> statement-breakpoint\nCREATE TABLE b (id int);--> statement-breakpoint\nSELECT 1", "0001_b.sql": "", "0002_none.sql": "SELECT 1",
+			"0000_a.sql": "CREATE TABLE a (id int)--> statement-breakpoint\n" +
+				"CREATE TABLE b (id int);--> statement-breakpoint\nSELECT 1", "0001_b.sql": "", "0002_none.sql": "SELECT 1",
 		}, []string{
 			"0000 a db/0000_a.sql (17): CREATE TABLE, CREATE TABLE, SELECT | ",
 			"0001 b db/0001_b.sql (18): SELECT | ",
@@ -255,7 +275,8 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 // What a message points to is where it is in the file that lies there.
 func TestPlacesAreThoseOfTheFile(t *testing.T) {
 	t.Parallel()
-	p := files{"1_a.sql": "-- about it\n-- +goose Up\n\n  CREATE TABLE a (id int);\n-- +goose ENVSUB ON\nSELECT '$HOME';\n-- +goose Down\nDROP TABLE a;\n"}.read(t, "goose")
+	p := files{"1_a.sql": "-- about it\n-- +goose Up\n\n  CREATE TABLE a (id int);\n-- +goose ENVSUB ON\n" +
+		"SELECT '$HOME';\n-- +goose Down\nDROP TABLE a;\n"}.read(t, "goose")
 	m := p.Files[0].Migration
 	require.Equal(t, "4:3", m.Up.Statements[0].Start.String())
 	require.Equal(t, "6:1", m.Up.Statements[1].Start.String())
@@ -270,7 +291,9 @@ func TestPlacesAreThoseOfTheFile(t *testing.T) {
 func TestGooseTakesVariablesFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	p := files{
-		"1_a.sql": "-- +goose Up\n-- +goose ENVSUB ON\nCREATE TABLE ${PREFIX:-shop}_a (note text DEFAULT '$NOTE ${MUST?say it}');\nSELECT $$$$a$$$$; -- $ONLY_HERE\n-- +goose ENVSUB OFF\nSELECT '$NOTE'\n",
+		"1_a.sql": "-- +goose " +
+			"Up\n-- +goose ENVSUB ON\nCREATE TABLE ${PREFIX:-shop}_a (note text DEFAULT '$NOTE ${MUST?say it}');\n" +
+			"SELECT $$$$a$$$$; -- $ONLY_HERE\n-- +goose ENVSUB OFF\nSELECT '$NOTE'\n",
 		"2_b.sql": "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${NOTE:0:2}';\n",
 		"3_c.sql": "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '${PREFIX-other}';\n",
 		"4_d.sql": "-- +goose Up\nSELECT '${NOTE}';\n-- +goose ENVSUB ON\nSELECT '$NOTE';\n",
@@ -295,7 +318,8 @@ func TestGooseTakesVariablesFromTheEnvironment(t *testing.T) {
 
 func TestFlywaysPlaceholdersBecomeVariables(t *testing.T) {
 	t.Parallel()
-	m := files{"V1__a.sql": "CREATE TABLE ${prefix}_a (note text DEFAULT '${the.note}') -- ${comment}"}.read(t, "flyway").Files[0].Migration
+	m := files{"V1__a.sql": "CREATE TABLE ${prefix}_a (note text DEFAULT '${the.note}') -- ${comment}"}.read(t,
+		"flyway").Files[0].Migration
 	filled, err := m.WithVariables(map[string]string{"prefix": "x", "the_note": "y"}, false)
 	require.NoError(t, err)
 	require.Equal(t, "CREATE TABLE x_a (note text DEFAULT 'y')", filled.Up.Statements[0].Text)
@@ -324,8 +348,10 @@ func TestAtlasSumsAreHeldAgainstTheFiles(t *testing.T) {
 		running.Write([]byte(name + text))
 		return name + " h1:" + base64.StdEncoding.EncodeToString(running.Sum(nil)) + "\n"
 	}
-	texts := files{"1_a.sql": "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY i ON a (id);", "2_b.sql": "-- atlas:checkpoint\n\nSELECT 2;", "3_c.sql": "-- atlas:delimiter X\n\nSELECT 3;"}
-	texts["atlas.sum"] = "h1:total\n" + sum("1_a.sql", texts["1_a.sql"]) + sum("2_b.sql", texts["2_b.sql"]) + sum("3_c.sql", texts["3_c.sql"])
+	texts := files{"1_a.sql": "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY i ON a (id);",
+		"2_b.sql": "-- atlas:checkpoint\n\nSELECT 2;", "3_c.sql": "-- atlas:delimiter X\n\nSELECT 3;"}
+	texts["atlas.sum"] = "h1:total\n" + sum("1_a.sql", texts["1_a.sql"]) + sum("2_b.sql",
+		texts["2_b.sql"]) + sum("3_c.sql", texts["3_c.sql"])
 	require.Equal(t, []string{
 		"1 a db/1_a.sql (1): apart, CREATE INDEX CONCURRENTLY | ",
 		"3 c db/3_c.sql (3):  |  unfit: db/3_c.sql: whimbrel has nothing like atlas:delimiter",
@@ -347,7 +373,8 @@ func TestAFileIsWhatItWasWhicheverItsLineEnds(t *testing.T) {
 	}
 	for name, end := range ends {
 		for tool, file := range map[string]string{"prisma": "1_a/migration.sql", "drizzle": "1_a.sql"} {
-			project := files{file: end(lf), "meta/_journal.json": end("{\"entries\": [\n{\"when\": 1, \"tag\": \"1_a\"}]}\n")}.read(t, tool)
+			project := files{file: end(lf),
+				"meta/_journal.json": end("{\"entries\": [\n{\"when\": 1, \"tag\": \"1_a\"}]}\n")}.read(t, tool)
 			f := project.Files[0]
 			require.Equal(t, digest.SHA256(lf), f.Checksum, "%s %s", tool, name)
 			for _, stored := range []string{lf, end(lf), ends["CRLF"](lf)} {
@@ -357,7 +384,8 @@ func TestAFileIsWhatItWasWhicheverItsLineEnds(t *testing.T) {
 		}
 		for summed := range ends {
 			sum := sha256.Sum256([]byte("1_a.sql" + ends[summed](lf)))
-			texts := files{"1_a.sql": end(lf), "atlas.sum": end("h1:total\n1_a.sql h1:" + base64.StdEncoding.EncodeToString(sum[:]) + "\n")}
+			texts := files{"1_a.sql": end(lf),
+				"atlas.sum": end("h1:total\n1_a.sql h1:" + base64.StdEncoding.EncodeToString(sum[:]) + "\n")}
 			_, err := texts.tryToRead(t, "atlas")
 			if summed == "mixed" && name != "mixed" {
 				require.Error(t, err, "nobody can know which lines had which end")
@@ -396,7 +424,8 @@ func TestASharedNumberIsNoMistakeWhereTheNameIsTheIdentity(t *testing.T) {
 		files files
 		want  string
 	}{
-		"prisma":          {files{"1_a/migration.sql": "", "20_c/migration.sql": "", "20_b/migration.sql": ""}, "1 20_b 20_c"},
+		"prisma": {files{"1_a/migration.sql": "", "20_c/migration.sql": "", "20_b/migration.sql": ""},
+			"1 20_b 20_c"},
 		"knex":            {files{"20_c.js": "knex", "20_b.ts": "knex", "3_a.js": "knex"}, "3 20_b.ts 20_c.js"},
 		"node-pg-migrate": {files{"20_c.sql": "SELECT 1;", "20_b.js": "pgm", "3_a.sql": "SELECT 1;"}, "3 20_b 20_c"},
 		"db-migrate":      {files{"20-c.js": "dbm", "20-b.js": "dbm", "3-a.js": "dbm"}, "3 20-b 20-c"},
@@ -419,21 +448,22 @@ func TestASharedNumberIsNoMistakeWhereTheNameIsTheIdentity(t *testing.T) {
 func TestFormatsAreDetectedByTheirFiles(t *testing.T) {
 	t.Parallel()
 	for want, f := range map[string]files{
-		"goose":                 {"1_a.sql": "-- +goose Up\nSELECT 1;"},
-		"golang-migrate":        {"1_a.up.sql": "SELECT 1;", "1_a.down.sql": ""},
-		"dbmate":                {"1_a.sql": "-- migrate:up\nSELECT 1;"},
-		"sql-migrate":           {"1-a.sql": "-- +migrate Up\nSELECT 1;"},
-		"flyway":                {"sub/V1__a.sql": "SELECT 1;"},
-		"tern":                  {"1_a.sql": "SELECT 1;\n---- create above / drop below ----\n"},
-		"atlas":                 {"1_a.sql": "", "atlas.sum": ""},
-		"node-pg-migrate":       {"1_a.sql": "-- Up Migration\nSELECT 1;"},
-		"knex":                  {"1_a.js": "exports.up = (knex) => {}"},
-		"db-migrate":            {"1_a.js": "var dbm;", "sqls/x.sql": ""},
-		"diesel":                {"2018-11-03-160713_a/up.sql": ""},
-		"prisma":                {"1_a/migration.sql": ""},
-		"drizzle":               {"meta/_journal.json": "{}"},
-		"":                      {"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "SELECT 1;"},
-		"golang-migrate ":       {"1_a.up.sql": "-- Up Migration of a\nSELECT 1;", "1_a.down.sql": "-- Down Migration\n-- migrate:up\nSELECT 1;"},
+		"goose":           {"1_a.sql": "-- +goose Up\nSELECT 1;"},
+		"golang-migrate":  {"1_a.up.sql": "SELECT 1;", "1_a.down.sql": ""},
+		"dbmate":          {"1_a.sql": "-- migrate:up\nSELECT 1;"},
+		"sql-migrate":     {"1-a.sql": "-- +migrate Up\nSELECT 1;"},
+		"flyway":          {"sub/V1__a.sql": "SELECT 1;"},
+		"tern":            {"1_a.sql": "SELECT 1;\n---- create above / drop below ----\n"},
+		"atlas":           {"1_a.sql": "", "atlas.sum": ""},
+		"node-pg-migrate": {"1_a.sql": "-- Up Migration\nSELECT 1;"},
+		"knex":            {"1_a.js": "exports.up = (knex) => {}"},
+		"db-migrate":      {"1_a.js": "var dbm;", "sqls/x.sql": ""},
+		"diesel":          {"2018-11-03-160713_a/up.sql": ""},
+		"prisma":          {"1_a/migration.sql": ""},
+		"drizzle":         {"meta/_journal.json": "{}"},
+		"":                {"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "SELECT 1;"},
+		"golang-migrate ": {"1_a.up.sql": "-- Up Migration of a\nSELECT 1;",
+			"1_a.down.sql": "-- Down Migration\n-- migrate:up\nSELECT 1;"},
 		"flyway golang-migrate": {"V1__a.sql": "SELECT 1;", "1_a.up.sql": "SELECT 1;"},
 	} {
 		var names []string
@@ -505,7 +535,8 @@ func TestWhatAFormatCannotHoldIsRefused(t *testing.T) {
 		}
 		require.NoError(t, err)
 		_, err = pairs.Write(m)
-		require.ErrorContains(t, err, "golang-migrate sends a file as a whole, in which CREATE INDEX CONCURRENTLY cannot stand beside others")
+		require.ErrorContains(t, err, "golang-migrate sends a file as a whole, in which CREATE INDEX CONCURRENTLY cannot "+
+			"stand beside others")
 	}
 	script, err := migration.Parse("1_a.js", "x")
 	require.NoError(t, err)
@@ -524,13 +555,17 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 		files files
 		want  []string
 	}{
-		"flyway": {files{"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__b.sql": "SELECT 3;", "beforeMigrate.sql": "SELECT 4;", "afterEachMigrate__x.sql": "SELECT 5;", "v2__c.sql": "SELECT 6;", "V1__a.sql.conf": ""}, []string{
+		"flyway": {files{"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__b.sql": "SELECT 3;",
+			"beforeMigrate.sql": "SELECT 4;", "afterEachMigrate__x.sql": "SELECT 5;", "v2__c.sql": "SELECT 6;",
+			"V1__a.sql.conf": ""}, []string{
 			"Flyway's callbacks are not run; what they do belongs into hooks: db/afterEachMigrate__x.sql, db/beforeMigrate.sql",
 			"SQL in the folder that is not read: db/v2__c.sql",
 		}},
-		"golang-migrate": {files{"1_a.up.sql": "SELECT 1;", "1_a.down.sql": "SELECT 2;", "notes.sql": "", "README.md": ""}, []string{"SQL in the folder that is not read: db/notes.sql"}},
-		"drizzle":        {files{"meta/_journal.json": `{"entries":[{"when":1,"tag":"0_a"}]}`, "0_a.sql": "SELECT 1", "1_b.sql": "SELECT 2"}, []string{"SQL in the folder that is not read: db/1_b.sql"}},
-		"goose":          {files{"1_a.sql": "-- +goose Up\nSELECT 1;"}, nil},
+		"golang-migrate": {files{"1_a.up.sql": "SELECT 1;", "1_a.down.sql": "SELECT 2;", "notes.sql": "", "README.md": ""},
+			[]string{"SQL in the folder that is not read: db/notes.sql"}},
+		"drizzle": {files{"meta/_journal.json": `{"entries":[{"when":1,"tag":"0_a"}]}`, "0_a.sql": "SELECT 1",
+			"1_b.sql": "SELECT 2"}, []string{"SQL in the folder that is not read: db/1_b.sql"}},
+		"goose": {files{"1_a.sql": "-- +goose Up\nSELECT 1;"}, nil},
 	} {
 		f, _ := format.Named(name)
 		p, err := f.Read(test.files.source())
@@ -563,8 +598,10 @@ func TestAMarkOfTheToolThatIsMisspelledIsRefused(t *testing.T) {
 
 func FuzzReaders(f *testing.F) {
 	for _, text := range []string{
-		"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '$A ${B:-c}';", "-- migrate:up transaction:false\nSELECT 1",
-		"-- +migrate Up\nSELECT 1;", "SELECT '${a}';", "---- create above / drop below ----", "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2", "\xff", "$${$", "--> statement-breakpoint",
+		"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", "-- +goose Up\n-- +goose ENVSUB ON\nSELECT '$A ${B:-c}';",
+		"-- migrate:up transaction:false\nSELECT 1",
+		"-- +migrate Up\nSELECT 1;", "SELECT '${a}';", "---- create above / drop below ----",
+		"-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2", "\xff", "$${$", "--> statement-breakpoint",
 	} {
 		f.Add(text)
 	}
@@ -574,8 +611,10 @@ func FuzzReaders(f *testing.F) {
 			if reader.Name == format.Own {
 				continue
 			}
-			for _, name := range []string{"1_a.sql", "1_a.up.sql", "V1__a.sql", "R__a.sql", "1_a.js", "1_a/migration.sql", "tern.conf", "meta/_journal.json"} {
-				folder := files{name: text, strings.Replace(name, ".up.", ".down.", 1): text, "sqls/1_a-up.sql": text, "0_b.sql": text}
+			for _, name := range []string{"1_a.sql", "1_a.up.sql", "V1__a.sql", "R__a.sql", "1_a.js", "1_a/migration.sql",
+				"tern.conf", "meta/_journal.json"} {
+				folder := files{name: text, strings.Replace(name, ".up.", ".down.", 1): text, "sqls/1_a-up.sql": text,
+					"0_b.sql": text}
 				p, err := reader.Read(folder.source())
 				if err != nil {
 					require.NotEmpty(t, migration.Problems(err))
@@ -617,28 +656,42 @@ func TestAnEmptyFileMeansWhatItMeansToItsTool(t *testing.T) {
 		up, down int // statements; down -1: it is irreversible
 		unread   bool
 	}{
-		"an empty down of golang-migrate": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": ""}, 1, 1, false},
-		"one with a comment":              {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "-- nothing\n"}, 1, 1, false},
-		"no file for the down migration":  {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;"}, 1, -1, false},
-		"an empty way up":                 {"golang-migrate", map[string]string{"1_a.up.sql": "-- later\n", "1_a.down.sql": "SELECT 2;"}, 1, 1, false},
-		"a down that does something":      {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;", "1_a.down.sql": "SELECT 1; SELECT 2;"}, 1, 2, false},
-		"an empty way up of goose":        {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- +goose Down\nSELECT 2;\n"}, 1, 1, false},
-		"one of goose with a comment":     {"goose", map[string]string{"1_a.sql": "-- +goose Up\n-- later\n\n-- +goose Down\n"}, 1, 1, false},
-		"goose without a down mark":       {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 2;\n"}, 1, -1, false},
-		"an empty down of dbmate":         {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\nSELECT 2;\n-- migrate:down\n"}, 1, 1, false},
-		"dbmate without a down mark":      {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\nSELECT 2;\n"}, 1, -1, false},
-		"an empty down of sql-migrate":    {"sql-migrate", map[string]string{"1_a.sql": "-- +migrate Up\nSELECT 2;\n-- +migrate Down\n-- no\n"}, 1, 1, false},
+		"an empty down of golang-migrate": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;",
+			"1_a.down.sql": ""}, 1, 1, false},
+		"one with a comment": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;",
+			"1_a.down.sql": "-- nothing\n"}, 1, 1, false},
+		"no file for the down migration": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;"}, 1, -1, false},
+		"an empty way up": {"golang-migrate", map[string]string{"1_a.up.sql": "-- later\n",
+			"1_a.down.sql": "SELECT 2;"}, 1, 1, false},
+		"a down that does something": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 2;",
+			"1_a.down.sql": "SELECT 1; SELECT 2;"}, 1, 2, false},
+		"an empty way up of goose": {"goose",
+			map[string]string{"1_a.sql": "-- +goose Up\n-- +goose Down\nSELECT 2;\n"}, 1, 1, false},
+		"one of goose with a comment": {"goose",
+			map[string]string{"1_a.sql": "-- +goose Up\n-- later\n\n-- +goose Down\n"}, 1, 1, false},
+		"goose without a down mark": {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 2;\n"}, 1, -1, false},
+		"an empty down of dbmate": {"dbmate",
+			map[string]string{"1_a.sql": "-- migrate:up\nSELECT 2;\n-- migrate:down\n"}, 1, 1, false},
+		"dbmate without a down mark": {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\nSELECT 2;\n"}, 1, -1,
+			false},
+		"an empty down of sql-migrate": {"sql-migrate",
+			map[string]string{"1_a.sql": "-- +migrate Up\nSELECT 2;\n-- +migrate Down\n-- no\n"}, 1, 1, false},
 		"an empty down of node-pg-migrate": {"node-pg-migrate", map[string]string{
 			"1_a.sql": "-- Up Migration\nSELECT 2;\n-- Down Migration\n"}, 1, 1, false},
-		"an empty way up of dbmate":     {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\n\n-- migrate:down\nSELECT 2;\n"}, 1, 1, false},
-		"a comment of Flyway's":         {"flyway", map[string]string{"V1__a.sql": "-- nothing to do\n"}, 1, -1, false},
-		"a heading in Flyway's file":    {"flyway", map[string]string{"V1__a.sql": "SELECT 1;\n-- down\nSELECT 2;\n"}, 2, -1, false},
-		"a heading in golang-migrate's": {"golang-migrate", map[string]string{"1_a.up.sql": "SELECT 1;\n-- rollback\nSELECT 2;\n"}, 2, -1, false},
-		"a slip in goose's":             {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;\n-- goose Down\nSELECT 2;\n"}, 2, -1, true},
+		"an empty way up of dbmate": {"dbmate", map[string]string{"1_a.sql": "-- migrate:up\n\n-- migrate:down\n" +
+			"SELECT 2;\n"}, 1, 1, false},
+		"a comment of Flyway's": {"flyway", map[string]string{"V1__a.sql": "-- nothing to do\n"}, 1, -1, false},
+		"a heading in Flyway's file": {"flyway", map[string]string{"V1__a.sql": "SELECT 1;\n-- down\nSELECT 2;\n"}, 2, -1,
+			false},
+		"a heading in golang-migrate's": {"golang-migrate",
+			map[string]string{"1_a.up.sql": "SELECT 1;\n-- rollback\nSELECT 2;\n"}, 2, -1, false},
+		"a slip in goose's": {"goose", map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;\n-- goose Down\n" +
+			"SELECT 2;\n"}, 2, -1, true},
 		"a mark of another tool": {"golang-migrate", map[string]string{
 			"1_a.up.sql": "-- Up Migration\nSELECT 1;\n-- migrate:down\nSELECT 2;\n"}, 2, -1, false},
 		"one in its down migration": {"golang-migrate", map[string]string{
-			"1_a.up.sql": "SELECT 1;\n", "1_a.down.sql": "-- Down Migration\nDROP TABLE a,\n-- Down Migration\nb;\n"}, 1, 1, false},
+			"1_a.up.sql": "SELECT 1;\n", "1_a.down.sql": "-- Down Migration\nDROP TABLE a,\n-- Down Migration\nb;\n"}, 1, 1,
+			false},
 		"one in Flyway's": {"flyway", map[string]string{"V1__a.sql": "-- rambler up\nSELECT 1;\n"}, 1, -1, false},
 		"one in goose's down": {"goose", map[string]string{
 			"1_a.sql": "-- +goose Up\n-- Up Migration\nSELECT 1;\n-- +goose Down\n-- Down Migration\nSELECT 2;\n"}, 1, 1, false},

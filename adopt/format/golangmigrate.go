@@ -41,14 +41,16 @@ func readPairs(f folder, p *Project) error {
 func (f folder) fromPair(files []match) (File, error) {
 	slices.SortStableFunc(files, func(a, b match) int { return strings.Compare(b.parts[3], a.parts[3]) }) // "up" first
 	first := files[0]
-	d := draft{version: migration.Version(first.parts[1]), name: first.parts[2], path: f.path(first.file), text: nothing, unmarked: true}
+	d := draft{version: migration.Version(first.parts[1]), name: first.parts[2], path: f.path(first.file), text: nothing,
+		unmarked: true}
 	d.key = string(d.version.Canonical())
 	seen := map[string]string{} // file by direction
 	for _, half := range files {
 		direction := half.parts[3]
 		if other := seen[direction]; other != "" {
 			return File{}, &migration.Error{Code: migration.CodeDuplicateVersion, Path: f.path(half.file),
-				Message: "it has the same version as " + f.path(other), Remedy: "give one of them another version, that of the file which no database has run yet"}
+				Message: "it has the same version as " + f.path(other),
+				Remedy:  "give one of them another version, that of the file which no database has run yet"}
 		}
 		seen[direction] = half.file
 		text, err := f.read(half.file)

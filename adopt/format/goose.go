@@ -20,7 +20,8 @@ var (
 )
 
 // gooseMarks turns whimbrel's marks into goose's, but for the one that goose has not.
-var gooseMarks = strings.NewReplacer("-- +migrate Prose", "-- +migrate Prose", "-- +migrate ", "-- +goose ", "notransaction", "NO TRANSACTION")
+var gooseMarks = strings.NewReplacer("-- +migrate Prose", "-- +migrate Prose", "-- +migrate ", "-- +goose ",
+	"notransaction", "NO TRANSACTION")
 
 func detectGoose(f folder) bool { return f.all(gooseSQL(), gooseUp()) }
 
@@ -33,10 +34,12 @@ func readGoose(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], text: text, marks: gooseMarks}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1],
+			text: text, marks: gooseMarks}
 		d.tool = "goose"
 		if m.parts[3] == "go" {
-			d.unfit = unfit("run it with goose and adopt its history again, or write it in SQL", "it is a migration in Go, which only goose can run")
+			d.unfit = unfit("run it with goose and adopt its history again, or write it in SQL",
+				"it is a migration in Go, which only goose can run")
 		} else if err := d.fromGoose(p); err != nil {
 			return err
 		}
@@ -95,7 +98,8 @@ func (d *draft) fromGoose(p *Project) error {
 	})
 	switch {
 	case !begun:
-		d.unfit = unfit(`write "-- +goose Up" above its SQL`, "it has no line that says where the way up begins, and goose refuses it")
+		d.unfit = unfit(`write "-- +goose Up" above its SQL`,
+			"it has no line that says where the way up begins, and goose refuses it")
 	case problem != nil:
 		d.unfit = unfit("write the migration without it", "%v", problem)
 	case slices.ContainsFunc(names, func(name string) bool { return strings.Contains(outside.String(), "${"+name+"}") }):
@@ -116,7 +120,8 @@ func gooseWord(line string) string {
 }
 
 // gooseReference is what goose puts a variable of the environment in place of.
-var gooseReference = pattern.Of(`\$\$|\\\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|\$\{[^}]*\}`)
+var gooseReference = pattern.Of(
+	`\$\$|\\\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|\$\{[^}]*\}`)
 
 // gooseVariables writes the references in a line as whimbrel has them.
 func gooseVariables(line string, p *Project) (out string, names []string, err error) {

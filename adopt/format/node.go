@@ -94,7 +94,8 @@ func stem(file string) string { return strings.TrimSuffix(file, path.Ext(file)) 
 // script makes a migration of a script for a tool.
 func (f folder) script(d draft, tool string) File {
 	if noTransaction().MatchString(d.text) {
-		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL", "only %s can run it: it asks for no transaction", tool)
+		d.unfit = unfit("run it with "+tool+" and adopt its history again, or write it in SQL",
+			"only %s can run it: it asks for no transaction", tool)
 		return d.file()
 	}
 	d.text = migration.WithClient(d.text, tool)
@@ -121,10 +122,12 @@ func readDBMigrate(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file), text: text}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: stem(m.file),
+			text: text}
 		up, down := "sqls/"+d.key+"-up.sql", "sqls/"+d.key+"-down.sql"
 		if sql, err := f.read(up); err != nil {
-			d.unfit = unfit("run it with db-migrate and adopt its history again, or write it in SQL", "only db-migrate can run it: it has no file %s", up)
+			d.unfit = unfit("run it with db-migrate and adopt its history again, or write it in SQL",
+				"only db-migrate can run it: it has no file %s", up)
 		} else {
 			d.path, d.text = f.path(up), sql
 			if blank(sql) {
@@ -162,7 +165,8 @@ func readPrisma(f folder, p *Project) error {
 			return err
 		}
 		text := lineends.LF(raw)
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text, unmarked: true}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text,
+			unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + text
 		}
@@ -202,19 +206,22 @@ func readDrizzle(f folder, p *Project) error {
 		} `json:"entries"`
 	}
 	if err := json.Unmarshal([]byte(text), &journal); err != nil {
-		return &migration.Error{Code: migration.CodeUnreadable, Path: f.path(drizzleJournal), Message: "it is not Drizzle's journal: " + err.Error(), Remedy: "restore it from version control"}
+		return &migration.Error{Code: migration.CodeUnreadable, Path: f.path(drizzleJournal),
+			Message: "it is not Drizzle's journal: " + err.Error(), Remedy: "restore it from version control"}
 	}
 	for _, entry := range journal.Entries {
 		parts := nodeFile().FindStringSubmatch(entry.Tag + ".sql")
 		if parts == nil || strings.ContainsAny(entry.Tag, "/\\") {
-			return f.badName(drizzleJournal, fmt.Sprintf("the tag %q does not begin with a number", entry.Tag), "give it one, there and in the file's name")
+			return f.badName(drizzleJournal, fmt.Sprintf("the tag %q does not begin with a number", entry.Tag),
+				"give it one, there and in the file's name")
 		}
 		raw, err := f.raw(entry.Tag + ".sql")
 		if err != nil {
 			return err
 		}
 		text := lineends.LF(raw)
-		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"), key: fmt.Sprint(entry.When), text: drizzleBreaks(text), unmarked: true}
+		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"),
+			key: fmt.Sprint(entry.When), text: drizzleBreaks(text), unmarked: true}
 		if blank(withoutComments(text)) {
 			d.text = nothing + d.text
 		}

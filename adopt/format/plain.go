@@ -13,7 +13,8 @@ func readPlain(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		p.Files = append(p.Files, draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.file, text: text, whole: true}.file())
+		p.Files = append(p.Files, draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file),
+			key: m.file, text: text, whole: true}.file())
 	}
 	return nil
 }

@@ -97,7 +97,8 @@ func writeSQLMigrate(m migration.Migration) []Written {
 	up, down := halves(m)
 	text := markUp + transaction(m.Up) + "\n" + bracketed(up, "-- +migrate StatementBegin\n", "-- +migrate StatementEnd\n")
 	if len(down) > 0 {
-		text += "\n" + markDown + transaction(m.Down) + "\n" + bracketed(down, "-- +migrate StatementBegin\n", "-- +migrate StatementEnd\n")
+		text += "\n" + markDown + transaction(m.Down) + "\n" + bracketed(down, "-- +migrate StatementBegin\n",
+			"-- +migrate StatementEnd\n")
 	}
 	if m.Version.IsName() {
 		return []Written{{Name: stem(string(m.Version)) + ".sql", Text: text}}

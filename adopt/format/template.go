@@ -65,7 +65,8 @@ var (
 // unrendered is a template that cannot be rendered, at its place.
 func unrendered(name, text string, err error) *migration.Error {
 	message := err.Error()
-	e := unfit("write it without what whimbrel does not have: the functions of Sprig, and values that tern.conf does not name", "")
+	e := unfit("write it without what whimbrel does not have: the functions of Sprig, and values that tern.conf does "+
+		"not name", "")
 	if errors.Is(err, errTooMuch) {
 		message, e.Remedy = errTooMuch.Error(), "write out what it gives"
 	}

@@ -19,7 +19,8 @@ func TestATemplateIsRendered(t *testing.T) {
 		`{{print 1 2}} {{println "a"}}{{html "<"}}{{js "'"}}{{urlquery "&"}}`:          "1 2 a\n&lt;\\'%26",
 		`{{range 10}}{{if true}}{{break}}{{end}}{{end}}{{with .name}}{{len .}}{{end}}`: "4",
 	} {
-		got, problem := render("1_a.sql", text, map[string]string{"v.sql": "view {{.name}}", "odd.sql": "{{"}, map[string]any{"name": "shop"})
+		got, problem := render("1_a.sql", text, map[string]string{"v.sql": "view {{.name}}", "odd.sql": "{{"},
+			map[string]any{"name": "shop"})
 		require.Nil(t, problem, text)
 		require.Equal(t, want, got, text)
 	}

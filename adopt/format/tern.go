@@ -27,7 +27,8 @@ var (
 
 // ternMarks turns whimbrel's marks into tern's.
 var ternMarks = strings.NewReplacer(
-	`below "-- +migrate Up notransaction"`, `below "---- tern: disable-tx ----"`, "-- +migrate Down", "---- create above / drop below ----",
+	`below "-- +migrate Up notransaction"`, `below "---- tern: disable-tx ----"`, "-- +migrate Down",
+	"---- create above / drop below ----",
 )
 
 func detectTern(f folder) bool {
@@ -48,7 +49,8 @@ func readTern(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1], marks: ternMarks}
+		d := draft{version: migration.Version(m.parts[1]), name: m.parts[2], path: f.path(m.file), key: m.parts[1],
+			marks: ternMarks}
 		d.tool = "tern"
 		names := d.ternTemplate(text, data, shared)
 		down := false
@@ -78,7 +80,8 @@ func readTern(f folder, p *Project) error {
 
 // ternTemplate makes SQL of a template, with variables where it can.
 func (d *draft) ternTemplate(text string, data map[string]string, shared map[string]string) (names []string) {
-	plain := !slices.ContainsFunc(ternAction().FindAllString(text, -1), func(action string) bool { return !ternValue().MatchString(action) })
+	plain := !slices.ContainsFunc(ternAction().FindAllString(text, -1),
+		func(action string) bool { return !ternValue().MatchString(action) })
 	if plain && !strings.Contains(text, "${") {
 		d.text = ternValue().ReplaceAllStringFunc(text, func(action string) string {
 			name := ternValue().FindStringSubmatch(action)[1]

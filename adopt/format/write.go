@@ -58,8 +58,10 @@ func (f Format) lost(m migration.Migration) *migration.Error {
 			return at(section.Statements[0].Start, "put each transaction block into a migration of its own",
 				"%s has nothing like transaction blocks of a file", f.Tool)
 		}
-		if s, found := alone(section); found && len(section.Statements) > 1 && (f.Name == "golang-migrate" || f.Name == "dbmate") {
-			return at(s.Start, "put it into a migration of its own", "%s sends a file as a whole, in which %s cannot stand beside others", f.Tool, s.Command)
+		if s, found := alone(section); found && len(section.Statements) > 1 && (f.Name == "golang-migrate" ||
+			f.Name == "dbmate") {
+			return at(s.Start, "put it into a migration of its own", "%s sends a file as a whole, in which %s cannot stand "+
+				"beside others", f.Tool, s.Command)
 		}
 	}
 	for _, s := range slices.Concat(m.Up.Statements, m.Down.Statements) {
@@ -98,7 +100,8 @@ func outside(s migration.Section) bool {
 // query elsewhere, and left out.
 func halves(m migration.Migration) (up, down []migration.Statement) {
 	asserts := func(s migration.Statement) bool { return s.Assert != nil }
-	return slices.DeleteFunc(slices.Clone(m.Up.Statements), asserts), slices.DeleteFunc(slices.Clone(m.Down.Statements), asserts)
+	return slices.DeleteFunc(slices.Clone(m.Up.Statements), asserts), slices.DeleteFunc(slices.Clone(m.Down.Statements),
+		asserts)
 }
 
 // plainly writes statements one below the other.

@@ -24,7 +24,8 @@ func read(ctx context.Context, url string) error {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	rows, err := conn.Query(ctx, "SELECT version, name, executed_at, checksum FROM schema_migrations ORDER BY id", pgx.QueryExecModeExec)
+	rows, err := conn.Query(ctx, "SELECT version, name, executed_at, checksum FROM schema_migrations ORDER BY id",
+		pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}

@@ -63,14 +63,18 @@ func (f *adoptFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.from, "from", "", "the other `TOOL` (default: what table and files look like)")
 	flags.StringVar(&f.theirTable, "their-table", "", "that tool's table, `[SCHEMA.]NAME`, where it is not the usual one")
-	flags.StringVar(&f.convert, "convert", "", "write the migrations in whimbrel's own format to `FOLDER`, and go on with those")
+	flags.StringVar(&f.convert, "convert", "", "write the migrations in whimbrel's own format to `FOLDER`, and go on "+
+		"with those")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what was found, and record and write nothing")
 	flags.BoolVar(&f.allowMissing, "allow-missing", false, "adopt what is applied although its file is gone")
-	flags.BoolVar(&f.acceptEdited, "accept-edited", false, "adopt files that were edited after they were applied, as they are now")
+	flags.BoolVar(&f.acceptEdited, "accept-edited", false,
+		"adopt files that were edited after they were applied, as they are now")
 	flags.StringVar(&f.unfinished, "unfinished", "", "what a migration that stopped half-way counts as: `applied|pending`")
 	flags.DurationVar(&f.lockWait, "lock-wait", 10*time.Second, "how long to wait until the other tool is done")
-	_ = command.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(adopt.Tools(), cobra.ShellCompDirectiveNoFileComp))
-	_ = command.RegisterFlagCompletionFunc("unfinished", cobra.FixedCompletions([]string{"applied", "pending"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(adopt.Tools(),
+		cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("unfinished", cobra.FixedCompletions([]string{"applied", "pending"},
+		cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *adoptFlags) check() error {
@@ -84,7 +88,8 @@ func (f *adoptFlags) check() error {
 }
 
 func (f *adoptFlags) options() adopt.Options {
-	return adopt.Options{AllowMissing: f.allowMissing, AcceptEdited: f.acceptEdited, Unfinished: adopt.State(f.unfinished), Wait: f.lockWait}
+	return adopt.Options{AllowMissing: f.allowMissing, AcceptEdited: f.acceptEdited,
+		Unfinished: adopt.State(f.unfinished), Wait: f.lockWait}
 }
 
 // adoption is one adopt at work.
@@ -160,7 +165,8 @@ func (d *adoption) chooseHistory() error {
 		return nil
 	}
 	if d.config.Table != "" {
-		return usage("give it another name, as in --table "+besideTheirs, "%s is the table of %s: whimbrel's history cannot be in it", d.config.Table, d.theirs.Format.Tool)
+		return usage("give it another name, as in --table "+besideTheirs,
+			"%s is the table of %s: whimbrel's history cannot be in it", d.config.Table, d.theirs.Format.Tool)
 	}
 	d.config.Table = besideTheirs
 	return nil
@@ -177,7 +183,8 @@ func (d *adoption) record(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if d.flags.dryRun {
-		if d.report, err = adopt.Preview(ctx, conn, d.table, d.theirs, d.flags.options()); err == nil && d.flags.convert != "" {
+		if d.report, err = adopt.Preview(ctx, conn, d.table, d.theirs, d.flags.options()); err == nil &&
+			d.flags.convert != "" {
 			err = d.app.vacantBut(d.flags.convert, files)
 		}
 		return err
@@ -218,8 +225,9 @@ func (d *adoption) converted() (files []format.Written, err error) {
 			return nil, err
 		}
 		if again.Checksum != m.Checksum || !again.Version.Equal(m.Version) {
-			return nil, &whimbrel.Error{Code: whimbrel.CodeInternal, Path: m.Path, Message: "it would be another migration in whimbrel's own format",
-				Remedy: "adopt the folder without --convert, and report this as a fault of whimbrel's"}
+			return nil, &whimbrel.Error{Code: whimbrel.CodeInternal, Path: m.Path,
+				Message: "it would be another migration in whimbrel's own format",
+				Remedy:  "adopt the folder without --convert, and report this as a fault of whimbrel's"}
 		}
 		files = append(files, written...)
 	}
@@ -267,7 +275,8 @@ func (a *app) inUsualFolder(file config) config {
 	if len(a.flags.dirs) > 0 || len(file.Migrations) > 0 {
 		return file
 	}
-	for _, dir := range []string{"migrations", "db/migrations", "db/migration", "sql", "prisma/migrations", "drizzle", "src/main/resources/db/migration"} {
+	for _, dir := range []string{"migrations", "db/migrations", "db/migration", "sql", "prisma/migrations", "drizzle",
+		"src/main/resources/db/migration"} {
 		if info, err := os.Stat(a.absolute(dir)); err == nil && info.IsDir() {
 			file.Migrations, file.place = folders{dir}, a.folder
 			break
@@ -297,6 +306,7 @@ func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
 			return nil, refused
 		}
 	}
-	return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v", connection.Host, connection.Port, err),
+	return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v",
+		connection.Host, connection.Port, err),
 		Remedy: "check that the server runs there, and that user, password and database are right", Err: err}
 }

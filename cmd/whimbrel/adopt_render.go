@@ -47,7 +47,8 @@ type unfitJSON struct {
 
 func (d *adoption) describe() adoptionJSON {
 	out := adoptionJSON{
-		Tool: d.table.Tool, Table: d.table.String(), Format: d.theirs.Format.Name, History: d.historyName(), DryRun: d.flags.dryRun,
+		Tool: d.table.Tool, Table: d.table.String(), Format: d.theirs.Format.Name, History: d.historyName(),
+		DryRun:  d.flags.dryRun,
 		Applied: []adopted{}, Pending: []adopted{}, Recorded: len(d.report.Result.Done), Written: d.written,
 		Remarks: d.theirs.Remarks,
 	}
@@ -108,14 +109,17 @@ func (d *adoption) render() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(tool), p.faint("history in "+d.table.String()+", files in "+labelsOf(d.sources)))
+	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(tool), p.faint("history in "+d.table.String()+", files in "+
+		labelsOf(d.sources)))
 	fmt.Fprintf(&b, "Applied  %d\nPending  %d\n", len(d.report.Applied), len(d.report.Pending))
 	if assumed := d.report.Assumed(); assumed > 0 {
-		b.WriteString(p.faint(fmt.Sprintf("%s keeps the newest version only: that the %s before it ran is an assumption", tool, plural(assumed, "migration"))) + "\n")
+		b.WriteString(p.faint(fmt.Sprintf("%s keeps the newest version only: that the %s before it ran is an assumption",
+			tool, plural(assumed, "migration"))) + "\n")
 	}
 	var rows [][]string
 	for _, f := range d.report.Pending {
-		rows = append(rows, []string{string(f.Migration.Version), f.Migration.Name, p.warn(d.pendingRemark(f.Migration, d.report.IsLate(f)))})
+		rows = append(rows, []string{string(f.Migration.Version), f.Migration.Name,
+			p.warn(d.pendingRemark(f.Migration, d.report.IsLate(f)))})
 	}
 	b.WriteString(titled("Pending", renderTable(p, nil, rows)))
 	rows = nil
@@ -145,7 +149,8 @@ func (d *adoption) renderDone() string {
 	var b strings.Builder
 	b.WriteString("\n")
 	if n := len(d.report.Result.Done); n > 0 {
-		fmt.Fprintf(&b, "%s %s recorded in %s: whimbrel and %s agree\n", p.good("✓"), plural(n, "migration"), d.historyName(), tool)
+		fmt.Fprintf(&b, "%s %s recorded in %s: whimbrel and %s agree\n", p.good("✓"), plural(n, "migration"),
+			d.historyName(), tool)
 	} else {
 		fmt.Fprintf(&b, "%s Nothing to record: %s shows what %s has applied\n", p.good("✓"), d.historyName(), tool)
 	}
@@ -156,7 +161,8 @@ func (d *adoption) renderDone() string {
 	if len(d.report.Pending) > 0 {
 		fmt.Fprintf(&b, "\nNext:\n  whimbrel up    # runs the %d pending\n", len(d.report.Pending))
 	}
-	fmt.Fprintf(&b, "\n%s\n", p.faint(fmt.Sprintf("%s stays as it is. Do not run %s on this database any more: it would not see what whimbrel does.", d.table, tool)))
+	fmt.Fprintf(&b, "\n%s\n", p.faint(fmt.Sprintf("%s stays as it is. Do not run %s on this database any more: it would "+
+		"not see what whimbrel does.", d.table, tool)))
 	return b.String()
 }
 

@@ -75,11 +75,13 @@ func (a *app) tryAlerts(ctx context.Context) error {
 		return err
 	}
 	if len(routes) == 0 {
-		return usage("write alerts: with sinks: into "+configName+"; docs/monitoring.md has an example of each kind", "there is no alert sink")
+		return usage("write alerts: with sinks: into "+configName+"; docs/monitoring.md has an example of each kind",
+			"there is no alert sink")
 	}
 	found, failed := deliveriesJSON{Sinks: []deliveryJSON{}}, false
 	for _, route := range routes {
-		d := alert.Try(ctx, alert.Options{Environment: environment, Routes: []alert.Route{route}, Timeout: tryPatience, Tries: tries}, "")[0]
+		d := alert.Try(ctx, alert.Options{Environment: environment, Routes: []alert.Route{route}, Timeout: tryPatience,
+			Tries: tries}, "")[0]
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -95,7 +95,8 @@ func (a *app) note(format string, args ...any) {
 
 // config reads the project's whimbrel.yaml, if it has one.
 func (a *app) config() (config, error) {
-	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")), a.variable("SUDO_UID"))
+	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")),
+		a.variable("SUDO_UID"))
 }
 
 // migrationFolders are the folders of the migrations: as the flags name them,
@@ -134,7 +135,8 @@ func (a *app) load(file config) ([]migration.Migration, error) {
 // sources are the folders of the migrations.
 func (a *app) sources(file config) (sources []migration.Source) {
 	for _, dir := range a.migrationFolders(file) {
-		sources = append(sources, migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
+		sources = append(sources, migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".",
+			Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
 	}
 	return sources
 }
@@ -150,7 +152,8 @@ func (a *app) hooks(file config) (migration.Hooks, error) {
 	if dir == "" {
 		return migration.Hooks{}, nil
 	}
-	return migration.LoadHooks(migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".", Label: filepath.ToSlash(dir)})
+	return migration.LoadHooks(migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".",
+		Label: filepath.ToSlash(dir)})
 }
 
 // project is what most commands need: the migrations and the Config of the

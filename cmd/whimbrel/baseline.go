@@ -46,12 +46,13 @@ them.`,
 			if err != nil {
 				return err
 			}
-			return a.change(command, recording(yes), change{do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-				if forget {
-					return m.Forget(ctx, version)
-				}
-				return m.Baseline(ctx, version, options)
-			}})
+			return a.change(command, recording(yes),
+				change{do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
+					if forget {
+						return m.Forget(ctx, version)
+					}
+					return m.Baseline(ctx, version, options)
+				}})
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "on a protected database, do it without asking")
@@ -87,6 +88,7 @@ func (a *app) beginHistory(command *cobra.Command, args []string) error {
 		a.object(status)
 		return nil
 	}
-	a.say("%s the history begins in %s, empty: %s pending", a.palette.good("✓"), status.Table, are(len(status.Pending), "migration"))
+	a.say("%s the history begins in %s, empty: %s pending", a.palette.good("✓"), status.Table, are(len(status.Pending),
+		"migration"))
 	return nil
 }

@@ -71,7 +71,8 @@ The checks:
 	flags := command.Flags()
 	flags.StringSliceVar(&choice.only, "only", nil, "make only the checks `NAME[,NAME]`")
 	flags.StringSliceVar(&choice.skip, "skip", nil, "leave out the checks `NAME[,NAME]`")
-	flags.StringSliceVar(&choice.warnOnly, "warn-only", nil, "let the checks `NAME[,NAME]` stop nothing; without a name: none of them")
+	flags.StringSliceVar(&choice.warnOnly, "warn-only", nil,
+		"let the checks `NAME[,NAME]` stop nothing; without a name: none of them")
 	flags.Lookup("warn-only").NoOptDefVal = preflight.Everything
 	flags.BoolVar(&details, "details", false, "show what the checks that passed have seen, too")
 	for _, name := range []string{"only", "skip", "warn-only"} {
@@ -102,7 +103,8 @@ func checkTable() string {
 func checkable(err error) bool {
 	var own *whimbrel.Error
 	return errors.As(err, &own) && slices.Contains([]whimbrel.Code{
-		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile,
+		whimbrel.CodePermission, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeOutOfOrder,
+		whimbrel.CodeMissingFile,
 		whimbrel.CodeChanged, whimbrel.CodePartlySquashed, whimbrel.CodeUnfinished,
 	}, own.Code)
 }
@@ -131,7 +133,8 @@ func (c checkChoice) check() error {
 }
 
 // preflight makes the checks for a plan.
-func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, plan whimbrel.Plan, choice checkChoice) (preflight.Report, error) {
+func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, plan whimbrel.Plan,
+	choice checkChoice) (preflight.Report, error) {
 	if err := choice.check(); err != nil {
 		return preflight.Report{}, err
 	}
@@ -144,8 +147,9 @@ func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, pl
 		skip = append(skip, p.file.Checks.Skip...)
 	}
 	return preflight.Run(ctx, preflight.Options{
-		Connection: connection, Plan: plan, Unplanned: choice.unplanned, Verify: m.Verify, Table: p.config.Table, Settings: p.file.Checks.settings(),
-		Only: choice.only, Skip: skip,
+		Connection: connection, Plan: plan, Unplanned: choice.unplanned, Verify: m.Verify, Table: p.config.Table,
+		Settings: p.file.Checks.settings(),
+		Only:     choice.only, Skip: skip,
 		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,
 	})
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const protectedHere = "environments:\n  production: {url: '${DATABASE_URL}', protected: true}\nchecks:\n  skip: [backup_status, maintenance_window]\n"
+const protectedHere = "environments:\n  production: {url: '${DATABASE_URL}', protected: true}\nchecks:\n" +
+	"  skip: [backup_status, maintenance_window]\n"
 
 func TestAProtectedEnvironmentAsksOnATerminalAndShowsWhatWouldRun(t *testing.T) {
 	t.Parallel()
@@ -38,7 +39,8 @@ func TestAProtectedEnvironmentAsksOnATerminalAndShowsWhatWouldRun(t *testing.T) 
 		require.Equal(t, want, s.run(append(strings.Fields(c.command), "--env", "production")...), s.err.String())
 		require.Contains(t, s.err.String(), c.question)
 		require.Regexp(t, `(?m)^.*1 a`, s.err.String(), "what would run")
-		require.Equal(t, c.tables, s.value("SELECT count(*)::text FROM pg_class WHERE relname = 'a'"), "%s %q", c.command, c.answer)
+		require.Equal(t, c.tables, s.value("SELECT count(*)::text FROM pg_class WHERE relname = 'a'"), "%s %q", c.command,
+			c.answer)
 		if !strings.HasPrefix(c.answer, "y") {
 			require.Contains(t, s.err.String(), "nothing was done")
 		}
@@ -88,7 +90,8 @@ func TestAHistoryThatDisagreesOrCannotBeReadIsToldByTheChecks(t *testing.T) {
 	require.Contains(t, s.out.String(), "SELECT, UPDATE of public.schema_migrations, for whimbrel itself")
 
 	s.out = lockedBuffer{}
-	require.NoError(t, os.WriteFile(filepath.Join(s.env.folder, "migrations", "1_a.sql"), []byte("CREATE TABLE b ();"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(s.env.folder, "migrations", "1_a.sql"), []byte("CREATE TABLE b ();"),
+		0o644))
 	require.Equal(t, exitRefused, s.run("check", "--skip", "backup_status"), s.err.String())
 	require.Regexp(t, `(?m)^✗ history +1 difference between history and files$`, s.out.String())
 	require.Regexp(t, `(?m)^✓ writable`, s.out.String())

@@ -55,12 +55,17 @@ CI_MERGE_REQUEST_DIFF_BASE_SHA). Without one every migration counts as new.`,
 	set.StringVar(&flags.junit, "junit", "", "write a report in JUnit's format to `FILE`")
 	set.StringVar(&flags.codeQuality, "code-quality", "", "write a report for GitLab to `FILE`")
 	set.StringVar(&flags.comment, "comment", "", "write a comment in Markdown to `FILE`")
-	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries for the tests (default \"tests\" beside whimbrel.yaml, if it is there)")
+	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries for the tests (default \"tests\" beside "+
+		"whimbrel.yaml, if it is there)")
 	set.BoolVar(&flags.noRehearsal, "no-rehearsal", false, "judge by the text alone")
 	set.BoolVar(&flags.noTest, "no-test", false, "test nothing")
-	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long one migration may take to be rehearsed, and to be tested")
-	set.BoolVar(&flags.acceptConfig, "accept-config", false, "judge by the whimbrel.yaml of the change: somebody has read it")
-	set.StringArrayVar(&flags.scriptEnv, "script-env", nil, "let scripts see the variable `NAME`, one of scripts.environment; may be given several times")
-	set.BoolVar(&flags.unsandboxed, "unsandboxed", false, "run the migrations even where nothing keeps them from this machine")
+	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute,
+		"how long one migration may take to be rehearsed, and to be tested")
+	set.BoolVar(&flags.acceptConfig, "accept-config", false,
+		"judge by the whimbrel.yaml of the change: somebody has read it")
+	set.StringArrayVar(&flags.scriptEnv, "script-env", nil,
+		"let scripts see the variable `NAME`, one of scripts.environment; may be given several times")
+	set.BoolVar(&flags.unsandboxed, "unsandboxed", false,
+		"run the migrations even where nothing keeps them from this machine")
 	return command
 }

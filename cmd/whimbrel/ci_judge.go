@@ -48,7 +48,8 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 		return options, err
 	}
 	options = pipeline.Options{Base: a.base(flags.base), Accepted: flags.acceptConfig}
-	if options.Altered, err = a.altered(ctx, file, options.Base); err != nil || len(options.Altered) > 0 && !options.Accepted {
+	if options.Altered, err = a.altered(ctx, file, options.Base); err != nil || len(options.Altered) > 0 &&
+		!options.Accepted {
 		return options, err
 	}
 	migrations, loading := a.load(file)
@@ -71,7 +72,8 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 	options.Target = a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev
 	options.Progress = func(message string) { a.note("%s", a.errPalette.faint(message)) }
 	for _, folder := range a.migrationFolders(file) {
-		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels, filepath.ToSlash(folder))
+		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels,
+			filepath.ToSlash(folder))
 	}
 	if options.Target && loading == nil {
 		p, err := a.open(ctx)
@@ -116,7 +118,8 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 			pipeline.Report
 		}{report.Passed(), report})
 	default:
-		a.say("%s", strings.TrimRight(report.Text(pipeline.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}), "\n"))
+		a.say("%s", strings.TrimRight(report.Text(pipeline.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint,
+			Strong: p.strong}), "\n"))
 		if inGitHub { // whatever is quiet: the platform reads it
 			if _, err := a.out.Write([]byte(annotation.GitHub(report.Notes()))); err != nil {
 				return err

@@ -31,7 +31,8 @@ var claiming = map[string][][]string{
 
 // ofFilesAlone are the commands to which neither migrations nor a database matter.
 var ofFilesAlone = []string{
-	"init", "create", "version", "config schema", "dev", "dev start", "dev stop", "dev status", "dev reset", "dev psql", "dev url", "alert test",
+	"init", "create", "version", "config schema", "dev", "dev start", "dev stop", "dev status", "dev reset", "dev psql",
+	"dev url", "alert test",
 }
 
 // ofThrowAways are those that start a server of their own, which takes seconds.
@@ -39,7 +40,8 @@ var ofThrowAways = []string{"test", "ci", "squash", "lint"}
 
 // sound are migrations with which nothing is wrong.
 var sound = map[string]string{
-	"1_a.sql": "CREATE TABLE a (id int PRIMARY KEY, n int);\nINSERT INTO a SELECT generate_series(1, 3000);\n-- +migrate Down\nDROP TABLE a;\n",
+	"1_a.sql": "CREATE TABLE a (id int PRIMARY KEY, n int);\nINSERT INTO a SELECT generate_series(1, 3000);\n" +
+		"-- +migrate Down\nDROP TABLE a;\n",
 	"2_b.sql": "CREATE INDEX b ON a (id);\n-- +migrate Down\nDROP INDEX b;\n",
 }
 
@@ -68,7 +70,8 @@ var provocations = map[string]provocation{
 		s.ran("up")
 	}},
 	"a backfill that fails on its way": {prepare: func(s *session) {
-		s.write("3_c.sql", "-- +migrate Batch table=a key=id size=1000\nUPDATE a SET n = 1 / (id - 2500) WHERE id BETWEEN :from AND :to;\n")
+		s.write("3_c.sql", "-- +migrate Batch table=a key=id size=1000\n"+
+			"UPDATE a SET n = 1 / (id - 2500) WHERE id BETWEEN :from AND :to;\n")
 	}},
 	"a checksum that is another": {prepare: func(s *session) {
 		s.ran("up")
@@ -123,7 +126,8 @@ func TestWhatFailsClaimsNoSuccess(t *testing.T) {
 			failed, s := 0, newSession(t, nil)
 			for name, p := range provocations {
 				for _, way := range ways {
-					if p.prepare != nil && (slices.Contains(ofFilesAlone, command) || slices.Contains(ofThrowAways, command) && !p.inFiles) {
+					if p.prepare != nil && (slices.Contains(ofFilesAlone, command) || slices.Contains(ofThrowAways, command) &&
+						!p.inFiles) {
 						continue
 					}
 					if p.fails(s.cleared(), name, slices.Concat(strings.Fields(command), way, p.args)) {
@@ -218,7 +222,8 @@ func (s *session) recorded() string {
 // it had looked at until then.
 func TestAVerificationThatFailsHasNoTick(t *testing.T) {
 	t.Parallel()
-	for name, command := range map[string][]string{"deploy": {"deploy", "--replay", "--skip-check", "all"}, "verify": {"verify"}} {
+	for name, command := range map[string][]string{"deploy": {"deploy", "--replay", "--skip-check", "all"},
+		"verify": {"verify"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSession(t, map[string]string{"1_a.sql": "CREATE TABLE a AS SELECT 1 AS one FROM elsewhere;\n"})

@@ -83,13 +83,15 @@ var variableName = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (v *variableNames) UnmarshalYAML(node ast.Node) error {
 	list, ok := node.(*ast.SequenceNode)
 	if !ok {
-		return &yaml.SyntaxError{Message: "environment: write a list of names, as in [REGION, TENANT]", Token: node.GetToken()}
+		return &yaml.SyntaxError{Message: "environment: write a list of names, as in [REGION, TENANT]",
+			Token: node.GetToken()}
 	}
 	*v = nil
 	for _, n := range list.Values {
 		name, ok := n.(*ast.StringNode)
 		if !ok || !variableName().MatchString(name.Value) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("environment: %q is not the name of a variable", n.GetToken().Value), Token: n.GetToken()}
+			return &yaml.SyntaxError{Message: fmt.Sprintf("environment: %q is not the name of a variable", n.GetToken().Value),
+				Token: n.GetToken()}
 		}
 		*v = append(*v, name.Value)
 	}
@@ -111,7 +113,8 @@ func (b *byteSize) UnmarshalYAML(node ast.Node) error {
 	match := sizePattern().FindStringSubmatch(text)
 	if match == nil {
 		return &yaml.SyntaxError{
-			Message: fmt.Sprintf("%q is no size: write a number with its unit, as in 256MB or 1GB", text), Token: node.GetToken(),
+			Message: fmt.Sprintf("%q is no size: write a number with its unit, as in 256MB or 1GB", text),
+			Token:   node.GetToken(),
 		}
 	}
 	n, err := strconv.ParseInt(match[1], 10, 64)
@@ -151,7 +154,8 @@ func (d *duration) UnmarshalYAML(node ast.Node) error {
 	parsed, err := time.ParseDuration(text)
 	if err != nil {
 		return &yaml.SyntaxError{
-			Message: fmt.Sprintf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text), Token: node.GetToken(),
+			Message: fmt.Sprintf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text),
+			Token:   node.GetToken(),
 		}
 	}
 	*d = duration(parsed)
@@ -249,7 +253,8 @@ func (c config) fractions(of reflect.Value, path ...string) error {
 		}
 	case of.CanInt():
 		if at := c.token(path...); at != nil && at.Type == token.FloatType {
-			return c.wrong(at, "write a number without a fraction", "%s: %s is no whole number", strings.Join(path, "."), at.Value)
+			return c.wrong(at, "write a number without a fraction", "%s: %s is no whole number", strings.Join(path, "."),
+				at.Value)
 		}
 	}
 	return nil
@@ -259,20 +264,24 @@ func (c config) fractions(of reflect.Value, path ...string) error {
 func (c config) check() error {
 	policies := []whimbrel.OutOfOrder{"", whimbrel.RefuseOutOfOrder, whimbrel.ApplyOutOfOrder, whimbrel.SkipOutOfOrder}
 	if !slices.Contains(policies, c.OutOfOrder) {
-		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q", c.OutOfOrder)
+		return c.wrong(c.token("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q",
+			c.OutOfOrder)
 	}
 	if err := knownFormat(c.Format); err != nil {
 		return c.wrong(c.token("format"), err.Remedy, "format: %s", err.Message)
 	}
 	if c.RetryBudget < 0 {
-		return c.wrong(c.token("retry_budget"), "write 0s or a positive duration, as in 10m", "retry_budget: must not be negative")
+		return c.wrong(c.token("retry_budget"), "write 0s or a positive duration, as in 10m",
+			"retry_budget: must not be negative")
 	}
 	if c.LockWait < 0 {
-		return c.wrong(c.token("lock_wait"), "write 0s not to wait, or a positive duration, as in 10m", "lock_wait: must not be negative")
+		return c.wrong(c.token("lock_wait"), "write 0s not to wait, or a positive duration, as in 10m",
+			"lock_wait: must not be negative")
 	}
 	stall := time.Duration(c.MaxStall)
 	if at := c.token("max_stall"); at != nil && (stall < time.Millisecond || stall > whimbrel.LongestStall) {
-		return c.wrong(at, fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall), "max_stall: a stall budget of %s cannot be kept", stall)
+		return c.wrong(at, fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall),
+			"max_stall: a stall budget of %s cannot be kept", stall)
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
 		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
@@ -308,9 +317,11 @@ func (c config) checkEnvironment(name string, base namedBase) error {
 		return c.wrong(c.token("environments", name), "write url: postgres://…, or embedded: true",
 			"environment %q says no database", name)
 	case at("pg_version") != nil && !base.Embedded:
-		return c.wrong(at("pg_version"), "remove it, or write embedded: true", "environment %q: pg_version is for embedded servers", name)
+		return c.wrong(at("pg_version"), "remove it, or write embedded: true",
+			"environment %q: pg_version is for embedded servers", name)
 	case at("pg_version") != nil && !knownMajor(base.PGVersion):
-		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: there is no embedded PostgreSQL %d", name, base.PGVersion)
+		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: there is no embedded "+
+			"PostgreSQL %d", name, base.PGVersion)
 	}
 	return nil
 }
@@ -374,7 +385,8 @@ func keyOf(value *token.Token) string {
 
 // wrong is an error at a place of the file.
 func (c config) wrong(at *token.Token, remedy, format string, args ...any) error {
-	e := &whimbrel.Error{Code: whimbrel.CodeConfiguration, Path: c.path, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	e := &whimbrel.Error{Code: whimbrel.CodeConfiguration, Path: c.path, Message: fmt.Sprintf(format, args...),
+		Remedy: remedy}
 	if at != nil && at.Position != nil {
 		e.Line, e.Column = at.Position.Line, at.Position.Column
 	}
@@ -424,8 +436,10 @@ func (c config) orNothing(key string, value duration, nothing time.Duration) tim
 // keys are all the keys that a whimbrel.yaml may have.
 func keys() []string {
 	var names []string
-	for _, of := range append([]reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](), reflect.TypeFor[scriptLimits](),
-		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()}, monitorTypes()...) {
+	for _, of := range append([]reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](),
+		reflect.TypeFor[scriptLimits](),
+		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()},
+		monitorTypes()...) {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)

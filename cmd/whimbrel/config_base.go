@@ -70,7 +70,8 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 	}
 	was, err := parseConfig(before, text)
 	if err != nil {
-		return []annotation.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s cannot be read: %v", before, b.revision, err))}, nil
+		return []annotation.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s "+
+			"cannot be read: %v", before, b.revision, err))}, nil
 	}
 	for _, key := range changedKeys(flatten(was, path.Dir(before)), flatten(now, place)) {
 		notes = append(notes, b.note(now, key, key+" is not what it is in "+b.revision))
@@ -101,7 +102,8 @@ func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes [
 			}
 		}
 		if was != "" && was != is {
-			notes = append(notes, b.note(now, "migrations", filepath.ToSlash(folder)+" does not lead where it does in "+b.revision))
+			notes = append(notes, b.note(now, "migrations", filepath.ToSlash(folder)+" does not lead where it does in "+
+				b.revision))
 		}
 	}
 	return notes, nil
@@ -139,7 +141,8 @@ func (b *settingsOfBase) find(ctx context.Context, a *app, named string) (name s
 
 func (b *settingsOfBase) note(now config, key, message string) annotation.Note {
 	n := annotation.Note{
-		Level: annotation.Error, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path, Key: key,
+		Level: annotation.Error, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path,
+		Key:     key,
 		Message: message + "\nhave that merged by itself first, or say --accept-config when somebody has read it",
 	}
 	if n.Path == "" {
@@ -261,7 +264,8 @@ func (a *app) withhold(file *config, migrations []migration.Migration, named []s
 		}
 	}
 	file.Scripts.Environment = named
-	if len(unseen) > 0 && slices.ContainsFunc(migrations, func(m migration.Migration) bool { return m.Kind == migration.Script }) {
+	if len(unseen) > 0 && slices.ContainsFunc(migrations,
+		func(m migration.Migration) bool { return m.Kind == migration.Script }) {
 		a.note("%s scripts see no variable of the environment here (%s): --script-env NAME lets them see one",
 			a.errPalette.warn("!"), strings.Join(unseen, ", "))
 	}

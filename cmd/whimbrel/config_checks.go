@@ -76,8 +76,10 @@ func (c config) checkChecks() error {
 	for i := range limits.NumField() {
 		key := limits.Type().Field(i).Tag.Get("yaml")
 		kind := limits.Field(i).Kind()
-		if at := c.token("checks", key); at != nil && limits.Field(i).IsZero() && kind != reflect.Slice && kind != reflect.Pointer {
-			return c.wrong(at, "write a positive value, or leave the check away with skip: [NAME]", "checks.%s: 0 is no limit", key)
+		if at := c.token("checks", key); at != nil && limits.Field(i).IsZero() && kind != reflect.Slice &&
+			kind != reflect.Pointer {
+			return c.wrong(at, "write a positive value, or leave the check away with skip: [NAME]", "checks.%s: 0 is no limit",
+				key)
 		}
 	}
 	var wrong *whimbrel.Error

@@ -19,7 +19,8 @@ type lintSettings struct {
 // checkLint refuses versions that nobody knows.
 func (c config) checkLint() error {
 	if at := c.token("lint", "pg_version"); at != nil && !knownMajor(c.Lint.PGVersion) {
-		return c.wrong(at, "write one of "+majorsText(), "lint.pg_version: there is no PostgreSQL %d to judge for", c.Lint.PGVersion)
+		return c.wrong(at, "write one of "+majorsText(), "lint.pg_version: there is no PostgreSQL %d to judge for",
+			c.Lint.PGVersion)
 	}
 	return nil
 }
@@ -36,7 +37,8 @@ func (s *severities) UnmarshalYAML(node ast.Node) error {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{node}
 	default:
-		return &yaml.SyntaxError{Message: "hazards: write a hazard and its severity on each line, as in drop-column: warn", Token: node.GetToken()}
+		return &yaml.SyntaxError{Message: "hazards: write a hazard and its severity on each line, as in drop-column: warn",
+			Token: node.GetToken()}
 	}
 	*s = severities{}
 	for _, v := range values {
@@ -46,7 +48,8 @@ func (s *severities) UnmarshalYAML(node ast.Node) error {
 		}
 		severity := v.Value.GetToken().Value
 		if !slices.Contains([]string{"off", "warn", "error"}, severity) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: %q is no severity: write off, warn or error", id, severity), Token: v.Value.GetToken()}
+			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: %q is no severity: write off, warn or error", id, severity),
+				Token: v.Value.GetToken()}
 		}
 		(*s)[id] = severity
 	}

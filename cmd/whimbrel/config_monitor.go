@@ -71,7 +71,8 @@ func (c config) limits() alert.Limits {
 	}
 	s := c.Alerts
 	return alert.Limits{
-		SlowMedium: off("slow_medium", s.SlowMedium), SlowHigh: off("slow_high", s.SlowHigh), Lock: off("lock_wait", s.LockWait),
+		SlowMedium: off("slow_medium", s.SlowMedium), SlowHigh: off("slow_high", s.SlowHigh), Lock: off("lock_wait",
+			s.LockWait),
 		Lease: off("lease_wait", s.LeaseWait), Traffic: off("traffic_wait", s.TrafficWait), Still: off("stalled", s.Stalled),
 	}
 }
@@ -92,7 +93,8 @@ func (c config) checkMonitor() error {
 	for i := range durations.NumField() {
 		key := durations.Type().Field(i).Tag.Get("yaml")
 		if value, ok := durations.Field(i).Interface().(duration); ok && value < 0 {
-			return c.wrong(c.token("alerts", key), "write a positive duration, as in 5m, or 0s to switch it off", "alerts.%s: must not be negative", key)
+			return c.wrong(c.token("alerts", key), "write a positive duration, as in 5m, or 0s to switch it off",
+				"alerts.%s: must not be negative", key)
 		}
 	}
 	for i, sink := range c.Alerts.Sinks {
@@ -104,14 +106,18 @@ func (c config) checkMonitor() error {
 	case !slices.Contains([]monitor.LogFormat{"", monitor.LogText, monitor.LogJSON}, c.Log.Format):
 		return c.wrong(c.token("log", "format"), "write text or json", "log.format: there is no format %q", c.Log.Format)
 	case c.Log.Format == "" && (c.Log.Level != "" || c.Log.File != ""):
-		return c.wrong(c.token("log"), "write format: text or format: json", "log: it says no format, so nothing would be logged")
+		return c.wrong(c.token("log"), "write format: text or format: json",
+			"log: it says no format, so nothing would be logged")
 	case c.Metrics.Job != "" && c.Metrics.Pushgateway == "":
-		return c.wrong(c.token("metrics", "job"), "write pushgateway: http://…, or remove it", "metrics.job: a job is for a push gateway")
+		return c.wrong(c.token("metrics", "job"), "write pushgateway: http://…, or remove it",
+			"metrics.job: a job is for a push gateway")
 	case c.Metrics.Textfile != "" && !strings.HasSuffix(c.Metrics.Textfile, ".prom"):
-		return c.wrong(c.token("metrics", "textfile"), "let its name end in .prom", "metrics.textfile: the node exporter does not read %q", c.Metrics.Textfile)
+		return c.wrong(c.token("metrics", "textfile"), "let its name end in .prom",
+			"metrics.textfile: the node exporter does not read %q", c.Metrics.Textfile)
 	}
 	if _, err := c.Log.level(); err != nil {
-		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: there is no level %q", c.Log.Level)
+		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: there is no level %q",
+			c.Log.Level)
 	}
 	return nil
 }
@@ -119,15 +125,18 @@ func (c config) checkMonitor() error {
 func (c config) checkSink(number string, sink alertSink) error {
 	at := func(key ...string) []string { return append([]string{"alerts", "sinks", number}, key...) }
 	if sink.URL == "" {
-		return c.wrong(c.token(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has an example of each",
+		return c.wrong(c.token(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has "+
+			"an example of each",
 			"alerts.sinks: a sink without a url")
 	}
 	if _, err := alert.ParseSeverity(sink.Severity); err != nil {
-		return c.wrong(c.token(at("severity")...), "write low, medium, high or critical", "alerts.sinks: there is no severity %q", sink.Severity)
+		return c.wrong(c.token(at("severity")...), "write low, medium, high or critical",
+			"alerts.sinks: there is no severity %q", sink.Severity)
 	}
 	for i, name := range sink.Environments {
 		if _, ok := c.Environments[name]; !ok {
-			return c.wrong(c.token(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name), "alerts.sinks: there is no environment %q", name)
+			return c.wrong(c.token(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
+				"alerts.sinks: there is no environment %q", name)
 		}
 	}
 	return nil
@@ -137,7 +146,8 @@ func (c config) checkSink(number string, sink alertSink) error {
 func (c config) expanded(value string, lookup func(string) (string, bool), path ...string) (string, error) {
 	text, err := expand(value, lookup)
 	if err != nil {
-		return "", c.wrong(c.token(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away", "%s: %v", path[0], err)
+		return "", c.wrong(c.token(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away",
+			"%s: %v", path[0], err)
 	}
 	return text, nil
 }
@@ -145,7 +155,8 @@ func (c config) expanded(value string, lookup func(string) (string, bool), path 
 // targets are the sinks that hear of an environment, with what the environment's
 // variables say; all of them with everywhere. One whose url comes out empty is
 // left away. places has where each stands in the file.
-func (c config) targets(environment string, everywhere bool, lookup func(string) (string, bool)) (targets []alert.Target, places []string, err error) {
+func (c config) targets(environment string, everywhere bool,
+	lookup func(string) (string, bool)) (targets []alert.Target, places []string, err error) {
 	for i, sink := range c.Alerts.Sinks {
 		number := strconv.Itoa(i)
 		if !everywhere && len(sink.Environments) > 0 && !slices.Contains(sink.Environments, environment) {

@@ -40,7 +40,8 @@ metrics: {pushgateway: http://push:9091, job: shop, textfile: /x/whimbrel.prom}
 telemetry: {literals: true}
 `))
 	require.NoError(t, err)
-	require.Equal(t, alert.Limits{SlowMedium: 2 * time.Minute, SlowHigh: -1, Lock: 30 * time.Second, Lease: time.Minute, Traffic: 2 * time.Second, Still: 3 * time.Minute}, c.limits())
+	require.Equal(t, alert.Limits{SlowMedium: 2 * time.Minute, SlowHigh: -1, Lock: 30 * time.Second, Lease: time.Minute,
+		Traffic: 2 * time.Second, Still: 3 * time.Minute}, c.limits())
 	require.Equal(t, alert.Limits{}, config{}.limits(), "what is not said has its default")
 	require.Equal(t, 10*time.Second, time.Duration(c.Alerts.Grace))
 	require.Equal(t, logSettings{Format: monitor.LogJSON, Level: "warn", File: "events.log"}, c.Log)
@@ -80,23 +81,29 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 		message      string
 		remedy       string
 	}{
-		"an unknown key of alerts":      {"alerts:\n  slow: 1m\n", 2, 3, `unknown key "slow"`, ""},
-		"an unknown key of a sink":      {"alerts:\n  sinks:\n    - ulr: x\n", 3, 7, `unknown key "ulr"`, "did you mean url?"},
-		"a sink that is a text":         {"alerts:\n  sinks:\n    - slack://x\n", 3, 7, "", ""},
-		"sinks that are no list":        {"alerts:\n  sinks:\n    url: x\n", 3, 8, "", ""},
-		"a sink without a url":          {"alerts:\n  sinks:\n    - url: a:b\n    - name: x\n", 4, 7, "a sink without a url", "slack://"},
-		"an unknown severity":           {"alerts:\n  sinks:\n    - url: a:b\n      severity: hihg\n", 4, 17, `no severity "hihg"`, "low, medium, high or critical"},
-		"an unknown environment":        {"environments: {prod: {embedded: true}}\nalerts:\n  sinks:\n    - url: a:b\n      environments: [prod, prud]\n", 5, 28, `no environment "prud"`, "did you mean prod?"},
-		"a negative duration":           {"alerts:\n  stalled: -1s\n", 2, 12, "alerts.stalled: must not be negative", "0s to switch it off"},
-		"a duration without a unit":     {"alerts:\n  grace: 5\n", 2, 10, `"5" is no duration`, ""},
-		"an unknown format":             {"log: {format: xml}\n", 1, 15, `no format "xml"`, "text or json"},
-		"an unknown level":              {"log: {format: json, level: loud}\n", 1, 28, `no level "loud"`, "debug, info"},
-		"a log without a format":        {"log:\n  file: x\n", 2, 3, "says no format", "format: json"},
-		"a textfile nobody reads":       {"metrics: {textfile: a.txt}\n", 1, 21, `does not read "a.txt"`, ".prom"},
-		"a job without a gateway":       {"metrics: {job: x}\n", 1, 16, "a job is for a push gateway", ""},
-		"an unknown key of telemetry":   {"telemetry: {endpoint: x}\n", 1, 13, `unknown key "endpoint"`, ""},
-		"a text for a yes or no":        {"telemetry: {literals: maybe}\n", 1, 23, "", ""},
-		"an unknown key of metrics":     {"metrics: {push_gateway: x}\n", 1, 11, `unknown key "push_gateway"`, "did you mean pushgateway?"},
+		"an unknown key of alerts": {"alerts:\n  slow: 1m\n", 2, 3, `unknown key "slow"`, ""},
+		"an unknown key of a sink": {"alerts:\n  sinks:\n    - ulr: x\n", 3, 7, `unknown key "ulr"`,
+			"did you mean url?"},
+		"a sink that is a text":  {"alerts:\n  sinks:\n    - slack://x\n", 3, 7, "", ""},
+		"sinks that are no list": {"alerts:\n  sinks:\n    url: x\n", 3, 8, "", ""},
+		"a sink without a url": {"alerts:\n  sinks:\n    - url: a:b\n    - name: x\n", 4, 7, "a sink without a url",
+			"slack://"},
+		"an unknown severity": {"alerts:\n  sinks:\n    - url: a:b\n      severity: hihg\n", 4, 17,
+			`no severity "hihg"`, "low, medium, high or critical"},
+		"an unknown environment": {"environments: {prod: {embedded: true}}\nalerts:\n  sinks:\n    - url: a:b\n" +
+			"      environments: [prod, prud]\n", 5, 28, `no environment "prud"`, "did you mean prod?"},
+		"a negative duration": {"alerts:\n  stalled: -1s\n", 2, 12, "alerts.stalled: must not be negative",
+			"0s to switch it off"},
+		"a duration without a unit":   {"alerts:\n  grace: 5\n", 2, 10, `"5" is no duration`, ""},
+		"an unknown format":           {"log: {format: xml}\n", 1, 15, `no format "xml"`, "text or json"},
+		"an unknown level":            {"log: {format: json, level: loud}\n", 1, 28, `no level "loud"`, "debug, info"},
+		"a log without a format":      {"log:\n  file: x\n", 2, 3, "says no format", "format: json"},
+		"a textfile nobody reads":     {"metrics: {textfile: a.txt}\n", 1, 21, `does not read "a.txt"`, ".prom"},
+		"a job without a gateway":     {"metrics: {job: x}\n", 1, 16, "a job is for a push gateway", ""},
+		"an unknown key of telemetry": {"telemetry: {endpoint: x}\n", 1, 13, `unknown key "endpoint"`, ""},
+		"a text for a yes or no":      {"telemetry: {literals: maybe}\n", 1, 23, "", ""},
+		"an unknown key of metrics": {"metrics: {push_gateway: x}\n", 1, 11, `unknown key "push_gateway"`,
+			"did you mean pushgateway?"},
 		"a list of environments needed": {"alerts:\n  sinks:\n    - url: a:b\n      environments: prod\n", 4, 21, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +122,8 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 func TestTokensAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	r := &redact.Redactor{}
-	r.Tokens(alert.Target{URL: `slack://xoxb:123456789012-1234567890123-4mt0t4lyK3n@C001CHANNEL`, Secret: "whsec_abcdef"}.Secrets()...)
+	r.Tokens(alert.Target{URL: `slack://xoxb:123456789012-1234567890123-4mt0t4lyK3n@C001CHANNEL`,
+		Secret: "whsec_abcdef"}.Secrets()...)
 	for _, text := range []string{"4mt0t4lyK3n", "whsec_abcdef", "123456789012"} {
 		require.NotContains(t, r.Clean("x "+text+" y"), text)
 	}

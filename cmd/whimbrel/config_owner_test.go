@@ -92,7 +92,8 @@ func TestAStrangersConfigurationIsNotRunByAnyCommand(t *testing.T) {
 				continue // init looks for the file of this very folder
 			}
 			var out, errs lockedBuffer
-			env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: folder, lookup: variables{}.lookup}
+			env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: folder,
+				lookup: variables{}.lookup}
 			args := slices.Concat(strings.Fields(command), usefulArguments[command])
 			args = append(args, map[string][]string{"export": {"--to", "goose"}, "squash": {"--to", "1"}}[command]...)
 			status := run(t.Context(), args, env)
@@ -105,7 +106,8 @@ func TestAStrangersConfigurationIsNotRunByAnyCommand(t *testing.T) {
 
 	var out, errs lockedBuffer
 	env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: work, lookup: variables{}.lookup}
-	require.Equal(t, exitFailed, run(t.Context(), []string{"status", "--config", "whimbrel.yaml"}, env), "nobody listens there")
+	require.Equal(t, exitFailed, run(t.Context(), []string{"status", "--config", "whimbrel.yaml"}, env),
+		"nobody listens there")
 	require.Contains(t, errs.String(), "127.0.0.1")
 }
 

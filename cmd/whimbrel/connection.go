@@ -88,13 +88,15 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 			Message: "there is no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
 		}
 	}
-	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name, environment: name, protected: base.Protected}
+	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name,
+		environment: name, protected: base.Protected}
 	if base.Embedded {
 		return t, nil
 	}
 	url, remarks, err := expandAddress(base.URL, lookup)
 	if err != nil {
-		return t, c.wrong(c.token("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special characters of a password must be percent-encoded",
+		return t, c.wrong(c.token("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special "+
+			"characters of a password must be percent-encoded",
 			"environment %q: %v", name, err)
 	}
 	t.conninfo, t.remarks = url, remarks
@@ -111,7 +113,8 @@ func (t target) configure(c *whimbrel.Config) error {
 	connection, err := dial.Parse("")
 	var wrong *dial.AddressError
 	if errors.As(err, &wrong) {
-		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: "the PG* variables: " + wrong.Problem, Remedy: wrong.Remedy, Err: err}
+		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: "the PG* variables: " + wrong.Problem,
+			Remedy: wrong.Remedy, Err: err}
 	}
 	if err != nil {
 		return &whimbrel.Error{

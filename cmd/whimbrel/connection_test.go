@@ -48,13 +48,16 @@ environments:
 			globalFlags{dev: true, env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "--dev"},
 		},
 		"the environment by name": {
-			globalFlags{env: "production"}, file, all, target{conninfo: "postgres://n@file/app", source: "environment production", environment: "production"},
+			globalFlags{env: "production"}, file, all, target{conninfo: "postgres://n@file/app",
+				source: "environment production", environment: "production"},
 		},
 		"an embedded environment": {
-			globalFlags{env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "environment mine", environment: "mine"},
+			globalFlags{env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "environment mine",
+				environment: "mine"},
 		},
 		"the default environment before variables": {
-			globalFlags{}, withDefault, all, target{conninfo: "postgres://n@file/app", source: "environment production", environment: "production"},
+			globalFlags{}, withDefault, all, target{conninfo: "postgres://n@file/app", source: "environment production",
+				environment: "production"},
 		},
 		"DATABASE_URL before DB_HOST": {globalFlags{}, file, all, target{conninfo: "postgres://url", source: "DATABASE_URL"}},
 		"DB_HOST before PGHOST": {
@@ -63,11 +66,15 @@ environments:
 		},
 		"any of DB_* is enough": {
 			globalFlags{}, file, variables{"DB_PASSWORD": `it's \ odd`},
-			target{conninfo: `host='localhost' port='5432' dbname='myapp' user='postgres' password='it\'s \\ odd'`, source: "DB_PASSWORD"},
+			target{conninfo: `host='localhost' port='5432' dbname='myapp' user='postgres' password='it\'s \\ odd'`,
+				source: "DB_PASSWORD"},
 		},
-		"PG* last":                 {globalFlags{}, file, variables{"PGDATABASE": "pg"}, target{viaPG: true, source: "PGDATABASE"}},
-		"an empty value is none":   {globalFlags{}, file, variables{"DATABASE_URL": "", "PGSERVICE": "x"}, target{viaPG: true, source: "PGSERVICE"}},
-		"without a file, DB_* too": {globalFlags{}, config{}, variables{"DB_NAME": "x"}, target{conninfo: "host='localhost' port='5432' dbname='x' user='postgres'", source: "DB_NAME"}},
+		"PG* last": {globalFlags{}, file, variables{"PGDATABASE": "pg"},
+			target{viaPG: true, source: "PGDATABASE"}},
+		"an empty value is none": {globalFlags{}, file, variables{"DATABASE_URL": "", "PGSERVICE": "x"},
+			target{viaPG: true, source: "PGSERVICE"}},
+		"without a file, DB_* too": {globalFlags{}, config{}, variables{"DB_NAME": "x"},
+			target{conninfo: "host='localhost' port='5432' dbname='x' user='postgres'", source: "DB_NAME"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +97,8 @@ func TestWithoutADatabaseAllWaysAreListed(t *testing.T) {
 			var e *whimbrel.Error
 			require.ErrorAs(t, err, &e)
 			require.Equal(t, exitWrongUse, exitStatus(err))
-			for _, way := range []string{"--database-url", "--env", "whimbrel.yaml", "DATABASE_URL", "DB_HOST", "PGHOST", "--dev"} {
+			for _, way := range []string{"--database-url", "--env", "whimbrel.yaml", "DATABASE_URL", "DB_HOST", "PGHOST",
+				"--dev"} {
 				require.Contains(t, e.Remedy, way)
 			}
 		})
@@ -99,10 +107,12 @@ func TestWithoutADatabaseAllWaysAreListed(t *testing.T) {
 
 func TestOddValuesOfDBVariablesArriveAsTheyAre(t *testing.T) {
 	t.Parallel()
-	set := variables{"DB_HOST": "/var/run", "DB_PORT": "6543", "DB_NAME": "my 'app'", "DB_USER": `a\b`, "DB_PASSWORD": `p' \=%@/:`}
+	set := variables{"DB_HOST": "/var/run", "DB_PORT": "6543", "DB_NAME": "my 'app'", "DB_USER": `a\b`,
+		"DB_PASSWORD": `p' \=%@/:`}
 	parsed, err := dial.Parse(dial.Variables("DB_", "myapp", set.lookup))
 	require.NoError(t, err)
-	require.Equal(t, []string{"/var/run", "my 'app'", `a\b`, `p' \=%@/:`}, []string{parsed.Host, parsed.Database, parsed.User, parsed.Password})
+	require.Equal(t, []string{"/var/run", "my 'app'", `a\b`, `p' \=%@/:`}, []string{parsed.Host, parsed.Database,
+		parsed.User, parsed.Password})
 	require.Equal(t, uint16(6543), parsed.Port)
 }
 

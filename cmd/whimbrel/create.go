@@ -87,7 +87,8 @@ func (f *templateFlags) draft() (migration.Draft, error) {
 	case kinds > 1:
 		return draft, usage("keep one of them", "--js, --mjs and --ts exclude each other")
 	case kinds > 0 && f.changed("backfill"):
-		return draft, usage("leave one of them away; in a script, client.batch goes through a table", "the template of a backfill is SQL")
+		return draft, usage("leave one of them away; in a script, client.batch goes through a table",
+			"the template of a backfill is SQL")
 	case !f.changed("backfill") && (f.changed("key") || f.changed("into")):
 		return draft, usage("add --backfill TABLE", "--key and --into belong to --backfill")
 	case f.changed("backfill"):
@@ -127,7 +128,8 @@ func (a *app) create(draft migration.Draft) (string, error) {
 		return "", err
 	}
 	if a.foreign != "" {
-		return "", usage("write the file as "+a.foreign+" has it, or convert the folder with `whimbrel adopt --convert FOLDER`",
+		return "", usage("write the file as "+a.foreign+" has it, or convert the folder with `whimbrel adopt --convert "+
+			"FOLDER`",
 			"the migrations in %s are in the format of %s, and create writes whimbrel's own", dirs[0], a.foreign)
 	}
 	draft.Version, draft.Author = migration.NextVersion(existing, draft.Date), a.author()

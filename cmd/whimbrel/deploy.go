@@ -119,7 +119,8 @@ func (a *app) meantForDeployment() error {
 }
 
 // deploySteps goes through the steps, and notes in d how far it came.
-func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d *deployment, verifying func(*drift.Options)) error {
+func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d *deployment,
+	verifying func(*drift.Options)) error {
 	migrator, err := whimbrel.New(p.config)
 	if err != nil {
 		return err
@@ -135,7 +136,10 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 	if err != nil {
 		return err
 	}
-	options := drift.Options{Config: p.config, Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) }}
+	options := drift.Options{Config: p.config, Progress: func(message string) {
+		a.note("%s",
+			a.errPalette.faint(message))
+	}}
 	verifying(&options)
 	v, err := a.verified(ctx, p, options, flags.schema != "" || flags.replay)
 	// What was left out on purpose is not missing.
@@ -151,7 +155,8 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 
 // awaitDatabase asks until the database answers, or the patience ends. It gives its
 // name.
-func (a *app) awaitDatabase(ctx context.Context, m *whimbrel.Migrator, stop <-chan struct{}, patience time.Duration) (string, error) {
+func (a *app) awaitDatabase(ctx context.Context, m *whimbrel.Migrator, stop <-chan struct{},
+	patience time.Duration) (string, error) {
 	began, told := time.Now(), time.Time{}
 	for {
 		status, err := m.Status(ctx)
@@ -182,7 +187,8 @@ func late(err error) bool {
 
 // deployChecks makes the checks where anything is pending. While another runner is
 // at work, what it has not finished is no reason to refuse: its end is awaited.
-func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator, flags *deployFlags, d *deployment) error {
+func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator, flags *deployFlags,
+	d *deployment) error {
 	for began := time.Now(); ; {
 		plan, err := m.PlanUp(ctx, whimbrel.UpOptions{})
 		if err == nil && len(plan.Migrations) == 0 {
@@ -266,7 +272,8 @@ func (a *app) stepSummary(text string) error {
 
 // withGrace gives a context that ends some time after stop is closed. release must
 // be called; it waits for what watches.
-func withGrace(ctx context.Context, stop <-chan struct{}, grace time.Duration) (limited context.Context, release func()) {
+func withGrace(ctx context.Context, stop <-chan struct{},
+	grace time.Duration) (limited context.Context, release func()) {
 	limited, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {

@@ -28,8 +28,10 @@ type pod struct {
 
 func startPod(t *testing.T, folder, url string) *pod {
 	t.Helper()
-	p := &pod{command: exec.Command("whimbrel", "deploy", "--skip-check", "all", "--wait", "10s"), status: make(chan int, 1)}
-	p.command.Dir, p.command.Env = folder, append(os.Environ(), "DATABASE_URL="+url, "HOME="+folder, "GORACE=atexit_sleep_ms=0")
+	p := &pod{command: exec.Command("whimbrel", "deploy", "--skip-check", "all", "--wait", "10s"), status: make(chan int,
+		1)}
+	p.command.Dir, p.command.Env = folder, append(os.Environ(), "DATABASE_URL="+url, "HOME="+folder,
+		"GORACE=atexit_sleep_ms=0")
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
 	require.NoError(t, p.command.Start())
 	go func() {
@@ -44,7 +46,8 @@ func TestTwentyDeploymentsAtOnceAreOneThoughOneIsKilledAndOneIsToldToStop(t *tes
 	const migrations, pods = 30, 20
 	files := map[string]string{}
 	for i := range migrations {
-		files[fmt.Sprintf("%03d_table.sql", i+1)] = fmt.Sprintf("CREATE TABLE table_%d (id int);\nSELECT pg_sleep(0.03);\n", i+1)
+		files[fmt.Sprintf("%03d_table.sql", i+1)] = fmt.Sprintf("CREATE TABLE table_%d (id int);\nSELECT pg_sleep(0.03);\n",
+			i+1)
 	}
 	s := newSession(t, files)
 	url, _ := s.env.lookup("DATABASE_URL")
@@ -69,7 +72,8 @@ func TestTwentyDeploymentsAtOnceAreOneThoughOneIsKilledAndOneIsToldToStop(t *tes
 	}
 	var tables, rows, versions int
 	require.NoError(t, s.conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM pg_class WHERE relname ~ '^table_[0-9]+$'),
-		(SELECT count(*) FROM schema_migrations), (SELECT count(DISTINCT version) FROM schema_migrations)`).Scan(&tables, &rows, &versions))
+		(SELECT count(*) FROM schema_migrations), (SELECT count(DISTINCT version) FROM schema_migrations)`).Scan(&tables,
+		&rows, &versions))
 	require.Equal(t, []int{migrations, migrations, migrations}, []int{tables, rows, versions})
 	require.Equal(t, exitDone, s.run("deploy"))
 	require.Contains(t, s.out.String(), "Nothing to do")
@@ -82,7 +86,8 @@ func (s *session) awaitRunner(ctx context.Context, pods map[int]*pod, recorded i
 	for ; ; pause(ctx, s.t) {
 		var by string
 		var rows int
-		err := s.conn.QueryRow(ctx, "SELECT coalesce(locked_by, ''), (SELECT count(*) FROM schema_migrations) FROM migration_lock").Scan(&by, &rows)
+		err := s.conn.QueryRow(ctx, "SELECT coalesce(locked_by, ''), (SELECT count(*) FROM schema_migrations) FROM "+
+			"migration_lock").Scan(&by, &rows)
 		if err != nil || rows < recorded {
 			continue
 		}
@@ -124,7 +129,8 @@ func TestADeploymentWaitsForItsDatabase(t *testing.T) {
 	late := config.Database + "_late"
 	s.env.lookup = variables{"DATABASE_URL": strings.Replace(url, config.Database, late, 1), "HOME": s.env.folder}.lookup
 	done := s.start("deploy", "--skip-check", "all", "--wait", "1m")
-	require.Eventually(t, func() bool { return strings.Contains(s.err.String(), "waiting for the database") }, time.Minute, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.err.String(), "waiting for the database") },
+		time.Minute, 5*time.Millisecond)
 	require.NoError(t, server.CreateDatabase(t.Context(), late, ""))
 	t.Cleanup(func() { require.NoError(t, server.DropDatabase(context.Background(), late)) })
 	require.Equal(t, exitDone, <-done, s.err.String())
@@ -134,7 +140,8 @@ func TestAReportOfADeploymentIsPlainText(t *testing.T) {
 	t.Parallel()
 	d := &deployment{
 		Database: "a@b:1/c`d", Checks: &preflight.Report{Results: []preflight.Result{
-			{Name: "table_locks", Blocking: true, Message: "<script>*bold*|x"}, {Name: "data_size", Message: "many"}, {Name: "writable", Passed: true, Message: "fine"},
+			{Name: "table_locks", Blocking: true, Message: "<script>*bold*|x"}, {Name: "data_size", Message: "many"},
+			{Name: "writable", Passed: true, Message: "fine"},
 		}},
 		Run: &whimbrel.Result{Done: []whimbrel.Outcome{{Ref: whimbrel.Ref{Version: "1", Name: "users"}}}},
 	}
@@ -143,12 +150,14 @@ func TestAReportOfADeploymentIsPlainText(t *testing.T) {
 	require.Equal(t, refusedDeploy, d.Outcome)
 	for _, part := range []string{
 		"## whimbrel deploy: refused", "`a@b:1/c'd`", "> **stopped here**", "> wait", "| `1 users` |",
-		`| table_locks | **stops** | &lt;script>\*bold\*\|x |`, "| data_size | warning | many |", "| writable | passed | fine |",
+		`| table_locks | **stops** | &lt;script>\*bold\*\|x |`, "| data_size | warning | many |",
+		"| writable | passed | fine |",
 	} {
 		require.Contains(t, text, part)
 	}
 	file := filepath.Join(t.TempDir(), "summary.md")
-	a := newApp(environment{lookup: variables{"GITHUB_STEP_SUMMARY": file}.lookup, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}, nil)
+	a := newApp(environment{lookup: variables{"GITHUB_STEP_SUMMARY": file}.lookup, stdout: &bytes.Buffer{},
+		stderr: &bytes.Buffer{}}, nil)
 	require.NoError(t, a.writeReports(d, ""))
 	require.NoError(t, a.writeReports(d, ""))
 	written, err := os.ReadFile(file)

@@ -65,7 +65,8 @@ func (d *deployment) worked() bool { return d.Outcome == deployed || d.Outcome =
 // markdown is the report of a deployment.
 func (d *deployment) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## whimbrel deploy: %s\n\n%s, %s\n", d.Outcome, markdownCode(cmp.Or(d.Database, "no database")), span(time.Duration(d.Took)))
+	fmt.Fprintf(&b, "## whimbrel deploy: %s\n\n%s, %s\n", d.Outcome, markdownCode(cmp.Or(d.Database, "no database")),
+		span(time.Duration(d.Took)))
 	if d.Error != nil {
 		fmt.Fprintf(&b, "\n> **%s**\n", markdownText(d.Error.Error()))
 		for _, line := range []string{d.Error.Detail, d.Error.Hint, d.Error.Remedy} {
@@ -77,7 +78,8 @@ func (d *deployment) markdown() string {
 	if d.Run != nil && len(d.Run.Done) > 0 {
 		b.WriteString("\n| migration | time |\n|---|---|\n")
 		for _, o := range d.Run.Done {
-			fmt.Fprintf(&b, "| %s | %s |\n", markdownCode(strings.TrimSpace(string(o.Version)+" "+o.Name)), span(time.Duration(o.Duration)))
+			fmt.Fprintf(&b, "| %s | %s |\n", markdownCode(strings.TrimSpace(string(o.Version)+" "+o.Name)),
+				span(time.Duration(o.Duration)))
 		}
 	}
 	if d.Checks != nil {
@@ -94,7 +96,8 @@ func (d *deployment) markdown() string {
 		}
 	}
 	if d.Verified != nil {
-		fmt.Fprintf(&b, "\n```\n%s```\n", strings.ReplaceAll(d.Verified.text(palette{}, d.Outcome == deployed), "```", "` ` `"))
+		fmt.Fprintf(&b, "\n```\n%s```\n", strings.ReplaceAll(d.Verified.text(palette{}, d.Outcome == deployed), "```",
+			"` ` `"))
 	}
 	return b.String()
 }
@@ -106,5 +109,6 @@ func markdownCode(text string) string {
 
 // markdownText is text on one line, in which nothing is markup.
 func markdownText(text string) string {
-	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[", "\n", " ").Replace(text)
+	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[",
+		"\n", " ").Replace(text)
 }

@@ -34,7 +34,8 @@ work on it, and start it where needed.`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.PersistentFlags().IntVar(&major, "pg-version", 0, fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", oldestMajor, newestMajor))
+	command.PersistentFlags().IntVar(&major, "pg-version", 0,
+		fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", oldestMajor, newestMajor))
 	command.AddCommand(
 		newDevStart(a, &major), newDevStop(a, &major), newDevStatus(a, &major),
 		newDevURL(a, &major), newDevPsql(a, &major), newDevReset(a, &major),
@@ -81,7 +82,8 @@ func devError(err error) error {
 }
 
 // onServer runs do with the project's development server.
-func (a *app) onServer(major *int, do func(context.Context, *devdb.Project) error) func(*cobra.Command, []string) error {
+func (a *app) onServer(major *int, do func(context.Context, *devdb.Project) error) func(*cobra.Command,
+	[]string) error {
 	return func(command *cobra.Command, _ []string) error {
 		file, err := a.config()
 		if err != nil {
@@ -209,7 +211,8 @@ func newDevPsql(a *app, major *int) *cobra.Command {
 			}
 			program, err := exec.LookPath("psql")
 			if err != nil {
-				return usage("install PostgreSQL's client, or connect with any other to the URL of whimbrel dev url", "psql is not on this machine's PATH")
+				return usage("install PostgreSQL's client, or connect with any other to the URL of whimbrel dev url",
+					"psql is not on this machine's PATH")
 			}
 			url, err := a.startEmbedded(command.Context(), file, *major)
 			if err != nil {

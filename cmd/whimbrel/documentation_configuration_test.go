@@ -162,9 +162,11 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 	case reflect.TypeFor[variableNames]():
 		return list(map[string]any{"type": "string", "pattern": variableName().String()}), "list of names"
 	case reflect.TypeFor[values]():
-		return object(map[string]any{"pattern": variableName().String()}, map[string]any{"type": []any{"string", "number", "boolean"}}), "names and values"
+		return object(map[string]any{"pattern": variableName().String()}, map[string]any{"type": []any{"string", "number",
+			"boolean"}}), "names and values"
 	case reflect.TypeFor[severities]():
-		return object(map[string]any{"enum": hazardIDs()}, map[string]any{"enum": []any{"off", "warn", "error"}}), "hazards and severities"
+		return object(map[string]any{"enum": hazardIDs()}, map[string]any{"enum": []any{"off", "warn", "error"}}),
+			"hazards and severities"
 	case reflect.TypeFor[checkNames]():
 		return either(map[string]any{"enum": append(preflight.Names(), preflight.Everything)}), "check, or a list"
 	case reflect.TypeFor[weeklyWindow]():
@@ -268,7 +270,8 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 	}
 	for _, text := range []string{
 		"tabel: x\n", "max_stall: 30\n", "out_of_order: no\n", "migrations: {a: b}\n", "scripts: {memory: 256}\n",
-		"environments: {a: {ulr: x}}\n", "checks: {skip: [nothing]}\n", "lint: {hazards: {none: warn}}\n", "checks: {backups: [{kind: tape}]}\n",
+		"environments: {a: {ulr: x}}\n", "checks: {skip: [nothing]}\n", "lint: {hazards: {none: warn}}\n",
+		"checks: {backups: [{kind: tape}]}\n",
 	} {
 		_, err := parseConfig(configName, []byte(text))
 		require.Error(t, err, text)

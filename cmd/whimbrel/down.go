@@ -51,11 +51,13 @@ back, unless --force-no-down is given: then it is only taken off the history.`,
 }
 
 func forceFlag(command *cobra.Command, force *bool) {
-	command.Flags().BoolVar(force, "force-no-down", false, "take migrations without a down section off the history, running nothing for them")
+	command.Flags().BoolVar(force, "force-no-down", false,
+		"take migrations without a down section off the history, running nothing for them")
 }
 
 func repeatableFlag(command *cobra.Command, repeatable *bool) {
-	command.Flags().BoolVar(repeatable, "repeatable", false, "first roll back the repeatable migrations that have a down section; the next up runs them again")
+	command.Flags().BoolVar(repeatable, "repeatable", false,
+		"first roll back the repeatable migrations that have a down section; the next up runs them again")
 }
 
 // steps reads an optional number of migrations; 0: it is not given.
@@ -122,7 +124,8 @@ func sensibleDuration(flag string, d time.Duration) error {
 	case d < 0:
 		return usage("write 0s or more", "--%s must not be negative", flag)
 	case flag == "max-stall" && (d < time.Millisecond || d > whimbrel.LongestStall):
-		return usage(fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall), "--%s: a stall budget of %s cannot be kept", flag, d)
+		return usage(fmt.Sprintf("write at least 1ms, and at most %s", whimbrel.LongestStall),
+			"--%s: a stall budget of %s cannot be kept", flag, d)
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func (f *runFlags) add(command *cobra.Command) {
 	f.changed = flags.Changed
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show what would run, and run nothing")
 	flags.BoolVar(&f.yes, "yes", false, "on a protected database, run without asking")
-	flags.StringSliceVar(&f.skipChecks, "skip-check", nil, "on a protected database, leave out the check `NAME`; all leaves out all")
+	flags.StringSliceVar(&f.skipChecks, "skip-check", nil,
+		"on a protected database, leave out the check `NAME`; all leaves out all")
 	_ = command.RegisterFlagCompletionFunc("skip-check", completeChecks)
 	f.addRun(command)
 }
@@ -39,10 +40,14 @@ func (f *runFlags) add(command *cobra.Command) {
 func (f *runFlags) addRun(command *cobra.Command) {
 	flags := command.Flags()
 	f.addOrder(command)
-	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall, "how long live traffic may be made to wait for a lock of ours")
-	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget, "how long a step is retried after a lock timeout or a deadlock")
-	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait, "how long to wait for another runner; 0: not at all")
-	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it waits for them;\n0: they must have what was there before its last batch")
+	flags.DurationVar(&f.maxStall, "max-stall", whimbrel.DefaultMaxStall,
+		"how long live traffic may be made to wait for a lock of ours")
+	flags.DurationVar(&f.retryBudget, "retry-budget", whimbrel.DefaultRetryBudget,
+		"how long a step is retried after a lock timeout or a deadlock")
+	flags.DurationVar(&f.lockWait, "lock-wait", whimbrel.DefaultLockWait,
+		"how long to wait for another runner; 0: not at all")
+	flags.DurationVar(&f.maxReplicaLag, "max-replica-lag", 0, "how far replicas may be behind a backfill before it "+
+		"waits for them;\n0: they must have what was there before its last batch")
 	flags.BoolVar(&f.ignoreReplicas, "ignore-replicas", false, "let a backfill run however far replicas are behind")
 	flags.BoolVar(&f.noPipeline, "no-pipeline", false, "wait for the answer to each migration before the next is sent")
 }
@@ -51,14 +56,17 @@ func (f *runFlags) addRun(command *cobra.Command) {
 func (f *runFlags) addOrder(command *cobra.Command) {
 	flags := command.Flags()
 	f.changed = flags.Changed
-	flags.StringVar(&f.outOfOrder, "out-of-order", "refuse", "pending versions older than the newest applied one: `refuse|apply|skip`")
+	flags.StringVar(&f.outOfOrder, "out-of-order", "refuse",
+		"pending versions older than the newest applied one: `refuse|apply|skip`")
 	flags.BoolVar(&f.allowMissing, "allow-missing", false, "go on although applied versions have no file")
-	_ = command.RegisterFlagCompletionFunc("out-of-order", cobra.FixedCompletions([]string{"refuse", "apply", "skip"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("out-of-order", cobra.FixedCompletions([]string{"refuse", "apply", "skip"},
+		cobra.ShellCompDirectiveNoFileComp))
 }
 
 // addTags declares the flag that narrows what is pending.
 func (f *runFlags) addTags(command *cobra.Command) {
-	command.Flags().StringSliceVar(&f.tags, "tag", nil, "only migrations with one of these tags, `NAME[,NAME]`; the others stay pending")
+	command.Flags().StringSliceVar(&f.tags, "tag", nil,
+		"only migrations with one of these tags, `NAME[,NAME]`; the others stay pending")
 }
 
 // check refuses flags that contradict each other or make no sense.
@@ -187,7 +195,8 @@ func (a *app) listen(ctx context.Context, p *project) (finish func(), err error)
 		out = io.Discard
 	}
 	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !p.observers.onTerminal
-	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, migrations: p.migrations, terminal: live, columns: a.outWidth}
+	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, migrations: p.migrations, terminal: live,
+		columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
 	p.config.Listener = screen.hear
 	if len(p.observers.all) > 0 { // who listens alone needs nothing of package monitor

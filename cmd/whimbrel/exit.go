@@ -38,7 +38,8 @@ const codeRefused whimbrel.Code = "refused"
 var exits = []exitRow{
 	{status: exitDone, meaning: "done, or nothing to do"},
 	{
-		status: exitFailed, meaning: "failed", then: "correct what the error names, if anything, and run the same command again",
+		status: exitFailed, meaning: "failed",
+		then: "correct what the error names, if anything, and run the same command again",
 		codes: []whimbrel.Code{
 			whimbrel.CodeConnection, whimbrel.CodePermission, whimbrel.CodeReadOnly, whimbrel.CodeLeaseLost,
 			whimbrel.CodeStatement, whimbrel.CodeAssertion, whimbrel.CodeScript, whimbrel.CodeLockTimeout,
@@ -54,12 +55,14 @@ var exits = []exitRow{
 		}, ofFiles...),
 	},
 	{
-		status:  exitRefused,
-		meaning: "refused: a check, a hazard, history and files that disagree, an irreversible migration, a stale plan, a question answered no",
-		then:    "read the error first: somebody has to decide",
+		status: exitRefused,
+		meaning: "refused: a check, a hazard, history and files that disagree, an irreversible migration, a stale plan, a " +
+			"question answered no",
+		then: "read the error first: somebody has to decide",
 		codes: []whimbrel.Code{
 			codeRefused, whimbrel.CodeOutOfOrder, whimbrel.CodeChanged, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed,
-			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
+			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory,
+			whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
 			whimbrel.CodePlanMoved, whimbrel.CodeProtected, adopt.CodeContradiction, adopt.CodeDisagreement,
 		},
 	},
@@ -83,8 +86,10 @@ var ofFiles = []whimbrel.Code{
 	migration.CodeBadName, migration.CodeDuplicateVersion, migration.CodeNoFolder, migration.CodeNotAFolder,
 	migration.CodeFolder, migration.CodeUnreadable, migration.CodeTooLarge, migration.CodeEmpty, migration.CodeEncoding,
 	migration.CodeLexical, migration.CodeUnknownAnnotation, migration.CodeBadAnnotation, migration.CodeMisplacedAnnotation,
-	migration.CodeForeignAnnotation, migration.CodeUnreadMark, migration.CodeTransactionControl, migration.CodeVariable, migration.CodeRepeatable,
-	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript, migration.CodeAmbiguous,
+	migration.CodeForeignAnnotation, migration.CodeUnreadMark, migration.CodeTransactionControl, migration.CodeVariable,
+	migration.CodeRepeatable,
+	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript,
+	migration.CodeAmbiguous,
 }
 
 // exitRow is a status of the table.

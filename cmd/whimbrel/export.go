@@ -44,8 +44,10 @@ is written then.`,
 	set := command.Flags()
 	set.StringVar(&flags.to, "to", "", "the `TOOL`")
 	set.BoolVar(&flags.history, "history", false, "create that tool's table, too, with what is applied")
-	set.StringVar(&flags.theirTable, "their-table", "", "the name of that table, `[SCHEMA.]NAME`, where it is not to be the usual one")
-	_ = command.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(exportFormats(), cobra.ShellCompDirectiveNoFileComp))
+	set.StringVar(&flags.theirTable, "their-table", "",
+		"the name of that table, `[SCHEMA.]NAME`, where it is not to be the usual one")
+	_ = command.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(exportFormats(),
+		cobra.ShellCompDirectiveNoFileComp))
 	return command
 }
 
@@ -100,7 +102,8 @@ func (a *app) export(ctx context.Context, flags *exportFlags, dir string) error 
 	a.say("%s %s in the format of %s written to %s", a.palette.good("✓"), plural(len(out.Files), "file"), to.Tool, dir)
 	if flags.history {
 		a.say("%s %s written to %s, which is new", a.palette.good("✓"), plural(out.Rows, "row"), out.Table)
-		a.say("\n%s", a.palette.faint("Do not run whimbrel on this database any more: it would not see what "+to.Tool+" does."))
+		a.say("\n%s", a.palette.faint("Do not run whimbrel on this database any more: it would not see what "+to.Tool+
+			" does."))
 	}
 	return nil
 }
@@ -148,7 +151,8 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 		return err
 	}
 	if status.Holder != nil {
-		return &whimbrel.Error{Code: whimbrel.CodeLeaseHeld, Message: holderText(*status.Holder), Remedy: "wait until that run is over, and export again"}
+		return &whimbrel.Error{Code: whimbrel.CodeLeaseHeld, Message: holderText(*status.Holder),
+			Remedy: "wait until that run is over, and export again"}
 	}
 	for _, applied := range status.Applied {
 		if applied.Missing {

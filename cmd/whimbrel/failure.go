@@ -44,7 +44,8 @@ func (f failing) left() string {
 	switch {
 	case f.filling != nil && f.filling.progress.Keys > 0:
 		if chain {
-			return fmt.Sprintf("%s, and the batches of the next one up to %s, are done and stay; %s", steps, f.filling.reached(), next)
+			return fmt.Sprintf("%s, and the batches of the next one up to %s, are done and stay; %s", steps,
+				f.filling.reached(), next)
 		}
 		return fmt.Sprintf("the batches up to %s are done and stay; %s", f.filling.reached(), next)
 	case f.filling != nil && chain:

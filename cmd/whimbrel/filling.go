@@ -135,7 +135,8 @@ const shortestBar, longestBar = 10, 40
 // bar in the room that is left.
 func (f *filling) line(p palette, ref whimbrel.Ref, columns int, now time.Time) string {
 	if f.paused != "" {
-		return fmt.Sprintf("%s  %s", title(ref.Version, ref.Name), p.warn(fmt.Sprintf("pauses for %s: %s", span(now.Sub(f.pausedAt).Truncate(time.Second)), f.paused)))
+		return fmt.Sprintf("%s  %s", title(ref.Version, ref.Name),
+			p.warn(fmt.Sprintf("pauses for %s: %s", span(now.Sub(f.pausedAt).Truncate(time.Second)), f.paused)))
 	}
 	full := string(ref.Version) + " " + ref.Name
 	var label, rest string

@@ -12,10 +12,12 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-var fill = whimbrel.Ref{Version: "20240117000000", Name: "move_settings", Path: "migrations/20240117000000_move_settings.sql", Direction: whimbrel.Up}
+var fill = whimbrel.Ref{Version: "20240117000000", Name: "move_settings",
+	Path: "migrations/20240117000000_move_settings.sql", Direction: whimbrel.Up}
 
 func progress(keys, total int64, left time.Duration, pass int) whimbrel.BatchProgress {
-	return whimbrel.BatchProgress{Migration: fill, Step: 2, Keys: keys, Total: total, Rows: keys, PerSecond: 51_200, Left: elapsed(left), Size: 1000, Pass: pass}
+	return whimbrel.BatchProgress{Migration: fill, Step: 2, Keys: keys, Total: total, Rows: keys, PerSecond: 51_200,
+		Left: elapsed(left), Size: 1000, Pass: pass}
 }
 
 // aFilling is a backfill that takes three quarters of a minute.
@@ -25,7 +27,8 @@ func aFilling() []moment {
 		return whimbrel.BatchPaused{Migration: fill, Step: 2, Reason: reason}
 	}
 	gaveWay := func(attempt int) whimbrel.Retrying {
-		return whimbrel.Retrying{Migration: fill, Step: 2, Attempt: attempt, After: elapsed(50 * time.Millisecond), Reason: "lock timeout"}
+		return whimbrel.Retrying{Migration: fill, Step: 2, Attempt: attempt, After: elapsed(50 * time.Millisecond),
+			Reason: "lock timeout"}
 	}
 	return []moment{
 		{0, whimbrel.MigrationStarted{Migration: fill, Steps: 3}},
@@ -72,7 +75,8 @@ func TestWhatAScriptPrintsIsColouredByItsLevel(t *testing.T) {
 func TestTheLiveLineOfABackfillUsesTheRoomThereIs(t *testing.T) {
 	t.Parallel()
 	for columns, want := range map[int]string{
-		200: "20240117000000 move_settings  " + strings.Repeat("━", 17) + strings.Repeat("─", 23) + "  43 %  430,000 of about 1,000,000 rows  51,200 rows/s  11 s left",
+		200: "20240117000000 move_settings  " + strings.Repeat("━", 17) + strings.Repeat("─", 23) +
+			"  43 %  430,000 of about 1,000,000 rows  51,200 rows/s  11 s left",
 		120: "20240117000000 move_settings  ━━━━━─────────  43 %  430,000 of about 1,000,000 rows  51,200 rows/s  11 s left",
 		100: "move_settings  ━━━━────────  43 %  430,000 of about 1,000,000 rows  51,200 rows/s  11 s left",
 		80:  "move_settings  ━━━━━──────────  43 %  430,000 of about 1,000,000 rows  11 s left",
@@ -100,13 +104,16 @@ func withoutBar(line string) string {
 func TestTheLiveLineOfABackfillSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	at := func(f filling, columns int) string { return f.line(palette{}, fill, columns, now) }
-	require.Equal(t, "20240117000000 move_settings  1,234 rows  51,200 rows/s", at(filling{progress: progress(1234, 0, 0, 1)}, 78), "the table was never analysed")
+	require.Equal(t, "20240117000000 move_settings  1,234 rows  51,200 rows/s",
+		at(filling{progress: progress(1234, 0, 0, 1)}, 78), "the table was never analysed")
 	require.Equal(t, "move_settings  1,234 rows", at(filling{progress: progress(1234, 0, 0, 1)}, 20))
-	require.Contains(t, at(filling{progress: progress(1_003_000, 1_000_000, 0, 1)}, 78), "99 %", "the estimate was too low")
+	require.Contains(t, at(filling{progress: progress(1_003_000, 1_000_000, 0, 1)}, 78), "99 %",
+		"the estimate was too low")
 	require.Contains(t, at(filling{progress: progress(1_000_000, 1_000_000, 0, 1)}, 78), "100 %")
 	require.Contains(t, at(filling{progress: progress(5, 1_000_000, 0, 2)}, 78), "pass 2")
 	require.Contains(t, at(filling{progress: progress(5, 1_000_000, 300*time.Millisecond, 1)}, 78), "1 s left")
-	require.Equal(t, "20240117000000 move_settings  pauses for 12 s: a checkpoint", at(filling{paused: "a checkpoint", pausedAt: now.Add(-12 * time.Second)}, 78))
+	require.Equal(t, "20240117000000 move_settings  pauses for 12 s: a checkpoint",
+		at(filling{paused: "a checkpoint", pausedAt: now.Add(-12 * time.Second)}, 78))
 
 	p := &presenter{terminal: true, columns: 120}
 	hearAll(p, aFilling()[:9])
@@ -121,13 +128,17 @@ func TestWhatIsLeftOfABackfillIsSaid(t *testing.T) {
 	t.Parallel()
 	failed := whimbrel.Failed{Migration: fill, Duration: elapsed(10 * time.Second)}
 	started := func(steps int, kind whimbrel.StepKind) []moment {
-		return []moment{{0, whimbrel.MigrationStarted{Migration: fill, Steps: steps}}, {0, whimbrel.StepStarted{Migration: fill, Step: 1, StepKind: kind}}}
+		return []moment{{0, whimbrel.MigrationStarted{Migration: fill, Steps: steps}},
+			{0, whimbrel.StepStarted{Migration: fill, Step: 1, StepKind: kind}}}
 	}
 	for want, before := range map[string][]moment{
-		"1 of its 3 steps, and the batches of the next one up to 430,000 of about 1,000,000 rows, are done and stay; the next run goes on after them": aFilling()[:7],
-		"1 of its 3 steps are done and stay; the next run goes on after them":                                                                         aFilling()[:4],
-		"the batches up to 400,000 of about 1,000,000 rows are done and stay; the next run goes on after them":                                        append(started(1, whimbrel.StepBatch), aFilling()[5]),
-		"what it did in a transaction is rolled back":                                                                                                 started(1, whimbrel.StepScript),
+		"1 of its 3 steps, and the batches of the next one up to 430,000 of about 1,000,000 rows, are done and stay; the " +
+			"next run goes on after them": aFilling()[:7],
+		"1 of its 3 steps are done and stay; the next run goes on after them": aFilling()[:4],
+		"the batches up to 400,000 of about 1,000,000 rows are done and stay; the next run goes on after them": append(
+			started(1, whimbrel.StepBatch), aFilling()[5]),
+		"what it did in a transaction is rolled back": started(1,
+			whimbrel.StepScript),
 		"nothing of it stays": started(1, whimbrel.StepBatch),
 	} {
 		p := &presenter{}
@@ -138,7 +149,8 @@ func TestWhatIsLeftOfABackfillIsSaid(t *testing.T) {
 
 func TestThousands(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -100: "-100", -1000: "-1,000"} {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -100: "-100",
+		-1000: "-1,000"} {
 		require.Equal(t, want, thousands(n))
 	}
 }
@@ -163,7 +175,8 @@ SELECT true;
 	script := migration.Migration{Version: "20240118000000", Name: "script", Path: "migrations/20240118000000_script.ts"}
 	plan := whimbrel.Plan{Migrations: []whimbrel.Planned{
 		{Migration: parsed, Direction: whimbrel.Up, Steps: []whimbrel.Step{
-			step(1, whimbrel.StepSQL, 0, 1), step(2, whimbrel.StepBatch, 1, 2), step(3, whimbrel.StepAlone, 2, 3), step(4, whimbrel.StepBatch, 3, 6),
+			step(1, whimbrel.StepSQL, 0, 1), step(2, whimbrel.StepBatch, 1, 2), step(3, whimbrel.StepAlone, 2, 3), step(4,
+				whimbrel.StepBatch, 3, 6),
 		}},
 		{Migration: script, Direction: whimbrel.Up, Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepScript}}},
 		{Migration: script, Direction: whimbrel.Down, Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepFunc}}},

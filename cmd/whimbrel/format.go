@@ -107,9 +107,11 @@ func (a *app) read(f format.Format, sources []migration.Source) ([]migration.Mig
 	case err != nil:
 		return nil, err
 	case len(project.PassedOver) > 0:
-		return nil, usage("keep the migrations of one tool in a folder: move the others away, rename them, or begin their names with _; "+
+		return nil, usage("keep the migrations of one tool in a folder: move the others away, rename them, or begin their "+
+			"names with _; "+
 			"if none is "+f.Tool+"'s, say --format whimbrel",
-			"%s: read as migrations of %s, which would pass over %s", labelsOf(sources), f.Tool, strings.Join(project.PassedOver, ", "))
+			"%s: read as migrations of %s, which would pass over %s", labelsOf(sources), f.Tool,
+			strings.Join(project.PassedOver, ", "))
 	case len(project.Files) == 0 && len(project.Remarks) > 0:
 		return nil, usage("name the tool that they belong to with --format, or omit it",
 			"%s: there is no migration of %s in it. %s", labelsOf(sources), f.Tool, strings.Join(project.Remarks, "; "))

@@ -70,7 +70,8 @@ type historyFlags struct {
 func (f *historyFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.version, "version", "", "only this `VERSION`")
-	flags.StringVar(&f.since, "since", "", "only what happened since then: `7d`, 12h, 2026-01-31 or a time as RFC 3339 has it")
+	flags.StringVar(&f.since, "since", "", "only what happened since then: `7d`, 12h, 2026-01-31 or a time as RFC 3339 "+
+		"has it")
 	flags.StringVar(&f.status, "status", "", "only what ended like this: `done|failed|stopped|killed`")
 	flags.BoolVar(&f.failed, "failed", false, "only failures, and runs that were killed; as --status failed")
 	flags.StringVar(&f.action, "action", "", "only this: `"+strings.Join(actions, "|")+"`")
@@ -85,7 +86,8 @@ func (f *historyFlags) add(command *cobra.Command) {
 // What the log calls things.
 var (
 	outcomes = []string{"done", "failed", "stopped", "killed"}
-	actions  = []string{"up", "down", "repeat", "baseline", "forget", "force_down", "adopt", "accept", "recover", "create_schema", "run", "upgrade", "protect", "unprotect", "override"}
+	actions  = []string{"up", "down", "repeat", "baseline", "forget", "force_down", "adopt", "accept", "recover",
+		"create_schema", "run", "upgrade", "protect", "unprotect", "override"}
 )
 
 func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err error) {
@@ -142,7 +144,8 @@ func readSince(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, usage("write 7d, 12h, 2026-01-31, '2026-01-31 18:00' or 2026-01-31T18:00:00Z", "--since: %q is no time", text)
+	return time.Time{}, usage("write 7d, 12h, 2026-01-31, '2026-01-31 18:00' or 2026-01-31T18:00:00Z",
+		"--since: %q is no time", text)
 }
 
 // historyJSON is what history prints with --json.
@@ -166,7 +169,8 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 			tookText(e), waitedText(e.GaveWay + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
 		})
 	}
-	return renderTable(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by", "error"}, rows)
+	return renderTable(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by",
+		"error"}, rows)
 }
 
 func outcomeText(p palette, e whimbrel.LogEntry) string {
@@ -247,7 +251,8 @@ A migration that is one step and waited for nothing has no line for its step.`,
 func renderStory(p palette, entries []whimbrel.LogEntry, now time.Time) string {
 	newest := entries[len(entries)-1]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", p.strong(strings.TrimSpace(string(newest.Version)+" "+newest.Name)), p.faint(plural(len(entries), "attempt")))
+	fmt.Fprintf(&b, "%s  %s\n", p.strong(strings.TrimSpace(string(newest.Version)+" "+newest.Name)),
+		p.faint(plural(len(entries), "attempt")))
 	for _, e := range entries {
 		fmt.Fprintf(&b, "\n%s %s %s\n", p.strong(e.Action), outcomeText(p, e), takenText(e))
 		for _, line := range aboutAttempt(e, now) {
@@ -307,7 +312,8 @@ func renderLoggedStep(b *strings.Builder, p palette, s whimbrel.StepEntry) {
 	fmt.Fprintf(b, "  %s step %d  %s  %s%s\n", mark, s.Step, s.Summary, span(time.Duration(s.Duration)), p.faint(rows))
 	var waits []string
 	if s.Retries > 0 {
-		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.GaveWay)), oneLine(s.Reason, 80)))
+		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.GaveWay)),
+			oneLine(s.Reason, 80)))
 	}
 	if s.LockWait > 0 {
 		waits = append(waits, fmt.Sprintf("waited %s for a lock", span(time.Duration(s.LockWait))))

@@ -19,13 +19,18 @@ func TestAStoryTellsEveryAttemptStepAndWait(t *testing.T) {
 	}
 	golden(t, "history_show.txt", renderStory(palette{}, []whimbrel.LogEntry{
 		who(whimbrel.LogEntry{
-			At: now.Add(-50 * time.Hour), Action: "up", Outcome: "failed", Duration: elapsed(3 * time.Second), Batch: 4, Error: "migrations/a.sql:3:1: no\nsuch thing",
+			At: now.Add(-50 * time.Hour), Action: "up", Outcome: "failed", Duration: elapsed(3 * time.Second), Batch: 4,
+			Error:     "migrations/a.sql:3:1: no\nsuch thing",
 			LeaseWait: elapsed(90 * time.Second), Retries: 4, GaveWay: elapsed(400 * time.Millisecond),
 			Steps: []whimbrel.StepEntry{
-				{Step: 1, Kind: whimbrel.StepSQL, Summary: "ALTER TABLE", Duration: elapsed(500 * time.Millisecond), Retries: 3, GaveWay: elapsed(300 * time.Millisecond),
-					Reason: "canceling statement due to lock timeout", Blockers: []whimbrel.Blocker{{PID: 12, Application: "psql", State: "idle in transaction", Age: elapsed(time.Minute)}}},
-				{Step: 2, Kind: whimbrel.StepAlone, Summary: "CREATE INDEX CONCURRENTLY", Duration: elapsed(2 * time.Second), LockWait: elapsed(time.Second)},
-				{Step: 3, Kind: whimbrel.StepBatch, Summary: "UPDATE", Duration: elapsed(time.Second), Rows: 1234567, Failed: true, Retries: 1, GaveWay: elapsed(100 * time.Millisecond),
+				{Step: 1, Kind: whimbrel.StepSQL, Summary: "ALTER TABLE", Duration: elapsed(500 * time.Millisecond), Retries: 3,
+					GaveWay: elapsed(300 * time.Millisecond),
+					Reason:  "canceling statement due to lock timeout", Blockers: []whimbrel.Blocker{{PID: 12, Application: "psql",
+						State: "idle in transaction", Age: elapsed(time.Minute)}}},
+				{Step: 2, Kind: whimbrel.StepAlone, Summary: "CREATE INDEX CONCURRENTLY", Duration: elapsed(2 * time.Second),
+					LockWait: elapsed(time.Second)},
+				{Step: 3, Kind: whimbrel.StepBatch, Summary: "UPDATE", Duration: elapsed(time.Second), Rows: 1234567, Failed: true,
+					Retries: 1, GaveWay: elapsed(100 * time.Millisecond),
 					Reason: "deadlock detected", PausedFor: "a replica is behind", Paused: elapsed(5 * time.Second)},
 			},
 		}),
@@ -66,15 +71,18 @@ func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 		_, err := f.options(now)
 		require.ErrorContains(t, err, message)
 	}
-	o, err := (&historyFlags{failed: true, version: "20240115120000_add_users.sql", by: "ann", batch: 3, limit: 2, action: "up", since: "1d"}).options(now)
+	o, err := (&historyFlags{failed: true, version: "20240115120000_add_users.sql", by: "ann", batch: 3, limit: 2,
+		action: "up", since: "1d"}).options(now)
 	require.NoError(t, err)
 	require.Equal(t, whimbrel.HistoryOptions{
-		Version: "20240115120000_add_users.sql", Outcome: "failed", Action: "up", By: "ann", Batch: 3, Limit: 2, Since: now.AddDate(0, 0, -1),
+		Version: "20240115120000_add_users.sql", Outcome: "failed", Action: "up", By: "ann", Batch: 3, Limit: 2,
+		Since: now.AddDate(0, 0, -1),
 	}, o)
 }
 
 func FuzzReadSince(f *testing.F) {
-	for _, text := range []string{"7d", "1h", "2026-01-31", "2026-01-31T18:00:00+02:00", "\x00", strings.Repeat("9", 40) + "d"} {
+	for _, text := range []string{"7d", "1h", "2026-01-31", "2026-01-31T18:00:00+02:00", "\x00",
+		strings.Repeat("9", 40) + "d"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

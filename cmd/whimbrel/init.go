@@ -45,7 +45,8 @@ to date where it is there. (create --js, --mjs and --ts write it by themselves.)
 			if len(created) == 0 {
 				a.say("Everything is there already.")
 			}
-			a.say("\nNext:\n  whimbrel create add_users    # write a migration\n  whimbrel up --dev            # run it on a server of your own")
+			a.say("\nNext:\n  whimbrel create add_users    # write a migration\n" +
+				"  whimbrel up --dev            # run it on a server of your own")
 			return nil
 		},
 	}

@@ -183,7 +183,8 @@ func TestQuestionsAreAskedOnATerminal(t *testing.T) {
 	for answer, want := range map[string]int{"y\n": 0, "Yes\n": 0, "n\n": 3, "\n": 3, "": 3, "yesterday\n": 3} {
 		var out, errs bytes.Buffer
 		_, interruption := watch(t.Context(), nil, func() {})
-		a := newApp(environment{stdin: strings.NewReader(answer), stdout: &out, stderr: &errs, inTerminal: true}, interruption)
+		a := newApp(environment{stdin: strings.NewReader(answer), stdout: &out, stderr: &errs, inTerminal: true},
+			interruption)
 		require.Equal(t, want, exitStatus(a.sure(t.Context(), "Really?", false)), "%q", answer)
 		interruption.end()
 		require.Empty(t, out.String())
@@ -205,7 +206,8 @@ WHERE id > :from AND id <= :to;
 func TestASignalEndsABackfillBetweenBatchesAndTheNextRunGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{"1_fill.sql": slowFilling})
-	_, err := s.conn.Exec(t.Context(), "CREATE TABLE t (id int PRIMARY KEY, touched int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 10000); ANALYZE t")
+	_, err := s.conn.Exec(t.Context(), "CREATE TABLE t (id int PRIMARY KEY, touched int NOT NULL DEFAULT 0); INSERT "+
+		"INTO t SELECT generate_series(1, 10000); ANALYZE t")
 	require.NoError(t, err)
 	s.value("SELECT pg_advisory_lock(1)::text")
 	done := s.start("up")
@@ -216,10 +218,12 @@ func TestASignalEndsABackfillBetweenBatchesAndTheNextRunGoesOn(t *testing.T) {
 	require.Eventually(t, func() bool { return s.err.String() != "" }, time.Minute, time.Millisecond)
 	require.Equal(t, "true", s.value("SELECT pg_advisory_unlock(1)::text"))
 	require.Equal(t, exitInterrupted, <-done)
-	require.Regexp(t, `(?m)^✗ 1 fill was interrupted after .*; the batches up to 300 of about 10,000 rows are done and stay; the next run goes on after them$`, s.err.String())
+	require.Regexp(
+		t, `(?m)^✗ 1 fill was interrupted after .*; the batches up to 300 of about 10,000 rows are done and stay; the next run goes on after them$`, s.err.String())
 	stopped := s.value("SELECT count(*)::text FROM t WHERE touched = 1")
 	require.NotEqual(t, "10000", stopped)
-	require.Equal(t, stopped, s.value("SELECT max(id)::text FROM t WHERE touched = 1"), "whole batches, from the first row on")
+	require.Equal(t, stopped, s.value("SELECT max(id)::text FROM t WHERE touched = 1"),
+		"whole batches, from the first row on")
 	require.Equal(t, "0", s.value("SELECT count(*)::text FROM schema_migrations"))
 
 	s.interrupts = make(chan os.Signal)
@@ -231,7 +235,8 @@ func TestASignalEndsABackfillBetweenBatchesAndTheNextRunGoesOn(t *testing.T) {
 
 func TestASecondSignalEndsAScriptThatComputesForEver(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, map[string]string{"1_loop.js": "exports.up = async (client) => {\n  await client.query('CREATE TABLE loop ()');\n  console.log('round');\n  for (;;) { }\n};\n"})
+	s := newSession(t, map[string]string{"1_loop.js": "exports.up = async (client) => {\n" +
+		"  await client.query('CREATE TABLE loop ()');\n  console.log('round');\n  for (;;) { }\n};\n"})
 	done := s.start("up")
 	require.Eventually(t, func() bool { return strings.Contains(s.out.String(), "round") }, time.Minute, time.Millisecond)
 	s.interrupts <- os.Interrupt

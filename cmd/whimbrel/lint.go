@@ -48,8 +48,10 @@ status 3.`,
 	set.BoolVar(&flags.yes, "yes", false, "with --fix, write without asking")
 	set.StringVar(&flags.explain, "explain", "", "explain the `HAZARD`")
 	set.BoolVar(&flags.all, "list", false, "list all hazards")
-	_ = command.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(lintFormats, cobra.ShellCompDirectiveNoFileComp))
-	_ = command.RegisterFlagCompletionFunc("explain", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	_ = command.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(lintFormats,
+		cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("explain", func(*cobra.Command, []string, string) ([]string,
+		cobra.ShellCompDirective) {
 		return hazardIDs(), cobra.ShellCompDirectiveNoFileComp
 	})
 	return command

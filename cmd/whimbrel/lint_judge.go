@@ -149,7 +149,8 @@ func asTheyRun(migrations []migration.Migration, values map[string]string) ([]mi
 }
 
 // chosen are the migrations that arguments and --changed-since name; nil for all.
-func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string, migrations []migration.Migration) (map[migration.Version]bool, error) {
+func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string,
+	migrations []migration.Migration) (map[migration.Version]bool, error) {
 	if len(files) == 0 && flags.changedSince == "" {
 		return nil, nil
 	}
@@ -157,7 +158,8 @@ func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string, migr
 	for _, file := range files {
 		name := filepath.Base(file)
 		if !slices.ContainsFunc(migrations, func(m migration.Migration) bool { return path.Base(m.Path) == name }) {
-			return nil, usage("name a file of the folder of migrations; --dir names the folder", "%s is none of the migrations", file)
+			return nil, usage("name a file of the folder of migrations; --dir names the folder", "%s is none of the migrations",
+				file)
 		}
 		names[name] = true
 	}
@@ -245,7 +247,8 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 	}
 	read := l.migrations
 	if l.options.Catalog != nil {
-		read = slices.DeleteFunc(slices.Clone(read), func(m migration.Migration) bool { return l.applied[m.Version.Canonical()] })
+		read = slices.DeleteFunc(slices.Clone(read),
+			func(m migration.Migration) bool { return l.applied[m.Version.Canonical()] })
 	}
 	if !l.rehearse || !slices.ContainsFunc(l.migrations, l.options.Judge) {
 		return linter.Check(read)
@@ -304,7 +307,8 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 		if err := a.writeReport(flags.output, string(text)); err != nil {
 			return cannotWrite(flags.output, err)
 		}
-		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn), "warning"), flags.output)
+		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn),
+			"warning"), flags.output)
 		return nil
 	}
 	if !a.flags.quiet || format != "text" {
@@ -359,7 +363,8 @@ func (a *app) sayNotFixed(all []lint.Fixed) {
 	for _, f := range all {
 		for _, finding := range f.Left {
 			if finding.NotFixed != "" {
-				a.say("%s:%d:%d: left as it is (%s): %s", f.Path, finding.Start.Line, finding.Start.Column, finding.Hazard, finding.NotFixed)
+				a.say("%s:%d:%d: left as it is (%s): %s", f.Path, finding.Start.Line, finding.Start.Column, finding.Hazard,
+					finding.NotFixed)
 			}
 		}
 	}

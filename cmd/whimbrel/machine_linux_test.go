@@ -39,7 +39,8 @@ func TestTheProgramNeedsNothingOfTheMachine(t *testing.T) {
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}
-	for _, arguments := range [][]string{{"version"}, {"status"}, {"up"}, {"verify", "--history-only"}, {"history"}, {"lock"}, {"check", "--only", "maintenance_window"}} {
+	for _, arguments := range [][]string{{"version"}, {"status"}, {"up"}, {"verify", "--history-only"}, {"history"},
+		{"lock"}, {"check", "--only", "maintenance_window"}} {
 		out, err := run(database, arguments...)
 		require.NoError(t, err, "%v: %s", arguments, out)
 		if arguments[0] == "history" {
@@ -53,7 +54,8 @@ func TestTheProgramNeedsNothingOfTheMachine(t *testing.T) {
 func alone(root string) *syscall.SysProcAttr {
 	const nameless = 4711
 	if os.Getuid() == 0 {
-		return &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: nameless, Gid: nameless, NoSetGroups: false}}
+		return &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: nameless, Gid: nameless,
+			NoSetGroups: false}}
 	}
 	return &syscall.SysProcAttr{
 		Chroot: root, Cloneflags: syscall.CLONE_NEWUSER,

@@ -54,7 +54,8 @@ func writeManual(folder, version, dated string) error {
 		}
 	}
 	forManual(root)
-	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "whimbrel " + version, Manual: "whimbrel's manual", Date: &date}, pages)
+	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "whimbrel " + version,
+		Manual: "whimbrel's manual", Date: &date}, pages)
 }
 
 // forManual keeps the shape of what is aligned in the long texts of a command and

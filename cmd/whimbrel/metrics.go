@@ -27,7 +27,8 @@ last ten. What was only recorded (baseline, accepted edits) does not count.`,
 		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error { return a.metrics(command, shown) },
 	}
-	command.Flags().StringVar(&shown.since, "since", "", "only what happened since then: `30d`, 12h, 2026-01-31 or a time as RFC 3339 has it")
+	command.Flags().StringVar(&shown.since, "since", "",
+		"only what happened since then: `30d`, 12h, 2026-01-31 or a time as RFC 3339 has it")
 	command.Flags().BoolVar(&shown.chart, "chart", false, "draw how long the attempts took, over time")
 	command.Flags().BoolVar(&shown.open, "openmetrics", false, "print the text format of OpenMetrics, for Prometheus")
 	return command

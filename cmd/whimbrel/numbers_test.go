@@ -21,7 +21,8 @@ import (
 const nonsense = `(?i)panic|overflow|out of range|internal|SQLSTATE`
 
 // usefulArguments are the arguments of commands that need one.
-var usefulArguments = map[string][]string{"to": {"1"}, "baseline": {"1"}, "history show": {"1"}, "create": {"new"}, "export": {"out"}}
+var usefulArguments = map[string][]string{"to": {"1"}, "baseline": {"1"}, "history show": {"1"}, "create": {"new"},
+	"export": {"out"}}
 
 // No flag takes a number or a duration that cannot be meant, whichever command has it.
 func TestNumbersThatCannotBeMeantAreRefused(t *testing.T) {
@@ -33,7 +34,8 @@ func TestNumbersThatCannotBeMeantAreRefused(t *testing.T) {
 			"duration": {"-1s", "-2562047h", "9999999h", "5", "soon"},
 		}[f.Value.Type()] {
 			var out, errs bytes.Buffer
-			env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: t.TempDir(), lookup: variables{}.lookup}
+			env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, folder: t.TempDir(),
+				lookup: variables{}.lookup}
 			args := slices.Concat(strings.Fields(command), []string{"--" + f.Name, given}, usefulArguments[command])
 			status := run(t.Context(), args, env)
 			require.Equal(t, exitWrongUse, status, "%q: %s%s", args, out.String(), errs.String())
@@ -66,7 +68,8 @@ func everyNumber(t *testing.T, use func(command string, f *pflag.Flag)) {
 func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 	t.Parallel()
 	s, tried := newSession(t, nil), map[string]int{}
-	slow := []string{"lint", "test", "squash", "dev", "dev start", "dev reset", "dev stop", "dev psql", "dev url", "dev status"}
+	slow := []string{"lint", "test", "squash", "dev", "dev start", "dev reset", "dev stop", "dev psql", "dev url",
+		"dev status"}
 	everyNumber(t, func(command string, f *pflag.Flag) {
 		if slices.Contains(slow, command) && f.Name != "pg-version" && f.Name != "at-scale" {
 			return
@@ -74,7 +77,8 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 		if tried[f.Name]++; tried[f.Name] > 2 { // commands share what they do with their flags
 			return
 		}
-		given := map[string]string{"int": fmt.Sprint(math.MaxInt), "duration": time.Duration(math.MaxInt64).String()}[f.Value.Type()]
+		given := map[string]string{"int": fmt.Sprint(math.MaxInt),
+			"duration": time.Duration(math.MaxInt64).String()}[f.Value.Type()]
 		args := slices.Concat(strings.Fields(command), []string{"--" + f.Name, given}, usefulArguments[command])
 		if command == "deploy" {
 			args = append(args, "--skip-check", "all")
@@ -180,7 +184,8 @@ func TestHugeNumbersInTheConfigurationWorkOrAreRefused(t *testing.T) {
 	s := newSession(t, sound)
 	for key, kind := range numbers(reflect.TypeFor[config](), "") {
 		value := map[string]string{
-			"duration": time.Duration(math.MaxInt64).String(), "size": "999999999GB", "number": fmt.Sprint(math.MaxInt), "fraction": "1e300",
+			"duration": time.Duration(math.MaxInt64).String(), "size": "999999999GB", "number": fmt.Sprint(math.MaxInt),
+			"fraction": "1e300",
 		}[kind]
 		s.cleared()
 		s.configure(inConfig(key, value))

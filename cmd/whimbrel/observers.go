@@ -53,7 +53,8 @@ type observers struct {
 // observe starts whoever is configured to hear of runs of a project. They must be
 // closed.
 func (a *app) observe(ctx context.Context, p *project) (*observers, error) {
-	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace), defaultGrace)}
+	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace),
+		defaultGrace)}
 	if err := o.start(ctx, p.config); err != nil {
 		o.close()
 		return nil, err
@@ -93,7 +94,8 @@ func (o *observers) refused(database string, blocked []preflight.Result) {
 		return
 	}
 	for _, result := range blocked {
-		o.watch.Refused(alert.Refusal{Command: o.command, Database: database, Check: result.Name, Message: result.Message, Remedy: result.Remedy})
+		o.watch.Refused(alert.Refusal{Command: o.command, Database: database, Check: result.Name, Message: result.Message,
+			Remedy: result.Remedy})
 	}
 }
 
@@ -144,7 +146,8 @@ func (o *observers) startLog() error {
 	if path != "" {
 		file, err := os.OpenFile(o.place(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
-			return o.file.wrong(o.file.token("log", "file"), "name a file that can be written", "log.file: %s: %v", path, reasonOf(err))
+			return o.file.wrong(o.file.token("log", "file"), "name a file that can be written", "log.file: %s: %v", path,
+				reasonOf(err))
 		}
 		to, o.closers = o.app.redactor.Writer(file), append(o.closers, file)
 	}
@@ -203,7 +206,8 @@ func (o *observers) startCounting(log monitor.Historian) error {
 		if gateway == "" {
 			return nil
 		}
-		return counted.Push(ctx, prometheus.Gateway{URL: gateway, Job: s.Job, Grouping: []openmetrics.Label{{Name: "database", Value: database}}})
+		return counted.Push(ctx, prometheus.Gateway{URL: gateway, Job: s.Job,
+			Grouping: []openmetrics.Label{{Name: "database", Value: database}}})
 	})
 	return nil
 }
@@ -253,7 +257,8 @@ func (a *app) routes(file config, environment string, everywhere bool) ([]alert.
 		a.redactor.Tokens(slices.DeleteFunc(target.Secrets(), func(s string) bool { return s == target.Label() })...)
 		route, err := service.Open(target)
 		if err != nil {
-			return nil, file.wrong(file.token("alerts", "sinks", places[i], "url"), "docs/monitoring.md has an example of each kind", "alerts.sinks: %v", err)
+			return nil, file.wrong(file.token("alerts", "sinks", places[i], "url"),
+				"docs/monitoring.md has an example of each kind", "alerts.sinks: %v", err)
 		}
 		routes = append(routes, route)
 	}

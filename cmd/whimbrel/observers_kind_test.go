@@ -22,22 +22,23 @@ type observing struct {
 const carrier = "OTEL_EXPORTER_OTLP_PROTOCOL="
 
 var observings = map[string]observing{
-	"none":                          {"", false, ""},
-	"a textfile":                    {"metrics: {textfile: run.prom}", false, ""},
-	"a textfile of another name":    {"metrics: {textfile: migrations}", true, "metrics.textfile"},
-	"a textfile in no folder":       {"metrics: {textfile: nowhere/run.prom}", false, "nowhere"},
-	"a textfile of no variable":     {"metrics: {textfile: '${UNSET}.prom'}", true, "UNSET is not set"},
-	"a gateway that is away":        {"metrics: {pushgateway: 'http://127.0.0.1:1'}", false, "127.0.0.1:1"},
-	"a gateway that is no address":  {"metrics: {pushgateway: 'http://a b:c'}", false, "http"},
-	"a log":                         {"log: {format: json, file: run.log}", false, ""},
-	"a log that is a folder":        {"log: {format: json, file: migrations}", true, "log.file: migrations"},
-	"a log in no folder":            {"log: {format: text, file: nowhere/run.log}", true, "log.file: nowhere/run.log"},
-	"a log of no variable":          {"log: {format: text, file: '${UNSET}'}", true, "UNSET is not set"},
-	"a sink that is away":           {"alerts: {grace: 1s, sinks: [{url: 'http://127.0.0.1:1'}]}", false, ""},
-	"a sink that is no program":     {"alerts: {grace: 1s, sinks: [{url: 'exec:/no/such/program'}]}", false, ""},
-	"a sink that is no address":     {"alerts: {sinks: [{url: 'slack://'}]}", true, "alerts.sinks"},
-	"a sink of no variable":         {"alerts: {sinks: [{url: '${UNSET}'}]}", true, "UNSET is not set"},
-	"a link of no variable":         {"alerts: {link: '${UNSET}', sinks: [{url: 'http://127.0.0.1:1'}]}", true, "UNSET is not set"},
+	"none":                         {"", false, ""},
+	"a textfile":                   {"metrics: {textfile: run.prom}", false, ""},
+	"a textfile of another name":   {"metrics: {textfile: migrations}", true, "metrics.textfile"},
+	"a textfile in no folder":      {"metrics: {textfile: nowhere/run.prom}", false, "nowhere"},
+	"a textfile of no variable":    {"metrics: {textfile: '${UNSET}.prom'}", true, "UNSET is not set"},
+	"a gateway that is away":       {"metrics: {pushgateway: 'http://127.0.0.1:1'}", false, "127.0.0.1:1"},
+	"a gateway that is no address": {"metrics: {pushgateway: 'http://a b:c'}", false, "http"},
+	"a log":                        {"log: {format: json, file: run.log}", false, ""},
+	"a log that is a folder":       {"log: {format: json, file: migrations}", true, "log.file: migrations"},
+	"a log in no folder":           {"log: {format: text, file: nowhere/run.log}", true, "log.file: nowhere/run.log"},
+	"a log of no variable":         {"log: {format: text, file: '${UNSET}'}", true, "UNSET is not set"},
+	"a sink that is away":          {"alerts: {grace: 1s, sinks: [{url: 'http://127.0.0.1:1'}]}", false, ""},
+	"a sink that is no program":    {"alerts: {grace: 1s, sinks: [{url: 'exec:/no/such/program'}]}", false, ""},
+	"a sink that is no address":    {"alerts: {sinks: [{url: 'slack://'}]}", true, "alerts.sinks"},
+	"a sink of no variable":        {"alerts: {sinks: [{url: '${UNSET}'}]}", true, "UNSET is not set"},
+	"a link of no variable": {"alerts: {link: '${UNSET}', sinks: [{url: 'http://127.0.0.1:1'}]}", true,
+		"UNSET is not set"},
 	"telemetry that is no protocol": {carrier + "carrier-pigeon", false, "telemetry"},
 	"telemetry that is away":        {carrier + "http/protobuf", false, "127.0.0.1:1"},
 	"all at once": {
@@ -45,7 +46,8 @@ var observings = map[string]observing{
 			"alerts: {grace: 1s, sinks: [{url: 'http://127.0.0.1:1'}]}", false, "127.0.0.1:1",
 	},
 	"all at once, and the last of them wrong": {
-		"metrics: {textfile: run.prom}\nlog: {format: json, file: run.log}\nalerts: {sinks: [{url: 'slack://'}]}", true, "alerts.sinks",
+		"metrics: {textfile: run.prom}\nlog: {format: json, file: run.log}\nalerts: {sinks: [{url: 'slack://'}]}", true,
+		"alerts.sinks",
 	},
 }
 
@@ -114,7 +116,8 @@ func TestWrongUseAndAnInterruptionAreNoFailures(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a version that there is not": {"to", "999"}, "a baseline that there is not": {"baseline", "999"},
 		"an edit that there is not": {"verify", "--accept", "999"}, "a tag that there is not": {"up", "--tag", "zzz"},
-		"no steps": {"up", "--steps", "0"}, "less than no steps": {"up", "--steps", "-1"}, "no time": {"up", "--max-stall", "0s"},
+		"no steps": {"up", "--steps", "0"}, "less than no steps": {"up", "--steps", "-1"}, "no time": {"up", "--max-stall",
+			"0s"},
 		"a table that cannot be": {"up", "--table", "a.b.c"}, "an interruption": {"up"},
 	} {
 		t.Run(name, func(t *testing.T) {

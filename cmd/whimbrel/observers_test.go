@@ -63,7 +63,8 @@ func TestASleepingMigrationAlertsWhileItRunsOnceAndIsResolved(t *testing.T) {
 	s := newSession(t, map[string]string{"1_slow.sql": gated})
 	s.exec("CREATE TABLE gate ()")
 	address, received := hook(t)
-	s.configure("alerts:\n  slow_medium: 1ms\n  slow_high: 0s\n  link: https://ci.example.com/7\n  sinks:\n    - url: " + address + "\n      secret: secret\n")
+	s.configure("alerts:\n  slow_medium: 1ms\n  slow_high: 0s\n  link: https://ci.example.com/7\n  sinks:\n    - url: " +
+		address + "\n      secret: secret\n")
 	done := s.start("up")
 	slow := <-received // the gate is shut: it still runs
 	require.Equal(t, alert.Slow, slow.Reason)
@@ -109,7 +110,8 @@ func TestASinkThatNeverAnswersDoesNotKeepTheRunAndIsTold(t *testing.T) {
 	t.Cleanup(func() { close(over) })
 	s := newSession(t, map[string]string{"1_slow.sql": gated, "2_b.sql": "CREATE TABLE b ()"})
 	s.exec("CREATE TABLE gate ()")
-	s.configure("alerts:\n  grace: 1ms\n  slow_medium: 1ms\n  slow_high: 0s\n  sinks:\n    - url: " + silent.URL + "/hooks/T0KEN1234\n" +
+	s.configure("alerts:\n  grace: 1ms\n  slow_medium: 1ms\n  slow_high: 0s\n  sinks:\n    - url: " + silent.URL +
+		"/hooks/T0KEN1234\n" +
 		"metrics: {pushgateway: " + silent.URL + "}\n")
 	done := s.start("up")
 	<-asked
@@ -117,7 +119,8 @@ func TestASinkThatNeverAnswersDoesNotKeepTheRunAndIsTold(t *testing.T) {
 	require.Equal(t, exitDone, <-done)
 	require.Equal(t, "2", s.value("SELECT count(*)::text FROM schema_migrations"))
 	require.Contains(t, s.out.String(), "✓ 2 b")
-	require.Contains(t, s.err.String(), "did not reach "+silent.URL+": given up: the run ended and the sink has not answered")
+	require.Contains(t, s.err.String(), "did not reach "+silent.URL+": given up: the run ended and the sink has not "+
+		"answered")
 	require.Contains(t, s.err.String(), "pushing metrics")
 	require.NotContains(t, s.err.String()+s.out.String(), "T0KEN1234")
 }
@@ -165,7 +168,8 @@ func TestPrometheusGetsTheRunAndTheHistory(t *testing.T) {
 	}))
 	t.Cleanup(gateway.Close)
 	s := newSession(t, map[string]string{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "SELECT 1/0"})
-	s.env.lookup = variables{"DATABASE_URL": s.env.variable("DATABASE_URL"), "HOME": s.env.folder, "PUSH": strings.Replace(gateway.URL, "://", "://ann:s3cret!pass@", 1)}.lookup
+	s.env.lookup = variables{"DATABASE_URL": s.env.variable("DATABASE_URL"), "HOME": s.env.folder,
+		"PUSH": strings.Replace(gateway.URL, "://", "://ann:s3cret!pass@", 1)}.lookup
 	s.configure("metrics:\n  pushgateway: ${PUSH}\n  job: shop\n  textfile: run.prom\n")
 	require.Equal(t, exitFailed, s.run("up"))
 	text := <-pushed
@@ -185,7 +189,8 @@ func TestChecksThatStopARunAreToldToSinks(t *testing.T) {
 	s := newSession(t, map[string]string{"1_a.sql": "CREATE TABLE a ()"})
 	address, received := hook(t)
 	another := time.Now().Add(72 * time.Hour).Weekday().String()[:3]
-	s.configure("environments:\n  production: {url: '${DATABASE_URL}', protected: true}\nchecks:\n  block: [maintenance_window]\n  windows: [" + another + " 10:00-11:00]\n" +
+	s.configure("environments:\n  production: {url: '${DATABASE_URL}', protected: true}\nchecks:\n" +
+		"  block: [maintenance_window]\n  windows: [" + another + " 10:00-11:00]\n" +
 		"alerts: {sinks: [{url: " + address + ", secret: secret, environments: [production]}]}\n")
 	require.Equal(t, exitRefused, s.run("up", "--env", "production", "--yes"), s.err.String())
 	refused := <-received
@@ -198,8 +203,10 @@ func TestASinkOfAnotherEnvironmentIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{"1_a.sql": "SELECT 1/0"})
 	address, received := hook(t)
-	s.configure("environments:\n  production: {url: 'postgres://nobody@nowhere/x'}\n  staging: {url: '${DATABASE_URL}'}\n" +
-		"alerts:\n  sinks:\n    - {url: '${UNSET_TOKEN}', environments: [production]}\n    - {url: '${ALSO_UNSET:-}'}\n    - {url: " + address + ", secret: secret, environments: [staging]}\n")
+	s.configure(
+		"environments:\n  production: {url: 'postgres://nobody@nowhere/x'}\n  staging: {url: '${DATABASE_URL}'}\n" +
+			"alerts:\n  sinks:\n    - {url: '${UNSET_TOKEN}', environments: [production]}\n    - {url: '${ALSO_UNSET:-}'}\n" +
+			"    - {url: " + address + ", secret: secret, environments: [staging]}\n")
 	require.Equal(t, exitFailed, s.run("up", "--env", "staging"))
 	require.Equal(t, "staging", (<-received).Environment)
 	require.Equal(t, exitFailed, s.run("up"), "DATABASE_URL is of no environment")

@@ -23,7 +23,8 @@ func (a *app) ci(context.Context, *ciFlags) error {
 }
 
 // study says that a plan is not judged; its steps can be listed nevertheless.
-func (a *app) study(_ context.Context, _ project, _ *whimbrel.Migrator, _ whimbrel.Plan, flags *planFlags) (judgement, error) {
+func (a *app) study(_ context.Context, _ project, _ *whimbrel.Migrator, _ whimbrel.Plan,
+	flags *planFlags) (judgement, error) {
 	switch {
 	case flags.rehearse:
 		return nil, parserPart.lacking("plan rehearses nothing")

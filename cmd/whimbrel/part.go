@@ -26,7 +26,9 @@ func parts() []part { return []part{scriptsPart, telemetryPart, parserPart} }
 // can be had.
 func (p part) lacking(consequence string) *whimbrel.Error {
 	return &whimbrel.Error{
-		Code: whimbrel.CodeUnsupported, Message: fmt.Sprintf("this is a lean build of whimbrel, without %s: %s", p.name, consequence),
-		Remedy: "use the whole one, which is what go install and the archives without \"lean\" in their names give; see docs/install.md",
+		Code: whimbrel.CodeUnsupported, Message: fmt.Sprintf("this is a lean build of whimbrel, without %s: %s", p.name,
+			consequence),
+		Remedy: "use the whole one, which is what go install and the archives without \"lean\" in their names give; see " +
+			"docs/install.md",
 	}
 }

@@ -30,7 +30,8 @@ func TestTheLeanBuildDependsOnNothingThatItLeavesOut(t *testing.T) {
 		tags = append(tags, p.tag)
 	}
 	require.Equal(t, leanTags, strings.Join(tags, ","))
-	heavy := regexp.MustCompile(`(?m)^.*(goja|esbuild|wazero|go-pgquery|pg_query|/lint$|/lint/|google\.golang\.org|opentelemetry).*$`)
+	heavy := regexp.MustCompile(
+		`(?m)^.*(goja|esbuild|wazero|go-pgquery|pg_query|/lint$|/lint/|google\.golang\.org|opentelemetry).*$`)
 	for tags, linked := range map[string]bool{"": true, leanTags: false} {
 		list, err := exec.CommandContext(t.Context(), "go", "list", "-tags", tags, "-deps", ".").Output()
 		require.NoError(t, err)

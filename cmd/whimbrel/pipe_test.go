@@ -21,7 +21,8 @@ func (s *session) throughHead(args ...string) int {
 	process := exec.Command("whimbrel", args...)
 	var errs bytes.Buffer
 	process.Stdout, process.Stderr, process.Dir = write, &errs, s.env.folder
-	process.Env = append(os.Environ(), "DATABASE_URL="+s.env.variable("DATABASE_URL"), "HOME="+s.env.folder, "GORACE=atexit_sleep_ms=0")
+	process.Env = append(os.Environ(), "DATABASE_URL="+s.env.variable("DATABASE_URL"), "HOME="+s.env.folder,
+		"GORACE=atexit_sleep_ms=0")
 	require.NoError(s.t, process.Start())
 	require.NoError(s.t, write.Close())
 	_, err = bufio.NewReaderSize(read, 16).ReadString('\n')
@@ -44,7 +45,8 @@ func TestAReaderThatGoesDoesNotEndARun(t *testing.T) {
 	migrations := map[string]string{"1_first.sql": "CREATE TABLE first ();\n-- +migrate Down\nDROP TABLE first;\n"}
 	for n := 2; n <= 30; n++ {
 		migrations[fmt.Sprintf("%d_t.sql", n)] = fmt.Sprintf(
-			"-- +migrate Set lock_timeout = 60s\nSELECT pg_advisory_xact_lock_shared(7);\nCREATE TABLE t%d ();\nVACUUM t%[1]d;\n"+
+			"-- +migrate Set lock_timeout = 60s\nSELECT pg_advisory_xact_lock_shared(7);\nCREATE TABLE t%d ();\n"+
+				"VACUUM t%[1]d;\n"+
 				"-- +migrate Down\nSELECT pg_advisory_xact_lock_shared(7);\nDROP TABLE t%[1]d;\n", n)
 	}
 	for _, form := range [][]string{nil, {"--json"}, {"-v"}} {

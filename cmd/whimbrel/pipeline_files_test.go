@@ -57,22 +57,27 @@ func (w workflow) steps(t *testing.T, job, folder string, env ...string) (output
 
 func TestTheWorkflowStopsAFaultAtItsLineAndDeploysWithoutIt(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, map[string]string{"1_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY, email text);\n-- +migrate Down\nDROP TABLE users;\n"})
+	s := newSession(t, map[string]string{"1_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY, email text);\n" +
+		"-- +migrate Down\nDROP TABLE users;\n"})
 	folder, w := s.env.folder, readWorkflow(t)
 	git := func(args ...string) {
-		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", folder, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", folder, "-c", "user.name=a", "-c",
+			"user.email=a@b"}, args...)...).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
 	// A project says who knows of its backups; the workflow leaves no check out, and
 	// says which database it means.
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.yaml"), []byte("default_environment: development\nenvironments:\n  development:\n    embedded: true\n  production:\n    url: ${DATABASE_URL}\nchecks:\n  backups:\n    - kind: query\n      query: SELECT now()\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.yaml"), []byte("default_environment: development\n"+
+		"environments:\n  development:\n    embedded: true\n  production:\n    url: ${DATABASE_URL}\nchecks:\n  backups:\n"+
+		"    - kind: query\n      query: SELECT now()\n"), 0o644))
 	git("init", "-q", "-b", "main")
 	git("add", "-A")
 	git("commit", "-q", "-m", "base")
 	git("checkout", "-q", "-b", "change")
 	file := filepath.Join(folder, "migrations", "2_email.sql")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
-	env := []string{"HOME=" + folder, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=" + filepath.Join(t.TempDir(), "summary.md"), "BASE=main"}
+	env := []string{"HOME=" + folder, "GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=" + filepath.Join(t.TempDir(),
+		"summary.md"), "BASE=main"}
 
 	write("-- fault\nCREATE INDEX users_email ON users (email);\n-- +migrate Down\nDROP INDEX users_email;\n")
 	git("add", "-A")
@@ -80,7 +85,8 @@ func TestTheWorkflowStopsAFaultAtItsLineAndDeploysWithoutIt(t *testing.T) {
 	require.Error(t, err, out)
 	require.Contains(t, out, "::error file=migrations/2_email.sql,line=2,")
 
-	write("CREATE INDEX CONCURRENTLY users_email ON users (email);\n-- +migrate Down\nDROP INDEX CONCURRENTLY users_email;\n")
+	write("CREATE INDEX CONCURRENTLY users_email ON users (email);\n-- +migrate Down\n" +
+		"DROP INDEX CONCURRENTLY users_email;\n")
 	out, err = w.steps(t, "test", folder, env...)
 	require.NoError(t, err, out)
 	url, _ := s.env.lookup("DATABASE_URL")
@@ -141,7 +147,8 @@ func TestExamplesOfDeploymentCallCommandsThatExist(t *testing.T) {
 	}
 	require.Len(t, calls, 6)
 	for _, call := range calls {
-		command, rest, err := newRoot(newApp(environment{lookup: variables{}.lookup, stdout: &strings.Builder{}, stderr: &strings.Builder{}}, nil)).Find(call)
+		command, rest, err := newRoot(newApp(environment{lookup: variables{}.lookup, stdout: &strings.Builder{},
+			stderr: &strings.Builder{}}, nil)).Find(call)
 		require.NoError(t, err, call)
 		require.NoError(t, command.ParseFlags(rest), call)
 	}

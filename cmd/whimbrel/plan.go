@@ -69,7 +69,8 @@ status 3.`,
 	set := command.Flags()
 	set.IntVar(&flags.limit, "steps", 0, "at most `N` migrations of up (default all)")
 	set.BoolVar(&flags.brief, "brief", false, "only the migrations and their steps, without a judgement")
-	set.BoolVar(&flags.rehearse, "rehearse", false, "run them on a throw-away server first, and believe what is seen there")
+	set.BoolVar(&flags.rehearse, "rehearse", false,
+		"run them on a throw-away server first, and believe what is seen there")
 	set.BoolVar(&flags.markdown, "markdown", false, "write Markdown, for a pull request or a ticket")
 	set.StringVar(&flags.out, "out", "", "freeze the plan of up in `FILE`, for up --plan")
 	return command
@@ -155,7 +156,8 @@ func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
 	case flags.markdown:
 		a.say("%s", strings.TrimRight(told.Markdown(), "\n"))
 	default:
-		text := renderHook(p, plan.Before, a.flags.verbose) + told.text(p, a.flags.verbose) + renderHook(p, plan.After, a.flags.verbose)
+		text := renderHook(p, plan.Before, a.flags.verbose) + told.text(p, a.flags.verbose) + renderHook(p, plan.After,
+			a.flags.verbose)
 		a.say("%s%s%s", renderHalfDone(p, plan), renderOthers(p, plan.Others), strings.TrimRight(text, "\n"))
 	}
 }
@@ -345,7 +347,8 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 		if !m.Atomic() {
 			b.WriteString(renderStep(p, step, how))
 			if local := m.Local(step); len(local) > 0 {
-				fmt.Fprintf(&b, "        %s\n", p.warn(fmt.Sprintf("! SET LOCAL %s ends here, with the step", strings.Join(local, ", "))))
+				fmt.Fprintf(&b, "        %s\n", p.warn(fmt.Sprintf("! SET LOCAL %s ends here, with the step",
+					strings.Join(local, ", "))))
 			}
 		}
 		if statements {

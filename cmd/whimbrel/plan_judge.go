@@ -27,7 +27,8 @@ func frozenDocument(frozen whimbrel.Frozen, told judgement) ([]byte, error) {
 }
 
 // study makes the forecast of a plan.
-func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan, flags *planFlags) (judgement, error) {
+func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan,
+	flags *planFlags) (judgement, error) {
 	connection, err := connectionOf(p.config)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,8 @@ func behindPooler(t *testing.T, mode faults.PoolMode, near, far time.Duration, f
 	t.Cleanup(func() { require.NoError(t, p.bouncer.Stop()) })
 	p.near, p.url = behind(p.bouncer.URL(p.conn.Config().Database), near)
 
-	conn, err := pgx.Connect(t.Context(), p.bouncer.URL(p.conn.Config().Database)+"&default_query_exec_mode=simple_protocol")
+	conn, err := pgx.Connect(t.Context(), p.bouncer.URL(p.conn.Config().Database)+
+		"&default_query_exec_mode=simple_protocol")
 	require.NoError(t, err)
 	var ctx context.Context
 	ctx, p.leave = context.WithCancel(context.Background())
@@ -70,7 +71,8 @@ func behindPooler(t *testing.T, mode faults.PoolMode, near, far time.Duration, f
 func (p *pooled) start(args ...string) (*exec.Cmd, *bytes.Buffer) {
 	p.t.Helper()
 	command, output := exec.Command("whimbrel", args...), &bytes.Buffer{}
-	command.Dir, command.Env = p.env.folder, append(os.Environ(), "DATABASE_URL="+p.url, "HOME="+p.env.folder, "GORACE=atexit_sleep_ms=0")
+	command.Dir, command.Env = p.env.folder, append(os.Environ(), "DATABASE_URL="+p.url, "HOME="+p.env.folder,
+		"GORACE=atexit_sleep_ms=0")
 	command.Stdout, command.Stderr = output, output
 	require.NoError(p.t, command.Start())
 	p.t.Cleanup(func() { _ = command.Process.Kill() })
@@ -119,7 +121,8 @@ func watchedMigrations() map[string]string {
 	files := map[string]string{"900_backfill.sql": backfilled}
 	for i := range 8 {
 		n := strconv.Itoa(i + 1)
-		files["00"+n+"_slow.sql"] = "-- +migrate Up\nCREATE TABLE t" + n + " (id int);\nSELECT pg_sleep(0.0" + strconv.Itoa(i+2) + ");\n-- +migrate Down\nDROP TABLE t" + n + ";\n"
+		files["00"+n+"_slow.sql"] = "-- +migrate Up\nCREATE TABLE t" + n + " (id int);\nSELECT pg_sleep(0.0" +
+			strconv.Itoa(i+2) + ");\n-- +migrate Down\nDROP TABLE t" + n + ";\n"
 	}
 	return files
 }
@@ -154,10 +157,12 @@ func TestRunsThatCancelNothingSendNoCancelRequestThroughAPooler(t *testing.T) {
 			p.runs("redo", "2")
 			p.runs("to", "0")
 		}
-		require.NoError(t, os.WriteFile(filepath.Join(p.env.folder, "migrations", "000_wrong.sql"), []byte("-- +migrate Up\nSELECT 1/0;\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(p.env.folder, "migrations", "000_wrong.sql"),
+			[]byte("-- +migrate Up\nSELECT 1/0;\n"), 0o644))
 		failed, output := p.start("up")
 		p.ends(failed, output, exitFailed)
-		require.NoError(t, os.WriteFile(filepath.Join(p.env.folder, "migrations", "000_wrong.sql"), []byte("-- +migrate Up\nSELECT pg_sleep(1);\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(p.env.folder, "migrations", "000_wrong.sql"),
+			[]byte("-- +migrate Up\nSELECT pg_sleep(1);\n"), 0o644))
 		interrupted, output := p.start("up")
 		p.awaitQuery("pg_sleep(1)")
 		require.NoError(t, interrupted.Process.Signal(syscall.SIGTERM))
@@ -172,13 +177,15 @@ func TestRunsThatCancelNothingSendNoCancelRequestThroughAPooler(t *testing.T) {
 func TestAStatementIsCancelledThroughAPoolerByOneCompleteRequest(t *testing.T) {
 	t.Parallel()
 	bothModes(t, func(t *testing.T, mode faults.PoolMode, near, far time.Duration) {
-		p := behindPooler(t, mode, near, far, map[string]string{"1_long.sql": "CREATE TABLE t1 (id int);\nSELECT pg_sleep(600);\n"})
+		p := behindPooler(t, mode, near, far, map[string]string{"1_long.sql": "CREATE TABLE t1 (id int);\n" +
+			"SELECT pg_sleep(600);\n"})
 		command, output := p.start("up")
 		p.awaitQuery("pg_sleep(600)")
 		require.NoError(t, command.Process.Signal(syscall.SIGINT))
 		require.NoError(t, command.Process.Signal(syscall.SIGTERM))
 		p.ends(command, output, exitInterrupted)
-		require.Equal(t, "0", p.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND state = 'active' AND pid <> pg_backend_pid()"))
+		require.Equal(t, "0", p.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query "+
+			"LIKE '%pg_sleep(600)%' AND state = 'active' AND pid <> pg_backend_pid()"))
 
 		p.undisturbed()
 		require.Equal(t, faults.Cancels{Sent: 1}, p.near.Cancels(), "between the program and the pooler")

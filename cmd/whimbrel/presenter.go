@@ -75,7 +75,8 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 	case whimbrel.TablesAdopted:
 		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
 	case whimbrel.TablesUpgraded:
-		return []string{fmt.Sprintf("upgraded whimbrel's tables, %s and its companions, from version %d to %d", event.Table, event.From, event.To)}
+		return []string{fmt.Sprintf("upgraded whimbrel's tables, %s and its companions, from version %d to %d", event.Table,
+			event.From, event.To)}
 	case whimbrel.ProtectionNoted:
 		return []string{p.palette.warn(notedText(event.Protection))}
 	case whimbrel.LeaseWaiting:
@@ -236,10 +237,12 @@ func (p *presenter) header(event whimbrel.RunStarted) []string {
 		return nil
 	}
 	what := map[string]string{
-		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record", "accept": "to accept", "recover": "to recover",
+		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record",
+		"accept": "to accept", "recover": "to recover",
 		"forget": "to take off the history",
 	}[event.Command]
-	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s", event.Planned, what), " "))}
+	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s",
+		event.Planned, what), " "))}
 }
 
 func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
@@ -247,7 +250,8 @@ func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
 	switch {
 	case event.TakenFrom != nil:
 		how := map[bool]string{true: "session is gone", false: "time had run out"}[event.TakenFrom.State == "gone"]
-		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s; %s", event.TakenFrom.By, how, recordedText(event)))}
+		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s; %s", event.TakenFrom.By, how,
+			recordedText(event)))}
 	case p.verbose:
 		return []string{p.palette.faint(fmt.Sprintf("took the lease, token %d", event.Token))}
 	}
@@ -259,7 +263,8 @@ func recordedText(event whimbrel.LeaseTaken) string {
 	if event.Recorded == 0 {
 		return "that run had recorded nothing"
 	}
-	return fmt.Sprintf("that run had recorded %s, the last of them %s", plural(event.Recorded, "migration"), title(event.Last.Version, event.Last.Name))
+	return fmt.Sprintf("that run had recorded %s, the last of them %s", plural(event.Recorded, "migration"),
+		title(event.Last.Version, event.Last.Name))
 }
 
 func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) string {
@@ -278,14 +283,16 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 	}
 	name := title(event.Migration.Version, event.Migration.Name)
 	if event.RecordOnly {
-		return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), pad(name, p.width), strings.Repeat(" ", 8), p.palette.faint(remark)), " ")
+		return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), pad(name, p.width),
+			strings.Repeat(" ", 8), p.palette.faint(remark)), " ")
 	}
 	return p.line(name, event.Duration, remark)
 }
 
 // line says that something is done, and how long it took.
 func (p *presenter) line(name string, took whimbrel.Elapsed, remark string) string {
-	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.palette.good("✓"), pad(name, p.width), span(time.Duration(took)), p.palette.faint(remark)), " ")
+	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.palette.good("✓"), pad(name, p.width),
+		span(time.Duration(took)), p.palette.faint(remark)), " ")
 }
 
 // printed is what a script printed.

@@ -44,7 +44,8 @@ func aRun() []moment {
 	back := users
 	back.Direction = whimbrel.Down
 	eve := whimbrel.Holder{By: "eve@far pid 7", Since: now.Add(-time.Minute)}
-	psql := whimbrel.Blocker{PID: 123, Application: "psql", State: "idle in transaction", Query: "UPDATE users\n SET x = 1", Age: elapsed(12 * time.Second)}
+	psql := whimbrel.Blocker{PID: 123, Application: "psql", State: "idle in transaction",
+		Query: "UPDATE users\n SET x = 1", Age: elapsed(12 * time.Second)}
 	const ms, s = time.Millisecond, time.Second
 	return []moment{
 		{0, whimbrel.RunStarted{Command: "up", Database: "app@db:5432/shop", Planned: 2}},
@@ -55,13 +56,18 @@ func aRun() []moment {
 		{3 * s, whimbrel.LeaseTaken{Token: 8, TakenFrom: &whimbrel.Holder{By: "eve@far pid 7", State: "gone"}}},
 		{3 * s, whimbrel.MigrationStarted{Migration: users, Steps: 1}},
 		{3 * s, whimbrel.StepStarted{Migration: users, Step: 1, StepKind: whimbrel.StepSQL, Summary: "CREATE TABLE"}},
-		{3 * s, whimbrel.Notice{Migration: users, Severity: "NOTICE", Message: "two\nlines", Detail: "a detail", Hint: "a hint"}},
+		{3 * s, whimbrel.Notice{Migration: users, Severity: "NOTICE", Message: "two\nlines", Detail: "a detail",
+			Hint: "a hint"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
-		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}, Waited: elapsed(50 * ms)}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 1, After: elapsed(200 * ms), SQLState: "55P03", Reason: "canceling statement due to lock timeout"}},
+		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql},
+			Waited: elapsed(50 * ms)}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 1, After: elapsed(200 * ms), SQLState: "55P03",
+			Reason: "canceling statement due to lock timeout"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: elapsed(300 * ms), SQLState: "55P03", Reason: "again"}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: elapsed(2 * s), SQLState: "55P03", Reason: "and again"}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: elapsed(300 * ms), SQLState: "55P03",
+			Reason: "again"}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: elapsed(2 * s), SQLState: "55P03",
+			Reason: "and again"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql, {PID: 5}, {PID: 6}}}},
 		{3 * s, whimbrel.TrafficWaiting{Migration: users, Step: 1, Longest: elapsed(120 * ms), Waiting: []whimbrel.Blocker{
 			{PID: 8, Application: "web", State: "active", Query: "SELECT 1", Age: elapsed(120 * ms)}, {PID: 9}}}},
@@ -70,11 +76,13 @@ func aRun() []moment {
 		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: elapsed(s), Rows: 3}},
 		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: elapsed(12 * ms), Rows: 3}},
 		{4 * s, whimbrel.MigrationStarted{Migration: index, Steps: 4, Done: 1}},
-		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"}, Objects: []string{"view public.names"}, Repeats: true}},
+		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"},
+			Objects: []string{"view public.names"}, Repeats: true}},
 		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"}}},
 		{4 * s, whimbrel.IndexRepaired{Migration: index, Index: "users_email", Action: "dropped_invalid"}},
 		{4 * s, whimbrel.IndexRepaired{Migration: index, Index: "users_name", Action: "kept_valid"}},
-		{4 * s, whimbrel.StepStarted{Migration: index, Step: 2, StepKind: whimbrel.StepAlone, Summary: "CREATE INDEX CONCURRENTLY"}},
+		{4 * s, whimbrel.StepStarted{Migration: index, Step: 2, StepKind: whimbrel.StepAlone,
+			Summary: "CREATE INDEX CONCURRENTLY"}},
 		{9 * s, whimbrel.StepFinished{Migration: index, Step: 2, Duration: elapsed(5 * s)}},
 		{9 * s, whimbrel.StepStarted{Migration: index, Step: 3, StepKind: whimbrel.StepSQL, Summary: "COMMENT"}},
 		{9 * s, whimbrel.StepFinished{Migration: index, Step: 3, Duration: elapsed(3 * ms)}},
@@ -83,7 +91,8 @@ func aRun() []moment {
 		{9 * s, whimbrel.MigrationFinished{Migration: back, Duration: elapsed(3 * ms)}},
 		{9 * s, whimbrel.MigrationFinished{Migration: back, RecordOnly: true}},
 		{9 * s, whimbrel.MigrationFinished{Migration: index, RecordOnly: true}},
-		{9 * s, whimbrel.MigrationFinished{Migration: whimbrel.Ref{Version: "20240117000000", Name: "fill_users", Direction: whimbrel.Up}, Duration: elapsed(s), RowsUnknown: true}},
+		{9 * s, whimbrel.MigrationFinished{Migration: whimbrel.Ref{Version: "20240117000000", Name: "fill_users",
+			Direction: whimbrel.Up}, Duration: elapsed(s), RowsUnknown: true}},
 		{9 * s, whimbrel.RunFinished{Command: "up"}},
 	}
 }
@@ -112,7 +121,8 @@ func TestTheLiveLineComesAfterASecond(t *testing.T) {
 	hearAll(p, all[8:15])
 	require.Equal(t, "20240115120000 add_users  7 s  CREATE TABLE  attempt 4", p.live(now.Add(10*time.Second)))
 	hearAll(p, all[15:27])
-	require.Equal(t, "20240116000000 index_users  2 min 6 s  step 2 of 4  CREATE INDEX CONCURRENTLY", p.live(now.Add(130*time.Second)))
+	require.Equal(t, "20240116000000 index_users  2 min 6 s  step 2 of 4  CREATE INDEX CONCURRENTLY",
+		p.live(now.Add(130*time.Second)))
 	hearAll(p, all[27:])
 	require.Empty(t, p.live(now.Add(time.Hour)))
 }
@@ -146,10 +156,14 @@ func TestSummaries(t *testing.T) {
 	down.Direction = whimbrel.Down
 	took := elapsed(230 * time.Millisecond)
 	for want, result := range map[string]whimbrel.Result{
-		"2 migrations in 230 ms, batch 1":                         {Command: "up", Done: []whimbrel.Outcome{up, up}, Batch: 1, Duration: took},
-		"1 migration rolled back in 230 ms":                       {Command: "down", Done: []whimbrel.Outcome{down}, Duration: took},
-		"1 migration rolled back and 1 run in 230 ms, batch 3":    {Command: "redo", Done: []whimbrel.Outcome{down, up}, Batch: 3, Duration: took},
-		"1 migration recorded as applied":                         {Command: "baseline", Done: []whimbrel.Outcome{up}, Batch: 1},
+		"2 migrations in 230 ms, batch 1": {Command: "up", Done: []whimbrel.Outcome{up, up},
+			Batch: 1, Duration: took},
+		"1 migration rolled back in 230 ms": {Command: "down", Done: []whimbrel.Outcome{down},
+			Duration: took},
+		"1 migration rolled back and 1 run in 230 ms, batch 3": {Command: "redo", Done: []whimbrel.Outcome{down, up},
+			Batch: 3, Duration: took},
+		"1 migration recorded as applied": {Command: "baseline", Done: []whimbrel.Outcome{up},
+			Batch: 1},
 		"Nothing to do: 14 migrations are applied.":               {Command: "up", Before: 14},
 		"Nothing to do: 1 migration is applied.":                  {Command: "up", Before: 1},
 		"Nothing to do: there are no migrations to run.":          {Command: "up"},

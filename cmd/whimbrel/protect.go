@@ -72,7 +72,8 @@ func (a *app) protectionStatus(command *cobra.Command) error {
 		a.say("off: this database has no mark")
 	}
 	if shown.Environment != "" && found.State != whimbrel.Protected {
-		a.say("but it is the database of environment %s, which is protected: the next run through that leaves the mark", shown.Environment)
+		a.say("but it is the database of environment %s, which is protected: the next run through that leaves the mark",
+			shown.Environment)
 	}
 	return nil
 }
@@ -91,7 +92,8 @@ func markText(p whimbrel.Protection) string {
 
 // copiedText is the line about a database that was copied from a protected one.
 func copiedText(p whimbrel.Protection) string {
-	return fmt.Sprintf("this database was copied from a protected one (%s) and is not protected itself: whimbrel protect on", p.Name)
+	return fmt.Sprintf("this database was copied from a protected one (%s) and is not protected itself: whimbrel "+
+		"protect on", p.Name)
 }
 
 // notedText is the line about protection that a run prints.

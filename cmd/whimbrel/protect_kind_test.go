@@ -18,12 +18,13 @@ var onProtected = map[string]struct {
 	prepare func(*session)
 	asks    bool
 }{
-	"up":       {prepare: func(s *session) { s.write("3_c.sql", "CREATE TABLE c ();\n") }, args: unchecked, asks: true},
-	"down":     {args: unchecked, asks: true},
-	"redo":     {args: unchecked, asks: true},
-	"to":       {args: append([]string{"1"}, unchecked...), asks: true},
-	"recover":  {args: append([]string{"--discard"}, unchecked...), prepare: (*session).stopHalfWay, asks: true},
-	"baseline": {args: []string{"3"}, prepare: func(s *session) { s.write("3_c.sql", "CREATE TABLE c ();\n") }, asks: true},
+	"up":      {prepare: func(s *session) { s.write("3_c.sql", "CREATE TABLE c ();\n") }, args: unchecked, asks: true},
+	"down":    {args: unchecked, asks: true},
+	"redo":    {args: unchecked, asks: true},
+	"to":      {args: append([]string{"1"}, unchecked...), asks: true},
+	"recover": {args: append([]string{"--discard"}, unchecked...), prepare: (*session).stopHalfWay, asks: true},
+	"baseline": {args: []string{"3"}, prepare: func(s *session) { s.write("3_c.sql", "CREATE TABLE c ();\n") },
+		asks: true},
 	"verify": {args: []string{"--history-only", "--accept", "2"}, prepare: func(s *session) {
 		s.write("2_b.sql", "CREATE INDEX b ON a (n);\n-- +migrate Down\nDROP INDEX b;\n")
 	}, asks: true},
@@ -32,7 +33,8 @@ var onProtected = map[string]struct {
 	}, asks: true},
 	"protect off": {asks: true},
 	"deploy":      {args: unchecked}, // it goes forwards only, after the checks
-	"protect on":  {}, "protect": {}, "protect status": {}, "status": {}, "plan": {}, "lock": {}, "metrics": {}, "alert": {},
+	"protect on":  {}, "protect": {}, "protect status": {}, "status": {}, "plan": {}, "lock": {}, "metrics": {},
+	"alert": {},
 	"check": {}, "history": {}, "history show": {args: []string{"1"}},
 	"export": {args: []string{"--to", "goose", "exported"}}, // it adds a table, and changes none
 	"adopt":  {args: []string{"--from", "goose"}},           // it records what another tool has run
@@ -47,7 +49,8 @@ func (s *session) stopHalfWay() {
 }
 
 // elsewhere are commands that have no database that could be protected, or change files.
-var elsewhere = []string{"ci", "lint", "test", "squash", "init", "create", "config", "config schema", "version", "dev", "alert test"}
+var elsewhere = []string{"ci", "lint", "test", "squash", "init", "create", "config", "config schema", "version", "dev",
+	"alert test"}
 
 func TestEveryCommandThatTakesSomethingAwayAsksOnAProtectedDatabase(t *testing.T) {
 	t.Parallel()

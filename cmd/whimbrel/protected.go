@@ -13,13 +13,18 @@ import (
 // permit stands before every change of a protected database: it makes the checks,
 // shows what would run, and asks. Where only the history would change, it asks if
 // something is lost by that, as the engine sees it.
-func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection, plan whimbrel.Plan) error {
-	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool { return !p.RecordOnly || p.Direction == whimbrel.Down })
+func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
+	plan whimbrel.Plan) error {
+	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool {
+		return !p.RecordOnly ||
+			p.Direction == whimbrel.Down
+	})
 	if recordsOnly && plan.Loses() == "" {
 		return nil
 	}
 	if recordsOnly {
-		return a.sure(ctx, fmt.Sprintf("%s. %s would be %s. Go on?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"), plan.Loses()), flags.yes)
+		return a.sure(ctx, fmt.Sprintf("%s. %s would be %s. Go on?", a.protectedBy(p, by), plural(len(plan.Migrations),
+			"migration"), plan.Loses()), flags.yes)
 	}
 	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
 	if err != nil {
@@ -33,7 +38,8 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 	if !flags.yes && a.inTerminal && !a.flags.json {
 		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
 	}
-	return a.sure(ctx, fmt.Sprintf("%s. Run %s on %s?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"), report.Database), flags.yes)
+	return a.sure(ctx, fmt.Sprintf("%s. Run %s on %s?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"),
+		report.Database), flags.yes)
 }
 
 // tellChecks shows what the checks before a run said, as far as it matters.
@@ -59,7 +65,8 @@ func stopped(blocked []preflight.Result) error {
 		lines = append(lines, result.Name+": "+result.Message)
 	}
 	return &whimbrel.Error{
-		Code: codeRefused, Message: fmt.Sprintf("nothing was run: %s of the checks before production did not pass", strings.Join(names, ", ")),
+		Code: codeRefused, Message: fmt.Sprintf("nothing was run: %s of the checks before production did not pass",
+			strings.Join(names, ", ")),
 		Detail: strings.Join(lines, "\n"),
 		Remedy: "see to it and run the command again; --skip-check " + names[0] + " goes on without it",
 	}

@@ -36,7 +36,8 @@ func (s *session) onTerminal(args ...string) *terminal {
 	require.NoError(s.t, err)
 	x := &terminal{t: s.t, person: person, process: exec.Command("whimbrel", args...)}
 	x.process.Stdin, x.process.Stdout, x.process.Stderr, x.process.Dir = tty, tty, tty, s.env.folder
-	x.process.Env = append(os.Environ(), "DATABASE_URL="+s.env.variable("DATABASE_URL"), "HOME="+s.env.folder, "TERM=dumb", "GORACE=atexit_sleep_ms=0")
+	x.process.Env = append(os.Environ(), "DATABASE_URL="+s.env.variable("DATABASE_URL"), "HOME="+s.env.folder,
+		"TERM=dumb", "GORACE=atexit_sleep_ms=0")
 	x.process.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(s.t, x.process.Start())
 	require.NoError(s.t, tty.Close())
@@ -73,8 +74,9 @@ var questions = map[string]struct {
 	args    []string
 	prepare func(*session)
 }{
-	"up on a protected environment":      {[]string{"up", "--env", "production", "--skip-check", "all"}, nil},
-	"down on a protected environment":    {[]string{"down", "--env", "production", "--skip-check", "all"}, func(s *session) { s.run("up", "--yes", "--skip-check", "all") }},
+	"up on a protected environment": {[]string{"up", "--env", "production", "--skip-check", "all"}, nil},
+	"down on a protected environment": {[]string{"down", "--env", "production", "--skip-check", "all"},
+		func(s *session) { s.run("up", "--yes", "--skip-check", "all") }},
 	"lock release":                       {[]string{"lock", "release"}, func(s *session) { s.holdLease() }},
 	"dev reset":                          {[]string{"dev", "reset"}, nil},
 	"lint --fix":                         {[]string{"lint", "--fix", "--no-rehearsal"}, nil},
@@ -136,7 +138,8 @@ func TestASignalOrANoAtAQuestionEndsTheCommandAndNothingIsDone(t *testing.T) {
 // everything is what a command could have changed: the database, and the files.
 func (s *session) everything() string {
 	var all []string
-	require.NoError(s.t, filepath.WalkDir(filepath.Join(s.env.folder, "migrations"), func(path string, entry os.DirEntry, err error) error {
+	require.NoError(s.t, filepath.WalkDir(filepath.Join(s.env.folder, "migrations"), func(path string, entry os.DirEntry,
+		err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -145,8 +148,11 @@ func (s *session) everything() string {
 		return err
 	}))
 	return strings.Join(append(all,
-		s.value("SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class WHERE relnamespace = 'public'::regnamespace"),
-		s.value("SELECT coalesce(query_to_xml('SELECT * FROM '||max(oid::regclass::text), true, false, '')::text, '') FROM pg_class WHERE relname = 'migration_lock'"),
-		s.value("SELECT coalesce(query_to_xml('SELECT * FROM '||max(oid::regclass::text), true, false, '')::text, '') FROM pg_class WHERE relname = 'schema_migrations_log'"),
+		s.value("SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class WHERE relnamespace = "+
+			"'public'::regnamespace"),
+		s.value("SELECT coalesce(query_to_xml('SELECT * FROM '||max(oid::regclass::text), true, false, '')::text, '') FROM "+
+			"pg_class WHERE relname = 'migration_lock'"),
+		s.value("SELECT coalesce(query_to_xml('SELECT * FROM '||max(oid::regclass::text), true, false, '')::text, '') FROM "+
+			"pg_class WHERE relname = 'schema_migrations_log'"),
 	), "\n")
 }

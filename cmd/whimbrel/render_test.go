@@ -33,22 +33,26 @@ var now = time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 
 func elapsed(d time.Duration) whimbrel.Elapsed { return whimbrel.Elapsed(d) }
 
-var users = whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql", Direction: whimbrel.Up}
+var users = whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql",
+	Direction: whimbrel.Up}
 
 func aStatus() whimbrel.Status {
 	status := whimbrel.Status{
 		Database: "app@db:5432/shop", Server: "18.1", Table: "public.schema_migrations", Initialised: true,
 		Holder: &whimbrel.Holder{By: "eve@far pid 7", Since: now.Add(-time.Minute), State: "alive"},
 	}
-	for i, name := range []string{"first", "second", "third", "fourth", "fifth", "sixth", "a_very_long_name_of_a_migration"} {
+	for i, name := range []string{"first", "second", "third", "fourth", "fifth", "sixth",
+		"a_very_long_name_of_a_migration"} {
 		status.Applied = append(status.Applied, whimbrel.Applied{
 			Version: migration.Version("2024010100000" + string(rune('0'+i))), Name: name,
-			ExecutedAt: now.Add(-time.Duration(7-i) * 13 * time.Hour), Duration: elapsed(time.Duration(i*i*i) * 17 * time.Millisecond),
+			ExecutedAt: now.Add(-time.Duration(7-i) * 13 * time.Hour),
+			Duration:   elapsed(time.Duration(i*i*i) * 17 * time.Millisecond),
 		})
 	}
 	status.Applied[0].Changed, status.Applied[0].RollingBack, status.Applied[6].Missing = true, true, true
 	status.Pending = []whimbrel.Pending{
-		{Ref: users, Steps: 5, Done: 2, OutOfOrder: true}, {Ref: whimbrel.Ref{Version: "20990101000000", Name: "later"}, Steps: 1},
+		{Ref: users, Steps: 5, Done: 2, OutOfOrder: true}, {Ref: whimbrel.Ref{Version: "20990101000000", Name: "later"},
+			Steps: 1},
 	}
 	return status
 }
@@ -57,7 +61,8 @@ func TestStatusReadsWell(t *testing.T) {
 	t.Parallel()
 	golden(t, "status.txt", renderStatus(palette{}, aStatus(), now, false))
 	golden(t, "status_all.txt", renderStatus(palette{}, aStatus(), now, true))
-	golden(t, "status_empty.txt", renderStatus(palette{}, whimbrel.Status{Database: "app@db:5432/shop", Server: "18.1", Table: "public.schema_migrations"}, now, false))
+	golden(t, "status_empty.txt", renderStatus(palette{}, whimbrel.Status{Database: "app@db:5432/shop", Server: "18.1",
+		Table: "public.schema_migrations"}, now, false))
 }
 
 func TestColoursChangeNothingButColours(t *testing.T) {
@@ -74,7 +79,8 @@ func TestVerificationReadsWell(t *testing.T) {
 	golden(t, "verify.txt", renderVerification(palette{}, "✓", whimbrel.Verification{
 		Database: "app@db:5432/shop", Applied: 3,
 		Differences: []whimbrel.Difference{
-			{Kind: "checksum_changed", Version: users.Version, Name: users.Name, Message: "the file was changed after it was applied", Remedy: "put it back,\nor accept it"},
+			{Kind: "checksum_changed", Version: users.Version, Name: users.Name,
+				Message: "the file was changed after it was applied", Remedy: "put it back,\nor accept it"},
 			{Kind: "missing_file", Version: "2", Message: "it is applied, but there is no file for it"},
 		},
 	})+"\n"+renderVerification(palette{}, "✓", whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
@@ -83,8 +89,10 @@ func TestVerificationReadsWell(t *testing.T) {
 func TestHistoryReadsWell(t *testing.T) {
 	t.Parallel()
 	golden(t, "history.txt", renderHistory(palette{}, []whimbrel.LogEntry{
-		{At: now.Add(-50 * time.Hour), Action: "up", Outcome: "done", Version: users.Version, Name: users.Name, Duration: elapsed(1500 * time.Millisecond), By: "ann@laptop pid 3"},
-		{At: now.Add(-time.Second), Action: "down", Outcome: "failed", Version: "2", Name: "x", By: "bob@ci pid 4", Error: "relation \"x\"\n does not exist"},
+		{At: now.Add(-50 * time.Hour), Action: "up", Outcome: "done", Version: users.Version, Name: users.Name,
+			Duration: elapsed(1500 * time.Millisecond), By: "ann@laptop pid 3"},
+		{At: now.Add(-time.Second), Action: "down", Outcome: "failed", Version: "2", Name: "x", By: "bob@ci pid 4",
+			Error: "relation \"x\"\n does not exist"},
 	}, now)+"\n"+renderHistory(palette{}, nil, now))
 }
 
@@ -98,29 +106,35 @@ func TestHolderReadsWell(t *testing.T) {
 
 func TestDevStatusReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "dev_status.txt", renderDevStatus(palette{}, devdb.Status{}, now)+"\n"+renderDevStatus(palette{}, devdb.Status{
-		Running: true, URL: "postgres:///app?host=/x", Version: "18.1", PID: 42, Since: now.Add(-3 * time.Hour), DataDir: "/p/.whimbrel/18", LogFile: "/p/log",
-		Note: "elsewhere", Databases: []devdb.Database{{Name: "app", Bytes: 7_654_321}},
-	}, now))
+	golden(t, "dev_status.txt", renderDevStatus(palette{}, devdb.Status{}, now)+"\n"+renderDevStatus(palette{},
+		devdb.Status{
+			Running: true, URL: "postgres:///app?host=/x", Version: "18.1", PID: 42, Since: now.Add(-3 * time.Hour),
+			DataDir: "/p/.whimbrel/18", LogFile: "/p/log",
+			Note: "elsewhere", Databases: []devdb.Database{{Name: "app", Bytes: 7_654_321}},
+		}, now))
 }
 
 func TestFailuresReadWell(t *testing.T) {
 	t.Parallel()
 	statement := &whimbrel.Error{
 		Code: whimbrel.CodeStatement, Message: `column "citty" does not exist`, SQLState: "42703",
-		Path: "migrations/20240301090000_split_addresses.sql", Line: 148, Column: 12, Statement: "SELECT id, citty FROM users\n           ^",
-		Hint: `Perhaps you meant to reference the column "users.city".`, Detail: "two\nlines", Remedy: "correct the file",
+		Path: "migrations/20240301090000_split_addresses.sql", Line: 148, Column: 12,
+		Statement: "SELECT id, citty FROM users\n           ^",
+		Hint:      `Perhaps you meant to reference the column "users.city".`, Detail: "two\nlines",
+		Remedy: "correct the file",
 	}
 	split := whimbrel.Ref{Version: "20240301090000", Name: "split_addresses", Direction: whimbrel.Up}
 	back := split
 	back.Direction = whimbrel.Down
 	var b strings.Builder
 	b.WriteString(renderFailure(palette{}, statement, &failing{migration: split, after: 41 * time.Millisecond}) + "\n")
-	b.WriteString(renderFailure(palette{}, statement, &failing{migration: split, after: 3 * time.Minute, steps: 5, done: 2}) + "\n")
+	b.WriteString(renderFailure(palette{}, statement, &failing{migration: split, after: 3 * time.Minute, steps: 5,
+		done: 2}) + "\n")
 	b.WriteString(renderFailure(palette{}, statement, &failing{migration: back, after: time.Second, steps: 5}) + "\n")
 	b.WriteString(renderFailure(palette{}, statement, nil) + "\n")
 	b.WriteString(renderFailure(palette{}, &whimbrel.Error{Message: "no place", Statement: "SELECT 1"}, nil))
-	interrupted := &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "canceling statement due to user request", SQLState: "57014"}
+	interrupted := &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "canceling statement due to user request",
+		SQLState: "57014"}
 	b.WriteString("\n" + renderFailure(palette{}, interrupted, &failing{migration: split, after: time.Second, steps: 1}))
 	golden(t, "failure.txt", b.String())
 }
@@ -129,14 +143,17 @@ func TestTablesAlignWideCharacters(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "  日本  x\n  ab    y\n", renderTable(palette{}, nil, [][]string{{"日本", "x"}, {"ab", "y"}}))
 	require.Empty(t, renderTable(palette{}, []string{"a"}, nil))
-	require.Equal(t, "  a    b\n  1    2\n  333\n", renderTable(palette{}, []string{"a", "b"}, [][]string{{"1", "2"}, {"333", ""}}))
+	require.Equal(t, "  a    b\n  1    2\n  333\n", renderTable(palette{}, []string{"a", "b"}, [][]string{{"1", "2"},
+		{"333", ""}}))
 }
 
 func TestSpansAndTimesAreAsPreciseAsInteresting(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-1: "0 ms", 0: "0 ms", 400 * time.Microsecond: "0.4 ms", 3 * time.Millisecond: "3 ms", 12345 * time.Microsecond: "12 ms",
-		999 * time.Millisecond: "999 ms", 7 * time.Second: "7 s", 1500 * time.Millisecond: "1.5 s", 12 * time.Second: "12 s",
+		-1: "0 ms", 0: "0 ms", 400 * time.Microsecond: "0.4 ms", 3 * time.Millisecond: "3 ms",
+		12345 * time.Microsecond: "12 ms",
+		999 * time.Millisecond:   "999 ms", 7 * time.Second: "7 s", 1500 * time.Millisecond: "1.5 s",
+		12 * time.Second: "12 s",
 		61 * time.Second: "1 min 1 s", 2*time.Hour + 5*time.Minute: "2 h 5 min",
 	} {
 		require.Equal(t, want, span(d))
@@ -156,7 +173,8 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{}, {"up"}, {"down"}, {"status"}, {"plan"}, {"verify"}, {"dev"}, {"lock", "release"}} {
 		var out bytes.Buffer
-		env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &out, lookup: variables{}.lookup, folder: t.TempDir()}
+		env := environment{stdin: strings.NewReader(""), stdout: &out, stderr: &out, lookup: variables{}.lookup,
+			folder: t.TempDir()}
 		require.Equal(t, exitDone, run(t.Context(), append(args, "--help"), env))
 		name := "whimbrel"
 		if len(args) > 0 {

@@ -38,23 +38,28 @@ Exit statuses:
 	flags.StringVar(&a.flags.databaseURL, "database-url", "", "the database, as a `URL` or as keywords")
 	flags.BoolVar(&a.flags.dev, "dev", false, "the project's development server, started where needed")
 	flags.StringArrayVar(&a.flags.dirs, "dir", nil, "a `FOLDER` of migrations; may be given several times")
-	flags.StringVar(&a.flags.hooks, "hooks", "", "a `FOLDER` with before_run.sql, after_run.sql, before_each.sql, after_each.sql")
+	flags.StringVar(&a.flags.hooks, "hooks", "",
+		"a `FOLDER` with before_run.sql, after_run.sql, before_each.sql, after_each.sql")
 	flags.BoolVar(&a.flags.subfolders, "subfolders", false, "read the folders within the folders of migrations too")
-	flags.StringVar(&a.flags.files, "format", "", "the `TOOL` whose migrations lie in the folder, as goose (default: what the files look like)")
-	flags.StringArrayVar(&a.flags.set, "set", nil, "the value of a variable of migrations, `NAME=VALUE`; may be given several times")
+	flags.StringVar(&a.flags.files, "format", "",
+		"the `TOOL` whose migrations lie in the folder, as goose (default: what the files look like)")
+	flags.StringArrayVar(&a.flags.set, "set", nil,
+		"the value of a variable of migrations, `NAME=VALUE`; may be given several times")
 	flags.StringVar(&a.flags.configPath, "config", "", "the configuration `FILE` (default: the nearest whimbrel.yaml)")
 	flags.StringVar(&a.flags.table, "table", "", "the history table, `[SCHEMA.]NAME` (default schema_migrations)")
 	flags.BoolVar(&a.flags.json, "json", false, "machine-readable output")
 	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours; NO_COLOR in the environment says the same")
 	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "print errors only")
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "print more")
-	_ = root.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	_ = root.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]string,
+		cobra.ShellCompDirective) {
 		file, _ := a.config() // a shell has no place for an error
 		return file.names(), cobra.ShellCompDirectiveNoFileComp
 	})
 	root.AddCommand(
 		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a), newRecover(a),
-		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a), newAdopt(a), newExport(a), newHistory(a),
+		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a),
+		newAdopt(a), newExport(a), newHistory(a),
 		newMetrics(a), newAlert(a), newLock(a), newProtect(a), newDev(a), newVersion(a),
 		newConfig(a),
 	)

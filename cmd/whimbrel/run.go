@@ -54,13 +54,15 @@ func run(ctx context.Context, args []string, env environment) int {
 func asUsage(root, command *cobra.Command, err error) error {
 	var own *whimbrel.Error
 	message := err.Error()
-	if errors.As(err, &own) || !strings.HasPrefix(message, "unknown command") && !strings.HasPrefix(message, "required flag") {
+	if errors.As(err, &own) || !strings.HasPrefix(message, "unknown command") && !strings.HasPrefix(message,
+		"required flag") {
 		return err
 	}
 	first, _, _ := strings.Cut(message, "\n")
 	remedy := "see " + root.Name() + " --help"
 	if flags, missing := strings.CutPrefix(first, "required flag(s) "); missing {
-		flags = "--" + strings.Join(strings.Split(strings.ReplaceAll(strings.TrimSuffix(flags, " not set"), `"`, ""), ", "), ", --")
+		flags = "--" + strings.Join(strings.Split(strings.ReplaceAll(strings.TrimSuffix(flags, " not set"), `"`, ""), ", "),
+			", --")
 		return usage("say it; see "+command.CommandPath()+" --help", "%s is missing", flags)
 	}
 	if parts := strings.Split(first, `"`); len(parts) > 1 {

@@ -110,7 +110,8 @@ const leanTags = "nojs,notelemetry,noparser"
 
 func builtCommand(name, tags string) (string, error) {
 	folder := filepath.Join(builtFolder, name)
-	text, err := exec.Command("go", "build", "-buildvcs=false", "-tags", tags, "-o", filepath.Join(folder, "whimbrel"), ".").CombinedOutput()
+	text, err := exec.Command("go", "build", "-buildvcs=false", "-tags", tags, "-o", filepath.Join(folder, "whimbrel"),
+		".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the command: %w: %s", err, text)
 	}

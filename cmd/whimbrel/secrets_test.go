@@ -93,7 +93,8 @@ var invocations = map[string][][]string{
 }
 
 var excused = map[string]string{
-	"dev": "it has a server of its own, and neither migrations nor variables", "dev start": "likewise", "dev stop": "likewise", "dev status": "likewise",
+	"dev": "it has a server of its own, and neither migrations nor variables", "dev start": "likewise",
+	"dev stop": "likewise", "dev status": "likewise",
 	"dev reset": "likewise", "dev psql": "likewise", "dev url": "it prints what it is asked for",
 }
 
@@ -145,9 +146,12 @@ func newSecretSession(t *testing.T) *session {
 	tcp, err := url.Parse(server.TCPURL(own.Database))
 	require.NoError(t, err)
 	tcp.User = url.UserPassword(role, "s3cr3t-pä/ss")
-	set := variables{"DATABASE_URL": tcp.String(), "HOME": s.env.folder, "PGPASSWORD": "s3cr3t-pg", "DB_PASSWORD": "s3cr3t-db"}
-	configured := "metrics: {pushgateway: 'http://u:s3cr3t-push@127.0.0.1:1', textfile: run.prom}\nlog: {format: json, file: run.log, level: debug}\n" +
-		"alerts: {grace: 100ms, sinks: [{url: 'http://u:s3cr3t-sink@127.0.0.1:1/s3cr3t-path?token=s3cr3t-token', secret: s3cr3t-key}]}\nvariables:\n"
+	set := variables{"DATABASE_URL": tcp.String(), "HOME": s.env.folder, "PGPASSWORD": "s3cr3t-pg",
+		"DB_PASSWORD": "s3cr3t-db"}
+	configured := "metrics: {pushgateway: 'http://u:s3cr3t-push@127.0.0.1:1', textfile: run.prom}\n" +
+		"log: {format: json, file: run.log, level: debug}\n" +
+		"alerts: {grace: 100ms, sinks: [{url: 'http://u:s3cr3t-sink@127.0.0.1:1/s3cr3t-path?token=s3cr3t-token', secret: " +
+		"s3cr3t-key}]}\nvariables:\n"
 	for _, value := range secretValues {
 		name, value, _ := strings.Cut(value, "=")
 		set["SECRET_"+name] = value
@@ -172,7 +176,8 @@ func (s *session) showsNoSecret(command string) {
 		all[path] = string(text)
 		return err
 	}))
-	for _, table := range []string{"schema_migrations", "migration_lock", "schema_migrations_journal", "schema_migrations_log"} {
+	for _, table := range []string{"schema_migrations", "migration_lock", "schema_migrations_journal",
+		"schema_migrations_log"} {
 		all[table] = s.value("SELECT coalesce(string_agg(x::text, ' '), '') FROM " + table + " x")
 	}
 	for place, text := range all {

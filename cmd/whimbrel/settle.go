@@ -39,7 +39,8 @@ func (s settled) render(p palette) string {
 		fmt.Fprintf(&b, "%s %s: %s\n", p.good("✓"), s.Path, strings.Join(s.Added, ", "))
 	}
 	if len(s.Differing) > 0 {
-		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.warn("!"), s.Path, strings.Join(s.Differing, ", "))
+		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.warn("!"), s.Path,
+			strings.Join(s.Differing, ", "))
 	}
 	return b.String()
 }

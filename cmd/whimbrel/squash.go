@@ -194,7 +194,8 @@ func (a *app) reportSquashed(done squashed) {
 
 // provedText says what the baseline is and what was proved of it.
 func provedText(done squashed) string {
-	text := fmt.Sprintf("%s in %s; proved on PostgreSQL %s: the same schema", plural(done.Statements, "statement"), done.File, done.Server)
+	text := fmt.Sprintf("%s in %s; proved on PostgreSQL %s: the same schema", plural(done.Statements, "statement"),
+		done.File, done.Server)
 	if len(done.Kept) > 0 {
 		text += " and the same rows in " + rowsText(done.Kept)
 	}

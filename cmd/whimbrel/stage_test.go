@@ -43,18 +43,27 @@ func TestFilesAreThereAfterTheWorkOrNotAtAll(t *testing.T) {
 		after  []string
 		says   string
 	}{
-		"a new folder, below others":     {nil, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
-		"one that is empty":              {[]string{"x/new/"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
-		"one that git keeps":             {[]string{"x/new/.gitkeep="}, nil, []string{"x", "x/new", "x/new/.gitkeep=", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
-		"what an earlier try has left":   {[]string{"x/new/1_a.sql=a"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
-		"all of what it has left":        {[]string{"x/new/1_a.sql=a", "x/new/2_b.sql=b"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
-		"a file of that name":            {[]string{"x/new/1_a.sql=other"}, nil, []string{"x", "x/new", "x/new/1_a.sql=other"}, "there is something in x/new already: 1_a.sql"},
-		"another file":                   {[]string{"x/new/3_c.sql=c"}, nil, []string{"x", "x/new", "x/new/3_c.sql=c"}, "there is something in x/new already: 3_c.sql"},
-		"a file in the folder's place":   {[]string{"x/new=a"}, nil, []string{"x", "x/new=a"}, "cannot be written"},
-		"the work is refused":            {nil, refused, nil, "refused"},
-		"refused, with a folder there":   {[]string{"x/new/.gitkeep="}, refused, []string{"x", "x/new", "x/new/.gitkeep="}, "refused"},
-		"refused, after an earlier try":  {[]string{"x/new/1_a.sql=a"}, refused, []string{"x", "x/new", "x/new/1_a.sql=a"}, "refused"},
-		"nothing in it and nothing over": {[]string{"x/"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
+		"a new folder, below others": {nil, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
+		"one that is empty": {[]string{"x/new/"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a",
+			"x/new/2_b.sql=b"}, ""},
+		"one that git keeps": {[]string{"x/new/.gitkeep="}, nil, []string{"x", "x/new", "x/new/.gitkeep=",
+			"x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
+		"what an earlier try has left": {[]string{"x/new/1_a.sql=a"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a",
+			"x/new/2_b.sql=b"}, ""},
+		"all of what it has left": {[]string{"x/new/1_a.sql=a", "x/new/2_b.sql=b"}, nil, []string{"x", "x/new",
+			"x/new/1_a.sql=a", "x/new/2_b.sql=b"}, ""},
+		"a file of that name": {[]string{"x/new/1_a.sql=other"}, nil, []string{"x", "x/new",
+			"x/new/1_a.sql=other"}, "there is something in x/new already: 1_a.sql"},
+		"another file": {[]string{"x/new/3_c.sql=c"}, nil, []string{"x", "x/new", "x/new/3_c.sql=c"},
+			"there is something in x/new already: 3_c.sql"},
+		"a file in the folder's place": {[]string{"x/new=a"}, nil, []string{"x", "x/new=a"}, "cannot be written"},
+		"the work is refused":          {nil, refused, nil, "refused"},
+		"refused, with a folder there": {[]string{"x/new/.gitkeep="}, refused, []string{"x", "x/new", "x/new/.gitkeep="},
+			"refused"},
+		"refused, after an earlier try": {[]string{"x/new/1_a.sql=a"}, refused, []string{"x", "x/new", "x/new/1_a.sql=a"},
+			"refused"},
+		"nothing in it and nothing over": {[]string{"x/"}, nil, []string{"x", "x/new", "x/new/1_a.sql=a", "x/new/2_b.sql=b"},
+			""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +82,10 @@ func TestFilesAreThereAfterTheWorkOrNotAtAll(t *testing.T) {
 			before, worked := contents(t, root), false
 			err := a.beside(func() error {
 				worked = true
-				meanwhile := slices.DeleteFunc(contents(t, root), func(line string) bool { return strings.Contains(line, ".whimbrel-") })
+				meanwhile := slices.DeleteFunc(contents(t, root), func(line string) bool {
+					return strings.Contains(line,
+						".whimbrel-")
+				})
 				require.ElementsMatch(t, before, meanwhile, "nothing is in its place yet")
 				return test.work
 			}, filepath.Join("x", "new"), files)
@@ -82,7 +94,8 @@ func TestFilesAreThereAfterTheWorkOrNotAtAll(t *testing.T) {
 			} else {
 				require.ErrorContains(t, err, filepath.FromSlash(test.says))
 			}
-			require.Equal(t, test.says == "" || test.work != nil, worked, "what cannot be written is known before the work is done")
+			require.Equal(t, test.says == "" || test.work != nil, worked,
+				"what cannot be written is known before the work is done")
 			require.Equal(t, test.after, contents(t, root))
 		})
 	}

@@ -67,7 +67,8 @@ It only reads: it works for a role that may not write, and on a replica.`,
 // renderStatus shows a Status to people.
 func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(status.Database), p.faint("PostgreSQL "+status.Server+", history in "+status.Table))
+	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(status.Database), p.faint("PostgreSQL "+status.Server+", history in "+
+		status.Table))
 	fmt.Fprintf(&b, "Executed  %d\nPending   %d\n", len(status.Applied), len(status.Pending))
 	if !status.Initialised {
 		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")

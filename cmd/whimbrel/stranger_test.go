@@ -25,8 +25,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 )
 
-// host is a machine as a stranger's migration finds it: a secret in the environment, one in the home folder, a port, a socket, a folder
-// that everybody may write.
+// host is a machine as a stranger's migration finds it: a secret in the environment, one in the home folder, a port, a
+// socket, a folder that everybody may write.
 type host struct {
 	*testing.T
 	folder  string
@@ -72,14 +72,18 @@ func (h *host) stranger() map[string]string {
 	library := filepath.Join(h.TempDir(), "reach.so")
 	quoted := func(name, value string) string { return fmt.Sprintf("-D%s=%q", name, value) }
 	program := filepath.Join(h.TempDir(), "stay")
-	h.compiled("-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", quoted("NAME", h.name), "-o", program, "testdata/stay.c")
-	h.compiled("-shared", "-fPIC", quoted("CANARY", canary), quoted("FOLDER", h.folder), quoted("NAME", h.name), quoted("PROGRAM", program),
+	h.compiled("-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", quoted("NAME", h.name), "-o", program,
+		"testdata/stay.c")
+	h.compiled("-shared", "-fPIC", quoted("CANARY", canary), quoted("FOLDER", h.folder), quoted("NAME", h.name),
+		quoted("PROGRAM", program),
 		"-DPORT="+strconv.Itoa(h.port), "-o", library, "testdata/reach.c")
 	content, err := os.ReadFile(library)
 	require.NoError(h, err)
 	fill := strings.NewReplacer("FOLDER", h.folder, "PORT", strconv.Itoa(h.port), "LIBRARY", hex.EncodeToString(content))
-	files := map[string]string{"migrations/1_users.sql": "CREATE TABLE users (id int PRIMARY KEY);\n-- +migrate Down\nDROP TABLE users;\n"}
-	for name, source := range map[string]string{"migrations/2_stranger.sql": "stranger.sql", "migrations/3_system.sql": "system.sql"} {
+	files := map[string]string{"migrations/1_users.sql": "CREATE TABLE users (id int PRIMARY KEY);\n-- +migrate Down\n" +
+		"DROP TABLE users;\n"}
+	for name, source := range map[string]string{"migrations/2_stranger.sql": "stranger.sql",
+		"migrations/3_system.sql": "system.sql"} {
 		text, err := os.ReadFile(filepath.Join("testdata", source))
 		require.NoError(h, err)
 		files[name] = fill.Replace(string(text))
@@ -98,7 +102,8 @@ func (h *host) strays() (found []int) {
 	require.NoError(h, err)
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
-		if err == nil && strings.HasPrefix(string(text), "Name:\t"+h.name+"\n") && !strings.Contains(string(text), "\nState:\tZ") {
+		if err == nil && strings.HasPrefix(string(text), "Name:\t"+h.name+"\n") && !strings.Contains(string(text),
+			"\nState:\tZ") {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			require.NoError(h, err)
 			found = append(found, pid)
@@ -132,7 +137,8 @@ func TestAStrangersMigrationReachesWhatItTriesWithoutWalls(t *testing.T) {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
 	for _, what := range []string{
-		"program_read", "program_write", "program_child", "file_copy", "file_write", "file_read", "folder", "proc", "large_object_read",
+		"program_read", "program_write", "program_child", "file_copy", "file_write", "file_read", "folder", "proc",
+		"large_object_read",
 		"large_object_write", "native_file", "native_write", "native_program", "native_socket", "native_datagram",
 		"native_memory",
 	} {
@@ -152,7 +158,8 @@ func TestAStrangersMigrationReachesNothing(t *testing.T) {
 	require.NoError(t, err)
 	runners := map[string]*syscall.Credential{"the account of the tests": nil}
 	if os.Getuid() == 0 {
-		runners = map[string]*syscall.Credential{"as root": nil, "as a user": {Uid: uint32(uid), Gid: uint32(gid), NoSetGroups: true}}
+		runners = map[string]*syscall.Credential{"as root": nil, "as a user": {Uid: uint32(uid), Gid: uint32(gid),
+			NoSetGroups: true}}
 	}
 	for name, account := range runners {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +185,8 @@ func (h *host) judged() {
 	h.runs("project", "baseline", "3", "--with-older", "--database-url", done)
 	for _, arguments := range [][]string{
 		{"lint"}, {"test"}, {"ci"},
-		{"verify", "--database-url", done}, {"squash", "--to", "3", "--dry-run"}, {"plan", "--rehearse", "--database-url", fresh},
+		{"verify", "--database-url", done}, {"squash", "--to", "3", "--dry-run"}, {"plan", "--rehearse", "--database-url",
+			fresh},
 	} {
 		h.runs("project", arguments...)
 		require.Empty(h, h.strays(), arguments)
@@ -223,7 +231,8 @@ func (h *host) runs(folder string, arguments ...string) {
 	command := exec.Command(filepath.Join(h.folder, "whimbrel"), arguments...)
 	command.Dir = filepath.Join(h.folder, folder)
 	command.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(h.folder, "home"), "WHIMBREL_CACHE=" + filepath.Join(h.folder, "cache"),
+		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(h.folder, "home"), "WHIMBREL_CACHE=" + filepath.Join(h.folder,
+			"cache"),
 		"TOKEN=" + canary,
 	}
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: h.account}

@@ -45,10 +45,12 @@ no other. A failure ends in status 1.`,
 		},
 	}
 	o, set := &flags.options, command.Flags()
-	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries (default \"tests\" beside whimbrel.yaml, if it is there)")
+	set.StringVar(&flags.tests, "tests", "", "the `FOLDER` of rows and queries (default \"tests\" beside whimbrel.yaml, "+
+		"if it is there)")
 	set.StringSliceVar(&o.Only, "only", nil, "test these migrations, by `VERSION` or name, and just apply the others")
 	set.StringVar(&o.From, "from", "", "test from the migration of this `VERSION` or name on")
-	set.StringVar(&o.ChangedSince, "changed-since", "", "test the migrations whose files were changed in git since `REVISION`")
+	set.StringVar(&o.ChangedSince, "changed-since", "",
+		"test the migrations whose files were changed in git since `REVISION`")
 	set.IntVar(&o.AtScale, "at-scale", 0, "fill every table with `N` generated rows before a migration is tested")
 	set.IntVar(&o.Jobs, "jobs", 1, "work on `N` databases at once")
 	set.IntVar(&o.Major, "pg-version", 0, "the `MAJOR` version of PostgreSQL (default what the machine has)")
@@ -139,7 +141,8 @@ func (a *app) testing() trial.Listener {
 	}
 	return func(event trial.Event) {
 		if tested, ok := event.(trial.Tested); ok {
-			a.note("%s", a.errPalette.faint(oneLine(fmt.Sprintf("%d of %d  %s", tested.Done, tested.Total, tested.Result.Line()), 100)))
+			a.note("%s", a.errPalette.faint(oneLine(fmt.Sprintf("%d of %d  %s", tested.Done, tested.Total,
+				tested.Result.Line()), 100)))
 		}
 	}
 }
@@ -153,7 +156,8 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 		a.object(report)
 	} else if !a.flags.quiet {
 		p := a.palette
-		if err := report.Text(a.out, trial.TextOptions{Verbose: a.flags.verbose, Good: p.good, Bad: p.bad, Weak: p.faint}); err != nil {
+		if err := report.Text(a.out, trial.TextOptions{Verbose: a.flags.verbose, Good: p.good, Bad: p.bad,
+			Weak: p.faint}); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,8 @@ done is not done again.`,
 func (a *app) frozen(path string, flags *pflag.FlagSet) (*whimbrel.Frozen, error) {
 	for _, name := range []string{"steps", "tag", "out-of-order", "allow-missing"} {
 		if flags.Changed(name) {
-			return nil, usage("leave --"+name+" away, or give it to whimbrel plan --out", "--plan and --%s contradict each other: the plan says that itself", name)
+			return nil, usage("leave --"+name+" away, or give it to whimbrel plan --out",
+				"--plan and --%s contradict each other: the plan says that itself", name)
 		}
 	}
 	text, err := readFile(a.absolute(path), mostMade)

@@ -26,13 +26,15 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{node}
 	default:
-		return &yaml.SyntaxError{Message: "variables: write names and values, as in REGION: eu-west-1", Token: node.GetToken()}
+		return &yaml.SyntaxError{Message: "variables: write names and values, as in REGION: eu-west-1",
+			Token: node.GetToken()}
 	}
 	*v = values{}
 	for _, pair := range pairs {
 		name := pair.Key.GetToken().Value
 		if !migration.IsVariable(name) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %q is no name of a variable", name), Token: pair.Key.GetToken()}
+			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %q is no name of a variable", name),
+				Token: pair.Key.GetToken()}
 		}
 		switch value := pair.Value.(type) {
 		case *ast.LiteralNode:
@@ -42,7 +44,8 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 			(*v)[name] = value.GetToken().Value // as it is written
 		default:
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %s is no text; put it between quotes", name), Token: pair.Value.GetToken()}
+			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %s is no text; put it between quotes", name),
+				Token: pair.Value.GetToken()}
 		}
 	}
 	return nil
@@ -54,7 +57,8 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 func (a *app) values(file config) map[string]string {
 	all := map[string]string{}
 	maps.Copy(all, a.defaults)
-	for _, given := range []values{file.Variables, file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].Variables} {
+	for _, given := range []values{file.Variables,
+		file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].Variables} {
 		for name, template := range given {
 			delete(all, name)
 			if value, err := expand(template, a.lookup); err == nil {

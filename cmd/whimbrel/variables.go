@@ -58,7 +58,8 @@ func expandAddress(template string, lookup func(string) (string, bool)) (address
 
 // unwrapping looks variables up, takes off what is around their values, and adds to the
 // remarks what that was.
-func unwrapping(lookup func(string) (string, bool), strip func(name, value string) (bare, around string), remarks *[]string) func(string) (string, bool) {
+func unwrapping(lookup func(string) (string, bool), strip func(name, value string) (bare, around string),
+	remarks *[]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		value, set := lookup(name)
 		bare, around := strip(name, value)
@@ -83,7 +84,10 @@ func userinfo(template string) (from, to int) {
 		return 0, 0
 	}
 	start += len("://")
-	rest := reference().ReplaceAllStringFunc(template[start:], func(s string) string { return strings.Repeat("x", len(s)) })
+	rest := reference().ReplaceAllStringFunc(template[start:], func(s string) string {
+		return strings.Repeat("x",
+			len(s))
+	})
 	if slash := strings.IndexAny(rest, "/?#"); slash >= 0 {
 		rest = rest[:slash]
 	}

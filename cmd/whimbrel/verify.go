@@ -56,7 +56,8 @@ protected database it asks first.`,
 		},
 	}
 	set := command.Flags()
-	set.StringSliceVar(&flags.accept, "accept", nil, "store the checksum of the edited file of `VERSION`; may be given several times")
+	set.StringSliceVar(&flags.accept, "accept", nil,
+		"store the checksum of the edited file of `VERSION`; may be given several times")
 	set.BoolVar(&flags.yes, "yes", false, "with --accept on a protected database, do it without asking")
 	set.BoolVar(&flags.historyOnly, "history-only", false, "leave the schema out")
 	set.StringVar(&flags.schema, "schema", "", "compare the schema with the one in `FILE`, and start no server")
@@ -141,7 +142,8 @@ func (a *app) expectedSchema(name string) (*schema.Schema, error) {
 	}
 	text, err := readFile(a.absolute(name), mostMade)
 	if err != nil {
-		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name, reasonOf(err))
+		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name,
+			reasonOf(err))
 	}
 	var s schema.Schema
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -243,7 +245,8 @@ func renderDrift(p palette, tick string, report drift.Report) string {
 	if len(report.Differences) == 0 {
 		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", tick, plural(report.Objects, "object"), against)
 	} else {
-		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.bad("✗"), against, plural(len(report.Differences), "difference"))
+		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.bad("✗"), against, plural(len(report.Differences),
+			"difference"))
 	}
 	for _, d := range report.Differences {
 		fmt.Fprintf(&b, "  %s\n", indented(d.String(), "    "))
@@ -252,7 +255,8 @@ func renderDrift(p palette, tick string, report drift.Report) string {
 		fmt.Fprintf(&b, "  %s\n", p.faint(report.Note))
 	}
 	if len(report.Differences) > 0 {
-		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"), "undo it by hand, or write a migration that does it and record it alone with whimbrel baseline --only VERSION")
+		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"),
+			"undo it by hand, or write a migration that does it and record it alone with whimbrel baseline --only VERSION")
 	}
 	return b.String()
 }

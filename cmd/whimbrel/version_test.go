@@ -9,7 +9,8 @@ import (
 
 func TestTheBuildIsKnownHoweverItWasMade(t *testing.T) {
 	t.Parallel()
-	checkout := []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "2026-11-01T10:00:00Z"}, {Key: "vcs.modified", Value: "true"}}
+	checkout := []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"},
+		{Key: "vcs.time", Value: "2026-11-01T10:00:00Z"}, {Key: "vcs.modified", Value: "true"}}
 	whole, lean := []part{{name: "telemetry", linked: true}}, []part{{name: "telemetry"}, {name: "the parser of SQL"}}
 	for name, test := range map[string]struct {
 		linked buildInfo
@@ -19,7 +20,8 @@ func TestTheBuildIsKnownHoweverItWasMade(t *testing.T) {
 		text   string
 	}{
 		"a release": {
-			buildInfo{Version: "v0.1.0", Commit: "def", Date: "2026-10-01T10:00:00Z"}, debug.BuildInfo{Settings: checkout}, whole,
+			buildInfo{Version: "v0.1.0", Commit: "def", Date: "2026-10-01T10:00:00Z"}, debug.BuildInfo{Settings: checkout},
+			whole,
 			buildInfo{Version: "v0.1.0", Commit: "def", Date: "2026-10-01T10:00:00Z", Build: "whole"},
 			"whimbrel v0.1.0\ncommit   def of 2026-10-01T10:00:00Z\nbuild    whole\nmade     with go",
 		},

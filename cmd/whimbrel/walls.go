@@ -11,8 +11,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
-// Migrations are run on throw-away servers by commands that judge them, and may be a stranger's. What keeps such a server from this
-// machine depends on the machine; the commands say where it isn't everything.
+// Migrations are run on throw-away servers by commands that judge them, and may be a stranger's. What keeps such a
+// server from this machine depends on the machine; the commands say where it isn't everything.
 
 // notOurs is the wall around a server that whimbrel has not started: none that is known.
 var notOurs = devdb.Walls{Missing: "TEST_DB_* names a server that is not whimbrel's own"}
@@ -25,7 +25,8 @@ func (a *app) walled(walls devdb.Walls) error {
 	if a.needsWalls && !walls.Any() {
 		return usage("run it on Linux 5.13 or newer, and where a container's filter of system calls lets Landlock pass; "+
 			"or say --unsandboxed, if the migrations are trusted or the machine is thrown away afterwards",
-			"nothing would keep the migrations that are judged from this machine: there are no walls around the throw-away server (%s)", walls.Missing)
+			"nothing would keep the migrations that are judged from this machine: there are no walls around the throw-away "+
+				"server (%s)", walls.Missing)
 	}
 	a.tellOfWalls(walls)
 	return nil
@@ -85,7 +86,8 @@ func (a *app) tellOfWalls(walls devdb.Walls) {
 		a.note("%s walls around the throw-away server: %s", a.errPalette.warn("!"), walls)
 		return
 	}
-	a.note("%s no walls around the server (%s): what the migrations do there, they do on that machine", a.errPalette.warn("!"), walls.Missing)
+	a.note("%s no walls around the server (%s): what the migrations do there, they do on that machine",
+		a.errPalette.warn("!"), walls.Missing)
 }
 
 // withWalls adds them to a JSON object, where it is not all of them.

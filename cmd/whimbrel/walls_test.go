@@ -55,7 +55,8 @@ func TestWhereThereAreNoWallsCIRefusesAndOthersSaySo(t *testing.T) {
 }
 
 // runIn runs the command with an environment of its own.
-func runIn(t *testing.T, folder string, variables []string, arguments ...string) (status int, output, complaint string) {
+func runIn(t *testing.T, folder string, variables []string,
+	arguments ...string) (status int, output, complaint string) {
 	t.Helper()
 	command := exec.CommandContext(context.WithoutCancel(t.Context()), "whimbrel", arguments...)
 	command.Dir, command.Env = folder, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder}, variables...)

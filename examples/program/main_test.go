@@ -20,7 +20,8 @@ func TestTheProgramMigratesOnceAndThenHasNothingToDo(t *testing.T) {
 
 	var out strings.Builder
 	require.NoError(t, migrate(t.Context(), url, &out))
-	require.Equal(t, "20250101090000 create_users\n20250102090000 normalise_emails\n20250103090000 unique_emails\n", out.String())
+	require.Equal(t, "20250101090000 create_users\n20250102090000 normalise_emails\n20250103090000 unique_emails\n",
+		out.String())
 	out.Reset()
 	require.NoError(t, migrate(t.Context(), url, &out))
 	require.Empty(t, out.String())

@@ -62,8 +62,10 @@ func TestNothingIsLeftBehindWhilePeopleUseIt(t *testing.T) {
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.Greater(t, batches, 1)
-	require.Equal(t, "0", text(t, conn, `SELECT count(*) FROM users LEFT JOIN preferences ON user_id = id AND key = 'late' WHERE settings ? 'late' AND key IS NULL`))
-	require.Equal(t, text(t, conn, "SELECT sum((SELECT count(*) FROM jsonb_object_keys(settings))) FROM users"), text(t, conn, "SELECT count(*) FROM preferences"))
+	require.Equal(t, "0",
+		text(t, conn, `SELECT count(*) FROM users LEFT JOIN preferences ON user_id = id AND key = 'late' WHERE settings ? 'late' AND key IS NULL`))
+	require.Equal(t, text(t, conn, "SELECT sum((SELECT count(*) FROM jsonb_object_keys(settings))) FROM users"),
+		text(t, conn, "SELECT count(*) FROM preferences"))
 }
 
 // state is the schema without our own tables, and all rows.
@@ -84,13 +86,15 @@ func state(t *testing.T, conn *pgx.Conn) string {
 
 func text(t *testing.T, conn *pgx.Conn, query string) (value string) {
 	t.Helper()
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT ("+query+")::text", pgx.QueryExecModeSimpleProtocol).Scan(&value), query)
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT ("+query+")::text",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value), query)
 	return value
 }
 
 func files(t *testing.T) []migration.Migration {
 	t.Helper()
-	all, err := migration.Load(migration.Source{FS: os.DirFS("."), Dir: "migrations", Label: filepath.Join("examples", "settings")})
+	all, err := migration.Load(migration.Source{FS: os.DirFS("."), Dir: "migrations", Label: filepath.Join("examples",
+		"settings")})
 	require.NoError(t, err)
 	require.Len(t, all, 6)
 	return all
@@ -105,7 +109,8 @@ func open(t *testing.T, listener whimbrel.Listener) (*whimbrel.Migrator, *pgx.Co
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: files(t), Scripts: js.New(js.Options{}), Listener: listener})
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: files(t), Scripts: js.New(js.Options{}),
+		Listener: listener})
 	require.NoError(t, err)
 	return m, conn
 }

@@ -80,7 +80,8 @@ func isURL(address string) bool {
 
 // scheme is how a URL begins, or what is meant as one.
 var scheme = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?i:([a-z][a-z0-9+.-]*)://|((?:jdbc|r2dbc|prisma|postgres|postgresql|mysql|sqlite|file)[a-z0-9+.-]*):)`)
+	return regexp.MustCompile(
+		`^(?i:([a-z][a-z0-9+.-]*)://|((?:jdbc|r2dbc|prisma|postgres|postgresql|mysql|sqlite|file)[a-z0-9+.-]*):)`)
 })
 
 // semicolons is how an address of .NET begins. A password may have semicolons.
@@ -90,7 +91,8 @@ var semicolons = sync.OnceValue(func() *regexp.Regexp {
 
 // assignment is the line of a file of variables, or of a shell, in place of its value.
 var assignment = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:(?:export|set|setenv|declare -x)\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*["']?postgres(?:ql)?://`)
+	return regexp.MustCompile(
+		`^(?:(?:export|set|setenv|declare -x)\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*["']?postgres(?:ql)?://`)
 })
 
 // refuseForm refuses what a driver would take for keywords and is not meant as such.
@@ -118,7 +120,8 @@ func refuseForm(address string) error {
 		(isLibpq(strings.ToLower(found[1])) || foreignOf(found[1]).instead != "") {
 		return &AddressError{
 			"the address has its parts between semicolons, as .NET writes them",
-			"write postgres://user:password@host:5432/database, with special characters percent-encoded, or keywords with blanks between them, host=… dbname=…",
+			"write postgres://user:password@host:5432/database, with special characters percent-encoded, or keywords with " +
+				"blanks between them, host=… dbname=…",
 		}
 	}
 	return nil
@@ -131,13 +134,15 @@ func otherScheme(name string) error {
 	case strings.HasPrefix(lower, "jdbc"):
 		remedy += "; user and password, which JDBC has behind the ?, stand before the host"
 	case strings.HasPrefix(lower, "prisma"):
-		remedy = "that is the address of Prisma's service and not of a database: give the database's own, postgres://user:password@host:5432/database"
+		remedy = "that is the address of Prisma's service and not of a database: give the database's own, " +
+			"postgres://user:password@host:5432/database"
 	case lower != "postgres" && lower != "postgresql" && !strings.HasPrefix(lower, "postgres"):
 		remedy = "whimbrel migrates PostgreSQL, whose addresses are postgres://user:password@host:5432/database"
 	case strings.Contains(name, "+"):
 		remedy = "take the driver away from the scheme: " + remedy
 	}
-	return &AddressError{fmt.Sprintf("the address begins with %s:, which is not how one of PostgreSQL's begins", name), remedy}
+	return &AddressError{fmt.Sprintf("the address begins with %s:, which is not how one of PostgreSQL's begins", name),
+		remedy}
 }
 
 // Unwrap takes off what secret stores and shells leave around a value, and says in
@@ -196,7 +201,8 @@ func UnwrapPassword(value string) (bare, around string) {
 
 // PGVariables are those of PostgreSQL's variables that name or refine an address.
 var PGVariables = []string{
-	"PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE", "PGSSLROOTCERT",
+	"PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSERVICE", "PGSERVICEFILE",
+	"PGPASSFILE", "PGSSLROOTCERT",
 	"PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS", "PGCHANNELBINDING", "PGREQUIREAUTH", "PGAPPNAME", "PGTZ",
 }
 
@@ -214,10 +220,12 @@ func wrappedVariable(config *pgx.ConnConfig) error {
 	for _, name := range PGVariables {
 		value := os.Getenv(name)
 		_, around := UnwrapVariable(name, value)
-		if around == "" || config != nil && !slices.Contains([]string{config.Host, config.Database, config.User, config.Password}, value) {
+		if around == "" || config != nil && !slices.Contains([]string{config.Host, config.Database, config.User,
+			config.Password}, value) {
 			continue
 		}
-		return &AddressError{"the variable " + name + " is wrapped: there is " + around + " around its value", "set it without"}
+		return &AddressError{"the variable " + name + " is wrapped: there is " + around + " around its value",
+			"set it without"}
 	}
 	return nil
 }
@@ -228,7 +236,8 @@ func Variables(prefix, name string, lookup func(string) (string, bool)) string {
 	var words []string
 	given := false
 	for _, part := range [][3]string{
-		{"host", "HOST", "localhost"}, {"port", "PORT", "5432"}, {"dbname", "NAME", name}, {"user", "USER", "postgres"}, {"password", "PASSWORD", ""},
+		{"host", "HOST", "localhost"}, {"port", "PORT", "5432"}, {"dbname", "NAME", name}, {"user", "USER", "postgres"},
+		{"password", "PASSWORD", ""},
 	} {
 		value, _ := lookup(prefix + part[1])
 		given = given || value != ""
@@ -306,5 +315,6 @@ func refuseParameters(parameters map[string]string) error {
 	case 1:
 		return &AddressError{"the address has a parameter that is not PostgreSQL's: " + names[0], strings.Join(instead, "; ")}
 	}
-	return &AddressError{"the address has parameters that are not PostgreSQL's: " + strings.Join(names, ", "), strings.Join(instead, "; ")}
+	return &AddressError{"the address has parameters that are not PostgreSQL's: " + strings.Join(names, ", "),
+		strings.Join(instead, "; ")}
 }

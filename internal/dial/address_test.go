@@ -57,7 +57,8 @@ func TestWhatLibpqReadsIsHonouredOrLeftUndone(t *testing.T) {
 func TestSettingsOfPostgreSQLAndOfTheApplicationReachTheServer(t *testing.T) {
 	t.Parallel()
 	for setting, value := range map[string]string{
-		"search_path": "audit, public", "statement_timeout": "7s", "application_name": "shop", "shop.tenant": "seven", "TimeZone": "Asia/Tokyo",
+		"search_path": "audit, public", "statement_timeout": "7s", "application_name": "shop", "shop.tenant": "seven",
+		"TimeZone":                  "Asia/Tokyo",
 		"fallback_application_name": "spare",
 	} {
 		t.Run(setting, func(t *testing.T) {
@@ -68,7 +69,8 @@ func TestSettingsOfPostgreSQLAndOfTheApplicationReachTheServer(t *testing.T) {
 			require.NoError(t, err)
 			defer dial.Close(conn)
 			var got string
-			require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_setting($1)", strings.TrimPrefix(setting, "fallback_")).Scan(&got))
+			require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_setting($1)", strings.TrimPrefix(setting,
+				"fallback_")).Scan(&got))
 			require.Equal(t, value, got)
 		})
 	}
@@ -77,47 +79,53 @@ func TestSettingsOfPostgreSQLAndOfTheApplicationReachTheServer(t *testing.T) {
 func TestAddressesOfOtherProgramsAreNamedWithWhatToWrite(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string][2]string{
-		"postgres://u:hunter2x@h/d?schema=sales":                        {"schema (of Prisma)", "search_path=sales"},
-		"postgres://u:hunter2x@h/d?pgbouncer=true&connection_limit=1":   {"connection_limit (of Prisma), pgbouncer (of Prisma)", "no pool"},
-		"postgres://u:hunter2x@h/d?pool_timeout=3":                      {"pool_timeout", "no pool"},
-		"postgres://u:hunter2x@h/d?pool_max_conns=4":                    {"pool_max_conns (of pgx)", "no pool"},
-		"postgres://u:hunter2x@h/d?statement_cache_mode=describe":       {"statement_cache_mode", "take it away"},
-		"postgres://u:hunter2x@h/d?sslaccept=strict":                    {"sslaccept", "sslmode=verify-full"},
-		"postgres://u:hunter2x@h/d?socket_timeout=3":                    {"socket_timeout", "statement_timeout"},
-		"postgres://u:hunter2x@h/d?currentSchema=sales":                 {"currentSchema (of JDBC)", "search_path=sales"},
-		"postgres://u:hunter2x@h/d?x-migrations-table=m":                {"x-migrations-table (of golang-migrate)", "whimbrel.yaml"},
-		"postgres://u:hunter2x@h/d?sslMode=require":                     {"sslMode", "small letters, sslmode"},
-		"postgres://u:hunter2x@h/d?ssl=no-verify":                       {"ssl", "sslmode=require"},
-		"postgres://u:hunter2x@h/d?sslmode=no-verify":                   {"sslmode", "no-verify is require"},
-		"postgres://u:hunter2x@h/d?statement-cache-capacity=3":          {"statement-cache-capacity (of sqlx)", "take it away"},
-		"postgres://u:hunter2x@h/d?gssencmode=require":                  {"gssencmode", "GSSAPI"},
-		"postgres://u:hunter2x@h/d?replication=database":                {"replication", "ordinary connection"},
-		"postgres://u:hunter2x@h/d?keepalives_idle=long":                {"keepalives_idle", "number"},
-		"postgres://u:hunter2x@h/d?hostaddr=db.example.com":             {"no IP address", "192.0.2.7"},
-		"postgres://u:hunter2x@a,b/d?hostaddr=192.0.2.1,::1,::2":        {"2 hosts and 3 addresses", "one for each"},
-		"jdbc:postgresql://db.example.com/shop?user=a&password=hunter2": {"jdbc:", "postgres://user:password@host:5432/database"},
-		"prisma+postgres://db.example.com/?api_key=hunter2x":            {"prisma+postgres:", "the database's own"},
-		"prisma://db.example.com/?api_key=hunter2x":                     {"prisma:", "the database's own"},
-		"postgresql+psycopg2://u:hunter2x@h/d":                          {"postgresql+psycopg2:", "take the driver away"},
-		"mysql://u:hunter2x=y@h/d":                                      {"mysql:", "whimbrel migrates PostgreSQL"},
-		"POSTGRES://u:hunter2x@h/d?sslmode=disable":                     {"POSTGRES:", "postgres://"},
-		"postgres:u=hunter2x":                                           {"postgres:", "postgres://"},
-		"Server=h;Port=5432;User Id=u;Password=hunter2x":                {"semicolons", "keywords with blanks"},
-		"Host=h;Username=u;Password=hunter2x":                           {"", "host"},
-		"Server=h Password=hunter2x":                                    {"Server", "write host"},
-		"host=h password=open hunter2x-&=x":                             {"none of PostgreSQL's", "quotes"},
-		"\"postgres://u:hunter2x@h/d\"\n":                               {"a line end and a pair of quotes", "without"},
-		" postgres://u:hunter2x@h/d?sslmode=disable":                    {"white space", "without"},
-		"postgres://u:hunter2x@h/d\r\n":                                 {"a line end", "without"},
-		"DATABASE_URL=postgres://u:hunter2x@h/d":                        {"name of a variable before it: DATABASE_URL", "value alone"},
-		"export PG_URL='postgresql://u:hunter2x@h/d'":                   {"name of a variable before it: PG_URL", "value alone"},
-		"“postgres://u:hunter2x@h/d”":                                   {"a pair of quotes", "without"},
-		"<postgres://u:hunter2x@h/d>":                                   {"a pair of brackets", "without"},
-		`"postgres://u:hunter2x@h/d\n"`:                                 {"a pair of quotes and a line end", "without"},
-		"host=postgres://u:hunter2x@h/d":                                {"a whole address", "DATABASE_URL"},
-		"host=h dbname=postgres://u:hunter2x@h/d":                       {"a whole address", "DATABASE_URL"},
-		"host=db.example.com:5433 dbname=d password=hunter2x":           {"a port behind it", "DB_PORT"},
-		"'host=h user=u'":                                               {"a pair of quotes", "without"},
+		"postgres://u:hunter2x@h/d?schema=sales": {"schema (of Prisma)", "search_path=sales"},
+		"postgres://u:hunter2x@h/d?pgbouncer=true&connection_limit=1": {"connection_limit (of Prisma), pgbouncer (of " +
+			"Prisma)", "no pool"},
+		"postgres://u:hunter2x@h/d?pool_timeout=3":                {"pool_timeout", "no pool"},
+		"postgres://u:hunter2x@h/d?pool_max_conns=4":              {"pool_max_conns (of pgx)", "no pool"},
+		"postgres://u:hunter2x@h/d?statement_cache_mode=describe": {"statement_cache_mode", "take it away"},
+		"postgres://u:hunter2x@h/d?sslaccept=strict":              {"sslaccept", "sslmode=verify-full"},
+		"postgres://u:hunter2x@h/d?socket_timeout=3":              {"socket_timeout", "statement_timeout"},
+		"postgres://u:hunter2x@h/d?currentSchema=sales":           {"currentSchema (of JDBC)", "search_path=sales"},
+		"postgres://u:hunter2x@h/d?x-migrations-table=m": {"x-migrations-table (of golang-migrate)",
+			"whimbrel.yaml"},
+		"postgres://u:hunter2x@h/d?sslMode=require":   {"sslMode", "small letters, sslmode"},
+		"postgres://u:hunter2x@h/d?ssl=no-verify":     {"ssl", "sslmode=require"},
+		"postgres://u:hunter2x@h/d?sslmode=no-verify": {"sslmode", "no-verify is require"},
+		"postgres://u:hunter2x@h/d?statement-cache-capacity=3": {"statement-cache-capacity (of sqlx)",
+			"take it away"},
+		"postgres://u:hunter2x@h/d?gssencmode=require":           {"gssencmode", "GSSAPI"},
+		"postgres://u:hunter2x@h/d?replication=database":         {"replication", "ordinary connection"},
+		"postgres://u:hunter2x@h/d?keepalives_idle=long":         {"keepalives_idle", "number"},
+		"postgres://u:hunter2x@h/d?hostaddr=db.example.com":      {"no IP address", "192.0.2.7"},
+		"postgres://u:hunter2x@a,b/d?hostaddr=192.0.2.1,::1,::2": {"2 hosts and 3 addresses", "one for each"},
+		"jdbc:postgresql://db.example.com/shop?user=a&password=hunter2": {"jdbc:",
+			"postgres://user:password@host:5432/database"},
+		"prisma+postgres://db.example.com/?api_key=hunter2x": {"prisma+postgres:", "the database's own"},
+		"prisma://db.example.com/?api_key=hunter2x":          {"prisma:", "the database's own"},
+		"postgresql+psycopg2://u:hunter2x@h/d":               {"postgresql+psycopg2:", "take the driver away"},
+		"mysql://u:hunter2x=y@h/d":                           {"mysql:", "whimbrel migrates PostgreSQL"},
+		"POSTGRES://u:hunter2x@h/d?sslmode=disable":          {"POSTGRES:", "postgres://"},
+		"postgres:u=hunter2x":                                {"postgres:", "postgres://"},
+		"Server=h;Port=5432;User Id=u;Password=hunter2x":     {"semicolons", "keywords with blanks"},
+		"Host=h;Username=u;Password=hunter2x":                {"", "host"},
+		"Server=h Password=hunter2x":                         {"Server", "write host"},
+		"host=h password=open hunter2x-&=x":                  {"none of PostgreSQL's", "quotes"},
+		"\"postgres://u:hunter2x@h/d\"\n":                    {"a line end and a pair of quotes", "without"},
+		" postgres://u:hunter2x@h/d?sslmode=disable":         {"white space", "without"},
+		"postgres://u:hunter2x@h/d\r\n":                      {"a line end", "without"},
+		"DATABASE_URL=postgres://u:hunter2x@h/d": {"name of a variable before it: DATABASE_URL",
+			"value alone"},
+		"export PG_URL='postgresql://u:hunter2x@h/d'": {"name of a variable before it: PG_URL",
+			"value alone"},
+		"“postgres://u:hunter2x@h/d”":                         {"a pair of quotes", "without"},
+		"<postgres://u:hunter2x@h/d>":                         {"a pair of brackets", "without"},
+		`"postgres://u:hunter2x@h/d\n"`:                       {"a pair of quotes and a line end", "without"},
+		"host=postgres://u:hunter2x@h/d":                      {"a whole address", "DATABASE_URL"},
+		"host=h dbname=postgres://u:hunter2x@h/d":             {"a whole address", "DATABASE_URL"},
+		"host=db.example.com:5433 dbname=d password=hunter2x": {"a port behind it", "DB_PORT"},
+		"'host=h user=u'":                                     {"a pair of quotes", "without"},
 	} {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()

@@ -63,7 +63,8 @@ func running(ctx context.Context, t *testing.T, conn *pgx.Conn, statement string
 	}()
 	require.Eventually(t, func() bool {
 		var active bool
-		err := observer.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active')", conn.PgConn().PID()).Scan(&active)
+		err := observer.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = "+
+			"'active')", conn.PgConn().PID()).Scan(&active)
 		return err == nil && active
 	}, 20*time.Second, time.Millisecond)
 	then()
@@ -131,7 +132,8 @@ func TestAQuestionEndsAtItsDeadline(t *testing.T) {
 	proxy, conn := opened(t)
 	ctx, cancel := context.WithTimeout(dial.LetFinish(t.Context()), 2*time.Second)
 	defer cancel()
-	require.Error(t, running(ctx, t, conn, "SELECT pg_sleep(2.5)", func() {}), "half a second longer than the deadline is within what a cancelled one may take")
+	require.Error(t, running(ctx, t, conn, "SELECT pg_sleep(2.5)", func() {}),
+		"half a second longer than the deadline is within what a cancelled one may take")
 	require.Equal(t, faults.Cancels{}, proxy.Cancels())
 }
 
@@ -177,5 +179,6 @@ func TestTheProxyKnowsARequestThatIsCutOff(t *testing.T) {
 	_, err = conn.Write(append(request, make([]byte, 8)...))
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
-	require.Eventually(t, func() bool { return proxy.Cancels() == faults.Cancels{Sent: 1, CutOff: 1} }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return proxy.Cancels() == faults.Cancels{Sent: 1, CutOff: 1} }, 10*time.Second,
+		time.Millisecond)
 }

@@ -39,7 +39,8 @@ func foreignOf(name string) foreignParameter {
 	switch {
 	case strings.HasPrefix(lower, "x-"):
 		return foreignParameter{"golang-migrate", "take it away: whimbrel's own options are flags, and keys of whimbrel.yaml"}
-	case lower != name && isLibpq(lower) && lower != "application_name" && lower != "client_encoding": // which are settings as well
+	// which are settings as well
+	case lower != name && isLibpq(lower) && lower != "application_name" && lower != "client_encoding":
 		return foreignParameter{"nobody", "write it in small letters, " + lower}
 	}
 	return foreignParameter{}
@@ -52,9 +53,11 @@ var foreign = func() map[string]foreignParameter {
 	for _, group := range []struct{ of, instead, names string }{
 		{"Prisma", path, "schema"},
 		{"Prisma", "take it away: whimbrel notices a pooler by itself", "pgbouncer"},
-		{"Prisma", noPool, "connection_limit pool_timeout single_use_connections max_connection_lifetime max_idle_connection_lifetime"},
+		{"Prisma", noPool, "connection_limit pool_timeout single_use_connections max_connection_lifetime " +
+			"max_idle_connection_lifetime"},
 		{"Prisma", "write statement_timeout in its place, with its unit, as 30s", "socket_timeout"},
-		{"Prisma", "write sslmode=require in its place, or sslmode=verify-full where certificates are to be checked", "sslaccept"},
+		{"Prisma", "write sslmode=require in its place, or sslmode=verify-full where certificates are to be checked",
+			"sslaccept"},
 		{"Prisma", "write sslcert and sslkey in its place, which are files of PEM", "sslidentity"},
 		{"Prisma and asyncpg", noCache, "statement_cache_size prepared_statement_cache_size prepared_statement_name_func"},
 		{"pgx", noPool, `pool_max_conns pool_min_conns pool_min_idle_conns pool_max_conn_lifetime pool_max_conn_lifetime_jitter
@@ -71,15 +74,18 @@ var foreign = func() map[string]foreignParameter {
 		{"JDBC", "write load_balance_hosts=random in its place", "loadbalancehosts"},
 		{"JDBC", "write sslmode in its place", "sslfactory sslfactoryarg sslhostnameverifier"},
 		{"JDBC", "write keepalives=1 in its place", "tcpkeepalive"},
-		{"JDBC", noCache, "preparethreshold preparedstatementcachequeries preparedstatementcachesizemib prefer_query_mode preferquerymode"},
-		{"JDBC", "take it away", "rewritebatchedinserts stringtype defaultrowfetchsize readonly binarytransfer autosave allowencodingchanges assumeminserverversion"},
+		{"JDBC", noCache, "preparethreshold preparedstatementcachequeries preparedstatementcachesizemib prefer_query_mode " +
+			"preferquerymode"},
+		{"JDBC", "take it away", "rewritebatchedinserts stringtype defaultrowfetchsize readonly binarytransfer autosave " +
+			"allowencodingchanges assumeminserverversion"},
 		{"Rails", path, "schema_search_path"},
 		{"Rails", noPool, "pool checkout_timeout idle_timeout reaping_frequency min_threads max_threads keepalive max_age"},
 		{"Rails", noCache, "prepared_statements statement_limit"},
 		{"Rails", "take it away", "advisory_locks adapter database_tasks"},
 		{"Rails", "write client_min_messages in its place", "min_messages"},
 		{"another program", "take it away: whimbrel speaks UTF-8", "encoding charset"},
-		{"another program", "write connect_timeout in its place, in seconds", "timeout connectiontimeout connectiontimeoutmillis command_timeout"},
+		{"another program", "write connect_timeout in its place, in seconds",
+			"timeout connectiontimeout connectiontimeoutmillis command_timeout"},
 		{"Django", noPool, "conn_max_age conn_health_checks"},
 		{"SQLAlchemy", noPool, "pool_size max_overflow pool_recycle pool_pre_ping poolclass"},
 		{"SQLAlchemy", "take it away", "async_fallback server_settings drivername driver"},

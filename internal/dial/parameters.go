@@ -25,7 +25,8 @@ import (
 // where the PG* variables say which database is meant; elsewhere an address that names
 // a server means that one.
 var ownVariables = map[string]string{
-	"hostaddr": "PGHOSTADDR", "gssencmode": "PGGSSENCMODE", "load_balance_hosts": "PGLOADBALANCEHOSTS", "requirepeer": "PGREQUIREPEER",
+	"hostaddr": "PGHOSTADDR", "gssencmode": "PGGSSENCMODE", "load_balance_hosts": "PGLOADBALANCEHOSTS",
+	"requirepeer":              "PGREQUIREPEER",
 	"ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION", "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
 	"sslcrl": "PGSSLCRL", "sslcrldir": "PGSSLCRLDIR",
 }
@@ -51,7 +52,8 @@ func settle(address string, config *pgx.ConnConfig) (*pgx.ConnConfig, error) {
 	var s socket
 	for _, name := range libpq {
 		value, ok := given[name]
-		if !ok || name == "application_name" || name == "options" || name == "client_encoding" && !strings.EqualFold(value, "auto") {
+		if !ok || name == "application_name" || name == "options" || name == "client_encoding" && !strings.EqualFold(value,
+			"auto") {
 			continue
 		}
 		delete(given, name)
@@ -73,15 +75,18 @@ func settle(address string, config *pgx.ConnConfig) (*pgx.ConnConfig, error) {
 func honour(config *pgx.ConnConfig, s *socket, name, value string) error {
 	switch name {
 	case "gssencmode":
-		return oneOf(name, value, "write gssencmode=prefer, and sslmode=require for encryption: whimbrel does not encrypt by GSSAPI", "disable", "prefer", "allow")
+		return oneOf(name, value, "write gssencmode=prefer, and sslmode=require for encryption: whimbrel does not encrypt "+
+			"by GSSAPI", "disable", "prefer", "allow")
 	case "replication":
 		return oneOf(name, value, "take it away: migrations need an ordinary connection", "false", "off", "no", "0")
 	case "sslcrl", "sslcrldir":
 		if _, err := os.Stat(value); err == nil { // libpq passes over one that is not there
-			return &AddressError{"the address asks for " + name + ", and whimbrel checks no lists of revoked certificates", "take it away"}
+			return &AddressError{"the address asks for " + name + ", and whimbrel checks no lists of revoked certificates",
+				"take it away"}
 		}
 	case "scram_client_key", "scram_server_key":
-		return &AddressError{"the address has " + name + ", by which whimbrel cannot log in", "give the password in its place"}
+		return &AddressError{"the address has " + name + ", by which whimbrel cannot log in",
+			"give the password in its place"}
 	case "load_balance_hosts":
 		if value == "random" {
 			shuffle(config)
@@ -120,16 +125,19 @@ func place(address string, config *pgx.ConnConfig, hostaddr string) (*pgx.ConnCo
 	to := strings.Split(hostaddr, ",")
 	for _, one := range to {
 		if _, err := netip.ParseAddr(one); err != nil {
-			return nil, &AddressError{"the address has a hostaddr that is no IP address", "write an address as 192.0.2.7, or host with a name"}
+			return nil, &AddressError{"the address has a hostaddr that is no IP address",
+				"write an address as 192.0.2.7, or host with a name"}
 		}
 	}
 	hosts := hostsOf(config)
-	if slices.ContainsFunc(hosts, func(h []*pgconn.FallbackConfig) bool { return filepath.IsAbs(h[0].Host) }) || len(hosts) == 1 && len(to) > 1 {
+	if slices.ContainsFunc(hosts, func(h []*pgconn.FallbackConfig) bool { return filepath.IsAbs(h[0].Host) }) ||
+		len(hosts) == 1 && len(to) > 1 {
 		return pgx.ParseConfig(with(address, "host", hostaddr)) // there is no name
 	}
 	if len(hosts) != len(to) {
 		return nil, &AddressError{
-			fmt.Sprintf("the address has %d hosts and %d addresses in hostaddr", len(hosts), len(to)), "give one for each host, or leave hostaddr away",
+			fmt.Sprintf("the address has %d hosts and %d addresses in hostaddr", len(hosts), len(to)),
+			"give one for each host, or leave hostaddr away",
 		}
 	}
 	for i, host := range hosts {
@@ -143,7 +151,8 @@ func place(address string, config *pgx.ConnConfig, hostaddr string) (*pgx.ConnCo
 
 // hostsOf are the attempts to connect that a configuration has, by the host they are at.
 func hostsOf(config *pgx.ConnConfig) (hosts [][]*pgconn.FallbackConfig) {
-	all := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
+	all := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}},
+		config.Fallbacks...)
 	for i, attempt := range all {
 		if i > 0 && attempt.Host == all[i-1].Host && attempt.Port == all[i-1].Port {
 			hosts[len(hosts)-1] = append(hosts[len(hosts)-1], attempt)
@@ -168,7 +177,8 @@ func shuffle(config *pgx.ConnConfig) {
 
 // encrypt sets a bound of the versions of TLS.
 func encrypt(config *pgx.ConnConfig, name, value string, bound func(*tls.Config, uint16)) error {
-	versions := map[string]uint16{"tlsv1": tls.VersionTLS10, "tlsv1.1": tls.VersionTLS11, "tlsv1.2": tls.VersionTLS12, "tlsv1.3": tls.VersionTLS13}
+	versions := map[string]uint16{"tlsv1": tls.VersionTLS10, "tlsv1.1": tls.VersionTLS11, "tlsv1.2": tls.VersionTLS12,
+		"tlsv1.3": tls.VersionTLS13}
 	version, ok := versions[strings.ToLower(value)]
 	if !ok {
 		return oneOf(name, value, "", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -226,7 +236,8 @@ func (s *socket) applyTo(config *pgx.ConnConfig) error {
 			return conn, err
 		}
 		if peer, err := peerOf(conn); err != nil || peer != s.peer {
-			return nil, errors.Join(fmt.Errorf("requirepeer asks for a server that runs as %q, and this one runs as %q", s.peer, peer), err, conn.Close())
+			return nil, errors.Join(fmt.Errorf("requirepeer asks for a server that runs as %q, and this one runs as %q", s.peer,
+				peer), err, conn.Close())
 		}
 		return conn, nil
 	}

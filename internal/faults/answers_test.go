@@ -22,7 +22,8 @@ func TestRowsWhoseAnswerWasLostAreUnknownAndNeverWrong(t *testing.T) {
 		"a script": {"2_fill.js": "exports.transaction = false;\nexports.up = async (client) => {\n" +
 			"  await client.batch({ table: 't', key: 'id', size: 40 }, (range, client) =>\n" +
 			"    client.query('UPDATE t SET n = n + 1 WHERE id > $1 AND id <= $2', [range.from, range.to]));\n};"},
-		"a batch": {"2_fill.sql": "-- +migrate Batch t by id size=40\nUPDATE t SET n = n + 1 WHERE id > :from AND id <= :to;"},
+		"a batch": {
+			"2_fill.sql": "-- +migrate Batch t by id size=40\nUPDATE t SET n = n + 1 WHERE id > :from AND id <= :to;"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,13 +32,15 @@ func TestRowsWhoseAnswerWasLostAreUnknownAndNeverWrong(t *testing.T) {
 				b := setup(t)
 				b.exec("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0); INSERT INTO t SELECT generate_series(1, 100)")
 				lost = false
-				result, err := b.migrator(f, withScripts, losing(t, after, func() { lost = true })).Up(t.Context(), whimbrel.UpOptions{})
+				result, err := b.migrator(f, withScripts, losing(t, after, func() { lost = true })).Up(t.Context(),
+					whimbrel.UpOptions{})
 				var e *whimbrel.Error
 				if errors.As(err, &e) && e.Code == whimbrel.CodeConnection { // before the run had its lease
 					result, err = b.migrator(f, withScripts).Up(t.Context(), whimbrel.UpOptions{})
 				}
 				require.NoError(t, err, "the answer after %d is lost", after)
-				require.Equal(t, "100 1 1", b.text("SELECT concat_ws(' ', count(*), min(n), max(n)) FROM t"), "the answer after %d is lost", after)
+				require.Equal(t, "100 1 1", b.text("SELECT concat_ws(' ', count(*), min(n), max(n)) FROM t"),
+					"the answer after %d is lost", after)
 				done := result.Done[len(result.Done)-1]
 				if done.RowsUnknown {
 					unknown++

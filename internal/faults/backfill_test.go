@@ -22,14 +22,16 @@ import (
 // batch it keeps the transaction that did it.
 func (b *bundle) people(rows int) {
 	b.Helper()
-	b.exec(fmt.Sprintf(`CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, lower_name text, done int NOT NULL DEFAULT 0, once int, batch xid8);
+	b.exec(fmt.Sprintf(
+		`CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, lower_name text, done int NOT NULL DEFAULT 0, once int, batch xid8);
 INSERT INTO people (id, name, once) SELECT 2 * n, 'Name ' || n, 0 FROM generate_series(1, %d) n; ANALYZE people`, rows))
 }
 
 // counting is a backfill that nothing keeps from doing a row twice but the
 // journal.
 func counting(options string) string {
-	return "-- +migrate Batch people by id" + options + "\nUPDATE people SET once = once + 1, batch = pg_current_xact_id() WHERE id > :from AND id <= :to;\n"
+	return "-- +migrate Batch people by id" + options +
+		"\nUPDATE people SET once = once + 1, batch = pg_current_xact_id() WHERE id > :from AND id <= :to;\n"
 }
 
 // lowering is one that goes on until nothing is left.
@@ -101,7 +103,8 @@ func TestABackfillThatIsKilledAgainAndAgainDoesEveryRowOnceAndLeavesNone(t *test
 		require.True(t, r.awaitKind("batch_progress"), "it cannot end while others write")
 		time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond)
 		r.kill()
-		steps[b.text("SELECT string_agg(DISTINCT (step % 1000000 / 1000)::text || (cursor::json->>'pass'), ' ') FROM schema_migrations_journal WHERE step >= 1000000")] = true
+		steps[b.text("SELECT string_agg(DISTINCT (step % 1000000 / 1000)::text || (cursor::json->>'pass'), ' ') FROM "+
+			"schema_migrations_journal WHERE step >= 1000000")] = true
 		steps[b.text("SELECT max(step / 1000000) FROM schema_migrations_journal")] = true
 	}
 	written := stop()
@@ -122,7 +125,8 @@ func TestABackfillWaitsForAReplicaThatStandsStill(t *testing.T) {
 	replica, err := faults.StartReplica(t.Context(), primary)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, replica.Stop()) })
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn = pg_current_wal_lsn()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn = " +
+		"pg_current_wal_lsn()")
 	there, err := pgx.Connect(t.Context(), replica.URL("postgres"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = there.Close(context.Background()) })
@@ -167,10 +171,12 @@ func TestABackfillWaitsForAReplicaThatStandsStill(t *testing.T) {
 		if now := b.text(batches); now != done { // the replica was a moment late to stand still
 			done, looks = now, map[string]bool{}
 		}
-		looks[b.text("SELECT query_start FROM pg_stat_activity WHERE query LIKE '%replay_lsn%' AND application_name LIKE 'whimbrel/%' AND datname = current_database()")] = true
+		looks[b.text("SELECT query_start FROM pg_stat_activity WHERE query LIKE '%replay_lsn%' AND application_name LIKE "+
+			"'whimbrel/%' AND datname = current_database()")] = true
 		return len(looks) > 5
 	})
-	require.Contains(t, []string{"1", "2", "3"}, done, "one batch before the replica stood still, and two behind it at most")
+	require.Contains(t, []string{"1", "2", "3"}, done,
+		"one batch before the replica stood still, and two behind it at most")
 	_, err = there.Exec(t.Context(), "SELECT pg_wal_replay_resume()")
 	require.NoError(t, err)
 	require.NoError(t, <-result)
@@ -188,11 +194,12 @@ func TestABackfillOverABadNetworkAndARestartDoesEveryRowOnce(t *testing.T) {
 	defer func() { require.NoError(t, proxy.Close()) }()
 	began, ended := make(chan struct{}), make(chan struct{})
 	var first sync.Once
-	m := b.migrator(files{"1_fill.sql": counting(" size=200 workers=3 pause=10ms")}, through(url), hearing(func(r whimbrel.Record) {
-		if r.Event.Kind() == "batch_progress" {
-			first.Do(func() { close(began) })
-		}
-	}))
+	m := b.migrator(files{"1_fill.sql": counting(" size=200 workers=3 pause=10ms")}, through(url),
+		hearing(func(r whimbrel.Record) {
+			if r.Event.Kind() == "batch_progress" {
+				first.Do(func() { close(began) })
+			}
+		}))
 	var failures []error // of runs, each of which goes on where the last one ended
 	go func() {
 		defer close(ended)

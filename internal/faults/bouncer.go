@@ -67,7 +67,8 @@ func StartBouncerTo(ctx context.Context, server string, mode PoolMode, poolSize 
 	return nil, errors.Join(fmt.Errorf("starting PgBouncer: %w", err), os.RemoveAll(folder))
 }
 
-func (b *Bouncer) start(ctx context.Context, program string, as account, server string, mode PoolMode, poolSize int) error {
+func (b *Bouncer) start(ctx context.Context, program string, as account, server string, mode PoolMode,
+	poolSize int) error {
 	address, err := freeAddress()
 	if err != nil {
 		return err
@@ -150,7 +151,8 @@ func (b *Bouncer) awaitReady(ctx context.Context) error {
 
 // URL leads to a database through the pooler.
 func (b *Bouncer) URL(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: b.address, Path: "/" + database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: b.address, Path: "/" + database,
+		RawQuery: "sslmode=disable"}
 	return u.String()
 }
 

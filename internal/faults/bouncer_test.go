@@ -81,7 +81,8 @@ func TestAProtectedDatabaseIsProtectedThroughAPoolerToo(t *testing.T) {
 func TestTheExampleShopGoesThroughAPooler(t *testing.T) {
 	t.Parallel()
 	direct := setup(t)
-	shop, err := migration.Load(migration.Source{FS: os.DirFS("../../examples/shop"), Dir: "migrations", Label: "migrations"})
+	shop, err := migration.Load(migration.Source{FS: os.DirFS("../../examples/shop"), Dir: "migrations",
+		Label: "migrations"})
 	require.NoError(t, err)
 	withShop := func(c *whimbrel.Config) { c.Migrations = shop }
 	require.NoError(t, direct.up(nil, withShop))

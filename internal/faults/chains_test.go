@@ -70,18 +70,21 @@ DROP TABLE ledger, base;
 
 // filling is a backfill that cannot do a row before it is corrected.
 func filling(random *rand.Rand, table, column string) string {
-	return fmt.Sprintf("-- +migrate Batch %s by id size=%d workers=%d\nUPDATE %s SET %s = %s + 1@FAULT@ WHERE id > :from AND id <= :to;\n",
+	return fmt.Sprintf("-- +migrate Batch %s by id size=%d workers=%d\n"+
+		"UPDATE %s SET %s = %s + 1@FAULT@ WHERE id > :from AND id <= :to;\n",
 		table, 30+random.IntN(150), 1+random.IntN(2), table, column, column)
 }
 
 // randomChain makes one. Its table c5 has rows that count how often they were done, and the
 // ledger has an entry for each transaction.
 func randomChain(random *rand.Rand) chain {
-	c := chain{file: "5_chain.sql", faulty: -1, cleanUp: "DROP TABLE IF EXISTS c5, d5; DELETE FROM ledger; UPDATE base SET mark = 0 WHERE mark <> 0;\n"}
+	c := chain{file: "5_chain.sql", faulty: -1, cleanUp: "DROP TABLE IF EXISTS c5, d5; DELETE FROM ledger; UPDATE base " +
+		"SET mark = 0 WHERE mark <> 0;\n"}
 	if random.IntN(8) == 0 {
 		return scripted(random, c)
 	}
-	c.up = []string{"CREATE TABLE c5 (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, m int NOT NULL DEFAULT 0);\nINSERT INTO c5 (id) SELECT g FROM generate_series(1, 500) g;\n"}
+	c.up = []string{"CREATE TABLE c5 (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, m int NOT NULL DEFAULT 0);\n" +
+		"INSERT INTO c5 (id) SELECT g FROM generate_series(1, 500) g;\n"}
 	indexes := []string{}
 	for i := range 2 + random.IntN(5) {
 		part := ""
@@ -115,7 +118,8 @@ func randomChain(random *rand.Rand) chain {
 	c.down = "-- +migrate Down\n" + c.cleanUp
 	switch random.IntN(4) {
 	case 0:
-		c.down = "-- +migrate Down\nDROP INDEX CONCURRENTLY IF EXISTS c5_2;\nDELETE FROM ledger;\nVACUUM base;\nDROP TABLE IF EXISTS c5;\n" +
+		c.down = "-- +migrate Down\nDROP INDEX CONCURRENTLY IF EXISTS c5_2;\nDELETE FROM ledger;\nVACUUM base;\n" +
+			"DROP TABLE IF EXISTS c5;\n" +
 			"-- +migrate Batch base by id size=100\nUPDATE base SET mark = 0 WHERE id > :from AND id <= :to AND mark <> 0;\n"
 	case 1:
 		c.down = ""
@@ -128,11 +132,13 @@ func randomChain(random *rand.Rand) chain {
 func scripted(random *rand.Rand, c chain) chain {
 	c.file, c.faulty = "5_chain.js", 1
 	fill := func(table, column string) string {
-		return fmt.Sprintf("await client.batch({ table: '%s', key: 'id', size: %d }, async (range, client) => client.query('UPDATE %s SET %s = %s + 1@FAULT@ WHERE id > $1 AND id <= $2', [range.from, range.to]));\n",
+		return fmt.Sprintf("await client.batch({ table: '%s', key: 'id', size: %d }, async (range, client) => "+
+			"client.query('UPDATE %s SET %s = %s + 1@FAULT@ WHERE id > $1 AND id <= $2', [range.from, range.to]));\n",
 			table, 30+random.IntN(150), table, column, column)
 	}
 	c.up = []string{
-		"exports.transaction = false;\nexports.up = async (client) => {\nawait client.query('CREATE TABLE IF NOT EXISTS c5 (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)');\n" +
+		"exports.transaction = false;\nexports.up = async (client) => {\n" +
+			"await client.query('CREATE TABLE IF NOT EXISTS c5 (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)');\n" +
 			"await client.query('INSERT INTO c5 (id) SELECT g FROM generate_series(1, 500) g ON CONFLICT DO NOTHING');\n",
 		fill("c5", "n"), fill("base", "mark"), "};\n",
 	}
@@ -286,7 +292,8 @@ func (t *chainTrial) again(f files) {
 
 // downAndUp takes the chain down, which may be stopped as well, and up.
 func (t *chainTrial) downAndUp(f files) {
-	if len(t.text("SELECT coalesce(string_agg(version, ''), '') FROM schema_migrations_journal")) == 0 && t.applied() == "1" {
+	if len(t.text("SELECT coalesce(string_agg(version, ''), '') FROM schema_migrations_journal")) == 0 &&
+		t.applied() == "1" {
 		t.again(f) // nothing of it was begun
 		return
 	}

@@ -40,7 +40,8 @@ func runChild(folder string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3) // the test has gone
 	}()
-	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != "", Table: os.Getenv(childTable)}
+	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != "",
+		Table: os.Getenv(childTable)}
 	var err error
 	if text := os.Getenv(childLease); text != "" {
 		if config.LeaseDuration, err = time.ParseDuration(text); err != nil {
@@ -93,7 +94,8 @@ func (b *bundle) start(folder string, environment ...string) *runner {
 	self, err := os.Executable()
 	require.NoError(b, err)
 	r := &runner{bundle: b, command: exec.CommandContext(b.Context(), self), events: make(chan string, 10000)}
-	r.command.Env = append(os.Environ(), append([]string{childFolder + "=" + folder, childURL + "=" + b.url}, environment...)...)
+	r.command.Env = append(os.Environ(), append([]string{childFolder + "=" + folder, childURL + "=" + b.url},
+		environment...)...)
 	r.command.Stderr = &r.errors
 	// In a process group of its own, the kernel wakes and ends even a paused
 	// runner when the test dies; see setpgid(2) on orphaned groups.

@@ -29,7 +29,8 @@ func (b *bundle) survives(trial int, outcomes *tally, strike func(), change ...f
 		var e *whimbrel.Error
 		require.ErrorAs(b, err, &e)
 		// Interrupted is a silence from before the lease; see bundle.up.
-		require.Contains(b, []whimbrel.Code{whimbrel.CodeConnection, whimbrel.CodeLeaseLost, whimbrel.CodeInterrupted}, e.Code, "%v", err)
+		require.Contains(b, []whimbrel.Code{whimbrel.CodeConnection, whimbrel.CodeLeaseLost, whimbrel.CodeInterrupted},
+			e.Code, "%v", err)
 		require.NotEmpty(b, e.Remedy, "%v", err)
 		outcomes.add("up again: " + string(e.Code))
 		b.conn = b.connect() // the old one may have been hit, too
@@ -55,7 +56,8 @@ func TestATerminatedBackendAtAnyMoment(t *testing.T) {
 				b := setup(t)
 				striker := b.connect()
 				b.survives(trial, &outcomes, func() {
-					_, _ = striker.Exec(context.Background(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel%'")
+					_, _ = striker.Exec(context.Background(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname "+
+						"= current_database() AND application_name LIKE 'whimbrel%'")
 				})
 			})
 		}
@@ -131,13 +133,15 @@ func TestATransactionThatFellSilentDoesNotKeepTheNextRunOut(t *testing.T) {
 	proxy, url, err := faults.InFrontOf(b.url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
-	f := files{"1_stop.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE one ();\n-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\nCREATE TABLE two ();"}
+	f := files{"1_stop.sql": "-- +migrate Set lock_timeout = 0\nCREATE TABLE one ();\n" +
+		"-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\nCREATE TABLE two ();"}
 	silent := make(chan error, 1)
 	go func() { silent <- b.up(f, through(url), lease(4*time.Second)) }()
 	b.eventually(working)
 	proxy.BlackHole()
 	open()
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = " +
+		"current_database()")
 	require.NoError(t, b.up(f, func(c *whimbrel.Config) { c.LockWait = 20 * time.Second }))
 	require.Equal(t, "1", b.applied())
 	_ = fails(t, <-silent, whimbrel.CodeLeaseLost)
@@ -151,7 +155,8 @@ func TestAStopEndsConnectingAnew(t *testing.T) {
 	require.NoError(t, err)
 	stop, result := make(chan struct{}), make(chan error, 1)
 	go func() {
-		result <- b.up(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nSELECT count(*) FROM gate;"}, through(url), func(c *whimbrel.Config) { c.Stop = stop })
+		result <- b.up(files{"1_hold.sql": "-- +migrate Set lock_timeout = 0\nSELECT count(*) FROM gate;"}, through(url),
+			func(c *whimbrel.Config) { c.Stop = stop })
 	}()
 	b.eventually(working)
 	require.NoError(t, proxy.Close())
@@ -197,8 +202,10 @@ func TestWorkWhoseAnswersWereLostIsNotDoneTwice(t *testing.T) {
 	f := files{
 		"1_gate.sql":   "CREATE TABLE gate ()",
 		"2_ledger.sql": "CREATE TABLE ledger (step text)",
-		"3_gated.sql":  "SELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 up');\n-- +migrate Down\nSELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 down');",
-		"4_plain.sql":  "INSERT INTO ledger VALUES ('4 up');\n-- +migrate Down\nSELECT count(*) FROM gate; INSERT INTO ledger VALUES ('4 down');",
+		"3_gated.sql": "SELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 up');\n-- +migrate Down\n" +
+			"SELECT count(*) FROM gate; INSERT INTO ledger VALUES ('3 down');",
+		"4_plain.sql": "INSERT INTO ledger VALUES ('4 up');\n-- +migrate Down\n" +
+			"SELECT count(*) FROM gate; INSERT INTO ledger VALUES ('4 down');",
 	}
 	for _, c := range []struct {
 		name    string

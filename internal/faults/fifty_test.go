@@ -28,15 +28,19 @@ func fifty() files {
 		name, text := fmt.Sprintf("%03d_table.sql", i), ""
 		switch {
 		case i == 10:
-			text = "CREATE TABLE big AS SELECT g AS id, md5(g::text) AS note FROM generate_series(1, 5000) g; CREATE INDEX big_id ON big (id);"
+			text = "CREATE TABLE big AS SELECT g AS id, md5(g::text) AS note FROM generate_series(1, 5000) g; CREATE INDEX " +
+				"big_id ON big (id);"
 		case i == 20:
-			text = "CREATE TABLE before_build ();\nCREATE INDEX CONCURRENTLY big_note ON big (note);\nCREATE TABLE behind_build ();"
+			text = "CREATE TABLE before_build ();\nCREATE INDEX CONCURRENTLY big_note ON big (note);\n" +
+				"CREATE TABLE behind_build ();"
 		case i == 30:
-			text = "COPY big (id, note) FROM stdin;\n-1\tminus one\n\\.\n-- +migrate Assert there\nSELECT count(*) = 5001 FROM big;"
+			text = "COPY big (id, note) FROM stdin;\n-1\tminus one\n\\.\n-- +migrate Assert there\n" +
+				"SELECT count(*) = 5001 FROM big;"
 		case i == 40:
 			text = "CREATE TABLE before_drop ();\nDROP INDEX CONCURRENTLY big_id;"
 		case i%7 == 0:
-			text = fmt.Sprintf("CREATE TYPE mood%[1]d AS ENUM ('a', 'b'); CREATE FUNCTION f%[1]d() RETURNS int LANGUAGE sql AS 'SELECT %[1]d'; CREATE VIEW v%[1]d AS SELECT f%[1]d() AS f;", i)
+			text = fmt.Sprintf("CREATE TYPE mood%[1]d AS ENUM ('a', 'b'); CREATE FUNCTION f%[1]d() RETURNS int LANGUAGE sql "+
+				"AS 'SELECT %[1]d'; CREATE VIEW v%[1]d AS SELECT f%[1]d() AS f;", i)
 		case i > 10 && i%5 == 0:
 			text = "ALTER TABLE big ADD COLUMN " + fmt.Sprintf("c%d int NOT NULL DEFAULT %d;", i, i)
 		default:
@@ -72,8 +76,10 @@ func (b *bundle) intact() {
 	b.Helper()
 	schema, _ := theFiftyUndisturbed(b.T)
 	require.Equal(b, "50 of 50", b.text("SELECT count(*) || ' of ' || count(DISTINCT version) FROM schema_migrations"))
-	require.Equal(b, "50 of 50", b.text("SELECT count(*) || ' of ' || count(DISTINCT version) FROM schema_migrations_log WHERE action = 'up' AND outcome = 'done'"))
-	require.Equal(b, "49 of 49", b.text("SELECT count(*) FILTER (WHERE before = step - 2) || ' of ' || count(*) FROM ledger"))
+	require.Equal(b, "50 of 50", b.text("SELECT count(*) || ' of ' || count(DISTINCT version) FROM "+
+		"schema_migrations_log WHERE action = 'up' AND outcome = 'done'"))
+	require.Equal(b, "49 of 49", b.text("SELECT count(*) FILTER (WHERE before = step - 2) || ' of ' || count(*) FROM "+
+		"ledger"))
 	require.Equal(b, "0", b.text("SELECT count(*) FROM pg_index WHERE NOT indisvalid OR NOT indisready"))
 	require.Equal(b, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
 	require.Equal(b, schema, b.schema())

@@ -48,5 +48,6 @@ func TestAKilledRunIsFinishedByTheNextOneWithoutRepairAndWithoutWaiting(t *testi
 	})
 	require.Greater(t, outcomes.count("continued"), trials/4, "the runs were killed too late to show anything")
 	slices.Sort(waits)
-	t.Logf("%v; waited for the lease: median %s, 90%% %s, longest %s", outcomes.counts, waits[len(waits)/2], waits[len(waits)*9/10], waits[len(waits)-1])
+	t.Logf("%v; waited for the lease: median %s, 90%% %s, longest %s", outcomes.counts, waits[len(waits)/2],
+		waits[len(waits)*9/10], waits[len(waits)-1])
 }

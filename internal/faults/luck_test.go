@@ -142,7 +142,8 @@ func tmpfs(t *testing.T, options string) (folder string) {
 		err = exec.Command("sudo", "-n", "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder).Run()
 		unmount = func() error { return exec.Command("sudo", "-n", "umount", "-l", folder).Run() }
 	}
-	require.NoError(t, err, "a small file system cannot be mounted: run the tests as root, or let sudo mount without a password")
+	require.NoError(t, err, "a small file system cannot be mounted: run the tests as root, or let sudo mount without a "+
+		"password")
 	t.Cleanup(func() { require.NoError(t, unmount()) })
 	return folder
 }
@@ -158,7 +159,8 @@ func TestAFullDisk(t *testing.T) {
 	b.exec("CREATE TABLESPACE small LOCATION '" + folder + "'")
 	f := files{
 		"1_small.sql": "CREATE TABLE small (id int) TABLESPACE small",
-		"2_large.sql": "CREATE TABLE large (note text) TABLESPACE small;\nINSERT INTO large SELECT repeat('x', 1000) FROM generate_series(1, 10000)",
+		"2_large.sql": "CREATE TABLE large (note text) TABLESPACE small;\n" +
+			"INSERT INTO large SELECT repeat('x', 1000) FROM generate_series(1, 10000)",
 	}
 	e := fails(t, b.up(f), whimbrel.CodeStatement)
 	require.Equal(t, "53100", e.SQLState)
@@ -185,11 +187,13 @@ func TestAMigrationThatSetsAnOddSearchPath(t *testing.T) {
 			require.NoError(t, b.up(files{
 				"1_odd.sql":   "SET search_path = " + path + "; CREATE TABLE public.a ();",
 				"2_plain.sql": "CREATE TABLE b ();",
-				"3_alone.sql": "SET search_path = " + path + ";\nCREATE TABLE public.c (id int);\nCREATE INDEX CONCURRENTLY c_id ON public.c (id);",
+				"3_alone.sql": "SET search_path = " + path + ";\nCREATE TABLE public.c (id int);\n" +
+					"CREATE INDEX CONCURRENTLY c_id ON public.c (id);",
 				"4_plain.sql": "CREATE TABLE d ();",
 			}))
 			require.Equal(t, "1 2 3 4", b.text("SELECT string_agg(version, ' ' ORDER BY id) FROM public.schema_migrations"))
-			require.Equal(t, "4", b.text("SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b', 'c', 'd') AND relnamespace = 'public'::regnamespace"))
+			require.Equal(t, "4", b.text("SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b', 'c', 'd') AND "+
+				"relnamespace = 'public'::regnamespace"))
 		})
 	}
 }
@@ -201,7 +205,8 @@ func TestARoleWithoutAnySchemaInItsSearchPath(t *testing.T) {
 	e := fails(t, b.up(one), whimbrel.CodeConfiguration)
 	require.Contains(t, e.Message, "search_path names none that exists")
 	require.Contains(t, e.Remedy, "--table public.schema_migrations")
-	require.NoError(t, b.up(files{"1_users.sql": "CREATE TABLE public.users (id int)"}, func(c *whimbrel.Config) { c.Table = "public.schema_migrations" }))
+	require.NoError(t, b.up(files{"1_users.sql": "CREATE TABLE public.users (id int)"},
+		func(c *whimbrel.Config) { c.Table = "public.schema_migrations" }))
 }
 
 func TestAMigrationThatSetsARole(t *testing.T) {
@@ -213,11 +218,13 @@ func TestAMigrationThatSetsARole(t *testing.T) {
 		"1_role.sql":    "SET ROLE " + b.name + "; CREATE TABLE a ();",
 		"2_plain.sql":   "CREATE TABLE b ();",
 		"3_session.sql": "SET SESSION AUTHORIZATION " + b.name + "; CREATE TABLE c ();",
-		"4_alone.sql":   "SET ROLE " + b.name + ";\nCREATE TABLE d (id int);\nRESET ROLE;\nCREATE INDEX CONCURRENTLY d_id ON d (id);\nSET ROLE " + b.name + ";\nCREATE TABLE e ();",
-		"5_plain.sql":   "CREATE TABLE f ();",
+		"4_alone.sql": "SET ROLE " + b.name + ";\nCREATE TABLE d (id int);\nRESET ROLE;\n" +
+			"CREATE INDEX CONCURRENTLY d_id ON d (id);\nSET ROLE " + b.name + ";\nCREATE TABLE e ();",
+		"5_plain.sql": "CREATE TABLE f ();",
 	}))
 	require.Equal(t, "1 2 3 4 5", b.applied())
-	mine := "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relowner = '" + b.name + "'::regrole"
+	mine := "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relowner = '" +
+		b.name + "'::regrole"
 	require.Equal(t, "a c d e", b.text(mine), "what they set holds for them, and for nobody else")
 }
 
@@ -235,7 +242,8 @@ func TestTwoCheckoutsWithDifferentFiles(t *testing.T) {
 
 	both := files{"1_users.sql": common, "2_left.sql": left["2_left.sql"], "3_right.sql": right["3_right.sql"]}
 	require.NoError(t, b.up(both))
-	changed := files{"1_users.sql": common + ";\nALTER TABLE users ADD note text", "2_left.sql": left["2_left.sql"], "3_right.sql": right["3_right.sql"], "4_new.sql": "CREATE TABLE new ()"}
+	changed := files{"1_users.sql": common + ";\nALTER TABLE users ADD note text", "2_left.sql": left["2_left.sql"],
+		"3_right.sql": right["3_right.sql"], "4_new.sql": "CREATE TABLE new ()"}
 	e = fails(t, b.up(changed), whimbrel.CodeChanged)
 	require.Equal(t, "migrations/1_users.sql", e.Path)
 	require.Contains(t, e.Message, "changed after it was applied")
@@ -275,7 +283,8 @@ func TestTheClockOfThisMachineAnHourWrong(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, own.Stop()) })
 			b := setupOn(t, own)
-			wrong := b.text(fmt.Sprintf("SELECT abs(extract(epoch FROM clock_timestamp()) - %d) BETWEEN 3000 AND 4200", time.Now().Unix()))
+			wrong := b.text(fmt.Sprintf("SELECT abs(extract(epoch FROM clock_timestamp()) - %d) BETWEEN 3000 AND 4200",
+				time.Now().Unix()))
 			require.Equal(t, "true", wrong, "the server has the true time")
 			clockTrials(b)
 		})

@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	var err error
-	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true, Settings: map[string]string{"max_connections": "300"}})
+	server, err = devdb.Start(context.Background(), devdb.Options{TCP: true,
+		Settings: map[string]string{"max_connections": "300"}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a PostgreSQL server:", err)
 		os.Exit(1)
@@ -198,7 +199,8 @@ func (b *bundle) exec(sql string) {
 func (b *bundle) text(query string) string {
 	b.Helper()
 	var value *string
-	require.NoError(b, b.conn.QueryRow(context.Background(), "SELECT ("+query+")::text", pgx.QueryExecModeSimpleProtocol).Scan(&value))
+	require.NoError(b, b.conn.QueryRow(context.Background(), "SELECT ("+query+")::text",
+		pgx.QueryExecModeSimpleProtocol).Scan(&value))
 	if value == nil {
 		return "NULL"
 	}
@@ -247,7 +249,8 @@ func (b *bundle) gate() (open func()) {
 }
 
 // working is a condition: a runner's session waits for a lock.
-const working = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND application_name LIKE 'whimbrel/%'"
+const working = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = " +
+	"current_database() AND application_name LIKE 'whimbrel/%'"
 
 // fails requires an *Error of a code with a remedy, and gives it back.
 func fails(t testing.TB, err error, code whimbrel.Code) *whimbrel.Error {

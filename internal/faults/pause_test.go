@@ -23,7 +23,8 @@ func diary(first string) files {
 		return "INSERT INTO diary (step, began) VALUES (" + step + ", clock_timestamp());\n"
 	}
 	const end = "\nUPDATE diary SET ended = clock_timestamp() WHERE ended IS NULL;"
-	f := files{"1_diary.sql": "CREATE TABLE diary (step int PRIMARY KEY, began timestamptz NOT NULL, ended timestamptz);\n" + entry("1") + first + end}
+	f := files{"1_diary.sql": "CREATE TABLE diary (step int PRIMARY KEY, began timestamptz NOT NULL, ended " +
+		"timestamptz);\n" + entry("1") + first + end}
 	for _, step := range []string{"2", "3", "4", "5"} {
 		f[step+"_step.sql"] = entry(step) + "SELECT pg_sleep(0.1); CREATE TABLE t" + step + " ();" + end
 	}
@@ -37,7 +38,8 @@ func (b *bundle) neverBeside() {
 	require.Equal(b, "1 2 3 4 5", b.applied())
 	require.Equal(b, "5", b.text("SELECT count(*) FROM schema_migrations_log WHERE outcome = 'done'"))
 	require.Equal(b, "0", b.text("SELECT count(*) FROM diary a JOIN diary b ON a.step < b.step AND a.ended > b.began"))
-	require.Equal(b, "0", b.text("SELECT count(*) FROM schema_migrations_log a JOIN schema_migrations_log b ON a.id < b.id AND a.token > b.token WHERE a.outcome = 'done' AND b.outcome = 'done'"))
+	require.Equal(b, "0", b.text("SELECT count(*) FROM schema_migrations_log a JOIN schema_migrations_log b ON a.id < "+
+		"b.id AND a.token > b.token WHERE a.outcome = 'done' AND b.outcome = 'done'"))
 	require.Equal(b, "false", b.text("SELECT is_locked FROM migration_lock"))
 }
 
@@ -59,7 +61,8 @@ func (r *runner) saysSo() {
 func (b *bundle) everything() string {
 	b.Helper()
 	return b.schema() + b.text("SELECT string_agg(d::text, ' ' ORDER BY step) FROM diary d") +
-		b.text("SELECT string_agg(h::text, ' ' ORDER BY id) FROM schema_migrations h") + b.text("SELECT count(*) FROM schema_migrations_journal")
+		b.text("SELECT string_agg(h::text, ' ' ORDER BY id) FROM schema_migrations h") + b.text("SELECT count(*) FROM "+
+		"schema_migrations_journal")
 }
 
 // succeed starts another runner, which waits for the lease as long as it takes.
@@ -95,7 +98,8 @@ func TestARunnerPausedInATransactionKeepsOthersOutUntilItEnds(t *testing.T) {
 	open()
 	require.NoError(t, <-result, "the server finished the transaction and the successor the rest")
 	b.neverBeside()
-	require.Equal(t, "1 2", b.text("SELECT string_agg(DISTINCT token::text, ' ') FROM schema_migrations_log WHERE outcome = 'done'"))
+	require.Equal(t, "1 2", b.text("SELECT string_agg(DISTINCT token::text, ' ') FROM schema_migrations_log WHERE "+
+		"outcome = 'done'"))
 	r.saysSo()
 }
 
@@ -103,7 +107,8 @@ func TestARunnerPausedBetweenTwoMessagesOfATransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	open := b.gate()
-	f := diary("-- +migrate Set lock_timeout = 0\n-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\nCREATE TABLE behind ();")
+	f := diary("-- +migrate Set lock_timeout = 0\n-- +migrate Assert the gate is empty\nSELECT count(*) = 0 FROM gate;\n" +
+		"CREATE TABLE behind ();")
 	r := b.start(f.write(t), childLease+"=4s")
 	b.eventually(working)
 	r.pause()
@@ -153,7 +158,8 @@ func TestARunnerPausedWithMigrationsSentAhead(t *testing.T) {
 	if e := r.end(); e != nil { // otherwise the server had done all that it was sent
 		require.Equal(t, whimbrel.CodeLeaseLost, e.Code, "%v", e)
 	} else {
-		require.Equal(t, "1", b.text("SELECT string_agg(DISTINCT token::text, ' ') FROM schema_migrations_log WHERE outcome = 'done'"))
+		require.Equal(t, "1", b.text("SELECT string_agg(DISTINCT token::text, ' ') FROM schema_migrations_log WHERE "+
+			"outcome = 'done'"))
 	}
 	require.Equal(t, before, b.everything())
 }
@@ -162,18 +168,23 @@ func TestARunnerPausedInAConcurrentIndexBuildIsEndedByItsSuccessor(t *testing.T)
 	t.Parallel()
 	b := setup(t)
 	f := diary("CREATE TABLE wide AS SELECT g AS id FROM generate_series(1, 1000) g;")
-	f["3_step.sql"] = "CREATE INDEX CONCURRENTLY wide_id ON wide (id);\nINSERT INTO diary VALUES (3, clock_timestamp(), clock_timestamp());"
+	f["3_step.sql"] = "CREATE INDEX CONCURRENTLY wide_id ON wide (id);\n" +
+		"INSERT INTO diary VALUES (3, clock_timestamp(), clock_timestamp());"
 	snapshot := b.connect()
-	_, err := snapshot.Exec(t.Context(), "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class", pgx.QueryExecModeSimpleProtocol)
+	_, err := snapshot.Exec(t.Context(), "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class",
+		pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 	r := b.start(f.write(t), childLease+"=4s")
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock' AND application_name LIKE 'whimbrel/%/1' AND datname = current_database()")
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type " +
+		"= 'Lock' AND application_name LIKE 'whimbrel/%/1' AND datname = current_database()")
 	r.pause()
 	b.eventually(expired)
 
 	result := b.succeed(f)
-	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type = 'Lock' AND application_name LIKE 'whimbrel/%/2' AND datname = current_database()")
-	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'whimbrel/%/1' AND datname = current_database()"),
+	b.eventually("SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%INDEX CONCURRENTLY%' AND wait_event_type " +
+		"= 'Lock' AND application_name LIKE 'whimbrel/%/2' AND datname = current_database()")
+	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'whimbrel/%/1' AND "+
+		"datname = current_database()"),
 		"the session of the paused runner was ended first")
 	_, err = snapshot.Exec(t.Context(), "ROLLBACK")
 	require.NoError(t, err)

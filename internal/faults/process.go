@@ -128,7 +128,8 @@ func unprivileged() (account, error) {
 			return account{uid: uid, gid: gid}, nil
 		}
 	}
-	return account{}, errors.New("root may not run this program, and there is neither an account postgres nor an account nobody")
+	return account{}, errors.New("root may not run this program, and there is neither an account postgres nor an " +
+		"account nobody")
 }
 
 // ownerOf is the account that a server runs as, by the owner of its files. When

@@ -58,7 +58,8 @@ func Listen(network, address string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a proxy: %w", err)
 	}
-	p := &Proxy{listener: listener, network: network, address: address, quit: make(chan struct{}), links: map[*link]struct{}{}}
+	p := &Proxy{listener: listener, network: network, address: address, quit: make(chan struct{}),
+		links: map[*link]struct{}{}}
 	p.running.Go(p.accept)
 	return p, nil
 }

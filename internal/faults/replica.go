@@ -56,7 +56,8 @@ func (r *Replica) start(ctx context.Context, as account) error {
 		return err
 	}
 	r.process, err = launch(exec.Command(filepath.Join(programs, "postgres"), "-D", data, "-p", strconv.Itoa(replicaPort),
-		"-c", "unix_socket_directories="+r.folder, "-c", "unix_socket_permissions=0700", "-c", "listen_addresses=", "-c", "hot_standby=on"), as)
+		"-c", "unix_socket_directories="+r.folder, "-c", "unix_socket_permissions=0700", "-c", "listen_addresses=", "-c",
+		"hot_standby=on"), as)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,8 @@ func (r *Replica) CatchUp(ctx context.Context) error {
 	defer func() { _ = replica.Close(ctx) }()
 	for {
 		var there bool
-		if err := replica.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", position).Scan(&there); err != nil || there {
+		if err := replica.QueryRow(ctx, "SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn",
+			position).Scan(&there); err != nil || there {
 			return err
 		}
 		select {

@@ -67,7 +67,8 @@ type sessionFile struct {
 func randomSessionFile(random *rand.Rand) *sessionFile {
 	f := &sessionFile{random: random, apart: random.IntN(5) == 0, down: random.IntN(5) == 0}
 	if random.IntN(6) == 0 {
-		f.hook = f.one("SET LOCAL ROLE session_a", "SET LOCAL search_path = b", "SELECT set_config('app.other', 'of a hook', true)", "SET TimeZone = 'Asia/Tokyo'")
+		f.hook = f.one("SET LOCAL ROLE session_a", "SET LOCAL search_path = b",
+			"SELECT set_config('app.other', 'of a hook', true)", "SET TimeZone = 'Asia/Tokyo'")
 		if strings.Contains(f.hook, "ROLE") {
 			f.role = "session_a"
 		}
@@ -79,7 +80,8 @@ func randomSessionFile(random *rand.Rand) *sessionFile {
 		f.add("SELECT 1;")
 	}
 	if f.apart || f.down {
-		f.add("-- +migrate %s%s", map[bool]string{true: "Down", false: "Up"}[f.down], map[bool]string{true: " notransaction"}[f.apart])
+		f.add("-- +migrate %s%s", map[bool]string{true: "Down", false: "Up"}[f.down],
+			map[bool]string{true: " notransaction"}[f.apart])
 	}
 	f.head = len(f.parts)
 	for range 4 + random.IntN(12) {
@@ -110,18 +112,23 @@ func (f *sessionFile) next() int { f.number++; return f.number }
 func (f *sessionFile) says() {
 	switch f.random.IntN(24) {
 	case 0, 1:
-		f.add("SET %ssearch_path = %s;", f.one("", "", "LOCAL ", "SESSION "), f.one("a", "b", "b, public", `"a", public`, "public, a", "DEFAULT"))
+		f.add("SET %ssearch_path = %s;", f.one("", "", "LOCAL ", "SESSION "), f.one("a", "b", "b, public", `"a", public`,
+			"public, a", "DEFAULT"))
 	case 2:
 		f.add("%s;", f.one("RESET search_path", "SET SCHEMA 'b'", "SET search_path TO DEFAULT"))
 	case 3:
-		f.add("SELECT %sset_config('search_path', %s, %s);", f.one("", "pg_catalog."), f.one("'a'", "'b, public'", "'a, ' || current_setting('search_path')"), f.one("false", "false", "true"))
+		f.add("SELECT %sset_config('search_path', %s, %s);", f.one("", "pg_catalog."), f.one("'a'", "'b, public'",
+			"'a, ' || current_setting('search_path')"), f.one("false", "false", "true"))
 	case 4:
 		f.unexplained = true
 		f.add("%s;", f.one("DO $$ BEGIN PERFORM set_config('search_path', 'b', false); END $$", "SELECT public.tenant('a')",
-			"DO $$ BEGIN SET TimeZone = 'Asia/Tokyo'; END $$", "DO $$ BEGIN SET LOCAL search_path = b; INSERT INTO mark VALUES (0); END $$",
+			"DO $$ BEGIN SET TimeZone = 'Asia/Tokyo'; END $$",
+			"DO $$ BEGIN SET LOCAL search_path = b; INSERT INTO mark VALUES (0); END $$",
 			"DO $$ BEGIN PERFORM set_config('app.tenant', 'by a function', false); END $$"))
 	case 5:
-		f.add("%s;", f.one("SET TimeZone = 'Asia/Tokyo'", "SET LOCAL TimeZone = 'Asia/Tokyo'", "SET TIME ZONE 'America/New_York'", "SET TIME ZONE LOCAL", "SET TIME ZONE INTERVAL '+05:30' HOUR TO MINUTE", "RESET timezone"))
+		f.add("%s;", f.one("SET TimeZone = 'Asia/Tokyo'", "SET LOCAL TimeZone = 'Asia/Tokyo'",
+			"SET TIME ZONE 'America/New_York'", "SET TIME ZONE LOCAL", "SET TIME ZONE INTERVAL '+05:30' HOUR TO MINUTE",
+			"RESET timezone"))
 	case 6, 7:
 		f.role = f.one("session_a", "session_b")
 		f.add("SET %sROLE %s;", f.one("", "", "SESSION ", "LOCAL "), f.role)
@@ -141,7 +148,8 @@ func (f *sessionFile) says() {
 	case 13:
 		f.add("SET %sapp.%s = %s;", f.one("", "LOCAL "), f.one("tenant", "other"), f.one("'x'", "'y z'", "DEFAULT"))
 	case 14:
-		f.add("SELECT set_config('app.tenant', coalesce(current_setting('app.tenant', true), '') || '+', %s), set_config('app.other', 'z', false);", f.one("true", "false"))
+		f.add("SELECT set_config('app.tenant', coalesce(current_setting('app.tenant', true), '') || '+', %s), "+
+			"set_config('app.other', 'z', false);", f.one("true", "false"))
 	case 15:
 		f.add("SET %sstatement_timeout = '%ds';", f.one("", "LOCAL "), 30+f.random.IntN(60))
 	case 16:
@@ -160,7 +168,8 @@ func (f *sessionFile) says() {
 		f.escapes, f.role, f.own, f.prepared = false, "", "", ""
 		f.add("DISCARD ALL;")
 	case 19:
-		f.add("SET %s%s;", f.one("", "LOCAL "), f.one("DateStyle = 'German'", "work_mem = '5MB'", "bytea_output = 'escape'", "check_function_bodies = off", "row_security = on"))
+		f.add("SET %s%s;", f.one("", "LOCAL "), f.one("DateStyle = 'German'", "work_mem = '5MB'", "bytea_output = 'escape'",
+			"check_function_bodies = off", "row_security = on"))
 	case 20:
 		f.add("SET %s;", f.one("client_encoding = 'LATIN1'", "NAMES 'UTF8'", "client_encoding TO DEFAULT"))
 	case 21:
@@ -177,7 +186,8 @@ func (f *sessionFile) temporary() {
 	f.unexplained = true
 	switch f.random.IntN(6) {
 	case 0:
-		f.add("CREATE TEMP TABLE brief ON COMMIT DROP AS SELECT %d AS n; INSERT INTO public.texts SELECT n, 'brief' FROM brief;", f.next())
+		f.add("CREATE TEMP TABLE brief ON COMMIT DROP AS SELECT %d AS n; INSERT INTO public.texts SELECT n, 'brief' FROM "+
+			"brief;", f.next())
 	case 1:
 		f.prepared = fmt.Sprintf("prepared%d", f.next())
 		f.add("PREPARE %s AS INSERT INTO public.texts VALUES (%d, 'prepared');", f.prepared, f.number)
@@ -186,7 +196,8 @@ func (f *sessionFile) temporary() {
 		f.add("CREATE TEMP SEQUENCE s%s; CREATE TEMP TABLE %[1]s AS SELECT nextval('s%[1]s') + %d AS n;", f.own, f.number)
 	default:
 		f.own = fmt.Sprintf("own%d", f.next())
-		f.add("CREATE %s TABLE %s (n int%s); INSERT INTO %[2]s VALUES (%[4]d);", f.one("TEMP", "TEMPORARY", "LOCAL TEMPORARY"), f.own, f.one("", " DEFAULT 3"), f.number)
+		f.add("CREATE %s TABLE %s (n int%s); INSERT INTO %[2]s VALUES (%[4]d);", f.one("TEMP", "TEMPORARY",
+			"LOCAL TEMPORARY"), f.own, f.one("", " DEFAULT 3"), f.number)
 	}
 }
 
@@ -261,7 +272,8 @@ func (f *sessionFile) batch() {
 		workers = " workers=2"
 	}
 	check := f.one("", "", "\n-- +migrate Assert all of them\nSELECT count(*) = 30 FROM public.big;")
-	f.add("-- +migrate Batch public.big by id size=%d%s\nUPDATE public.big SET seen = concat_ws(',', seen, %s) WHERE id > :from AND id <= :to;%s",
+	f.add("-- +migrate Batch public.big by id size=%d%s\n"+
+		"UPDATE public.big SET seen = concat_ws(',', seen, %s) WHERE id > :from AND id <= :to;%s",
 		7+f.random.IntN(20), workers, f.one("public.facts()", "current_user", "current_setting('search_path')"), check)
 }
 

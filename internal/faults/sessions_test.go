@@ -65,7 +65,8 @@ func inPlaces(t *testing.T, count int, trial func(t *sessionTrial)) {
 				p := <-free
 				defer func() { free <- p }()
 				random := rand.New(rand.NewPCG(seed, uint64(number)))
-				s := &sessionTrial{T: t, random: random, outcomes: &outcomes, ours: p.ours.of(t), theirs: p.theirs.of(t), file: randomSessionFile(random)}
+				s := &sessionTrial{T: t, random: random, outcomes: &outcomes, ours: p.ours.of(t), theirs: p.theirs.of(t),
+					file: randomSessionFile(random)}
 				t.Logf("FAULTS_SEED=%d\n%s", seed, s.file.text(-1))
 				s.prepare()
 				trial(s)
@@ -165,7 +166,8 @@ func (t *sessionTrial) byPsql() (state []string, failed bool) {
 			text = t.file.script(m, m.Down)
 		}
 	}
-	psql := exec.CommandContext(t.Context(), sessionPsql(t), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", "-", "--dbname", t.theirs.url)
+	psql := exec.CommandContext(t.Context(), sessionPsql(t), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1",
+		"--file", "-", "--dbname", t.theirs.url)
 	psql.Stdin = strings.NewReader(text)
 	out, err := psql.CombinedOutput()
 	if err != nil {
@@ -192,10 +194,12 @@ func sessionPsql(t *sessionTrial) string {
 // sessionState is a line for every relation, with its owner, and every row.
 func (b *bundle) sessionState() []string {
 	b.Helper()
-	rows, err := b.conn.Query(b.Context(), `SELECT concat_ws(' ', c.relkind, c.oid::regclass, c.relowner::regrole, pg_get_indexdef(i.indexrelid), i.indisvalid),
+	rows, err := b.conn.Query(b.Context(),
+		`SELECT concat_ws(' ', c.relkind, c.oid::regclass, c.relowner::regrole, pg_get_indexdef(i.indexrelid), i.indisvalid),
 		CASE WHEN c.relkind = 'r' THEN format('SELECT %L || r::text FROM %s r', c.oid::regclass || ': ', c.oid::regclass) ELSE '' END
 		FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
-		WHERE c.relnamespace IN ('a'::regnamespace, 'b'::regnamespace, 'public'::regnamespace) ORDER BY 1`, pgx.QueryExecModeSimpleProtocol)
+		WHERE c.relnamespace IN ('a'::regnamespace, 'b'::regnamespace, 'public'::regnamespace) ORDER BY 1`,
+		pgx.QueryExecModeSimpleProtocol)
 	require.NoError(b, err)
 	var all, queries []string
 	var relation, query string
@@ -258,7 +262,8 @@ func TestASessionFileThatWasStoppedGoesOnInItsSession(t *testing.T) {
 		if t.cannotGoOn(err) {
 			t.outcomes.add("said what cannot be had again")
 			t.ours.exec(sessionBase)
-			_, err = t.ours.migrator(t.files(-1), inKept, t.hooked).Recover(t.Context(), whimbrel.RecoverOptions{Version: "5", Action: whimbrel.RecoverRestart})
+			_, err = t.ours.migrator(t.files(-1), inKept, t.hooked).Recover(t.Context(), whimbrel.RecoverOptions{Version: "5",
+				Action: whimbrel.RecoverRestart})
 			if err == nil {
 				err = t.run(t.Context(), -1)
 			}
@@ -278,13 +283,15 @@ func (t *sessionTrial) stop() {
 	}
 	switch way {
 	case 0:
-		r := t.ours.start(t.files(-1).write(t.T), childTable+"=kept.schema_migrations", childCommand+"="+map[bool]string{true: "down", false: "up"}[t.file.down])
+		r := t.ours.start(t.files(-1).write(t.T), childTable+"=kept.schema_migrations",
+			childCommand+"="+map[bool]string{true: "down", false: "up"}[t.file.down])
 		r.await(events)
 		r.kill()
 		t.outcomes.add("was killed")
 	case 1:
 		_ = t.run(t.Context(), -1, hearing(t.after(events, func() {
-			t.ours.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'whimbrel/%'")
+			t.ours.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND " +
+				"application_name LIKE 'whimbrel/%'")
 			t.outcomes.add("lost its connection")
 		})))
 	case 2:
@@ -382,18 +389,28 @@ func TestWhatCannotHoldBehindAPoolerIsRefusedAtItsLine(t *testing.T) {
 	b.exec("CREATE TABLE a (id int PRIMARY KEY)")
 	const build = "CREATE INDEX CONCURRENTLY a_id ON a (id);\n"
 	for text, want := range map[string]string{
-		"SET search_path = b;\n" + build:                                                                   "2: CREATE INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
-		build + "CREATE TEMP TABLE kept (n int);\n" + "VACUUM a;\nSELECT * FROM kept;":                     "4: \"kept\" was made for the session by step 2",
-		build + "PREPARE kept AS SELECT 1;\n" + "VACUUM a;\nEXECUTE kept;":                                 "4: \"kept\" was made for the session by step 2",
-		build + "SELECT 1, set_config('app.tenant', 'x', false);\n" + "VACUUM a;":                          "2: what this sets for the session is gone with its transaction",
-		build + "SET default_transaction_isolation = 'serializable';\nSELECT 1;\n" + "VACUUM a;":           "2: default_transaction_isolation would have to be set before each transaction begins",
-		build + "SELECT set_config('app.a', 'x', true), set_config('app.b', 'x', false);\nVACUUM a;":       "2: this cannot be repeated",
-		"-- +migrate Up notransaction\nSELECT 1;\nDO $$ BEGIN\n\tSET TimeZone = 'Asia/Tokyo'; END $$":      "3: what this sets for the session is gone",
-		"-- +migrate Set search_path = 'b'\n" + build:                                                      "2: CREATE INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
-		build + "DO $$ BEGIN PERFORM set_config('work_mem', '5MB', current_user = 'x'); END $$;\nVACUUM a": "2: what this sets for the session is gone",
+		"SET search_path = b;\n" + build: "2: CREATE " +
+			"INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
+		build + "CREATE TEMP TABLE kept (n int);\n" + "VACUUM a;\nSELECT * FROM kept;": "4: \"kept\" " +
+			"was made for the session by step 2",
+		build + "PREPARE kept AS SELECT 1;\n" + "VACUUM a;\nEXECUTE kept;": "4: \"kept\" " +
+			"was made for the session by step 2",
+		build + "SELECT 1, set_config('app.tenant', 'x', false);\n" +
+			"VACUUM a;": "2: what this sets for the session is gone with its transaction",
+		build + "SET default_transaction_isolation = 'serializable';\nSELECT 1;\n" +
+			"VACUUM a;": "2: default_transaction_isolation would have to be set before each transaction begins",
+		build + "SELECT set_config('app.a', 'x', true), set_config('app.b', 'x', false);\nVACUUM a;": "2: this " +
+			"cannot be repeated",
+		"-- +migrate Up notransaction\nSELECT 1;\nDO $$ BEGIN\n\tSET TimeZone = 'Asia/Tokyo'; END $$": "3: what this " +
+			"sets for the session is gone",
+		"-- +migrate Set search_path = 'b'\n" + build: "2: CREATE " +
+			"INDEX CONCURRENTLY runs outside a transaction, and search_path cannot be set for it",
+		build + "DO $$ BEGIN PERFORM set_config('work_mem', '5MB', current_user = 'x'); END $$;\nVACUUM a": "2: what this " +
+			"sets for the session is gone",
 	} {
 		e := fails(t, b.up(files{"1_a.sql": text}, through(pool.URL(b.name))), whimbrel.CodeUnsupported)
-		require.Contains(t, strings.Replace(fmt.Sprintf("%d: %s", e.Line, e.Message), "behind a transaction pooler ", "", 1), want, text)
+		require.Contains(t, strings.Replace(fmt.Sprintf("%d: %s", e.Line, e.Message), "behind a transaction pooler ", "", 1),
+			want, text)
 		require.NotContains(t, b.heard(), "migration_started", "nothing has begun")
 	}
 }

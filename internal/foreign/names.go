@@ -71,7 +71,8 @@ func cutVersion(name string) (version, rest string) {
 // stem is a file's name without folders, extension and direction.
 func stem(file string) string {
 	base := strings.ToLower(path.Base(strings.ReplaceAll(file, `\`, "/")))
-	for _, extension := range []string{".sql", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".up", ".down", "-up", "-down"} {
+	for _, extension := range []string{".sql", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".up", ".down", "-up",
+		"-down"} {
 		base = strings.TrimSuffix(base, extension)
 	}
 	return base

@@ -59,9 +59,11 @@ func answer(ctx context.Context, folder, input string, arguments ...string) (str
 			"run as its owner, or let git trust it: git config --global --add safe.directory FOLDER",
 		}
 	case strings.Contains(first, "not a git repository"):
-		return "", &Error{"git cannot say what has changed: " + first, "run it in a clone, with its .git, or name the migrations in another way"}
+		return "", &Error{"git cannot say what has changed: " + first,
+			"run it in a clone, with its .git, or name the migrations in another way"}
 	}
-	return "", &Error{"git cannot say what has changed: " + first, "name a branch, a tag or a commit of the repository that the migrations are in"}
+	return "", &Error{"git cannot say what has changed: " + first, "name a branch, a tag or a commit of the repository " +
+		"that the migrations are in"}
 }
 
 // planted refuses a folder in which git would find another repository than the one whose
@@ -138,12 +140,14 @@ func changedPaths(ctx context.Context, folder, revision string) (paths map[strin
 
 // byText has files compared by their texts, of whatever kind a change says that they are,
 // in which no line end counts.
-var byText = []string{"diff", "--text", "--no-textconv", "--no-ext-diff", "--no-color", "--no-renames", "--ignore-cr-at-eol"}
+var byText = []string{"diff", "--text", "--no-textconv", "--no-ext-diff", "--no-color", "--no-renames",
+	"--ignore-cr-at-eol"}
 
 // differing are the paths of the known files whose texts are not as they were.
 func differing(ctx context.Context, folder, revision string, more ...string) (paths []string, err error) {
 	// With --name-only, git would not look into the files.
-	listed, err := Output(ctx, folder, slices.Concat(byText, []string{"--numstat", "-z"}, more, []string{revision, "--", "."})...)
+	listed, err := Output(ctx, folder, slices.Concat(byText, []string{"--numstat", "-z"}, more, []string{revision, "--",
+		"."})...)
 	for entry := range strings.SplitSeq(listed, "\x00") { // lines added and removed, and the path
 		fields := strings.SplitN(entry, "\t", 3)
 		if len(fields) < 3 {
@@ -165,7 +169,8 @@ func differing(ctx context.Context, folder, revision string, more ...string) (pa
 
 // lineByLine is the unified diff of one file, without context.
 func lineByLine(ctx context.Context, folder, revision string, more []string, name string) (string, error) {
-	return Output(ctx, folder, slices.Concat(byText, []string{"-U0"}, more, []string{revision, "--", ":(literal)" + name})...)
+	return Output(ctx, folder, slices.Concat(byText, []string{"-U0"}, more, []string{revision, "--", ":(literal)" +
+		name})...)
 }
 
 // Root gives the folder of the repository that a folder lies in, without links in its path.
@@ -227,7 +232,8 @@ func object(ctx context.Context, folder, revision, name, how string) (head headi
 // Ignored reports whether a file, by its path, is one that git is told not to know, and
 // does not know. A system that does not tell case finds it under any spelling.
 func Ignored(ctx context.Context, folder, name string) (bool, error) {
-	known, err := Output(ctx, folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ":(literal,icase)"+name)
+	known, err := Output(ctx, folder, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--",
+		":(literal,icase)"+name)
 	return known == "", err
 }
 
@@ -286,7 +292,8 @@ func Changes(ctx context.Context, folder, revision string) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	listed, err := Output(ctx, folder, "diff", "--name-only", "--no-renames", "--diff-filter=D", "--relative", "-z", revision, "--", ".")
+	listed, err := Output(ctx, folder, "diff", "--name-only", "--no-renames", "--diff-filter=D", "--relative", "-z",
+		revision, "--", ".")
 	if err != nil {
 		return nil, err
 	}

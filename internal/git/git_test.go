@@ -62,7 +62,8 @@ func TestWhatIsChangedSinceARevision(t *testing.T) {
 
 func TestLineEndsAreNoChange(t *testing.T) {
 	t.Parallel()
-	root, folder := repository(t, map[string]string{"1_a.sql": "one\ntwo\n", "2_b.sql": "one\r\ntwo\r\n", "3_c.sql": "one\ntwo\n", "4_d.sql": "\x00\n"})
+	root, folder := repository(t, map[string]string{"1_a.sql": "one\ntwo\n", "2_b.sql": "one\r\ntwo\r\n",
+		"3_c.sql": "one\ntwo\n", "4_d.sql": "\x00\n"})
 	run(t, root, "config", "core.autocrlf", "false")
 	write(t, root, ".gitattributes", "*.sql -diff\n")
 	commit(t, root)
@@ -135,7 +136,8 @@ func TestAFileThatGitIsToldNotToKnowIsIgnored(t *testing.T) {
 	write(t, root, ".gitignore", "local\nlisted\n")
 	write(t, root, "local", "")
 	write(t, root, "new", "")
-	for name, want := range map[string]bool{"db/known": false, "db/listed": false, "new": false, "local": true, "none": true, "DB/Known": false, "LOCAL": true} {
+	for name, want := range map[string]bool{"db/known": false, "db/listed": false, "new": false, "local": true,
+		"none": true, "DB/Known": false, "LOCAL": true} {
 		ignored, err := Ignored(t.Context(), root, name)
 		require.NoError(t, err, name)
 		require.Equal(t, want, ignored, name)
@@ -149,7 +151,8 @@ func planting(t *testing.T, root, folder, proof string) {
 	require.NoError(t, os.CopyFS(filepath.Join(folder, "objects"), os.DirFS(filepath.Join(root, ".git", "objects"))))
 	require.NoError(t, os.CopyFS(filepath.Join(folder, "refs"), os.DirFS(filepath.Join(root, ".git", "refs"))))
 	write(t, folder, "HEAD", "ref: refs/heads/main\n")
-	write(t, folder, "config", "[core]\nrepositoryformatversion = 0\nbare = false\nworktree = "+root+"\nfsmonitor = \"touch "+proof+"; false\"\n")
+	write(t, folder, "config", "[core]\nrepositoryformatversion = 0\nbare = false\nworktree = "+root+
+		"\nfsmonitor = \"touch "+proof+"; false\"\n")
 }
 
 func TestARepositoryThatAChangePlantsRunsNothing(t *testing.T) {
@@ -193,8 +196,10 @@ func TestABranchIsMeantWhereATagHasItsName(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, head, base)
 	for revision, want := range map[string]string{
-		"main": base, "origin/main": base, "main~0": base, "main^{commit}": base, "origin/main@{0}^0~0": base, "refs/remotes/origin/main": base, base: base,
-		"HEAD~1": base, "HEAD": head, "@": head, "released": head, "tags/main": head, "refs/tags/main": head, "change": head, head[:12]: head,
+		"main": base, "origin/main": base, "main~0": base, "main^{commit}": base, "origin/main@{0}^0~0": base,
+		"refs/remotes/origin/main": base, base: base,
+		"HEAD~1": base, "HEAD": head, "@": head, "released": head, "tags/main": head, "refs/tags/main": head, "change": head,
+		head[:12]: head,
 	} {
 		got, err := MergeBase(t.Context(), folder, revision)
 		require.NoError(t, err, revision)
@@ -208,7 +213,8 @@ func TestABranchIsMeantWhereATagHasItsName(t *testing.T) {
 func TestALinkIsChangedWithWhatItLeadsTo(t *testing.T) {
 	t.Parallel()
 	root, folder := repository(t, map[string]string{"two": "b\n", "three": "c\n", "four": "d\n"})
-	for name, target := range map[string]string{"2_b.sql": "next", "next": "two", "3_c.sql": "three", "4_d.sql": "nowhere"} {
+	for name, target := range map[string]string{"2_b.sql": "next", "next": "two", "3_c.sql": "three",
+		"4_d.sql": "nowhere"} {
 		require.NoError(t, os.Symlink(target, filepath.Join(folder, name)))
 	}
 	commit(t, root)

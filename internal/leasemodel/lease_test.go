@@ -48,17 +48,20 @@ func TestTheCheckerFindsWhatEachSafeguardIsFor(t *testing.T) {
 		switches []string
 		violated string
 	}{
-		"a fence that is not held until commit":                  {[]string{"NO_FENCE"}, oldTokenCommits},
-		"a lock that runs out and nothing else":                  {[]string{"EXPIRY_ONLY"}, oldTokenCommits},
-		"sessions of older tokens are left alone":                {[]string{"NO_RETIREMENT"}, oldStatementRuns},
-		"nobody waits until they are gone":                       {[]string{"NO_WAITING"}, oldStatementRuns},
-		"a successor that failed to end them gives back":         {[]string{"GIVE_BACK"}, oldStatementRuns},
-		"a session that hides its name":                          {[]string{"NAMELESS"}, oldStatementRuns},
-		"a pooler, and a runner that is paused":                  {[]string{"POOLED"}, oldStatementRuns},
-		"a pooler, and an operator who releases":                 {[]string{"POOLED", "TIMELY", "OPERATOR", "FAULTS=1"}, oldStatementRuns},
-		"a release of whatever lease there is":                   {[]string{"RELEASE_ANY"}, oldStatementStill},
-		"reconnecting with the old token, beside an operator":    {[]string{"REJOIN_SAME_TOKEN", "OPERATOR", "FAULTS=1"}, oldStatementRuns},
-		"reconnecting with the old token, behind a pooler":       {[]string{"REJOIN_SAME_TOKEN", "POOLED", "FENCED_ONLY"}, recordedTwice},
+		"a fence that is not held until commit":          {[]string{"NO_FENCE"}, oldTokenCommits},
+		"a lock that runs out and nothing else":          {[]string{"EXPIRY_ONLY"}, oldTokenCommits},
+		"sessions of older tokens are left alone":        {[]string{"NO_RETIREMENT"}, oldStatementRuns},
+		"nobody waits until they are gone":               {[]string{"NO_WAITING"}, oldStatementRuns},
+		"a successor that failed to end them gives back": {[]string{"GIVE_BACK"}, oldStatementRuns},
+		"a session that hides its name":                  {[]string{"NAMELESS"}, oldStatementRuns},
+		"a pooler, and a runner that is paused":          {[]string{"POOLED"}, oldStatementRuns},
+		"a pooler, and an operator who releases": {[]string{"POOLED", "TIMELY", "OPERATOR", "FAULTS=1"},
+			oldStatementRuns},
+		"a release of whatever lease there is": {[]string{"RELEASE_ANY"}, oldStatementStill},
+		"reconnecting with the old token, beside an operator": {[]string{"REJOIN_SAME_TOKEN", "OPERATOR", "FAULTS=1"},
+			oldStatementRuns},
+		"reconnecting with the old token, behind a pooler": {[]string{"REJOIN_SAME_TOKEN", "POOLED", "FENCED_ONLY"},
+			recordedTwice},
 		"nothing; but the model does get to where all goes awry": {[]string{"WITNESS"}, everythingWentWrong},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,7 +41,8 @@ func Like(text, file string) string {
 		tail++
 	}
 	middle := strings.Join(after[head:len(after)-tail], "")
-	return strings.Join(before[:head], "") + strings.ReplaceAll(middle, "\n", end) + strings.Join(before[len(before)-tail:], "")
+	return strings.Join(before[:head], "") + strings.ReplaceAll(middle, "\n",
+		end) + strings.Join(before[len(before)-tail:], "")
 }
 
 // endOf is the line end that most lines of a file have.

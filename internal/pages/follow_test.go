@@ -35,10 +35,12 @@ func TestAPageIsFollowedFromTopToBottom(t *testing.T) {
 func TestWhatIsNotAsThePageSaysEndsIt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, message string }{
-		"a failure":                    {fence + "sh run\nfalse\ntrue\n" + fence, "p.md:1: the block ends in status 1 and not 0"},
-		"a failure in a pipe":          {fence + "sh run\nfalse | cat\n" + fence, "status 1 and not 0"},
-		"a success that was to fail":   {fence + "sh run status=3\ntrue\n" + fence, "status 0 and not 3"},
-		"something else is printed":    {fence + "sh run\necho a\n" + fence + "\n" + fence + "text output\nb\n" + fence, "p.md:4: the page shows\n  b\nand this is printed\n  a"},
+		"a failure": {fence + "sh run\nfalse\ntrue\n" + fence,
+			"p.md:1: the block ends in status 1 and not 0"},
+		"a failure in a pipe":        {fence + "sh run\nfalse | cat\n" + fence, "status 1 and not 0"},
+		"a success that was to fail": {fence + "sh run status=3\ntrue\n" + fence, "status 0 and not 3"},
+		"something else is printed": {fence + "sh run\necho a\n" + fence + "\n" + fence + "text output\nb\n" + fence,
+			"p.md:4: the page shows\n  b\nand this is printed\n  a"},
 		"an output of nothing":         {fence + "text output\nb\n" + fence, "p.md:1: output of no command"},
 		"a file that cannot be placed": {fence + "sql file=*_a.sql\nb\n" + fence, "*_a.sql is not one file but 0"},
 	} {

@@ -22,7 +22,8 @@ func TestAPageIsReadWithItsBlocksAndLinks(t *testing.T) {
 	require.Equal(t, []Block{
 		{Language: "sh", Run: true, Status: 3, Text: "ls\n\necho\n", Line: 5, Section: "One `two`, three"},
 		{Language: "text", Output: true, Line: 13, Section: "Next"},
-		{Language: "sql", File: "migrations/1_a.sql", Words: []string{"recipe"}, Text: "# no heading [no](link)\n", Line: 18, Section: "Next"},
+		{Language: "sql", File: "migrations/1_a.sql", Words: []string{"recipe"}, Text: "# no heading [no](link)\n", Line: 18,
+			Section: "Next"},
 		{Line: 21, Section: "Next"},
 	}, page.Blocks)
 	require.True(t, page.Runnable())

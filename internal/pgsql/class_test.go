@@ -62,19 +62,29 @@ func TestLeadingKeywordsGiveClassAndCommand(t *testing.T) {
 			"DROP TABLESPACE s":                             "DROP TABLESPACE",
 			"ALTER SYSTEM SET a = 1":                        "ALTER SYSTEM",
 			"ALTER TABLE t DETACH PARTITION p CONCURRENTLY": "ALTER TABLE",
-			"ALTER TABLE IF EXISTS ONLY s.t * DETACH PARTITION s.p CONCURRENTLY":                            "ALTER TABLE",
-			`ALTER TABLE "a b"."c" DETACH /**/ PARTITION p concurrently`:                                    "ALTER TABLE",
-			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p":                                            "CREATE SUBSCRIPTION",
-			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (enabled = false, create_slot = true)": "CREATE SUBSCRIPTION",
-			"DROP SUBSCRIPTION IF EXISTS s":                                                                 "DROP SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s REFRESH PUBLICATION":                                                      "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s REFRESH PUBLICATION WITH (copy_data = false)":                             "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s REFRESH SEQUENCES":                                                        "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s SET PUBLICATION p":                                                        "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s ADD PUBLICATION p WITH (refresh)":                                         "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s DROP PUBLICATION p WITH (refresh = 'on')":                                 "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s SET (failover = false)":                                                   "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s SET (slot_name = 'a', two_phase = false)":                                 "ALTER SUBSCRIPTION",
+			"ALTER TABLE IF EXISTS ONLY s.t * DETACH PARTITION s.p CONCURRENTLY": "ALTER TABLE",
+			`ALTER TABLE "a b"."c" DETACH /**/ PARTITION p concurrently`:         "ALTER TABLE",
+			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p": "CREATE " +
+				"SUBSCRIPTION",
+			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (enabled = false, create_slot = true)": "CREATE " +
+				"SUBSCRIPTION",
+			"DROP SUBSCRIPTION IF EXISTS s": "DROP SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s REFRESH PUBLICATION": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s REFRESH PUBLICATION WITH (copy_data = false)": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s REFRESH SEQUENCES": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s SET PUBLICATION p": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s ADD PUBLICATION p WITH (refresh)": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s DROP PUBLICATION p WITH (refresh = 'on')": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s SET (failover = false)": "ALTER " +
+				"SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s SET (slot_name = 'a', two_phase = false)": "ALTER " +
+				"SUBSCRIPTION",
 			"DISCARD ALL": "DISCARD ALL",
 		},
 		Definition: {
@@ -113,9 +123,12 @@ func TestLeadingKeywordsGiveClassAndCommand(t *testing.T) {
 			"ALTER SUBSCRIPTION s ENABLE":                                   "ALTER SUBSCRIPTION",
 			"ALTER SUBSCRIPTION s SET (slot_name = 'a')":                    "ALTER SUBSCRIPTION",
 			"ALTER SUBSCRIPTION s SET PUBLICATION p WITH (refresh = false)": "ALTER SUBSCRIPTION",
-			"ALTER SUBSCRIPTION s ADD PUBLICATION p, q WITH (copy_data = true, refresh off)":                    "ALTER SUBSCRIPTION",
-			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (connect = false)":                         "CREATE SUBSCRIPTION",
-			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (slot_name = NONE, create_slot = 'false')": "CREATE SUBSCRIPTION",
+			"ALTER SUBSCRIPTION s ADD PUBLICATION p, q WITH (copy_data = true, refresh off)": "ALTER " +
+				"SUBSCRIPTION",
+			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (connect = false)": "CREATE " +
+				"SUBSCRIPTION",
+			"CREATE SUBSCRIPTION s CONNECTION 'a' PUBLICATION p WITH (slot_name = NONE, create_slot = 'false')": "CREATE " +
+				"SUBSCRIPTION",
 			"DROP TABLE t":                                 "DROP TABLE",
 			"DROP INDEX i":                                 "DROP INDEX",
 			"DROP OWNED BY u":                              "DROP OWNED",
@@ -238,18 +251,20 @@ func TestStandardConformingStringsFollowTheText(t *testing.T) {
 		text    string
 		escapes bool
 	}{
-		"on is the default":            {"SELECT 1", false},
-		"SET = off":                    {"SET standard_conforming_strings = off", true},
-		"SET TO off":                   {"set Standard_Conforming_Strings to OFF", true},
-		"SET without blanks":           {"SET standard_conforming_strings='off'", true},
-		"SET SESSION":                  {"SET SESSION standard_conforming_strings = false", true},
-		"SET LOCAL":                    {"SET LOCAL standard_conforming_strings TO 0", true},
-		"a quoted name":                {`SET "standard_conforming_strings" = no`, true},
-		"an abbreviated value":         {"SET standard_conforming_strings = f", true},
-		"no value of a boolean":        {"SET standard_conforming_strings = o", false},
-		"an empty value":               {"SET standard_conforming_strings = ''", false},
-		"on after off":                 {"SET standard_conforming_strings = off; SET standard_conforming_strings = on", false},
-		"DEFAULT after off":            {"SET standard_conforming_strings = off; SET standard_conforming_strings TO DEFAULT", false},
+		"on is the default":     {"SELECT 1", false},
+		"SET = off":             {"SET standard_conforming_strings = off", true},
+		"SET TO off":            {"set Standard_Conforming_Strings to OFF", true},
+		"SET without blanks":    {"SET standard_conforming_strings='off'", true},
+		"SET SESSION":           {"SET SESSION standard_conforming_strings = false", true},
+		"SET LOCAL":             {"SET LOCAL standard_conforming_strings TO 0", true},
+		"a quoted name":         {`SET "standard_conforming_strings" = no`, true},
+		"an abbreviated value":  {"SET standard_conforming_strings = f", true},
+		"no value of a boolean": {"SET standard_conforming_strings = o", false},
+		"an empty value":        {"SET standard_conforming_strings = ''", false},
+		"on after off": {"SET standard_conforming_strings = off; SET standard_conforming_strings = on",
+			false},
+		"DEFAULT after off": {"SET standard_conforming_strings = off; SET standard_conforming_strings TO DEFAULT",
+			false},
 		"RESET after off":              {"SET standard_conforming_strings = off; RESET standard_conforming_strings", false},
 		"RESET ALL after off":          {"SET standard_conforming_strings = off; RESET ALL", false},
 		"DISCARD ALL after off":        {"SET standard_conforming_strings = off; DISCARD ALL", false},

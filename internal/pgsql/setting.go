@@ -156,7 +156,8 @@ func repeatable(token Token) bool {
 	case Operator:
 		return token.Text == "||"
 	case Word:
-		return slices.Contains([]string{"current_setting", "pg_catalog", "text", "null", "true", "false", "coalesce", "nullif", "concat"}, Identifier(token.Text))
+		return slices.Contains([]string{"current_setting", "pg_catalog", "text", "null", "true", "false", "coalesce",
+			"nullif", "concat"}, Identifier(token.Text))
 	}
 	return false
 }

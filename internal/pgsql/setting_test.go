@@ -40,13 +40,16 @@ func TestStatementsTellWhichSettingsTheyChange(t *testing.T) {
 		"RESET TIME ZONE":                          reset("timezone"),
 		"RESET ALL":                                reset(""),
 		"DISCARD TEMP":                             nil,
-		"DISCARD ALL":                              {{Reset: true}, {Name: "role", Reset: true}, {Name: "session_authorization", Reset: true}},
-		"SELECT set_config('a.b', 'c', false)":     session("a.b"),
-		"SELECT pg_catalog.set_config('a', $$b$$, 'f') AS \"x\"":                                               session("a"),
-		"SELECT set_config('a', 'b, ' || current_setting('a'), false)":                                         session("a"),
-		"SELECT set_config('search_path', '', true)":                                                           local("search_path"),
-		"SELECT set_config('a', NULL, false)":                                                                  reset("a"),
-		"SELECT set_config('a', 'b', false), set_config('c', coalesce(current_setting('d', true), 'e'), true)": {{Name: "a"}, {Name: "c", Local: true}},
+		"DISCARD ALL": {{Reset: true}, {Name: "role", Reset: true},
+			{Name: "session_authorization", Reset: true}},
+		"SELECT set_config('a.b', 'c', false)":                         session("a.b"),
+		"SELECT pg_catalog.set_config('a', $$b$$, 'f') AS \"x\"":       session("a"),
+		"SELECT set_config('a', 'b, ' || current_setting('a'), false)": session("a"),
+		"SELECT set_config('search_path', '', true)": local(
+			"search_path"),
+		"SELECT set_config('a', NULL, false)": reset("a"),
+		"SELECT set_config('a', 'b', false), set_config('c', coalesce(current_setting('d', true), 'e'), true)": {{Name: "a"},
+			{Name: "c", Local: true}},
 	} {
 		changes, only := SettingChanges(statement(t, text))
 		require.True(t, only, text)
@@ -57,10 +60,14 @@ func TestStatementsTellWhichSettingsTheyChange(t *testing.T) {
 func TestStatementsThatDoMoreThanChangeSettingsAreNoSettings(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"SELECT 1", "SELECT set_config('a', b, false) FROM t", "SELECT set_config('a', 'b', false) FROM t", "SELECT set_config('a', 'b', c)",
-		"SELECT set_config(f(), 'b', false)", "SELECT set_config('a', random()::text, false)", "SELECT set_config('a', (SELECT 'b'), false)",
-		"SELECT set_config('a', 'b', false), f()", "SELECT set_config('a', 'b', false) + 1", "SELECT app.set_config('a', 'b', false)", "SELECT set_config('a'",
-		"SELECT set_config('a', 'b'", "SELECT set_config", "SELECT current_setting('a')", "SET CONSTRAINTS ALL DEFERRED", "DO $$ BEGIN PERFORM set_config('a', 'b', false); END $$",
+		"SELECT 1", "SELECT set_config('a', b, false) FROM t", "SELECT set_config('a', 'b', false) FROM t",
+		"SELECT set_config('a', 'b', c)",
+		"SELECT set_config(f(), 'b', false)", "SELECT set_config('a', random()::text, false)",
+		"SELECT set_config('a', (SELECT 'b'), false)",
+		"SELECT set_config('a', 'b', false), f()", "SELECT set_config('a', 'b', false) + 1",
+		"SELECT app.set_config('a', 'b', false)", "SELECT set_config('a'",
+		"SELECT set_config('a', 'b'", "SELECT set_config", "SELECT current_setting('a')", "SET CONSTRAINTS ALL DEFERRED",
+		"DO $$ BEGIN PERFORM set_config('a', 'b', false); END $$",
 		"CREATE TABLE t ()", "BEGIN", "SHOW ALL", "DEALLOCATE ALL", "VACUUM",
 	} {
 		changes, only := SettingChanges(statement(t, text))

@@ -58,34 +58,52 @@ func TestStatementsEndAtSemicolons(t *testing.T) {
 		text string
 		want []string
 	}{
-		"nothing":                                {"", nil},
-		"white space and comments":               {" \n-- a;\n/* b; */", nil},
-		"empty statements":                       {";; ;-- x\n;", nil},
-		"no semicolon at the end":                {"a; b", []string{"a", "b"}},
-		"white space around":                     {" a ;\n b\n;\n", []string{"a", "b"}},
-		"comments around are no part":            {"/* x */ a /* y */; -- z\nb -- w", []string{"a", "b"}},
-		"comments inside are":                    {"a /* x; */ b -- y;\n c;", []string{"a /* x; */ b -- y;\n c"}},
-		"quotes hide semicolons":                 {`a ';' ";" $$;$$ $x$;$x$ E'\';'; b`, []string{`a ';' ";" $$;$$ $x$;$x$ E'\';'`, "b"}},
-		"parentheses hide semicolons":            {"a (b; (c); d); e", []string{"a (b; (c); d)", "e"}},
-		"brackets hide semicolons":               {"a [b; c]; d", []string{"a [b; c]", "d"}},
-		"closing too much is no debt":            {"a )); b (c;); d", []string{"a ))", "b (c;)", "d"}},
-		"closing too little takes the rest":      {"a (b; c", []string{"a (b; c"}},
-		"a byte-order mark is no statement":      {"\uFEFFa; b", []string{"a", "b"}},
-		"a byte-order mark alone":                {"\uFEFF", nil},
-		"a begin outside functions is no body":   {"begin; select 1; end; begin atomic; x", []string{"begin", "select 1", "end", "begin atomic", "x"}},
-		"a function named begin":                 {"create function begin() returns int as ''; x", []string{"create function begin() returns int as ''", "x"}},
-		"a body":                                 {"create function f() begin atomic a; b; end; x", []string{"create function f() begin atomic a; b; end", "x"}},
-		"an empty body":                          {"create procedure p() begin atomic end; x", []string{"create procedure p() begin atomic end", "x"}},
-		"a comment within BEGIN ATOMIC":          {"create procedure p() begin /* ; */ atomic a; end; x", []string{"create procedure p() begin /* ; */ atomic a; end", "x"}},
-		"the body of a replaced function":        {"create or replace function f() begin atomic a; end; x", []string{"create or replace function f() begin atomic a; end", "x"}},
-		"nested blocks":                          {"create function f() begin atomic begin begin atomic a; end; end; b; end; x", []string{"create function f() begin atomic begin begin atomic a; end; end; b; end", "x"}},
-		"CASE in a body":                         {"create function f() begin atomic select case a when 1 then case when b then 2 end end; end; x", []string{"create function f() begin atomic select case a when 1 then case when b then 2 end end; end", "x"}},
-		"names like keywords in a body":          {"create function f() begin atomic select begin, t.end, 1 end; select 1 as end; end; x", []string{"create function f() begin atomic select begin, t.end, 1 end; select 1 as end; end", "x"}},
-		"parentheses in a body":                  {"create function f() begin atomic (select 1); select (case when a then 1 end); end; x", []string{"create function f() begin atomic (select 1); select (case when a then 1 end); end", "x"}},
-		"quoted END in a body":                   {`create function f() begin atomic "end"; 'end'; $$end$$; end; x`, []string{`create function f() begin atomic "end"; 'end'; $$end$$; end`, "x"}},
-		"an aggregate has no body":               {"create aggregate f begin atomic; x", []string{"create aggregate f begin atomic", "x"}},
-		"a rule with several commands":           {"create rule r as on insert to t do (a; b;); x", []string{"create rule r as on insert to t do (a; b;)", "x"}},
-		"a backslash in quotes":                  {`a '\' "\" /* \ */ $$\$$; b -- \i`, []string{`a '\' "\" /* \ */ $$\$$`, "b"}},
+		"nothing":                     {"", nil},
+		"white space and comments":    {" \n-- a;\n/* b; */", nil},
+		"empty statements":            {";; ;-- x\n;", nil},
+		"no semicolon at the end":     {"a; b", []string{"a", "b"}},
+		"white space around":          {" a ;\n b\n;\n", []string{"a", "b"}},
+		"comments around are no part": {"/* x */ a /* y */; -- z\nb -- w", []string{"a", "b"}},
+		"comments inside are":         {"a /* x; */ b -- y;\n c;", []string{"a /* x; */ b -- y;\n c"}},
+		"quotes hide semicolons": {`a ';' ";" $$;$$ $x$;$x$ E'\';'; b`,
+			[]string{`a ';' ";" $$;$$ $x$;$x$ E'\';'`, "b"}},
+		"parentheses hide semicolons":       {"a (b; (c); d); e", []string{"a (b; (c); d)", "e"}},
+		"brackets hide semicolons":          {"a [b; c]; d", []string{"a [b; c]", "d"}},
+		"closing too much is no debt":       {"a )); b (c;); d", []string{"a ))", "b (c;)", "d"}},
+		"closing too little takes the rest": {"a (b; c", []string{"a (b; c"}},
+		"a byte-order mark is no statement": {"\uFEFFa; b", []string{"a", "b"}},
+		"a byte-order mark alone":           {"\uFEFF", nil},
+		"a begin outside functions is no body": {"begin; select 1; end; begin atomic; x", []string{"begin", "select 1",
+			"end", "begin atomic", "x"}},
+		"a function named begin": {"create function begin() returns int as ''; x",
+			[]string{"create function begin() returns int as ''", "x"}},
+		"a body": {"create function f() begin atomic a; b; end; x",
+			[]string{"create function f() begin atomic a; b; end", "x"}},
+		"an empty body": {"create procedure p() begin atomic end; x",
+			[]string{"create procedure p() begin atomic end", "x"}},
+		"a comment within BEGIN ATOMIC": {"create procedure p() begin /* ; */ atomic a; end; x",
+			[]string{"create procedure p() begin /* ; */ atomic a; end", "x"}},
+		"the body of a replaced function": {"create or replace function f() begin atomic a; end; x",
+			[]string{"create or replace function f() begin atomic a; end", "x"}},
+		"nested blocks": {"create function f() begin atomic begin begin atomic a; end; end; b; " +
+			"end; x", []string{"create function f() begin atomic begin begin atomic a; end; end; b; end", "x"}},
+		"CASE in a body": {"create function f() begin atomic select case a when 1 then case when b " +
+			"then 2 end end; end; x", []string{"create function f() begin atomic select case a when 1 then case when b then 2 " +
+			"end end; end", "x"}},
+		"names like keywords in a body": {"create function f() begin atomic select begin, t.end, 1 end; select 1 " +
+			"as end; end; x", []string{"create function f() begin atomic select begin, t.end, 1 end; select 1 as end; end",
+			"x"}},
+		"parentheses in a body": {"create function f() begin atomic (select 1); select (case when a then " +
+			"1 end); end; x", []string{"create function f() begin atomic (select 1); select (case when a then 1 end); end",
+			"x"}},
+		"quoted END in a body": {`create function f() begin atomic "end"; 'end'; $$end$$; end; x`,
+			[]string{`create function f() begin atomic "end"; 'end'; $$end$$; end`, "x"}},
+		"an aggregate has no body": {"create aggregate f begin atomic; x",
+			[]string{"create aggregate f begin atomic", "x"}},
+		"a rule with several commands": {"create rule r as on insert to t do (a; b;); x",
+			[]string{"create rule r as on insert to t do (a; b;)", "x"}},
+		"a backslash in quotes": {`a '\' "\" /* \ */ $$\$$; b -- \i`, []string{`a '\' "\" /* \ */ $$\$$`,
+			"b"}},
 		"what the server refuses is not our job": {"$ } { \x01 1abc; b", []string{"$ } { \x01 1abc", "b"}},
 	} {
 		statements, err := Split(c.text, Options{})
@@ -102,19 +120,24 @@ func TestStatementsEndAtSemicolons(t *testing.T) {
 func TestCopyTakesItsData(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, copy, data string }{
-		"lines":                     {"COPY t FROM stdin;\n1\n2\n\\.\nx", "COPY t FROM stdin", "1\n2\n"},
-		"no lines":                  {"COPY t FROM stdin;\n\\.\nx", "COPY t FROM stdin", ""},
-		"Windows line ends":         {"COPY t FROM stdin;\r\n1\r\n\\.\r\nx", "COPY t FROM stdin", "1\r\n"},
-		"columns and options":       {"copy s.t (a, b) from STDIN with (format csv);\n;'\n\\.\nx", "copy s.t (a, b) from STDIN with (format csv)", ";'\n"},
-		"STDOUT for STDIN":          {"COPY t FROM stdout;\n1\n\\.\nx", "COPY t FROM stdout", "1\n"},
-		"a comment behind":          {"COPY t FROM stdin; -- data:\n1\n\\.\nx", "COPY t FROM stdin", "1\n"},
-		"blanks behind":             {"COPY t FROM stdin ; \t\n1\n\\.\nx", "COPY t FROM stdin", "1\n"},
-		"comments within":           {"COPY /* a */ t -- b\nFROM /* c; */ stdin;\n1\n\\.\nx", "COPY /* a */ t -- b\nFROM /* c; */ stdin", "1\n"},
-		"a table named from":        {"COPY s.from FROM stdin;\n1\n\\.\nx", "COPY s.from FROM stdin", "1\n"},
-		"a quoted table":            {"COPY \"to\" FROM stdin;\n1\n\\.\nx", "COPY \"to\" FROM stdin", "1\n"},
-		"columns named from and to": {"COPY t (\"from\", \"to\") FROM stdin;\n1\n\\.\nx", "COPY t (\"from\", \"to\") FROM stdin", "1\n"},
-		"an end that is none":       {"COPY t FROM stdin;\n\\. \n \\.\na\\.\n\\..\n\\.\\.\n\\.\nx", "COPY t FROM stdin", "\\. \n \\.\na\\.\n\\..\n\\.\\.\n"},
-		"the line before a WHERE":   {"COPY t FROM stdin WHERE (a = 1);\n1\n\\.\nx", "COPY t FROM stdin WHERE (a = 1)", "1\n"},
+		"lines":             {"COPY t FROM stdin;\n1\n2\n\\.\nx", "COPY t FROM stdin", "1\n2\n"},
+		"no lines":          {"COPY t FROM stdin;\n\\.\nx", "COPY t FROM stdin", ""},
+		"Windows line ends": {"COPY t FROM stdin;\r\n1\r\n\\.\r\nx", "COPY t FROM stdin", "1\r\n"},
+		"columns and options": {"copy s.t (a, b) from STDIN with (format csv);\n;'\n\\.\nx",
+			"copy s.t (a, b) from STDIN with (format csv)", ";'\n"},
+		"STDOUT for STDIN": {"COPY t FROM stdout;\n1\n\\.\nx", "COPY t FROM stdout", "1\n"},
+		"a comment behind": {"COPY t FROM stdin; -- data:\n1\n\\.\nx", "COPY t FROM stdin", "1\n"},
+		"blanks behind":    {"COPY t FROM stdin ; \t\n1\n\\.\nx", "COPY t FROM stdin", "1\n"},
+		"comments within": {"COPY /* a */ t -- b\nFROM /* c; */ stdin;\n1\n\\.\nx",
+			"COPY /* a */ t -- b\nFROM /* c; */ stdin", "1\n"},
+		"a table named from": {"COPY s.from FROM stdin;\n1\n\\.\nx", "COPY s.from FROM stdin", "1\n"},
+		"a quoted table":     {"COPY \"to\" FROM stdin;\n1\n\\.\nx", "COPY \"to\" FROM stdin", "1\n"},
+		"columns named from and to": {"COPY t (\"from\", \"to\") FROM stdin;\n1\n\\.\nx",
+			"COPY t (\"from\", \"to\") FROM stdin", "1\n"},
+		"an end that is none": {"COPY t FROM stdin;\n\\. \n \\.\na\\.\n\\..\n\\.\\.\n\\.\nx", "COPY t FROM stdin",
+			"\\. \n \\.\na\\.\n\\..\n\\.\\.\n"},
+		"the line before a WHERE": {"COPY t FROM stdin WHERE (a = 1);\n1\n\\.\nx", "COPY t FROM stdin WHERE (a = 1)",
+			"1\n"},
 	} {
 		statements, err := Split(c.text, Options{})
 		require.NoError(t, err, name)
@@ -128,7 +151,8 @@ func TestCopyTakesItsData(t *testing.T) {
 
 func TestDataMayEndTheText(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"COPY t FROM stdin;\n1\n\\.", "COPY t FROM stdin;\n1\n\\.\r", "COPY t FROM stdin;\n1\n\\.\n"} {
+	for _, text := range []string{"COPY t FROM stdin;\n1\n\\.", "COPY t FROM stdin;\n1\n\\.\r",
+		"COPY t FROM stdin;\n1\n\\.\n"} {
 		statements, err := Split(text, Options{})
 		require.NoError(t, err)
 		require.Len(t, statements, 1)
@@ -158,17 +182,19 @@ func TestOtherCopiesHaveNoData(t *testing.T) {
 func TestMarksDivideTheText(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	statements, err := Split("-- +1\na\n\t-- +2\nb -- +3\n;/**/ -- +4\n-- 5\n'\n-- +6'; (c\r-- +7\rd", Options{Mark: func(comment string) bool {
-		asked = append(asked, comment)
-		return isMark(comment)
-	}})
+	statements, err := Split("-- +1\na\n\t-- +2\nb -- +3\n;/**/ -- +4\n-- 5\n'\n-- +6'; (c\r-- +7\rd",
+		Options{Mark: func(comment string) bool {
+			asked = append(asked, comment)
+			return isMark(comment)
+		}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"-- +1", "-- +2", "-- 5", "-- +7"}, asked)
 	var texts []string
 	for _, s := range statements {
 		texts = append(texts, fmt.Sprintf("%s %s", s.Class, s.Text))
 	}
-	require.Equal(t, []string{"mark -- +1", "other a", "mark -- +2", "other b", "other '\n-- +6'", "query (c", "mark -- +7", "other d"}, texts)
+	require.Equal(t, []string{"mark -- +1", "other a", "mark -- +2", "other b", "other '\n-- +6'", "query (c",
+		"mark -- +7", "other d"}, texts)
 	require.Empty(t, statements[0].Command)
 	require.Equal(t, Position{Offset: 9, Line: 3, Column: 2}, statements[2].Start)
 	require.Equal(t, Position{Offset: 14, Line: 3, Column: 7}, statements[2].End())
@@ -177,49 +203,61 @@ func TestMarksDivideTheText(t *testing.T) {
 func TestBrokenTextIsRefusedWhereItBreaks(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want, remedy string }{
-		"a string":                      {"a;\n b 'c; d", "2:4: a string is never closed", "single quote"},
-		"a string with a prefix":        {`a E'c\'`, "1:3: a string is never closed", "single quote"},
-		"the second part of a string":   {"a 'b'\n 'c", "2:2: a string is never closed", "single quote"},
-		"an identifier":                 {"ä \"b; c", "1:3: a quoted identifier is never closed", "double quote"},
-		"a dollar quote":                {"a $b$ $$ $B$", "1:3: the dollar-quoted string $b$ is never closed", "close it with $b$"},
-		"a dollar quote without a tag":  {"a $$ $b$", "1:3: the dollar-quoted string $$ is never closed", "close it with $$"},
-		"a comment":                     {"a\n/* /* */ b", "2:1: a comment is never closed", "nest"},
-		"a comment that hides its end":  {"/* a /* b */;", "1:1: a comment is never closed", "nest"},
-		"a body":                        {"create function f()\n begin atomic a; b", "2:2: BEGIN ATOMIC has no END", "semicolon"},
-		"a body without last semicolon": {"create function f() begin atomic select 1 end; x", "1:21: BEGIN ATOMIC has no END", "semicolon"},
-		"a body that a mark ends":       {"create function f() begin atomic\n-- +migrate Down\nx", "1:21: BEGIN ATOMIC has no END", "semicolon"},
-		"data":                          {"a;\nCOPY t FROM stdin;\n1\n\\. \n", `2:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
-		"data missing":                  {"COPY t FROM stdin", `1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
-		"data missing at a line's end":  {"COPY t FROM stdin; --\\.", `1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
-		"data missing at a mark":        {"COPY t FROM stdin\n-- +x;\n\\.\n", `1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
-		"text before the data":          {"COPY t FROM stdin; b\n\\.\n", "1:20: text between COPY … FROM stdin and its data", "line behind"},
-		"a comment before the data":     {"COPY t FROM stdin; /* b\n\\.\n", "1:20: text between COPY … FROM stdin and its data", "line behind"},
-		"text behind a carriage return": {"COPY t FROM stdin; -- a\rb\n\\.\n", "1:25: text between COPY … FROM stdin and its data", "line behind"},
-		"psql's include":                {"a;\n\\i other.sql\n", `2:1: psql command \i`, "a migration of its own"},
-		"psql's relative include":       {`\ir 'x'`, `1:1: psql command \ir`, "a migration of its own"},
-		"psql's copy":                   {`\copy t from 'x'`, `1:1: psql command \copy`, "COPY … FROM stdin"},
-		"psql's describe":               {`a; \d+ t`, `1:4: psql command \d+`, "not SQL"},
-		"psql's conditions":             {"\\if :x", `1:1: psql command \if`, "not SQL"},
-		"psql's shell":                  {`\! ls`, `1:1: psql command \!`, "not SQL"},
-		"a fence within a statement":    {"select\n\\restrict aBc\n", `2:1: psql command \restrict`, "not SQL"},
-		"a fence behind a statement":    {"a; \\restrict aBc\n", `1:4: psql command \restrict`, "not SQL"},
-		"psql's words and a statement":  {"\\echo a \\\\ select 1;\n", `1:1: psql command \echo`, "not SQL"},
-		"psql's words from a program":   {"\\echo `date`\n", `1:1: psql command \echo`, "not SQL"},
-		"psql goes on at an error":      {"\\set ON_ERROR_STOP off\n", `1:1: psql command \set`, "not SQL"},
-		"psql may stop at an error":     {"\\unset ON_ERROR_STOP\n", `1:1: psql command \unset`, "not SQL"},
-		"a variable of psql":            {"\\set owner 'me'\n", `1:1: psql command \set`, "not SQL"},
-		"another encoding":              {"\\encoding latin1\n", `1:1: psql command \encoding`, "not SQL"},
-		"another database":              {"\\connect other\n", `1:1: psql command \connect`, "not SQL"},
-		"the end of psql":               {"\\q\nselect 1;", `1:1: psql command \q`, "not SQL"},
-		"a backslash":                   {`a \ b`, "1:3: a backslash outside quotes", "take it out"},
-		"a backslash before a letter":   {`a \ü`, `1:3: psql command \ü`, "take it out"},
-		"a backslash at the end":        {`a \`, "1:3: a backslash outside quotes", "take it out"},
-		"an end of data without data":   {"a;\n\\.\n", `2:1: the end of data "\." without a COPY … FROM stdin before it`, "in front of the data"},
-		"an empty name":                 {`a ""`, "1:3: a quoted identifier is empty", "a name"},
-		"an empty name in Unicode":      {`a u&""`, "1:3: a quoted identifier is empty", "a name"},
-		"a NUL":                         {"a\n'b\x00'", "2:3: a NUL byte", "UTF-8"},
-		"a byte that is no UTF-8":       {"é\n\uFFFD\xe9 \x00", "2:2: the byte 0xe9 is not valid UTF-8 here", "UTF-8"},
-		"half a character":              {"a\xe2\x82", "1:2: the byte 0xe2 is not valid UTF-8 here", "UTF-8"},
+		"a string":                    {"a;\n b 'c; d", "2:4: a string is never closed", "single quote"},
+		"a string with a prefix":      {`a E'c\'`, "1:3: a string is never closed", "single quote"},
+		"the second part of a string": {"a 'b'\n 'c", "2:2: a string is never closed", "single quote"},
+		"an identifier":               {"ä \"b; c", "1:3: a quoted identifier is never closed", "double quote"},
+		"a dollar quote": {"a $b$ $$ $B$", "1:3: the dollar-quoted string $b$ is never closed",
+			"close it with $b$"},
+		"a dollar quote without a tag": {"a $$ $b$", "1:3: the dollar-quoted string $$ is never closed", "close it with $$"},
+		"a comment":                    {"a\n/* /* */ b", "2:1: a comment is never closed", "nest"},
+		"a comment that hides its end": {"/* a /* b */;", "1:1: a comment is never closed", "nest"},
+		"a body": {"create function f()\n begin atomic a; b", "2:2: BEGIN ATOMIC has no END",
+			"semicolon"},
+		"a body without last semicolon": {"create function f() begin atomic select 1 end; x",
+			"1:21: BEGIN ATOMIC has no END", "semicolon"},
+		"a body that a mark ends": {"create function f() begin atomic\n-- +migrate Down\nx",
+			"1:21: BEGIN ATOMIC has no END", "semicolon"},
+		"data": {"a;\nCOPY t FROM stdin;\n1\n\\. \n",
+			`2:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
+		"data missing": {"COPY t FROM stdin",
+			`1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
+		"data missing at a line's end": {"COPY t FROM stdin; --\\.",
+			`1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
+		"data missing at a mark": {"COPY t FROM stdin\n-- +x;\n\\.\n",
+			`1:1: COPY … FROM stdin without data that end with a line "\."`, "line of its own"},
+		"text before the data": {"COPY t FROM stdin; b\n\\.\n", "1:20: text between COPY … FROM stdin and its data",
+			"line behind"},
+		"a comment before the data": {"COPY t FROM stdin; /* b\n\\.\n",
+			"1:20: text between COPY … FROM stdin and its data", "line behind"},
+		"text behind a carriage return": {"COPY t FROM stdin; -- a\rb\n\\.\n",
+			"1:25: text between COPY … FROM stdin and its data", "line behind"},
+		"psql's include":               {"a;\n\\i other.sql\n", `2:1: psql command \i`, "a migration of its own"},
+		"psql's relative include":      {`\ir 'x'`, `1:1: psql command \ir`, "a migration of its own"},
+		"psql's copy":                  {`\copy t from 'x'`, `1:1: psql command \copy`, "COPY … FROM stdin"},
+		"psql's describe":              {`a; \d+ t`, `1:4: psql command \d+`, "not SQL"},
+		"psql's conditions":            {"\\if :x", `1:1: psql command \if`, "not SQL"},
+		"psql's shell":                 {`\! ls`, `1:1: psql command \!`, "not SQL"},
+		"a fence within a statement":   {"select\n\\restrict aBc\n", `2:1: psql command \restrict`, "not SQL"},
+		"a fence behind a statement":   {"a; \\restrict aBc\n", `1:4: psql command \restrict`, "not SQL"},
+		"psql's words and a statement": {"\\echo a \\\\ select 1;\n", `1:1: psql command \echo`, "not SQL"},
+		"psql's words from a program":  {"\\echo `date`\n", `1:1: psql command \echo`, "not SQL"},
+		"psql goes on at an error":     {"\\set ON_ERROR_STOP off\n", `1:1: psql command \set`, "not SQL"},
+		"psql may stop at an error":    {"\\unset ON_ERROR_STOP\n", `1:1: psql command \unset`, "not SQL"},
+		"a variable of psql":           {"\\set owner 'me'\n", `1:1: psql command \set`, "not SQL"},
+		"another encoding":             {"\\encoding latin1\n", `1:1: psql command \encoding`, "not SQL"},
+		"another database":             {"\\connect other\n", `1:1: psql command \connect`, "not SQL"},
+		"the end of psql":              {"\\q\nselect 1;", `1:1: psql command \q`, "not SQL"},
+		"a backslash":                  {`a \ b`, "1:3: a backslash outside quotes", "take it out"},
+		"a backslash before a letter":  {`a \ü`, `1:3: psql command \ü`, "take it out"},
+		"a backslash at the end":       {`a \`, "1:3: a backslash outside quotes", "take it out"},
+		"an end of data without data": {"a;\n\\.\n", `2:1: the end of data "\." without a COPY … FROM stdin before it`,
+			"in front of the data"},
+		"an empty name":            {`a ""`, "1:3: a quoted identifier is empty", "a name"},
+		"an empty name in Unicode": {`a u&""`, "1:3: a quoted identifier is empty", "a name"},
+		"a NUL":                    {"a\n'b\x00'", "2:3: a NUL byte", "UTF-8"},
+		"a byte that is no UTF-8":  {"é\n\uFFFD\xe9 \x00", "2:2: the byte 0xe9 is not valid UTF-8 here", "UTF-8"},
+		"half a character":         {"a\xe2\x82", "1:2: the byte 0xe2 is not valid UTF-8 here", "UTF-8"},
 	} {
 		statements, err := Split(c.text, Options{Mark: isMark})
 		require.Nil(t, statements, name)
@@ -234,15 +272,18 @@ func TestBrokenTextIsRefusedWhereItBreaks(t *testing.T) {
 func TestCommandsOfPsqlThatChangeNothingArePassedOver(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		`\restrict aBc`, `\unrestrict aBc`, `\set ON_ERROR_STOP on`, `\set ON_ERROR_STOP 1`, `\set ON_ERROR_STOP`, `\set QUIET on`,
-		`\unset ECHO`, `\echo '==> it''s done'`, `\echo it's "half`, `\echo`, `\qecho a; b /* c`, `\warn $$`, `\timing`, `\timing on`,
+		`\restrict aBc`, `\unrestrict aBc`, `\set ON_ERROR_STOP on`, `\set ON_ERROR_STOP 1`, `\set ON_ERROR_STOP`,
+		`\set QUIET on`,
+		`\unset ECHO`, `\echo '==> it''s done'`, `\echo it's "half`, `\echo`, `\qecho a; b /* c`, `\warn $$`, `\timing`,
+		`\timing on`,
 		`\pset pager off`, `\x`, `\encoding UTF8`, `\encoding 'utf-8'`, "  \\echo a", "\t\\timing off\r",
 	} {
 		statements, err := Split("select 1;\n"+line+"\n-- a\nselect 2;", Options{Mark: isMark})
 		require.NoError(t, err, line)
 		require.Len(t, statements, 2, line)
 		require.Equal(t, "select 2", statements[1].Text, line)
-		require.Equal(t, Position{Line: 4, Column: 1, Offset: strings.Index("select 1;\n"+line+"\n-- a\nselect 2;", "select 2")}, statements[1].Start)
+		require.Equal(t, Position{Line: 4, Column: 1, Offset: strings.Index("select 1;\n"+line+"\n-- a\nselect 2;",
+			"select 2")}, statements[1].Start)
 		statements, err = Split(line, Options{})
 		require.NoError(t, err, line)
 		require.Empty(t, statements, line)
@@ -345,9 +386,12 @@ func seeds() []string {
 	texts := []string{
 		"", ";", "'a'\n'b", `E'\'`, "$$", "$a$$a$", "$1$a$", "/* /* */", "a@-/**/+b", "-- +x\n;", "a\n-- +x\nb",
 		"create function f() begin atomic begin a; end; end;", "COPY t FROM stdin;\n\\.\n", "copy t from stdin; -- a\rb\n\\.",
-		"set standard_conforming_strings=off;select '\\';'", "select set_config('standard_conforming_strings','off',true);'\\''",
-		"reindex (concurrently) table t", "with a as (delete from b) select 1 into c", "alter subscription s set publication p with(refresh=0)",
-		"\uFEFFa\uFEFF;\uFEFFb", `U&"\D83D\DE00"`, `U&'\' u&""`, "B'0''1'", "1..2.3e+4_5", "\\copy", "(;[;)]", "a\x00", "a\xff",
+		"set standard_conforming_strings=off;select '\\';'",
+		"select set_config('standard_conforming_strings','off',true);'\\''",
+		"reindex (concurrently) table t", "with a as (delete from b) select 1 into c",
+		"alter subscription s set publication p with(refresh=0)",
+		"\uFEFFa\uFEFF;\uFEFFb", `U&"\D83D\DE00"`, `U&'\' u&""`, "B'0''1'", "1..2.3e+4_5", "\\copy", "(;[;)]", "a\x00",
+		"a\xff",
 	}
 	files, _ := filepath.Glob("testdata/*.sql")
 	for _, file := range files {

@@ -88,13 +88,15 @@ func withoutQuery(rest string) string {
 		return rest
 	}
 	for parameter := range strings.SplitSeq(rest[at+1:], "&") {
-		if key, _, ok := strings.Cut(parameter, "="); !ok || strings.Trim(strings.ToLower(key), "abcdefghijklmnopqrstuvwxyz_.-") != "" {
+		if key, _, ok := strings.Cut(parameter, "="); !ok || strings.Trim(strings.ToLower(key),
+			"abcdefghijklmnopqrstuvwxyz_.-") != "" {
 			return rest
 		}
 	}
 	authority, _, _ := strings.Cut(rest[:at], "/")
 	_, port, _ := strings.Cut(authority, ":")
-	if !strings.Contains(rest[:at], "@") && strings.Trim(port, "0123456789") != "" && !strings.HasPrefix(authority, "[") && !strings.Contains(authority, ",") {
+	if !strings.Contains(rest[:at], "@") && strings.Trim(port, "0123456789") != "" && !strings.HasPrefix(authority,
+		"[") && !strings.Contains(authority, ",") {
 		return rest // that is the beginning of a password and no port
 	}
 	return rest[:at]

@@ -36,7 +36,8 @@ func TestEveryFormOfAPasswordIsMasked(t *testing.T) {
 // what was given, in what the driver makes of that, and in what it says about it.
 func TestAPasswordThatIsNotEncodedIsMaskedWhole(t *testing.T) {
 	t.Parallel()
-	for _, between := range []string{"@", "/", "#", "%", ":", "?", "[", "]", " ", "@@", "/@", "@/", "#?", "%2", "&", "?a=b@", "\\", "^"} {
+	for _, between := range []string{"@", "/", "#", "%", ":", "?", "[", "]", " ", "@@", "/@", "@/", "#?", "%2", "&",
+		"?a=b@", "\\", "^"} {
 		password := "First1" + between + "Second2"
 		for _, conninfo := range []string{
 			"postgres://app:" + password + "@db.example.com:5432/shop",
@@ -48,7 +49,8 @@ func TestAPasswordThatIsNotEncodedIsMaskedWhole(t *testing.T) {
 		} {
 			r := &redact.Redactor{}
 			r.Connection(conninfo)
-			texts := []string{"given: " + conninfo, fmt.Sprintf("%q", conninfo), url.QueryEscape(conninfo), url.PathEscape(password), password}
+			texts := []string{"given: " + conninfo, fmt.Sprintf("%q", conninfo), url.QueryEscape(conninfo),
+				url.PathEscape(password), password}
 			quoted, err := json.Marshal(conninfo)
 			require.NoError(t, err)
 			texts = append(texts, string(quoted))
@@ -73,7 +75,8 @@ func TestWhatIsNoPasswordIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for _, conninfo := range []string{
 		"postgres://db.example.com:5432/shop?application_name=a@b", "postgres:///shop?host=/run/x:5@y",
-		"postgres://app@db.example.com/shop", "host=db.example.com user=app@tenant dbname=shop", "postgres://[::1]:5432/shop?user=a@b",
+		"postgres://app@db.example.com/shop", "host=db.example.com user=app@tenant dbname=shop",
+		"postgres://[::1]:5432/shop?user=a@b",
 	} {
 		r := &redact.Redactor{}
 		r.Connection(conninfo)
@@ -89,7 +92,8 @@ func TestOrdinaryWordsAreMaskedOnlyAsPasswords(t *testing.T) {
 	require.Equal(t, `an "up" event`, r.Clean(`an "up" event`))
 	require.Equal(t, "postgres://postgres:xxxxx@localhost/app", r.Clean("postgres://postgres:postgres@localhost/app"))
 	require.Equal(t, "user=x password=xxxxx y", r.Clean("user=x password=postgres y"))
-	require.Equal(t, "as postgres://user:password@host:5432/database", r.Clean("as postgres://user:password@host:5432/database"))
+	require.Equal(t, "as postgres://user:password@host:5432/database",
+		r.Clean("as postgres://user:password@host:5432/database"))
 	require.Equal(t, "nothing known", (&redact.Redactor{}).Clean("nothing known"))
 }
 
@@ -111,7 +115,8 @@ func TestValuesAreReplacedByTheirVariables(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 8)
 	r := &redact.Redactor{}
 	r.Values(map[string]string{
-		"quote": "it's 100% s3cret", "short": "k7", "long": long, "path": `c:\keys\k3y`, "lines": "first l1ne\nsecond l1ne", "price": "$1 ${x}",
+		"quote": "it's 100% s3cret", "short": "k7", "long": long, "path": `c:\keys\k3y`, "lines": "first l1ne\nsecond l1ne",
+		"price": "$1 ${x}",
 	})
 	for text, want := range map[string]string{
 		`DETAIL: Key (v)=(it's 100% s3cret) already exists.`: `DETAIL: Key (v)=(${quote}) already exists.`,
@@ -133,6 +138,7 @@ func TestValuesAreReplacedByTheirVariables(t *testing.T) {
 func TestTextsAreMaskedEverywhereAndURLsKeepTheirHost(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "a xxxxx, xxxxx b", redact.Everywhere("a token, token-and-more b", "", "token", "token-and-more"))
-	require.Equal(t, "Post https://hooks.example/xxxxx and http://h", redact.Addresses("Post https://u:p@q@hooks.example/T/B?x=1 and http://u@h"))
+	require.Equal(t, "Post https://hooks.example/xxxxx and http://h",
+		redact.Addresses("Post https://u:p@q@hooks.example/T/B?x=1 and http://u@h"))
 	require.Equal(t, "nothing", redact.Addresses(redact.Everywhere("nothing")))
 }

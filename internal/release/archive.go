@@ -49,14 +49,16 @@ func packTar(before string, files []file, date time.Time) ([]byte, error) {
 	w := tar.NewWriter(compressed)
 	for _, folder := range foldersOf(files) {
 		if err := w.WriteHeader(&tar.Header{
-			Typeflag: tar.TypeDir, Name: before + folder + "/", Mode: 0o755, ModTime: date, Uname: "root", Gname: "root", Format: tar.FormatGNU,
+			Typeflag: tar.TypeDir, Name: before + folder + "/", Mode: 0o755, ModTime: date, Uname: "root", Gname: "root",
+			Format: tar.FormatGNU,
 		}); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range sorted(files) {
 		if err := w.WriteHeader(&tar.Header{
-			Typeflag: tar.TypeReg, Name: before + f.name, Size: int64(len(f.text)), Mode: f.mode(), ModTime: date, Uname: "root", Gname: "root", Format: tar.FormatGNU,
+			Typeflag: tar.TypeReg, Name: before + f.name, Size: int64(len(f.text)), Mode: f.mode(), ModTime: date,
+			Uname: "root", Gname: "root", Format: tar.FormatGNU,
 		}); err != nil {
 			return nil, err
 		}

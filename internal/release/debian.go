@@ -43,7 +43,8 @@ Description: migrations for PostgreSQL that live traffic does not notice
  whimbrel migrates PostgreSQL databases: exactly once, one runner at a time,
  without stalling live traffic, with proved down migrations.
 `, debianVersion(version), architecture, size)
-	controls, err := packTar("./", []file{{name: "control", text: []byte(control)}, {name: "md5sums", text: []byte(sums)}}, date)
+	controls, err := packTar("./", []file{{name: "control", text: []byte(control)},
+		{name: "md5sums", text: []byte(sums)}}, date)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,8 @@ Description: migrations for PostgreSQL that live traffic does not notice
 		return nil, err
 	}
 	return arArchive([]file{
-		{name: "debian-binary", text: []byte("2.0\n")}, {name: "control.tar.gz", text: controls}, {name: "data.tar.gz", text: data},
+		{name: "debian-binary", text: []byte("2.0\n")}, {name: "control.tar.gz", text: controls}, {name: "data.tar.gz",
+			text: data},
 	}, date), nil
 }
 

@@ -16,7 +16,8 @@ import (
 
 func TestVersionsAreOrderedAsDebianOrdersThem(t *testing.T) {
 	t.Parallel()
-	for version, want := range map[string]string{"v0.1.0": "0.1.0", "v1.2.3-rc.1": "1.2.3~rc.1", "v10.0.0-alpha": "10.0.0~alpha"} {
+	for version, want := range map[string]string{"v0.1.0": "0.1.0", "v1.2.3-rc.1": "1.2.3~rc.1",
+		"v10.0.0-alpha": "10.0.0~alpha"} {
 		require.Equal(t, want, debianVersion(version))
 	}
 }
@@ -29,7 +30,8 @@ func TestFilesHaveTheirPlacesOnDebian(t *testing.T) {
 	for _, f := range placed {
 		texts[f.name] = string(f.text)
 	}
-	for name, want := range map[string]string{"usr/share/man/man1/whimbrel-up.1.gz": ".TH up\n", "usr/share/doc/whimbrel/changelog.gz": "# new\n"} {
+	for name, want := range map[string]string{"usr/share/man/man1/whimbrel-up.1.gz": ".TH up\n",
+		"usr/share/doc/whimbrel/changelog.gz": "# new\n"} {
 		plain, err := gzip.NewReader(bytes.NewReader([]byte(texts[name])))
 		require.NoError(t, err, name)
 		text, err := io.ReadAll(plain)
@@ -38,7 +40,8 @@ func TestFilesHaveTheirPlacesOnDebian(t *testing.T) {
 		delete(texts, name)
 	}
 	require.Equal(t, map[string]string{
-		"usr/bin/whimbrel": "\x7fELF", "usr/share/doc/whimbrel/copyright": "free\n", "usr/share/doc/whimbrel/README.md": "# whimbrel\n",
+		"usr/bin/whimbrel": "\x7fELF", "usr/share/doc/whimbrel/copyright": "free\n",
+		"usr/share/doc/whimbrel/README.md":               "# whimbrel\n",
 		"usr/share/bash-completion/completions/whimbrel": "complete\n",
 	}, texts)
 }
@@ -60,7 +63,8 @@ func TestAPackageHoldsControlAndData(t *testing.T) {
 	for _, e := range readTarGz(t, []byte(members["data.tar.gz"])) {
 		names = append(names, e.name)
 	}
-	require.Subset(t, names, []string{"./usr/", "./usr/bin/", "./usr/bin/whimbrel", "./usr/share/man/man1/whimbrel-up.1.gz"})
+	require.Subset(t, names, []string{"./usr/", "./usr/bin/", "./usr/bin/whimbrel",
+		"./usr/share/man/man1/whimbrel-up.1.gz"})
 }
 
 // readAr gives the members of an archive of ar(5).
@@ -100,8 +104,10 @@ func TestDebianReadsThePackage(t *testing.T) {
 		require.NoError(t, err, string(said))
 		return string(said)
 	}
-	require.Equal(t, "whimbrel 1.2.3~rc.1 arm64\n", ask(dpkg, "--show", "--showformat=${Package} ${Version} ${Architecture}\\n", name))
-	require.Contains(t, ask(dpkg, "--contents", name), "-rwxr-xr-x root/root         4 2026-11-01 10:00 ./usr/bin/whimbrel\n")
+	require.Equal(t, "whimbrel 1.2.3~rc.1 arm64\n",
+		ask(dpkg, "--show", "--showformat=${Package} ${Version} ${Architecture}\\n", name))
+	require.Contains(t, ask(dpkg, "--contents", name),
+		"-rwxr-xr-x root/root         4 2026-11-01 10:00 ./usr/bin/whimbrel\n")
 	ask(dpkg, "--raw-extract", name, ".")
 	ask("md5sum", "--check", "--strict", "DEBIAN/md5sums")
 }

@@ -58,7 +58,8 @@ func run(ctx context.Context, args []string, progress io.Writer) error {
 
 // versionForm is that of a semantic version, as Go's modules have it; without what
 // would belong to no release.
-var versionForm = regexp.MustCompile(`^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z]+(\.[0-9A-Za-z]+)*)?$`)
+var versionForm = regexp.MustCompile(
+	`^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z]+(\.[0-9A-Za-z]+)*)?$`)
 
 func checkVersion(version string) error {
 	switch {

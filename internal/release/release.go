@@ -18,7 +18,8 @@ import (
 type platform struct{ system, architecture string }
 
 var platforms = []platform{
-	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
+	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows",
+		"arm64"},
 }
 
 // build is a program that is released.
@@ -108,7 +109,8 @@ func (r release) pack(ctx context.Context, b build, p platform, shared []file, s
 		if err := os.WriteFile(filepath.Join(r.out, f.name), f.text, 0o644); err != nil {
 			return nil, err
 		}
-		_, _ = fmt.Fprintf(r.progress, "%-50s %5.1f MB  %s\n", f.name, float64(len(f.text))/1e6, time.Since(begun).Round(time.Second))
+		_, _ = fmt.Fprintf(r.progress, "%-50s %5.1f MB  %s\n", f.name, float64(len(f.text))/1e6,
+			time.Since(begun).Round(time.Second))
 	}
 	return made, nil
 }
@@ -120,7 +122,8 @@ func (r release) compile(ctx context.Context, b build, p platform, scratch strin
 		program.name += ".exe"
 	}
 	path := filepath.Join(scratch, program.name)
-	linked := fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.source.commit, r.source.dated())
+	linked := fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.source.commit,
+		r.source.dated())
 	err := r.goTool(ctx, p, "build", "-buildvcs=false", "-tags", b.tags, "-ldflags", linked, "-o", path, "./cmd/whimbrel")
 	if err != nil {
 		return program, err
@@ -134,7 +137,8 @@ func (r release) compile(ctx context.Context, b build, p platform, scratch strin
 func (r release) goTool(ctx context.Context, p platform, arguments ...string) error {
 	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Dir = r.source.root
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off",
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOAMD64=v1", "GOARM64=v8.0",
+		"GOFIPS140=off",
 		"GOOS="+p.system, "GOARCH="+p.architecture)
 	if said, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", arguments[0], err, said)
@@ -146,7 +150,8 @@ func (r release) goTool(ctx context.Context, p platform, arguments ...string) er
 // is to be read.
 func (r release) shared(ctx context.Context, scratch string) ([]file, error) {
 	// The commands of a lean build are those of the whole one, and it is linked sooner.
-	err := r.goTool(ctx, platform{}, "run", "-tags", "manual,"+lean.tags, "./cmd/whimbrel", scratch, r.version, r.source.dated())
+	err := r.goTool(ctx, platform{}, "run", "-tags", "manual,"+lean.tags, "./cmd/whimbrel", scratch, r.version,
+		r.source.dated())
 	if err != nil {
 		return nil, fmt.Errorf("the manual: %w", err)
 	}

@@ -17,7 +17,8 @@ func TestOnlyVersionsOfReleasesAreTaken(t *testing.T) {
 	for _, version := range []string{"v0.1.0", "v12.0.3", "v1.0.0-rc.1"} {
 		require.NoError(t, checkVersion(version))
 	}
-	for _, version := range []string{"", "0.1.0", "v1", "v1.0", "v01.0.0", "v1.0.0+x", "v1.0.0-", "v1.0.0 -X main.commit=0", "latest"} {
+	for _, version := range []string{"", "0.1.0", "v1", "v1.0", "v01.0.0", "v1.0.0+x", "v1.0.0-",
+		"v1.0.0 -X main.commit=0", "latest"} {
 		require.ErrorContains(t, checkVersion(version), "v0.1.0", version)
 	}
 }
@@ -31,7 +32,8 @@ func TestArchivesAreNamedAfterTheirContents(t *testing.T) {
 func TestChecksumsAreThoseOfSha256sum(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a\n"+
-		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  b\n", sumsOf([]file{{name: "b"}, {name: "a", text: []byte("a")}}))
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  b\n", sumsOf([]file{{name: "b"},
+		{name: "a", text: []byte("a")}}))
 }
 
 func TestATreeIsReadWithItsFolders(t *testing.T) {

@@ -61,5 +61,6 @@ func (s source) check(allowEdited bool) error {
 	if len(s.edited) == 0 || allowEdited {
 		return nil
 	}
-	return fmt.Errorf("the checkout is not as its commit has it, and nobody could build this release again:\n  %s\ncommit that or put it away; --allow-dirty builds it for a trial", strings.Join(s.edited, "\n  "))
+	return fmt.Errorf("the checkout is not as its commit has it, and nobody could build this release again:\n  %s\n"+
+		"commit that or put it away; --allow-dirty builds it for a trial", strings.Join(s.edited, "\n  "))
 }

@@ -26,8 +26,11 @@ func TestNearestFindsWhatWasMeant(t *testing.T) {
 	t.Parallel()
 	known := []string{"Up", "Down", "StatementBegin", "StatementEnd", "Set", "Batch", "Assert", "Irreversible", "Allow"}
 	for text, want := range map[string]string{
-		"": "", "u": "Up", "upp": "Up", "dwn": "Down", "statementstart": "StatementBegin", "begin": "", "irreversable": "Irreversible",
-		"sett": "Set", "alow": "Allow", "asert": "Assert", "bach": "Batch", "revert": "", "donw": "Down", "Ünïcode": "", strings.Repeat("up", 1000): "",
+		"": "", "u": "Up", "upp": "Up", "dwn": "Down", "statementstart": "StatementBegin", "begin": "",
+		"irreversable": "Irreversible",
+		"sett":         "Set", "alow": "Allow", "asert": "Assert", "bach": "Batch", "revert": "", "donw": "Down",
+		"Ünïcode":                  "",
+		strings.Repeat("up", 1000): "",
 	} {
 		require.Equal(t, want, Nearest(text, known), text)
 	}

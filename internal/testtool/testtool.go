@@ -54,7 +54,8 @@ func find(ctx context.Context, debianPackage, what string, look func(string) (st
 		return found, nil
 	}
 	if err := install(ctx, debianPackage); err != nil {
-		return "", fmt.Errorf("this needs %s, which is not on the machine (Debian: apt-get install %s): %w", what, debianPackage, err)
+		return "", fmt.Errorf("this needs %s, which is not on the machine (Debian: apt-get install %s): %w", what,
+			debianPackage, err)
 	}
 	return look(what)
 }
@@ -80,8 +81,10 @@ func install(ctx context.Context, debianPackage string) error {
 		return errors.New("only root may install it")
 	}
 	// Another process may be installing at this moment: wait for its lock.
-	for _, arguments := range [][]string{{"update", "-q"}, {"install", "-q", "-y", "--no-install-recommends", debianPackage}} {
-		command := exec.CommandContext(ctx, aptGet, append([]string{"-o", "DPkg::Lock::Timeout=120", "-o", "APT::Update::Lock-Timeout=120"}, arguments...)...)
+	for _, arguments := range [][]string{{"update", "-q"}, {"install", "-q", "-y", "--no-install-recommends",
+		debianPackage}} {
+		command := exec.CommandContext(ctx, aptGet, append([]string{"-o", "DPkg::Lock::Timeout=120", "-o",
+			"APT::Update::Lock-Timeout=120"}, arguments...)...)
 		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if output, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("apt-get %s: %w\n%s", arguments[0], err, output)

@@ -170,6 +170,7 @@ func (s *Score) Rates() (found, alarms float64) {
 // String gives the counts.
 func (s *Score) String() string {
 	found, alarms := s.Rates()
-	return fmt.Sprintf("%d of %d hazards found (%.1f %%), %d by their name; %d false alarms in %d harmless ones (%.1f %%); %d hazards called safe",
+	return fmt.Sprintf("%d of %d hazards found (%.1f %%), %d by their name; %d false alarms in %d harmless ones (%.1f "+
+		"%%); %d hazards called safe",
 		s.Found, s.Hazards, found, s.Exact, s.Alarms, s.Harmless, alarms, s.CalledSafe)
 }

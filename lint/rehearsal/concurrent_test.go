@@ -45,11 +45,14 @@ func TestConcurrentCommandsLockTheirTableWithoutStoppingOrdinaryWork(t *testing.
 			seen := map[string]lint.Mode{}
 			for waiting := false; !waiting; {
 				require.Empty(t, done, "it did not wait")
-				require.NoError(t, looker.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)", worker.PgConn().PID()).Scan(&waiting))
+				require.NoError(t, looker.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT "+
+					"granted)", worker.PgConn().PID()).Scan(&waiting))
 			}
-			rows, err := looker.Query(t.Context(), `SELECT c.relname, max(CASE l.mode WHEN 'ShareUpdateExclusiveLock' THEN 4 WHEN 'ShareLock' THEN 5 WHEN 'ShareRowExclusiveLock' THEN 6
+			rows, err := looker.Query(t.Context(),
+				`SELECT c.relname, max(CASE l.mode WHEN 'ShareUpdateExclusiveLock' THEN 4 WHEN 'ShareLock' THEN 5 WHEN 'ShareRowExclusiveLock' THEN 6
 				WHEN 'ExclusiveLock' THEN 7 WHEN 'AccessExclusiveLock' THEN 8 ELSE 0 END) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
-				WHERE l.pid = $1 AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname`, worker.PgConn().PID())
+				WHERE l.pid = $1 AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname`,
+				worker.PgConn().PID())
 			require.NoError(t, err)
 			var table string
 			var mode int

@@ -54,7 +54,8 @@ func (s *comparison) compare(c corpus.Case, f lint.File, observations []lint.Obs
 				}
 			}
 			if seen := decisive(o.Held); !maps.Equal(seen, predicted) {
-				s.otherwise = append(s.otherwise, fmt.Sprintf("%s, statement %d: foretold %v, seen %v", c.Where, i+1, predicted, seen))
+				s.otherwise = append(s.otherwise, fmt.Sprintf("%s, statement %d: foretold %v, seen %v", c.Where, i+1, predicted,
+					seen))
 			}
 		}
 	}
@@ -85,7 +86,8 @@ func TestTheCorpusIsJudgedBetterWithARehearsal(t *testing.T) {
 				t.Parallel()
 				migrations, judge, err := c.Migrations()
 				require.NoError(t, err)
-				result, err := rehearsal.Run(t.Context(), migrations, rehearsal.Options{Server: server, Lint: lint.Options{Judge: judge}})
+				result, err := rehearsal.Run(t.Context(), migrations, rehearsal.Options{Server: server,
+					Lint: lint.Options{Judge: judge}})
 				require.NoError(t, err)
 				s.Mark(c, result.Report)
 				locks.compare(c, text(t, c.History, c.Text).Files[0], result.Observations)
@@ -93,7 +95,8 @@ func TestTheCorpusIsJudgedBetterWithARehearsal(t *testing.T) {
 		}
 	})
 	t.Log("with a rehearsal:", s, "\n"+strings.Join(s.Misses, "\n"))
-	t.Logf("locks: %d statements, %d predicted otherwise\n%s", locks.compared, len(locks.otherwise), strings.Join(locks.otherwise, "\n"))
+	t.Logf("locks: %d statements, %d predicted otherwise\n%s", locks.compared, len(locks.otherwise),
+		strings.Join(locks.otherwise, "\n"))
 	require.GreaterOrEqual(t, locks.compared, 150)
 	require.Empty(t, locks.otherwise)
 	found, alarms := s.Rates()
@@ -160,7 +163,8 @@ func TestWhatIsFixedInTheCorpusRunsAndIsNoHazardAnyMore(t *testing.T) {
 		}
 		t.Run(c.Where, func(t *testing.T) {
 			t.Parallel()
-			result, err := rehearsal.Run(t.Context(), parse(t, append(slices.Clone(c.History), fixed[0].After)...), rehearsal.Options{Server: server, Lint: lint.Options{Judge: judge}})
+			result, err := rehearsal.Run(t.Context(), parse(t, append(slices.Clone(c.History), fixed[0].After)...),
+				rehearsal.Options{Server: server, Lint: lint.Options{Judge: judge}})
 			require.NoError(t, err)
 			require.Empty(t, result.Stopped, fixed[0].After)
 			require.Empty(t, ids(result.Report), fixed[0].After)

@@ -19,7 +19,10 @@ import (
 func (s *stage) lookBefore(ctx context.Context, before *picture, held []lint.Lock) error {
 	changed := func(t state) bool {
 		name := t.name.String()
-		return held == nil || slices.ContainsFunc(held, func(l lint.Lock) bool { return l.Table == name && l.Mode >= lint.RowExclusive })
+		return held == nil || slices.ContainsFunc(held, func(l lint.Lock) bool {
+			return l.Table == name &&
+				l.Mode >= lint.RowExclusive
+		})
 	}
 	oids := []uint32{}
 	for oid, t := range before.tables {
@@ -43,7 +46,8 @@ func (s *stage) lookBefore(ctx context.Context, before *picture, held []lint.Loc
 }
 
 // asOurselves makes a part of a transaction ours, whatever the file has set.
-const asOurselves = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0"
+const asOurselves = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE; SET LOCAL row_security = off; SET " +
+	"LOCAL statement_timeout = 0"
 
 // mostCounted is how many tables are counted at a time: each is locked meanwhile.
 const mostCounted = 50
@@ -53,7 +57,8 @@ const mostCounted = 50
 // session another role's.
 func (s *stage) count(ctx context.Context, oids []uint32) (map[uint32]int64, error) {
 	all := map[uint32]int64{}
-	begin, end := "SAVEPOINT whimbrel_rehearsal", "ROLLBACK TO SAVEPOINT whimbrel_rehearsal; RELEASE SAVEPOINT whimbrel_rehearsal"
+	begin, end := "SAVEPOINT whimbrel_rehearsal", "ROLLBACK TO SAVEPOINT whimbrel_rehearsal; RELEASE SAVEPOINT "+
+		"whimbrel_rehearsal"
 	if s.conn.PgConn().TxStatus() == 'I' {
 		begin, end = "BEGIN", "ROLLBACK"
 	}
@@ -76,7 +81,8 @@ func (s *stage) count(ctx context.Context, oids []uint32) (map[uint32]int64, err
 func (s *stage) countSome(ctx context.Context, oids []uint32, all map[uint32]int64) error {
 	var names []string
 	list := strings.Trim(strings.ReplaceAll(fmt.Sprint(oids), " ", ","), "[]")
-	rows, err := s.conn.Query(ctx, `SELECT pg_catalog.format('SELECT %s::pg_catalog.oid, pg_catalog.count(*) FROM ONLY %I.%I', c.oid, n.nspname, c.relname)
+	rows, err := s.conn.Query(ctx,
+		`SELECT pg_catalog.format('SELECT %s::pg_catalog.oid, pg_catalog.count(*) FROM ONLY %I.%I', c.oid, n.nspname, c.relname)
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.oid IN (`+list+`) AND (c.relkind = 'r' OR c.relispopulated AND c.relkind = 'm')`)
 	if err == nil {
@@ -95,7 +101,8 @@ func (s *stage) countSome(ctx context.Context, oids []uint32, all map[uint32]int
 }
 
 // calling are the commands by which a statement may run the body of a function.
-var calling = pattern.Of(`^(?i:DO|CALL|SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|COPY|EXPLAIN|EXECUTE|CREATE TABLE AS|REFRESH)\b`)
+var calling = pattern.Of(
+	`^(?i:DO|CALL|SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|COPY|EXPLAIN|EXECUTE|CREATE TABLE AS|REFRESH)\b`)
 
 // longestHeard is up to which length a statement is listened to: the server writes
 // out the tree of each.
@@ -128,7 +135,8 @@ func (s *stage) listen(ctx context.Context, o *lint.Observation, run func() erro
 		return failed // the rollback takes the settings back
 	}
 	local = local && s.conn.PgConn().TxStatus() == 'T'
-	_, err = s.conn.Exec(ctx, "SELECT set_config('debug_print_parse', $1, $3), set_config('client_min_messages', $2, $3)", print, messages, local)
+	_, err = s.conn.Exec(ctx, "SELECT set_config('debug_print_parse', $1, $3), set_config('client_min_messages', $2, $3)",
+		print, messages, local)
 	if failed != nil {
 		return failed
 	}
@@ -137,7 +145,8 @@ func (s *stage) listen(ctx context.Context, o *lint.Observation, run func() erro
 
 // The contexts of messages, as the server writes them.
 var (
-	inBlock    = pattern.Of(`(?s)^(?:SQL statement|SQL expression|PL/pgSQL expression|PL/pgSQL assignment) "(.*?)"\nPL/pgSQL function (.+?) line (\d+) at ([^\n]*)`)
+	inBlock = pattern.Of(
+		`(?s)^(?:SQL statement|SQL expression|PL/pgSQL expression|PL/pgSQL assignment) "(.*?)"\nPL/pgSQL function (.+?) line (\d+) at ([^\n]*)`)
 	inFunction = pattern.Of(`^SQL function "(.+?)" (?:during startup|statement)`)
 )
 

@@ -26,7 +26,8 @@ func TestTheListOfFunctionsAgreesWithTheServer(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), "SELECT proname, bool_or(provolatile = 'v') FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace GROUP BY proname")
+	rows, err := conn.Query(t.Context(), "SELECT proname, bool_or(provolatile = 'v') FROM pg_proc WHERE pronamespace = "+
+		"'pg_catalog'::regnamespace GROUP BY proname")
 	require.NoError(t, err)
 	var name string
 	var volatile bool
@@ -46,7 +47,8 @@ func TestNoAggregateOfTheServerIsCopiedInBatches(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'a' ORDER BY 1")
+	rows, err := conn.Query(t.Context(), "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = "+
+		"'pg_catalog'::regnamespace AND prokind = 'a' ORDER BY 1")
 	require.NoError(t, err)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -61,9 +63,12 @@ func TestNoAggregateOfTheServerIsCopiedInBatches(t *testing.T) {
 func TestEveryChangeOfTypeCostsWhatIsForetold(t *testing.T) {
 	t.Parallel()
 	types := []string{
-		"smallint", "integer", "bigint", "oid", "numeric", "numeric(10,2)", "numeric(12,2)", "numeric(12,4)", "real", "double precision",
-		"text", "varchar", "varchar(20)", "varchar(40)", "char(8)", "char(12)", "date", "timestamp", "timestamp(3)", "timestamptz",
-		"timestamptz(3)", "time", "time(3)", "interval", "interval(3)", "inet", "cidr", "json", "jsonb", "bit(8)", "varbit", "varbit(8)", "varbit(16)", "bytea", "uuid",
+		"smallint", "integer", "bigint", "oid", "numeric", "numeric(10,2)", "numeric(12,2)", "numeric(12,4)", "real",
+		"double precision",
+		"text", "varchar", "varchar(20)", "varchar(40)", "char(8)", "char(12)", "date", "timestamp", "timestamp(3)",
+		"timestamptz",
+		"timestamptz(3)", "time", "time(3)", "interval", "interval(3)", "inet", "cidr", "json", "jsonb", "bit(8)", "varbit",
+		"varbit(8)", "varbit(16)", "bytea", "uuid",
 		"text[]", "varchar(20)[]", "integer[]", "boolean", "xml", "interval day to second",
 	}
 	for _, from := range types {

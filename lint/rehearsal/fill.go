@@ -71,7 +71,8 @@ func (s *stage) fill(ctx context.Context) error {
 
 // refresh computes materialized views, so that they have rows as well.
 func (s *stage) refresh(ctx context.Context) error {
-	rows, err := s.conn.Query(ctx, "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'")
+	rows, err := s.conn.Query(ctx, "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN "+
+		"pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'")
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,8 @@ func (s *stage) fillables(ctx context.Context) ([]*fillable, error) {
 	}
 	var oid uint32
 	var c fillColumn
-	_, err = pgx.ForEachRow(rows, []any{&oid, &c.name, &c.typ, &c.base, &c.category, &c.length, &c.digits, &c.enum, &c.required}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &c.name, &c.typ, &c.base, &c.category, &c.length, &c.digits, &c.enum,
+		&c.required}, func() error {
 		if t := byOID[oid]; t != nil {
 			c := c
 			c.enum = slices.Clone(c.enum)
@@ -231,7 +233,8 @@ func (s *stage) insert(ctx context.Context, t *fillable, values map[string]strin
 	if len(columns) == 0 {
 		return 0, nil
 	}
-	sql := fmt.Sprintf("SET session_replication_role = replica; INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM generate_series(1, %d) n ON CONFLICT DO NOTHING",
+	sql := fmt.Sprintf("SET session_replication_role = replica; INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s "+
+		"FROM generate_series(1, %d) n ON CONFLICT DO NOTHING",
 		t.name.Sanitize(), strings.Join(columns, ", "), strings.Join(expressions, ", "), s.options.Rows)
 	results, err := s.conn.PgConn().Exec(ctx, sql).ReadAll()
 	if _, reset := s.conn.Exec(ctx, "RESET session_replication_role"); reset != nil {
@@ -294,7 +297,8 @@ func (c fillColumn) otherValue(n string, cast func(string) string) string {
 	case c.category == "A":
 		return cast("'{}'")
 	case c.category == "R" && strings.HasPrefix(c.base, "ts"):
-		return cast(fmt.Sprintf("'[' || (timestamp '2025-01-01' + %s * interval '1 hour') || ',' || (timestamp '2025-01-01' + (%[1]s + 1) * interval '1 hour') || ')'", n))
+		return cast(fmt.Sprintf("'[' || (timestamp '2025-01-01' + %s * interval '1 hour') || ',' || (timestamp "+
+			"'2025-01-01' + (%[1]s + 1) * interval '1 hour') || ')'", n))
 	case c.category == "R" && c.base == "daterange":
 		return cast(fmt.Sprintf("'[' || (date '2025-01-01' + %s) || ',' || (date '2025-01-01' + %[1]s + 1) || ')'", n))
 	case c.category == "R":

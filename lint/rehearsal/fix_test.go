@@ -40,7 +40,8 @@ func number(t *testing.T, variable string, otherwise uint64) uint64 {
 // fix rewrites the last migration.
 func fix(t *testing.T, before, file string) lint.Fixed {
 	t.Helper()
-	linter, err := lint.New(lint.Options{Major: server.Version().Major, Judge: func(m migration.Migration) bool { return m.Version == "002" }})
+	linter, err := lint.New(lint.Options{Major: server.Version().Major,
+		Judge: func(m migration.Migration) bool { return m.Version == "002" }})
 	require.NoError(t, err)
 	fixed, err := linter.Fix(parse(t, before, file))
 	require.NoError(t, err)
@@ -78,12 +79,14 @@ func TestAFixedFileDoesTheSame(t *testing.T) {
 			require.NoError(t, err, "%s\nfixed:\n%s", file, fixed.After)
 			compared.Add(1)
 			for _, step := range []string{"up", "down"} {
-				require.Empty(t, schema.Diff(original[step].schema, result[step].schema), "%s\n%s\nfixed:\n%s", step, file, fixed.After)
+				require.Empty(t, schema.Diff(original[step].schema, result[step].schema), "%s\n%s\nfixed:\n%s", step, file,
+					fixed.After)
 				require.Empty(t, differing(original[step].rows, result[step].rows), "%s\n%s\nfixed:\n%s", step, file, fixed.After)
 			}
 			again := fix(t, before, fixed.After)
 			require.False(t, again.Changed(), "%s\nagain:\n%s", fixed.After, again.After)
-			require.Subset(t, hazardsOf(slices.Concat(fixed.Done, fixed.Left)), hazardsOf(again.Left), "%s\nfixed:\n%s", file, fixed.After)
+			require.Subset(t, hazardsOf(slices.Concat(fixed.Done, fixed.Left)), hazardsOf(again.Left), "%s\nfixed:\n%s", file,
+				fixed.After)
 		})
 	}
 }
@@ -107,7 +110,8 @@ func differing(a, b map[string][]string) (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(a)) {
 		for i := range max(len(a[name]), len(b[name])) {
 			if i >= len(a[name]) || i >= len(b[name]) || a[name][i] != b[name][i] {
-				all = append(all, fmt.Sprintf("%s: %d and %d rows, %v and %v", name, len(a[name]), len(b[name]), a[name][min(i, len(a[name])):min(i+1, len(a[name]))], b[name][min(i, len(b[name])):min(i+1, len(b[name]))]))
+				all = append(all, fmt.Sprintf("%s: %d and %d rows, %v and %v", name, len(a[name]), len(b[name]),
+					a[name][min(i, len(a[name])):min(i+1, len(a[name]))], b[name][min(i, len(b[name])):min(i+1, len(b[name]))]))
 				break
 			}
 		}
@@ -139,7 +143,8 @@ func stateOf(t *testing.T, conn *pgx.Conn) state {
 	var err error
 	s.schema, err = schema.Read(t.Context(), conn, schema.Options{})
 	require.NoError(t, err)
-	tables, err := conn.Query(t.Context(), `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'app')
+	tables, err := conn.Query(t.Context(),
+		`SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'app')
 		AND tablename NOT LIKE 'schema_migrations%' AND tablename <> 'migration_lock' ORDER BY 1`)
 	require.NoError(t, err)
 	names, err := pgx.CollectRows(tables, pgx.RowTo[string])

@@ -18,8 +18,9 @@ import (
 // modes are lock modes as pg_locks calls them.
 var modes = map[string]lint.Mode{
 	"AccessShareLock": lint.AccessShare, "RowShareLock": lint.RowShare, "RowExclusiveLock": lint.RowExclusive,
-	"ShareUpdateExclusiveLock": lint.ShareUpdateExclusive, "ShareLock": lint.Share, "ShareRowExclusiveLock": lint.ShareRowExclusive,
-	"ExclusiveLock": lint.Exclusive, "AccessExclusiveLock": lint.AccessExclusive,
+	"ShareUpdateExclusiveLock": lint.ShareUpdateExclusive, "ShareLock": lint.Share,
+	"ShareRowExclusiveLock": lint.ShareRowExclusive,
+	"ExclusiveLock":         lint.Exclusive, "AccessExclusiveLock": lint.AccessExclusive,
 }
 
 // lookAtLocks reads what the session has locked of the tables that were there, and
@@ -89,7 +90,8 @@ func (s *stage) lookAtCounts(ctx context.Context, before *picture, o *lint.Obser
 // See "The Cumulative Statistics System" in PostgreSQL's documentation, functions
 // pg_stat_get_xact_….
 func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
-	rows, err := s.conn.Query(ctx, `SELECT c.oid, pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid),
+	rows, err := s.conn.Query(ctx,
+		`SELECT c.oid, pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid),
 		pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid)
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'`)
@@ -122,7 +124,8 @@ func (s *stage) wholeRange(ctx context.Context, statement migration.Statement) (
 	}
 	edge := func(order []string) (string, error) {
 		rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT ARRAY[%s] FROM %s WHERE (%s) IS NOT NULL ORDER BY %s LIMIT 1",
-			strings.Join(values, ", "), pgx.Identifier(b.TableName()).Sanitize(), strings.Join(rising, ", "), strings.Join(order, ", ")))
+			strings.Join(values, ", "), pgx.Identifier(b.TableName()).Sanitize(), strings.Join(rising, ", "),
+			strings.Join(order, ", ")))
 		if err != nil {
 			return "", err
 		}

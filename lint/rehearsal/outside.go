@@ -43,7 +43,8 @@ func (s *stage) provide(ctx context.Context, refused *pgconn.PgError) bool {
 var (
 	// foreign are objects that a cluster or an extension has, in the messages about
 	// what does not exist.
-	foreign = pattern.Of(`^(?:role|server|foreign-data wrapper|tablespace|collation|language|access method|operator class|operator family|extension|text search \w+|subscription|user mapping) `)
+	foreign = pattern.Of(
+		`^(?:role|server|foreign-data wrapper|tablespace|collation|language|access method|operator class|operator family|extension|text search \w+|subscription|user mapping) `)
 	// named is the function or type that does not exist.
 	named = pattern.Of(`^(?:function|type) "?(?:[\w$]+\.)?([\w$]+)`)
 	// absent is the name of what does not exist, without its schema.
@@ -117,7 +118,8 @@ func (s *stage) outsideHistory(ctx context.Context, message string) (string, err
 	}
 	var made, any bool
 	err := s.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1),
-		EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm'))`, schema).Scan(&made, &any)
+		EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm'))`, schema).Scan(&made,
+		&any)
 	if err != nil || made && any {
 		return "", err
 	}

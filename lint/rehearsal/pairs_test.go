@@ -80,13 +80,21 @@ var couples = map[string]couple{
 	"enum":             {column: "mood NOT NULL DEFAULT 'glad'", values: []string{"'glad'", "'sad'"}},
 	"collation":        {column: `text COLLATE "C" NOT NULL`, values: []string{"'a'", "'A'"}},
 	"interval":         {column: "interval day to second", values: []string{"'1 day'", "'24:00:00'"}},
-	"keyword":          {column: "text", statement: `ALTER TABLE things RENAME COLUMN word TO "if"`, next: `"if"`, values: []string{"'a'"}},
-	"to bigint":        {column: "integer NOT NULL DEFAULT 1", statement: "ALTER TABLE things ALTER COLUMN word TYPE bigint", values: []string{"1", "2", "-5"}},
-	"to integer":       {column: "text", statement: "ALTER TABLE things ALTER COLUMN word TYPE integer USING word::integer", values: []string{"'1'", "'20'"}},
-	"to timestamptz":   {column: "timestamp NOT NULL DEFAULT '2020-01-01'", statement: "ALTER TABLE things ALTER COLUMN word TYPE timestamptz", values: []string{"'2025-03-30 02:30:00'", "'2025-10-26 02:30:00'"}},
-	"to jsonb":         {column: "json", statement: "ALTER TABLE things ALTER COLUMN word TYPE jsonb", values: []string{`'{"a": 1}'`, `'[]'`}},
-	"to an enum":       {column: "text NOT NULL", statement: "ALTER TABLE things ALTER COLUMN word TYPE mood USING word::mood", values: []string{"'glad'", "'sad'"}},
-	"to text":          {column: "mood DEFAULT 'sad'", statement: "ALTER TABLE things ALTER COLUMN word TYPE text", values: []string{"'glad'", "'sad'"}},
+	"keyword": {column: "text", statement: `ALTER TABLE things RENAME COLUMN word TO "if"`, next: `"if"`,
+		values: []string{"'a'"}},
+	"to bigint": {column: "integer NOT NULL DEFAULT 1",
+		statement: "ALTER TABLE things ALTER COLUMN word TYPE bigint", values: []string{"1", "2", "-5"}},
+	"to integer": {column: "text",
+		statement: "ALTER TABLE things ALTER COLUMN word TYPE integer USING word::integer", values: []string{"'1'", "'20'"}},
+	"to timestamptz": {column: "timestamp NOT NULL DEFAULT '2020-01-01'",
+		statement: "ALTER TABLE things ALTER COLUMN word TYPE timestamptz", values: []string{"'2025-03-30 02:30:00'",
+			"'2025-10-26 02:30:00'"}},
+	"to jsonb": {column: "json", statement: "ALTER TABLE things ALTER COLUMN word TYPE jsonb",
+		values: []string{`'{"a": 1}'`, `'[]'`}},
+	"to an enum": {column: "text NOT NULL",
+		statement: "ALTER TABLE things ALTER COLUMN word TYPE mood USING word::mood", values: []string{"'glad'", "'sad'"}},
+	"to text": {column: "mood DEFAULT 'sad'", statement: "ALTER TABLE things ALTER COLUMN word TYPE text",
+		values: []string{"'glad'", "'sad'"}},
 }
 
 func (c couple) complete() couple {
@@ -132,11 +140,13 @@ CREATE TRIGGER aa_touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE F
 CREATE TRIGGER zzz_touch BEFORE UPDATE OF other ON things FOR EACH ROW EXECUTE FUNCTION touch();
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION note();
 `},
-	"partitioned by range": {behind: " PARTITION BY RANGE (id)", besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES FROM (MINVALUE) TO (50);
+	"partitioned by range": {behind: " PARTITION BY RANGE (id)",
+		besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES FROM (MINVALUE) TO (50);
 CREATE TABLE things_2 PARTITION OF things FOR VALUES FROM (50) TO (90);
 CREATE TABLE things_3 PARTITION OF things DEFAULT;
 `},
-	"partitioned by hash, twice": {behind: " PARTITION BY HASH (id)", besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	"partitioned by hash, twice": {behind: " PARTITION BY HASH (id)",
+		besides: `CREATE TABLE things_1 PARTITION OF things FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE things_2 PARTITION OF things FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY RANGE (id);
 CREATE TABLE things_3 PARTITION OF things_2 DEFAULT;
 `},
@@ -176,7 +186,8 @@ func newWriters(t *testing.T, c couple, key string, random *rand.Rand, behind, b
 	w := &writers{couple: c, random: random}
 	w.url, w.conn = database(t)
 	w.schema = "CREATE TYPE mood AS ENUM ('sad', 'glad');\n" +
-		fmt.Sprintf("CREATE TABLE things (%s, word %s, other integer NOT NULL DEFAULT 0)%s;\n%s", key, c.column, behind, besides) +
+		fmt.Sprintf("CREATE TABLE things (%s, word %s, other integer NOT NULL DEFAULT 0)%s;\n%s", key, c.column, behind,
+			besides) +
 		"CREATE TABLE expected (id bigint PRIMARY KEY, value text);"
 	migrate(t, w.url, w.schema)
 	for range 60 {
@@ -227,7 +238,8 @@ func (w *writers) retire(t *testing.T, files []string) {
 	}
 	w.check(t, name)
 	var required, value bool
-	require.NoError(t, w.conn.QueryRow(t.Context(), "SELECT attnotnull, atthasdef FROM pg_attribute WHERE attrelid = 'things'::regclass AND attname = $1",
+	require.NoError(t, w.conn.QueryRow(t.Context(), "SELECT attnotnull, atthasdef FROM pg_attribute WHERE attrelid = "+
+		"'things'::regclass AND attname = $1",
 		strings.Trim(name, `"`)).Scan(&required, &value))
 	require.Equal(t, strings.Contains(w.column, "NOT NULL"), required)
 	require.Equal(t, strings.Contains(w.column, "DEFAULT"), value)
@@ -255,7 +267,8 @@ func (w *writers) oldType() string {
 }
 
 func (w *writers) expect(t *testing.T, id int, literal string) {
-	w.exec(t, fmt.Sprintf("INSERT INTO expected VALUES (%d, (%s)::%s::text) ON CONFLICT (id) DO UPDATE SET value = excluded.value", id, literal, w.oldType()))
+	w.exec(t, fmt.Sprintf("INSERT INTO expected VALUES (%d, (%s)::%s::text) ON CONFLICT (id) DO UPDATE SET value = "+
+		"excluded.value", id, literal, w.oldType()))
 }
 
 func (w *writers) insert(t *testing.T, column string) {
@@ -275,7 +288,8 @@ func (w *writers) write(t *testing.T, column string) {
 	case 0:
 		w.insert(t, column)
 	case 3:
-		w.exec(t, fmt.Sprintf("INSERT INTO things (id, %[1]s) VALUES (%d, %s) ON CONFLICT ON CONSTRAINT things_pkey DO UPDATE SET %[1]s = excluded.%[1]s", column, id, w.values[0]))
+		w.exec(t, fmt.Sprintf("INSERT INTO things (id, %[1]s) VALUES (%d, %s) ON CONFLICT ON CONSTRAINT things_pkey DO "+
+			"UPDATE SET %[1]s = excluded.%[1]s", column, id, w.values[0]))
 		w.expect(t, id, w.values[0])
 	case 4:
 		w.copy(t, column)
@@ -284,7 +298,8 @@ func (w *writers) write(t *testing.T, column string) {
 		w.expect(t, id, value)
 	case 6:
 		w.rows++
-		w.exec(t, fmt.Sprintf("INSERT INTO things (id, word, %s) VALUES (%d, %s, %s)", w.next, w.rows, w.values[len(w.values)-1], w.values[0]))
+		w.exec(t, fmt.Sprintf("INSERT INTO things (id, word, %s) VALUES (%d, %s, %s)", w.next, w.rows,
+			w.values[len(w.values)-1], w.values[0]))
 		w.expect(t, w.rows, w.values[0]) // the new column wins
 	case 1:
 		w.exec(t, fmt.Sprintf("UPDATE things SET other = other + 1 WHERE id = %d", id))
@@ -309,15 +324,18 @@ func (w *writers) write(t *testing.T, column string) {
 func (w *writers) copy(t *testing.T, column string) {
 	w.rows++
 	var text string
-	require.NoError(t, w.conn.QueryRow(t.Context(), fmt.Sprintf("SELECT (%s)::%s::text", w.values[0], w.oldType())).Scan(&text))
-	_, err := w.conn.PgConn().CopyFrom(t.Context(), strings.NewReader(fmt.Sprintf("%d\t%s\n", w.rows, text)), "COPY things (id, "+column+") FROM STDIN")
+	require.NoError(t, w.conn.QueryRow(t.Context(), fmt.Sprintf("SELECT (%s)::%s::text", w.values[0],
+		w.oldType())).Scan(&text))
+	_, err := w.conn.PgConn().CopyFrom(t.Context(), strings.NewReader(fmt.Sprintf("%d\t%s\n", w.rows, text)),
+		"COPY things (id, "+column+") FROM STDIN")
 	require.NoError(t, err)
 	w.expect(t, w.rows, w.values[0])
 }
 
 func (w *writers) check(t *testing.T, column string) {
 	var wrong int
-	query := fmt.Sprintf("SELECT count(*) FROM things t FULL JOIN expected e ON e.id = t.id WHERE t.id IS NULL OR e.id IS NULL OR (t.%s%s)::text IS DISTINCT FROM e.value", column, w.back(column))
+	query := fmt.Sprintf("SELECT count(*) FROM things t FULL JOIN expected e ON e.id = t.id WHERE t.id IS NULL OR e.id "+
+		"IS NULL OR (t.%s%s)::text IS DISTINCT FROM e.value", column, w.back(column))
 	require.NoError(t, w.conn.QueryRow(t.Context(), query).Scan(&wrong))
 	require.Zero(t, wrong, "rows in which %s is not what was written last", column)
 }
@@ -333,11 +351,14 @@ func (w *writers) back(column string) string {
 // What the text gives no rewrite for that would run is not printed.
 func TestNoPairIsPrintedThatCouldNotRun(t *testing.T) {
 	t.Parallel()
-	schema := "CREATE DOMAIN label AS text DEFAULT 'x';\nCREATE TABLE people (id bigint PRIMARY KEY, a label, b int, c int GENERATED ALWAYS AS (b + 1) STORED);\n" +
+	schema := "CREATE DOMAIN label AS text DEFAULT 'x';\n" +
+		"CREATE TABLE people (id bigint PRIMARY KEY, a label, b int, c int GENERATED ALWAYS AS (b + 1) STORED);\n" +
 		"CREATE TABLE heap (a int, b text);\nCREATE VIEW v AS SELECT id FROM people;"
 	for _, statement := range []string{
-		"ALTER TABLE people RENAME COLUMN a TO z;", "ALTER TABLE people RENAME COLUMN c TO z;", "ALTER TABLE heap RENAME COLUMN a TO z;",
-		"ALTER VIEW v RENAME COLUMN id TO z;", "ALTER TABLE unknown RENAME COLUMN a TO z;", "ALTER TABLE heap ALTER COLUMN a TYPE bigint;",
+		"ALTER TABLE people RENAME COLUMN a TO z;", "ALTER TABLE people RENAME COLUMN c TO z;",
+		"ALTER TABLE heap RENAME COLUMN a TO z;",
+		"ALTER VIEW v RENAME COLUMN id TO z;", "ALTER TABLE unknown RENAME COLUMN a TO z;",
+		"ALTER TABLE heap ALTER COLUMN a TYPE bigint;",
 		"ALTER TABLE people ALTER COLUMN b TYPE bigint USING b * 2;",
 	} {
 		report := text(t, []string{schema}, statement)

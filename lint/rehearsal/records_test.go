@@ -57,7 +57,8 @@ func text(t *testing.T, history []string, judged string) lint.Report {
 func TestBadExamplesLockWhatTheirRecordsSay(t *testing.T) {
 	t.Parallel()
 	for _, h := range lint.Hazards() {
-		if h.Since > server.Version().Major || h.Until > 0 && h.Until < server.Version().Major || h.ID == "alter-on-partitioned-parent" {
+		if h.Since > server.Version().Major || h.Until > 0 && h.Until < server.Version().Major ||
+			h.ID == "alter-on-partitioned-parent" {
 			continue
 		}
 		t.Run(h.ID, func(t *testing.T) {

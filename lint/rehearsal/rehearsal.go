@@ -273,14 +273,16 @@ func ofData(refused *pgconn.PgError) bool {
 // onFresh runs a migration in a database in which all before it have run and no row
 // was invented. Where it succeeds there, the rehearsal goes on in that database. Where
 // that database cannot be made, it is said of the failure that nothing follows of it.
-func (s *stage) onFresh(ctx context.Context, m migration.Migration, again []lint.Observation, failure error) ([]lint.Observation, error, error) {
+func (s *stage) onFresh(ctx context.Context, m migration.Migration, again []lint.Observation,
+	failure error) ([]lint.Observation, error, error) {
 	url, drop, err := s.server.FreshDatabase(ctx)
 	if err != nil {
 		return again, failure, err
 	}
 	s.drops = append(s.drops, drop)
 	other := &stage{
-		options: s.options, server: s.server, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{}, roles: s.roles, second: true,
+		options: s.options, server: s.server, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{},
+		roles: s.roles, second: true,
 	}
 	if err := other.connect(ctx); err != nil {
 		return again, failure, err
@@ -310,14 +312,16 @@ func (s *stage) script(ctx context.Context, m migration.Migration) error {
 	if s.options.Scripts == nil {
 		return errors.New("only migrations in SQL can be rehearsed here")
 	}
-	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: s.url, Migrations: []migration.Migration{m}, Scripts: s.options.Scripts})
+	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: s.url, Migrations: []migration.Migration{m},
+		Scripts: s.options.Scripts})
 	if err != nil {
 		return err
 	}
 	if _, err := migrator.Up(ctx, whimbrel.UpOptions{}); err != nil {
 		return err
 	}
-	_, err = s.conn.Exec(ctx, "DROP TABLE public.schema_migrations, public.migration_lock, public.schema_migrations_journal, public.schema_migrations_log")
+	_, err = s.conn.Exec(ctx, "DROP TABLE public.schema_migrations, public.migration_lock, "+
+		"public.schema_migrations_journal, public.schema_migrations_log")
 	return err
 }
 
@@ -342,7 +346,8 @@ func withoutRows(full, empty []lint.Observation) []lint.Observation {
 
 // run runs a migration from one of its steps on, and observes it if that is asked.
 // It ends with the first statement that fails, and says how many steps are done.
-func (s *stage) run(ctx context.Context, m migration.Migration, from int, observe bool) (all []lint.Observation, done int, err error) {
+func (s *stage) run(ctx context.Context, m migration.Migration, from int,
+	observe bool) (all []lint.Observation, done int, err error) {
 	var before *picture
 	if observe {
 		if before, err = s.picture(ctx); err != nil {
@@ -368,14 +373,16 @@ func (s *stage) run(ctx context.Context, m migration.Migration, from int, observ
 // about its session holds to its end, as when the engine runs it.
 func (s *stage) enter(ctx context.Context, m migration.Migration, done []migration.Step) error {
 	for _, setting := range m.Settings {
-		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, false)", pgx.QueryExecModeSimpleProtocol, setting.Name, setting.Value); err != nil {
+		if _, err := s.conn.Exec(ctx, "SELECT set_config($1, $2, false)", pgx.QueryExecModeSimpleProtocol, setting.Name,
+			setting.Value); err != nil {
 			return err
 		}
 	}
 	for _, step := range done {
 		for _, statement := range step.Statements {
 			changes, only := pgsql.SettingChanges(statement.Statement)
-			if !only || statement.Class == pgsql.Alone || slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool { return c.Local }) {
+			if !only || statement.Class == pgsql.Alone || slices.ContainsFunc(changes,
+				func(c pgsql.SettingChange) bool { return c.Local }) {
 				continue
 			}
 			if err := s.execute(ctx, statement, &lint.Observation{}); err != nil {
@@ -388,7 +395,8 @@ func (s *stage) enter(ctx context.Context, m migration.Migration, done []migrati
 
 // attempt runs a step. What is refused only because this server's world is smaller
 // than the real one is made, or else left out, and the step is begun again.
-func (s *stage) attempt(ctx context.Context, m migration.Migration, step migration.Step, before *picture) ([]lint.Observation, error) {
+func (s *stage) attempt(ctx context.Context, m migration.Migration, step migration.Step,
+	before *picture) ([]lint.Observation, error) {
 	left := map[int]*lint.Failure{}
 	for {
 		begun := before.clone()
@@ -418,7 +426,8 @@ func (s *stage) attempt(ctx context.Context, m migration.Migration, step migrati
 }
 
 // step runs the statements of a step, without those that are left out.
-func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture, left map[int]*lint.Failure) (observed []lint.Observation, err error) {
+func (s *stage) step(ctx context.Context, m migration.Migration, step migration.Step, before *picture,
+	left map[int]*lint.Failure) (observed []lint.Observation, err error) {
 	defer func() {
 		if !s.conn.IsClosed() && s.conn.PgConn().TxStatus() != 'I' {
 			_, rollback := s.conn.Exec(ctx, "ROLLBACK")
@@ -456,7 +465,8 @@ func (s *stage) step(ctx context.Context, m migration.Migration, step migration.
 
 // statement runs one statement, and observes it if there is a picture to hold it
 // against.
-func (s *stage) statement(ctx context.Context, statement migration.Statement, before *picture, held []lint.Lock, o *lint.Observation) error {
+func (s *stage) statement(ctx context.Context, statement migration.Statement, before *picture, held []lint.Lock,
+	o *lint.Observation) error {
 	observe := before != nil
 	if observe {
 		if err := s.lookBefore(ctx, before, held); err != nil {
@@ -551,7 +561,8 @@ func (s *stage) picture(ctx context.Context) (*picture, error) {
 }
 
 func (s *stage) tables(ctx context.Context) (map[uint32]state, error) {
-	rows, err := s.conn.Query(ctx, `SELECT c.oid, n.nspname, c.relname, c.relfilenode, c.relkind IN ('r', 'm', 'f'), c.relkind = 'f' FROM pg_catalog.pg_class c
+	rows, err := s.conn.Query(ctx,
+		`SELECT c.oid, n.nspname, c.relname, c.relfilenode, c.relkind IN ('r', 'm', 'f'), c.relkind = 'f' FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`)
 	if err != nil {

@@ -190,9 +190,10 @@ func (a Alert) Text() string {
 func Sample(environment, database string, now time.Time) Alert {
 	return Alert{
 		ID: newID(), Key: "whimbrel/test", Status: Firing, Type: Warning, Severity: Critical, Reason: Test,
-		Title:   "whimbrel: a test of the alerts",
-		Message: "This is a sample that whimbrel alert test sent. Nothing is wrong: alerts about slow, stuck and failed migrations come this way.",
-		Time:    now, Since: now, Environment: environment, Database: database, Runner: runner(),
+		Title: "whimbrel: a test of the alerts",
+		Message: "This is a sample that whimbrel alert test sent. Nothing is wrong: alerts about slow, stuck and failed " +
+			"migrations come this way.",
+		Time: now, Since: now, Environment: environment, Database: database, Runner: runner(),
 	}
 }
 

@@ -55,7 +55,8 @@ func (c Command) Send(ctx context.Context, a Alert) error {
 // may be secrets.
 func (c Command) quote(said []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
-	line = redact.Everywhere(line, slices.DeleteFunc(slices.Clone(c.Arguments), func(a string) bool { return len(a) <= 3 })...)
+	line = redact.Everywhere(line, slices.DeleteFunc(slices.Clone(c.Arguments),
+		func(a string) bool { return len(a) <= 3 })...)
 	if line == "" {
 		return ""
 	}

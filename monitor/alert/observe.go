@@ -83,14 +83,16 @@ func (r *rules) over(reason Reason, text string) {
 }
 
 func (r *rules) runs(now time.Time, e whimbrel.MigrationStarted) {
-	c := r.begin(Slow, now, keyOf(e.Migration, Slow), levels(level{r.limits.SlowMedium, Medium}, level{r.limits.SlowHigh, High}))
+	c := r.begin(Slow, now, keyOf(e.Migration, Slow), levels(level{r.limits.SlowMedium, Medium}, level{r.limits.SlowHigh,
+		High}))
 	slices.SortStableFunc(c.levels, func(a, b level) int { return int(a.after - b.after) })
 	ref := e.Migration
 	c.alert.Migration = &ref
 	c.alert.Remedy = "see what it does with `whimbrel lock`; it can be stopped with Ctrl-C without losing what is done"
 	c.tell = func(lasted time.Duration) (title, message string) {
 		title = fmt.Sprintf("Migration %s is slow", name(ref))
-		return title, fmt.Sprintf("Migration %s (%s) has been running for %s and is still at work.", name(ref), ref.Direction, round(lasted))
+		return title, fmt.Sprintf("Migration %s (%s) has been running for %s and is still at work.", name(ref),
+			ref.Direction, round(lasted))
 	}
 }
 
@@ -100,7 +102,8 @@ func (r *rules) waitsForLease(now time.Time, e whimbrel.LeaseWaiting) {
 	c.alert.Remedy = "see the holder with `whimbrel lock`"
 	c.over = "The lease was had"
 	c.tell = func(lasted time.Duration) (title, message string) {
-		return "Waiting for another runner", fmt.Sprintf("This run has been waiting for the lease for %s; %s has held it since %s.",
+		return "Waiting for another runner", fmt.Sprintf("This run has been waiting for the lease for %s; %s has held it "+
+			"since %s.",
 			round(lasted), holder.By, holder.Since.UTC().Format(time.RFC3339))
 	}
 }
@@ -108,11 +111,13 @@ func (r *rules) waitsForLease(now time.Time, e whimbrel.LeaseWaiting) {
 func (r *rules) waitsForLock(since time.Time, ref whimbrel.Ref, step int) *condition {
 	c := r.begin(Lock, since, keyOf(ref, Lock), levels(level{r.limits.Lock, Medium}))
 	c.alert.Migration, c.alert.Step = &ref, step
-	c.alert.Remedy = "end the transaction that stands in the way, or leave it to the run, which tries again until its retry budget ends"
+	c.alert.Remedy = "end the transaction that stands in the way, or leave it to the run, which tries again until its " +
+		"retry budget ends"
 	c.over = "It waits for no lock any longer"
 	c.tell = func(lasted time.Duration) (title, message string) {
 		return fmt.Sprintf("Migration %s waits for a lock", name(ref)),
-			fmt.Sprintf("Step %d of migration %s (%s) has not got its lock for %s.", step, name(ref), ref.Direction, round(lasted))
+			fmt.Sprintf("Step %d of migration %s (%s) has not got its lock for %s.", step, name(ref), ref.Direction,
+				round(lasted))
 	}
 	return c
 }
@@ -126,7 +131,8 @@ func (r *rules) letsOthersWait(now time.Time, e whimbrel.TrafficWaiting) {
 	waiting := len(e.Waiting)
 	c.tell = func(lasted time.Duration) (title, message string) {
 		return fmt.Sprintf("Migration %s holds others up", name(ref)),
-			fmt.Sprintf("Step %d of migration %s (%s) is at work under its lock; %d sessions were seen waiting behind it, the first of them %s ago.",
+			fmt.Sprintf("Step %d of migration %s (%s) is at work under its lock; %d sessions were seen waiting behind it, the "+
+				"first of them %s ago.",
 				step, name(ref), ref.Direction, waiting, round(lasted))
 	}
 }
@@ -137,7 +143,8 @@ func (r *rules) standsStill(now time.Time, why string) {
 	c.alert.Migration, c.alert.Step = &ref, step
 	c.over = "The backfill goes on"
 	c.tell = func(lasted time.Duration) (title, message string) {
-		message = fmt.Sprintf("The backfill in step %d of migration %s (%s) has not finished a batch for %s", step, name(ref), ref.Direction, round(lasted))
+		message = fmt.Sprintf("The backfill in step %d of migration %s (%s) has not finished a batch for %s", step,
+			name(ref), ref.Direction, round(lasted))
 		if why != "" {
 			message += ": " + why
 		}
@@ -152,10 +159,12 @@ func (r *rules) failure(now time.Time, e whimbrel.Failed) Alert {
 	a.ID, a.Status, a.Type, a.Severity = newID(), Firing, Error, Critical
 	a.Migration, a.Duration, a.Time, a.Since = &ref, e.Duration, now, now.Add(-time.Duration(e.Duration))
 	a.Title = fmt.Sprintf("Migration %s failed", name(ref))
-	a.Message = fmt.Sprintf("Migration %s (%s) failed after %s.", name(ref), ref.Direction, round(time.Duration(e.Duration)))
+	a.Message = fmt.Sprintf("Migration %s (%s) failed after %s.", name(ref), ref.Direction,
+		round(time.Duration(e.Duration)))
 	if e.Error != nil {
 		a.Error, a.Remedy = failureOf(e.Error), e.Error.Remedy
-		a.Message = fmt.Sprintf("Migration %s (%s) failed after %s: %s", name(ref), ref.Direction, round(time.Duration(e.Duration)), e.Error.Error())
+		a.Message = fmt.Sprintf("Migration %s (%s) failed after %s: %s", name(ref), ref.Direction,
+			round(time.Duration(e.Duration)), e.Error.Error())
 	}
 	r.remember(a)
 	return a
@@ -164,7 +173,8 @@ func (r *rules) failure(now time.Time, e whimbrel.Failed) Alert {
 // remember keeps a failure to be resolved, once, however often it happens.
 func (r *rules) remember(a Alert) {
 	r.outstanding = slices.DeleteFunc(r.outstanding, func(earlier Alert) bool {
-		return earlier.Key == a.Key || earlier.Key == "" && a.Migration != nil && keyOf(*earlier.Migration, Failed) == keyOf(*a.Migration, Failed)
+		return earlier.Key == a.Key || earlier.Key == "" && a.Migration != nil && keyOf(*earlier.Migration,
+			Failed) == keyOf(*a.Migration, Failed)
 	})
 	r.outstanding = append(r.outstanding, a)
 }
@@ -206,8 +216,10 @@ func resolved(a Alert, now time.Time, message string) Alert {
 
 // refusals are the failures with which the engine declines to begin.
 var refusals = []whimbrel.Code{
-	whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeNoWayBack, whimbrel.CodeUnfinished,
-	whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer, whimbrel.CodeReadOnly, whimbrel.CodeEmpty, whimbrel.CodeMalformed, whimbrel.CodeUnsupported,
+	whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeNoWayBack,
+	whimbrel.CodeUnfinished,
+	whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer,
+	whimbrel.CodeReadOnly, whimbrel.CodeEmpty, whimbrel.CodeMalformed, whimbrel.CodeUnsupported,
 }
 
 // finished closes a run. A failure that belongs to no migration is told here.
@@ -275,7 +287,8 @@ func (r *rules) refused(now time.Time, refusal Refusal) Alert {
 	a.ID, a.Status, a.Type, a.Severity = newID(), Firing, Error, High
 	a.Time, a.Since, a.Remedy, a.Migration = now, now, refusal.Remedy, refusal.Migration
 	a.Title = fmt.Sprintf("whimbrel %s was refused by a safety check", refusal.Command)
-	a.Message = fmt.Sprintf("whimbrel %s did not begin, because of %s: %s", refusal.Command, refusal.Check, refusal.Message)
+	a.Message = fmt.Sprintf("whimbrel %s did not begin, because of %s: %s", refusal.Command, refusal.Check,
+		refusal.Message)
 	r.remember(a)
 	return a
 }

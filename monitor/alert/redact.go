@@ -38,7 +38,8 @@ func (t Target) Secrets() []string {
 
 // namingHosts are the schemes in whose URLs the host is one, and no token.
 var namingHosts = []string{
-	"http", "https", "generic", "smtp", "ntfy", "gotify", "mattermost", "matrix", "rocketchat", "opsgenie", "pagerduty", "zulip", "bark", "signal", "logger", "exec",
+	"http", "https", "generic", "smtp", "ntfy", "gotify", "mattermost", "matrix", "rocketchat", "opsgenie", "pagerduty",
+	"zulip", "bark", "signal", "logger", "exec",
 }
 
 func pieces(text string) []string {

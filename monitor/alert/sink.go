@@ -52,7 +52,8 @@ type Route struct {
 }
 
 func (r Route) wants(a Alert) bool {
-	return a.Severity.rank() >= r.Severity.rank() && (len(r.Environments) == 0 || slices.Contains(r.Environments, a.Environment))
+	return a.Severity.rank() >= r.Severity.rank() && (len(r.Environments) == 0 || slices.Contains(r.Environments,
+		a.Environment))
 }
 
 // Target describes a sink, as a configuration file does.
@@ -77,7 +78,8 @@ var ErrUnknownScheme = errors.New("unknown kind of alert sink")
 func Open(t Target) (Route, error) {
 	parsed, err := url.Parse(t.URL)
 	if err != nil {
-		return Route{}, fmt.Errorf("the URL of alert sink %q cannot be read: it begins with a scheme, as https:// or slack://, and special characters in it are percent-encoded", t.Name)
+		return Route{}, fmt.Errorf("the URL of alert sink %q cannot be read: it begins with a scheme, as https:// or "+
+			"slack://, and special characters in it are percent-encoded", t.Name)
 	}
 	var sink Sink
 	switch parsed.Scheme {
@@ -92,7 +94,8 @@ func Open(t Target) (Route, error) {
 			command.Path = parsed.Opaque
 		}
 		if command.Path == "" {
-			return Route{}, fmt.Errorf("the URL of alert sink %q names no program: write exec:/path/to/program?arg=first&arg=second", t.Label())
+			return Route{}, fmt.Errorf("the URL of alert sink %q names no program: write "+
+				"exec:/path/to/program?arg=first&arg=second", t.Label())
 		}
 		sink = command
 	default:

@@ -56,7 +56,8 @@ func try(t *testing.T, target alert.Target) alert.Delivery {
 	t.Helper()
 	route, err := alert.Open(target)
 	require.NoError(t, err)
-	deliveries := alert.Try(t.Context(), alert.Options{Routes: []alert.Route{route}, Environment: "production", Pause: time.Millisecond, Tries: 4}, "ann@db:5432/shop")
+	deliveries := alert.Try(t.Context(), alert.Options{Routes: []alert.Route{route}, Environment: "production",
+		Pause: time.Millisecond, Tries: 4}, "ann@db:5432/shop")
 	require.Len(t, deliveries, 1)
 	return deliveries[0]
 }
@@ -161,11 +162,13 @@ func TestACommandGetsTheAlertOnItsStandardInput(t *testing.T) {
 func TestACommandThatFailsIsQuotedWithoutItsArguments(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "tell")
-	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho \"cannot log in with $1\" >&2\nyes | head -c 100000\nexit 3\n"), 0o700))
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho \"cannot log in with $1\" >&2\n"+
+		"yes | head -c 100000\nexit 3\n"), 0o700))
 	delivery := try(t, alert.Target{URL: "exec:" + script + "?arg=T0KEN"})
 	require.EqualError(t, delivery.Err, "tell: exit status 3: cannot log in with xxxxx")
 	require.Equal(t, 1, delivery.Tries)
-	require.EqualError(t, try(t, alert.Target{URL: "exec:no-such-program"}).Err, "no-such-program cannot be run: executable file not found in $PATH")
+	require.EqualError(t, try(t, alert.Target{URL: "exec:no-such-program"}).Err,
+		"no-such-program cannot be run: executable file not found in $PATH")
 	require.ErrorContains(t, try(t, alert.Target{URL: "exec:" + t.TempDir()}).Err, "permission denied")
 }
 
@@ -204,17 +207,21 @@ func TestTargetsThatCannotBeOpened(t *testing.T) {
 func TestATargetDoesNotShowItsSecrets(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{
-		"https://ann:S3cretword@host/S3cretword/x?key=S3cretword", "slack://hook:S3cretword@webhook", "discord://S3cretword@12345678",
-		"telegram://S3cretword@telegram?chats=@a", "smtp://ann:S3cretword@host:25/?to=bob@example.com", "exec:tell?arg=S3cretword", "https://S3cretword@%z",
+		"https://ann:S3cretword@host/S3cretword/x?key=S3cretword", "slack://hook:S3cretword@webhook",
+		"discord://S3cretword@12345678",
+		"telegram://S3cretword@telegram?chats=@a", "smtp://ann:S3cretword@host:25/?to=bob@example.com",
+		"exec:tell?arg=S3cretword", "https://S3cretword@%z",
 	} {
 		target := alert.Target{URL: address, Secret: "an0ther"}
 		require.Contains(t, strings.Join(target.Secrets(), " "), "S3cretword", address)
-		for _, shown := range []string{target.String(), fmt.Sprintf("%v %+v %#v", target, target, target), target.Redact("at " + address + " an0ther: S3cretword")} {
+		for _, shown := range []string{target.String(), fmt.Sprintf("%v %+v %#v", target, target, target),
+			target.Redact("at " + address + " an0ther: S3cretword")} {
 			require.NotContains(t, shown, "S3cretword", address)
 			require.NotContains(t, shown, "an0ther", address)
 		}
 	}
-	require.Equal(t, "Post https://hooks.slack.com/xxxxx failed", alert.Target{URL: "slack://x"}.Redact("Post https://u:p@hooks.slack.com/services/T/B/X?x=1 failed"))
+	require.Equal(t, "Post https://hooks.slack.com/xxxxx failed",
+		alert.Target{URL: "slack://x"}.Redact("Post https://u:p@hooks.slack.com/services/T/B/X?x=1 failed"))
 }
 
 func FuzzAnyURLOpensOrIsRefusedWithoutBeingShown(f *testing.F) {
@@ -223,7 +230,8 @@ func FuzzAnyURLOpensOrIsRefusedWithoutBeingShown(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
 		const token = "qQ7zT0KENzQq"
-		for _, address := range []string{rest + token, token + rest, "https://h/" + token + rest, "slack://" + token + "@" + rest} {
+		for _, address := range []string{rest + token, token + rest, "https://h/" + token + rest, "slack://" + token + "@" +
+			rest} {
 			target := alert.Target{URL: address, Name: "ops"}
 			if _, err := alert.Open(target); err != nil {
 				require.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(token))
@@ -256,7 +264,8 @@ func (r *report) add(d alert.Delivery) {
 }
 
 func failed(n int) monitor.Observation {
-	return monitor.Observation{Record: whimbrel.Record{Time: time.Now(), Event: whimbrel.Failed{Migration: whimbrel.Ref{Version: "1", Name: fmt.Sprint(n)}}}}
+	return monitor.Observation{Record: whimbrel.Record{Time: time.Now(),
+		Event: whimbrel.Failed{Migration: whimbrel.Ref{Version: "1", Name: fmt.Sprint(n)}}}}
 }
 
 func TestASinkThatHangsIsGivenUpAtTheEndAndEveryAlertIsAccountedFor(t *testing.T) {
@@ -266,14 +275,20 @@ func TestASinkThatHangsIsGivenUpAtTheEndAndEveryAlertIsAccountedFor(t *testing.T
 	var said report
 	watch := alert.Start(alert.Options{Report: said.add, Routes: []alert.Route{
 		{Name: "hangs", Sink: hung},
-		{Name: "works", Sink: alert.SinkFunc(func(_ context.Context, a alert.Alert) error { delivered.add(alert.Delivery{Alert: a}); return nil })},
+		{Name: "works", Sink: alert.SinkFunc(func(_ context.Context,
+			a alert.Alert) error {
+			delivered.add(alert.Delivery{Alert: a})
+			return nil
+		})},
 	}})
 	watch.Observe(failed(0))
 	<-begun
 	const all = 100 // more than its queue holds
 	for n := 1; n < all; n++ {
 		watch.Observe(failed(n))
-		require.Eventually(t, func() bool { delivered.mutex.Lock(); defer delivered.mutex.Unlock(); return len(delivered.all) == n+1 }, time.Minute, time.Microsecond)
+		require.Eventually(t,
+			func() bool { delivered.mutex.Lock(); defer delivered.mutex.Unlock(); return len(delivered.all) == n+1 },
+			time.Minute, time.Microsecond)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -316,7 +331,8 @@ func TestSinksHearWhatTheyWant(t *testing.T) {
 		{Sink: sink("production"), Environments: []string{"production"}},
 		{Sink: sink("staging"), Environments: []string{"production", "staging"}},
 	}})
-	watch.Refused(alert.Refusal{Command: "up", Database: "ann@db:5432/shop", Check: "disk_space", Message: "the disk is full", Remedy: "free some"})
+	watch.Refused(alert.Refusal{Command: "up", Database: "ann@db:5432/shop", Check: "disk_space",
+		Message: "the disk is full", Remedy: "free some"})
 	require.NoError(t, watch.Close(t.Context()))
 	var names []string
 	for _, d := range heard.all {

@@ -59,7 +59,8 @@ func Start(options Options) *Watch {
 	w := &Watch{
 		dispatcher: newDispatcher(options.Routes, options.delivering(), options.Report),
 		earlier:    make(chan struct{}, 1), done: make(chan struct{}),
-		rules: rules{limits: options.Limits.withDefaults(), environment: options.Environment, link: options.Link, runner: runner()},
+		rules: rules{limits: options.Limits.withDefaults(), environment: options.Environment, link: options.Link,
+			runner: runner()},
 	}
 	for _, ref := range options.Outstanding {
 		w.rules.outstanding = append(w.rules.outstanding, Alert{Migration: &ref})

@@ -86,7 +86,8 @@ func Write(format Format, families []Family, common ...Label) []byte {
 				head += ending
 			}
 		}
-		b.WriteString("# HELP " + head + " " + escape(family.Help, format == Open) + "\n# TYPE " + head + " " + string(family.Type) + "\n")
+		b.WriteString("# HELP " + head + " " + escape(family.Help, format == Open) + "\n# TYPE " + head + " " +
+			string(family.Type) + "\n")
 		for _, s := range family.Samples {
 			b.WriteString(family.Name + s.Suffix + ending)
 			writeLabels(&b, slices.Concat(common, s.Labels))

@@ -14,8 +14,10 @@ import (
 func TestTheFormatsDifferInCountersHelpAndEnd(t *testing.T) {
 	t.Parallel()
 	families := []openmetrics.Family{
-		{Name: "runs", Type: openmetrics.Counter, Help: `All "runs" of a\b.` + "\n2", Samples: []openmetrics.Sample{{Value: 1e6}}},
-		{Name: "left", Type: openmetrics.Gauge, Help: "Left.", Samples: []openmetrics.Sample{{Labels: []openmetrics.Label{{Name: "of", Value: "a\"\\\n"}}, Value: math.Inf(1)}}},
+		{Name: "runs", Type: openmetrics.Counter, Help: `All "runs" of a\b.` + "\n2",
+			Samples: []openmetrics.Sample{{Value: 1e6}}},
+		{Name: "left", Type: openmetrics.Gauge, Help: "Left.",
+			Samples: []openmetrics.Sample{{Labels: []openmetrics.Label{{Name: "of", Value: "a\"\\\n"}}, Value: math.Inf(1)}}},
 		{Name: "empty", Type: openmetrics.Gauge, Help: "None."},
 	}
 	label := openmetrics.Label{Name: "db", Value: "shop"}
@@ -40,9 +42,10 @@ func FuzzAnyLabelStaysOnItsLine(f *testing.F) {
 	f.Add("a\"b", "c\\\n")
 	f.Add("\xff", "}")
 	f.Fuzz(func(t *testing.T, value, help string) {
-		text := string(openmetrics.Write(openmetrics.Classic, []openmetrics.Family{{Name: "x", Type: openmetrics.Gauge, Help: help, Samples: []openmetrics.Sample{
-			{Labels: []openmetrics.Label{{Name: "l", Value: value}}, Value: 1},
-		}}}))
+		text := string(openmetrics.Write(openmetrics.Classic, []openmetrics.Family{{Name: "x", Type: openmetrics.Gauge,
+			Help: help, Samples: []openmetrics.Sample{
+				{Labels: []openmetrics.Label{{Name: "l", Value: value}}, Value: 1},
+			}}}))
 		require.Equal(t, 3, strings.Count(text, "\n"))
 		require.True(t, utf8.ValidString(text))
 		inside := strings.TrimSuffix(strings.SplitN(text, `x{l="`, 2)[1], "\"} 1\n")

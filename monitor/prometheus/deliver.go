@@ -49,7 +49,8 @@ func (c *Collector) Push(ctx context.Context, gateway Gateway) error {
 	defer func() { _ = response.Body.Close() }()
 	said, _ := io.ReadAll(io.LimitReader(response.Body, 512))
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("pushing metrics: the gateway answered %s: %s", response.Status, strings.ToValidUTF8(strings.TrimSpace(string(said)), "?"))
+		return fmt.Errorf("pushing metrics: the gateway answered %s: %s", response.Status,
+			strings.ToValidUTF8(strings.TrimSpace(string(said)), "?"))
 	}
 	return nil
 }

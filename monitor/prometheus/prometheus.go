@@ -153,17 +153,22 @@ func (c *Collector) Text(format openmetrics.Format) []byte {
 
 // migrations are what has been counted since the program began.
 func (c *Collector) migrations() []openmetrics.Family {
-	durations := openmetrics.Family{Name: "whimbrel_migration_duration_seconds", Type: openmetrics.Histogram, Help: "Duration of migrations."}
+	durations := openmetrics.Family{Name: "whimbrel_migration_duration_seconds", Type: openmetrics.Histogram,
+		Help: "Duration of migrations."}
 	for _, how := range sorted(c.durations, func(o outcome) string { return string(o.direction) + " " + o.name }) {
-		durations.Samples = append(durations.Samples, c.durations[how].samples(label("direction", string(how.direction)), label("outcome", how.name))...)
+		durations.Samples = append(durations.Samples, c.durations[how].samples(label("direction", string(how.direction)),
+			label("outcome", how.name))...)
 	}
-	retries := openmetrics.Family{Name: "whimbrel_retries", Type: openmetrics.Counter, Help: "Steps that gave way and were sent again."}
+	retries := openmetrics.Family{Name: "whimbrel_retries", Type: openmetrics.Counter,
+		Help: "Steps that gave way and were sent again."}
 	for _, state := range sorted(c.retries, func(s string) string { return s }) {
-		retries.Samples = append(retries.Samples, openmetrics.Sample{Labels: []openmetrics.Label{label("sqlstate", state)}, Value: c.retries[state]})
+		retries.Samples = append(retries.Samples, openmetrics.Sample{Labels: []openmetrics.Label{label("sqlstate", state)},
+			Value: c.retries[state]})
 	}
 	rows := openmetrics.Family{Name: "whimbrel_rows", Type: openmetrics.Counter, Help: "Rows that migrations changed."}
 	for _, direction := range sorted(c.rows, func(d whimbrel.Direction) string { return string(d) }) {
-		rows.Samples = append(rows.Samples, openmetrics.Sample{Labels: []openmetrics.Label{label("direction", string(direction))}, Value: c.rows[direction]})
+		rows.Samples = append(rows.Samples,
+			openmetrics.Sample{Labels: []openmetrics.Label{label("direction", string(direction))}, Value: c.rows[direction]})
 	}
 	lease := openmetrics.Family{
 		Name: "whimbrel_lease_wait_seconds", Type: openmetrics.Counter, Help: "Time spent waiting for another runner.",
@@ -177,19 +182,25 @@ func (c *Collector) now() []openmetrics.Family {
 	var families []openmetrics.Family
 	if c.running != nil {
 		ref := c.running.migration
-		families = append(families, gauge("whimbrel_migration_started_timestamp_seconds", "When the migration that runs now began.", seconds(c.running.since),
+		families = append(families, gauge("whimbrel_migration_started_timestamp_seconds",
+			"When the migration that runs now began.", seconds(c.running.since),
 			label("version", string(ref.Version)), label("name", ref.Name), label("direction", string(ref.Direction))))
 	}
 	if c.backfill != nil {
 		families = append(families,
-			gauge("whimbrel_backfill_keys", "Rows that the backfill at work has gone through.", float64(c.backfill.Keys), label("version", string(c.backfill.Migration.Version))),
-			gauge("whimbrel_backfill_total_keys", "Rows of the backfill's table, as estimated.", float64(c.backfill.Total), label("version", string(c.backfill.Migration.Version))))
+			gauge("whimbrel_backfill_keys", "Rows that the backfill at work has gone through.", float64(c.backfill.Keys),
+				label("version", string(c.backfill.Migration.Version))),
+			gauge("whimbrel_backfill_total_keys", "Rows of the backfill's table, as estimated.", float64(c.backfill.Total),
+				label("version", string(c.backfill.Migration.Version))))
 	}
-	resident := openmetrics.Family{Name: "whimbrel_process_resident_memory_bytes", Type: openmetrics.Gauge, Help: "Memory of the process before and after the newest migration."}
-	heap := openmetrics.Family{Name: "whimbrel_process_heap_bytes", Type: openmetrics.Gauge, Help: "Heap of the process before and after the newest migration."}
+	resident := openmetrics.Family{Name: "whimbrel_process_resident_memory_bytes", Type: openmetrics.Gauge,
+		Help: "Memory of the process before and after the newest migration."}
+	heap := openmetrics.Family{Name: "whimbrel_process_heap_bytes", Type: openmetrics.Gauge,
+		Help: "Heap of the process before and after the newest migration."}
 	for _, when := range sorted(c.memory, func(s string) string { return s }) {
 		labels := []openmetrics.Label{label("when", when)}
-		resident.Samples = append(resident.Samples, openmetrics.Sample{Labels: labels, Value: float64(c.memory[when].Resident)})
+		resident.Samples = append(resident.Samples, openmetrics.Sample{Labels: labels,
+			Value: float64(c.memory[when].Resident)})
 		heap.Samples = append(heap.Samples, openmetrics.Sample{Labels: labels, Value: float64(c.memory[when].Heap)})
 	}
 	return append(families, resident, heap)
@@ -211,13 +222,15 @@ func (c *Collector) lastRun() []openmetrics.Family {
 		gauge("whimbrel_last_run_failed", "1 where the newest run failed.", failed, command),
 	}
 	if !c.succeeded.IsZero() {
-		families = append(families, gauge("whimbrel_last_success_timestamp_seconds", "When the newest run that succeeded ended.", seconds(c.succeeded)))
+		families = append(families, gauge("whimbrel_last_success_timestamp_seconds",
+			"When the newest run that succeeded ended.", seconds(c.succeeded)))
 	}
 	return families
 }
 
 func gauge(name, help string, value float64, labels ...openmetrics.Label) openmetrics.Family {
-	return openmetrics.Family{Name: name, Type: openmetrics.Gauge, Help: help, Samples: []openmetrics.Sample{{Labels: labels, Value: value}}}
+	return openmetrics.Family{Name: name, Type: openmetrics.Gauge, Help: help,
+		Samples: []openmetrics.Sample{{Labels: labels, Value: value}}}
 }
 
 func label(name, value string) openmetrics.Label {
@@ -267,7 +280,9 @@ func (h *histogram) samples(labels ...openmetrics.Label) []openmetrics.Sample {
 		if i < len(bounds) {
 			bound = strconv.FormatFloat(bounds[i], 'g', -1, 64)
 		}
-		samples = append(samples, openmetrics.Sample{Suffix: "_bucket", Labels: append(slices.Clone(labels), label("le", bound)), Value: below})
+		samples = append(samples, openmetrics.Sample{Suffix: "_bucket", Labels: append(slices.Clone(labels),
+			label("le", bound)), Value: below})
 	}
-	return append(samples, openmetrics.Sample{Suffix: "_sum", Labels: labels, Value: h.sum}, openmetrics.Sample{Suffix: "_count", Labels: labels, Value: below})
+	return append(samples, openmetrics.Sample{Suffix: "_sum", Labels: labels, Value: h.sum},
+		openmetrics.Sample{Suffix: "_count", Labels: labels, Value: below})
 }

@@ -38,9 +38,14 @@ func observed(events ...whimbrel.Event) *prometheus.Collector {
 }
 
 var (
-	users  = whimbrel.Ref{Version: "1", Name: "users", Direction: whimbrel.Up}
-	begin  = whimbrel.RunStarted{Command: "up", Database: `ann@db:5432/"shop"`}
-	aRun   = []whimbrel.Event{begin, whimbrel.LeaseTaken{Waited: whimbrel.Elapsed(2 * time.Second)}, whimbrel.MigrationStarted{Migration: users}, whimbrel.Retrying{SQLState: "55P03"}, whimbrel.Retrying{SQLState: "55P03"}, whimbrel.MigrationFinished{Migration: users, Duration: whimbrel.Elapsed(20 * time.Millisecond), Rows: 3}, whimbrel.MigrationStarted{Migration: users}, whimbrel.Failed{Migration: users, Duration: whimbrel.Elapsed(2 * time.Hour)}, whimbrel.RunFinished{Command: "up", Duration: whimbrel.Elapsed(7 * time.Second), Done: 1, Error: &whimbrel.Error{Code: whimbrel.CodeStatement}}}
+	users = whimbrel.Ref{Version: "1", Name: "users", Direction: whimbrel.Up}
+	begin = whimbrel.RunStarted{Command: "up", Database: `ann@db:5432/"shop"`}
+	aRun  = []whimbrel.Event{begin, whimbrel.LeaseTaken{Waited: whimbrel.Elapsed(2 * time.Second)},
+		whimbrel.MigrationStarted{Migration: users}, whimbrel.Retrying{SQLState: "55P03"},
+		whimbrel.Retrying{SQLState: "55P03"}, whimbrel.MigrationFinished{Migration: users,
+			Duration: whimbrel.Elapsed(20 * time.Millisecond), Rows: 3}, whimbrel.MigrationStarted{Migration: users},
+		whimbrel.Failed{Migration: users, Duration: whimbrel.Elapsed(2 * time.Hour)}, whimbrel.RunFinished{Command: "up",
+			Duration: whimbrel.Elapsed(7 * time.Second), Done: 1, Error: &whimbrel.Error{Code: whimbrel.CodeStatement}}}
 	common = `database="ann@db:5432/\"shop\"",environment="production"`
 )
 
@@ -73,12 +78,15 @@ func TestWhatRunsDoIsCounted(t *testing.T) {
 
 func TestWhatRunsNowIsShown(t *testing.T) {
 	t.Parallel()
-	c := observed(begin, whimbrel.MigrationStarted{Migration: users}, whimbrel.BatchProgress{Migration: users, Keys: 5, Total: 10})
+	c := observed(begin, whimbrel.MigrationStarted{Migration: users}, whimbrel.BatchProgress{Migration: users, Keys: 5,
+		Total: 10})
 	text := string(c.Text(openmetrics.Open))
-	require.Contains(t, text, `whimbrel_migration_started_timestamp_seconds{`+common+`,version="1",name="users",direction="up"} 1.772366401e+09`)
+	require.Contains(t, text, `whimbrel_migration_started_timestamp_seconds{`+common+
+		`,version="1",name="users",direction="up"} 1.772366401e+09`)
 	require.Contains(t, text, `whimbrel_backfill_keys{`+common+`,version="1"} 5`)
 	require.True(t, strings.HasSuffix(text, "# EOF\n"))
-	c.Observe(monitor.Observation{Record: whimbrel.Record{Time: noon, Event: whimbrel.MigrationFinished{Migration: users}}})
+	c.Observe(monitor.Observation{Record: whimbrel.Record{Time: noon,
+		Event: whimbrel.MigrationFinished{Migration: users}}})
 	c.Observe(monitor.Observation{Record: whimbrel.Record{Time: noon, Event: whimbrel.RunFinished{Command: "up"}}})
 	text = string(c.Text(openmetrics.Open))
 	require.NotContains(t, text, "backfill")
@@ -88,12 +96,14 @@ func TestWhatRunsNowIsShown(t *testing.T) {
 func TestAScrapeIsAnsweredInTheFormatThatItAccepts(t *testing.T) {
 	t.Parallel()
 	c := observed(aRun...)
-	c.SetHistory(monitor.Measure([]monitor.Attempt{{LogEntry: whimbrel.LogEntry{Action: "up", Outcome: "done", At: noon}}}))
+	c.SetHistory(monitor.Measure([]monitor.Attempt{{LogEntry: whimbrel.LogEntry{Action: "up", Outcome: "done",
+		At: noon}}}))
 	s := httptest.NewServer(c)
 	t.Cleanup(s.Close)
 	for accept, expected := range map[string]string{
 		"": "text/plain; version=0.0.4; charset=utf-8",
-		"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+		"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3": "application/openmetrics-text; version=1.0.0; " +
+			"charset=utf-8",
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)
 		require.NoError(t, err)
@@ -109,7 +119,8 @@ func TestAScrapeIsAnsweredInTheFormatThatItAccepts(t *testing.T) {
 	}
 }
 
-var sampleLine = regexp.MustCompile(`^[a-z_]+(_bucket|_sum|_count)?(\{[a-z_]+="(\\["\\n]|[^"\\\n])*"(,[a-z_]+="(\\["\\n]|[^"\\\n])*")*\})? [-+0-9.eINFinfa]+$`)
+var sampleLine = regexp.MustCompile(
+	`^[a-z_]+(_bucket|_sum|_count)?(\{[a-z_]+="(\\["\\n]|[^"\\\n])*"(,[a-z_]+="(\\["\\n]|[^"\\\n])*")*\})? [-+0-9.eINFinfa]+$`)
 
 // wellFormed requires that every line is a sample or a comment, and that a family
 // is in one piece.
@@ -144,7 +155,8 @@ func TestAPushGatewayGetsTheMetricsOfItsGroup(t *testing.T) {
 		path    string
 	}{
 		{prometheus.Gateway{URL: s.URL}, "/metrics/job/whimbrel"},
-		{prometheus.Gateway{URL: s.URL + "/base/", Job: "nightly run", Grouping: []openmetrics.Label{{Name: "instance", Value: "db:5432/shop"}, {Name: "zone", Value: ""}}},
+		{prometheus.Gateway{URL: s.URL + "/base/", Job: "nightly run", Grouping: []openmetrics.Label{{Name: "instance",
+			Value: "db:5432/shop"}, {Name: "zone", Value: ""}}},
 			"/base/metrics/job/nightly%20run/instance@base64/ZGI6NTQzMi9zaG9w/zone@base64/="},
 	} {
 		require.NoError(t, c.Push(t.Context(), test.gateway))

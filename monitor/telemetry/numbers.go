@@ -33,12 +33,18 @@ type numbers struct {
 func newNumbers(meter metric.Meter) (*numbers, error) {
 	n := &numbers{}
 	var errs [6]error
-	n.migrations, errs[0] = meter.Float64Histogram("whimbrel.migration.duration", metric.WithUnit("s"), metric.WithDescription("Duration of migrations."), buckets)
-	n.operations, errs[1] = meter.Float64Histogram("db.client.operation.duration", metric.WithUnit("s"), metric.WithDescription("Duration of the steps of migrations."), buckets)
-	n.lease, errs[2] = meter.Float64Histogram("whimbrel.lease.wait.duration", metric.WithUnit("s"), metric.WithDescription("Time spent waiting for another runner."), buckets)
-	n.retries, errs[3] = meter.Int64Counter("whimbrel.retries", metric.WithUnit("{retry}"), metric.WithDescription("Steps that gave way and were sent again."))
-	n.rows, errs[4] = meter.Int64Counter("whimbrel.rows", metric.WithUnit("{row}"), metric.WithDescription("Rows that migrations changed."))
-	n.memory, errs[5] = meter.Int64Gauge("whimbrel.process.memory", metric.WithUnit("By"), metric.WithDescription("Resident memory of the process before and after a migration."))
+	n.migrations, errs[0] = meter.Float64Histogram("whimbrel.migration.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of migrations."), buckets)
+	n.operations, errs[1] = meter.Float64Histogram("db.client.operation.duration", metric.WithUnit("s"),
+		metric.WithDescription("Duration of the steps of migrations."), buckets)
+	n.lease, errs[2] = meter.Float64Histogram("whimbrel.lease.wait.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time spent waiting for another runner."), buckets)
+	n.retries, errs[3] = meter.Int64Counter("whimbrel.retries", metric.WithUnit("{retry}"),
+		metric.WithDescription("Steps that gave way and were sent again."))
+	n.rows, errs[4] = meter.Int64Counter("whimbrel.rows", metric.WithUnit("{row}"),
+		metric.WithDescription("Rows that migrations changed."))
+	n.memory, errs[5] = meter.Int64Gauge("whimbrel.process.memory", metric.WithUnit("By"),
+		metric.WithDescription("Resident memory of the process before and after a migration."))
 	return n, errors.Join(errs[:]...)
 }
 
@@ -99,7 +105,8 @@ func (n *numbers) ofStep() []attribute.KeyValue {
 
 func (n *numbers) migration(direction whimbrel.Direction) metric.MeasurementOption {
 	return n.option(optionKey{"migration", string(direction)}, func() []attribute.KeyValue {
-		return append(slices.Clone(n.server), attribute.String("whimbrel.direction", string(direction)), attribute.String("whimbrel.outcome", "done"))
+		return append(slices.Clone(n.server), attribute.String("whimbrel.direction", string(direction)),
+			attribute.String("whimbrel.outcome", "done"))
 	})
 }
 
@@ -123,9 +130,10 @@ func (n *numbers) failed(ctx context.Context, at time.Time, e whimbrel.Failed) {
 	} else if e.Error != nil {
 		what = append(what, semconv.ErrorTypeKey.String(errorType(e.Error)))
 	}
-	n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), metric.WithAttributes(slices.Concat(n.server, what, []attribute.KeyValue{
-		attribute.String("whimbrel.direction", string(e.Migration.Direction)), attribute.String("whimbrel.outcome", outcome),
-	})...))
+	n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), metric.WithAttributes(slices.Concat(n.server, what,
+		[]attribute.KeyValue{
+			attribute.String("whimbrel.direction", string(e.Migration.Direction)), attribute.String("whimbrel.outcome", outcome),
+		})...))
 	if !n.began.IsZero() {
 		n.operations.Record(ctx, max(at.Sub(n.began), 0).Seconds(), metric.WithAttributes(append(n.ofStep(), what...)...))
 		n.began = time.Time{}

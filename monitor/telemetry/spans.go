@@ -37,11 +37,13 @@ func (s *spans) observe(o monitor.Observation) {
 	case whimbrel.RunStarted:
 		s.server = server(e.Database)
 		s.runTrace, s.run = s.tracer.Start(s.parent, "whimbrel "+e.Command, trace.WithTimestamp(o.Time), trace.WithAttributes(
-			append(slices.Clone(s.server), attribute.String("whimbrel.command", e.Command), attribute.Int("whimbrel.planned", e.Planned))...))
+			append(slices.Clone(s.server), attribute.String("whimbrel.command", e.Command), attribute.Int("whimbrel.planned",
+				e.Planned))...))
 	case whimbrel.MigrationStarted:
 		s.end(&s.migration, o.Time) // one that gave way in the pipeline begins again
-		s.migrationPart, s.migration = s.tracer.Start(s.runTraceOr(), title(e.Migration), trace.WithTimestamp(o.Time), trace.WithAttributes(
-			append(append(memory("before", o.Before), of(e.Migration)...), attribute.Int("whimbrel.steps", e.Steps))...))
+		s.migrationPart, s.migration = s.tracer.Start(s.runTraceOr(), title(e.Migration), trace.WithTimestamp(o.Time),
+			trace.WithAttributes(
+				append(append(memory("before", o.Before), of(e.Migration)...), attribute.Int("whimbrel.steps", e.Steps))...))
 	case whimbrel.StepStarted:
 		s.end(&s.step, o.Time)
 		s.startStep(o.Time, e)
@@ -86,11 +88,13 @@ func (s *spans) startStep(at time.Time, e whimbrel.StepStarted) {
 		parent = s.runTraceOr()
 	}
 	attributes := append(make([]attribute.KeyValue, 0, len(s.server)+4), s.server...)
-	attributes = append(attributes, semconv.DBQuerySummary(e.Summary), attribute.Int("whimbrel.step.number", e.Step), attribute.String("whimbrel.step.kind", string(e.StepKind)))
+	attributes = append(attributes, semconv.DBQuerySummary(e.Summary), attribute.Int("whimbrel.step.number", e.Step),
+		attribute.String("whimbrel.step.kind", string(e.StepKind)))
 	if operation := operation(e); operation != "" {
 		attributes = append(attributes, semconv.DBOperationName(operation))
 	}
-	_, s.step = s.tracer.Start(parent, e.Summary, trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
+	_, s.step = s.tracer.Start(parent, e.Summary, trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attributes...))
 }
 
 // operation is a step's only command; empty where there are several, or none.
@@ -141,11 +145,14 @@ func (s *spans) fail(span trace.Span, at time.Time, e *whimbrel.Error) {
 		span.SetAttributes(semconv.DBResponseStatusCode(e.SQLState))
 	}
 	if e.Path != "" {
-		span.SetAttributes(attribute.String("code.file.path", e.Path), attribute.Int("code.line.number", e.Line), attribute.Int("code.column.number", e.Column))
+		span.SetAttributes(attribute.String("code.file.path", e.Path), attribute.Int("code.line.number", e.Line),
+			attribute.Int("code.column.number", e.Column))
 	}
-	exception := []attribute.KeyValue{attribute.String("exception.type", errorType(e)), attribute.String("exception.message", message)}
+	exception := []attribute.KeyValue{attribute.String("exception.type", errorType(e)),
+		attribute.String("exception.message", message)}
 	if s.literals {
-		exception = append(exception, attribute.String("whimbrel.detail", e.Detail), attribute.String("whimbrel.hint", e.Hint))
+		exception = append(exception, attribute.String("whimbrel.detail", e.Detail), attribute.String("whimbrel.hint",
+			e.Hint))
 		if e.Statement != "" {
 			exception = append(exception, semconv.DBQueryText(e.Statement))
 		}
@@ -204,7 +211,8 @@ func (s *spans) note(o monitor.Observation) {
 func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, told bool) {
 	switch e := event.(type) {
 	case whimbrel.LeaseWaiting:
-		return []attribute.KeyValue{attribute.String("whimbrel.holder", e.Holder.By), elapsed("whimbrel.waited", e.Waited)}, true
+		return []attribute.KeyValue{attribute.String("whimbrel.holder", e.Holder.By), elapsed("whimbrel.waited", e.Waited)},
+			true
 	case whimbrel.LeaseTaken:
 		return []attribute.KeyValue{attribute.Int64("whimbrel.token", e.Token), elapsed("whimbrel.waited", e.Waited)}, true
 	case whimbrel.LockWaiting:
@@ -212,13 +220,17 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 	case whimbrel.TrafficWaiting:
 		return append(blockers(e.Waiting), elapsed("whimbrel.longest", e.Longest)), true
 	case whimbrel.Retrying:
-		return []attribute.KeyValue{attribute.Int("whimbrel.attempt", e.Attempt), semconv.DBResponseStatusCode(e.SQLState), elapsed("whimbrel.after", e.After)}, true
+		return []attribute.KeyValue{attribute.Int("whimbrel.attempt", e.Attempt), semconv.DBResponseStatusCode(e.SQLState),
+			elapsed("whimbrel.after", e.After)}, true
 	case whimbrel.Reconnected:
-		return []attribute.KeyValue{elapsed("whimbrel.waited", e.Waited), attribute.Int("whimbrel.recorded", e.Recorded)}, true
+		return []attribute.KeyValue{elapsed("whimbrel.waited", e.Waited), attribute.Int("whimbrel.recorded", e.Recorded)},
+			true
 	case whimbrel.ObjectsLost:
-		return []attribute.KeyValue{attribute.String("whimbrel.version", string(e.Migration.Version)), attribute.StringSlice("whimbrel.objects", e.Objects)}, true
+		return []attribute.KeyValue{attribute.String("whimbrel.version", string(e.Migration.Version)),
+			attribute.StringSlice("whimbrel.objects", e.Objects)}, true
 	case whimbrel.IndexRepaired:
-		return []attribute.KeyValue{attribute.String("whimbrel.index", e.Index), attribute.String("whimbrel.action", e.Action)}, true
+		return []attribute.KeyValue{attribute.String("whimbrel.index", e.Index), attribute.String("whimbrel.action",
+			e.Action)}, true
 	case whimbrel.BatchPaused:
 		return []attribute.KeyValue{attribute.String("whimbrel.reason", e.Reason)}, true
 	case whimbrel.BatchResumed:
@@ -230,19 +242,23 @@ func (s *spans) noted(event whimbrel.Event) (attributes []attribute.KeyValue, to
 	case whimbrel.SchemaCreated:
 		return []attribute.KeyValue{attribute.String("whimbrel.schema", e.Schema)}, true
 	case whimbrel.OtherHistoryFound:
-		return []attribute.KeyValue{attribute.String("whimbrel.tool", e.Tool), attribute.String("whimbrel.table", e.Table)}, true
+		return []attribute.KeyValue{attribute.String("whimbrel.tool", e.Tool), attribute.String("whimbrel.table", e.Table)},
+			true
 	case whimbrel.TablesAdopted:
 		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.rows", e.Rows)}, true
 	case whimbrel.TablesUpgraded:
-		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.from", e.From), attribute.Int("whimbrel.to", e.To)}, true
+		return []attribute.KeyValue{attribute.String("whimbrel.table", e.Table), attribute.Int("whimbrel.from", e.From),
+			attribute.Int("whimbrel.to", e.To)}, true
 	case whimbrel.ProtectionNoted:
 		return []attribute.KeyValue{attribute.String("whimbrel.protection", string(e.State))}, true
 	case whimbrel.ConnectionLost:
 		return nil, true
 	case whimbrel.Notice:
-		return []attribute.KeyValue{attribute.String("whimbrel.severity", e.Severity), attribute.String("whimbrel.message", e.Message)}, s.literals
+		return []attribute.KeyValue{attribute.String("whimbrel.severity", e.Severity), attribute.String("whimbrel.message",
+			e.Message)}, s.literals
 	case whimbrel.Printed:
-		return []attribute.KeyValue{attribute.String("whimbrel.level", e.Level), attribute.String("whimbrel.message", e.Text)}, s.literals
+		return []attribute.KeyValue{attribute.String("whimbrel.level", e.Level), attribute.String("whimbrel.message",
+			e.Text)}, s.literals
 	}
 	return nil, false
 }
@@ -255,7 +271,8 @@ func blockers(sessions []whimbrel.Blocker) []attribute.KeyValue {
 		pids = append(pids, b.PID)
 		applications = append(applications, b.Application)
 	}
-	return []attribute.KeyValue{attribute.IntSlice("whimbrel.sessions", pids), attribute.StringSlice("whimbrel.applications", applications)}
+	return []attribute.KeyValue{attribute.IntSlice("whimbrel.sessions", pids),
+		attribute.StringSlice("whimbrel.applications", applications)}
 }
 
 func elapsed(key string, e whimbrel.Elapsed) attribute.KeyValue {
@@ -278,7 +295,8 @@ func memory(when string, m *monitor.Memory) []attribute.KeyValue {
 		return nil
 	}
 	return []attribute.KeyValue{
-		attribute.Int64("whimbrel.memory."+when+".resident", int64(m.Resident)), attribute.Int64("whimbrel.memory."+when+".heap", int64(m.Heap)),
+		attribute.Int64("whimbrel.memory."+when+".resident", int64(m.Resident)), attribute.Int64("whimbrel.memory."+when+
+			".heap", int64(m.Heap)),
 	}
 }
 

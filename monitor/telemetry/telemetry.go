@@ -145,10 +145,12 @@ func startTraces(ctx context.Context, described *resource.Resource, options Opti
 		batching = append(batching, sdktrace.WithMaxQueueSize(spanQueue))
 	}
 	return sdktrace.NewTracerProvider(sdktrace.WithResource(described),
-		sdktrace.WithBatcher(&reportingSpans{SpanExporter: sender, reporting: reporting{what: "traces", report: options.Report}}, batching...)), nil
+		sdktrace.WithBatcher(&reportingSpans{SpanExporter: sender, reporting: reporting{what: "traces",
+			report: options.Report}}, batching...)), nil
 }
 
-func startMetrics(ctx context.Context, described *resource.Resource, options Options) (*sdkmetric.MeterProvider, error) {
+func startMetrics(ctx context.Context, described *resource.Resource,
+	options Options) (*sdkmetric.MeterProvider, error) {
 	if name := wanted.Exporter("METRICS"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_METRICS_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
@@ -165,7 +167,8 @@ func startMetrics(ctx context.Context, described *resource.Resource, options Opt
 	if err != nil {
 		return nil, withoutSecrets(err)
 	}
-	reader := sdkmetric.NewPeriodicReader(&reportingMetrics{Exporter: sender, reporting: reporting{what: "metrics", report: options.Report}})
+	reader := sdkmetric.NewPeriodicReader(&reportingMetrics{Exporter: sender, reporting: reporting{what: "metrics",
+		report: options.Report}})
 	return sdkmetric.NewMeterProvider(sdkmetric.WithResource(described), sdkmetric.WithReader(reader)), nil
 }
 

@@ -37,7 +37,8 @@ var server *devdb.Server
 // after the other, and begin without any of them.
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") || name == "TRACEPARENT" || name == "TRACESTATE" {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "OTEL_") || name == "TRACEPARENT" ||
+			name == "TRACESTATE" {
 			_ = os.Unsetenv(name)
 		}
 	}
@@ -98,7 +99,8 @@ func newCollector(t *testing.T) *collector {
 }
 
 // Export implements the trace service over gRPC.
-func (c *collector) Export(_ context.Context, request *collectortrace.ExportTraceServiceRequest) (*collectortrace.ExportTraceServiceResponse, error) {
+func (c *collector) Export(_ context.Context,
+	request *collectortrace.ExportTraceServiceRequest) (*collectortrace.ExportTraceServiceResponse, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.traces = append(c.traces, request.GetResourceSpans()...)
@@ -112,7 +114,8 @@ type meter struct {
 }
 
 // Export implements the metrics service.
-func (m *meter) Export(_ context.Context, request *collectormetrics.ExportMetricsServiceRequest) (*collectormetrics.ExportMetricsServiceResponse, error) {
+func (m *meter) Export(_ context.Context,
+	request *collectormetrics.ExportMetricsServiceRequest) (*collectormetrics.ExportMetricsServiceResponse, error) {
 	m.to.mutex.Lock()
 	defer m.to.mutex.Unlock()
 	m.to.metrics = append(m.to.metrics, request.GetResourceMetrics()...)
@@ -160,7 +163,8 @@ func run(t *testing.T, options telemetry.Options, files map[string]string) {
 	require.NoError(t, err)
 	observed, err := telemetry.Start(t.Context(), options)
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations, Listener: monitor.Listen(observed.Observer())})
+	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations,
+		Listener: monitor.Listen(observed.Observer())})
 	require.NoError(t, err)
 	_, _ = m.Up(t.Context(), whimbrel.UpOptions{}) // some are to fail
 	require.NoError(t, observed.Close(t.Context()))
@@ -189,7 +193,8 @@ func TestARunIsATraceThatContinuesThePipelines(t *testing.T) {
 	require.Equal(t, "shop", resource["team"])
 
 	spans := c.spans()
-	up, first, second, step := spans["whimbrel up"], spans["up 1_users"], spans["up 2_twice"], spans["CREATE TABLE, INSERT"]
+	up, first, second, step := spans["whimbrel up"], spans["up 1_users"], spans["up 2_twice"], spans["CREATE TABLE, "+
+		"INSERT"]
 	for _, span := range []*tracepb.Span{up, first, second, step} {
 		require.NotNil(t, span, "%v", spans)
 		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", fmt.Sprintf("%x", span.GetTraceId()))
@@ -263,7 +268,8 @@ func TestMetricsAreSent(t *testing.T) {
 	counts := map[string]uint64{}
 	for _, point := range found["whimbrel.migration.duration"].GetHistogram().GetDataPoints() {
 		attributes := values(point.GetAttributes())
-		counts[attributes["whimbrel.direction"]+" "+attributes["whimbrel.outcome"]+" "+attributes["error.type"]] = point.GetCount()
+		counts[attributes["whimbrel.direction"]+" "+attributes["whimbrel.outcome"]+" "+
+			attributes["error.type"]] = point.GetCount()
 		require.NotContains(t, attributes, "whimbrel.version")
 	}
 	require.Equal(t, map[string]uint64{"up done ": 1, "up failed 22P02": 1}, counts)
@@ -303,7 +309,8 @@ func TestNothingStartsUnlessTheEnvironmentAsksForIt(t *testing.T) {
 		"only a trace":       {"TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 		"only an exporter":   {"OTEL_TRACES_EXPORTER": "otlp"},
 		"it is switched off": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_SDK_DISABLED": "true"},
-		"both are none":      {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+		"both are none": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_TRACES_EXPORTER": "none",
+			"OTEL_METRICS_EXPORTER": "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for key, value := range environment {

@@ -32,7 +32,8 @@ func runAtlas(ctx context.Context, db *sql.DB, folder string, steps int) error {
 	if _, err := db.ExecContext(ctx, revisionsTable); err != nil {
 		return err
 	}
-	executor, err := migrate.NewExecutor(driver, dir, revisions{db}, migrate.WithOperatorVersion("Atlas CLI v1.2.0"), migrate.WithAllowDirty(true))
+	executor, err := migrate.NewExecutor(driver, dir, revisions{db}, migrate.WithOperatorVersion("Atlas CLI v1.2.0"),
+		migrate.WithAllowDirty(true))
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,8 @@ func (r revisions) ReadRevision(ctx context.Context, version string) (*migrate.R
 }
 
 func (r revisions) read(ctx context.Context, which string, arguments ...any) (all []*migrate.Revision, err error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT version, description, type, applied, total, executed_at, execution_time, error, error_stmt, hash, coalesce(partial_hashes, 'null'), operator_version
+	rows, err := r.db.QueryContext(ctx,
+		`SELECT version, description, type, applied, total, executed_at, execution_time, error, error_stmt, hash, coalesce(partial_hashes, 'null'), operator_version
 		FROM atlas_schema_revisions.atlas_schema_revisions WHERE `+which+" ORDER BY version", arguments...)
 	if err != nil {
 		return nil, err
@@ -77,7 +79,8 @@ func (r revisions) read(ctx context.Context, which string, arguments ...any) (al
 	for rows.Next() {
 		var v migrate.Revision
 		var hashes []byte
-		if err := rows.Scan(&v.Version, &v.Description, &v.Type, &v.Applied, &v.Total, &v.ExecutedAt, &v.ExecutionTime, &v.Error, &v.ErrorStmt, &v.Hash, &hashes, &v.OperatorVersion); err != nil {
+		if err := rows.Scan(&v.Version, &v.Description, &v.Type, &v.Applied, &v.Total, &v.ExecutedAt, &v.ExecutionTime,
+			&v.Error, &v.ErrorStmt, &v.Hash, &hashes, &v.OperatorVersion); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal(hashes, &v.PartialHashes); err != nil {
@@ -93,9 +96,11 @@ func (r revisions) WriteRevision(ctx context.Context, v *migrate.Revision) error
 	if err != nil {
 		return err
 	}
-	_, err = r.db.ExecContext(ctx, `INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+	_, err = r.db.ExecContext(ctx,
+		`INSERT INTO atlas_schema_revisions.atlas_schema_revisions VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (version) DO UPDATE SET applied = $4, executed_at = $6, execution_time = $7, error = $8, error_stmt = $9, partial_hashes = $11, operator_version = $12`,
-		v.Version, v.Description, int64(v.Type), v.Applied, v.Total, v.ExecutedAt, int64(v.ExecutionTime), v.Error, v.ErrorStmt, v.Hash, string(hashes), v.OperatorVersion)
+		v.Version, v.Description, int64(v.Type), v.Applied, v.Total, v.ExecutedAt, int64(v.ExecutionTime), v.Error,
+		v.ErrorStmt, v.Hash, string(hashes), v.OperatorVersion)
 	return err
 }
 

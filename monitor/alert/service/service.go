@@ -32,7 +32,8 @@ func Open(target alert.Target) (alert.Route, error) {
 	}
 	services, err := router.New(nil, target.URL)
 	if err != nil {
-		return alert.Route{}, fmt.Errorf("the URL of alert sink %q is not as %s wants it: %s", target.Label(), scheme, target.Redact(reason(target.URL, scheme, err).Error()))
+		return alert.Route{}, fmt.Errorf("the URL of alert sink %q is not as %s wants it: %s", target.Label(), scheme,
+			target.Redact(reason(target.URL, scheme, err).Error()))
 	}
 	return alert.Route{
 		Name: target.Label(), Sink: &sink{target: target, scheme: scheme, services: services},
@@ -95,7 +96,8 @@ func (s *sink) Send(ctx context.Context, a alert.Alert) error {
 
 // titled are the services that show a title of its own above the message.
 var titled = []string{
-	"bark", "discord", "gotify", "lark", "ntfy", "opsgenie", "pushbullet", "pushover", "slack", "smtp", "teams", "telegram",
+	"bark", "discord", "gotify", "lark", "ntfy", "opsgenie", "pushbullet", "pushover", "slack", "smtp", "teams",
+	"telegram",
 }
 
 // compose gives the message for a service, and what that service takes besides.
@@ -110,7 +112,8 @@ func compose(scheme string, a alert.Alert) (string, types.Params) {
 	}
 	switch scheme {
 	case "pagerduty":
-		parameters["dedup_key"], parameters["severity"], parameters["action"] = a.Key, pagerDutySeverity(a.Severity), "trigger"
+		parameters["dedup_key"], parameters["severity"], parameters["action"] = a.Key, pagerDutySeverity(
+			a.Severity), "trigger"
 		if a.Database != "" {
 			parameters["source"] = a.Database
 		}

@@ -88,13 +88,15 @@ func try(t *testing.T, target alert.Target) alert.Delivery {
 	t.Helper()
 	route, err := Open(target)
 	require.NoError(t, err)
-	return alert.Try(t.Context(), alert.Options{Routes: []alert.Route{route}, Environment: "production", Tries: 2, Pause: time.Millisecond}, "ann@db:5432/shop")[0]
+	return alert.Try(t.Context(), alert.Options{Routes: []alert.Route{route}, Environment: "production", Tries: 2,
+		Pause: time.Millisecond}, "ann@db:5432/shop")[0]
 }
 
 func TestAlertsGoByMail(t *testing.T) {
 	t.Parallel()
 	address, letters := mailServer(t)
-	delivery := try(t, alert.Target{URL: "smtp://" + address + "/?from=whimbrel@example.com&to=ops@example.com&starttls=no"})
+	delivery := try(t, alert.Target{URL: "smtp://" + address +
+		"/?from=whimbrel@example.com&to=ops@example.com&starttls=no"})
 	require.NoError(t, delivery.Err)
 	l := <-letters
 	require.Contains(t, l.from, "<whimbrel@example.com>")
@@ -108,7 +110,8 @@ func TestAlertsGoByMail(t *testing.T) {
 func TestMailThatIsRefusedIsTriedAgainAndSaidWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	address, _ := mailServer(t)
-	delivery := try(t, alert.Target{Name: "mail", URL: "smtp://ann:S3cretword@" + address + "/?from=a@example.com&to=S3cretword@nowhere&starttls=no&auth=none"})
+	delivery := try(t, alert.Target{Name: "mail", URL: "smtp://ann:S3cretword@" + address +
+		"/?from=a@example.com&to=S3cretword@nowhere&starttls=no&auth=none"})
 	require.Equal(t, 2, delivery.Tries)
 	require.ErrorContains(t, delivery.Err, "no such user")
 	require.NotContains(t, delivery.Err.Error(), "S3cretword")
@@ -136,7 +139,8 @@ func TestAServiceThatDoesNotAnswerIsGivenUpInTime(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and is silent
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
-	route, err := Open(alert.Target{URL: "smtp://" + listener.Addr().String() + "/?from=a@example.com&to=S3cretword@example.com"})
+	route, err := Open(alert.Target{URL: "smtp://" + listener.Addr().String() +
+		"/?from=a@example.com&to=S3cretword@example.com"})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
