@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Lent is a server that somebody names, on which Start is to give databases in place of one of its own. It has no walls
 // that are known, the settings and roles that it has, and is not stopped: the databases that were made on it are
-// dropped, and then the roles that are new and own nothing.
+// dropped, and then the roles that are new, own nothing, and are named by what was run.
 type Lent struct {
 	URL     func(database string) string
 	Admin   string // a database to connect to; it is left alone
 	Missing string // why it has no walls, for Walls
+	// Texts are what is run there. Others may make roles on the server at the same time: one that no text names is
+	// not ours, and stays.
+	Texts []string
 }
 
 type lentKey struct{}
@@ -55,9 +61,9 @@ func Borrow(ctx context.Context, lent *Lent) (*Server, error) {
 	return s, nil
 }
 
-// roles gives all of a server's roles, quoted.
+// roles gives all of a server's roles.
 func roles(ctx context.Context, connection *pgconn.PgConn) (map[string]bool, error) {
-	results, err := connection.Exec(ctx, "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles").ReadAll()
+	results, err := connection.Exec(ctx, "SELECT rolname FROM pg_catalog.pg_roles").ReadAll()
 	all := map[string]bool{}
 	for _, result := range results {
 		for _, row := range result.Rows {
@@ -65,6 +71,12 @@ func roles(ctx context.Context, connection *pgconn.PgConn) (map[string]bool, err
 		}
 	}
 	return all, err
+}
+
+// names reports whether one of the texts names a role, as a word of its own in any case.
+func (l *Lent) names(role string) bool {
+	word := regexp.MustCompile(`(?i)(^|[^\pL\pN_$])` + regexp.QuoteMeta(role) + `($|[^\pL\pN_$])`)
+	return slices.ContainsFunc(l.Texts, word.MatchString)
 }
 
 // Lent reports whether the server is somebody else's; see Lend.
@@ -86,8 +98,8 @@ func (s *Server) giveBack() error {
 	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
 	now, err := roles(ctx, connection)
 	for role := range now {
-		if !s.roles[role] { // one that owns something is not ours, and is not dropped
-			_, _ = connection.Exec(ctx, "DROP ROLE IF EXISTS "+role).ReadAll()
+		if !s.roles[role] && s.cluster.lent.names(role) { // one that owns something is not ours, and is not dropped
+			_, _ = connection.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize()).ReadAll()
 		}
 	}
 	return errors.Join(failed, err)

@@ -112,7 +112,7 @@ func (r *reader) unreadMark(until int) {
 		r.migration.UnreadMark = &Error{
 			Code: CodeUnreadMark, Path: r.migration.Path, Position: pgsql.PositionAt(r.migration.Text, c.offset),
 			Message: fmt.Sprintf("%q looks like a mark, but is none that is read: "+
-				"what is below it would run as a part of the way up", c.shown),
+				"what is below it would run as a part of the up migration", c.shown),
 			Remedy: `write "-- +migrate Down" in its place, or "-- +migrate Prose" in the line above it if it is a remark`,
 		}
 		return

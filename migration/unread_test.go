@@ -8,7 +8,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// What plainly marks the way back is never run as a part of the way up.
+// What plainly marks the down migration is never run as a part of the up migration.
 func TestAMarkThatIsNotReadIsSeen(t *testing.T) {
 	t.Parallel()
 	for _, mark := range []string{
@@ -51,7 +51,7 @@ func TestAMarkThatIsNotReadIsSeen(t *testing.T) {
 	m, err := migration.Parse("1_kept.sql", "CREATE TABLE kept (id int);\n\n  -- down\nDROP TABLE kept;\n")
 	require.NoError(t, err)
 	require.Equal(t, "1_kept.sql:3:3: \"-- down\" looks like a mark, but is none that is read: "+
-		"what is below it would run as a part of the way up", m.UnreadMark.Error())
+		"what is below it would run as a part of the up migration", m.UnreadMark.Error())
 }
 
 // What says more than a mark does is a remark, and so is what no statement follows.

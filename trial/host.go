@@ -18,6 +18,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // host is where the databases of a trial are made. On a server of our own each
@@ -72,27 +73,33 @@ func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, 
 
 // Lend gives a server for tests to what starts throw-away servers, under the same promise
 // as a trial: the named database must be empty or not exist, and is left alone.
-func Lend(ctx context.Context, connection *pgx.ConnConfig, missing string) (*devdb.Lent, error) {
+// See devdb.Lent for missing, and for the roles that the migrations make.
+func Lend(ctx context.Context, connection *pgx.ConnConfig, missing string,
+	migrations []migration.Migration) (*devdb.Lent, error) {
 	h := &host{admin: connection.Copy()}
 	if err := h.approach(ctx); err != nil {
 		return nil, err
 	}
-	return h.lent(missing), nil
+	return h.lent(missing, migrations), nil
 }
 
-func (h *host) lent(missing string) *devdb.Lent {
+func (h *host) lent(missing string, migrations []migration.Migration) *devdb.Lent {
+	texts := make([]string, len(migrations))
+	for i, m := range migrations {
+		texts[i] = m.Text
+	}
 	return &devdb.Lent{
 		URL: func(database string) string {
 			config := h.admin.Copy()
 			config.Database = database
 			return addressOf(config, url.UserPassword(config.User, config.Password))
 		},
-		Admin: h.admin.Database, Missing: missing,
+		Admin: h.admin.Database, Missing: missing, Texts: texts,
 	}
 }
 
 // openHost finds the server. It refuses one whose named database holds anything.
-func openHost(ctx context.Context, options Options) (*host, error) {
+func openHost(ctx context.Context, options Options, migrations []migration.Migration) (*host, error) {
 	h := &host{
 		options: devdb.Options{Major: options.Major, Progress: options.Progress},
 		keep:    options.Keep, prefix: "whimbrel_trial_" + strings.ToLower(rand.Text()[:8]),
@@ -105,7 +112,7 @@ func openHost(ctx context.Context, options Options) (*host, error) {
 			return h, err
 		}
 		var err error
-		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own"))
+		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own", migrations))
 		return h, err
 	case options.Keep:
 		project := devdb.OpenProject(cmp.Or(options.KeepIn, ".whimbrel"), devdb.ProjectOptions{Major: options.Major,

@@ -101,7 +101,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	if options.Jobs < 0 {
 		return report, wrong("use 0 or a positive number", "Jobs: %d is a negative number", options.Jobs)
 	}
-	host, err := openHost(ctx, options)
+	host, err := openHost(ctx, options, history.config.Migrations)
 	if err != nil {
 		return report, err
 	}

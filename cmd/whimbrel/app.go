@@ -41,6 +41,8 @@ type app struct {
 	foreign string
 	// defaults are values of variables that another tool would give them.
 	defaults map[string]string
+	// loaded are the migrations that were read last.
+	loaded []migration.Migration
 	// opening is a connection that is opened while files are read; nil: none.
 	opening *whimbrel.Opening
 	// walls are the weakest around the servers of this run; nil where all stood, or no
@@ -128,8 +130,10 @@ func (a *app) absolute(path string) string {
 }
 
 // load reads the project's migrations.
-func (a *app) load(file config) ([]migration.Migration, error) {
-	return a.loadFrom(a.sources(file), file)
+func (a *app) load(file config) (migrations []migration.Migration, err error) {
+	migrations, err = a.loadFrom(a.sources(file), file)
+	a.loaded = migrations
+	return migrations, err
 }
 
 // sources are the folders of the migrations.

@@ -71,7 +71,7 @@ func (a *app) lend(ctx context.Context) (*devdb.Lent, error) {
 	if err != nil || connection == nil {
 		return nil, err
 	}
-	return trial.Lend(ctx, connection, notOurs.Missing)
+	return trial.Lend(ctx, connection, notOurs.Missing, a.loaded)
 }
 
 // tellOfWalls says once which walls are in force, where it is not all of them.
