@@ -715,7 +715,9 @@ func (e *Error) fromServer(refused *pgconn.PgError) {
 	case "25001":
 		e.Remedy = "this statement cannot run inside a transaction: " +
 			"put it into a file of its own whose mark says `-- +migrate Up notransaction`"
-		if refused.Where != "" { // it is in a body, which is in a transaction whatever the mark says
+		// Of "PL/pgSQL function …" the language's name is there in every language. A body is in a transaction,
+		// whatever the mark says. (REINDEX of a partitioned table has another place, where it was.)
+		if strings.Contains(refused.Where, "SQL") {
 			e.Remedy = "this statement cannot run in a DO block, a function or a procedure: write it into the file as it is"
 		}
 	case "53100":

@@ -20,7 +20,7 @@ func TestTheEngineDependsOnTheDriverAlone(t *testing.T) {
 	ours := []string{
 		"github.com/whimbrel-db/whimbrel", "github.com/whimbrel-db/whimbrel/migration",
 		"github.com/whimbrel-db/whimbrel/internal/dial", "github.com/whimbrel-db/whimbrel/internal/digest",
-		"github.com/whimbrel-db/whimbrel/internal/foreign",
+		"github.com/whimbrel-db/whimbrel/internal/foreign", "github.com/whimbrel-db/whimbrel/internal/lineends",
 		"github.com/whimbrel-db/whimbrel/internal/pattern", "github.com/whimbrel-db/whimbrel/internal/pgsql",
 		"github.com/whimbrel-db/whimbrel/internal/redact", "github.com/whimbrel-db/whimbrel/internal/spelling",
 	}
