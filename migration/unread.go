@@ -12,7 +12,7 @@ import (
 
 // A comment that plainly says "the down migration begins here", and is not one of the marks that
 // are read, would have the down migration run right after the up migration. So it is kept as
-// Migration.UnreadMark: a line of its own, outside a statement, in a way up in which
+// Migration.UnreadMark: a line of its own, outside a statement, in an up migration in which
 // statements follow it, that says nothing else. "-- +migrate Prose" above it says that it
 // is a remark.
 
@@ -23,8 +23,7 @@ var (
 		"backward backwards teardown")
 	fillWords = words("migrate migration migrations migrated goose dbmate tern flyway liquibase rambler micrate sqitch " +
 		"atlas pgroll sql script scripts section sections part phase step steps file begin begins start starts of the here " +
-		"below " +
-		"now way back roll tear block statement statements changes command commands instruction instructions plan queries " +
+		"below now way back roll tear block statement statements changes command commands instruction instructions plan queries " +
 		"region db database notransaction no transaction to from run this how for up v")
 	// toolWords are those beside which "dwon" can only be a slip.
 	toolWords = words("migrate migration migrations goose dbmate tern rambler micrate sql")
@@ -108,6 +107,8 @@ func (r *reader) unreadMark(until int) {
 			continue
 		case isHeading(c, comments[i+1:]):
 			continue
+		case r.last == 0 && !strings.Contains(strings.ToLower(c.text), "down"):
+			continue // above all statements, "revert migration 42" is what this one is for
 		}
 		r.migration.UnreadMark = &Error{
 			Code: CodeUnreadMark, Path: r.migration.Path, Position: pgsql.PositionAt(r.migration.Text, c.offset),

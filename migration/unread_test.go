@@ -83,6 +83,8 @@ func TestARemarkIsNoMark(t *testing.T) {
 		up + "-- undo log\n" + down, up + "-- revert #123: the column is wanted again\n" + down, up + "-- breakdown\n" + down,
 		up + "-- up and down\n" + down, up + "-- countdown\n" + down, up + "--\n" + down, up + "-- ----\n" + down, up +
 			"-- 2\n" + down,
+		"-- Revert migration 42\n" + down, "-- Rollback of 0041\n\n" + down, "/* undo */\n" + down,
+		"-- +migrate Up\n-- reverse the migration\n" + down,
 		up + "-- section 2\n" + down, up + "-- migration\n" + down, up + "-- see 001_kept.down.sql for the way back\n" + down,
 	} {
 		m, err := migration.Parse("1_kept.sql", text)
