@@ -54,7 +54,7 @@ var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(tools, "program")
 	build := exec.Command("go", "build", "-o", path, ".")
 	build.Dir = "testdata/program"
-	build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the other tools: %w\n%s", err, output)
 	}
