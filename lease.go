@@ -36,7 +36,7 @@ type lease struct {
 	cancel   context.CancelCauseFunc // ends all work under the lease
 
 	mutex   sync.Mutex
-	token   int64     // grows when the run has to connect anew
+	token   int64     // grows when the run has to reconnect
 	renewed time.Time // by this machine's clock, when the last renewal was sent
 	lost    bool      // known to be somebody else's
 	keepRow bool      // never to be given back: an earlier session may be at work
@@ -463,7 +463,7 @@ func (l *lease) revoke(ctx context.Context) {
 	_, _ = conn.Exec(ctx, "UPDATE "+l.tables.lock+" SET is_locked = false WHERE id = 1 AND token = $1", l.current())
 }
 
-// rejoin takes the lease from itself after the run had to connect anew: a token
+// rejoin takes the lease from itself after the run had to reconnect: a token
 // one higher, and the new session in the row. Like any taking it passes no
 // living transaction, and whatever the lost session has not begun fails at its
 // fence from then on. It fails when the lease is no longer this runner's, or has

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lostConnection reports whether a run may try to connect anew.
+// lostConnection reports whether a run may try to reconnect.
 func lostConnection(ctx context.Context, err error) bool {
 	var e *Error
 	return err != nil && ctx.Err() == nil && errors.As(err, &e) && e.Code == CodeConnection

@@ -145,7 +145,7 @@ type LogEntry struct {
 	Tool     string            `json:"tool_version"`
 	Host     string            `json:"host,omitempty"`
 	// Token is the lease's: the attempts of one run have the same, unless it had to
-	// connect anew.
+	// reconnect.
 	Token int64 `json:"token,omitempty"`
 	// Retries is how often a step gave way and was sent again. GaveWay is the time
 	// of those tries and of the pauses behind them.

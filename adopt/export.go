@@ -56,7 +56,7 @@ func WriteHistory(ctx context.Context, conn *pgx.Conn, to format.Format, table s
 	w, known := writers[to.Name]
 	if !known {
 		return "", 0, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Message: to.Tool +
-			" has no history that could be written", Remedy: "leave --history away"}
+			" has no history that could be written", Remedy: "omit --history"}
 	}
 	if table == "" {
 		table = toolOf(to.Name).Table
@@ -175,7 +175,7 @@ func (w writer) check(exported []Exported) error {
 		switch {
 		case w.numbers && strings.Contains(string(e.Migration.Version), "."):
 			return &whimbrel.Error{Code: whimbrel.CodeUnsupported, Path: e.Migration.Path, Version: e.Migration.Version,
-				Message: fmt.Sprintf("version %s is no number, which that tool needs", e.Migration.Version),
+				Message: fmt.Sprintf("version %s is not a number, which that tool needs", e.Migration.Version),
 				Remedy:  "export to flyway, or without --history"}
 		case !e.Applied && gap == nil:
 			gap = &exported[i]

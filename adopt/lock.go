@@ -129,7 +129,7 @@ func (t Table) busy(err error, wait time.Duration) error {
 		return &whimbrel.Error{
 			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s through the same pooler, or left its lock "+
 				"on one of the pooler's connections", t.Tool, t),
-			Remedy: "wait until it is done; if nobody is at work, have the pooler connect anew (RECONNECT in PgBouncer's " +
+			Remedy: "wait until it is done; if nobody is at work, have the pooler reconnect (RECONNECT in PgBouncer's " +
 				"console), or go to the server directly", Err: err,
 		}
 	}

@@ -216,7 +216,7 @@ func (l *line) batchOptions(b *Batch) *Error {
 			if pause, err := time.ParseDuration(value); err == nil && pause >= 0 {
 				b.Pause = value
 			} else {
-				message, remedy = fmt.Sprintf("%q is no duration", value), "write for example pause=100ms"
+				message, remedy = fmt.Sprintf("invalid duration %q", value), "write for example pause=100ms"
 			}
 		case name == "workers":
 			if workers, err := strconv.Atoi(value); err == nil && workers >= 1 && workers <= maxWorkers {

@@ -36,7 +36,7 @@ func (r *reader) variable(l *line) func(word string) string {
 	return func(word string) string {
 		switch {
 		case !IsVariable(word):
-			return fmt.Sprintf("%q is no name of a variable: it is made of letters, digits and underscores", word)
+			return fmt.Sprintf("invalid variable name %q: it is made of letters, digits and underscores", word)
 		case r.migration.hasVariable(word):
 			return fmt.Sprintf("variable %s is listed twice", word)
 		}

@@ -311,7 +311,7 @@ func (r *reader) duration(n ast.Node) time.Duration {
 		parsed, err = time.Duration(milliseconds*float64(time.Millisecond)), nil
 	}
 	if err != nil || parsed <= 0 {
-		r.wrong(n, "write milliseconds, or a number with its unit, as in 50ms or 2s", "%q is no duration", text)
+		r.wrong(n, "write milliseconds, or a number with its unit, as in 50ms or 2s", "invalid duration %q", text)
 	}
 	return parsed
 }

@@ -34,7 +34,7 @@ func readAtlas(f folder, p *Project) error {
 		}
 		parts := atlasFile().FindStringSubmatch(name)
 		if parts == nil {
-			return f.badName(name, "its version is no number, which whimbrel goes by",
+			return f.badName(name, "its version is not a number, by which whimbrel orders files",
 				"give it one, and run `atlas migrate hash`")
 		}
 		text, err := f.read(name)

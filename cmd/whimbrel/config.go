@@ -113,7 +113,7 @@ func (b *byteSize) UnmarshalYAML(node ast.Node) error {
 	match := sizePattern().FindStringSubmatch(text)
 	if match == nil {
 		return &yaml.SyntaxError{
-			Message: fmt.Sprintf("%q is no size: write a number with its unit, as in 256MB or 1GB", text),
+			Message: fmt.Sprintf("invalid size %q: write a number with its unit, as in 256MB or 1GB", text),
 			Token:   node.GetToken(),
 		}
 	}
@@ -154,7 +154,7 @@ func (d *duration) UnmarshalYAML(node ast.Node) error {
 	parsed, err := time.ParseDuration(text)
 	if err != nil {
 		return &yaml.SyntaxError{
-			Message: fmt.Sprintf("%q is no duration: write a number with its unit, as in 100ms, 30s or 10m", text),
+			Message: fmt.Sprintf("invalid duration %q: write a number with its unit, as in 100ms, 30s or 10m", text),
 			Token:   node.GetToken(),
 		}
 	}

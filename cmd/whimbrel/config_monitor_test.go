@@ -94,7 +94,7 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 			"      environments: [prod, prud]\n", 5, 28, `no environment "prud"`, "did you mean prod?"},
 		"a negative duration": {"alerts:\n  stalled: -1s\n", 2, 12, "alerts.stalled: must not be negative",
 			"0s to switch it off"},
-		"a duration without a unit":   {"alerts:\n  grace: 5\n", 2, 10, `"5" is no duration`, ""},
+		"a duration without a unit":   {"alerts:\n  grace: 5\n", 2, 10, `invalid duration "5"`, ""},
 		"an unknown format":           {"log: {format: xml}\n", 1, 15, `no format "xml"`, "text or json"},
 		"an unknown level":            {"log: {format: json, level: loud}\n", 1, 28, `no level "loud"`, "debug, info"},
 		"a log without a format":      {"log:\n  file: x\n", 2, 3, "says no format", "format: json"},

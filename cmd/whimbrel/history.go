@@ -145,7 +145,7 @@ func readSince(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, usage("write 7d, 12h, 2026-01-31, '2026-01-31 18:00' or 2026-01-31T18:00:00Z",
-		"--since: %q is no time", text)
+		"--since: invalid time %q", text)
 }
 
 // historyJSON is what history prints with --json.

@@ -55,7 +55,7 @@ func TestAMomentIsAnAgeADayOrATime(t *testing.T) {
 	}
 	for _, text := range []string{"-7d", "d", "yesterday", "2026-02-30", "-1h", "99999999d", "7"} {
 		_, err := readSince(text, now)
-		require.ErrorContains(t, err, fmt.Sprintf("--since: %q is no time", text))
+		require.ErrorContains(t, err, fmt.Sprintf("--since: invalid time %q", text))
 		require.Equal(t, exitWrongUse, exitStatus(err))
 	}
 }
@@ -66,7 +66,7 @@ func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 		`--status: there is no "fialed"`:                   {status: "fialed"},
 		`--action: there is no "sideways"`:                 {action: "sideways"},
 		"--failed and --status done contradict each other": {failed: true, status: "done"},
-		`--since: "soon" is no time`:                       {since: "soon"},
+		`--since: invalid time "soon"`:                     {since: "soon"},
 	} {
 		_, err := f.options(now)
 		require.ErrorContains(t, err, message)

@@ -98,7 +98,11 @@ func flagError(command *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
 		flag := invalid.GetFlag()
-		return usage(remedy, "--%s: %q is no %s", flag.Name, invalid.GetValue(), valueName(flag.Value.Type()))
+		kind, want, _ := strings.Cut(valueName(flag.Value.Type()), ":")
+		if want != "" {
+			want = ":" + want
+		}
+		return usage(remedy, "--%s: invalid %s %q%s", flag.Name, kind, invalid.GetValue(), want)
 	}
 	return usage(remedy, "%v", err)
 }
@@ -111,7 +115,7 @@ func valueName(kind string) string {
 	case "duration":
 		return "duration: write a number with its unit, as in 100ms, 30s or 10m"
 	case "bool":
-		return "yes or no: write true or false"
+		return "value: write true or false"
 	}
 	return kind
 }

@@ -33,7 +33,7 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 	for _, pair := range pairs {
 		name := pair.Key.GetToken().Value
 		if !migration.IsVariable(name) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %q is no name of a variable", name),
+			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: invalid variable name %q", name),
 				Token: pair.Key.GetToken()}
 		}
 		switch value := pair.Value.(type) {
@@ -44,7 +44,7 @@ func (v *values) UnmarshalYAML(node ast.Node) error {
 		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 			(*v)[name] = value.GetToken().Value // as it is written
 		default:
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %s is no text; put it between quotes", name),
+			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %s is not text; put it between quotes", name),
 				Token: pair.Value.GetToken()}
 		}
 	}

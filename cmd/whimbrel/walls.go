@@ -33,7 +33,7 @@ func (a *app) walled(walls devdb.Walls) error {
 }
 
 // rehearsalServer answers for every command which server migrations are tried on: the one
-// that TEST_DB_* names, by which whoever runs the command has said that they may run there,
+// that TEST_DB_* names, by which the caller has said that migrations may run there,
 // outside of all walls; and nil for one of the command's own, where none is named. What
 // cannot be there, or must not, is said.
 func (a *app) rehearsalServer() (*pgx.ConnConfig, error) {
