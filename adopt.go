@@ -21,7 +21,7 @@ type Adopted struct {
 // running anything: all of it in one transaction, or nothing. Versions that the
 // history has already are passed over.
 func (m *Migrator) Adopt(ctx context.Context, applied []Adopted) (Result, error) {
-	return m.execute(ctx, "adopt", withoutWaysBack, func(s state) (Plan, error) { return planAdopt(s, applied) })
+	return m.execute(ctx, "adopt", withoutDownMigrations, func(s state) (Plan, error) { return planAdopt(s, applied) })
 }
 
 func planAdopt(s state, applied []Adopted) (Plan, error) {
@@ -84,6 +84,6 @@ func (r *run) adopting(p Planned) string {
 VALUES (%s, %s, %s, %s, least(round(%s), 2147483647)::integer, %s, 'adopted', %d))
 INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
 VALUES ('adopt', 'done', %[2]s, %[3]s, %[4]s, %[6]s, %[8]d, %[10]s, %[11]s, %[12]s, %[13]d)`,
-		r.db.tables.history, version, name, checksum, at, p.adopted.Took.text(), q(p.wayBack()), r.batch,
+		r.db.tables.history, version, name, checksum, at, p.adopted.Took.text(), q(p.storedDown()), r.batch,
 		r.db.tables.log, q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current())
 }

@@ -262,8 +262,8 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 		return interrupted()
 	}
 	if err != nil {
-		if refused, gaveWay := r.givesWay(err); gaveWay && ctx.Err() == nil {
-			r.attempt.gaveWay(time.Since(began), refused.Message, blockers)
+		if refused, passes := r.passesByItself(err); passes && ctx.Err() == nil {
+			r.attempt.backedOff(time.Since(began), refused.Message, blockers)
 			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code,
 				Reason: r.m.redact(refused.Message)})
 			return errAgain

@@ -121,7 +121,7 @@ func TestAFailedReindexLeavesNoInvalidCopy(t *testing.T) {
 	require.Equal(t, "i j_ccnew", b.text(indexes))
 }
 
-func TestOnlyTheRecordIsRepeatedWhenTheRecordGivesWay(t *testing.T) {
+func TestOnlyTheRecordIsRepeatedWhenTheRecordBacksOff(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE calls (id serial); CREATE PROCEDURE p() LANGUAGE sql AS 'INSERT INTO calls DEFAULT VALUES'")
 	_, err := b.migrator(files{"0_nothing.sql": "SELECT 1"}).Up(t.Context(), whimbrel.UpOptions{})

@@ -40,12 +40,12 @@ func (a *attempt) sent() {
 	a.change(func(s *StepEntry) { a.mark = s.LockWait })
 }
 
-// gaveWay says that the step was stopped to be sent again, and what that cost;
+// backedOff says that the step was stopped to be sent again, and what that cost;
 // for what it waited is part of that.
-func (a *attempt) gaveWay(took time.Duration, reason string, blockers []Blocker) {
+func (a *attempt) backedOff(took time.Duration, reason string, blockers []Blocker) {
 	a.change(func(s *StepEntry) {
 		s.Retries++
-		s.GaveWay += Elapsed(took)
+		s.Backoff += Elapsed(took)
 		s.Reason, s.LockWait = reason, a.mark
 		s.standing(blockers)
 	})
@@ -92,7 +92,7 @@ func (a *attempt) change(how func(*StepEntry)) {
 // strain is what all steps together waited.
 type strain struct {
 	retries           int
-	gaveWay, lockWait Elapsed
+	backoff, lockWait Elapsed
 }
 
 func (a *attempt) strain() strain {
@@ -101,7 +101,7 @@ func (a *attempt) strain() strain {
 	var all strain
 	for _, s := range a.steps {
 		all.retries += s.Retries
-		all.gaveWay += s.GaveWay
+		all.backoff += s.Backoff
 		all.lockWait += s.LockWait
 	}
 	return all

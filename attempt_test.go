@@ -19,7 +19,7 @@ func (b *bundle) latest(f files) whimbrel.LogEntry {
 	return entries[0]
 }
 
-func TestTheLogKeepsWhatAStepGaveWayToAndToWhom(t *testing.T) {
+func TestTheLogKeepsWhatAStepBackedOffForAndToWhom(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE busy (id int)")
 	holder := b.connect()
@@ -46,7 +46,7 @@ func TestTheLogKeepsWhatAStepGaveWayToAndToWhom(t *testing.T) {
 	require.NoError(t, err)
 	gave, quiet := entries[0], entries[1]
 	require.Positive(t, gave.Retries)
-	require.Positive(t, gave.GaveWay)
+	require.Positive(t, gave.Backoff)
 	require.Len(t, gave.Steps, 1)
 	step := gave.Steps[0]
 	require.Equal(t, gave.Retries, step.Retries)

@@ -248,7 +248,7 @@ func TestAnAssertionThatNothingCanFulfilFailsTheBackfill(t *testing.T) {
 	require.Equal(t, "2", b.text("SELECT string_agg(DISTINCT touched::text, ' ') FROM t"))
 }
 
-func TestABackfillGivesWayToRowLocksAndTellsOfThem(t *testing.T) {
+func TestABackfillBacksOffForRowLocksAndTellsOfThem(t *testing.T) {
 	b := setup(t)
 	b.touched(2000)
 	blocker, err := b.connect().Begin(t.Context())

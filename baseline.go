@@ -23,7 +23,7 @@ func (m *Migrator) Baseline(ctx context.Context, version migration.Version, opti
 		return Result{}, &Error{Code: CodeConfiguration, Message: "Only and WithOlder contradict each other",
 			Remedy: "give one of them"}
 	}
-	return m.execute(ctx, "baseline", withoutWaysBack, func(s state) (Plan, error) {
+	return m.execute(ctx, "baseline", withoutDownMigrations, func(s state) (Plan, error) {
 		return planBaseline(s, version,
 			options)
 	})
@@ -78,7 +78,7 @@ func takesAlong(file migration.Migration, older []migration.Version) *Error {
 // Forget takes one version off the history, and runs nothing: for what is not in the
 // database any more, or never was. The version is pending then, if it has a file.
 func (m *Migrator) Forget(ctx context.Context, version migration.Version) (Result, error) {
-	return m.execute(ctx, "forget", withoutWaysBack, func(s state) (Plan, error) { return planForget(s, version) })
+	return m.execute(ctx, "forget", withoutDownMigrations, func(s state) (Plan, error) { return planForget(s, version) })
 }
 
 func planForget(s state, version migration.Version) (Plan, error) {

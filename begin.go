@@ -17,7 +17,7 @@ func (m *Migrator) Begin(ctx context.Context) error {
 	if err := db.newer(); err != nil {
 		return err
 	}
-	s, err := m.read(ctx, db, withoutWaysBack)
+	s, err := m.read(ctx, db, withoutDownMigrations)
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,10 @@ func (m *Migrator) codes(ctx context.Context) func(migration.Migration) (code, e
 	}
 }
 
-// hasWayBack asks a script or function itself whether it has one.
-func (s state) hasWayBack(m migration.Migration) (bool, error) {
+// reversible asks a script or function itself whether it has one.
+func (s state) reversible(m migration.Migration) (bool, error) {
 	if m.Kind == migration.SQL || m.Kind == migration.Opaque {
-		return m.HasWayBack(), nil
+		return m.Reversible(), nil
 	}
 	code, err := s.code(m)
 	if err != nil {
@@ -56,8 +56,8 @@ func (s state) hasWayBack(m migration.Migration) (bool, error) {
 	return code.HasDown(), nil
 }
 
-// wayBack is what the history keeps for the day when the file is not there.
-func (p Planned) wayBack() string {
+// storedDown is what the history keeps for the day when the file is not there.
+func (p Planned) storedDown() string {
 	if p.Migration.Kind != migration.Script {
 		return p.Migration.StoredDown()
 	}

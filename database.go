@@ -529,7 +529,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // read reads history and journal in one round trip, as far as they are there.
-// The ways back are only looked at where whole is set: they can be large.
+// The down migrations are only looked at where whole is set: they can be large.
 func (db *database) read(ctx context.Context, whole bool) (s state, err error) {
 	if db.glanced != nil && !whole {
 		s, db.glanced = *db.glanced, nil
@@ -557,13 +557,13 @@ func (db *database) read(ctx context.Context, whole bool) (s state, err error) {
 
 // appliedQuery reads the history in the order of application.
 func appliedQuery(table string, whole bool, kind string) string {
-	wayBack := "false"
+	reversible := "false"
 	if whole {
-		wayBack = "coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false)"
+		reversible = "coalesce(rollback_sql > '' AND rollback_sql NOT LIKE '-- +migrate Irreversible%', false)"
 	}
 	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, " +
 		"0)::bigint, " +
-		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + wayBack + ", coalesce(" + kind + ", '') FROM " + table +
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + reversible + ", coalesce(" + kind + ", '') FROM " + table +
 		" ORDER BY id"
 }
 
@@ -585,7 +585,7 @@ func scanApplied(rows pgx.Rows) ([]Applied, error) {
 	var at pgtype.Timestamptz
 	var milliseconds int64
 	_, err := pgx.ForEachRow(rows, []any{&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch,
-		&a.HasWayBack, &a.Kind}, func() error {
+		&a.Reversible, &a.Kind}, func() error {
 		a.ExecutedAt, a.Duration = at.Time, Elapsed(time.Duration(milliseconds)*time.Millisecond)
 		applied = append(applied, a)
 		return nil
@@ -593,8 +593,8 @@ func scanApplied(rows pgx.Rows) ([]Applied, error) {
 	return applied, err
 }
 
-// storedWaysBack reads the ways back of applied versions that have no file.
-func (db *database) storedWaysBack(ctx context.Context, s state) (map[migration.Version]string, error) {
+// storedDownMigrations reads the down migrations of applied versions that have no file.
+func (db *database) storedDownMigrations(ctx context.Context, s state) (map[migration.Version]string, error) {
 	var missing []string
 	for _, a := range slices.Concat(s.applied, s.repeated) {
 		if _, found := s.file(a.Version); !found {

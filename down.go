@@ -9,14 +9,14 @@ import (
 )
 
 // Down rolls back the newest applied migrations, the newest first, each in a
-// transaction that also takes it off the history. The way back is the file's,
+// transaction that also takes it off the history. The down migration is the file's,
 // or the stored one where the file is not there. If one of them has none,
 // nothing is rolled back at all.
 func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error) {
 	if err := atLeastZero("Steps", options.Steps); err != nil {
 		return Result{}, err
 	}
-	return m.execute(ctx, "down", withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
+	return m.execute(ctx, "down", withStoredDownMigrations, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // PlanDown gives what Down would run. It only reads.
@@ -24,7 +24,7 @@ func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, err
 	if err := atLeastZero("Steps", options.Steps); err != nil {
 		return Plan{}, err
 	}
-	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planDown(s, options) })
+	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planDown(s, options) })
 }
 
 // Redo takes the newest applied migrations down and up again.
@@ -32,7 +32,7 @@ func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error
 	if err := atLeastZero("Steps", options.Steps); err != nil {
 		return Result{}, err
 	}
-	return m.execute(ctx, "redo", withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
+	return m.execute(ctx, "redo", withStoredDownMigrations, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 // PlanRedo gives what Redo would run. It only reads.
@@ -40,7 +40,7 @@ func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, err
 	if err := atLeastZero("Steps", options.Steps); err != nil {
 		return Plan{}, err
 	}
-	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planRedo(s, options) })
+	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planRedo(s, options) })
 }
 
 func planDown(s state, options DownOptions) (Plan, error) {
@@ -109,7 +109,7 @@ func (s state) recorded(v migration.Version) (a Applied, found bool) {
 	return Applied{Version: v, Name: file.Name}, false
 }
 
-// compileDown makes steps of ways back, and refuses the whole list if one of
+// compileDown makes steps of down migrations, and refuses the whole list if one of
 // them has none.
 func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 	var planned []Planned
@@ -125,13 +125,13 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 			}
 			m = stored
 		}
-		hasWayBack, err := s.hasWayBack(m)
+		reversible, err := s.reversible(m)
 		if err != nil {
 			return nil, err
 		}
-		if !hasWayBack {
+		if !reversible {
 			if !force {
-				return nil, noWayBack(a, m)
+				return nil, notReversible(a, m)
 			}
 			m.Version = a.Version
 			planned = append(planned, Planned{
@@ -162,10 +162,10 @@ func (s state) stoppedUp(a Applied) *Unfinished {
 	return &u
 }
 
-func noWayBack(a Applied, m migration.Migration) *Error {
+func notReversible(a Applied, m migration.Migration) *Error {
 	e := &Error{
-		Code: CodeNoWayBack, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
-		Message: fmt.Sprintf("%s has no way back, so nothing was rolled back", a.Version),
+		Code: CodeIrreversible, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
+		Message: fmt.Sprintf("%s has no down migration, so nothing was rolled back", a.Version),
 		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by --force-no-down",
 	}
 	if m.Kind == migration.Opaque {

@@ -26,7 +26,7 @@ func TestDownTakesTheNewestFirst(t *testing.T) {
 	require.Empty(t, result.Done)
 }
 
-func TestDownWorksFromTheStoredWayBackWhenTheFileIsGone(t *testing.T) {
+func TestDownWorksFromTheStoredDownMigrationWhenTheFileIsGone(t *testing.T) {
 	b := setup(t)
 	all := files{"1_users.sql": simple["1_users.sql"], "2_chain.sql": chain["1_chain.sql"]}
 	_, err := b.migrator(all).Up(t.Context(), whimbrel.UpOptions{})
@@ -41,7 +41,7 @@ func TestDownWorksFromTheStoredWayBackWhenTheFileIsGone(t *testing.T) {
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('t')"))
 }
 
-func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
+func TestDownRefusesWhatIsNotReversibleBeforeTouchingAnything(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"no down part":         "CREATE TABLE a ()",
@@ -59,9 +59,9 @@ func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
 				m = b.migrator(files{})
 			}
 			_, err = m.Down(t.Context(), whimbrel.DownOptions{Steps: 2})
-			_ = fails(t, err, whimbrel.CodeNoWayBack)
-			require.ErrorIs(t, err, whimbrel.CodeNoWayBack)
-			require.Equal(t, "1 2", b.applied(), "not even the one that has a way back")
+			_ = fails(t, err, whimbrel.CodeIrreversible)
+			require.ErrorIs(t, err, whimbrel.CodeIrreversible)
+			require.Equal(t, "1 2", b.applied(), "not even the one that has a down migration")
 
 			result, err := m.Down(t.Context(), whimbrel.DownOptions{Steps: 2, ForceNoDown: true})
 			require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestDownRefusesWhatHasNoWayBackBeforeTouchingAnything(t *testing.T) {
 	}
 }
 
-func TestAFailingWayBackLeavesTheMigrationApplied(t *testing.T) {
+func TestAFailingDownMigrationLeavesTheMigrationApplied(t *testing.T) {
 	b := setup(t)
 	f := files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;\nDROP TABLE missing;"}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})

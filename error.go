@@ -31,7 +31,7 @@ const (
 	CodeChanged        Code = "checksum_changed" // a file was edited after it was applied
 	CodePartlySquashed Code = "partly_squashed"  // a database has some of what a squashed file stands for
 	CodeSquash         Code = "squash_refused"   // migrations cannot be squashed so that it comes to the same
-	CodeNoWayBack      Code = "no_way_back"      // a migration cannot be rolled back
+	CodeIrreversible   Code = "irreversible"     // a migration cannot be rolled back
 	CodeUnknownVersion Code = "unknown_version"  // the version asked for exists nowhere
 	CodeUnfinished     Code = "unfinished"       // a migration stopped half-way in the other direction
 	CodeJournal        Code = "journal_mismatch" // a done step no longer reads as it did
@@ -42,7 +42,7 @@ const (
 	CodeScript         Code = "script_failed"    // a script or a function threw
 	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
 	CodeProtected      Code = "protected"        // a protected database, and nobody allowed the change
-	CodePlanMoved      Code = "plan_moved"       // a frozen plan does not fit any more: see Moves
+	CodePlanStale      Code = "plan_stale"       // a frozen plan does not fit any more: see Moves
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's
 )

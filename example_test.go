@@ -69,7 +69,7 @@ func TestTheShopGoesUpAndDownAndUpAndIsTheSameEachTime(t *testing.T) {
 	for i := len(states) - 1; i >= 0; i-- {
 		_, err := m.Down(t.Context(), whimbrel.DownOptions{})
 		require.NoError(t, err)
-		require.Equal(t, states[i], b.schema(), "after the way back of %s", shop[i].Path)
+		require.Equal(t, states[i], b.schema(), "after the down migration of %s", shop[i].Path)
 	}
 	require.Equal(t, empty, b.schema())
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})

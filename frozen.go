@@ -26,7 +26,7 @@ import (
 // said, and what the files did. It is a value to be written as JSON.
 //
 // An Up that is given one runs exactly these migrations in this order, or changes
-// nothing and says what has moved since, as an *Error of the code CodePlanMoved.
+// nothing and says what has moved since, as an *Error of the code CodePlanStale.
 // That is held against the history and the files under the lease, so that nothing
 // can slip in between. What an earlier run of the same plan has done is not done
 // again: after a crash, the same Up goes on.
@@ -96,7 +96,7 @@ type Proof struct {
 }
 
 // Moves are the ways in which a database or the files are not any more what a plan
-// was frozen for. It is found with errors.As in an error of the code CodePlanMoved.
+// was frozen for. It is found with errors.As in an error of the code CodePlanStale.
 type Moves []Move
 
 // Move is one of them.
@@ -381,7 +381,7 @@ func moved(moves Moves) error {
 		lines = append(lines, m.Message)
 	}
 	return &Error{
-		Code: CodePlanMoved, Message: "the plan does not hold any more, so nothing was run", Detail: strings.Join(lines,
+		Code: CodePlanStale, Message: "the plan does not hold any more, so nothing was run", Detail: strings.Join(lines,
 			"\n"),
 		Remedy: "look at what has moved, and make a new plan with `whimbrel plan --out`", Err: moves,
 	}

@@ -46,7 +46,7 @@ func requireMoved(t *testing.T, err error) []whimbrel.MoveKind {
 	t.Helper()
 	var own *whimbrel.Error
 	require.ErrorAs(t, err, &own)
-	require.Equal(t, whimbrel.CodePlanMoved, own.Code, own.Error())
+	require.Equal(t, whimbrel.CodePlanStale, own.Code, own.Error())
 	var moves whimbrel.Moves
 	require.ErrorAs(t, err, &moves)
 	var kinds []whimbrel.MoveKind

@@ -16,7 +16,7 @@ import (
 
 // Function is a migration written in Go. It has the same place in the order,
 // the history and the events as a file of its version. Up, or UpConn, is
-// obligatory; without Down and DownConn there is no way back.
+// obligatory; without Down and DownConn there is no down migration.
 type Function struct {
 	Version migration.Version // 1 to 19 digits
 	Name    string

@@ -133,7 +133,7 @@ func TestAFunctionOutsideATransactionRunsAgainAfterAFailure(t *testing.T) {
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_tables WHERE tablename IN ('a', 'b')"))
 }
 
-func TestAFunctionGivesWayToALockAndIsCalledAgain(t *testing.T) {
+func TestAFunctionBacksOffForALockAndIsCalledAgain(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE a (n int)")
 	reader, err := b.connect().Begin(t.Context())
@@ -151,7 +151,7 @@ func TestAFunctionGivesWayToALockAndIsCalledAgain(t *testing.T) {
 	}})).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, calls, 3)
-	require.Equal(t, "true", b.text("SELECT retries >= 2 AND gave_way_ms > 100 FROM schema_migrations_log"))
+	require.Equal(t, "true", b.text("SELECT retries >= 2 AND backoff_ms > 100 FROM schema_migrations_log"))
 }
 
 func TestAFunctionIsCheckedBeforeAnythingRuns(t *testing.T) {

@@ -67,7 +67,7 @@ func (m *Migrator) meantInLog(ctx context.Context, db *database, word migration.
 // lower version.
 func historyQuery(log string, column func(name, otherwise string) string) string {
 	var waits string
-	for _, name := range []string{"retries", "gave_way_ms", "lock_wait_ms", "lease_wait_ms"} {
+	for _, name := range []string{"retries", "backoff_ms", "lock_wait_ms", "lease_wait_ms"} {
 		waits += "coalesce(" + column(name, "NULL") + ", 0), "
 	}
 	waits += "coalesce(" + column("steps", "NULL") + "::text, '')"
@@ -95,16 +95,16 @@ func (o HistoryOptions) arguments() []any {
 
 func scanEntry(row pgx.CollectableRow) (LogEntry, error) {
 	var e LogEntry
-	var took, gaveWay, lockWait, leaseWait float64
+	var took, backoff, lockWait, leaseWait float64
 	var steps string
 	err := row.Scan(&e.ID, &e.At, &e.Action, &e.Outcome, &e.Version, &e.Name, &e.Batch, &took, &e.Error, &e.SQLState,
 		&e.By, &e.Role, &e.Tool,
-		&e.Host, &e.Token, &e.Retries, &gaveWay, &lockWait, &leaseWait, &steps)
+		&e.Host, &e.Token, &e.Retries, &backoff, &lockWait, &leaseWait, &steps)
 	if err != nil {
 		return e, err
 	}
 	elapsed := func(milliseconds float64) Elapsed { return Elapsed(milliseconds * float64(time.Millisecond)) }
-	e.Duration, e.GaveWay, e.LockWait, e.LeaseWait = elapsed(took), elapsed(gaveWay), elapsed(lockWait), elapsed(leaseWait)
+	e.Duration, e.Backoff, e.LockWait, e.LeaseWait = elapsed(took), elapsed(backoff), elapsed(lockWait), elapsed(leaseWait)
 	if steps == "" || json.Unmarshal([]byte(steps), &e.Steps) != nil { // what somebody else wrote there is none of ours
 		e.Steps = nil
 		return e, nil
@@ -130,7 +130,7 @@ func (e *LogEntry) completeSteps() {
 // Accept stores the checksums of files that were changed after they were
 // applied, for the versions given, and says so in the log.
 func (m *Migrator) Accept(ctx context.Context, versions ...migration.Version) (Result, error) {
-	return m.execute(ctx, "accept", withoutWaysBack, func(s state) (Plan, error) { return planAccept(s, versions) })
+	return m.execute(ctx, "accept", withoutDownMigrations, func(s state) (Plan, error) { return planAccept(s, versions) })
 }
 
 func planAccept(s state, versions []migration.Version) (Plan, error) {

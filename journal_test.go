@@ -33,23 +33,23 @@ exports.down = async (client) => { await client.query('DROP TABLE a5'); };
 
 // halfDone are migrations that stop half-way up.
 var halfDone = map[string]struct{ file, broken string }{
-	"an atomic way back": {
+	"an atomic down migration": {
 		"5_x.sql", table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\nDROP TABLE a5;",
 	},
-	"a way back that is a chain": {
+	"a down migration that is a chain": {
 		"5_x.sql", table5 + "CREATE INDEX CONCURRENTLY a5i ON a5 (i);\nSELECT 1/0;\n-- +migrate Down\n" +
 			"DROP INDEX CONCURRENTLY a5i;\nDROP TABLE a5;",
 	},
 	"sections outside a transaction": {
 		"5_x.sql", "-- +migrate Up notransaction\n" + table5 + "SELECT 1/0;\n-- +migrate Down notransaction\nDROP TABLE a5;",
 	},
-	"an atomic way back outside a transaction": {
+	"an atomic down migration outside a transaction": {
 		"5_x.sql", "-- +migrate Up notransaction\n" + table5 + "SELECT 1/0;\n-- +migrate Down\nDROP TABLE a5;",
 	},
 	"a backfill": {
 		"5_x.sql", strings.Replace(filling5, "WORKERS", "1", 1) + "-- +migrate Down\nDROP TABLE a5;",
 	},
-	"a backfill with workers, and a way back of several steps": {
+	"a backfill with workers, and a down migration of several steps": {
 		"5_x.sql", strings.Replace(filling5, "WORKERS", "2", 1) + "-- +migrate Down\nVACUUM a5;\nDROP TABLE a5;",
 	},
 	"a script with batches": {"5_x.js", script5},
@@ -60,8 +60,8 @@ func correct(broken string) string {
 	return strings.NewReplacer("SELECT 1/0", "SELECT 1", " + 0 * (1 / (id - 1500))", "").Replace(broken)
 }
 
-// waysBack are the commands that take a half-done 5_x back; redo runs it again.
-var waysBack = map[string]func(context.Context, *whimbrel.Migrator) error{
+// rollbacks are the commands that take a half-done 5_x back; redo runs it again.
+var rollbacks = map[string]func(context.Context, *whimbrel.Migrator) error{
 	"down": func(ctx context.Context, m *whimbrel.Migrator) error {
 		_, err := m.Down(ctx, whimbrel.DownOptions{})
 		return err
@@ -87,7 +87,7 @@ func TestTakingBackWhatIsHalfDoneForgetsIt(t *testing.T) {
 	t.Parallel()
 	base := "CREATE TABLE base ();\n-- +migrate Down\nDROP TABLE base;"
 	for shape, test := range halfDone {
-		for way, back := range waysBack {
+		for way, back := range rollbacks {
 			t.Run(shape+", "+way, func(t *testing.T) {
 				b := setup(t)
 				f := files{"1_base.sql": base, test.file: test.broken}
@@ -137,7 +137,7 @@ func TestUnrecordingWhatIsHalfDoneForgetsIt(t *testing.T) {
 			_, err := b.migrator(f, withScripts).Up(t.Context(), whimbrel.UpOptions{})
 			require.Error(t, err)
 			_, err = b.migrator(f, withScripts).Down(t.Context(), whimbrel.DownOptions{})
-			_ = fails(t, err, whimbrel.CodeNoWayBack)
+			_ = fails(t, err, whimbrel.CodeIrreversible)
 			_, err = b.migrator(f, withScripts).Down(t.Context(), whimbrel.DownOptions{ForceNoDown: true})
 			require.NoError(t, err)
 			b.exec("DROP TABLE a5")
@@ -262,7 +262,7 @@ func TestWhatIsHalfWayDownIsNeverTakenForApplied(t *testing.T) {
 func TestAHalfWayDownIsFinishedFirst(t *testing.T) {
 	t.Parallel()
 	for name, finish := range map[string]func(context.Context,
-		*whimbrel.Migrator) error{"down": waysBack["down"], "to": waysBack["to"]} {
+		*whimbrel.Migrator) error{"down": rollbacks["down"], "to": rollbacks["to"]} {
 		for _, stored := range []bool{false, true} {
 			t.Run(name+map[bool]string{true: ", stored"}[stored], func(t *testing.T) {
 				b := setup(t)
@@ -347,7 +347,7 @@ func TestAWithdrawnRepeatableThatIsHalfWayDownIsFinishedFirst(t *testing.T) {
 
 func TestAdoptingWhatIsHalfDoneForgetsTheChain(t *testing.T) {
 	b := setup(t)
-	f := files{"5_x.sql": halfDone["an atomic way back"].broken}
+	f := files{"5_x.sql": halfDone["an atomic down migration"].broken}
 	_, err := b.migrator(f).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	_, err = b.migrator(f).Baseline(t.Context(), "5", whimbrel.BaselineOptions{})
@@ -359,7 +359,7 @@ func TestAdoptingWhatIsHalfDoneForgetsTheChain(t *testing.T) {
 
 func TestUpRefusesWhileWhatIsHalfDoneHasNoFile(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"5_x.sql": halfDone["an atomic way back"].broken}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"5_x.sql": halfDone["an atomic down migration"].broken}).Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)
 	renumbered := files{"6_x.sql": "CREATE TABLE six ();"}
 	_, err = b.migrator(renumbered).Up(t.Context(), whimbrel.UpOptions{})

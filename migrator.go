@@ -90,13 +90,13 @@ type Config struct {
 	// AllowMissing lets a run go on although applied versions have no file.
 	AllowMissing bool
 	// AcceptMarks lets pending migrations run in which a comment looks like the mark of the
-	// way back (migration.Migration.UnreadMark). It is for servers that are thrown away,
+	// down migration (migration.Migration.UnreadMark). It is for servers that are thrown away,
 	// where what has long been applied runs again as it did then.
 	AcceptMarks bool
 	// MaxStall is how long a statement of ours may wait for a lock while
 	// others queue behind it.
 	MaxStall time.Duration
-	// RetryBudget is how long a step that gave way is tried again.
+	// RetryBudget is how long a step that backed off is tried again.
 	RetryBudget time.Duration
 	// LeaseDuration is how long a lease holds without renewal.
 	LeaseDuration time.Duration

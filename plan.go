@@ -89,7 +89,7 @@ type Planned struct {
 	Steps     []Step
 	// RecordOnly is set where the history is changed and nothing runs.
 	RecordOnly bool
-	// Stored is set where the way back comes from the history, because the
+	// Stored is set where the down migration comes from the history, because the
 	// file is not there.
 	Stored bool
 	// accept is set where an edited file's checksum is stored.
@@ -148,13 +148,13 @@ func (p Planned) Atomic() bool {
 	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].Prelude == 0 && p.Steps[0].inTransaction()
 }
 
-// HasWayBack reports whether a migration that is to go up can be undone. Of a script
+// Reversible reports whether a migration that is to go up can be undone. Of a script
 // or a function that is what it says itself.
-func (p Planned) HasWayBack() bool {
+func (p Planned) Reversible() bool {
 	if len(p.Steps) > 0 && p.Steps[0].code != nil {
 		return p.Steps[0].code.HasDown()
 	}
-	return p.Migration.HasWayBack()
+	return p.Migration.Reversible()
 }
 
 // Unfinished is what an earlier run had done of a migration that is to be rolled back

@@ -102,7 +102,7 @@ func (m *Migrator) connectForMark(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = m.read(ctx, db, withoutWaysBack); err == nil && db.facts.Recovery {
+	if _, err = m.read(ctx, db, withoutDownMigrations); err == nil && db.facts.Recovery {
 		err = &Error{
 			Code: CodeReadOnly, Message: "the server " + m.database() +
 				" is a replica, or still recovering: it cannot be marked",

@@ -212,9 +212,9 @@ var losing = map[string]struct {
 			return err
 		}, "recorded without being run",
 	},
-	"forgetting what is half done":      {halfWay, halfWay, recovering(whimbrel.RecoverDiscard), "forgotten"},
-	"beginning again what is half done": {halfWay, halfWay, recovering(whimbrel.RecoverRestart), "forgotten"},
-	"a way back with hooks around it":   {reversible, reversible, backwards["down"], "rolled back"},
+	"forgetting what is half done":          {halfWay, halfWay, recovering(whimbrel.RecoverDiscard), "forgotten"},
+	"beginning again what is half done":     {halfWay, halfWay, recovering(whimbrel.RecoverRestart), "forgotten"},
+	"a down migration with hooks around it": {reversible, reversible, backwards["down"], "rolled back"},
 }
 
 func recovering(action whimbrel.RecoverAction) func(context.Context, *whimbrel.Migrator) error {

@@ -64,7 +64,7 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 	if err := r.reconnect(ctx, lost); err != nil {
 		return left, err
 	}
-	s, err := r.m.read(ctx, r.db, withoutWaysBack)
+	s, err := r.m.read(ctx, r.db, withoutDownMigrations)
 	if err != nil {
 		return left, err
 	}

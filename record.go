@@ -35,7 +35,7 @@ func (m *Migrator) templates(db *database) []template {
 	}
 	log := func(duration, batch string) string {
 		return fmt.Sprintf(
-			`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+			`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
 VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8, $9, $10, $11)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
@@ -206,7 +206,7 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	strain := r.attempt.strain()
 	head := []string{
 		string(m.Version), name, m.Checksum, action(p), earlier.text(), strconv.Itoa(strain.retries),
-		strain.gaveWay.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
+		strain.backoff.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
 	}
 	out := r.replacedObjects(p)
 	if !p.accept && (!p.Atomic() || len(p.journalled) > 0) {
@@ -230,7 +230,7 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 	case len(m.Squashes) > 0:
 		kind = kindOfSquash
 	}
-	return append(out, r.call("whimbrel_up", append(head, p.wayBack(), kind, strconv.Itoa(r.batch))...))
+	return append(out, r.call("whimbrel_up", append(head, p.storedDown(), kind, strconv.Itoa(r.batch))...))
 }
 
 // recording says that a step is done: in the journal, or, if it is the last, in
@@ -249,13 +249,13 @@ func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
 	return append(r.replacedObjects(p), record)
 }
 
-// accepted stores the checksum and the way back of an edited file.
+// accepted stores the checksum and the down migration of an edited file.
 func (r *run) accepted(p Planned) string {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who, m := r.m.identity, p.Migration
 	return fmt.Sprintf(`WITH recorded AS (UPDATE %s SET checksum = %s, rollback_sql = %s WHERE version = %s)
 INSERT INTO %s (action, outcome, version, name, checksum, run_by, host, tool_version, token) VALUES ('accept', 'done', %s, %s, %s, %s, %s, %s, %d)`,
-		r.db.tables.history, q(m.Checksum), q(p.wayBack()), q(string(m.Version)),
+		r.db.tables.history, q(m.Checksum), q(p.storedDown()), q(string(m.Version)),
 		r.db.tables.log, q(string(m.Version)), q(clip(m.Name)), q(m.Checksum), q(clip(who.String())), q(clip(who.host)),
 		q(clip(who.tool)), r.lease.current())
 }
@@ -401,14 +401,14 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		outcome = "stopped"
 	}
 	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+
-		` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, gave_way_ms, lock_wait_ms, lease_wait_ms, steps)
+		` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
 		SELECT $1, '`+outcome+
 		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
 		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
-		strain.retries, strain.gaveWay.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
+		strain.retries, strain.backoff.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
 		r.attempt.story(true))
 }
 

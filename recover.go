@@ -36,12 +36,12 @@ type RecoverOptions struct {
 // which it stopped, and writes into the log that somebody decided so. Unfinished lists
 // what there is to decide about.
 func (m *Migrator) Recover(ctx context.Context, options RecoverOptions) (Result, error) {
-	return m.execute(ctx, "recover", withMissingWaysBack, func(s state) (Plan, error) { return planRecover(s, options) })
+	return m.execute(ctx, "recover", withStoredDownMigrations, func(s state) (Plan, error) { return planRecover(s, options) })
 }
 
 // PlanRecover gives what Recover would run. It only reads.
 func (m *Migrator) PlanRecover(ctx context.Context, options RecoverOptions) (Plan, error) {
-	return m.plan(ctx, withMissingWaysBack, func(s state) (Plan, error) { return planRecover(s, options) })
+	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planRecover(s, options) })
 }
 
 func planRecover(s state, options RecoverOptions) (Plan, error) {

@@ -58,7 +58,7 @@ const logged = "SELECT version || ' ' || outcome || ': ' || (steps->0->>'summary
 func TestWhatIsHalfDoneIsShownStepByStep(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][2]string{
-		"an atomic way back":             {"5 x stopped after step 2 of 3", "done, done, not_begun"},
+		"an atomic down migration":       {"5 x stopped after step 2 of 3", "done, done, not_begun"},
 		"a backfill":                     {"5 x stopped in step 2 of 2", "done, stopped at 1400"},
 		"a script with batches":          {"5 x stopped in step 1 of 1", "stopped at 1400"},
 		"sections outside a transaction": {"5 x stopped after step 2 of 3", "done, done, not_begun"},

@@ -217,7 +217,7 @@ func (r *run) recordedAgain(p Planned, head []string) message {
 		m = append(m, piece{text: fmt.Sprintf("UPDATE %s SET checksum = '%s' WHERE version IN (%s)", r.db.tables.history,
 			lost, strings.Join(versions, ", ")), statement: ours})
 	}
-	return append(m, r.call("whimbrel_again", append(head, p.wayBack(), "repeatable", fmt.Sprint(r.batch))...),
+	return append(m, r.call("whimbrel_again", append(head, p.storedDown(), "repeatable", fmt.Sprint(r.batch))...),
 		r.recordObjects(p))
 }
 
@@ -271,10 +271,10 @@ func (r *run) repeat(ctx context.Context, plan Plan, planned []Planned) error {
 // readAgain reads what is true now, over another connection if this one is lost.
 func (r *run) readAgain(ctx context.Context) (state, error) {
 	r.db.glanced = nil
-	s, err := r.m.read(ctx, r.db, withoutWaysBack)
+	s, err := r.m.read(ctx, r.db, withoutDownMigrations)
 	if lostConnection(ctx, err) {
 		if err = r.reconnect(ctx, err); err == nil {
-			s, err = r.m.read(ctx, r.db, withoutWaysBack)
+			s, err = r.m.read(ctx, r.db, withoutDownMigrations)
 		}
 	}
 	return s, err
@@ -303,8 +303,8 @@ func (s state) describeRepeated() []Applied {
 		file, found := s.file(a.Version)
 		a.Missing = !found
 		if found {
-			a.Path, a.Changed, a.HasWayBack = file.Path, a.Checksum == lost ||
-				!file.AcceptsChecksum(a.Checksum), file.HasWayBack()
+			a.Path, a.Changed, a.Reversible = file.Path, a.Checksum == lost ||
+				!file.AcceptsChecksum(a.Checksum), file.Reversible()
 			a.Lost, a.ObjectsUnknown = s.objects[a.Version].gone, !s.objects[a.Version].known
 		}
 		out = append(out, a)
@@ -342,7 +342,7 @@ func gone(a Applied, t tables) *Error {
 	}
 }
 
-// compileWithdrawal makes steps of the ways back of repeatable migrations, the
+// compileWithdrawal makes steps of the down migrations of repeatable migrations, the
 // dependent ones first. Those that have none stay.
 func (s state) compileWithdrawal() ([]Planned, error) {
 	ordered, err := migration.OrderRepeatables(s.repeatables)

@@ -138,7 +138,7 @@ func TestRepeatablesStayOutOfTheOrder(t *testing.T) {
 	e := fails(t, err, whimbrel.CodeStatement)
 	require.Equal(t, "2BP01", e.SQLState)
 	for _, to := range []bool{false, true} {
-		m := b.migrator(changed(views, "R__a_report.sql", "")) // its way back is stored
+		m := b.migrator(changed(views, "R__a_report.sql", "")) // its down migration is stored
 		if to {
 			_, err = b.migrator(views).Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestRepeatablesStayOutOfTheOrder(t *testing.T) {
 			result, err = m.Down(t.Context(), whimbrel.DownOptions{Repeatable: true})
 		}
 		require.NoError(t, err)
-		require.Equal(t, []string{"R__a_report", "R__b_active", "1"}, ran(result), "what has no way back stays")
+		require.Equal(t, []string{"R__a_report", "R__b_active", "1"}, ran(result), "what has no down migration stays")
 		require.Equal(t, "R__c_function", b.applied())
 	}
 	_, err = b.migrator(views).To(t.Context(), "R__b_active", whimbrel.ToOptions{})
@@ -190,7 +190,7 @@ func TestTagsAndFrozenPlansKnowRepeatables(t *testing.T) {
 	require.Len(t, frozen.Migrations, 3)
 	_, err = b.migrator(changed(tagged, "R__a_report.sql", "SELECT 1;")).Up(t.Context(),
 		whimbrel.UpOptions{Frozen: &frozen})
-	require.NotEmpty(t, fails(t, err, whimbrel.CodePlanMoved))
+	require.NotEmpty(t, fails(t, err, whimbrel.CodePlanStale))
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 2})
 	require.NoError(t, err)
 	result, err = m.Up(t.Context(), whimbrel.UpOptions{Frozen: &frozen})

@@ -61,14 +61,14 @@ type Applied struct {
 	Checksum   string            `json:"checksum,omitempty"`
 	Batch      int               `json:"batch,omitempty"`
 	Kind       string            `json:"kind,omitempty"`
-	HasWayBack bool              `json:"has_way_back"` // stored, or in the file
+	Reversible bool              `json:"reversible"` // stored, or in the file
 	// its file, by another name or version than when it was applied
 	RenamedTo   string `json:"renamed_to,omitempty"`
 	Missing     bool   `json:"missing"`               // no file with this version
 	Changed     bool   `json:"changed"`               // the file's checksum is another one
 	Path        string `json:"path,omitempty"`        // of the file, where there is one
 	SquashedIn  string `json:"squashed_in,omitempty"` // the file that stands for it
-	RollingBack bool   `json:"rolling_back"`          // a way back stopped half-way
+	RollingBack bool   `json:"rolling_back"`          // a down migration stopped half-way
 	Reason      string `json:"reason,omitempty"`      // why it is irreversible
 	// Lost are the objects that a repeatable migration defines and that are not there.
 	Lost []string `json:"lost,omitempty"`
@@ -147,10 +147,10 @@ type LogEntry struct {
 	// Token is the lease's: the attempts of one run have the same, unless it had to
 	// reconnect.
 	Token int64 `json:"token,omitempty"`
-	// Retries is how often a step gave way and was sent again. GaveWay is the time
+	// Retries is how often a step backed off and was sent again. Backoff is the time
 	// of those tries and of the pauses behind them.
 	Retries int     `json:"retries"`
-	GaveWay Elapsed `json:"gave_way_ms"`
+	Backoff Elapsed `json:"backoff_ms"`
 	// LockWait is for how long steps outside a transaction, and all but the last
 	// of the others, were seen waiting for a lock that they then got.
 	LockWait Elapsed `json:"lock_wait_ms"`
@@ -172,9 +172,9 @@ type StepEntry struct {
 	Rows     int64   `json:"rows,omitempty"`
 	Failed   bool    `json:"failed,omitempty"`
 	Retries  int     `json:"retries,omitempty"`
-	GaveWay  Elapsed `json:"gave_way_ms,omitempty"`
+	Backoff  Elapsed `json:"backoff_ms,omitempty"`
 	LockWait Elapsed `json:"lock_wait_ms,omitempty"`
-	Reason   string  `json:"reason,omitempty"` // why it gave way, the last time
+	Reason   string  `json:"reason,omitempty"` // why it backed off, the last time
 	// Paused is for how long a backfill waited for replicas and the like, PausedFor
 	// why, the last time.
 	Paused    Elapsed `json:"paused_ms,omitempty"`
@@ -196,10 +196,10 @@ type UpOptions struct {
 // DownOptions say how far Down goes.
 type DownOptions struct {
 	Steps int // so many migrations; 0: one
-	// ForceNoDown un-records migrations that have no way back, without
+	// ForceNoDown un-records migrations that have no down migration, without
 	// running anything for them.
 	ForceNoDown bool
-	// Repeatable rolls back the repeatable migrations that have a way back, before
+	// Repeatable rolls back the repeatable migrations that have a down migration, before
 	// all others: what they define may rest on them. The next Up runs them again.
 	Repeatable bool
 }

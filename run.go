@@ -28,7 +28,7 @@ type state struct {
 	journal  journal
 	// holder is who holds the lease, where that was asked for.
 	holder *Holder
-	// stored are ways back of applied versions that have no file.
+	// stored are down migrations of applied versions that have no file.
 	stored map[migration.Version]string
 	policy OutOfOrder
 	// identity is which database it is, where that was asked for.
@@ -81,14 +81,14 @@ type run struct {
 	watchesObjects bool
 }
 
-// reading says what a command needs to know of the ways back that are stored.
+// reading says what a command needs to know of the down migrations that are stored.
 type reading int
 
 const (
-	withoutWaysBack reading = iota
-	whetherThereAreWaysBack
-	withMissingWaysBack // of versions that have no file
-	andWhichDatabase    // nothing of them, but which database it is
+	withoutDownMigrations reading = iota
+	withReversibility
+	withStoredDownMigrations // of versions that have no file
+	andWhichDatabase         // nothing of them, but which database it is
 )
 
 // read gathers the state. It only reads, and needs no table to be there.
@@ -101,7 +101,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 			return state{}, err
 		}
 	}
-	s, err := db.read(ctx, need == whetherThereAreWaysBack)
+	s, err := db.read(ctx, need == withReversibility)
 	if newer := db.newer(); err != nil && newer != nil { // it cannot even be read
 		return s, newer
 	}
@@ -127,9 +127,9 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 			return s, m.serverError(ctx, "asking which database this is", err)
 		}
 	}
-	if need == withMissingWaysBack {
-		if s.stored, err = db.storedWaysBack(ctx, s); err != nil {
-			return s, m.serverError(ctx, "reading the stored ways back", err)
+	if need == withStoredDownMigrations {
+		if s.stored, err = db.storedDownMigrations(ctx, s); err != nil {
+			return s, m.serverError(ctx, "reading the stored down migrations", err)
 		}
 	}
 	return s, nil
@@ -453,7 +453,7 @@ func (r *run) recordOnly(ctx context.Context, p Planned) error {
 	return nil
 }
 
-// step runs one step until it is done, tries again what gave way, and records
+// step runs one step until it is done, tries again what backed off, and records
 // it. The last step of a migration records the migration.
 func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
 	began := time.Now()
@@ -536,12 +536,12 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if err == nil {
 			return rows, nil
 		}
-		refused, gaveWay := r.givesWay(err)
+		refused, passes := r.passesByItself(err)
 		if threwOurStatementsAway(err) && !r.spelling {
 			r.spelling = true
 			continue
 		}
-		if !gaveWay || ctx.Err() != nil {
+		if !passes || ctx.Err() != nil {
 			return 0, err
 		}
 		wait := backoff(attempt)
@@ -556,11 +556,11 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if err := pause(ctx, wait); err != nil {
 			return 0, err
 		}
-		r.attempt.gaveWay(time.Since(sent), refused.Message, blockers)
+		r.attempt.backedOff(time.Since(sent), refused.Message, blockers)
 	}
 }
 
-// exhausted is a step that gave way until the retry budget ended.
+// exhausted is a step that backed off until the retry budget ended.
 type exhausted struct {
 	cause    error
 	attempts int
@@ -571,10 +571,10 @@ type exhausted struct {
 func (e *exhausted) Error() string { return e.cause.Error() }
 func (e *exhausted) Unwrap() error { return e.cause }
 
-// givesWay reports whether a failure is one that passes by itself: a lock that
+// passesByItself reports whether a failure is one that passes by itself: a lock that
 // could not be had in time, a deadlock, a serialisation failure, or a statement
 // that the watch cancelled for the sake of others.
-func (r *run) givesWay(err error) (*pgconn.PgError, bool) {
+func (r *run) passesByItself(err error) (*pgconn.PgError, bool) {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
 		return nil, false

@@ -25,10 +25,10 @@ type Script interface {
 	// Transaction reports whether the script runs in one transaction together
 	// with its record, as it does unless it says otherwise.
 	Transaction() bool
-	// HasDown reports whether there is a way back.
+	// HasDown reports whether there is a down migration.
 	HasDown() bool
 	// Source is the script as one text that needs no neighbour, from which
-	// Compile can make it again: it is kept in the history for the way back.
+	// Compile can make it again: it is kept in the history for the down migration.
 	Source() string
 	// Idle is how long it may leave the server without a question inside a
 	// transaction. The server waits for that long, and a lease, before it ends a

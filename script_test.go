@@ -126,7 +126,7 @@ exports.up = async (client) => {
 	require.Equal(t, "0", b.text("SELECT count(*) FROM schema_migrations_journal"))
 }
 
-func TestAScriptGivesWayToALockAndRunsAgain(t *testing.T) {
+func TestAScriptBacksOffForALockAndRunsAgain(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE a (n int)")
 	reader, err := b.connect().Begin(t.Context())

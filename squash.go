@@ -119,8 +119,8 @@ func someOf(versions []migration.Version) string {
 // squashedAway refuses to go back behind a baseline.
 func (q squash) squashedAway(a Applied) *Error {
 	return &Error{
-		Code: CodeNoWayBack, Version: a.Version, Name: a.Name, Direction: Down, Path: q.file.Path,
-		Message: fmt.Sprintf("%s was squashed into %s: there is no way back behind it, so nothing was rolled back",
+		Code: CodeIrreversible, Version: a.Version, Name: a.Name, Direction: Down, Path: q.file.Path,
+		Message: fmt.Sprintf("%s was squashed into %s: there is no down migration behind it, so nothing was rolled back",
 			a.Version, q.file.Path),
 		Remedy: "check out a version from before the squash, which has its file, and run the same command there",
 	}

@@ -38,7 +38,7 @@ func TestANewDatabaseRunsTheBaseline(t *testing.T) {
 	_, err = b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{})
 	require.NotEmpty(t, fails(t, err, whimbrel.CodeChanged), "a baseline that ran is a file like any other")
 	_, err = b.migrator(short).To(t.Context(), "0", whimbrel.ToOptions{})
-	require.Equal(t, "it stands for 3 migrations", fails(t, err, whimbrel.CodeNoWayBack).Detail)
+	require.Equal(t, "it stands for 3 migrations", fails(t, err, whimbrel.CodeIrreversible).Detail)
 }
 
 func TestADatabaseThatHasItAllGoesOnWithoutTheBaseline(t *testing.T) {
@@ -50,7 +50,7 @@ func TestADatabaseThatHasItAllGoesOnWithoutTheBaseline(t *testing.T) {
 	require.Len(t, status.Pending, 1)
 	for _, a := range status.Applied {
 		require.Equal(t, "migrations/3_baseline.sql", a.SquashedIn)
-		require.False(t, a.Missing || a.Changed || a.HasWayBack)
+		require.False(t, a.Missing || a.Changed || a.Reversible)
 	}
 	result, err := b.migrator(short).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
@@ -63,11 +63,11 @@ func TestADatabaseThatHasItAllGoesOnWithoutTheBaseline(t *testing.T) {
 	require.NoError(t, err, "what is newer can be taken back")
 	for _, force := range []bool{false, true} {
 		_, err = b.migrator(short).Down(t.Context(), whimbrel.DownOptions{Steps: 2, ForceNoDown: force})
-		e := fails(t, err, whimbrel.CodeNoWayBack)
+		e := fails(t, err, whimbrel.CodeIrreversible)
 		require.Contains(t, e.Message, "3 was squashed into migrations/3_baseline.sql")
 	}
 	_, err = b.migrator(short).To(t.Context(), "2", whimbrel.ToOptions{})
-	require.NotEmpty(t, fails(t, err, whimbrel.CodeNoWayBack))
+	require.NotEmpty(t, fails(t, err, whimbrel.CodeIrreversible))
 	require.Equal(t, "1 2 3 4", b.applied())
 }
 

@@ -18,7 +18,7 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, whetherThereAreWaysBack)
+	s, err := m.read(ctx, db, withReversibility)
 	if err != nil {
 		return Status{}, err
 	}
@@ -36,8 +36,8 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	}
 	if len(s.journal) > 0 {
 		s.holder = status.Holder
-		if s.stored, err = db.storedWaysBack(ctx, s); err != nil {
-			return Status{}, m.serverError(ctx, "reading the stored ways back", err)
+		if s.stored, err = db.storedDownMigrations(ctx, s); err != nil {
+			return Status{}, m.serverError(ctx, "reading the stored down migrations", err)
 		}
 		status.Unfinished = s.unfinished()
 	}
@@ -52,11 +52,11 @@ func (s state) describeApplied() []Applied {
 		q, squashed := s.squashedIn(a)
 		a.Missing = !found && !squashed
 		if squashed {
-			a.SquashedIn, a.HasWayBack = q.file.Path, false
+			a.SquashedIn, a.Reversible = q.file.Path, false
 		} else if found {
 			a.Path, a.Reason = file.Path, file.Reason
 			a.Changed = !file.AcceptsChecksum(a.Checksum)
-			a.HasWayBack = file.HasWayBack()
+			a.Reversible = file.Reversible()
 		}
 		if file, renamed := s.renamed(a); renamed && !squashed {
 			a.RenamedTo = file.Path
@@ -99,7 +99,7 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 		return Verification{}, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, withoutWaysBack)
+	s, err := m.read(ctx, db, withoutDownMigrations)
 	if err != nil {
 		return Verification{}, err
 	}
@@ -114,7 +114,7 @@ func (m *Migrator) Verify(ctx context.Context) (Verification, error) {
 	}, nil
 }
 
-// unreadMarks tells of applied files in which the way back may have run with the way up.
+// unreadMarks tells of applied files in which the down migration may have run with the up migration.
 func (s state) unreadMarks() (warnings []Difference) {
 	for _, a := range slices.Concat(s.applied, s.repeated) {
 		if file, found := s.file(a.Version); found && file.UnreadMark != nil {

@@ -150,7 +150,7 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 // they are. Tables of a higher version are not written to: see database.newer.
 //
 // Who changes a column, the shape of a step's hash or of a cursor counts it up by one.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // column definitions that tables of a lower version may lack, in the order in which
 // they were added.
@@ -166,10 +166,13 @@ var (
 		"run_by varchar(255)", "host varchar(255)", "tool_version varchar(255)", "schema_version integer", "session jsonb",
 	}
 	addedToLog = []string{
-		"retries integer", "gave_way_ms double precision", "lock_wait_ms double precision", "lease_wait_ms double precision",
+		"retries integer", backoffColumn, "lock_wait_ms double precision", "lease_wait_ms double precision",
 		"steps jsonb",
 	}
 )
+
+// backoffColumn was called gave_way_ms until version 1 of the tables.
+const backoffColumn = "backoff_ms double precision"
 
 // createTables creates what is not there of our tables, and gives those that are found
 // the columns that they lack. It may run any number of times, but two sessions that run
@@ -193,8 +196,13 @@ func createTables(t tables, found map[string]*relation, tool string, maxStall ti
 		definitions := append(append([]string{table.columns}, table.added...), table.constraint)
 		statements = append(statements, "CREATE TABLE IF NOT EXISTS "+table.quoted+" (\n\t"+
 			strings.TrimSuffix(strings.Join(definitions, ",\n\t"), ",\n\t")+"\n)")
-		if adding := found[table.name].lacks(table.added); len(adding) > 0 {
-			statements = append(statements, "ALTER TABLE "+table.quoted+" ADD COLUMN IF NOT EXISTS "+strings.Join(adding,
+		lacking := found[table.name].lacks(table.added)
+		if i := slices.Index(lacking, backoffColumn); i >= 0 && found[table.name].has("gave_way_ms") {
+			statements = append(statements, "ALTER TABLE "+table.quoted+" RENAME COLUMN gave_way_ms TO backoff_ms")
+			lacking = slices.Delete(lacking, i, i+1)
+		}
+		if len(lacking) > 0 {
+			statements = append(statements, "ALTER TABLE "+table.quoted+" ADD COLUMN IF NOT EXISTS "+strings.Join(lacking,
 				", ADD COLUMN IF NOT EXISTS "))
 		}
 	}

@@ -78,14 +78,14 @@ func (u Unfinished) String() string {
 }
 
 // Unfinished lists what is half done, the newest first; of what stopped on both ways,
-// the way down before the way up. It only reads.
+// the way down before the up migration. It only reads.
 func (m *Migrator) Unfinished(ctx context.Context) ([]Unfinished, error) {
 	db, err := m.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer db.close()
-	s, err := m.read(ctx, db, withMissingWaysBack)
+	s, err := m.read(ctx, db, withStoredDownMigrations)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (o UpOptions) need() reading {
 	if o.Frozen != nil {
 		return andWhichDatabase
 	}
-	return withoutWaysBack
+	return withoutDownMigrations
 }
 
 func planUp(s state, options UpOptions) (Plan, error) {
@@ -147,7 +147,7 @@ func missingFile(a Applied) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
 		Message: fmt.Sprintf("%s (%s) is applied, but there is no file for it", a.Version, a.Name),
-		Remedy: "use the checkout that has it, roll it back with `whimbrel down` (its way back is stored), or go on " +
+		Remedy: "use the checkout that has it, roll it back with `whimbrel down` (its down migration is stored), or go on " +
 			"without it by --allow-missing",
 	}
 }

@@ -29,7 +29,7 @@ func TestVariablesHaveTheirValuesOnBothWays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `it's "hello"; \o/`, b.text(`SELECT text FROM "Acme & Co".greetings`))
 
-	// The way back comes from the history, where no value is.
+	// The down migration comes from the history, where no value is.
 	require.NotContains(t, b.text("SELECT string_agg(h::text, '') FROM schema_migrations h"), "Acme")
 	missing := func(c *whimbrel.Config) { c.AllowMissing = true }
 	_, err = b.migrator(files{}, missing).Down(t.Context(), whimbrel.DownOptions{})

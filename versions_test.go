@@ -31,7 +31,7 @@ CREATE TABLE schema_migrations_log (id bigserial PRIMARY KEY, at timestamptz NOT
 	gave_way_ms double precision, lock_wait_ms double precision, lease_wait_ms double precision, steps jsonb);
 CREATE TABLE a ();
 INSERT INTO schema_migrations (version, name, batch_number) VALUES ('1', 'a', 1);
-INSERT INTO schema_migrations_log (action, outcome, version, name, token) VALUES ('up', 'done', '1', 'a', 1);
+INSERT INTO schema_migrations_log (action, outcome, version, name, token, gave_way_ms) VALUES ('up', 'done', '1', 'a', 1, 40);
 INSERT INTO migration_lock (id, token) VALUES (1, 7);
 `
 
@@ -74,12 +74,15 @@ func TestTablesOfAnOlderVersionAreUpgradedByTheFirstRunThatDoesAnything(t *testi
 				}
 			}
 			require.Equal(t, 1, count)
-			require.Equal(t, whimbrel.TablesUpgraded{Table: "public.schema_migrations", From: 0, To: 1}, upgraded)
-			require.Equal(t, "1 1.2.3", b.text(versions))
+			require.Equal(t, whimbrel.TablesUpgraded{Table: "public.schema_migrations", From: 0, To: 2}, upgraded)
+			require.Equal(t, "2 1.2.3", b.text(versions))
 			require.Equal(t, "8", b.text("SELECT token FROM migration_lock"))
-			require.Equal(t, "up 1 a,upgrade tables from version 0 to 1,up 2 b",
+			require.Equal(t, "up 1 a,upgrade tables from version 0 to 2,up 2 b",
 				b.text("SELECT string_agg(concat_ws(' ', action, version, name), ',' ORDER BY id) FROM schema_migrations_log"))
 			require.NotContains(t, b.heard(), "tables_adopted")
+			if name == "as they were last" {
+				require.Equal(t, "40", b.text("SELECT backoff_ms FROM schema_migrations_log WHERE version = '1'"), "renamed")
+			}
 		})
 	}
 }
@@ -144,7 +147,7 @@ func TestTablesAreNotUpgradedUnderARunnerThatHoldsThem(t *testing.T) {
 	b.exec("UPDATE migration_lock SET is_locked = false") // as the older one gives it back
 	require.NoError(t, <-result)
 	require.Equal(t, "1 2", b.applied())
-	require.Equal(t, "1", b.text("SELECT schema_version FROM migration_lock"))
+	require.Equal(t, "2", b.text("SELECT schema_version FROM migration_lock"))
 }
 
 func TestTablesOfANewerVersionAreNotWrittenTo(t *testing.T) {
@@ -188,13 +191,13 @@ func TestTablesOfANewerVersionAreNotWrittenTo(t *testing.T) {
 			_, err := b.migrator(files{"1_a.sql": "CREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a"}).Up(t.Context(),
 				whimbrel.UpOptions{})
 			require.NoError(t, err)
-			b.exec("UPDATE migration_lock SET schema_version = 2, schema_tool_version = '9.1.0';" + change)
+			b.exec("UPDATE migration_lock SET schema_version = 9, schema_tool_version = '9.1.0';" + change)
 			before := b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l UNION ALL SELECT " +
 				"s::text FROM schema_migrations s) l")
 			m := b.migrator(files{"1_a.sql": "CREATE TABLE a (); -- edited", "2_b.sql": "CREATE TABLE b ()"})
 			for name, run := range commands {
 				e := fails(t, run(t.Context(), m), whimbrel.CodeTablesNewer)
-				require.Contains(t, e.Message, "of version 2, made by whimbrel 9.1.0", name)
+				require.Contains(t, e.Message, "of version 9, made by whimbrel 9.1.0", name)
 				require.Contains(t, e.Remedy, "use whimbrel 9.1.0 or newer", name)
 			}
 			require.Equal(t, before, b.text("SELECT md5(string_agg(l::text, '')) FROM (SELECT l::text FROM migration_lock l "+
@@ -237,7 +240,7 @@ func TestARunnerThatWaitedWhileTheTablesWereUpgradedDoesNotWriteToThem(t *testin
 	})
 	go func() { _, err := m.Up(context.Background(), whimbrel.UpOptions{}); result <- err }()
 	<-waiting
-	b.exec("UPDATE migration_lock SET schema_version = 2, schema_tool_version = '9.1.0', is_locked = false")
+	b.exec("UPDATE migration_lock SET schema_version = 9, schema_tool_version = '9.1.0', is_locked = false")
 	select {
 	case err := <-result:
 		_ = fails(t, err, whimbrel.CodeTablesNewer)

@@ -24,7 +24,7 @@ import (
 //     waiting blocks nobody, until somebody does queue behind it.
 //
 // A step that holds a lock because it is at work is not cancelled, only
-// reported: giving way would throw the work away and begin it again.
+// reported: backing off would throw the work away and begin it again.
 type watch struct {
 	m      *Migrator
 	pooled bool   // whether a pooler is between us and the server

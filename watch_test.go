@@ -21,7 +21,7 @@ func (b *bundle) open(options pgx.TxOptions, statement string) pgx.Tx {
 	return tx
 }
 
-// retries gives the SQLSTATEs of the attempts that gave way.
+// retries gives the SQLSTATEs of the attempts that backed off.
 func (b *bundle) retries() []string {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
@@ -114,7 +114,7 @@ func TestAConcurrentBuildWaitsForAnOldSnapshotAndSucceeds(t *testing.T) {
 	require.Equal(t, "true", b.text("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass"))
 }
 
-func TestAConcurrentBuildGivesWayToWhoQueuesBehindIt(t *testing.T) {
+func TestAConcurrentBuildBacksOffForWhoQueuesBehindIt(t *testing.T) {
 	b := setup(t)
 	b.exec("CREATE TABLE t (id int); CREATE TABLE elsewhere (id int)")
 	old := b.open(pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, "SELECT * FROM elsewhere")

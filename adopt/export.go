@@ -17,7 +17,7 @@ import (
 // Exported is a migration as another tool is to know it.
 type Exported struct {
 	Migration migration.Migration
-	Files     []format.Written // the first holds its way up
+	Files     []format.Written // the first holds its up migration
 	// Applied is set where it is in whimbrel's history.
 	Applied bool
 	At      time.Time

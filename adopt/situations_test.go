@@ -93,7 +93,7 @@ func TestAHighWaterMarkWithoutAFileIsAContradiction(t *testing.T) {
 var gooseFiles = map[string]string{"1_a.sql": "-- +goose Up\nSELECT 1;", "2_b.sql": "-- +goose Up\nSELECT 2;",
 	"3_c.sql": "-- +goose Up\nSELECT 3;", "4_d.go": "package d"}
 
-// Also: old releases of goose wrote a row for the way back; and a table may be
+// Also: old releases of goose wrote a row for the down migration; and a table may be
 // in any schema.
 func TestGapsAreShownAndATableMayBeInAnotherSchema(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestAFileThatIsGoneIsAContradiction(t *testing.T) {
 	require.Equal(t, "20240102 20240101", b.recorded())
 }
 
-// Flyway's history: an edited file, a failure, a way back, a baseline, a
+// Flyway's history: an edited file, a failure, a down migration, a baseline, a
 // repeatable migration, and what was deleted from it.
 func TestFlywaysHistoryIsWalkedThrough(t *testing.T) {
 	t.Parallel()

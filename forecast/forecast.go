@@ -1,7 +1,7 @@
 // Package forecast says of a plan what it will do to a database that is in use:
 // which locks its statements take and for how long, what they read and write anew,
 // how long that takes on tables of the size that they have there, what is lost, what
-// the way back is, whether the application or the migration is to be deployed first,
+// the down migration is, whether the application or the migration is to be deployed first,
 // and how risky all that is, with the reasons.
 //
 // Study gathers what is needed: it reads the catalog and the sizes from the database,
@@ -52,11 +52,11 @@ type Migration struct {
 	Duration Estimate `json:"duration"`
 	// Disk is about how many bytes are needed beside those that are freed at the end:
 	// for tables and indexes that are written anew. There is as much WAL.
-	Disk    int64   `json:"disk_bytes,omitempty"`
-	Loses   []Loss  `json:"loses,omitempty"`
-	WayBack WayBack `json:"way_back"`
-	Deploy  Deploy  `json:"deploy"`
-	Steps   []Step  `json:"steps"`
+	Disk   int64    `json:"disk_bytes,omitempty"`
+	Loses  []Loss   `json:"loses,omitempty"`
+	Down   Reversal `json:"down"`
+	Deploy Deploy   `json:"deploy"`
+	Steps  []Step   `json:"steps"`
 }
 
 // Step is a step of the plan.
@@ -150,7 +150,7 @@ func (f Forecast) Refused() bool { return f.Rehearsal != nil && f.Rehearsal.Stop
 // Judged is what package lint has to say about a plan.
 type Judged struct {
 	// Report has a file for each migration of Sequence(plan), corrected by what
-	// was observed; Back one for each way back, in the order of the migrations.
+	// was observed; Back one for each down migration, in the order of the migrations.
 	Report, Back lint.Report
 	// Observations and BackObservations are those of a rehearsal; their versions are
 	// those of the sequences.
@@ -224,7 +224,7 @@ func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	}
 	m.Disk = t.disk(m)
 	m.Loses = t.losses(remaining(p))
-	m.WayBack = t.wayBack(at, p)
+	m.Down = t.reversal(at, p)
 	m.Deploy = t.deploy(p)
 	m.assess(t.facts)
 	return m

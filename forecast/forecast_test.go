@@ -63,13 +63,13 @@ func TestTheRiskFollowsFromWhatHappensOnThisDatabase(t *testing.T) {
 		"a lock kept during a scan": {"ALTER TABLE users ADD COLUMN a int;\nUPDATE orders SET note = ''" + back,
 			"ACCESS EXCLUSIVE on users for about", forecast.High},
 		"a column with values": {"ALTER TABLE users DROP COLUMN age" + back,
-			"loses column users.age (100 rows): no way back", forecast.High},
+			"loses column users.age (100 rows): no down migration", forecast.High},
 		"a column without rows": {"ALTER TABLE empty DROP COLUMN name" + back, "drops column empty.name (empty now)",
 			forecast.High},
 		"a rename": {"ALTER TABLE users RENAME COLUMN age TO years" + back,
 			"a running application breaks", forecast.High},
-		"no way back": {"CREATE TABLE new (id int)", "it has no way back", forecast.Medium},
-		"deliberately no way back": {"-- +migrate Irreversible it is law\nCREATE TABLE new (id int)",
+		"no down migration": {"CREATE TABLE new (id int)", "it has no down migration", forecast.Medium},
+		"deliberately no down migration": {"-- +migrate Irreversible it is law\nCREATE TABLE new (id int)",
 			"it is irreversible: it is law", forecast.Medium},
 		"what cannot be read": {"DO $$ DECLARE n int := 1; BEGIN EXECUTE 'SELECT ' || n; END $$" + back,
 			"puts statements together while it runs", forecast.Medium},
@@ -194,7 +194,7 @@ func TestTheOrderOfDeployment(t *testing.T) {
 	}
 }
 
-func TestWaysBackAreJudgedAndTried(t *testing.T) {
+func TestDownMigrationsAreJudgedAndTried(t *testing.T) {
 	t.Parallel()
 	url, ok := copied(t, shop)
 	require.True(t, ok)
@@ -212,12 +212,12 @@ func TestWaysBackAreJudgedAndTried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := study(t, url, plan, history, func(o *forecast.Options) { o.Rehearse = true })
 			require.NotNil(t, f.Rehearsal)
-			require.Contains(t, f.Rehearsal.Stopped, "example.sql", "the second way back fails, and the first is behind it")
-			require.Equal(t, forecast.Failed, f.Migrations[1].WayBack.Tested)
-			require.Contains(t, f.Migrations[1].WayBack.Failure, `column "c" of relation "users" does not exist`)
+			require.Contains(t, f.Rehearsal.Stopped, "example.sql", "the second down migration fails, and the first is behind it")
+			require.Equal(t, forecast.Failed, f.Migrations[1].Down.Tested)
+			require.Contains(t, f.Migrations[1].Down.Failure, `column "c" of relation "users" does not exist`)
 			require.Equal(t, forecast.High, f.Migrations[1].Risk)
-			require.Equal(t, forecast.Missing, f.Migrations[2].WayBack.Kind)
-			require.Equal(t, "column users.a", f.Migrations[0].WayBack.Loses[0].What)
+			require.Equal(t, forecast.Missing, f.Migrations[2].Down.Kind)
+			require.Equal(t, "column users.a", f.Migrations[0].Down.Loses[0].What)
 		})
 	}
 }
@@ -255,9 +255,9 @@ func TestAPlanThatGoesDownIsJudgedLikeOneThatGoesUp(t *testing.T) {
 	plan, err := migrator(t, url, files[:1]).PlanDown(t.Context(), whimbrel.DownOptions{Steps: 2})
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) { o.Rehearse, o.History = true, files })
-	require.Equal(t, forecast.FromHistory, f.Migrations[0].WayBack.Kind)
-	require.Equal(t, forecast.FromFile, f.Migrations[1].WayBack.Kind)
-	require.Equal(t, forecast.Ran, f.Migrations[1].WayBack.Tested)
+	require.Equal(t, forecast.FromHistory, f.Migrations[0].Down.Kind)
+	require.Equal(t, forecast.FromFile, f.Migrations[1].Down.Kind)
+	require.Equal(t, forecast.Ran, f.Migrations[1].Down.Tested)
 	require.Equal(t, "table users (2 rows)", f.Migrations[1].Loses[0].String())
 	require.Equal(t, lint.AccessExclusive, f.Migrations[1].Steps[0].Locks[0].Mode)
 
@@ -283,9 +283,9 @@ func TestScriptsAreUnknownAndRunInTheRehearsal(t *testing.T) {
 	f := study(t, url, plan, func(o *forecast.Options) { o.Rehearse, o.Scripts = true, js.New(js.Options{}) })
 	require.Empty(t, f.Rehearsal.Stopped)
 	require.Equal(t, forecast.Medium, f.Migrations[1].Risk)
-	require.Equal(t, forecast.FromFile, f.Migrations[1].WayBack.Kind)
+	require.Equal(t, forecast.FromFile, f.Migrations[1].Down.Kind)
 	require.False(t, f.Migrations[1].Duration.Known)
-	require.Equal(t, forecast.Ran, f.Migrations[2].WayBack.Tested)
+	require.Equal(t, forecast.Ran, f.Migrations[2].Down.Tested)
 }
 
 func withScripts(c *whimbrel.Config) { c.Scripts = js.New(js.Options{}) }
@@ -368,7 +368,7 @@ func TestValuesOfVariablesAreNotShown(t *testing.T) {
 	text, err := json.Marshal(f)
 	require.NoError(t, err)
 	require.NotContains(t, string(text)+f.Text(forecast.Style{}, true)+f.Markdown(), "hushhush")
-	require.Equal(t, forecast.Ran, f.Migrations[0].WayBack.Tested)
+	require.Equal(t, forecast.Ran, f.Migrations[0].Down.Tested)
 }
 
 func TestNothingToDo(t *testing.T) {

@@ -30,14 +30,14 @@ func (f *Forecast) hide(variables map[string]string) {
 	}
 	for i := range f.Migrations {
 		m := &f.Migrations[i]
-		clean(&m.WayBack.Failure)
+		clean(&m.Down.Failure)
 		for i := range m.Reasons {
 			clean(&m.Reasons[i].Message)
 		}
 		for i := range m.Deploy.Reasons {
 			clean(&m.Deploy.Reasons[i])
 		}
-		for _, losses := range [][]Loss{m.Loses, m.WayBack.Loses} {
+		for _, losses := range [][]Loss{m.Loses, m.Down.Loses} {
 			for i := range losses {
 				clean(&losses[i].What)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// Loss is data that is gone for good when a migration has run: no way back brings it
+// Loss is data that is gone for good when a migration has run: no down migration brings it
 // back, since that can only make the place where it was.
 type Loss struct {
 	Line int    `json:"line"`

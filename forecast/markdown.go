@@ -16,14 +16,14 @@ func (f Forecast) Markdown() string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "On %s (PostgreSQL %s), %s.\n\n", cell(f.Database), f.Server, f.Duration)
-	b.WriteString("| | migration | risk | takes | way back | deploy |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| | migration | risk | takes | down migration | deploy |\n|---|---|---|---|---|---|\n")
 	for _, m := range f.Migrations {
 		arrow := "↑"
 		if m.Direction == whimbrel.Down {
 			arrow = "↓"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", arrow, cell(string(m.Version)+" "+m.Name), m.Risk, m.Duration,
-			cell(m.WayBack.String()), m.Deploy.Order)
+			cell(m.Down.String()), m.Deploy.Order)
 	}
 	for _, m := range f.Migrations {
 		f.markdownOf(&b, m)

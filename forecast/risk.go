@@ -192,7 +192,7 @@ func why(s Statement) string {
 func (m *Migration) lossReasons() []Reason {
 	var all []Reason
 	for _, l := range m.Loses {
-		r := Reason{Risk: High, Line: l.Line, Message: "loses " + l.String() + ": no way back brings the values back"}
+		r := Reason{Risk: High, Line: l.Line, Message: "loses " + l.String() + ": no down migration brings the values back"}
 		if l.Rows == 0 {
 			r = Reason{Risk: Low, Line: l.Line, Message: "drops " + l.String()}
 		}
@@ -213,14 +213,14 @@ func (m *Migration) otherReasons() []Reason {
 	}
 	if m.Direction == whimbrel.Up {
 		switch {
-		case m.WayBack.Kind == Missing:
-			add(Medium, "it has no way back")
-		case m.WayBack.Kind == Irreversible && m.WayBack.Reason != "":
-			add(Medium, "it is irreversible: %s", m.WayBack.Reason)
-		case m.WayBack.Kind == Irreversible:
+		case m.Down.Kind == Missing:
+			add(Medium, "it has no down migration")
+		case m.Down.Kind == Irreversible && m.Down.Reason != "":
+			add(Medium, "it is irreversible: %s", m.Down.Reason)
+		case m.Down.Kind == Irreversible:
 			add(Medium, "it is irreversible")
-		case m.WayBack.Tested == Failed:
-			add(High, "its way back failed in the rehearsal: %s", m.WayBack.Failure)
+		case m.Down.Tested == Failed:
+			add(High, "its down migration failed in the rehearsal: %s", m.Down.Failure)
 		}
 	}
 	switch m.Deploy.Order {

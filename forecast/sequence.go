@@ -36,13 +36,13 @@ func finished(plan whimbrel.Plan) []migration.Migration {
 	return all
 }
 
-// waysBack gives the ways back of a plan that goes up, the last one first.
+// downMigrations gives the down migrations of a plan that goes up, the last one first.
 //
 // One of which a variable has no value is left out.
-func waysBack(plan whimbrel.Plan, variables map[string]string) []migration.Migration {
+func downMigrations(plan whimbrel.Plan, variables map[string]string) []migration.Migration {
 	var all []migration.Migration
 	for i, p := range slices.Backward(plan.Migrations) {
-		if p.Direction != whimbrel.Up || p.Migration.Kind != migration.SQL || p.RecordOnly || !p.Migration.HasWayBack() {
+		if p.Direction != whimbrel.Up || p.Migration.Kind != migration.SQL || p.RecordOnly || !p.Migration.Reversible() {
 			continue
 		}
 		if m, err := p.Migration.WithVariables(variables, true); err == nil {

@@ -29,7 +29,7 @@ type Options struct {
 	// Severities are those of hazards, as a configuration has them.
 	Severities lint.Severities
 	// Rehearse runs the plan on a throw-away server as well, behind a replay of
-	// History, and then its ways back.
+	// History, and then its down migrations.
 	Rehearse bool
 	// History are the migrations that are applied, in the order in which they were.
 	// If files are missing, WithoutFiles is set: then the rehearsal begins with what
@@ -100,7 +100,7 @@ type judgement struct {
 	linter *lint.Linter
 }
 
-// judge judges a plan, and its ways back, by text and catalog.
+// judge judges a plan, and its down migrations, by text and catalog.
 func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Options) (judgement, error) {
 	wrong := func(err error) error {
 		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: err.Error(),
@@ -117,14 +117,14 @@ func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Option
 	if j.Report, err = there.Check(sequence); err != nil {
 		return judgement{}, fmt.Errorf("judging the plan: %w", err)
 	}
-	backwards := waysBack(plan, options.Variables)
+	backwards := downMigrations(plan, options.Variables)
 	settings.Judge = func(m migration.Migration) bool { return isBack(m.Version) }
 	back, err := lint.New(settings)
 	if err != nil {
 		return judgement{}, wrong(err)
 	}
 	if j.Back, err = back.Check(append(sequence, backwards...)); err != nil {
-		return judgement{}, fmt.Errorf("judging the ways back: %w", err)
+		return judgement{}, fmt.Errorf("judging the down migrations: %w", err)
 	}
 	return j, nil
 }
@@ -140,7 +140,7 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 		history = []migration.Migration{schema}
 	}
 	sequence, stopped := runnable(plan)
-	back := waysBack(plan, options.Variables)
+	back := downMigrations(plan, options.Variables)
 	everything := append(append(append([]migration.Migration{}, history...), finished(plan)...),
 		append(sequence, back...)...)
 	rows := options.Rows

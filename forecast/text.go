@@ -98,7 +98,7 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 		f.writeStep(b, style, m, step, details)
 	}
 	if !m.RecordOnly {
-		fmt.Fprintf(b, "    %s %s\n", style.Faint("way back"), m.WayBack)
+		fmt.Fprintf(b, "    %s %s\n", style.Faint("down migration"), m.Down)
 		fmt.Fprintf(b, "    %s %s\n", style.Faint("deploy  "), m.Deploy)
 	}
 }
@@ -282,12 +282,12 @@ func (h Hold) phrase(held Estimate) string {
 	return "for " + held.String()
 }
 
-// String describes a way back.
-func (w WayBack) String() string {
+// String describes a down migration.
+func (r Reversal) String() string {
 	var text string
-	switch w.Kind {
+	switch r.Kind {
 	case Irreversible:
-		return strings.TrimSuffix("none: irreversible: "+w.Reason, ": ")
+		return strings.TrimSuffix("none: irreversible: "+r.Reason, ": ")
 	case Missing:
 		return "none"
 	case FromHistory:
@@ -295,14 +295,14 @@ func (w WayBack) String() string {
 	default:
 		text = "in the file"
 	}
-	switch w.Tested {
+	switch r.Tested {
 	case Ran:
 		text += ", ran in the rehearsal"
 	case Failed:
-		text += ", failed in the rehearsal: " + w.Failure
+		text += ", failed in the rehearsal: " + r.Failure
 	}
 	var lost []string
-	for _, l := range w.Loses {
+	for _, l := range r.Loses {
 		lost = append(lost, l.What)
 	}
 	if len(lost) > 0 {

@@ -181,7 +181,7 @@ func TestAMigrationForAnotherToolRunsFromItsSourceAlone(t *testing.T) {
 	script := compile(t, js.Options{}, folder.migration("1_a.ts"))
 	require.NoError(t, b.run(script, whimbrel.Up))
 	require.NotEqual(t, folder["1_a.ts"], script.Source())
-	stored := migration.Migration{Kind: migration.Script, Path: "stored way back of 1_a.ts", Text: script.Source()}
+	stored := migration.Migration{Kind: migration.Script, Path: "stored down migration of 1_a.ts", Text: script.Source()}
 	again := compile(t, js.Options{}, stored)
 	require.Equal(t, script.Source(), again.Source())
 	require.NoError(t, b.run(again, whimbrel.Down))

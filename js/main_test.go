@@ -140,7 +140,7 @@ func compile(t testing.TB, options js.Options, m migration.Migration) whimbrel.S
 	return script
 }
 
-// up compiles a migration of one file and runs its way up, in one transaction
+// up compiles a migration of one file and runs its up migration, in one transaction
 // if it wants that.
 func (b *bundle) up(name, text string) error {
 	b.Helper()

@@ -24,7 +24,7 @@ declare module 'whimbrel' {
      */
     tags?: readonly string[];
     up(client: Client): Promise<unknown> | unknown;
-    /** The way back. */
+    /** The down migration. */
     down?(client: Client): Promise<unknown> | unknown;
     /** Helpers, called through this. */
     [helper: string]: any;

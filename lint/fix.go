@@ -308,7 +308,7 @@ func kept(statement, rewrite string) string {
 	return b.String()
 }
 
-// eachStatementAlone marks the way up so that each statement is a transaction of its
+// eachStatementAlone marks the up migration so that each statement is a transaction of its
 // own, and takes away a BEGIN and COMMIT around all of them.
 func eachStatementAlone(text string) string {
 	statements, err := pgsql.Split(text, pgsql.Options{Mark: func(comment string) bool { return markOf(comment) != "" }})

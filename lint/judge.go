@@ -126,7 +126,7 @@ func (j *judge) localEnds() {
 }
 
 // unreadMark reports, with the first statement below it, a comment that looks like the mark
-// of the way back.
+// of the down migration.
 func (j *judge) unreadMark() {
 	mark := j.migration.UnreadMark
 	if mark == nil {

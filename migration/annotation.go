@@ -71,7 +71,7 @@ const (
 
 var (
 	// claimed finds annotations, and what is meant to be one: a mark that is
-	// passed over because of a slip would make the way back run as the way up.
+	// passed over because of a slip would make the down migration run as the up migration.
 	claimed = pattern.Of(`(?i)^--[ \t]*(?:\+migrat|\+[ \t]+migrate[ \t]+(?:up|down)\b)`)
 	// introduction is how an annotation begins.
 	introduction = pattern.Of(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
@@ -81,7 +81,7 @@ var (
 )
 
 // foreign are the marks of other tools' files. A file that has them would, if
-// they were read as comments, run its way back right after its way up.
+// they were read as comments, run its down migration right after its up migration.
 var foreign = []struct {
 	tool string
 	mark func() *regexp.Regexp

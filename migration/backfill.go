@@ -15,7 +15,7 @@ type Backfill struct {
 	Table string
 	Key   string // one or more columns with commas between them
 	// Into is a new table to which the values are moved. Where it is empty they
-	// are changed in place, and kept in a backup for the way back.
+	// are changed in place, and kept in a backup for the down migration.
 	Into string
 }
 
@@ -122,7 +122,7 @@ const inPlaceBody = `--
 
 -- +migrate Up
 
--- What was there before, for the way back.
+-- What was there before, for the down migration.
 CREATE TABLE {OTHER} AS SELECT {KEY}, old_value FROM {TABLE} WITH NO DATA;
 ALTER TABLE {OTHER} ADD PRIMARY KEY ({KEY});
 

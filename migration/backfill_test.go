@@ -30,7 +30,7 @@ func TestABackfillInPlaceIsTheWholePattern(t *testing.T) {
 	require.NotNil(t, m.Up.Statements[3].Assert)
 	require.Len(t, m.Down.Statements, 3)
 	require.Equal(t, []string{"users_backup_20240115120000"}, m.Down.Statements[0].Batch.TableName())
-	require.True(t, m.HasWayBack())
+	require.True(t, m.Reversible())
 }
 
 func TestABackfillIntoATableReadsItsRowsForKeyShare(t *testing.T) {

@@ -86,7 +86,7 @@ const sqlBody = `
 
 `
 
-// The functions of a new script fail until they are written: a way back that
+// The functions of a new script fail until they are written: a down migration that
 // does nothing would be believed.
 const scriptBody = `
 /// <reference path="./whimbrel.d.ts" />
@@ -100,7 +100,7 @@ const scriptBody = `
   },
 
   async down(client) {
-    throw new Error('down is not written yet'); // without a way back, delete it
+    throw new Error('down is not written yet'); // without a down migration, delete it
   },
 };
 `
@@ -118,7 +118,7 @@ export default {
   },
 
   async down(client: Client): Promise<void> {
-    throw new Error('down is not written yet'); // without a way back, delete it
+    throw new Error('down is not written yet'); // without a down migration, delete it
   },
 };
 `

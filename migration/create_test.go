@@ -31,7 +31,7 @@ func TestTemplateOfSQLHasHeaderAndMarks(t *testing.T) {
 
 	m := parse(t, file, content)
 	require.True(t, m.Empty(), "a fresh migration does nothing yet")
-	require.False(t, m.HasWayBack())
+	require.False(t, m.Reversible())
 }
 
 func TestTemplateOfScriptsFailsUntilItIsWritten(t *testing.T) {

@@ -58,13 +58,13 @@ const (
 	CodeCircle Code = "circle"
 	// CodeHook: a hook does what only a migration can.
 	CodeHook Code = "hook"
-	// CodeIrreversible: a migration that says it is irreversible has a way back.
-	CodeIrreversible Code = "irreversible"
+	// CodeIrreversibleWithDown: a migration that says it is irreversible has a down migration.
+	CodeIrreversibleWithDown Code = "irreversible_with_down"
 	// CodeUnsupported: the file needs what only another tool has.
 	CodeUnsupported Code = "unsupported"
 	// CodeAmbiguous: a name is that of several migrations.
 	CodeAmbiguous Code = "ambiguous"
-	// CodeStoredScript: a stored way back is the source of a function, not SQL.
+	// CodeStoredScript: a stored down migration is the source of a function, not SQL.
 	CodeStoredScript Code = "stored_script"
 )
 

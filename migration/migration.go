@@ -29,7 +29,7 @@ const (
 	Opaque Kind = "opaque"
 )
 
-// Migration is one change of a database, with its way back. It is a value:
+// Migration is one change of a database, with its down migration. It is a value:
 // nothing alters it after loading.
 type Migration struct {
 	Version Version
@@ -44,11 +44,11 @@ type Migration struct {
 	// the file has. Positions refer to it.
 	Text string
 	// Checksum is the hexadecimal SHA-256 of Text. It is empty for what has no file:
-	// functions and stored ways back.
+	// functions and stored down migrations.
 	Checksum string
 	Up, Down Section
 	// Irreversible is set by the annotation of that name, which says that
-	// there is deliberately no way back; Reason is its text, which may be empty.
+	// there is deliberately no down migration; Reason is its text, which may be empty.
 	Irreversible bool
 	Reason       string
 	// Settings hold for the whole file, in both directions, wherever they
@@ -67,12 +67,12 @@ type Migration struct {
 	Squashes []Version
 	// Unfit is why an Opaque migration cannot be run; nil for all others.
 	Unfit *Error
-	// UnreadMark is where a comment in the way up looks like the mark of the way back and
+	// UnreadMark is where a comment in the up migration looks like the mark of the down migration and
 	// is none that is read; nil where there is none. The file can be loaded: it may have
 	// been applied as it is.
 	UnreadMark *Error
-	// wayBack is what StoredDown answers.
-	wayBack string
+	// storedDown is what StoredDown answers.
+	storedDown string
 	// mixed and mixedMarked are the SHA-256 of the file as it is, without and with a
 	// byte-order mark, where its line ends are not all of one kind.
 	mixed, mixedMarked string
@@ -100,15 +100,15 @@ func (m Migration) DoingNothing(down bool) Migration {
 		Command: "SELECT"}
 	section.Statements = []Statement{{Statement: nothing}}
 	if down {
-		m.wayBack = nothing.Text + ";\n"
+		m.storedDown = nothing.Text + ";\n"
 	}
 	return m
 }
 
-// HasWayBack reports whether m can be undone. For SQL that is known: there is
+// Reversible reports whether m can be undone. For SQL that is known: there is
 // a statement in a Down section. A script or a function is presumed to have a
-// way back; whoever loads it sees whether it has one.
-func (m Migration) HasWayBack() bool {
+// down migration; whoever loads it sees whether it has one.
+func (m Migration) Reversible() bool {
 	if m.Irreversible || m.Kind == Opaque {
 		return false
 	}

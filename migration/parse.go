@@ -120,7 +120,7 @@ func readable(text string) *Error {
 }
 
 // read fills in what the text of an SQL migration says. What stands before the
-// first mark of a direction belongs to the way up, or to the way down.
+// first mark of a direction belongs to the up migration, or to the way down.
 func read(m Migration, down bool, in *room) (Migration, []*Error) {
 	r := reader{migration: m, stored: down, sections: in.sections[:0], marks: in.marks()}
 	if len(m.Text) > largeText {
@@ -414,8 +414,8 @@ func (r *reader) finish() {
 		r.problems = append(r.problems, problems...)
 	}
 	if r.irreversible != nil && len(r.migration.Down.Statements) > 0 {
-		r.problem(&Error{Code: CodeIrreversible, Position: *r.irreversible,
-			Message: "the migration says it is irreversible, but has a way back",
+		r.problem(&Error{Code: CodeIrreversibleWithDown, Position: *r.irreversible,
+			Message: "the migration says it is irreversible, but has a down migration",
 			Remedy:  "remove the annotation, or the statements below Down"})
 	}
 	r.repeatable()
@@ -424,5 +424,5 @@ func (r *reader) finish() {
 		r.unusedVariables()
 	}
 	slices.SortStableFunc(r.problems, func(a, b *Error) int { return cmp.Compare(a.Position.Offset, b.Position.Offset) })
-	r.migration.wayBack = r.wayBack()
+	r.migration.storedDown = r.storedDown()
 }

@@ -61,7 +61,7 @@ func describe(m Migration, err error) string {
 		return text.String()
 	}
 	fmt.Fprintf(&text, "version %s\nname %s\nkind %s\n", m.Version, m.Name, m.Kind)
-	fmt.Fprintf(&text, "empty %t\nway back %t\n", m.Empty(), m.HasWayBack())
+	fmt.Fprintf(&text, "empty %t\ndown migration %t\n", m.Empty(), m.Reversible())
 	if m.Irreversible {
 		fmt.Fprintf(&text, "irreversible %q\n", m.Reason)
 	}
@@ -73,7 +73,7 @@ func describe(m Migration, err error) string {
 	}
 	describeSection(&text, "up", m.Up)
 	describeSection(&text, "down", m.Down)
-	fmt.Fprintf(&text, "\nstored way back:\n%s", m.StoredDown())
+	fmt.Fprintf(&text, "\nstored down migration:\n%s", m.StoredDown())
 	return text.String()
 }
 
@@ -136,7 +136,7 @@ func TestParseDoesNotLookIntoScripts(t *testing.T) {
 	m := parse(t, "1_a.ts", "'\n-- +migrate Nonsense")
 	require.Equal(t, Script, m.Kind)
 	require.False(t, m.Empty())
-	require.True(t, m.HasWayBack(), "only the script knows")
+	require.True(t, m.Reversible(), "only the script knows")
 	require.Empty(t, m.StoredDown())
 }
 
@@ -177,6 +177,6 @@ func FuzzParse(f *testing.F) {
 
 		stored, err := ParseStored(m.Version, m.Name, m.StoredDown())
 		require.NoError(t, err, "stored: %q", m.StoredDown())
-		requireSameWayBack(t, m, stored)
+		requireSameDown(t, m, stored)
 	})
 }

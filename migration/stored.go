@@ -9,19 +9,19 @@ import (
 )
 
 // StoredDown returns the text to keep in the history table, from which
-// ParseStored reads the way back when the file is not there. It is the source
+// ParseStored reads the down migration when the file is not there. It is the source
 // of the Down sections with their comments, and nothing else if that is all
 // there is to know; other runners can then execute it as it is. Otherwise
 // annotations stand before it, which they read as comments. It is "" when there
-// is no way back in SQL: for scripts and functions always.
-func (m Migration) StoredDown() string { return m.wayBack }
+// is no down migration in SQL: for scripts and functions always.
+func (m Migration) StoredDown() string { return m.storedDown }
 
-// scriptHeader begins the stored way back of a script. Who takes it for SQL gets
+// scriptHeader begins the stored down migration of a script. Who takes it for SQL gets
 // an error of the server's.
 const scriptHeader = "-- +migrate Script "
 
 // storedLabel begins the path of what comes from the history.
-const storedLabel = "stored way back of "
+const storedLabel = "stored down migration of "
 
 // StoredScript returns the text to keep for a script: its source, as one text
 // that needs no neighbour, below a line that names its file.
@@ -33,7 +33,7 @@ func (m Migration) StoredScript(source string) string {
 // text without a mark is the way down. The migration that comes back has the
 // Down section, or is a script, and no checksum, since nothing is known of the
 // file. A script's Path ends in its file's name.
-// An empty text is no error; there is then no way back.
+// An empty text is no error; there is then no down migration.
 func ParseStored(version Version, name, stored string) (Migration, error) {
 	m := Migration{
 		Version: version, Name: name, Kind: SQL,
@@ -63,8 +63,8 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 // place of SQL. No SQL statement begins like that.
 var function = pattern.Of(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
 
-// wayBack builds the text for StoredDown.
-func (r *reader) wayBack() string {
+// storedDown builds the text for StoredDown.
+func (r *reader) storedDown() string {
 	m := &r.migration
 	if m.Irreversible {
 		return strings.TrimRight("-- +migrate Irreversible "+m.Reason, " ") + "\n"

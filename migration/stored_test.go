@@ -10,12 +10,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// requireSameWayBack compares the ways back of a file and of what was stored
+// requireSameDown compares the down migrations of a file and of what was stored
 // of it: everything but positions and Allow.
-func requireSameWayBack(t require.TestingT, file, stored Migration) {
+func requireSameDown(t require.TestingT, file, stored Migration) {
 	require.Equal(t, file.Irreversible, stored.Irreversible)
 	require.Equal(t, file.Reason, stored.Reason)
-	require.Equal(t, file.HasWayBack(), stored.HasWayBack())
+	require.Equal(t, file.Reversible(), stored.Reversible())
 	require.Equal(t, way(file), way(stored))
 	require.Equal(t, file.StoredDown(), stored.StoredDown(), "storing what was stored changes nothing")
 	require.Empty(t, stored.Up.Statements)
@@ -52,7 +52,7 @@ func way(m Migration) []string {
 func TestStoredDownIsTheSourceOfTheDownSections(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, text, want string }{
-		{"no way back", "SELECT 1;", ""},
+		{"no down migration", "SELECT 1;", ""},
 		{"nothing but comments", "SELECT 1;\n-- +migrate Down\n-- none\n", ""},
 		{"plain", "SELECT 1;\n-- +migrate Down  \n\n-- Careful!\nSELECT 2;\n", "-- Careful!\nSELECT 2;\n"},
 		{"another section behind it", "-- +migrate Down\nSELECT 2;\n-- +migrate Up\nSELECT 1;", "SELECT 2;\n"},
@@ -76,7 +76,7 @@ func TestStoredDownIsTheSourceOfTheDownSections(t *testing.T) {
 			require.Equal(t, test.want, m.StoredDown())
 			stored, err := ParseStored(m.Version, m.Name, m.StoredDown())
 			require.NoError(t, err)
-			requireSameWayBack(t, m, stored)
+			requireSameDown(t, m, stored)
 		})
 	}
 }
@@ -85,16 +85,16 @@ func TestParseStoredReadsWhatOtherRunnersKept(t *testing.T) {
 	t.Parallel()
 	m, err := ParseStored("20240115120000", "add_users", "\nBEGIN;\nDROP TABLE users;\nDROP TYPE role;\nCOMMIT;\n")
 	require.NoError(t, err)
-	require.Equal(t, "stored way back of 20240115120000_add_users", m.Path)
+	require.Equal(t, "stored down migration of 20240115120000_add_users", m.Path)
 	require.Len(t, m.Down.Statements, 2)
 	require.Equal(t, 3, m.Down.Statements[0].Start.Line)
-	require.True(t, m.HasWayBack())
+	require.True(t, m.Reversible())
 	require.True(t, m.AcceptsChecksum(sha("whatever")), "nothing is known of the file")
 
 	for _, nothing := range []string{"", "\n", "-- Nothing to do\n"} {
 		m, err = ParseStored("1", "a", nothing)
 		require.NoError(t, err)
-		require.False(t, m.HasWayBack())
+		require.False(t, m.Reversible())
 		require.Empty(t, m.StoredDown())
 	}
 }
@@ -102,20 +102,20 @@ func TestParseStoredReadsWhatOtherRunnersKept(t *testing.T) {
 func TestParseStoredRefusesWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	for stored, want := range map[string]string{
-		"DROP TABLE 'a": "lexical: stored way back of 1_a:1:12: a string is never closed",
-		"DROP TABLE a;\nROLLBACK;": "transaction_control: stored way back of 1_a:2:1: ROLLBACK is not allowed " +
+		"DROP TABLE 'a": "lexical: stored down migration of 1_a:1:12: a string is never closed",
+		"DROP TABLE a;\nROLLBACK;": "transaction_control: stored down migration of 1_a:2:1: ROLLBACK is not allowed " +
 			"in a migration",
-		"async down(client) {\n}": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		"async down(client) {\n}": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		"async (client) => {}": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		"async (client) => {}": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		" (client) => client.query('SELECT')": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		" (client) => client.query('SELECT')": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		"client => client.query('SELECT')": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		"client => client.query('SELECT')": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		"function (client) { return client; }": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		"function (client) { return client; }": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		"down(client) { return client; }": "stored_script: stored way back of 1_a: it is the source of a JavaScript " +
+		"down(client) { return client; }": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
 	} {
 		_, err := ParseStored("1", "a", stored)
@@ -123,7 +123,7 @@ func TestParseStoredRefusesWhatCannotRun(t *testing.T) {
 	}
 }
 
-func TestWhatIsStoredGoesTheSameWayBack(t *testing.T) {
+func TestWhatIsStoredGoesThroughTheSameDown(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := fileGenerator(t)
@@ -131,7 +131,7 @@ func TestWhatIsStoredGoesTheSameWayBack(t *testing.T) {
 		require.NoError(t, err, text)
 		stored, err := ParseStored(m.Version, m.Name, m.StoredDown())
 		require.NoError(t, err, m.StoredDown())
-		requireSameWayBack(t, m, stored)
+		requireSameDown(t, m, stored)
 	})
 }
 

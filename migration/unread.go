@@ -49,9 +49,9 @@ func words(list string) map[string]bool {
 // mostWords is how many words a mark has at most.
 const mostWords = 7
 
-// marksWayBack reports whether the text of a comment, without what makes it one, can only
+// marksDown reports whether the text of a comment, without what makes it one, can only
 // be meant to say that the down migration begins.
-func marksWayBack(text string) bool {
+func marksDown(text string) bool {
 	text = strings.ToLower(strings.Map(narrow, text))
 	text = strings.TrimSpace(strings.Trim(strings.TrimSpace(text), "-=*#/<>~_+!@:.[](){}|"))
 	if halfName().MatchString(text) || ternMark().MatchString(text) {
@@ -103,7 +103,7 @@ func (r *reader) unreadMark(until int) {
 	comments := r.remarksOf(from, until)
 	for i, c := range comments {
 		switch {
-		case c.prose || !c.alone || !marksWayBack(c.text) && foreignTool(c.shown) != "tern":
+		case c.prose || !c.alone || !marksDown(c.text) && foreignTool(c.shown) != "tern":
 			continue
 		case isHeading(c, comments[i+1:]):
 			continue

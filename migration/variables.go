@@ -84,7 +84,7 @@ func (r *reader) unusedVariables() {
 
 // WithVariables returns m with values in place of the variables in its
 // settings and in the statements of one direction. Text, checksum and stored
-// way back stay those of the file, in which values never are. Whatever a value
+// down migration stay those of the file, in which values never are. Whatever a value
 // is, a statement stays one statement, and what stands in quotes stays in them.
 //
 // The error joins an *Error for each reference that has no value, or one that

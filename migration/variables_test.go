@@ -105,7 +105,7 @@ func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheWayBackKeepsTheVariablesAndNotTheirValues(t *testing.T) {
+func TestTheStoredDownMigrationKeepsTheVariablesAndNotTheirValues(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("1_a.sql", "-- +migrate Variables A B\n-- +migrate Set search_path = ${B}\nCREATE SCHEMA ${\"A\"};\n"+
 		"-- +migrate Down\nDROP SCHEMA ${\"A\"};")

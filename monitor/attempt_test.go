@@ -102,9 +102,9 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	}
 	require.Equal(t, b.text("SELECT sum(retries)"+ran), strconv.Itoa(m.Retries))
 	require.Positive(t, m.Retries)
-	gaveWay, err := strconv.ParseFloat(b.text("SELECT sum(gave_way_ms)"+ran), 64)
+	backoff, err := strconv.ParseFloat(b.text("SELECT sum(backoff_ms)"+ran), 64)
 	require.NoError(t, err)
-	require.InDelta(t, gaveWay, float64(m.GaveWay)/1e6, 0.001)
+	require.InDelta(t, backoff, float64(m.Backoff)/1e6, 0.001)
 	waited, err := strconv.ParseFloat(b.text("SELECT sum(lock_wait_ms) + sum(lease_wait_ms)"+ran), 64)
 	require.NoError(t, err)
 	require.InDelta(t, waited, float64(m.LockWait+m.LeaseWait)/1e6, 0.001)

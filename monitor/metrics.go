@@ -21,9 +21,9 @@ type Metrics struct {
 	SuccessRate Percent `json:"success_rate_percent"`
 	// Durations are those of the attempts that succeeded.
 	Durations Durations `json:"durations"`
-	// Retries and GaveWay are what all attempts together gave way to others.
+	// Retries and Backoff are what all attempts together spent backing off.
 	Retries int              `json:"retries"`
-	GaveWay whimbrel.Elapsed `json:"gave_way_ms"`
+	Backoff whimbrel.Elapsed `json:"backoff_ms"`
 	// LockWait and LeaseWait are what they waited for locks that they then got, and
 	// for other runners.
 	LockWait  whimbrel.Elapsed `json:"lock_wait_ms"`
@@ -111,7 +111,7 @@ func Measure(attempts []Attempt) Metrics {
 	var durations []time.Duration
 	for _, a := range ran {
 		m.Retries += a.Retries
-		m.GaveWay += a.GaveWay
+		m.Backoff += a.Backoff
 		m.LockWait += a.LockWait
 		m.LeaseWait += a.LeaseWait
 		switch {

@@ -31,7 +31,7 @@ func history(n int) []monitor.Attempt {
 		}}
 		if i%4 == 0 {
 			a.Outcome, a.Error, a.SQLState, a.Version, a.Name = "failed", "1_m1.sql:2:3: syntax error\nat \"x\"", "42601", "4", "m4"
-			a.Retries, a.GaveWay, a.LeaseWait = 2, whimbrel.Elapsed(200*time.Millisecond), whimbrel.Elapsed(3*time.Second)
+			a.Retries, a.Backoff, a.LeaseWait = 2, whimbrel.Elapsed(200*time.Millisecond), whimbrel.Elapsed(3*time.Second)
 		}
 		attempts = append(attempts, a)
 	}

@@ -26,7 +26,7 @@ func (m Metrics) Text() string {
 		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90),
 			duration(d.P95), duration(d.P99))},
 		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
-		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.GaveWay))},
+		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.Backoff))},
 		{"waited", fmt.Sprintf("for locks %s, for other runners %s", duration(m.LockWait), duration(m.LeaseWait))},
 	})
 	if len(m.Errors) > 0 {
@@ -55,12 +55,12 @@ func (m Metrics) directions() string {
 func attemptRows(attempts []Attempt) [][]string {
 	rows := [][]string{{"when", "migration", "", "took", "outcome", "retried", "by"}}
 	for _, a := range attempts {
-		gaveWay := ""
+		backoff := ""
 		if a.Retries > 0 {
-			gaveWay = fmt.Sprintf("%d times, %s", a.Retries, duration(a.GaveWay))
+			backoff = fmt.Sprintf("%d times, %s", a.Retries, duration(a.Backoff))
 		}
 		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, duration(a.Duration),
-			a.Outcome, gaveWay, a.By})
+			a.Outcome, backoff, a.By})
 	}
 	return rows
 }
@@ -143,9 +143,9 @@ func (m Metrics) Families() []openmetrics.Family {
 		})
 	}
 	families := []openmetrics.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
-		single(prefix+"retries", openmetrics.Counter, "How often steps gave way and were sent again.", float64(m.Retries)),
-		single(prefix+"gave_way_seconds", openmetrics.Counter, "Time in which steps gave way.",
-			time.Duration(m.GaveWay).Seconds()),
+		single(prefix+"retries", openmetrics.Counter, "How often steps backed off and were sent again.", float64(m.Retries)),
+		single(prefix+"backoff_seconds", openmetrics.Counter, "Time in which steps backed off.",
+			time.Duration(m.Backoff).Seconds()),
 		single(prefix+"lock_wait_seconds", openmetrics.Counter, "Time that steps waited for locks that they then got.",
 			time.Duration(m.LockWait).Seconds()),
 		single(prefix+"lease_wait_seconds", openmetrics.Counter, "Time that runs waited for other runners.",

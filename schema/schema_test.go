@@ -219,7 +219,7 @@ func TestARoleWithoutPrivilegesReadsTheSame(t *testing.T) {
 	require.Empty(t, lines(differences), "all but the options of user mappings may be seen by everybody")
 }
 
-func TestTheShopsWayBackRestoresTheSchemaAtEveryStep(t *testing.T) {
+func TestTheShopsDownMigrationsRestoreTheSchemaAtEveryStep(t *testing.T) {
 	t.Parallel()
 	url, drop, err := modern(t).FreshDatabase(t.Context())
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestTheShopsWayBackRestoresTheSchemaAtEveryStep(t *testing.T) {
 	for i := len(states) - 1; i >= 0; i-- {
 		_, err := m.Down(t.Context(), whimbrel.DownOptions{})
 		require.NoError(t, err)
-		require.Empty(t, lines(schema.Diff(states[i], look())), "after the way back of %s", loaded[i].Path)
+		require.Empty(t, lines(schema.Diff(states[i], look())), "after the down migration of %s", loaded[i].Path)
 	}
 }
 

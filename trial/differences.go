@@ -8,7 +8,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/schema"
 )
 
-// afterDown says what a way back did not bring back.
+// afterDown says what a down migration did not bring back.
 func afterDown(before, after schema.Schema) (findings []Finding, kept []enumValues) {
 	for _, d := range schema.Diff(before, after) {
 		if values, only := addedValues(d); only {
@@ -26,7 +26,7 @@ func afterDown(before, after schema.Schema) (findings []Finding, kept []enumValu
 		}
 		findings = append(findings, Finding{
 			Severity: Failure, Check: CheckSchema, Message: message, Difference: &d,
-			Remedy: "make the way back restore it; the schema after down must be the one before up",
+			Remedy: "make the down migration restore it; the schema after down must be the one before up",
 		})
 	}
 	return findings, kept

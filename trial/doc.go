@@ -15,7 +15,7 @@
 //
 // Repeatable migrations run twice, behind all others, on a database of their own.
 //
-// A migration without a way back is reported as irreversible, never as passed.
+// A migration without a down migration is reported as irreversible, never as passed.
 //
 // # Where it works
 //

@@ -10,7 +10,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
-// A way back that forgets something is found before production finds it.
+// A down migration that forgets something is found before production finds it.
 func ExampleRun() {
 	migrations, err := migration.Load(migration.Source{FS: fstest.MapFS{
 		"1_users.sql": {Data: []byte("CREATE TABLE users (id int, email text);\n-- +migrate Down\nDROP TABLE users;")},

@@ -26,7 +26,7 @@ CREATE TYPE mood AS ENUM ('good', 'bad');
 INSERT INTO people (email, name, team) SELECT 'p' || n, 'Name ' || n, n FROM generate_series(1, 20) n;
 -- +migrate Irreversible it is where we begin`
 
-// faults are ways back that do not lead back, each with what the tester must say.
+// faults are down migrations that do not lead back, each with what the tester must say.
 var faults = []struct {
 	name, up, down string
 	tests          string
@@ -87,7 +87,7 @@ var faults = []struct {
 		message: "tests/people.yaml:1:54: after up the row people (email='ada') is lost",
 	},
 	{
-		name: "loses a row on the way back", up: "ALTER TABLE people RENAME TO persons",
+		name: "loses a row on the way down", up: "ALTER TABLE people RENAME TO persons",
 		down: "ALTER TABLE persons RENAME TO people; DELETE FROM people WHERE email = 'bob'",
 		tests: "rows: [{table: people, before: 2, key: email, rows: [{email: ada, name: Ada}, {email: bob}], then: " +
 			"[{after: 2, table: persons, key: email, rows: [{email: ada, name: Ada}, {email: bob}]}]}]",
@@ -122,7 +122,7 @@ var faults = []struct {
 		message: `the query "find one" takes `,
 	},
 	{
-		name: "fails on the way back", up: "CREATE TABLE x (id int)", down: "DROP TABLE y",
+		name: "fails on the way down", up: "CREATE TABLE x (id int)", down: "DROP TABLE y",
 		message: "2_fault.sql:4:1: table \"y\" does not exist (SQLSTATE 42P01)",
 	},
 	{
@@ -154,7 +154,7 @@ func TestEveryPlantedFaultIsFoundAndNamed(t *testing.T) {
 	}
 }
 
-func TestAWayBackThatLeadsBackPasses(t *testing.T) {
+func TestADownMigrationThatRestoresEverythingPasses(t *testing.T) {
 	t.Parallel()
 	report := run(t, files{
 		"1_base.sql": base,
@@ -216,7 +216,7 @@ func TestNothingIsTestedBehindAMigrationThatDoesNotGoUp(t *testing.T) {
 	require.Equal(t, "1 irreversible, 2 failed, 3 not_run", statuses(report))
 	require.Contains(t, messages(report.Migrations[1].Findings)[0],
 		`2_broken.sql:1:1: relation "nobody" does not exist (SQLSTATE 42P01)`)
-	require.Contains(t, report.Migrations[2].Reason, "2 fails on the way up")
+	require.Contains(t, report.Migrations[2].Reason, "2 fails on the up migration")
 
 	only := migrations.shared(t, nil)
 	only.Only = []string{"next"}

@@ -40,7 +40,7 @@ type (
 )
 
 // JUnit gives the report as JUnit XML: a case per migration. Irreversible ones
-// are skipped cases, since the way back was not proved.
+// are skipped cases, since the down migration was not proved.
 func (r Report) JUnit() ([]byte, error) {
 	suite := junitSuite{
 		Name: "whimbrel test", Tests: len(r.Migrations), Time: seconds(r.Duration),

@@ -168,15 +168,15 @@ func (p *proof) upTwice(ctx context.Context) (bool, error) {
 
 // down takes the migration back, if there is a way.
 func (p *proof) down(ctx context.Context) (bool, error) {
-	if p.migration.Irreversible || !p.migration.HasWayBack() {
-		p.irreversible(wayBackMissing(p.migration))
+	if p.migration.Irreversible || !p.migration.Reversible() {
+		p.irreversible(whyNotReversible(p.migration))
 		return true, nil
 	}
 	_, measure, failed := p.database.measured(ctx, p.index+1, func(m *whimbrel.Migrator) (whimbrel.Result, error) {
 		return m.Down(ctx, whimbrel.DownOptions{})
 	})
-	if errors.Is(failed, whimbrel.CodeNoWayBack) { // a script or a function without one
-		p.irreversible(wayBackMissing(p.migration))
+	if errors.Is(failed, whimbrel.CodeIrreversible) { // a script or a function without one
+		p.irreversible(whyNotReversible(p.migration))
 		return true, nil
 	}
 	p.result.Down = measure
@@ -217,8 +217,8 @@ func (p *proof) irreversible(reason string) {
 	p.result.Status, p.result.Reason = Irreversible, reason
 }
 
-// wayBackMissing is why a migration has no way back.
-func wayBackMissing(m migration.Migration) string {
+// whyNotReversible is why a migration has no down migration.
+func whyNotReversible(m migration.Migration) string {
 	switch {
 	case m.Irreversible && m.Reason != "":
 		return m.Reason

@@ -44,8 +44,8 @@ type Status string
 const (
 	Passed       Status = "passed"
 	Failed       Status = "failed"
-	Irreversible Status = "irreversible" // the way up works, and there is no way back that brings everything back
-	NotRun       Status = "not_run"      // an earlier one failed on the way up, or the trial was stopped
+	Irreversible Status = "irreversible" // the up migration works, and there is no down migration that brings everything back
+	NotRun       Status = "not_run"      // an earlier one failed on the up migration, or the trial was stopped
 )
 
 // Result is what came of one migration.
@@ -80,10 +80,10 @@ type Check string
 const (
 	CheckInsert   Check = "insert"   // a given row could not be inserted
 	CheckFill     Check = "fill"     // a table could not be filled
-	CheckUp       Check = "up"       // the way up failed
+	CheckUp       Check = "up"       // the up migration failed
 	CheckRecord   Check = "record"   // it was not recorded as it should be
 	CheckUpTwice  Check = "up_twice" // up, when it was up, changed something
-	CheckDown     Check = "down"     // the way back failed
+	CheckDown     Check = "down"     // the down migration failed
 	CheckUnrecord Check = "unrecord" // it stayed on the record
 	CheckSchema   Check = "schema"   // the schema is not what it was before
 	CheckUpAgain  Check = "up_again" // up after down failed, or gave another schema

@@ -37,7 +37,7 @@ func mixed() trial.Report {
 				Up: &trial.Measure{Duration: ms(1)},
 				Findings: []trial.Finding{
 					{Severity: trial.Failure, Check: trial.CheckSchema, Message: "down leaves index <b>a_b</b> behind",
-						Path: "migrations/2_add.sql", Remedy: "make the way back restore it"},
+						Path: "migrations/2_add.sql", Remedy: "make the down migration restore it"},
 					{Severity: trial.Warning, Check: trial.CheckQuery, Message: "slow @everybody", Path: "tests/a.yaml", Line: 3,
 						Column: 5},
 				},
@@ -62,7 +62,7 @@ func TestTheReportForPeople(t *testing.T) {
     up reads the whole of public.users, 5000 rows
 ✗ 2 add|pipe  up 1.00 ms
     ✗ migrations/2_add.sql: down leaves index <b>a_b</b> behind
-      make the way back restore it
+      make the down migration restore it
     ! tests/a.yaml:3:5: slow @everybody
 → 3 enum  irreversible: PostgreSQL cannot drop a value
 - 4 late  not run: the trial was stopped
@@ -91,7 +91,7 @@ func TestTheReportForAPullRequest(t *testing.T) {
 	require.Equal(t, "### ❌ The migrations did not pass\n\n"+
 		"1 passed, 1 failed, 1 irreversible, 1 not run. PostgreSQL 15.18, 1.2 s.\n\n"+
 		"**2 add\\|pipe**\n\n"+
-		"- ❌ down leaves index &lt;b&gt;a\\_b&lt;/b&gt; behind\n  `migrations/2_add.sql`\n  make the way back restore it\n"+
+		"- ❌ down leaves index &lt;b&gt;a\\_b&lt;/b&gt; behind\n  `migrations/2_add.sql`\n  make the down migration restore it\n"+
 		"- ⚠️ slow @\u200beverybody\n  `tests/a.yaml:3:5`\n\n"+
 		"**Besides**\n\n- ❌ a row could not be inserted\n  `tests/a.yaml:9:1`\n\n"+
 		"| | migration | up | down | rows | locks on existing tables | |\n|---|---|--:|--:|--:|---|---|\n"+

@@ -25,7 +25,7 @@ type trial struct {
 	results map[int]Result
 	inserts map[migration.Version][]Finding
 	general []Finding
-	broken  int // 1 + the index of the first migration that fails on its way up; 0: none
+	broken  int // 1 + the index of the first migration that fails on its up migration; 0: none
 	why     string
 	done    int
 
@@ -214,7 +214,7 @@ func (t *trial) breaks(index int, e *whimbrel.Error) {
 	defer t.mutex.Unlock()
 	if t.broken == 0 || index+1 < t.broken {
 		t.broken = index + 1
-		t.why = fmt.Sprintf("%s fails on the way up: %s", t.history.migrations[index].Version, e.Message)
+		t.why = fmt.Sprintf("%s fails on the up migration: %s", t.history.migrations[index].Version, e.Message)
 	}
 }
 

@@ -52,7 +52,7 @@ func readDbmate(f folder, p *Project) error {
 		})
 		if !begun {
 			d.unfit = unfit(`write "-- migrate:up" above its SQL`,
-				"it has no line that says where the way up begins, and dbmate refuses it")
+				"it has no line that says where the up migration begins, and dbmate refuses it")
 		}
 		p.Files = append(p.Files, d.file())
 	}

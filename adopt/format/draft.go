@@ -104,7 +104,7 @@ func (d draft) asItsTool(m migration.Migration) migration.Migration {
 	return m
 }
 
-// join puts a way back that has a file of its own below the way up.
+// join puts a down migration that has a file of its own below the up migration.
 func (d *draft) join(down, path string) {
 	if strings.TrimSpace(down) == "" {
 		return

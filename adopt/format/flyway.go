@@ -12,7 +12,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// Flyway: V<version>__<description>.sql is a migration, U… its way back,
+// Flyway: V<version>__<description>.sql is a migration, U… its down migration,
 // R__<description>.sql runs again whenever it changes, and B<version>__… stands,
 // on an empty database, for all migrations up to its version. Folders are read
 // with those in them. ${name} is a placeholder.

@@ -10,7 +10,7 @@ import (
 )
 
 // goose: a file per migration, NUMBER_name.sql, with lines "-- +goose …" that
-// say which part is the way up and which the way back; or NUMBER_name.go.
+// say which part is the up migration and which the down migration; or NUMBER_name.go.
 
 var (
 	gooseFile = pattern.Of(`^(\d+)_(.+)\.(sql|go)$`)
@@ -99,7 +99,7 @@ func (d *draft) fromGoose(p *Project) error {
 	switch {
 	case !begun:
 		d.unfit = unfit(`write "-- +goose Up" above its SQL`,
-			"it has no line that says where the way up begins, and goose refuses it")
+			"it has no line that says where the up migration begins, and goose refuses it")
 	case problem != nil:
 		d.unfit = unfit("write the migration without it", "%v", problem)
 	case slices.ContainsFunc(names, func(name string) bool { return strings.Contains(outside.String(), "${"+name+"}") }):

@@ -5,7 +5,7 @@ import (
 )
 
 // A plain folder: files of SQL whose names begin with a number, each a
-// migration as a whole, without a way back. Whimbrel's own annotations count.
+// migration as a whole, without a down migration. Whimbrel's own annotations count.
 
 func readPlain(f folder, p *Project) error {
 	for _, m := range f.matching(sqlFile()) {

@@ -12,8 +12,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// tern: NUMBER_name.sql, the way up above the line "---- create above / drop
-// below ----" and the way back below it. Files are templates; the values are in
+// tern: NUMBER_name.sql, the up migration above the line "---- create above / drop
+// below ----" and the down migration below it. Files are templates; the values are in
 // the section [data] of tern.conf. A value that stands by itself becomes a
 // variable; what is more than that is rendered.
 

@@ -110,7 +110,7 @@ func TestRecipesRun(t *testing.T) {
 	compareLocks(t, page, examples, locks)
 }
 
-// goThereAndBack runs all but the schema up, down and up again. The way back must
+// goThereAndBack runs all but the schema up, down and up again. The down migration must
 // leave what was there before, as far as the last migration that has one goes.
 func goThereAndBack(t *testing.T, migrations []migration.Migration) {
 	t.Helper()
@@ -132,7 +132,7 @@ func goThereAndBack(t *testing.T, migrations []migration.Migration) {
 	}
 	_, err = m.To(t.Context(), baseline, whimbrel.ToOptions{Repeatable: true})
 	require.NoError(t, err)
-	require.Empty(t, schema.Diff(before, readSchema(t, url)), "the way back leaves something else")
+	require.Empty(t, schema.Diff(before, readSchema(t, url)), "the down migration leaves something else")
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 }

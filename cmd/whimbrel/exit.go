@@ -62,8 +62,8 @@ var exits = []exitRow{
 		codes: []whimbrel.Code{
 			codeRefused, whimbrel.CodeOutOfOrder, whimbrel.CodeChanged, whimbrel.CodeMissingFile, whimbrel.CodePartlySquashed,
 			whimbrel.CodeUnfinished, whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory,
-			whimbrel.CodeTablesNewer, whimbrel.CodeNoWayBack, whimbrel.CodeSquash,
-			whimbrel.CodePlanMoved, whimbrel.CodeProtected, adopt.CodeContradiction, adopt.CodeDisagreement,
+			whimbrel.CodeTablesNewer, whimbrel.CodeIrreversible, whimbrel.CodeSquash,
+			whimbrel.CodePlanStale, whimbrel.CodeProtected, adopt.CodeContradiction, adopt.CodeDisagreement,
 		},
 	},
 	{
@@ -88,7 +88,7 @@ var ofFiles = []whimbrel.Code{
 	migration.CodeLexical, migration.CodeUnknownAnnotation, migration.CodeBadAnnotation, migration.CodeMisplacedAnnotation,
 	migration.CodeForeignAnnotation, migration.CodeUnreadMark, migration.CodeTransactionControl, migration.CodeVariable,
 	migration.CodeRepeatable,
-	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversible, migration.CodeStoredScript,
+	migration.CodeCircle, migration.CodeHook, migration.CodeIrreversibleWithDown, migration.CodeStoredScript,
 	migration.CodeAmbiguous,
 }
 

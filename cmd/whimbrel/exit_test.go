@@ -46,7 +46,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 		{code(whimbrel.CodeForeignTable), 3},
 		{code(whimbrel.CodeTablesNewer), 3},
 		{refusedError{}, 3},
-		{code(whimbrel.CodeNoWayBack), 3},
+		{code(whimbrel.CodeIrreversible), 3},
 		{code(whimbrel.CodeLeaseHeld), 4},
 		{fmt.Errorf("around it: %w", code(whimbrel.CodeLeaseHeld)), 4},
 		{differenceError{}, 5},

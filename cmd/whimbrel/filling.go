@@ -14,7 +14,7 @@ import (
 type filling struct {
 	progress whimbrel.BatchProgress
 	told     time.Time // when a line was printed about it, or it began
-	retried  time.Time // when a line was printed about a batch that gave way
+	retried  time.Time // when a line was printed about a batch that backed off
 	paused   string    // why it waits; "" while it does not
 	pausedAt time.Time
 }
@@ -64,8 +64,8 @@ func withoutFigures(text string) string {
 	}, text)
 }
 
-// retryIsNews reports whether a batch that gave way is worth a line. A busy
-// table makes many of them give way once.
+// retryIsNews reports whether a batch that backed off is worth a line. A busy
+// table makes many of them back off once.
 func (f *filling) retryIsNews(at time.Time) bool {
 	if f == nil {
 		return true

@@ -26,7 +26,7 @@ func aFilling() []moment {
 	paused := func(reason string) whimbrel.BatchPaused {
 		return whimbrel.BatchPaused{Migration: fill, Step: 2, Reason: reason}
 	}
-	gaveWay := func(attempt int) whimbrel.Retrying {
+	backoff := func(attempt int) whimbrel.Retrying {
 		return whimbrel.Retrying{Migration: fill, Step: 2, Attempt: attempt, After: elapsed(50 * time.Millisecond),
 			Reason: "lock timeout"}
 	}
@@ -39,9 +39,9 @@ func aFilling() []moment {
 		{9 * s, progress(400_000, 1_000_000, 12*s, 1)},
 		{10 * s, progress(430_000, 1_000_000, 11*s, 1)},
 		{11 * s, progress(480_000, 1_000_000, 10*s, 1)},
-		{12 * s, gaveWay(1)},
-		{12 * s, gaveWay(2)},
-		{13 * s, gaveWay(1)},
+		{12 * s, backoff(1)},
+		{12 * s, backoff(2)},
+		{13 * s, backoff(1)},
 		{14 * s, paused("replica west is 120 kB of WAL behind")},
 		{15 * s, paused("replica west is 400 kB of WAL behind")},
 		{16 * s, paused("the amount of WAL forced a checkpoint")},
@@ -119,7 +119,7 @@ func TestTheLiveLineOfABackfillSaysWhatIsKnown(t *testing.T) {
 	hearAll(p, aFilling()[:9])
 	require.Contains(t, p.live(now.Add(12*time.Second)), "attempt 2")
 	hearAll(p, aFilling()[9:16])
-	require.Contains(t, p.live(now.Add(22*time.Second)), "99 %", "the batch that gave way is done")
+	require.Contains(t, p.live(now.Add(22*time.Second)), "99 %", "the batch that backed off is done")
 	hearAll(p, aFilling()[16:])
 	require.Empty(t, p.live(now.Add(time.Minute)))
 }

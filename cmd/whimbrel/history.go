@@ -166,7 +166,7 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 		}
 		rows = append(rows, []string{
 			clock(e.At), p.faint(ago(e.At, now)), batch, e.Action, outcomeText(p, e), title(e.Version, e.Name),
-			tookText(e), waitedText(e.GaveWay + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
+			tookText(e), waitedText(e.Backoff + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
 		})
 	}
 	return renderTable(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by",
@@ -294,7 +294,7 @@ func aboutAttempt(e whimbrel.LogEntry, now time.Time) []string {
 		lines = append(lines, "waited "+span(time.Duration(e.LeaseWait))+" for another runner")
 	}
 	if e.Retries > 0 {
-		lines = append(lines, fmt.Sprintf("retried %s, for %s", times(e.Retries), span(time.Duration(e.GaveWay))))
+		lines = append(lines, fmt.Sprintf("retried %s, for %s", times(e.Retries), span(time.Duration(e.Backoff))))
 	}
 	return lines
 }
@@ -312,7 +312,7 @@ func renderLoggedStep(b *strings.Builder, p palette, s whimbrel.StepEntry) {
 	fmt.Fprintf(b, "  %s step %d  %s  %s%s\n", mark, s.Step, s.Summary, span(time.Duration(s.Duration)), p.faint(rows))
 	var waits []string
 	if s.Retries > 0 {
-		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.GaveWay)),
+		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.Backoff)),
 			oneLine(s.Reason, 80)))
 	}
 	if s.LockWait > 0 {

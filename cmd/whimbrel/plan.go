@@ -36,7 +36,7 @@ It only reads: the history, the catalog and the sizes of tables. The role needs 
 more than SELECT on whimbrel's tables, and pg_read_all_stats (or pg_monitor) to see
 everything; with less it says what it could not see.
 
---rehearse runs the migrations and their ways back on a throw-away server first,
+--rehearse runs the migrations and their down migrations on a throw-away server first,
 and corrects the judgement by what it sees there. --out freezes the plan in a file:
 "whimbrel up --plan FILE" runs exactly that, or says what has moved and ends in
 status 3.`,

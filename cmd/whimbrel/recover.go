@@ -28,7 +28,7 @@ the migration from its first step; undo by hand what would be in its way. --disc
 forgets what was done and runs nothing: it stays in the database.
 
 What stopped on its way down goes on, and begins again, on its way down. Whether a
-migration that stopped on its way up is rolled back is the business of whimbrel down.`,
+migration that stopped half-way up is rolled back is the business of whimbrel down.`,
 		Example: `  whimbrel recover
   whimbrel recover --continue
   whimbrel recover 20240115120000 --restart --dry-run

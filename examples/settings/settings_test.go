@@ -32,7 +32,7 @@ func TestTheSettingsGoUpAndDownAndUpAndAreTheSameEachTime(t *testing.T) {
 	for i := len(states) - 1; i >= 0; i-- {
 		_, err := m.Down(t.Context(), whimbrel.DownOptions{})
 		require.NoError(t, err)
-		require.Equal(t, states[i], state(t, conn), "after the way back of %s", files(t)[i].Path)
+		require.Equal(t, states[i], state(t, conn), "after the down migration of %s", files(t)[i].Path)
 	}
 	_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)

@@ -364,7 +364,7 @@ func (t *chainTrial) forced(f files) {
 		return
 	}
 	_, err := t.migrator(f, withScripts).Down(t.Context(), whimbrel.DownOptions{})
-	_ = fails(t, err, whimbrel.CodeNoWayBack)
+	_ = fails(t, err, whimbrel.CodeIrreversible)
 	require.NoError(t, t.does(f, func(ctx context.Context, m *whimbrel.Migrator) error {
 		_, err := m.Down(ctx, whimbrel.DownOptions{ForceNoDown: true})
 		return err

@@ -62,13 +62,13 @@ func Tools() []Tool { return known }
 var known = []Tool{
 	{Name: "goose", Title: "goose", Adoptable: true, Table: "goose_db_version", columns: []string{"id", "version_id",
 		"is_applied", "tstamp"}, sign: "version_id",
-		// Old releases wrote another row for the way back. Version 0 is there from the beginning.
+		// Old releases wrote another row for the down migration. Version 0 is there from the beginning.
 		rows: `SELECT version_id::text, '', '', tstamp::timestamptz, 0::bigint, 'applied', ''
 			FROM (SELECT DISTINCT ON (version_id) * FROM %s WHERE version_id <> 0 ORDER BY version_id, id DESC) newest
 			WHERE is_applied ORDER BY id`},
 	{Name: "golang-migrate", Title: "golang-migrate", Adoptable: true, Table: "schema_migrations",
 		columns: []string{"version bigint", "dirty boolean"}, exact: true, sign: "dirty",
-		// The one row may say that a way back to before the first migration failed.
+		// The one row may say that a down migration to before the first migration failed.
 		rows: `SELECT version::text, '', '', NULL::timestamptz, 0::bigint, CASE WHEN dirty THEN 'unfinished' ELSE 'applied' END,
 			CASE WHEN dirty THEN 'marked as dirty' ELSE '' END FROM %s WHERE version >= 0 OR dirty`},
 	{Name: "dbmate", Title: "dbmate or Rails", Adoptable: true, Table: "schema_migrations",

@@ -216,7 +216,7 @@ func resolved(a Alert, now time.Time, message string) Alert {
 
 // refusals are the failures with which the engine declines to begin.
 var refusals = []whimbrel.Code{
-	whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeNoWayBack,
+	whimbrel.CodeOutOfOrder, whimbrel.CodeMissingFile, whimbrel.CodeChanged, whimbrel.CodeIrreversible,
 	whimbrel.CodeUnfinished,
 	whimbrel.CodeJournal, whimbrel.CodeForeignTable, whimbrel.CodeForeignHistory, whimbrel.CodeTablesNewer,
 	whimbrel.CodeReadOnly, whimbrel.CodeEmpty, whimbrel.CodeMalformed, whimbrel.CodeUnsupported,

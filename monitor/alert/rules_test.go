@@ -69,7 +69,7 @@ func TestAlerts(t *testing.T) {
 	}
 	locked := whimbrel.LockWaiting{Migration: users, Step: 1,
 		Blockers: []whimbrel.Blocker{{PID: 7, Query: "UPDATE cards SET number = '4111'"}}}
-	gaveWay := whimbrel.Retrying{Migration: users, Step: 1, SQLState: "55P03"}
+	backoff := whimbrel.Retrying{Migration: users, Step: 1, SQLState: "55P03"}
 
 	for name, test := range map[string]struct {
 		story    story
@@ -112,17 +112,17 @@ func TestAlerts(t *testing.T) {
 		"waiting for the lease in vain": {story{{0, whimbrel.LeaseWaiting{}}, {10, over(whimbrel.CodeLeaseHeld)}}, Limits{},
 			[]string{
 				"2 firing lease warning medium", "10 firing lease error high", "10 resolved lease warning medium"}},
-		"giving way for long": {story{{0, started}, {0, step}, {0, gaveWay}, {.2, gaveWay}, {.4, gaveWay}, {.6, gaveWay},
-			{.8, locked}, {1, gaveWay}, {1.1, whimbrel.StepFinished{}}}, Limits{}, []string{
+		"backing off for long": {story{{0, started}, {0, step}, {0, backoff}, {.2, backoff}, {.4, backoff}, {.6, backoff},
+			{.8, locked}, {1, backoff}, {1.1, whimbrel.StepFinished{}}}, Limits{}, []string{
 			"1 firing lock warning medium", "1.1 resolved lock warning medium"}},
 		"a lock that was had, then long work": {story{{0, started}, {0, step}, {0, locked}, {3, nil}}, Limits{}, nil},
-		"giving way to a deadlock is no waiting": {story{{0, started}, {0, step}, {0, whimbrel.Retrying{SQLState: "40P01"}},
+		"backing off for a deadlock is no waiting": {story{{0, started}, {0, step}, {0, whimbrel.Retrying{SQLState: "40P01"}},
 			{2, nil}}, Limits{}, nil},
 		"others wait behind a step": {story{{0, started}, {0, step}, {1, whimbrel.TrafficWaiting{Migration: users,
 			Longest: minutes(.01)}}, {2, whimbrel.StepFinished{}}}, Limits{Traffic: time.Minute}, []string{
 			"1.99 firing traffic warning high", "2 resolved traffic warning high"}},
 		"others wait behind a step that gives way": {story{{0, step}, {1, whimbrel.TrafficWaiting{Migration: users}},
-			{1.01, gaveWay}, {2, nil}}, Limits{Lock: -1}, nil},
+			{1.01, backoff}, {2, nil}}, Limits{Lock: -1}, nil},
 		"a backfill that moves": {story{{0, batch}, {4, progress}, {8, progress},
 			{12, whimbrel.StepFinished{}}}, Limits{}, nil},
 		"a backfill that stands still, twice": {story{{0, batch}, {4, progress}, {10, progress},

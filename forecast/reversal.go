@@ -7,12 +7,12 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// WayBack is how a migration can be undone. Of one that goes down it is what runs.
-type WayBack struct {
-	Kind WayBackKind `json:"kind"`
+// Reversal is how a migration can be undone. Of one that goes down it is what runs.
+type Reversal struct {
+	Kind DownKind `json:"kind"`
 	// Reason is why it is irreversible, as the file has it.
 	Reason string `json:"reason,omitempty"`
-	// Loses is what is lost on the way back.
+	// Loses is what is lost on the way down.
 	Loses []Loss `json:"loses,omitempty"`
 	// Tested says whether it ran in the rehearsal. That it leads back to what was
 	// there before is what the tester proves.
@@ -21,18 +21,18 @@ type WayBack struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// WayBackKind says where a way back comes from.
-type WayBackKind string
+// DownKind says where a down migration comes from.
+type DownKind string
 
-// The kinds of ways back.
+// The kinds of down migrations.
 const (
-	FromFile     WayBackKind = "file"         // the file has it, and the history keeps it
-	FromHistory  WayBackKind = "stored"       // only the history has it
-	Irreversible WayBackKind = "irreversible" // deliberately none
-	Missing      WayBackKind = "missing"
+	FromFile     DownKind = "file"         // the file has it, and the history keeps it
+	FromHistory  DownKind = "stored"       // only the history has it
+	Irreversible DownKind = "irreversible" // deliberately none
+	Missing      DownKind = "missing"
 )
 
-// Tested says whether a way back was tried.
+// Tested says whether a down migration was tried.
 type Tested string
 
 // Whether it was tried.
@@ -42,10 +42,10 @@ const (
 	Failed    Tested = "failed"
 )
 
-// wayBack says how a migration of a plan can be undone.
-func (t *teller) wayBack(at int, p whimbrel.Planned) WayBack {
-	w := WayBack{Kind: FromFile, Tested: NotTested}
-	hasOne, version, section := p.HasWayBack(), backVersion(at), p.Migration.Down
+// reversal says how a migration of a plan can be undone.
+func (t *teller) reversal(at int, p whimbrel.Planned) Reversal {
+	w := Reversal{Kind: FromFile, Tested: NotTested}
+	hasOne, version, section := p.Reversible(), backVersion(at), p.Migration.Down
 	switch {
 	case p.Migration.Irreversible:
 		w.Kind, w.Reason = Irreversible, p.Migration.Reason
