@@ -179,7 +179,7 @@ func (l *lab) program(ctx context.Context, name string) (string, error) {
 	}
 	tags := ""
 	if name == lean {
-		name, tags = "cmd/whimbrel", "nojs,notelemetry,noparser"
+		name, tags = "cmd/whimbrel", "lean"
 	}
 	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", tags,
 		"-o", path+".linked", "github.com/whimbrel-db/whimbrel/"+name)

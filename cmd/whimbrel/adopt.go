@@ -27,7 +27,7 @@ func newAdopt(a *app) *cobra.Command {
 	flags := &adoptFlags{}
 	command := &cobra.Command{
 		Use:   "adopt",
-		Short: "Take a project over from another migration tool",
+		Short: "Take over a project from another migration tool",
 		Long: `Take a project over from another migration tool: read its files and its own table
 together, show what is applied and what is pending, and record in whimbrel's
 history what is applied. From then on whimbrel up, status and plan work on the

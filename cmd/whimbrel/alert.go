@@ -14,7 +14,7 @@ import (
 func newAlert(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "alert",
-		Short: "Try out who is told when a migration is slow, stuck or failed",
+		Short: "Test the alerts for slow, stuck and failed migrations",
 		Long: `Alerts go to the sinks below alerts: in whimbrel.yaml, while a migration runs.
 docs/monitoring.md has an example of each kind.`,
 		Example: `  whimbrel alert test
@@ -29,7 +29,7 @@ docs/monitoring.md has an example of each kind.`,
 func newAlertTest(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "test",
-		Short: "Send a sample alert to every sink, and say who took it",
+		Short: "Send a test alert to every configured sink, and show which accepted it",
 		Long: `Send a sample alert to every sink of whimbrel.yaml, whatever severity and
 environments it wants, and say which of them took it. It needs no database. The
 status is 1 if one of them did not take it.`,

@@ -13,7 +13,7 @@ func newBaseline(a *app) *cobra.Command {
 	options := whimbrel.BaselineOptions{}
 	command := &cobra.Command{
 		Use:   "baseline VERSION|--none",
-		Short: "Record the migrations up to a version as applied, without running them",
+		Short: "Record migrations up to a version as applied, without running",
 		Long: `Record the migrations up to and with VERSION as applied, without running them.
 It is for a database that already has what they would create. On a protected
 database whose history has something in it already, it asks first.

@@ -17,7 +17,7 @@ func newCheck(a *app) *cobra.Command {
 	var details bool
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "Look at the live database: is this the moment to migrate it?",
+		Short: "Check whether now is a good moment to migrate the database",
 		Long: `Look at the live database before migrations run on it: is anybody in the way, is
 there a backup, is this the hour for it, may the role do what is pending, will
 the server have the room. It only reads; the right to pg_monitor is enough, and

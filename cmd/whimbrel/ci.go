@@ -18,7 +18,7 @@ func newCI(a *app) *cobra.Command {
 	flags := &ciFlags{}
 	command := &cobra.Command{
 		Use:   "ci",
-		Short: "All that a pull request with migrations needs: one command, one status, the platform's annotations",
+		Short: "Judge a pull request: lint, test and annotate its migrations",
 		Long: `Judge a change of migrations, step by step:
 
   settings  whimbrel.yaml judges it as it judged what is merged into --base

@@ -1,4 +1,4 @@
-//go:build !noparser
+//go:build !lean
 
 package main
 

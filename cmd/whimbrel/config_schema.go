@@ -11,7 +11,7 @@ import (
 func newConfig(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "config",
-		Short:   "What whimbrel.yaml may hold",
+		Short:   "Inspect the configuration",
 		Example: "  whimbrel config schema > whimbrel.schema.json",
 		Args:    arguments(0, 0, ""),
 		RunE:    func(command *cobra.Command, _ []string) error { return command.Help() },

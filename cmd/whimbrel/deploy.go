@@ -33,7 +33,7 @@ func newDeploy(a *app) *cobra.Command {
 	flags := &deployFlags{}
 	command := &cobra.Command{
 		Use:   "deploy",
-		Short: "The deployment step: check, run what is pending, verify; one exit status, one report",
+		Short: "Check, apply pending migrations and verify, with one report",
 		Long: `Wait for the database, make the checks if anything is pending, run it, and verify
 that history and files agree. It asks nobody, and any number may run at once: one
 migrates, the others wait for it and find nothing left to do.

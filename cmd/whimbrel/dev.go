@@ -23,7 +23,7 @@ func newDev(a *app) *cobra.Command {
 	var major int
 	command := &cobra.Command{
 		Use:   "dev",
-		Short: "The development server: a PostgreSQL of this project's own",
+		Short: "Manage the project's own development server",
 		Long: `A PostgreSQL server for this project on this machine. Its data lies in the folder
 .whimbrel beside whimbrel.yaml, or in the working folder. Commands with --dev
 work on it, and start it where needed.`,
@@ -183,7 +183,7 @@ func newDevStatus(a *app, major *int) *cobra.Command {
 func newDevReset(a *app, major *int) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
-		Use: "reset", Short: "Throw all data of the server away",
+		Use: "reset", Short: "Delete the server and all its data",
 		Example: "  whimbrel dev reset\n  whimbrel dev reset --yes --pg-version 18",
 		Args:    arguments(0, 0, ""),
 		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {

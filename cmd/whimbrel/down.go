@@ -20,7 +20,7 @@ func newDown(a *app) *cobra.Command {
 	options := whimbrel.DownOptions{}
 	command := &cobra.Command{
 		Use:   "down [STEPS]",
-		Short: "Roll the newest migrations back, one unless said otherwise",
+		Short: "Roll back the newest migrations, one by default",
 		Long: `Roll the newest migrations back, newest first: one, or as many as STEPS says.
 
 A migration whose file is not there is rolled back with the down section that was

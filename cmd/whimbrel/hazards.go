@@ -1,4 +1,4 @@
-//go:build !noparser
+//go:build !lean
 
 package main
 
@@ -9,7 +9,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
-const hasParser = true
+const lean = false
 
 // problemOfHazard is what is wrong with the name of a hazard; "" if there is one.
 func problemOfHazard(id string) string {

@@ -17,7 +17,7 @@ func newHistory(a *app) *cobra.Command {
 	chosen := historyFlags{}
 	command := &cobra.Command{
 		Use:   "history",
-		Short: "Show every attempt at every migration, failed ones too",
+		Short: "Show every attempt at every migration, including failures",
 		Long: `Show the log of this database: every up, down, failure and repair, with when, who,
 in which batch, how long, and how it ended. Nothing is ever removed from it.
 
@@ -211,7 +211,7 @@ func nothingHappened(version migration.Version) *whimbrel.Error {
 func newHistoryShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show VERSION",
-		Short: "Tell everything about one migration: every attempt, step and wait",
+		Short: "Show one migration in full: every attempt, step and wait",
 		Long: `Tell what has happened to one migration on this database, the oldest first: every
 attempt with who, where, when and how it ended, its steps with their times, how
 often each was retried, what blocked it, and what it waited for.

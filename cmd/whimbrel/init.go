@@ -19,7 +19,7 @@ func newInit(a *app) *cobra.Command {
 	var scripts bool
 	command := &cobra.Command{
 		Use:   "init",
-		Short: "Prepare this folder: migrations, whimbrel.yaml, .gitignore",
+		Short: "Set up this folder: migrations, whimbrel.yaml, .gitignore",
 		Long: `Create a folder for migrations and a whimbrel.yaml, and keep the development
 server's files out of git. What is there already is left as it is.
 

@@ -1,4 +1,4 @@
-//go:build !noparser && !nojs
+//go:build !lean
 
 package main
 

@@ -15,7 +15,7 @@ func newLint(a *app) *cobra.Command {
 	flags := &lintFlags{}
 	command := &cobra.Command{
 		Use:   "lint [FILE…]",
-		Short: "Judge migrations: what would harm a database that is in use, and what to write instead",
+		Short: "Find what would harm a live database, and suggest rewrites",
 		Long: `Judge every statement of the migrations: hazard, safe or unknown, with the
 evidence. A statement is read with PostgreSQL's own grammar, in the context of its
 transaction and of the migrations before it; then all migrations are rehearsed on

@@ -13,7 +13,7 @@ import (
 func newLock(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lock",
-		Short: "Show who is migrating the database at this moment",
+		Short: "Show who is migrating the database now",
 		Long: `Show who holds the lease that only one runner can have: who, where, since when,
 and what its session does now.
 
@@ -52,7 +52,7 @@ func newLockRelease(a *app) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
 		Use:   "release",
-		Short: "Take the lease away from its holder",
+		Short: "Release the lease of another runner by force",
 		Long: `Take the lease away from its holder. A holder that is alive notices, and stops
 before it does anything more.`,
 		Example: `  whimbrel lock release

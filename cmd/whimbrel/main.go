@@ -1,5 +1,3 @@
-//go:build !manual
-
 // Command whimbrel migrates PostgreSQL databases: exactly once, one runner at a
 // time, without stalling live traffic, with proved down migrations.
 package main

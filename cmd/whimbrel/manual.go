@@ -1,13 +1,9 @@
-//go:build manual
+//go:build !lean
 
-// Command whimbrel, built with the tag "manual", is another program: it writes the
-// pages of the manual and the completions of the real one, made from its commands,
-// into a folder, for internal/release. So the program itself does not carry what
-// makes them.
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,21 +13,25 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-func main() {
-	if len(os.Args) != 4 {
-		_, _ = fmt.Fprintln(os.Stderr, "usage: go run -tags manual ./cmd/whimbrel FOLDER VERSION DATE")
-		os.Exit(exitWrongUse)
-	}
-	if err := writeManual(os.Args[1], os.Args[2], os.Args[3]); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, err)
-		os.Exit(exitFailed)
-	}
+// newManual writes the pages of the manual and the completions, for a release and for
+// those who package the program.
+func newManual(a *app) []*cobra.Command {
+	return []*cobra.Command{{
+		Use:     "manual FOLDER",
+		Short:   "Write the manual's pages and the completions into a folder",
+		Example: `  whimbrel manual /usr/local/share`,
+		Hidden:  true,
+		Args:    arguments(1, 1, "FOLDER"),
+		RunE: func(c *cobra.Command, folder []string) error {
+			return writeManual(newRoot(newApp(a.environment, nil)), folder[0], build())
+		},
+	}}
 }
 
 // writeManual writes man/man1/*.1 and completions/*, the same for the same version
 // and date.
-func writeManual(folder, version, dated string) error {
-	date, err := time.Parse(time.RFC3339, dated)
+func writeManual(root *cobra.Command, folder string, from buildInfo) error {
+	date, err := time.Parse(time.RFC3339, cmp.Or(from.Date, "1970-01-01T00:00:00Z"))
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,6 @@ func writeManual(folder, version, dated string) error {
 			return err
 		}
 	}
-	root := newRoot(newApp(process(), nil))
 	root.InitDefaultCompletionCmd()
 	for shell, write := range map[string]func(string) error{
 		"whimbrel.bash": func(name string) error { return root.GenBashCompletionFileV2(name, true) },
@@ -54,7 +53,7 @@ func writeManual(folder, version, dated string) error {
 		}
 	}
 	forManual(root)
-	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "whimbrel " + version,
+	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "whimbrel " + from.Version,
 		Manual: "whimbrel's manual", Date: &date}, pages)
 }
 

@@ -14,7 +14,7 @@ func newMetrics(a *app) *cobra.Command {
 	shown := metricsFlags{}
 	command := &cobra.Command{
 		Use:   "metrics",
-		Short: "Show how migrations have gone: how many, how long, how often they failed",
+		Short: "Show migration metrics: counts, durations, failures",
 		Long: `Show figures about the history of this database, by whatever process it was made:
 how many attempts there were and how many succeeded, how long they took, which
 migrations failed and how often, what was retried and what waited, the slowest and the

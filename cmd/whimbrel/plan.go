@@ -25,7 +25,7 @@ func newPlan(a *app) *cobra.Command {
 	flags := &planFlags{}
 	command := &cobra.Command{
 		Use:   "plan [up | down [STEPS] | redo [STEPS] | to VERSION]",
-		Short: "Say what a command would do to this database, without doing it",
+		Short: "Show what a command would do to the database, without doing it",
 		Long: `Say what up (or down, redo, to) would do to this database: the steps of each
 migration, the locks that it takes and how long it holds them, what is read and
 written anew, about how long that takes on tables of this size, what is lost, how

@@ -1,4 +1,4 @@
-//go:build unix && !noparser
+//go:build unix && !lean
 
 package main
 

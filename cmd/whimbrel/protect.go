@@ -12,7 +12,7 @@ import (
 func newProtect(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "protect",
-		Short: "Show whether the database is protected, or mark it",
+		Short: "Show or change the protection of the database",
 		Long: `Show whether the database is protected. Its migrations are then run after the
 checks and a question only, no matter who runs them, by which address, with or
 without a whimbrel.yaml.
@@ -144,7 +144,7 @@ func newProtectOff(a *app) *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
 		Use:   "off",
-		Short: "Take the mark off the database",
+		Short: "Remove the mark from the database",
 		Long: `Take the mark off the database, after asking. The log notes who did it. An
 environment with "protected: true" in whimbrel.yaml stays protected, and its next
 run leaves the mark again.`,

@@ -17,7 +17,7 @@ func newRecover(a *app) *cobra.Command {
 	chosen := map[whimbrel.RecoverAction]*bool{}
 	command := &cobra.Command{
 		Use:   "recover [VERSION]",
-		Short: "Show migrations that stopped half-way; continue, restart or discard one",
+		Short: "Show half-done migrations; continue, restart or discard one",
 		Long: `Show every migration that stopped half-way, step by step. Without a flag, nothing
 is changed. With one, what is to become of a migration is asked, written into the log
 and done:

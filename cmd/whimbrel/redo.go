@@ -13,7 +13,7 @@ func newRedo(a *app) *cobra.Command {
 	options := whimbrel.RedoOptions{}
 	command := &cobra.Command{
 		Use:   "redo [STEPS]",
-		Short: "Roll the newest migrations back and run them again",
+		Short: "Roll back the newest migrations and run them again",
 		Long: `Roll the newest migrations back and run them again: one, or as many as STEPS
 says. It is for trying out a migration that is being written.`,
 		Example: `  whimbrel redo

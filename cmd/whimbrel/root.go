@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
@@ -33,6 +35,7 @@ Exit statuses:
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", "Flags.FlagUsagesWrapped 80"))
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.flags.env, "env", "", "the `NAME` of an environment in whimbrel.yaml")
 	flags.StringVar(&a.flags.databaseURL, "database-url", "", "the database, as a `URL` or as keywords")
@@ -56,12 +59,22 @@ Exit statuses:
 		file, _ := a.config() // a shell has no place for an error
 		return file.names(), cobra.ShellCompDirectiveNoFileComp
 	})
-	root.AddCommand(
-		newInit(a), newCreate(a), newUp(a), newDeploy(a), newDown(a), newRedo(a), newTo(a), newRecover(a),
-		newStatus(a), newPlan(a), newCI(a), newLint(a), newCheck(a), newTest(a), newSquash(a), newVerify(a), newBaseline(a),
-		newAdopt(a), newExport(a), newHistory(a),
-		newMetrics(a), newAlert(a), newLock(a), newProtect(a), newDev(a), newVersion(a),
-		newConfig(a),
-	)
+	addGroup(root, "Every day:", newCreate(a), newPlan(a), newUp(a), newDown(a), newStatus(a))
+	addGroup(root, "Before production:", newLint(a), newTest(a), newCI(a))
+	addGroup(root, "In production:", newCheck(a), newDeploy(a), newTo(a), newRedo(a), newRecover(a), newVerify(a),
+		newHistory(a), newMetrics(a), newAlert(a), newLock(a), newProtect(a))
+	addGroup(root, "Set up a project:", newInit(a), newDev(a), newConfig(a), newAdopt(a), newBaseline(a), newSquash(a),
+		newExport(a))
+	root.AddCommand(newVersion(a))
+	root.AddCommand(newManual(a)...)
 	return root
+}
+
+// addGroup adds commands that help lists together, below a title.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }

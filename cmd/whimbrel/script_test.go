@@ -105,8 +105,8 @@ var plainCommand = sync.OnceValues(func() (string, error) { return builtCommand(
 // leanCommand gives one with the lean command.
 var leanCommand = sync.OnceValues(func() (string, error) { return builtCommand("lean", leanTags) })
 
-// leanTags are the build tags of the lean command.
-const leanTags = "nojs,notelemetry,noparser"
+// leanTags is the build tag of the lean command.
+const leanTags = "lean"
 
 func builtCommand(name, tags string) (string, error) {
 	folder := filepath.Join(builtFolder, name)

@@ -1,4 +1,4 @@
-//go:build !nojs
+//go:build !lean
 
 package main
 
@@ -8,8 +8,6 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/js"
 )
-
-const hasScripts = true
 
 // runtime runs scripts within their limits.
 func (s scriptLimits) runtime() whimbrel.Runtime { return js.New(s.options()) }

@@ -27,7 +27,7 @@ func newSquash(a *app) *cobra.Command {
 	flags := &squashFlags{}
 	command := &cobra.Command{
 		Use:   "squash --to VERSION",
-		Short: "Make one migration of the oldest ones, proved to be equal",
+		Short: "Squash the oldest migrations into one, and prove it equivalent",
 		Long: `Make one migration of all those up to VERSION: a baseline, written by pg_dump from
 the schema that they make. It is proved on throw-away servers, by the schema and the
 kept rows, also together with the newer migrations. No other database is touched.

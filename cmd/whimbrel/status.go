@@ -19,7 +19,7 @@ func newStatus(a *app) *cobra.Command {
 	flags := &runFlags{}
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is executed and what is pending",
+		Short: "Show applied and pending migrations",
 		Long: `Show what is executed and what is pending, files that were edited or removed after
 they ran, migrations that stopped half-way, and who is migrating at this moment.
 

@@ -1,4 +1,4 @@
-//go:build !notelemetry
+//go:build !lean
 
 package main
 
@@ -8,8 +8,6 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/monitor/telemetry"
 )
-
-const hasTelemetry = true
 
 // startTelemetry begins what the OTEL_* variables ask for. What is wrong with them
 // is said, and no reason not to migrate.

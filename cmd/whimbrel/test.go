@@ -25,7 +25,7 @@ func newTest(a *app) *cobra.Command {
 	flags := &testFlags{}
 	command := &cobra.Command{
 		Use:   "test",
-		Short: "Prove on a throw-away database that migrations go up, down and up again",
+		Short: "Prove that migrations go up, down and up again",
 		Long: `Take every migration up, down and up again on a throw-away database, and compare:
 what is there after the down is what was there before, and what is there
 after the second up is what was there after the first. Rows and queries in the

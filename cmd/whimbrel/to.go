@@ -14,7 +14,7 @@ func newTo(a *app) *cobra.Command {
 	options := whimbrel.ToOptions{}
 	command := &cobra.Command{
 		Use:   "to VERSION",
-		Short: "Go up or down to a version; 0 is the empty database",
+		Short: "Migrate up or down to a version; 0 is the empty database",
 		Long: `Run what is pending up to VERSION, and roll back what is newer than it. The
 version 0 stands before the first migration: everything is rolled back.`,
 		Example: `  whimbrel to 20240115120000

@@ -16,7 +16,7 @@ func newUp(a *app) *cobra.Command {
 	var plan string
 	command := &cobra.Command{
 		Use:   "up",
-		Short: "Run the pending migrations",
+		Short: "Apply pending migrations",
 		Long: `Run the pending migrations, oldest first.
 
 Each is recorded in the transaction that runs it. When one fails, nothing of it

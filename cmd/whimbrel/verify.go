@@ -29,7 +29,7 @@ func newVerify(a *app) *cobra.Command {
 	flags := &verifyFlags{}
 	command := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that what ran is what the files say, and that nobody changed the schema by hand",
+		Short: "Compare the live schema with what its migrations make",
 		Long: `Compare history and files: what is pending, missing, edited since it ran, or
 half-done. Then compare the schema with what the applied migrations make when they
 are run on a throw-away server: what was added, dropped or replaced by hand is

@@ -29,13 +29,13 @@ func build() buildInfo {
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return buildOf(buildInfo{Version: version, Commit: commit, Date: date, Go: runtime.Version()}, info, parts())
+	return buildOf(buildInfo{Version: version, Commit: commit, Date: date, Go: runtime.Version()}, info, lean)
 }
 
 // buildOf adds to what the linker was told what the Go tool embedded: the version of
 // the module for `go install MODULE@VERSION`, and the commit for a build in a
 // checkout.
-func buildOf(b buildInfo, info *debug.BuildInfo, parts []part) buildInfo {
+func buildOf(b buildInfo, info *debug.BuildInfo, lean bool) buildInfo {
 	if b.Version == "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}
@@ -54,11 +54,9 @@ func buildOf(b buildInfo, info *debug.BuildInfo, parts []part) buildInfo {
 			}
 		}
 	}
-	b.Build = "whole"
-	for _, p := range parts {
-		if !p.linked {
-			b.Build, b.Without = "lean", append(b.Without, p.name)
-		}
+	b.Build, b.Without = "whole", missingParts(lean)
+	if lean {
+		b.Build = "lean"
 	}
 	return b
 }
@@ -66,7 +64,7 @@ func buildOf(b buildInfo, info *debug.BuildInfo, parts []part) buildInfo {
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Show the version of this program, and which build it is",
+		Short: "Show the version and the build of this program",
 		Long: `Show the version, the commit and its date, the version of Go, and which build this
 is: the whole one, or a lean one and what that lacks.`,
 		Example: `  whimbrel version

@@ -11,11 +11,11 @@ func TestTheBuildIsKnownHoweverItWasMade(t *testing.T) {
 	t.Parallel()
 	checkout := []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"},
 		{Key: "vcs.time", Value: "2026-11-01T10:00:00Z"}, {Key: "vcs.modified", Value: "true"}}
-	whole, lean := []part{{name: "telemetry", linked: true}}, []part{{name: "telemetry"}, {name: "the parser of SQL"}}
+	const whole, lean = false, true
 	for name, test := range map[string]struct {
 		linked buildInfo
 		info   debug.BuildInfo
-		parts  []part
+		lean   bool
 		want   buildInfo
 		text   string
 	}{
@@ -37,14 +37,15 @@ func TestTheBuildIsKnownHoweverItWasMade(t *testing.T) {
 		},
 		"a lean one": {
 			buildInfo{Version: "v0.1.0"}, debug.BuildInfo{}, lean,
-			buildInfo{Version: "v0.1.0", Build: "lean", Without: []string{"telemetry", "the parser of SQL"}},
-			"whimbrel v0.1.0\nbuild    lean, without telemetry, the parser of SQL\nmade     with go",
+			buildInfo{Version: "v0.1.0", Build: "lean", Without: []string{"JavaScript and TypeScript", "telemetry",
+				"the parser of SQL"}},
+			"whimbrel v0.1.0\nbuild    lean, without JavaScript and TypeScript, telemetry, the parser of SQL\nmade     with go",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test.linked.Go, test.want.Go = "go", "go"
-			got := buildOf(test.linked, &test.info, test.parts)
+			got := buildOf(test.linked, &test.info, test.lean)
 			require.Equal(t, test.want, got)
 			require.Equal(t, test.text, got.text())
 		})

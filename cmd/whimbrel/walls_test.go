@@ -1,4 +1,4 @@
-//go:build linux && !noparser
+//go:build linux && !lean
 
 package main
 

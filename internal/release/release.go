@@ -27,7 +27,7 @@ type build struct{ name, tags string }
 
 var (
 	whole = build{"whimbrel", ""}
-	lean  = build{"whimbrel-lean", "nojs,notelemetry,noparser"}
+	lean  = build{"whimbrel-lean", "lean"}
 )
 
 // archiveName is the name of an archive, and of the folder in it, without what says
@@ -122,14 +122,19 @@ func (r release) compile(ctx context.Context, b build, p platform, scratch strin
 		program.name += ".exe"
 	}
 	path := filepath.Join(scratch, program.name)
-	linked := fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.source.commit,
-		r.source.dated())
-	err := r.goTool(ctx, p, "build", "-buildvcs=false", "-tags", b.tags, "-ldflags", linked, "-o", path, "./cmd/whimbrel")
+	err := r.goTool(ctx, p, "build", "-buildvcs=false", "-tags", b.tags, "-ldflags", r.linked(), "-o", path,
+		"./cmd/whimbrel")
 	if err != nil {
 		return program, err
 	}
 	program.text, err = os.ReadFile(path)
 	return program, err
+}
+
+// linked is what the linker is told about a program.
+func (r release) linked() string {
+	return fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.source.commit,
+		r.source.dated())
 }
 
 // goTool runs the go command for a platform; an empty one is this machine. What the
@@ -149,9 +154,7 @@ func (r release) goTool(ctx context.Context, p platform, arguments ...string) er
 // shared gives the files that all archives have: completions, the manual, and what
 // is to be read.
 func (r release) shared(ctx context.Context, scratch string) ([]file, error) {
-	// The commands of a lean build are those of the whole one, and it is linked sooner.
-	err := r.goTool(ctx, platform{}, "run", "-tags", "manual,"+lean.tags, "./cmd/whimbrel", scratch, r.version,
-		r.source.dated())
+	err := r.goTool(ctx, platform{}, "run", "-buildvcs=false", "-ldflags", r.linked(), "./cmd/whimbrel", "manual", scratch)
 	if err != nil {
 		return nil, fmt.Errorf("the manual: %w", err)
 	}

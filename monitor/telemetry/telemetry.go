@@ -29,8 +29,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/whimbrel-db/whimbrel/internal/otelenv"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/monitor/telemetry/wanted"
 )
 
 // scope is the name under which spans and metrics are sent.
@@ -58,7 +58,7 @@ type Telemetry struct {
 }
 
 // Enabled reports whether the environment asks for telemetry.
-func Enabled() bool { return wanted.Any() }
+func Enabled() bool { return otelenv.Any() }
 
 // protocol is the one for a signal; "http/protobuf" unless set.
 func protocol(signal string) string {
@@ -83,14 +83,14 @@ func Start(ctx context.Context, options Options) (*Telemetry, error) {
 	}
 	t := &Telemetry{options: options}
 	var problems []error
-	if wanted.Signal("TRACES") {
+	if otelenv.Signal("TRACES") {
 		if t.traces, err = startTraces(ctx, described, options); err != nil {
 			problems = append(problems, fmt.Errorf("traces are not sent: %w", err))
 		} else {
 			t.spans = newSpans(parent(), t.traces.Tracer(scope), options.Literals)
 		}
 	}
-	if wanted.Signal("METRICS") {
+	if otelenv.Signal("METRICS") {
 		if t.metrics, err = startMetrics(ctx, described, options); err == nil {
 			t.numbers, err = newNumbers(t.metrics.Meter(scope))
 		}
@@ -124,7 +124,7 @@ func describe(ctx context.Context, options Options) (*resource.Resource, error) 
 const spanQueue = 1 << 16
 
 func startTraces(ctx context.Context, described *resource.Resource, options Options) (*sdktrace.TracerProvider, error) {
-	if name := wanted.Exporter("TRACES"); name != "" && name != "otlp" {
+	if name := otelenv.Exporter("TRACES"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
 	var sender sdktrace.SpanExporter
@@ -151,7 +151,7 @@ func startTraces(ctx context.Context, described *resource.Resource, options Opti
 
 func startMetrics(ctx context.Context, described *resource.Resource,
 	options Options) (*sdkmetric.MeterProvider, error) {
-	if name := wanted.Exporter("METRICS"); name != "" && name != "otlp" {
+	if name := otelenv.Exporter("METRICS"); name != "" && name != "otlp" {
 		return nil, fmt.Errorf("OTEL_METRICS_EXPORTER=%s is not supported: it is otlp or none", name)
 	}
 	var sender sdkmetric.Exporter

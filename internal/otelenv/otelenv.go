@@ -1,7 +1,7 @@
-// Package wanted reads from OpenTelemetry's variables of the environment
+// Package otelenv reads from OpenTelemetry's variables of the environment
 // whether telemetry is wanted, without any of what sends it: a program that has no
 // telemetry can say so to whoever asks for some.
-package wanted
+package otelenv
 
 import (
 	"os"

@@ -6,21 +6,22 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 )
 
-// part is what a lean build leaves out, by a build tag. Each has a pair of files of
-// which one is compiled: they are all that knows which build this is.
-type part struct {
-	name, tag string
-	linked    bool
-}
+// part is what a build with the tag "lean" leaves out. lean.go answers in its place.
+type part struct{ name string }
 
 var (
-	scriptsPart   = part{"JavaScript and TypeScript", "nojs", hasScripts}
-	telemetryPart = part{"telemetry", "notelemetry", hasTelemetry}
-	parserPart    = part{"the parser of SQL", "noparser", hasParser}
+	scriptsPart   = part{"JavaScript and TypeScript"}
+	telemetryPart = part{"telemetry"}
+	parserPart    = part{"the parser of SQL"}
 )
 
-// parts are all of them.
-func parts() []part { return []part{scriptsPart, telemetryPart, parserPart} }
+// missingParts is what a build lacks: all of them, or nothing.
+func missingParts(lean bool) []string {
+	if !lean {
+		return nil
+	}
+	return []string{scriptsPart.name, telemetryPart.name, parserPart.name}
+}
 
 // lacking is the error that something cannot be had from this build, and where it
 // can be had.
