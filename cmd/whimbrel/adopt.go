@@ -28,10 +28,11 @@ func newAdopt(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "adopt",
 		Short: "Take over a project from another migration tool",
-		Long: `Take a project over from another migration tool: read its files and its own table
-together, show what is applied and what is pending, and record in whimbrel's
-history what is applied. From then on whimbrel up, status and plan work on the
-files as they lie there; --convert writes them in whimbrel's own format instead.
+		Long: `Take a project over from another migration tool: read its files and its own
+table together, show what is applied and what is pending, and record in
+whimbrel's history what is applied. From then on whimbrel up, status and plan
+work on the files as they lie there; --convert writes them in whimbrel's own
+format instead.
 
 The tools: ` + strings.Join(adopt.Tools(), ", ") + `.
 

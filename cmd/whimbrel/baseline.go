@@ -18,14 +18,15 @@ func newBaseline(a *app) *cobra.Command {
 It is for a database that already has what they would create. On a protected
 database whose history has something in it already, it asks first.
 
-On an empty history it records all of them. Where the history has rows, it refuses if
-there are older pending ones, unless --with-older says that the database has those, too.
---only records VERSION alone, as after a change by hand; --forget takes VERSION off the
-history again. Neither runs anything, and both are in the log.
+On an empty history it records all of them. Where the history has rows, it
+refuses if there are older pending ones, unless --with-older says that the
+database has those, too. --only records VERSION alone, as after a change by
+hand; --forget takes VERSION off the history again. Neither runs anything, and
+both are in the log.
 
-With --none it begins an empty history: none of the files is applied. That settles for
-good that the table of another migration tool in this database has nothing to do with
-them.`,
+With --none it begins an empty history: none of the files is applied. That
+settles for good that the table of another migration tool in this database has
+nothing to do with them.`,
 		Example: `  whimbrel baseline 20240115120000
   whimbrel baseline --only 20240301090000
   whimbrel baseline --forget 20240301090000

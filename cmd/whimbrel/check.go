@@ -18,10 +18,10 @@ func newCheck(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Check whether now is a good moment to migrate the database",
-		Long: `Look at the live database before migrations run on it: is anybody in the way, is
-there a backup, is this the hour for it, may the role do what is pending, will
-the server have the room. It only reads; the right to pg_monitor is enough, and
-what the role cannot see is said.
+		Long: `Look at the live database before migrations run on it: is anybody in the way,
+is there a backup, is this the hour for it, may the role do what is pending,
+will the server have the room. It only reads; the right to pg_monitor is
+enough, and what the role cannot see is said.
 
 A blocking check that does not pass ends in status 3. The limits, and which
 checks block, are below "checks:" in whimbrel.yaml. On an environment with

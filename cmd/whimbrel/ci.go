@@ -29,15 +29,16 @@ func newCI(a *app) *cobra.Command {
   test      what is new goes up, down and up again
   plan      what would run on the target
 
-In GitHub Actions it annotates the changed lines and writes the job's summary; for
-others there are reports. It ends in 2 for malformed files, 5 where merged or applied
-migrations were changed, 3 for a hazard or an altered setting, 1 for a failed test: the
-first that is so.
+In GitHub Actions it annotates the changed lines and writes the job's summary;
+for others there are reports. It ends in 2 for malformed files, 5 where merged
+or applied migrations were changed, 3 for a hazard or an altered setting, 1 for
+a failed test: the first that is so.
 
-A change does not choose its judge: where it alters lint, checks, scripts, environments or
-folders in whimbrel.yaml, or puts another whimbrel.yaml in the place of the base's, nothing
-of it is run, unless --accept-config says that somebody has read it. Scripts see no
-variable of the environment here but those that --script-env names.
+A change does not choose its judge: where it alters lint, checks, scripts,
+environments or folders in whimbrel.yaml, or puts another whimbrel.yaml in the
+place of the base's, nothing of it is run, unless --accept-config says that
+somebody has read it. Scripts see no variable of the environment here but those
+that --script-env names.
 
 The base is, unless it is given, that of the pull request (GITHUB_BASE_REF,
 CI_MERGE_REQUEST_DIFF_BASE_SHA). Without one every migration counts as new.`,

@@ -24,8 +24,9 @@ func newConfigSchema(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON schema of whimbrel.yaml, for editors",
-		Long: `Print the JSON schema of whimbrel.yaml. Editors that know YAML complete and check
-the file with it. The language server for YAML takes it from this first line:
+		Long: `Print the JSON schema of whimbrel.yaml. Editors that know YAML complete and
+check the file with it. The language server for YAML takes it from this first
+line:
   # yaml-language-server: $schema=whimbrel.schema.json`,
 		Example: "  whimbrel config schema > whimbrel.schema.json",
 		Args:    arguments(0, 0, ""),

@@ -25,8 +25,8 @@ It is SQL, or a script with --js, --mjs or --ts. Beside the first script stands
 whimbrel.d.ts, with the types of what a script gets, for editors.
 
 With --backfill it changes the rows of a table that is in use, in batches by
---key, with an assertion and a down section: in place, with a backup of what was
-there, or, with --into, moving them to a new table. What is to be edited is
+--key, with an assertion and a down section: in place, with a backup of what
+was there, or, with --into, moving them to a new table. What is to be edited is
 named at its head.`,
 		Example: `  whimbrel create add_users
   whimbrel create "Add an index to users" --dir db/migrations

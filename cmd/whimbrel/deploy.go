@@ -34,9 +34,9 @@ func newDeploy(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "deploy",
 		Short: "Check, apply pending migrations and verify, with one report",
-		Long: `Wait for the database, make the checks if anything is pending, run it, and verify
-that history and files agree. It asks nobody, and any number may run at once: one
-migrates, the others wait for it and find nothing left to do.
+		Long: `Wait for the database, make the checks if anything is pending, run it, and
+verify that history and files agree. It asks nobody, and any number may run at
+once: one migrates, the others wait for it and find nothing left to do.
 
 A signal (SIGTERM, Ctrl-C) ends it after the current step, and after --grace
 cancels the step, which is rolled back: keep --grace below the time after which

@@ -24,9 +24,9 @@ func newDev(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "Manage the project's own development server",
-		Long: `A PostgreSQL server for this project on this machine. Its data lies in the folder
-.whimbrel beside whimbrel.yaml, or in the working folder. Commands with --dev
-work on it, and start it where needed.`,
+		Long: `A PostgreSQL server for this project on this machine. Its data lies in the
+folder .whimbrel beside whimbrel.yaml, or in the working folder. Commands with
+--dev work on it, and start it where needed.`,
 		Example: `  whimbrel dev start
   whimbrel up --dev
   whimbrel dev psql

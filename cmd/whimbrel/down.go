@@ -23,9 +23,10 @@ func newDown(a *app) *cobra.Command {
 		Short: "Roll back the newest migrations, one by default",
 		Long: `Roll the newest migrations back, newest first: one, or as many as STEPS says.
 
-A migration whose file is not there is rolled back with the down section that was
-stored when it ran. One without a down section is refused, and nothing is rolled
-back, unless --force-no-down is given: then it is only taken off the history.`,
+A migration whose file is not there is rolled back with the down section that
+was stored when it ran. One without a down section is refused, and nothing is
+rolled back, unless --force-no-down is given: then it is only taken off the
+history.`,
 		Example: `  whimbrel down
   whimbrel down 3
   whimbrel down 2 --dry-run`,

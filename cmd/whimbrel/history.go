@@ -18,11 +18,12 @@ func newHistory(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "history",
 		Short: "Show every attempt at every migration, including failures",
-		Long: `Show the log of this database: every up, down, failure and repair, with when, who,
-in which batch, how long, and how it ended. Nothing is ever removed from it.
+		Long: `Show the log of this database: every up, down, failure and repair, with when,
+who, in which batch, how long, and how it ended. Nothing is ever removed from
+it.
 
-history show VERSION tells everything about one migration: each attempt with its
-steps, and what each of them waited for.`,
+history show VERSION tells everything about one migration: each attempt with
+its steps, and what each of them waited for.`,
 		Example: `  whimbrel history
   whimbrel history --failed --since 7d
   whimbrel history --version 20240115120000
@@ -212,9 +213,9 @@ func newHistoryShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show VERSION",
 		Short: "Show one migration in full: every attempt, step and wait",
-		Long: `Tell what has happened to one migration on this database, the oldest first: every
-attempt with who, where, when and how it ended, its steps with their times, how
-often each was retried, what blocked it, and what it waited for.
+		Long: `Tell what has happened to one migration on this database, the oldest first:
+every attempt with who, where, when and how it ended, its steps with their
+times, how often each was retried, what blocked it, and what it waited for.
 
 A migration that is one step and waited for nothing has no line for its step.`,
 		Example: `  whimbrel history show 20240115120000

@@ -25,7 +25,8 @@ server's files out of git. What is there already is left as it is.
 
 With --scripts it also writes whimbrel.d.ts beside the migrations, for editors:
 the types of what migrations in JavaScript and TypeScript get. It is brought up
-to date where it is there. (create --js, --mjs and --ts write it by themselves.)`,
+to date where it is there. (create --js, --mjs and --ts write it by
+themselves.)`,
 		Example: `  whimbrel init
   whimbrel init --dir db/migrations
   whimbrel init --scripts`,

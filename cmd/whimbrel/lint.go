@@ -17,10 +17,10 @@ func newLint(a *app) *cobra.Command {
 		Use:   "lint [FILE…]",
 		Short: "Find what would harm a live database, and suggest rewrites",
 		Long: `Judge every statement of the migrations: hazard, safe or unknown, with the
-evidence. A statement is read with PostgreSQL's own grammar, in the context of its
-transaction and of the migrations before it; then all migrations are rehearsed on
-a throw-away server, on tables with rows, and what is seen there counts for more
-than what was read.
+evidence. A statement is read with PostgreSQL's own grammar, in the context of
+its transaction and of the migrations before it; then all migrations are
+rehearsed on a throw-away server, on tables with rows, and what is seen there
+counts for more than what was read.
 
 Judged are all files, or those that are named, changed or pending; the others
 are history. A line in a file silences a hazard there, with a reason:

@@ -15,10 +15,11 @@ func newMetrics(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "metrics",
 		Short: "Show migration metrics: counts, durations, failures",
-		Long: `Show figures about the history of this database, by whatever process it was made:
-how many attempts there were and how many succeeded, how long they took, which
-migrations failed and how often, what was retried and what waited, the slowest and the
-last ten. What was only recorded (baseline, accepted edits) does not count.`,
+		Long: `Show figures about the history of this database, by whatever process it was
+made: how many attempts there were and how many succeeded, how long they took,
+which migrations failed and how often, what was retried and what waited, the
+slowest and the last ten. What was only recorded (baseline, accepted edits)
+does not count.`,
 		Example: `  whimbrel metrics
   whimbrel metrics --since 30d
   whimbrel metrics --chart

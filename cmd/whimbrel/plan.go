@@ -28,18 +28,18 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Show what a command would do to the database, without doing it",
 		Long: `Say what up (or down, redo, to) would do to this database: the steps of each
 migration, the locks that it takes and how long it holds them, what is read and
-written anew, about how long that takes on tables of this size, what is lost, how
-to go back, whether the application or the migration is to be deployed first, and how
-risky it all is. With -v also on what that is based.
+written anew, about how long that takes on tables of this size, what is lost,
+how to go back, whether the application or the migration is to be deployed
+first, and how risky it all is. With -v also on what that is based.
 
-It only reads: the history, the catalog and the sizes of tables. The role needs no
-more than SELECT on whimbrel's tables, and pg_read_all_stats (or pg_monitor) to see
-everything; with less it says what it could not see.
+It only reads: the history, the catalog and the sizes of tables. The role needs
+no more than SELECT on whimbrel's tables, and pg_read_all_stats (or pg_monitor)
+to see everything; with less it says what it could not see.
 
---rehearse runs the migrations and their down migrations on a throw-away server first,
-and corrects the judgement by what it sees there. --out freezes the plan in a file:
-"whimbrel up --plan FILE" runs exactly that, or says what has moved and ends in
-status 3.`,
+--rehearse runs the migrations and their down migrations on a throw-away server
+first, and corrects the judgement by what it sees there. --out freezes the plan
+in a file: "whimbrel up --plan FILE" runs exactly that, or says what has moved
+and ends in status 3.`,
 		Example: `  whimbrel plan
   whimbrel plan --rehearse --markdown
   whimbrel plan --env production --out plan.json   # then: whimbrel up --env production --plan plan.json

@@ -18,9 +18,10 @@ checks and a question only, no matter who runs them, by which address, with or
 without a whimbrel.yaml.
 
 The mark is kept in the database, in the table whimbrel_protection, with the
-server's identity and the database's own. A copy of the database, as by pg_dump or
-CREATE DATABASE … TEMPLATE, is another database: it says that it is a copy, and is
-not protected. A replica that is promoted is the same, and stays protected.
+server's identity and the database's own. A copy of the database, as by pg_dump
+or CREATE DATABASE … TEMPLATE, is another database: it says that it is a copy,
+and is not protected. A replica that is promoted is the same, and stays
+protected.
 
 The first run through an environment with "protected: true" leaves the mark by
 itself.`,
@@ -146,8 +147,8 @@ func newProtectOff(a *app) *cobra.Command {
 		Use:   "off",
 		Short: "Remove the mark from the database",
 		Long: `Take the mark off the database, after asking. The log notes who did it. An
-environment with "protected: true" in whimbrel.yaml stays protected, and its next
-run leaves the mark again.`,
+environment with "protected: true" in whimbrel.yaml stays protected, and its
+next run leaves the mark again.`,
 		Example: `  whimbrel protect off
   whimbrel protect off --yes`,
 		Args: arguments(0, 0, ""),

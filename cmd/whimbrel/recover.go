@@ -18,17 +18,19 @@ func newRecover(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "recover [VERSION]",
 		Short: "Show half-done migrations; continue, restart or discard one",
-		Long: `Show every migration that stopped half-way, step by step. Without a flag, nothing
-is changed. With one, what is to become of a migration is asked, written into the log
-and done:
+		Long: `Show every migration that stopped half-way, step by step. Without a flag,
+nothing is changed. With one, what is to become of a migration is asked,
+written into the log and done:
 
---continue goes on where it stopped, also where the file now says something else than
-what was done: what was done stands as done. --restart forgets what was done and runs
-the migration from its first step; undo by hand what would be in its way. --discard
-forgets what was done and runs nothing: it stays in the database.
+--continue goes on where it stopped, also where the file now says something
+else than what was done: what was done stands as done. --restart forgets what
+was done and runs the migration from its first step; undo by hand what would be
+in its way. --discard forgets what was done and runs nothing: it stays in the
+database.
 
-What stopped on its way down goes on, and begins again, on its way down. Whether a
-migration that stopped half-way up is rolled back is the business of whimbrel down.`,
+What stopped on its way down goes on, and begins again, on its way down.
+Whether a migration that stopped half-way up is rolled back is the business of
+whimbrel down.`,
 		Example: `  whimbrel recover
   whimbrel recover --continue
   whimbrel recover 20240115120000 --restart --dry-run

@@ -16,9 +16,10 @@ func newRoot(a *app) *cobra.Command {
 		Long: `whimbrel migrates PostgreSQL databases: exactly once, one runner at a time,
 without stalling live traffic, with proved down migrations.
 
-The database is taken from the first of these that is set: --database-url or --dev,
-the environment of whimbrel.yaml (--env, else its default_environment), DATABASE_URL,
-DB_HOST and the other DB_* variables (DB_PORT, DB_NAME, DB_USER, DB_PASSWORD), PG*.
+The database is taken from the first of these that is set: --database-url or
+--dev, the environment of whimbrel.yaml (--env, else its default_environment),
+DATABASE_URL, DB_HOST and the other DB_* variables (DB_PORT, DB_NAME, DB_USER,
+DB_PASSWORD), PG*.
 
 Exit statuses:
 ` + exitTable(),

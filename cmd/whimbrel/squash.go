@@ -28,17 +28,18 @@ func newSquash(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "squash --to VERSION",
 		Short: "Squash the oldest migrations into one, and prove it equivalent",
-		Long: `Make one migration of all those up to VERSION: a baseline, written by pg_dump from
-the schema that they make. It is proved on throw-away servers, by the schema and the
-kept rows, also together with the newer migrations. No other database is touched.
+		Long: `Make one migration of all those up to VERSION: a baseline, written by pg_dump
+from the schema that they make. It is proved on throw-away servers, by the
+schema and the kept rows, also together with the newer migrations. No other
+database is touched.
 
-A new database runs the baseline in place of them. A database that has them all goes
-on without running it; one that has only some is refused until it has the rest. A
-baseline cannot be rolled back.
+A new database runs the baseline in place of them. A database that has them all
+goes on without running it; one that has only some is refused until it has the
+rest. A baseline cannot be rolled back.
 
-Rows that the migrations put into tables are kept where --keep-data names the table.
-The old files are moved into the folder _squashed beside them, which is left alone, or
-deleted with --delete.`,
+Rows that the migrations put into tables are kept where --keep-data names the
+table. The old files are moved into the folder _squashed beside them, which is
+left alone, or deleted with --delete.`,
 		Example: `  whimbrel squash --to 20240115120000 --dry-run > baseline.sql
   whimbrel squash --to 20240115120000 --keep-data countries --keep-data currencies
   whimbrel squash --to 20240115120000 --drop-data --delete --yes`,

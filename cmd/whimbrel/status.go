@@ -20,8 +20,9 @@ func newStatus(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show applied and pending migrations",
-		Long: `Show what is executed and what is pending, files that were edited or removed after
-they ran, migrations that stopped half-way, and who is migrating at this moment.
+		Long: `Show what is executed and what is pending, files that were edited or removed
+after they ran, migrations that stopped half-way, and who is migrating at this
+moment.
 
 It only reads: it works for a role that may not write, and on a replica.`,
 		Example: `  whimbrel status

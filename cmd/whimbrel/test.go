@@ -26,15 +26,15 @@ func newTest(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "test",
 		Short: "Prove that migrations go up, down and up again",
-		Long: `Take every migration up, down and up again on a throw-away database, and compare:
-what is there after the down is what was there before, and what is there
-after the second up is what was there after the first. Rows and queries in the
-folder of tests are looked after as well. Measured are times, locks, rewrites and
-scans.
+		Long: `Take every migration up, down and up again on a throw-away database, and
+compare: what is there after the down is what was there before, and what is
+there after the second up is what was there after the first. Rows and queries
+in the folder of tests are looked after as well. Measured are times, locks,
+rewrites and scans.
 
-The server is one of its own, or that of TEST_DB_HOST, TEST_DB_PORT, TEST_DB_NAME,
-TEST_DB_USER and TEST_DB_PASSWORD, where it makes databases of its own and touches
-no other. A failure ends in status 1.`,
+The server is one of its own, or that of TEST_DB_HOST, TEST_DB_PORT,
+TEST_DB_NAME, TEST_DB_USER and TEST_DB_PASSWORD, where it makes databases of
+its own and touches no other. A failure ends in status 1.`,
 		Example: `  whimbrel test
   whimbrel test --only add_emails --keep
   whimbrel test --changed-since origin/main --junit report.xml

@@ -23,9 +23,9 @@ Each is recorded in the transaction that runs it. When one fails, nothing of it
 stays and the earlier ones stay applied; the same command goes on from there.
 
 With --plan it runs exactly what "whimbrel plan --out FILE" has frozen. If the
-history, a file, what is pending or the database is not what it was, it runs nothing,
-says what has moved, and ends in status 3. What an earlier run of the same plan has
-done is not done again.`,
+history, a file, what is pending or the database is not what it was, it runs
+nothing, says what has moved, and ends in status 3. What an earlier run of the
+same plan has done is not done again.`,
 		Example: `  whimbrel up
   whimbrel up --dev --dir examples/shop/migrations
   whimbrel up --env production --max-stall 50ms

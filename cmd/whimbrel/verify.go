@@ -31,16 +31,17 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify",
 		Short: "Compare the live schema with what its migrations make",
 		Long: `Compare history and files: what is pending, missing, edited since it ran, or
-half-done. Then compare the schema with what the applied migrations make when they
-are run on a throw-away server: what was added, dropped or replaced by hand is
-listed, object by object. Differences end in status 5. Nothing is changed.
+half-done. Then compare the schema with what the applied migrations make when
+they are run on a throw-away server: what was added, dropped or replaced by
+hand is listed, object by object. Differences end in status 5. Nothing is
+changed.
 
 Where no server can be started, as in a small image, compare with a schema that
 was written where there is one (--write-schema, then --schema), or compare the
 history alone.
 
---accept says that an edited file is right as it is now: its checksum is stored. On a
-protected database it asks first.`,
+--accept says that an edited file is right as it is now: its checksum is
+stored. On a protected database it asks first.`,
 		Example: `  whimbrel verify
   whimbrel verify --history-only
   whimbrel verify --write-schema schema.json     # what all migrations make

@@ -65,8 +65,8 @@ func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version and the build of this program",
-		Long: `Show the version, the commit and its date, the version of Go, and which build this
-is: the whole one, or a lean one and what that lacks.`,
+		Long: `Show the version, the commit and its date, the version of Go, and which build
+this is: the whole one, or a lean one and what that lacks.`,
 		Example: `  whimbrel version
   whimbrel version --json`,
 		Args: arguments(0, 0, ""),
