@@ -83,7 +83,7 @@ func TestATableOfAnotherToolIsRecognised(t *testing.T) {
 		"dbmate":  {"CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)", "dbmate or Rails"},
 		"Ecto":    {"CREATE TABLE schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp)", "Ecto"},
 		"unknown": {"CREATE TABLE schema_migrations (a int, b text)", "another tool"},
-		"a view":  {"CREATE VIEW schema_migrations AS SELECT 1 AS version", "something that is no table"},
+		"a view":  {"CREATE VIEW schema_migrations AS SELECT 1 AS version", "something that is not a table"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

@@ -306,7 +306,7 @@ func (p *pipeline) answers(m message) (rows int64, err error) {
 
 // close ends the pipeline and what transaction a failure may have left open.
 // What the server refused has been read before, and of what is done the
-// answers have come: if the connection ends here, whoever uses it next is told.
+// answers have come: if the connection ends here, anyone who uses it next is told.
 func (p *pipeline) close() {
 	conn := p.r.db.conn.PgConn()
 	if p.release != nil && !conn.IsClosed() {

@@ -88,7 +88,7 @@ func TestABackfillGoesByKeysOfManyTypes(t *testing.T) {
 
 func TestABackfillThatCannotBeGoneThroughIsRefused(t *testing.T) {
 	for name, test := range map[string]struct{ table, annotation, message string }{
-		"no table":       {"", "u by id", "there is no table u"},
+		"no table":       {"", "u by id", "the table of the batch, u, does not exist"},
 		"no column":      {"id int PRIMARY KEY", "t by ident", `has no column "ident"`},
 		"may be null":    {"id int UNIQUE", "t by id", "may be NULL"},
 		"no index":       {"id int NOT NULL, a int NOT NULL, UNIQUE (a, id)", "t by id", "no valid btree index"},

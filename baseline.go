@@ -40,7 +40,7 @@ func planBaseline(s state, version migration.Version, options BaselineOptions) (
 	file, found := s.file(version)
 	if !found || version.Repeatable() {
 		return Plan{}, &Error{
-			Code: CodeUnknownVersion, Version: version, Message: "there is no file with version " + string(version),
+			Code: CodeUnknownVersion, Version: version, Message: "no file with version " + string(version),
 			Remedy: "give the version of the newest migration that the database already has",
 		}
 	}

@@ -23,7 +23,7 @@ func (m *Migrator) Begin(ctx context.Context) error {
 	}
 	if n := len(s.applied) + len(s.repeated) + len(s.journal.versions()); n > 0 {
 		return &Error{
-			Code: CodeConfiguration, Message: fmt.Sprintf("%s.%s is no empty history: it has rows of migrations",
+			Code: CodeConfiguration, Message: fmt.Sprintf("%s.%s is not an empty history: it has rows of migrations",
 				db.tables.schema, db.tables.name),
 			Remedy: "see them with `whimbrel status --all`; take one off it with `whimbrel baseline --forget VERSION`",
 		}

@@ -82,7 +82,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	}
 	ctx, release := m.untilStopped(dial.LetFinish(ctx))
 	defer release()
-	// A server, or a network, that falls silent is not waited for in vain.
+	// A server, or a network, that falls silent is not waited for for ever.
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
 	db := &database{}
@@ -119,7 +119,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	if db.facts.Schema == nil {
 		db.close()
 		return nil, &Error{
-			Code: CodeConfiguration, Message: "there is no schema to keep the history in: search_path names none that exists",
+			Code: CodeConfiguration, Message: "no schema to keep the history in: search_path names none that exists",
 			Remedy: "set search_path for this role, or name the table with its schema (--table public.schema_migrations)",
 		}
 	}
@@ -353,7 +353,7 @@ func (db *database) misnamed() error {
 	for _, name := range []string{journal, log, lock} {
 		if r := db.relations[name]; r != nil && r.Kind != "r" && r.Kind != "p" {
 			return &Error{
-				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is no table, and whimbrel needs one of that name",
+				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is not a table, and whimbrel needs one of that name",
 					db.tables.schema, name),
 				Remedy: "rename what is there, or keep whimbrel's history under another name (--table)",
 			}
@@ -568,7 +568,7 @@ func appliedQuery(table string, whole bool, kind string) string {
 }
 
 // journalQuery reads the chains that stopped half-way. Column gives a column, or what
-// stands for it in tables of a lower version.
+// replaces it in tables of a lower version.
 func journalQuery(table string, column func(name, otherwise string) string) string {
 	text := func(name string) string { return "coalesce(" + column(name, "NULL") + ", '')" }
 	return "SELECT version, direction, step, statement_hash, state = 'done', coalesce(cursor, ''), rows_done, " +

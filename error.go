@@ -29,7 +29,7 @@ const (
 	CodeOutOfOrder     Code = "out_of_order"     // pending versions older than the newest applied one
 	CodeMissingFile    Code = "missing_file"     // a version is applied but its file is not there
 	CodeChanged        Code = "checksum_changed" // a file was edited after it was applied
-	CodePartlySquashed Code = "partly_squashed"  // a database has some of what a squashed file stands for
+	CodePartlySquashed Code = "partly_squashed"  // a database has some of what a squashed file replaces
 	CodeSquash         Code = "squash_refused"   // migrations cannot be squashed so that it comes to the same
 	CodeIrreversible   Code = "irreversible"     // a migration cannot be rolled back
 	CodeUnknownVersion Code = "unknown_version"  // the version asked for exists nowhere

@@ -67,7 +67,7 @@ type Ref struct {
 	Direction Direction         `json:"direction"`
 }
 
-// Blocker is a session that stands in the way of a lock.
+// Blocker is a session that is in the way of a lock.
 type Blocker struct {
 	PID         int     `json:"pid"`
 	Application string  `json:"application,omitempty"`
@@ -180,7 +180,7 @@ type StepStarted struct {
 	Summary   string   `json:"summary"`
 }
 
-// LockWaiting says who stands in the way of the running step.
+// LockWaiting says who blocks the running step.
 type LockWaiting struct {
 	Migration Ref       `json:"migration"`
 	Step      int       `json:"step"`
@@ -209,7 +209,7 @@ type Retrying struct {
 }
 
 // ConnectionLost says that the connection broke while a migration ran. The run
-// connects anew, asks what became of the migration, and goes on.
+// reconnects, asks what became of the migration, and goes on.
 type ConnectionLost struct {
 	Migration Ref    `json:"migration"`
 	Reason    string `json:"reason"`

@@ -156,7 +156,7 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 	}
 	e.Statement = excerpt(text, position)
 	if e.Remedy == "" && e.SQLState == "42601" && strings.HasPrefix(text[position.Offset:], "${") {
-		e.Remedy = "if a value is to stand there, list its name in the file: -- +migrate Variables NAME"
+		e.Remedy = "if a value belongs there, list its name in the file: -- +migrate Variables NAME"
 	}
 }
 
@@ -170,7 +170,7 @@ func (e *Error) gaveUp(x *exhausted) {
 		for _, b := range x.blockers {
 			shown = append(shown, b.String())
 		}
-		e.Remedy += "; in the way: " + strings.Join(shown, "; ")
+		e.Remedy += "; blocked by: " + strings.Join(shown, "; ")
 	}
 }
 

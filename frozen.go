@@ -281,14 +281,14 @@ func ParseFrozen(path, text string) (Frozen, error) {
 	var mismatch *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return Frozen{}, wrong(max(syntax.Offset-1, 0), "this is no JSON: "+syntax.Error())
+		return Frozen{}, wrong(max(syntax.Offset-1, 0), "invalid JSON: "+syntax.Error())
 	case errors.As(err, &mismatch):
-		return Frozen{}, wrong(mismatch.Offset, fmt.Sprintf("this is no frozen plan: %s is a %s", mismatch.Field,
+		return Frozen{}, wrong(mismatch.Offset, fmt.Sprintf("this is not a frozen plan: %s is a %s", mismatch.Field,
 			mismatch.Value))
 	case err != nil:
-		return Frozen{}, wrong(decoder.InputOffset(), "this is no frozen plan: "+err.Error())
+		return Frozen{}, wrong(decoder.InputOffset(), "this is not a frozen plan: "+err.Error())
 	case f.Format == 0:
-		return Frozen{}, wrong(0, "this is no frozen plan: it has no format")
+		return Frozen{}, wrong(0, "this is not a frozen plan: it has no format")
 	case f.Format != formatOfFrozen:
 		return Frozen{}, wrong(0, fmt.Sprintf("the plan has format %d, and this version of whimbrel reads format %d",
 			f.Format, formatOfFrozen))
@@ -328,7 +328,7 @@ func planFrozen(s state, f Frozen) (Plan, error) {
 		if !p.Migration.Version.Equal(want.Version) || !slices.Equal(p.hashes(), want.Steps) {
 			moves = append(moves, Move{
 				MovedSteps, want.Version, want.Path,
-				fmt.Sprintf("%s comes to other steps than the plan has: a module that it imports was changed, or whimbrel is "+
+				fmt.Sprintf("%s no longer compiles to the planned steps: a module that it imports was changed, or whimbrel is "+
 					"another version than %s", want.label(), f.Tool),
 			})
 		}
@@ -381,7 +381,7 @@ func moved(moves Moves) error {
 		lines = append(lines, m.Message)
 	}
 	return &Error{
-		Code: CodePlanStale, Message: "the plan does not hold any more, so nothing was run", Detail: strings.Join(lines,
+		Code: CodePlanStale, Message: "the plan is stale, so nothing was run", Detail: strings.Join(lines,
 			"\n"),
 		Remedy: "look at what has moved, and make a new plan with `whimbrel plan --out`", Err: moves,
 	}

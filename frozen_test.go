@@ -62,7 +62,7 @@ func TestAFrozenPlanIsWhatUpRuns(t *testing.T) {
 	frozen := b.freeze(three, whimbrel.UpOptions{Steps: 2})
 	require.Len(t, frozen.Migrations, 2)
 	require.Len(t, frozen.Left, 1)
-	edited := three.with(files{"3_c.sql": "SELECT 1"}) // which is no part of it
+	edited := three.with(files{"3_c.sql": "SELECT 1"}) // which is not a part of it
 	result, err := b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
 	require.NoError(t, err)
 	require.Len(t, result.Done, 2)
@@ -312,13 +312,13 @@ func TestWhatIsNoFrozenPlanIsRefusedWithItsPlace(t *testing.T) {
 	text, err := json.Marshal(good)
 	require.NoError(t, err)
 	for _, c := range []struct{ text, says string }{
-		{"", "plan.json:1:1: this is no frozen plan"},
-		{"{\n  \"format\": 1,,\n}", "plan.json:2:15: this is no JSON"},
-		{`{"format": "one"}`, "this is no frozen plan: format is a string"},
+		{"", "plan.json:1:1: this is not a frozen plan"},
+		{"{\n  \"format\": 1,,\n}", "plan.json:2:15: invalid JSON"},
+		{`{"format": "one"}`, "this is not a frozen plan: format is a string"},
 		{`{"migrations": []}`, "it has no format"},
 		{`{"format": 2}`, "has format 2, and this version of whimbrel reads format 1"},
 		{string(text), "it does not have its own fingerprint"},
-		{`[]`, "this is no frozen plan"},
+		{`[]`, "this is not a frozen plan"},
 	} {
 		_, err := whimbrel.ParseFrozen("plan.json", c.text)
 		var own *whimbrel.Error

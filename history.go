@@ -63,7 +63,7 @@ func (m *Migrator) meantInLog(ctx context.Context, db *database, word migration.
 	return meantAmong(word, all)
 }
 
-// historyQuery reads a log. Column gives a column, or what stands for it in tables of a
+// historyQuery reads a log. Column gives a column, or what replaces it in tables of a
 // lower version.
 func historyQuery(log string, column func(name, otherwise string) string) string {
 	var waits string

@@ -69,7 +69,7 @@ func indexBuild(s migration.Statement) (build, bool) {
 }
 
 // repairIndex looks at what an earlier attempt left of a concurrent build. An
-// invalid index is dropped, so that the build can begin anew. A valid one is
+// invalid index is dropped, so that the rebuild can begin. A valid one is
 // kept as the finished work, if an earlier run had begun this step and the
 // index is the one that the statement describes. See "Building Indexes
 // Concurrently" in PostgreSQL's documentation of CREATE INDEX.

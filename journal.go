@@ -153,7 +153,7 @@ func (p *Planned) resumeAt(entry journalEntry) error {
 		p.Steps[i].Done, p.Steps[i].Started, p.Steps[i].rows, p.Steps[i].kept = entry.done, !entry.done, entry.rows, entry.kept
 		return nil
 	case !part && !entry.done:
-		return nil // it was begun and never finished: whatever stands there now runs
+		return nil // it was begun and never finished: whatever is there now runs
 	case p.keep(i, entry):
 		return nil
 	case part:

@@ -81,7 +81,7 @@ SELECT pg_catalog.json_build_object(
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = pg_catalog.to_regclass($1)`, pgx.Identifier(b.TableName()).Sanitize(), b.Key).Scan(&raw)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, refuse("correct the name below `-- +migrate Batch`", "there is no table %s to go through in batches",
+		return nil, refuse("correct the name below `-- +migrate Batch`", "the table of the batch, %s, does not exist",
 			b.Table)
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func (k *keys) list() string {
 	return strings.Join(names, ", ")
 }
 
-// literals writes a key's values so that they stand for the columns' types.
+// literals writes a key's values so that they have the columns' types.
 func (k *keys) literals(conn *pgx.Conn, values key) string {
 	var out []string
 	for i, value := range values {

@@ -24,7 +24,7 @@ import (
 // Three things keep two runners apart. The fence: every transaction of ours
 // first proves the token and holds the row FOR KEY SHARE until it ends, while
 // taking over asks FOR UPDATE, so nobody enters beside a living transaction.
-// Retirement: whoever takes over a lease that was not given back ends the
+// Retirement: anyone who takes over a lease that was not given back ends the
 // sessions of older tokens, which covers what cannot run in a transaction. And
 // the holder's own clock: what it has not been able to renew, it gives up
 // before it runs out.
@@ -85,7 +85,7 @@ SELECT taken.token, free.is_locked, coalesce(free.locked_by, ''), coalesce(free.
 FROM taken, free`
 
 // logKilled writes the line of the log about a run that did not give its lease back, in
-// the statement that takes the lease from it, so that there is exactly one, whoever
+// the statement that takes the lease from it, so that there is exactly one, no matter who
 // competes. What the run was at, the journal knows, if it was a chain; what the run has
 // recorded is done. A run that has logged its failure has said all by itself.
 func logKilled(t tables, reason string) string {
@@ -292,7 +292,7 @@ func (m *Migrator) begin(ctx context.Context, db *database, token int64, previou
 	l.done.Go(func() { l.keep(leased) })
 	if previous != nil {
 		if err := m.retire(leased, db, token); err != nil {
-			// The row stays as it is, so that whoever comes next retires too.
+			// The row stays as it is, so that anyone who comes next retires too.
 			l.keepRow = true
 			l.release(db)
 			return nil, nil, err
@@ -357,7 +357,7 @@ func (l *lease) renew(ctx context.Context, conn **pgx.Conn) error {
 	}
 	if tag.RowsAffected() == 0 {
 		if token != l.current() || l.beingGiven() {
-			return nil // the run has connected anew meanwhile, or has come to its end
+			return nil // the run has reconnected meanwhile, or has come to its end
 		}
 		return CodeLeaseLost
 	}
@@ -658,7 +658,7 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 		return err
 	}
 	if err := m.retire(ctx, db, taken); err != nil {
-		return err // the row stays as it is, so that whoever comes next retires too
+		return err // the row stays as it is, so that anyone who comes next retires too
 	}
 	_, err = db.conn.Exec(ctx, fmt.Sprintf(releaseQuery, db.tables.lock, taken))
 	if err != nil {
@@ -670,8 +670,8 @@ func (m *Migrator) ReleaseLock(ctx context.Context, token int64) error {
 // takeAway makes this session the holder of a lease that another runner holds,
 // and gives the new token; 0 where the runner gave the lease back by itself. It
 // ends the runner's session as often as it takes: a runner that lives connects
-// anew, and has a new token then. To be quicker than that runner it does not ask
-// for the row again and again, but stands in line for it.
+// again, and has a new token then. To be quicker than that runner it does not ask
+// for the row again and again, but is in line for it.
 func (m *Migrator) takeAway(ctx context.Context, db *database, held Holder) (token int64, err error) {
 	for {
 		if err := m.end(ctx, db, held.Token+1); err != nil {
@@ -734,7 +734,7 @@ func notHeldWith(token int64) error {
 func leaseHeld(h *Holder, waited time.Duration) error {
 	return &Error{
 		Code: CodeLeaseHeld,
-		Message: fmt.Sprintf("%s holds the lease since %s (%s, backend pid %d); waited %s", h.By,
+		Message: fmt.Sprintf("%s has held the lease since %s (%s, backend pid %d); waited %s", h.By,
 			h.Since.UTC().Format(time.RFC3339), h.State, h.PID, waited.Round(time.Millisecond)),
 		Remedy: "wait for it to end, raise --lock-wait, or look with `whimbrel lock`",
 	}

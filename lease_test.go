@@ -217,7 +217,7 @@ func TestReleasingALockEndsItsSession(t *testing.T) {
 }
 
 // A runner that is back before anybody could look again: whenever its session is
-// ended, it connects anew, takes the lease from itself and opens a transaction.
+// ended, it reconnects, takes the lease from itself and opens a transaction.
 func TestALockIsReleasedHoweverQuicklyItsRunnerComesBack(t *testing.T) {
 	b := setup(t)
 	release := b.holding()

@@ -51,7 +51,7 @@ func (p piece) sql() string {
 	return comment(call.about) + "EXECUTE " + call.name + "(" + strings.Join(literals, ", ") + ")"
 }
 
-// comment names a migration for whoever looks at pg_stat_activity and wonders.
+// comment names a migration for anyone who looks at pg_stat_activity and wonders.
 func comment(r Ref) string {
 	if r == (Ref{}) {
 		return ""
@@ -79,7 +79,7 @@ const (
 	fence = -2 // proves that the lease is still this runner's
 )
 
-// separator stands between pieces. The line ends keep a trailing comment from
+// separator is between pieces. The line ends keep a trailing comment from
 // swallowing what follows, the semicolon ends a statement that lacks one.
 const separator = "\n;\n"
 
@@ -324,7 +324,7 @@ func (r *run) transaction(ctx context.Context, p Planned, step Step, from int, b
 }
 
 // begin opens the transaction of a step. What a block of the file says of its isolation
-// must stand before the first query, and so before what proves the lease.
+// must be before the first query, and so before what proves the lease.
 func (s Step) begin() message {
 	m := message{{text: "BEGIN", statement: ours}}
 	for _, statement := range s.Statements {

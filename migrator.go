@@ -81,7 +81,7 @@ type Config struct {
 	// migration has is an error of New.
 	Tags []string
 	// Variables are the values of what files ask for by the annotation Variables.
-	// One of four characters or more stands in no error, event or table of
+	// One of four characters or more is in no error, event or table of
 	// whimbrel's, also where the server quotes it.
 	Variables map[string]string
 	// Hooks run before and after a run, and each migration; see
@@ -182,7 +182,7 @@ func New(config Config) (*Migrator, error) {
 		if a, b := config.Migrations[i-1], config.Migrations[i]; a.Version.Equal(b.Version) {
 			return nil, &Error{
 				Code: CodeConfiguration, Version: b.Version, Path: b.Path,
-				Message: fmt.Sprintf("version %s stands twice: here and in %s", b.Version, a.Path),
+				Message: fmt.Sprintf("version %s appears twice: here and in %s", b.Version, a.Path),
 				Remedy:  "give one of them another version",
 			}
 		}
@@ -202,7 +202,7 @@ func (c Config) check() error {
 		return wrong("use refuse, apply or skip", "unknown out-of-order policy %q", c.OutOfOrder)
 	}
 	if parts := strings.Split(c.Table, "."); len(parts) > 2 || slices.Contains(parts, "") {
-		return wrong("write table or schema.table", "%q is no name for the history table", c.Table)
+		return wrong("write table or schema.table", "invalid name for the history table %q", c.Table)
 	}
 	if schema, _, found := strings.Cut(c.Table, "."); found && isSystemSchema(schema) {
 		return unfitSchema(schema)
@@ -212,7 +212,7 @@ func (c Config) check() error {
 			"MaxStall: a stall budget of %s cannot be kept", c.MaxStall)
 	}
 	if c.RetryBudget < 0 {
-		return wrong("use a positive duration; a nanosecond stands for none", "RetryBudget: %s is no time to try again in",
+		return wrong("use a positive duration; a nanosecond for none", "invalid RetryBudget %s",
 			c.RetryBudget)
 	}
 	if c.LeaseDuration < time.Second || c.LeaseDuration > LongestStall {
@@ -222,7 +222,7 @@ func (c Config) check() error {
 	return nil
 }
 
-// atLeastZero refuses a number of an option that is negative. 0 stands for the default.
+// atLeastZero refuses a number of an option that is negative. 0 replaces the default.
 func atLeastZero(option string, n int) error {
 	if n >= 0 {
 		return nil

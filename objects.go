@@ -12,7 +12,7 @@ import (
 
 // This file knows which objects of the database repeatable migrations define, and
 // whether they are there: a migration that runs once can drop or replace them, and so
-// can whoever is at psql.
+// can anyone who is at psql.
 //
 // What a repeatable migration has created is recorded beside its row of the history,
 // by the transaction that created it, from the catalog and not from its text: so what
@@ -27,7 +27,7 @@ type defined struct {
 }
 
 // createdHere are the catalog and the identifier of every object that this transaction
-// has created or replaced: whoever does so records the dependencies anew. What is an
+// has created or replaced: anyone who does so records the dependencies again. What is an
 // implementation of another object, as the rule of a view, counts as that object.
 // A row that is seen although what wrote it has not ended is of this transaction, or
 // of a subtransaction, whose identifiers follow closely.

@@ -67,7 +67,7 @@ func checkTags(wanted []string, migrations []migration.Migration) error {
 			continue
 		}
 		if !migration.IsTag(tag) {
-			return &Error{Code: CodeConfiguration, Message: fmt.Sprintf("%q is no tag", tag),
+			return &Error{Code: CodeConfiguration, Message: fmt.Sprintf("invalid tag %q", tag),
 				Remedy: "name tags that migrations have: letters, digits and the marks _ . : -"}
 		}
 		remedy := "give a migration the tag with `-- +migrate Tags " + tag + "`"

@@ -16,7 +16,7 @@ import (
 
 // This file is about the histories of other migration tools in a database that has none
 // of ours. What such a tool has applied must not run a second time; and a table that has
-// nothing to do with our files must not stand in the way.
+// nothing to do with our files must not be in the way.
 
 // OtherHistory is the table of another migration tool, in a database without a history
 // of whimbrel's.
@@ -113,7 +113,7 @@ func (db *database) settled(ctx context.Context) (settled bool, err error) {
 }
 
 // records reads what a tool has applied. What cannot be read, for lack of a right or
-// because somebody holds a lock, is not known: that is no reason to fail.
+// because somebody holds a lock, is not known: that is not a reason to fail.
 func (db *database) records(ctx context.Context, tool foreign.Tool,
 	table foreign.Table) (records []foreign.Record, read bool) {
 	if !table.Readable {

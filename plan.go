@@ -32,7 +32,7 @@ const (
 	// StepAlone is one statement that cannot run in a transaction.
 	StepAlone StepKind = "alone"
 	// StepBatch is one statement that runs once per range of keys, each range
-	// a transaction, and the assertions that stand below it.
+	// a transaction, and the assertions that are below it.
 	StepBatch StepKind = "batch"
 	// StepScript is one direction of a JavaScript or TypeScript migration.
 	StepScript StepKind = "script"

@@ -15,7 +15,7 @@ import (
 
 // Protection is what a database says of itself: whether it is one whose data must not
 // be changed lightly. The mark is a row of a table of whimbrel's with the identity of
-// the database, so it is seen whoever connects, by whatever name, and whichever
+// the database, so it is seen no matter who connects, by whatever name, and whichever
 // history they use; a copy of the database has another identity, and is not protected.
 type Protection struct {
 	State ProtectionState `json:"state"`
@@ -316,7 +316,7 @@ func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 	plan.loses = plan.loss(r.result.Before)
 	p.against = plan.loses != ""
 	if r.m.config.OnProtected != nil {
-		r.db.close() // whoever is asked may take long
+		r.db.close() // anyone who is asked may take long
 		p.asked = true
 		if err := r.m.config.OnProtected(ctx, known, plan); err != nil {
 			return p, &declined{cause: err}

@@ -54,7 +54,7 @@ func lostInVain(last error) error {
 	return &e
 }
 
-// resume connects anew after the connection broke, asks the database what
+// resume reconnects after the connection broke, asks the database what
 // became of the migrations that were on their way, and gives what is left of
 // the plan. It goes on only while the lease is this runner's; the lease's own
 // clock ends the attempts.
@@ -119,13 +119,13 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 	for attempt := 1; ; attempt++ {
 		if r.m.stopping() {
 			return &Error{
-				Code: CodeInterrupted, Message: "interrupted while connecting anew: " + asError(lost, CodeConnection).Message,
+				Code: CodeInterrupted, Message: "interrupted while reconnecting: " + asError(lost, CodeConnection).Message,
 				Err:    lost,
 				Remedy: "run the same command again: it goes on where this one stopped",
 			}
 		}
 		if err := pause(ctx, backoff(attempt)); err != nil {
-			return r.m.serverError(ctx, "connecting anew", err)
+			return r.m.serverError(ctx, "reconnecting", err)
 		}
 		db, err := r.m.connect(ctx)
 		if err != nil {

@@ -63,7 +63,7 @@ execution_time_ms = excluded.execution_time_ms, rollback_sql = excluded.rollback
 	}, keeping()...)
 }
 
-// preparation makes the templates known to the session, anew if need be.
+// preparation makes the templates known to the session, again if need be.
 // Behind a pooler there is no session to keep them in: see call.
 func (m *Migrator) preparation(db *database) []string {
 	if db.facts.behindPool {
@@ -197,7 +197,7 @@ func (r *run) setConfig(name, value string, local bool) string {
 }
 
 // closing ends the transaction that completes a migration: the history row and
-// a line of the log. The row's unique key makes whoever records the same
+// a line of the log. The row's unique key makes anyone who records the same
 // version a second time, by whatever means, fail whole. The time of earlier
 // steps is added to that of this transaction.
 func (r *run) closing(p Planned, earlier Elapsed) message {
@@ -386,7 +386,7 @@ func action(p Planned) string {
 }
 
 // logFailure appends a failed attempt to the log. It does its best: where the
-// connection is gone there is nothing to write to, and whoever takes the lease over
+// connection is gone there is nothing to write to, and anyone who takes the lease over
 // writes the line, as where that has happened already.
 func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)

@@ -17,7 +17,7 @@ type RecoverAction string
 // The ways out of a half-done state.
 const (
 	// RecoverContinue goes on where it stopped, also where the file now says something
-	// else than what was done: that stands as done.
+	// else than what was done: that is as done.
 	RecoverContinue RecoverAction = "continue"
 	// RecoverRestart forgets what is done and runs it from its first step.
 	RecoverRestart RecoverAction = "restart"

@@ -49,7 +49,7 @@ func TestWhatPostgreSQLOftenRefusesHasARemedyOfOurs(t *testing.T) {
 		},
 		"dropping whimbrel's own table": {"DROP TABLE schema_migrations;", "42P01", "takes away whimbrel's own tables",
 			"CREATE TABLE d ();"},
-		"dropping it where a step stands alone": {
+		"dropping it where a step is alone": {
 			"-- +migrate Up notransaction\nDROP SCHEMA public CASCADE;", "42P01", "takes away whimbrel's own tables", "",
 		},
 	} {

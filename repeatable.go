@@ -101,7 +101,7 @@ func divide[T any](all []T, apart func(T) bool) (rest, taken []T) {
 }
 
 // lost is the checksum of a repeatable migration that is to run again although
-// its file has not changed: one that it rests on was dropped and made anew.
+// its file has not changed: one that it rests on was dropped and recreated.
 const lost = "lost"
 
 // again is a repeatable migration that is to run.
@@ -335,7 +335,7 @@ func (s state) describeStale() []Pending {
 func gone(a Applied, t tables) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
-		Message: fmt.Sprintf("%s has run, but there is no file for it", a.Version),
+		Message: fmt.Sprintf("%s has run, but has no file", a.Version),
 		Remedy: fmt.Sprintf("put the file back; or, to give it up, drop what it defined in a new migration, and forget it "+
 			"there by DELETE FROM %s WHERE version = '%s'",
 			t.history, strings.ReplaceAll(string(a.Version), "'", "''")),

@@ -67,7 +67,7 @@ type Applied struct {
 	Missing     bool   `json:"missing"`               // no file with this version
 	Changed     bool   `json:"changed"`               // the file's checksum is another one
 	Path        string `json:"path,omitempty"`        // of the file, where there is one
-	SquashedIn  string `json:"squashed_in,omitempty"` // the file that stands for it
+	SquashedIn  string `json:"squashed_in,omitempty"` // the file that replaces it
 	RollingBack bool   `json:"rolling_back"`          // a down migration stopped half-way
 	Reason      string `json:"reason,omitempty"`      // why it is irreversible
 	// Lost are the objects that a repeatable migration defines and that are not there.
@@ -154,7 +154,7 @@ type LogEntry struct {
 	// LockWait is for how long steps outside a transaction, and all but the last
 	// of the others, were seen waiting for a lock that they then got.
 	LockWait Elapsed `json:"lock_wait_ms"`
-	// LeaseWait is for how long the run had waited for another runner; it stands
+	// LeaseWait is for how long the run had waited for another runner; it is
 	// with the first migration of the run.
 	LeaseWait Elapsed `json:"lease_wait_ms"`
 	// Steps are those that began in this attempt. None are kept of a migration

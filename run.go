@@ -23,7 +23,7 @@ type state struct {
 	repeated    []Applied
 	// objects are what is known of what the repeatable migrations that have run define.
 	objects map[migration.Version]defined
-	// squashes are the files that stand for others.
+	// squashes are the files that replace others.
 	squashes []squash
 	journal  journal
 	// holder is who holds the lease, where that was asked for.
@@ -60,7 +60,7 @@ type run struct {
 	m       *Migrator
 	db      *database
 	lease   *lease
-	unbegun bool // what was asked for cannot be: there is no run
+	unbegun bool // what was asked for cannot be: no run
 	batch   int
 	watch   *watch
 	first   Ref      // of the migrations of this run

@@ -111,7 +111,7 @@ exports.up = async (client) => {
   });
 };`
 	f := files{"1_a.js": strings.Replace(text, "THEN", "if (range.to > 2000) throw new Error('half-way');", 1)}
-	patient := func(c *whimbrel.Config) { c.MaxStall = 10 * time.Second } // the index waits for whoever reads
+	patient := func(c *whimbrel.Config) { c.MaxStall = 10 * time.Second } // the index waits for anyone who reads
 	_, err := b.migrator(f, withScripts, patient).Up(t.Context(), whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeScript).Message, "half-way")
 	require.Equal(t, "11 1", b.text("SELECT string_agg(DISTINCT touched::text, ' ' ORDER BY touched::text DESC) FROM t"))

@@ -37,7 +37,7 @@ func (r *run) opening(p Planned) message {
 
 // stepOpening begins a transaction in which statements of the file run, with its role
 // and its settings as the steps before have left them. lock_timeout alone never rises
-// above the stall budget but by the annotation Set. It is short, so that whoever looks
+// above the stall budget but by the annotation Set. It is short, so that anyone who looks
 // at pg_stat_activity reads the statement behind it, too.
 func (r *run) stepOpening(p Planned) message {
 	if !r.keepsSession(p) {

@@ -204,7 +204,7 @@ func TestAFileThatThrowsPreparedStatementsAwayTakesNoneOfOurs(t *testing.T) {
 	require.Empty(t, b.applied())
 }
 
-// Code outside a transaction stands in a chain where hooks are around it.
+// Code outside a transaction is in a chain where hooks are around it.
 func TestWhatAHookAndCodeSayHoldsForTheRestOfTheChain(t *testing.T) {
 	const look = "INSERT INTO looked SELECT current_user = '{role}', current_setting('timezone') = 'Asia/Tokyo'"
 	for name, code := range map[string]any{

@@ -7,20 +7,20 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// This file is about migrations that stand for others: baselines that squash
+// This file is about migrations that replace others: baselines that squash
 // wrote. A database in which those others were applied goes on without running
-// the baseline; a new one runs the baseline and nothing of what it stands for.
+// the baseline; a new one runs the baseline and nothing of what it replaces.
 
 // kindOfSquash is the kind of a baseline's row in the history.
 const kindOfSquash = "squash"
 
-// squash is a file that stands for others, and what the history has of them.
+// squash is a file that replaces others, and what the history has of them.
 type squash struct {
 	file migration.Migration
-	rows []Applied // of the versions for which it stands, its own among them
+	rows []Applied // of the versions that it replaces, its own among them
 }
 
-// findSquashes looks for the files that stand for others.
+// findSquashes looks for the files that replace others.
 func (s state) findSquashes() (all []squash) {
 	for _, m := range s.migrations {
 		if len(m.Squashes) == 0 {
@@ -42,7 +42,7 @@ func (q squash) standsFor(v migration.Version) bool {
 }
 
 // isItself reports whether a row is that of the baseline, and not of the last
-// migration for which it stands, which has the same version. A history of
+// migration that it replaces, which has the same version. A history of
 // migrations that were squashed has more than one of them.
 func (q squash) isItself(a Applied) bool {
 	return a.Version.Equal(q.file.Version) && len(q.rows) == 1
@@ -70,7 +70,7 @@ func (q squash) lacking() (missing []migration.Version) {
 	return missing
 }
 
-// squashedIn gives the baseline that stands for a row of the history, if there
+// squashedIn gives the baseline that replaces a row of the history, if there
 // is one and the row is not its own.
 func (s state) squashedIn(a Applied) (squash, bool) {
 	for _, q := range s.squashes {
@@ -91,7 +91,7 @@ func (s state) partly() *Error {
 		}
 		return &Error{
 			Code: CodePartlySquashed, Version: q.file.Version, Name: q.file.Name, Path: q.file.Path,
-			Message: fmt.Sprintf("the file stands for %d migrations, of which this database has only some: it lacks %s",
+			Message: fmt.Sprintf("the file replaces %d migrations, of which this database has only some: it lacks %s",
 				len(q.file.Squashes), someOf(missing)),
 			Remedy: "check out the last version that has these files, run `whimbrel up` there, then come back; or, if the " +
 				"database has everything already, record that with `whimbrel baseline " + string(q.file.Version) + "`",
@@ -120,7 +120,7 @@ func someOf(versions []migration.Version) string {
 func (q squash) squashedAway(a Applied) *Error {
 	return &Error{
 		Code: CodeIrreversible, Version: a.Version, Name: a.Name, Direction: Down, Path: q.file.Path,
-		Message: fmt.Sprintf("%s was squashed into %s: there is no down migration behind it, so nothing was rolled back",
+		Message: fmt.Sprintf("%s was squashed into %s: no down migration behind it, so nothing was rolled back",
 			a.Version, q.file.Path),
 		Remedy: "check out a version from before the squash, which has its file, and run the same command there",
 	}

@@ -18,7 +18,7 @@ var (
 		"4_d.sql": "CREATE TABLE d (id int);\n-- +migrate Down\nDROP TABLE d;",
 	}
 	short = files{
-		"3_baseline.sql": "-- +migrate Squashes 1 2 3\n-- +migrate Irreversible it stands for 3 migrations\n" +
+		"3_baseline.sql": "-- +migrate Squashes 1 2 3\n-- +migrate Irreversible it replaces 3 migrations\n" +
 			"CREATE TABLE a (id int);\nCREATE TABLE b (id int);\nCREATE TABLE c (id int);",
 		"4_d.sql": long["4_d.sql"],
 	}
@@ -38,7 +38,7 @@ func TestANewDatabaseRunsTheBaseline(t *testing.T) {
 	_, err = b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{})
 	require.NotEmpty(t, fails(t, err, whimbrel.CodeChanged), "a baseline that ran is a file like any other")
 	_, err = b.migrator(short).To(t.Context(), "0", whimbrel.ToOptions{})
-	require.Equal(t, "it stands for 3 migrations", fails(t, err, whimbrel.CodeIrreversible).Detail)
+	require.Equal(t, "it replaces 3 migrations", fails(t, err, whimbrel.CodeIrreversible).Detail)
 }
 
 func TestADatabaseThatHasItAllGoesOnWithoutTheBaseline(t *testing.T) {

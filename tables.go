@@ -75,7 +75,7 @@ func (r *relation) has(name string) bool {
 }
 
 // column gives the name of a column, or, where a table that was described lacks it,
-// what stands for it in a query. A table that is not described is complete.
+// what replaces it in a query. A table that is not described is complete.
 func (r *relation) column(name, otherwise string) string {
 	if r == nil || r.has(name) {
 		return name
@@ -106,7 +106,7 @@ func owner(history *relation, hasRailsMetadata bool) string {
 	missing := slices.ContainsFunc(specified, func(name string) bool { return !history.has(name) })
 	switch {
 	case history.Kind != "r" && history.Kind != "p":
-		return "something that is no table"
+		return "something that is not a table"
 	case !missing && history.versionIs(texts...):
 		return ""
 	}

@@ -87,7 +87,7 @@ func (s state) knows(version migration.Version) error {
 		return nil
 	}
 	return &Error{
-		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("there is no migration %s, neither as a file nor "+
+		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("no migration %s, neither as a file nor "+
 			"in the history", version),
 		Remedy: "see the versions with `whimbrel status --all`",
 	}

@@ -138,7 +138,7 @@ func (s state) abandoned(v migration.Version) *Error {
 		return missingFile(a)
 	}
 	return &Error{
-		Code: CodeMissingFile, Version: v, Message: fmt.Sprintf("%s is half done, but there is no file for it", v),
+		Code: CodeMissingFile, Version: v, Message: fmt.Sprintf("%s is half done, but has no file", v),
 		Remedy: "use the checkout that has it, discard it with `whimbrel recover`, or go on without it by --allow-missing",
 	}
 }
@@ -146,7 +146,7 @@ func (s state) abandoned(v migration.Version) *Error {
 func missingFile(a Applied) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
-		Message: fmt.Sprintf("%s (%s) is applied, but there is no file for it", a.Version, a.Name),
+		Message: fmt.Sprintf("%s (%s) is applied, but has no file", a.Version, a.Name),
 		Remedy: "use the checkout that has it, roll it back with `whimbrel down` (its down migration is stored), or go on " +
 			"without it by --allow-missing",
 	}

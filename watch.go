@@ -13,11 +13,11 @@ import (
 )
 
 // watch looks, from a connection of its own, at the queue around the step that
-// is running: who stands before it, and who has come to stand behind it. It
+// is running: who is before it, and who has come to be behind it. It
 // keeps the stall budget where lock_timeout alone cannot:
 //
 //   - A statement that waits for a second lock while it holds a first has the
-//     time of both waits stand in the way of others. If somebody has waited
+//     time of both waits are in the way of others. If somebody has waited
 //     behind it for as long as the budget, and it is itself waiting, it is
 //     cancelled and sent again later.
 //   - A statement outside a transaction may wait as long as it takes, since its
@@ -229,7 +229,7 @@ func (w *watch) waited(took time.Duration, blockers []Blocker) {
 	of.waited(took, blockers)
 }
 
-// queue is what stands around one session at work.
+// queue is what is around one session at work.
 type queue struct {
 	worker  int  // its pid
 	waiting bool // whether it is itself waiting for a lock

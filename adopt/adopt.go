@@ -78,7 +78,7 @@ func Adopt(ctx context.Context, conn *pgx.Conn, table Table, project format.Proj
 	return report, err
 }
 
-// beside says of a connection that m could not have what stands in its way behind
+// beside says of a connection that m could not have what is in its way behind
 // a pooler: the one that holds the lock.
 func beside(err error) error {
 	var own *whimbrel.Error
@@ -188,7 +188,7 @@ func unknown(table Table, records []Record) error {
 		keys = append(keys, r.Key)
 	}
 	return &whimbrel.Error{
-		Code: CodeContradiction, Message: fmt.Sprintf("%s has %s as applied, and there is no file for it", table,
+		Code: CodeContradiction, Message: fmt.Sprintf("%s has %s as applied, and has no file", table,
 			strings.Join(keys, ", ")),
 		Remedy: "adopt from a checkout that has the files, or go on without them by --allow-missing",
 	}

@@ -96,16 +96,16 @@ func of(tables []Table, tool string) (those []Table) {
 }
 
 func nothingFound(tables []Table, from, named string) error {
-	e := &whimbrel.Error{Code: CodeNotFound, Message: "there is no table of another migration tool in this database",
+	e := &whimbrel.Error{Code: CodeNotFound, Message: "no table of another migration tool in this database",
 		Remedy: "check that it is the right database; where the table has a name of its own, give it by --their-table; " +
 			"what a database without one has, `whimbrel baseline VERSION` records"}
 	if named != "" {
-		e.Message = fmt.Sprintf("there is no table %s that looks like the history of a tool", named)
+		e.Message = fmt.Sprintf("no table %s that looks like the history of a tool", named)
 	}
 	if from != "" {
-		e.Message = fmt.Sprintf("there is no table of %s in this database", from)
+		e.Message = fmt.Sprintf("no table of %s in this database", from)
 		if t := toolOf(from); t.Table != "" && named == "" {
-			e.Message = fmt.Sprintf("there is no table %s of %s in this database", t.Table, from)
+			e.Message = fmt.Sprintf("no table %s of %s in this database", t.Table, from)
 		}
 	}
 	var others []string

@@ -150,7 +150,7 @@ func (c *comparison) below(r Record, version migration.Version) {
 }
 
 // covered reports whether an applied version has no file because a newer one
-// stands for it, which then counts as applied too.
+// replaces it, which then counts as applied too.
 func (c *comparison) covered(r Record) bool {
 	for _, f := range c.project.Files {
 		if f.Covers && migration.Version(r.Key).Compare(f.Migration.Version) <= 0 {

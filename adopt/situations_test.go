@@ -84,7 +84,7 @@ func TestAHighWaterMarkWithoutAFileIsAContradiction(t *testing.T) {
 		"schema_migrations VALUES (7, false)")
 	report, err := b.adopt("golang-migrate", pairs, adopt.Options{})
 	require.Equal(t, adopt.CodeContradiction, code(t, err))
-	require.ErrorContains(t, err, "public.schema_migrations has 7 as applied, and there is no file for it")
+	require.ErrorContains(t, err, "public.schema_migrations has 7 as applied, and has no file")
 	require.Len(t, report.Applied, 3)
 	require.Equal(t, 3, report.Assumed())
 	require.Empty(t, b.recorded())
@@ -325,7 +325,7 @@ func TestWhichTableIsMeant(t *testing.T) {
 		{tables: []adopt.Table{goose, flyway}, wrong: "several tables of other tools: a.g (goose), a.f (flyway)"},
 		{tables: []adopt.Table{goose, goose}, from: "goose", wrong: "several tables"},
 		{tables: []adopt.Table{goose, flyway}, looks: looks("tern"), wrong: "no table of another migration tool"},
-		{tables: nil, from: "tern", wrong: "there is no table schema_version of tern"},
+		{tables: nil, from: "tern", wrong: "no table schema_version of tern"},
 		{tables: nil, wrong: "no table of another migration tool"},
 	} {
 		got, err := adopt.Choose(test.tables, test.from, "", test.looks)

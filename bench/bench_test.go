@@ -31,7 +31,7 @@ func TestTheWholeBenchmarkGivesARowForEverything(t *testing.T) {
 	require.NotEmpty(t, r.PostgreSQL)
 	names := map[string]bool{}
 	for _, row := range slices.Concat(r.Rows, r.Backfills) {
-		require.False(t, names[row.Name+row.Against], "%s stands twice", row.Name)
+		require.False(t, names[row.Name+row.Against], "%s appears twice", row.Name)
 		names[row.Name+row.Against] = true
 		require.Equal(t, 2, row.Rounds, row.Name)
 		require.LessOrEqual(t, row.Least, row.Most, row.Name)

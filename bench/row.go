@@ -12,7 +12,7 @@ import (
 // took that was measured in turns with it.
 type Row struct {
 	Name string `json:"name"`
-	// Against is the comparator; empty for a figure that stands by itself.
+	// Against is the comparator; empty for a figure that is by itself.
 	Against    string  `json:"against,omitempty"`
 	Unit       string  `json:"unit"`
 	Ours       float64 `json:"ours"`                 // the median
@@ -64,7 +64,7 @@ func (r Row) cells() string {
 		r.Name, r.Against, r.Ours, r.Unit, r.Comparator, r.Unit, r.Ratio, r.Least, r.Most, r.Rounds, r.promise())
 }
 
-// Stall is one line of the second table: a statement that somebody stands in
+// Stall is one line of the second table: a statement that somebody is in
 // the way of, and what live traffic had to wait for meanwhile.
 type Stall struct {
 	Statement string `json:"statement"`

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// This file lists what stands in whose way. A further statement or blocker is a
+// This file lists what is in whose way. A further statement or blocker is a
 // further line; trial.go runs them.
 
 // statement is a kind of statement that a migration may have.
@@ -94,7 +94,7 @@ var statements = []statement{
 	{name: "SET STATISTICS", sql: "ALTER TABLE accounts ALTER COLUMN note SET STATISTICS 500"},
 }
 
-// blocker is somebody who stands in the way. block returns once it does, and
+// blocker is somebody who blocks it. block returns once it does, and
 // leave ends it.
 type blocker struct {
 	name  string
@@ -128,7 +128,7 @@ func inTransaction(sql func(statement) string) func(context.Context, *pgx.Conn, 
 }
 
 // vacuum is what an autovacuum to prevent wraparound is to others: a vacuum that
-// keeps its lock whoever waits, and takes its time.
+// keeps its lock, no matter who waits, and takes its time.
 func vacuum(ctx context.Context, conn *pgx.Conn, s statement) (func() error, error) {
 	if _, err := conn.Exec(ctx, "SELECT set_config('vacuum_cost_delay', '100', false), set_config('vacuum_cost_limit', "+
 		"'1', false)"); err != nil {

@@ -68,7 +68,7 @@ func (s *stock) open(ctx context.Context, users int) error {
 	return conn.Close(ctx)
 }
 
-// close stops the server, if it runs. A later measurement starts it anew.
+// close stops the server, if it runs. A later measurement starts it again.
 func (s *stock) close() error {
 	if s.server == nil {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// account is who runs the server. The zero value is whoever runs this program. Root needs another one, because initdb
+// account is who runs the server. The zero value is anyone who runs this program. Root needs another one, because initdb
 // and postgres refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
 type account struct {
 	name     string

@@ -38,7 +38,7 @@ func cacheFolder() (string, error) {
 		}
 		failures = append(failures, err)
 	}
-	return "", fmt.Errorf("there is no place for the cache: %w; set %s to a folder", errors.Join(failures...),
+	return "", fmt.Errorf("no place for the cache: %w; set %s to a folder", errors.Join(failures...),
 		cacheVariable)
 }
 

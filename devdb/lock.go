@@ -23,7 +23,7 @@ func tryLock(path string) (*lock, error) {
 		return nil, err
 	}
 	held := &lock{file}
-	if !held.current() { // whoever held it before has removed the file
+	if !held.current() { // anyone who held it before has removed the file
 		held.release()
 		return nil, nil
 	}

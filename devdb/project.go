@@ -252,7 +252,7 @@ func (p *Project) create(ctx context.Context, c cluster) error {
 }
 
 // launch starts the server on its port, or on another one if that is taken. The state is on disk before the server is
-// there, so that whoever finds the server knows how to reach it.
+// there, so that anyone who finds the server knows how to reach it.
 func (p *Project) launch(ctx context.Context, home folder, state state, c cluster) (err error) {
 	for range portAttempts {
 		if state.Port == 0 {

@@ -81,7 +81,7 @@ func (f folder) load() (state, error) {
 	}
 	var loaded state
 	if err := json.Unmarshal(content, &loaded); err != nil {
-		return state{}, fmt.Errorf("reading %s: %w; stop the server if it runs, and remove the file: it is made anew at "+
+		return state{}, fmt.Errorf("reading %s: %w; stop the server if it runs, and remove the file: it is recreated at "+
 			"the next start", f.stateFile(), err)
 	}
 	if loaded.Folder == f.path {

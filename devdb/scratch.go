@@ -11,7 +11,7 @@ import (
 )
 
 // scratch is the folder of one throw-away server. Beside it lies a lock file that its owner holds for as long as it
-// lives: a folder whose lock is free belongs to a dead process, and whoever finds it sweeps it away.
+// lives: a folder whose lock is free belongs to a dead process, and anyone who finds it sweeps it away.
 type scratch struct {
 	path string
 	lock *lock
@@ -44,7 +44,7 @@ func newScratch(ctx context.Context, binaries Binaries, account account, inMemor
 		}
 		failures = append(failures, err)
 	}
-	return nil, fmt.Errorf("there is no place for a throw-away server: %w; set TMPDIR to a folder that can be written",
+	return nil, fmt.Errorf("no place for a throw-away server: %w; set TMPDIR to a folder that can be written",
 		errors.Join(failures...))
 }
 

@@ -77,7 +77,7 @@ func TestAServerThatDoesNotComeUpShowsItsLog(t *testing.T) {
 		{"an unknown setting", map[string]string{"no_such_setting": "1"},
 			`unrecognized configuration parameter "no_such_setting"`},
 		{"a bad value", map[string]string{"shared_buffers": "lots"}, `invalid value for parameter "shared_buffers"`},
-		{"a setting that is no name", map[string]string{"a = b\nc": "1"}, "is not the name of a server setting"},
+		{"a setting that is not a name", map[string]string{"a = b\nc": "1"}, "is not the name of a server setting"},
 		{"a value of two lines", map[string]string{"search_path": "a\nfsync = on"}, "more than one line"},
 	}
 	for _, test := range tests {

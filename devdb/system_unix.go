@@ -15,7 +15,7 @@ const hasSockets = true
 // socketLimit is the longest path of a socket, which the kernel keeps in a small array.
 const socketLimit = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// signal asks the server to stop. A process that has already gone is no error.
+// signal asks the server to stop. A process that has already gone is not an error.
 func signal(_ Binaries, pid int, mode shutdown) error {
 	number := map[shutdown]syscall.Signal{fast: syscall.SIGINT, immediate: syscall.SIGQUIT, kill: syscall.SIGKILL}[mode]
 	err := syscall.Kill(pid, number)

@@ -18,7 +18,7 @@ const hasSockets = false
 const socketLimit = 107
 
 // signal asks the server to stop. PostgreSQL has signals of its own on Windows, which pg_ctl sends. A process that has
-// already gone is no error.
+// already gone is not an error.
 func signal(binaries Binaries, pid int, mode shutdown) error {
 	if !exists(pid) {
 		return nil

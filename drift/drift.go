@@ -124,7 +124,7 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 		}
 	}
 	config = config.Copy()
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may stand in front
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may be in front
 	config.RuntimeParams["application_name"] = "whimbrel verify"
 	conn, err := dial.Open(ctx, config)
 	if err != nil {
@@ -322,7 +322,7 @@ func (o Options) comparable(s schema.Schema) schema.Schema {
 				return name == "owner" || strings.HasPrefix(name, "privileges of ")
 			})
 		}
-		if object.Kind == "schema" && object.Name == "public" { // initdb wrote it; who makes the schema anew has none
+		if object.Kind == "schema" && object.Name == "public" { // initdb wrote it; who recreates the schema has none
 			object.Properties = maps.Clone(object.Properties)
 			delete(object.Properties, "comment")
 		}

@@ -180,7 +180,7 @@ func createNeeds(n *ast.Node, made made) []need {
 		made[rangeName(s.CreateSeqStmt.Sequence)] = true
 		return adds(rangeName(s.CreateSeqStmt.Sequence))
 	case *ast.Node_CreateFunctionStmt:
-		return adds("a function: if it takes the place of another, both versions must bear it")
+		return adds("a function: if it takes the place of another, both versions must tolerate it")
 	case *ast.Node_CreateEnumStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateDomainStmt, *ast.Node_CreateRangeStmt,
 		*ast.Node_DefineStmt:
 		return adds("a type")
@@ -275,7 +275,7 @@ func commandNeeds(table string, c *ast.AlterTableCmd) need {
 	case ast.AlterTableType_AT_SetNotNull:
 		return need{ApplicationFirst, "forbids NULL in " + column + ": the application must not write any"}
 	case ast.AlterTableType_AT_DropNotNull:
-		return need{MigrationFirst, "allows NULL in " + column + "; the old version must bear to read it"}
+		return need{MigrationFirst, "allows NULL in " + column + "; the old version must be able to read it"}
 	case ast.AlterTableType_AT_ColumnDefault:
 		if c.Def == nil {
 			return need{ApplicationFirst, "takes the default of " + column + " away: the application must give a value"}

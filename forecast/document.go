@@ -8,7 +8,7 @@ import (
 )
 
 // Document writes a frozen plan as the JSON of a file, with the forecast that was
-// made of it for whoever reads it; nil for none. whimbrel.ParseFrozen reads the plan
+// made of it for anyone who reads it; nil for none. whimbrel.ParseFrozen reads the plan
 // back.
 func Document(frozen whimbrel.Frozen, f *Forecast) ([]byte, error) {
 	text, err := json.MarshalIndent(struct {

@@ -63,7 +63,7 @@ var (
 	readingPace   = pace{200 << 20, 4e6, "reading"}
 	buildingPace  = pace{80 << 20, 800e3, "building an index"}
 	changingPace  = pace{20 << 20, 60e3, "changing rows"}
-	rewritingPace = pace{50 << 20, 400e3, "writing anew"}
+	rewritingPace = pace{50 << 20, 400e3, "rewriting"}
 )
 
 // takes is the time for a table of a size; rows is -1 where it is not known.

@@ -1,5 +1,5 @@
 // Package forecast says of a plan what it will do to a database that is in use:
-// which locks its statements take and for how long, what they read and write anew,
+// which locks its statements take and for how long, what they read and rewrite,
 // how long that takes on tables of the size that they have there, what is lost, what
 // the down migration is, whether the application or the migration is to be deployed first,
 // and how risky all that is, with the reasons.
@@ -51,7 +51,7 @@ type Migration struct {
 	Reasons  []Reason `json:"reasons"`
 	Duration Estimate `json:"duration"`
 	// Disk is about how many bytes are needed beside those that are freed at the end:
-	// for tables and indexes that are written anew. There is as much WAL.
+	// for tables and indexes that are rewritten. There is as much WAL.
 	Disk   int64    `json:"disk_bytes,omitempty"`
 	Loses  []Loss   `json:"loses,omitempty"`
 	Down   Reversal `json:"down"`
@@ -97,7 +97,7 @@ type Statement struct {
 	// Locks are what the statement adds to those that its transaction has.
 	Locks []lint.Lock `json:"locks,omitempty"`
 	// Scans are tables of which it reads all rows, Rewrites those that it writes
-	// anew. Builds is set where it makes indexes of what it reads.
+	// again. Builds is set where it makes indexes of what it reads.
 	Scans    []string `json:"scans,omitempty"`
 	Rewrites []string `json:"rewrites,omitempty"`
 	Builds   bool     `json:"builds,omitempty"`

@@ -208,7 +208,7 @@ func copied(t testing.TB, schema string) (url string, ok bool) {
 	}))
 	template, err := once.(func() (string, error))()
 	if err != nil {
-		return "", false // what the example stands on is not for this version
+		return "", false // what the example is on is not for this version
 	}
 	copies.Lock()
 	defer copies.Unlock() // a template bears one copy at a time
@@ -285,7 +285,7 @@ func (c *tally) same(foretold, seen map[string]lint.Mode) bool {
 }
 
 // outside compares a statement that runs outside a transaction, which keeps no lock to
-// be looked at afterwards: somebody stands in its way.
+// be looked at afterwards: somebody is in its way.
 func (c *tally) outside(t *testing.T, url string, conn *pgx.Conn, e example, s migration.Statement,
 	told forecast.Step) bool {
 	if told.Statements[0].Opaque {

@@ -64,7 +64,7 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-// exec runs SQL that a test stands on.
+// exec runs SQL that a test is on.
 func exec(t testing.TB, conn *pgx.Conn, sql string) {
 	t.Helper()
 	_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()

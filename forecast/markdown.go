@@ -80,7 +80,7 @@ func (f Forecast) markdownOfLocks(b *strings.Builder, m Migration) {
 	}
 }
 
-// cell is a text as it can stand in a table or a line of Markdown.
+// cell is a text as it can be in a table or a line of Markdown.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "_", `\_`, "*", `\*`).Replace(text)
 }

@@ -41,7 +41,7 @@ func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r *Risk) UnmarshalText(text []byte) error {
 	i := slices.Index(riskNames, string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is no risk", text)
+		return fmt.Errorf("invalid risk %q", text)
 	}
 	*r = Risk(i)
 	return nil

@@ -156,7 +156,7 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 	})
 	if errors.Is(err, devdb.ErrNoBinaries) {
 		return &whimbrel.Error{
-			Code: whimbrel.CodeUnsupported, Message: "there is no server to rehearse on: " + err.Error(),
+			Code: whimbrel.CodeUnsupported, Message: "no server to rehearse on: " + err.Error(),
 			Remedy: "install PostgreSQL on this machine, or leave the rehearsal out", Err: err,
 		}
 	}

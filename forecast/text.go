@@ -190,7 +190,7 @@ func (f Forecast) writeStatement(b *strings.Builder, style Style, s Statement, d
 func (f Forecast) effort(s Statement) string {
 	var parts []string
 	if len(s.Rewrites) > 0 {
-		parts = append(parts, "writes "+f.named(s.Rewrites)+" anew")
+		parts = append(parts, "rewrites "+f.named(s.Rewrites))
 	}
 	rest := slices.DeleteFunc(slices.Clone(s.Scans), func(name string) bool { return contains(s.Rewrites, name) })
 	if len(rest) > 0 {

@@ -46,7 +46,7 @@ func (m *machine) forPrelude() map[string]any {
 	}
 }
 
-// decode gives the bytes that a text stands for. As in Node.js, it stops where
+// decode gives the bytes that a text represents. As in Node.js, it stops where
 // the text is not in the encoding.
 func decode(text, encoding string) []byte {
 	switch encoding {

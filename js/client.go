@@ -376,7 +376,7 @@ func (m *machine) batchOf(value goja.Value) (migration.Batch, error) {
 	}
 	text := fmt.Sprintf("Batch %s by %s %s", table.String(), strings.Join(keys, ","), strings.Join(words, " "))
 	if strings.ContainsAny(text, "\r\n") {
-		return migration.Batch{}, &refusal{"the names of client.batch must stand on one line"}
+		return migration.Batch{}, &refusal{"the names of client.batch must be on one line"}
 	}
 	read, err := migration.Parse("1_batch.sql", "-- +migrate Up\n-- +migrate "+text+"\nSELECT :from, :to;\n")
 	if problems := migration.Problems(err); len(problems) > 0 {

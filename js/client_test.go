@@ -171,7 +171,7 @@ func TestABatchThatMakesNoSenseIsRefused(t *testing.T) {
 		"{ table: 't; x', key: 'id' }, () => {}":           "client.batch: ",
 		"{ table: 't', key: 'id', size: -1 }, () => {}":    "client.batch: ",
 		"{ table: 't', key: 'id', pause: 'x' }, () => {}":  "client.batch: ",
-		"{ table: 't\\n', key: 'id' }, () => {}":           "must stand on one line",
+		"{ table: 't\\n', key: 'id' }, () => {}":           "must be on one line",
 		"{ table: 't', key: 'id' }, () => { throw 'no'; }": "the script threw 'no'",
 	} {
 		b.ranges = []whimbrel.Range{{}}

@@ -151,7 +151,7 @@ func fromServer(e *whimbrel.Error, refused *pgconn.PgError, query string) {
 }
 
 // isScripts reports whether an error in Go is the script's doing, and not that
-// of the connection or of whoever ended the run.
+// of the connection or of anyone who ended the run.
 func isScripts(err error) bool {
 	var refused *refusal
 	return errors.As(err, &refused) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)

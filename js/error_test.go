@@ -150,7 +150,7 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 		},
 		"a missing neighbour": {
 			files:   files{"1_it.js": "const x = require('./nope');\n"},
-			message: "there is no file nope in the folder of the migrations", remedy: "spelling", line: 1, column: 19,
+			message: "no file nope in the folder of the migrations", remedy: "spelling", line: 1, column: 19,
 		},
 		"a package": {
 			files:   files{"1_it.mjs": "\nimport _ from 'lodash';\nexport const up = () => _;"},
@@ -193,11 +193,11 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 			files:   files{"1_it.js": "module.exports = { down() {} };"},
 			message: "the script exports no function up", remedy: "module.exports = {",
 		},
-		"an up that is no function": {
+		"an up that is not a function": {
 			files:   files{"1_it.js": "module.exports = { up: 'CREATE TABLE t ()' };"},
 			message: "the script exports no function up",
 		},
-		"a down that is no function": {
+		"a down that is not a function": {
 			files:   files{"1_it.js": "module.exports = { up() {}, down: 'DROP TABLE t' };"},
 			message: "the script exports no function down",
 		},
@@ -228,7 +228,7 @@ func TestAScriptThatCannotRunIsMalformed(t *testing.T) {
 			}
 			_, err := js.New(js.Options{}).Compile(t.Context(), test.files.migration(file))
 			code := whimbrel.CodeMalformed
-			if strings.Contains(test.message, "is not available") || strings.Contains(test.message, "there is no file") ||
+			if strings.Contains(test.message, "is not available") || strings.Contains(test.message, "no file") ||
 				strings.Contains(test.message, "lies outside") {
 				code = whimbrel.CodeScript
 			}

@@ -73,7 +73,7 @@ func (m *machine) load() (*goja.Object, error) {
 		}
 		run, ok := goja.AssertFunction(function)
 		if !ok {
-			return nil, errors.New("the program is no function")
+			return nil, errors.New("the program is not a function")
 		}
 		return run(exports, exports, m.vm.ToValue(m.require), module, m.vm.ToValue(m.bundle.name), m.vm.ToValue("."))
 	})

@@ -74,7 +74,7 @@ func (n *neighbours) resolve(wanted, importer string) api.OnResolveResult {
 			return api.OnResolveResult{Path: candidate, Namespace: namespace}
 		}
 	}
-	return refuse(fmt.Sprintf("there is no file %s in the folder of the migrations", name),
+	return refuse(fmt.Sprintf("no file %s in the folder of the migrations", name),
 		"check the spelling; the path counts from the file that asks for it")
 }
 

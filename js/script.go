@@ -125,7 +125,7 @@ func (s *script) look(m *machine, exports *goja.Object) error {
 		if !ok {
 			return &whimbrel.Error{Code: whimbrel.CodeMalformed, Path: s.bundle.path,
 				Message: fmt.Sprintf("transaction is %s, but must be true or false", m.inspect(value)),
-				Remedy:  "export const transaction = false, for a script that is to run outside a transaction; else leave it away"}
+				Remedy:  "export const transaction = false, for a script that is to run outside a transaction; else omit it"}
 		}
 		s.transaction = choice
 	}

@@ -24,7 +24,7 @@ const sourceMapStart = "//# sourceMappingURL=data:application/json;base64,"
 func cutSourceMap(text string) (code, encoded string, err error) {
 	at := strings.LastIndex(text, sourceMapStart)
 	if at < 0 {
-		return "", "", errors.New("there is no source map")
+		return "", "", errors.New("no source map")
 	}
 	return text[:at], strings.TrimSpace(text[at+len(sourceMapStart):]), nil
 }

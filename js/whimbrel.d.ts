@@ -5,7 +5,7 @@
 // JavaScript:   /** @type {import('whimbrel').Migration} */
 //               module.exports = { async up(client) { … } };
 //
-// Beside these, a migration finds console, Buffer, setTimeout and its kin, and
+// Beside these, a migration finds console, Buffer, setTimeout and similar, and
 // of process.env the variables that whimbrel's configuration allows.
 
 declare module 'whimbrel' {

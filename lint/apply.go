@@ -194,7 +194,7 @@ func (m *model) like(r *relation, s *ast.TableLikeClause) {
 	}
 }
 
-// addColumn adds a column with the constraints that stand at it.
+// addColumn adds a column with the constraints that are at it.
 func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
 	c := &column{name: def.Colname, typ: typeOf(def.TypeName), def: def, created: m.now,
 		collation: collationOf(def.CollClause)}
@@ -238,7 +238,7 @@ func collationOf(c *ast.CollateClause) string {
 	return strings.Join(texts(c.Collname), ".")
 }
 
-// nextval stands for the default of a serial column.
+// nextval replaces the default of a serial column.
 var nextval = &ast.Node{Node: &ast.Node_FuncCall{FuncCall: &ast.FuncCall{
 	Funcname: []*ast.Node{{Node: &ast.Node_String_{String_: &ast.String{Sval: "nextval"}}}},
 }}}

@@ -51,7 +51,7 @@ type Loop struct {
 	Few bool
 }
 
-// Anything stands in a guessed statement for what its text does not tell.
+// Anything is in a guessed statement for what its text does not tell.
 const Anything = "anything"
 
 // bodyReader walks the tree of PL/pgSQL, in which a node is an object with one

@@ -53,7 +53,7 @@ func (j *judge) inSteps(r *relation, a added) (rewrite, why string) {
 }
 
 // firedByFill says what would run for the rows when they get their values, which does not
-// where the server writes the table anew.
+// where the server rewrites the table.
 func (s *columnSteps) firedByFill() string {
 	for _, name := range s.table.attached[ast.ObjectType_OBJECT_RULE] {
 		return "the rule " + quoted(name) + " would take part when the rows get their values"
@@ -69,7 +69,7 @@ func (s *columnSteps) refused() string {
 	statement := s.current.node.GetAlterTableStmt()
 	switch {
 	case s.inner || statement == nil:
-		return "it stands in a function's body"
+		return "it is in a function's body"
 	case slices.ContainsFunc(statement.Cmds, func(n *ast.Node) bool { return n.GetAlterTableCmd().GetMissingOk() }):
 		return "with IF NOT EXISTS it is not known whether the column is new, and the further steps would change one that " +
 			"is not"

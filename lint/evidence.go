@@ -92,7 +92,7 @@ func (o Observation) unseen() string {
 }
 
 // touched are the tables with rows of their own that a statement may have changed, read
-// or written anew under its locks.
+// or rewritten under its locks.
 func (o Observation) touched() []string {
 	var all []string
 	for _, l := range o.Held {

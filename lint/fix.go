@@ -45,9 +45,9 @@ func (j *judge) notFixed(f Finding) string {
 	case f.NotFixed != "":
 		return f.NotFixed
 	case f.Rewrite == "":
-		return "there is no rewrite that does all of it"
+		return "no rewrite that does all of it"
 	case j.inner:
-		return "it stands in a function's body"
+		return "it is in a function's body"
 	case j.current.statement.Batch != nil:
 		return "it runs in batches already"
 	case alter != nil && j.cannotStep() != "":

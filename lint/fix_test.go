@@ -9,13 +9,13 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// fix rewrites one migration that stands on ExampleSchema.
+// fix rewrites one migration that is on ExampleSchema.
 func fix(t *testing.T, text string) lint.Fixed {
 	t.Helper()
 	return fixOn(t, lint.ExampleSchema, text)
 }
 
-// fixOn rewrites one migration that stands on a schema.
+// fixOn rewrites one migration that is on a schema.
 func fixOn(t *testing.T, schema, text string) lint.Fixed {
 	t.Helper()
 	linter, err := lint.New(lint.Options{Judge: func(m migration.Migration) bool { return m.Version == "002" }})
@@ -151,7 +151,7 @@ func TestWhatWouldComeOutDifferentlyInPartsIsLeft(t *testing.T) {
 			"INSERT INTO notes (id, a) VALUES (1, 1);\nINSERT INTO parent VALUES (1);", "checked at the end"},
 		"rows stay locked": {"SELECT FROM people WHERE id = 1 FOR UPDATE;\n" +
 			"ALTER TABLE told ADD CHECK (id > 0);", "line 1 (SELECT) is for a single one"},
-		"an exclusion constraint is built anew": {"REINDEX TABLE places;", "cannot be rebuilt concurrently"},
+		"an exclusion constraint is rebuilt": {"REINDEX TABLE places;", "cannot be rebuilt concurrently"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -88,12 +88,12 @@ func (s Severities) Check() error {
 	for id, severity := range s {
 		if !slices.Contains(ids, id) {
 			if near := spelling.Nearest(id, ids); near != "" {
-				return fmt.Errorf("there is no hazard %q; did you mean %q?", id, near)
+				return fmt.Errorf("unknown hazard %q; did you mean %q?", id, near)
 			}
-			return fmt.Errorf("there is no hazard %q", id)
+			return fmt.Errorf("unknown hazard %q", id)
 		}
 		if severity != Off && severity != Warn && severity != Error {
-			return fmt.Errorf("hazard %s: %q is no severity; it is %s", id, severity,
+			return fmt.Errorf("hazard %s: invalid severity %q; it is %s", id, severity,
 				strings.Join([]string{string(Off), string(Warn), string(Error)}, ", "))
 		}
 	}

@@ -191,7 +191,7 @@ func constraintHazards() []Hazard {
 		{
 			ID: "not-enforced-constraint", Severity: Warn, Title: "a constraint that nobody checks", Versions: "18 and newer",
 			Since:   18,
-			Happens: "NOT ENFORCED writes the constraint down and checks nothing. Whoever reads the schema believes in it.",
+			Happens: "NOT ENFORCED writes the constraint down and checks nothing. Anyone who reads the schema believes in it.",
 			Locks:   stopsUsers, Remedy: "NOT VALID, which binds new rows.", Link: manual + "sql-createtable.html",
 			Bad:  "ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age >= 0) NOT ENFORCED;",
 			Good: []string{"ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age >= 0) NOT VALID;"},

@@ -46,7 +46,7 @@ func indexHazards() []Hazard {
 			Good: []string{"DROP INDEX CONCURRENTLY orders_status_idx;"},
 		},
 		{
-			ID: "reindex-not-concurrent", Severity: Error, Title: "an index is built anew while nobody can use it",
+			ID: "reindex-not-concurrent", Severity: Error, Title: "an index is rebuilt while nobody can use it",
 			Happens: "REINDEX keeps writers out of the table and locks the index against everybody. Planning a query looks at " +
 				"all indexes of its tables, so that reads stop as well.",
 			Locks: []Lock{{"orders", Share}}, Remedy: "REINDEX … CONCURRENTLY.", Link: manual +
@@ -57,7 +57,7 @@ func indexHazards() []Hazard {
 		{
 			ID: "concurrently-in-transaction", Severity: Error, Title: "a concurrent command in a function's body",
 			Happens: "What runs concurrently needs several transactions of its own, and a function or DO block is part of " +
-				"one. The server refuses. (A concurrent command that stands in the file itself is no trouble: whimbrel runs it " +
+				"one. The server refuses. (A concurrent command that is in the file itself is no trouble: whimbrel runs it " +
 				"outside a transaction.)",
 			Refused: "25001", Remedy: "Write the statement into the file itself.", Link: manual +
 				"sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
@@ -132,7 +132,7 @@ func indexHazards() []Hazard {
 			Good: []string{"CREATE INDEX CONCURRENTLY orders_by_status ON orders (status, placed_at);"},
 		},
 		{
-			ID: "table-rewrite-command", Severity: Error, Title: "a table is written anew while nobody can read it",
+			ID: "table-rewrite-command", Severity: Error, Title: "a table is rewritten under ACCESS EXCLUSIVE",
 			Happens: "CLUSTER and VACUUM FULL copy the whole table and all its indexes under ACCESS EXCLUSIVE, and need room " +
 				"for both.",
 			Locks:  []Lock{{"orders", AccessExclusive}},

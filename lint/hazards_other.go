@@ -87,7 +87,7 @@ func transactionHazards() []Hazard {
 		},
 		{
 			ID: "opaque-dynamic-ddl", Severity: Warn, Title: "the text does not tell what runs",
-			Happens: "Statements that a function puts together while it runs, or that stand in a function which is not in the " +
+			Happens: "Statements that a function puts together while it runs, or that are in a function which is not in the " +
 				"history, cannot be judged by reading.",
 			Remedy: "A rehearsal tells what it does; or write the statements down.", Link: manual +
 				"plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
@@ -194,7 +194,7 @@ func accessHazards() []Hazard {
 		},
 		{
 			ID: "drop-replication-slot", Severity: Error, Title: "a replication slot is dropped",
-			Happens: "Whoever reads from the slot cannot go on where it stood, and must begin with a new copy.",
+			Happens: "Anyone who reads from the slot cannot go on where it stood, and must begin with a new copy.",
 			Remedy:  "End the subscription or the replica first, by hand.", Link: manual +
 				"functions-admin.html#FUNCTIONS-REPLICATION",
 			Bad:  "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'nobody';",
@@ -240,14 +240,14 @@ func accessHazards() []Hazard {
 				"programs, and read and write files that no backup of the database has. On a managed server they are refused. " +
 				"Throw-away servers are behind [walls](security.md), so that a rehearsal cannot show what they do.",
 			Remedy: "Bring data in with COPY … FROM stdin, or from a client; leave the server's configuration and its " +
-				"extensions of this kind to whoever runs it. Where it is meant, allow it in the file.", Link: manual +
+				"extensions of this kind to anyone who runs it. Where it is meant, allow it in the file.", Link: manual +
 				"sql-copy.html",
 			Bad:  "CREATE TABLE files (name text);\nINSERT INTO files SELECT pg_ls_dir('.');",
 			Good: []string{"CREATE TABLE files (name text);\nINSERT INTO files (name) VALUES ('base'), ('global');"},
 		},
 		{
 			ID: "unread-mark", Severity: Error, Title: "a comment that looks like the mark of a down migration",
-			Happens: "What stands below it runs right after the up migration: a table is made and dropped again, and the migration " +
+			Happens: "What is below it runs right after the up migration: a table is made and dropped again, and the migration " +
 				"is recorded as applied. `up` refuses it.",
 			Remedy: "Write \"-- +migrate Down\" in its place. If it is a remark, write \"-- +migrate Prose\" in the line " +
 				"above it.", Link: "annotations.md#down",
@@ -341,7 +341,7 @@ func adviceHazards() []Hazard {
 func observedHazards() []Hazard {
 	return []Hazard{
 		{
-			ID: "observed-rewrite", Severity: Error, Title: "the table was written anew", Observed: true,
+			ID: "observed-rewrite", Severity: Error, Title: "the table was rewritten", Observed: true,
 			Happens: "When the statement was run, the files of a table were replaced: all rows were copied while nobody could " +
 				"read or write them.", Locks: []Lock{{"users", AccessExclusive}},
 			Remedy: "See what the statement does, and take the steps that its own hazard names.", Link: manual +

@@ -169,7 +169,7 @@ func tableHazards() []Hazard {
 			Good:  []string{"-- +migrate Allow truncate it is meant\nTRUNCATE orders, lines;"},
 		},
 		{
-			ID: "set-logged-unlogged", Severity: Error, Title: "LOGGED and UNLOGGED write the table anew",
+			ID: "set-logged-unlogged", Severity: Error, Title: "LOGGED and UNLOGGED rewrite the table",
 			Happens: "The table and all its indexes are copied under ACCESS EXCLUSIVE. An UNLOGGED table is empty after a " +
 				"crash and on every replica.", Locks: []Lock{{"orders", AccessExclusive}},
 			Remedy: "A new table, filled in batches, that takes the old one's place.", Link: manual + "sql-altertable.html",
@@ -186,7 +186,7 @@ func tableHazards() []Hazard {
 			Good: []string{"REINDEX (TABLESPACE pg_default) TABLE CONCURRENTLY orders;"},
 		},
 		{
-			ID: "set-access-method", Severity: Error, Title: "a table is written anew in another format",
+			ID: "set-access-method", Severity: Error, Title: "a table is rewritten in another format",
 			Versions: "15 and newer", Since: 15,
 			Happens: "Another access method copies the table and its indexes under ACCESS EXCLUSIVE.", Locks: []Lock{{"orders",
 				AccessExclusive}},
@@ -203,7 +203,7 @@ func tableHazards() []Hazard {
 		},
 		{
 			ID: "uses-object-before-creation", Severity: Error, Title: "a table is used before it is made",
-			Happens: "The statement that makes it stands further down: the migration fails.", Refused: "42P01",
+			Happens: "The statement that makes it is further down: the migration fails.", Refused: "42P01",
 			Remedy: "The other order.", Link: manual + "sql-createtable.html",
 			Bad:  "ALTER TABLE carts ADD COLUMN note text;\nCREATE TABLE carts (id bigint PRIMARY KEY);",
 			Good: []string{"CREATE TABLE carts (id bigint PRIMARY KEY);\nALTER TABLE carts ADD COLUMN note text;"},

@@ -27,7 +27,7 @@ type judge struct {
 	at      int
 	current parsed
 	out     *Judgement
-	inner   bool // it stands in a function's body
+	inner   bool // it is in a function's body
 	// maybeAbsent is set where the statement does nothing unless what it names is
 	// there, and no migration makes that.
 	maybeAbsent bool
@@ -239,7 +239,7 @@ func (j *judge) source(r *relation) Source {
 func (j *judge) report(f Finding) {
 	h, ok := Lookup(f.Hazard)
 	if !ok {
-		panic("lint: there is no record of hazard " + f.Hazard)
+		panic("lint: no record of hazard " + f.Hazard)
 	}
 	if j.conditional && f.claim.kind == claimsError {
 		j.opaque("it may fail if it is run at all, which a condition decides")
@@ -467,7 +467,7 @@ func (j *judge) finish() {
 	j.out.settle()
 }
 
-// hideValues shows the statement as it stands in the file where variables have
+// hideValues shows the statement as it is in the file where variables have
 // values, which need not be for everyone's eyes, and must not get into the file.
 func (j *judge) hideValues() {
 	s := j.current.statement

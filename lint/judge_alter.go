@@ -37,7 +37,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 		return
 	}
 	if s.MissingOk && j.complete && j.find(nameOfRange(s.Relation)) == nil {
-		j.evidence(FromCatalog, "there is no table "+nameOfRange(s.Relation).String())
+		j.evidence(FromCatalog, "no table "+nameOfRange(s.Relation).String())
 		return
 	}
 	if s.MissingOk && j.find(nameOfRange(s.Relation)) == nil && j.known() != nil {
@@ -76,7 +76,7 @@ func (j *judge) alterTableStatement(s *ast.AlterTableStmt) {
 	j.manyPartitions(r)
 }
 
-// alterOtherRelation judges ALTER TABLE, ALTER VIEW and the like on what is no table.
+// alterOtherRelation judges ALTER TABLE, ALTER VIEW and the like on what is not a table.
 func (j *judge) alterOtherRelation(s *ast.AlterTableStmt) {
 	r := j.relation(s.Relation)
 	for _, n := range s.Cmds {
@@ -245,7 +245,7 @@ func (j *judge) alterCommand(r *relation, cmd *ast.AlterTableCmd) {
 				verdict = Unknown
 			}
 			j.report(Finding{Hazard: "set-generated-expression", Verdict: verdict, claim: claim{claimsRewrite, leaves(r)},
-				Message:  fmt.Sprintf("%s is computed anew for every row of %s while nobody can read it", quoted(cmd.Name), r.name),
+				Message:  fmt.Sprintf("%s is recomputed for every row of %s while nobody can read it", quoted(cmd.Name), r.name),
 				Evidence: j.wasThere(r)})
 		}
 	case ast.AlterTableType_AT_AddConstraint:
@@ -271,11 +271,11 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 			j.evidence(j.source(r), "the table is that already")
 			return
 		}
-		j.rewrittenWhole(r, "set-logged-unlogged", "is written anew, with all its indexes")
+		j.rewrittenWhole(r, "set-logged-unlogged", "is rewritten, with all its indexes")
 	case ast.AlterTableType_AT_SetTableSpace:
 		j.rewrittenWhole(r, "set-tablespace", "is copied to the other tablespace")
 	case ast.AlterTableType_AT_SetAccessMethod:
-		j.rewrittenWhole(r, "set-access-method", "is written anew in the other format")
+		j.rewrittenWhole(r, "set-access-method", "is rewritten in the other format")
 	case ast.AlterTableType_AT_EnableRowSecurity, ast.AlterTableType_AT_ForceRowSecurity:
 		j.rowSecurityCommand(r, cmd)
 	case ast.AlterTableType_AT_ChangeOwner:

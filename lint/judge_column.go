@@ -8,7 +8,7 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
 
-// added is a column that is added, with what stands at it.
+// added is a column that is added, with what is at it.
 type added struct {
 	def       *ast.ColumnDef
 	typ       Type
@@ -108,14 +108,14 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	rewritten := func(hazard, why, rewrite string) {
 		j.rewrite(r)
 		if !j.small(r) {
-			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why),
+			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is rewritten under ACCESS EXCLUSIVE: %s", r.name, why),
 				rewrite, claim{claimsRewrite, leaves(r)})
 		}
 	}
 	steps := func(hazard, why string) {
 		j.rewrite(r)
 		if !j.small(r) {
-			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is written anew while nobody can read or write it: %s", r.name, why),
+			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is rewritten under ACCESS EXCLUSIVE: %s", r.name, why),
 				claim{claimsRewrite, leaves(r)})
 		}
 	}
@@ -161,7 +161,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 		start, end := j.place(a.def.Location)
 		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end,
 			claim:   claim{claimsRewrite, leaves(r)},
-			Message: fmt.Sprintf("if %s, %s is written anew while nobody can read or write it", v.why, r.name)})
+			Message: fmt.Sprintf("if %s, %s is rewritten under ACCESS EXCLUSIVE", v.why, r.name)})
 	default:
 		j.because("the default is computed once and kept in the catalog; no row is touched")
 	}
@@ -220,7 +220,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	c := r.column(cmd.Name)
 	if c == nil && (cmd.MissingOk || j.conditional) && !r.assumed && len(r.columns) > 0 {
-		j.evidence(j.source(r), "there is no such column")
+		j.evidence(j.source(r), "no such column")
 		return
 	}
 	if c != nil && c.created == j.now {
@@ -256,7 +256,7 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	if len(with) > 0 {
 		slices.Sort(with)
-		message += "; with it go, or stand in its way: " + strings.Join(with, ", ")
+		message += "; with it go, or are in its way: " + strings.Join(with, ", ")
 	}
 	rewrite := ""
 	if c != nil && c.notNull && c.value == nil && c.identity == "" && !slices.Contains(r.primaryKey(), c.name) {

@@ -95,7 +95,7 @@ func (j *judge) cannotStep() string {
 	s := j.current.node.GetAlterTableStmt()
 	switch {
 	case j.inner || s == nil:
-		return "it stands in a function's body"
+		return "it is in a function's body"
 	case len(s.Cmds) != 1:
 		return "the statement has several commands: write one statement for each first"
 	case s.MissingOk:
@@ -320,14 +320,14 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 				"VALIDATE CONSTRAINT "+quoted(cmd.Name)), NotFixed: j.cannotStep()})
 		return
 	}
-	j.because("rows are read beside reads and writes, under SHARE UPDATE EXCLUSIVE")
+	j.because("rows are read alongside reads and writes, under SHARE UPDATE EXCLUSIVE")
 }
 
 func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 	c := r.constraint(cmd.Name)
 	switch {
 	case c == nil && cmd.MissingOk && !r.assumed && j.complete:
-		j.evidence(FromCatalog, "there is no such constraint")
+		j.evidence(FromCatalog, "no such constraint")
 	case c == nil:
 		j.unknownConstraint(r, cmd)
 	case c.created == j.now:

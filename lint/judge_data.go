@@ -31,7 +31,7 @@ func (j *judge) dataStatement(n *ast.Node) bool {
 		if query := s.CreateTableAsStmt.Query.GetSelectStmt(); !s.CreateTableAsStmt.GetInto().GetSkipData() && query != nil {
 			j.scansOf(s.CreateTableAsStmt.Query, query)
 		}
-		j.because("rows are read beside reads and writes, and what is made is new")
+		j.because("rows are read alongside reads and writes, and what is made is new")
 	case *ast.Node_CopyStmt:
 		j.copyStatement(s.CopyStmt)
 	case *ast.Node_ExplainStmt:
@@ -256,7 +256,7 @@ func (j *judge) body(statement, language, what, function string) {
 	}
 }
 
-// bodyPlace is where in a body a statement stands.
+// bodyPlace is where in a body a statement is.
 type bodyPlace struct {
 	variables   []string
 	repeats     bool // in a loop that may run any number of times in one transaction
@@ -580,10 +580,10 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 		if j.repeats && !j.harmless(r) {
 			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("the loop adds any number of rows to %s in one transaction: vacuum waits for its end, and "+
-					"so does whoever writes the same rows", r.name)})
+					"so does anyone who writes the same rows", r.name)})
 			return
 		}
-		j.because("the rows stand in the statement")
+		j.because("the rows are in the statement")
 		return
 	}
 	j.changed(r)
@@ -611,7 +611,7 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	rewrite, unlike := j.copySlowly(n, many, source)
 	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
 		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and "+
-			"so does whoever writes the same rows", many.name, r.name),
+			"so does anyone who writes the same rows", many.name, r.name),
 		Rewrite: rewrite, NotFixed: unlike})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // hostAccess finds what reaches the machine that the server runs on, or others from there: programs, files, libraries,
-// other servers. Where it stands in a body, that is not run for it to be told: it is for whoever reads the change.
+// other servers. Where it is in a body, that is not run for it to be told: it is for anyone who reads the change.
 func (j *judge) hostAccess(n *ast.Node) {
 	if reason := j.reaches(n); reason != "" {
 		j.reportCertain(Finding{Hazard: "host-access", Message: reason})

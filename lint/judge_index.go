@@ -169,7 +169,7 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 				r.name),
 			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text + ";"})
 	}
-	j.because("the index is built beside reads and writes, under SHARE UPDATE EXCLUSIVE")
+	j.because("the index is built alongside reads and writes, under SHARE UPDATE EXCLUSIVE")
 }
 
 // countDuplicates asserts what an index needs to be unique.
@@ -301,7 +301,7 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 	i := j.findIndex(name)
 	switch {
 	case i == nil && s.MissingOk && j.complete:
-		j.evidence(FromCatalog, "there is no index "+name.String())
+		j.evidence(FromCatalog, "no index "+name.String())
 		return
 	case i == nil && s.Concurrent:
 		j.because("the index goes while reads and writes go on")
@@ -416,7 +416,7 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 		j.report(Finding{Hazard: "concurrently-in-transaction", Message: "a function's body is part of a transaction, in " +
 			"which nothing can be rebuilt concurrently", claim: claim{kind: claimsError}})
 	case concurrently:
-		j.because("the index is built anew beside reads and writes")
+		j.because("the index is rebuilt alongside reads and writes")
 	case !small:
 		rewrite, why := reindexConcurrently(j.out.Text, s), ""
 		if slices.ContainsFunc(tables, excludes) {
@@ -458,7 +458,7 @@ func hasOption(options []*ast.Node, name string) bool {
 
 func (j *judge) clusterStatement(s *ast.ClusterStmt) {
 	if s.Relation == nil {
-		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is written anew, " +
+		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is rewritten, " +
 			"while nobody can read it"})
 		return
 	}
@@ -473,7 +473,7 @@ func (j *judge) writtenAnew(r *relation, command string) {
 		return
 	}
 	j.report(Finding{
-		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s writes %s anew, while nobody can read or write it",
+		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s rewrites %s, while nobody can read or write it",
 			command, r.name),
 		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r),
 			r.name.String() + " was there before this migration"},
@@ -506,11 +506,11 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 			all = append(all, leaves(r)...)
 		}
 		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all},
-			Message: "every table of the database is written anew, while nobody can read or write it",
+			Message: "every table of the database is rewritten, while nobody can read or write it",
 			Rewrite: "VACUUM (ANALYZE);"})
 	}
 	if !full {
-		j.because("it runs beside reads and writes")
+		j.because("it runs alongside reads and writes")
 	}
 }
 
@@ -531,7 +531,7 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		}
 		if s.SkipData {
 			j.report(Finding{Hazard: "refresh-matview-not-concurrent", Evidence: j.wasThere(r),
-				Message: fmt.Sprintf("%s loses its rows, and whoever reads it gets an error until it is computed again", r.name)})
+				Message: fmt.Sprintf("%s loses its rows, and anyone who reads it gets an error until it is computed again", r.name)})
 			return
 		}
 		rewrite, why := j.refreshSlowly(r)

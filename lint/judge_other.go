@@ -266,7 +266,7 @@ func (j *judge) comment(s *ast.CommentStmt) {
 			j.lock(j.find(nameOf(words[:len(words)-1])), AccessShare)
 		}
 	}
-	j.because("only the catalog changes, beside reads and writes")
+	j.because("only the catalog changes, alongside reads and writes")
 }
 
 func (j *judge) grant(s *ast.GrantStmt) {

@@ -13,7 +13,7 @@ import (
 // manyRows is how many rows one transaction may change.
 const manyRows = 10_000
 
-// selection is one level of a query: what stands in FROM, and the conditions that
+// selection is one level of a query: what is in FROM, and the conditions that
 // pick its rows.
 type selection struct {
 	items      []item
@@ -38,7 +38,7 @@ func (j *judge) pickSelect(s *ast.SelectStmt, outer map[string]string) (why stri
 	case s == nil:
 		return "", nil
 	case len(s.ValuesLists) > 0 || len(s.FromClause) == 0 && s.Larg == nil:
-		return "the rows stand in the statement", nil
+		return "the rows are in the statement", nil
 	case limits(s.LimitCount):
 		return "LIMIT bounds the number of rows", nil
 	}
@@ -103,7 +103,7 @@ func (j *judge) pickWith(with *ast.WithClause, outer map[string]string) map[stri
 	return all
 }
 
-// pickAll asks it of all that stands in FROM.
+// pickAll asks it of all that is in FROM.
 func (j *judge) pickAll(s selection) (why string, many *relation) {
 	j.settleFew(&s)
 	why = "the rows come from what this migration made, or are few"
@@ -291,7 +291,7 @@ func (j *judge) boundByVariable(n *ast.Node, alias string) (column, side string)
 	return column, text(e.Name[0])[:1]
 }
 
-// variable stands before the names of those that are no columns of anything.
+// variable is before the names of those that are no columns of anything.
 const variable = "$"
 
 // limitedSelf reads a condition that picks rows by a query of the same table that

@@ -203,7 +203,7 @@ func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
 	r := j.find(n)
 	if r == nil {
 		if s.MissingOk && j.complete {
-			j.evidence(FromCatalog, "there is no "+n.String())
+			j.evidence(FromCatalog, "no "+n.String())
 			return
 		}
 		if s.MissingOk && j.known() != nil {
@@ -322,7 +322,7 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 		return
 	}
 	if s.MissingOk && j.complete && !j.schemas[name] && !used {
-		j.evidence(FromCatalog, "there is no such schema")
+		j.evidence(FromCatalog, "no such schema")
 		return
 	}
 	if s.MissingOk && !j.schemas[name] && !used && name != public && j.known() != nil {
@@ -348,7 +348,7 @@ func (j *judge) dropFunction(s *ast.DropStmt) {
 			continue
 		}
 		if len(overloads) == 0 && s.MissingOk && j.complete {
-			j.evidence(FromCatalog, "there is no such function")
+			j.evidence(FromCatalog, "no such function")
 			continue
 		}
 		if f := j.overload(object.GetObjectWithArgs()); f != nil && f.returns == "trigger " &&
@@ -370,7 +370,7 @@ func (j *judge) dropTypes(s *ast.DropStmt) {
 			continue
 		}
 		if t == nil && s.MissingOk && j.complete {
-			j.evidence(FromCatalog, "there is no such type")
+			j.evidence(FromCatalog, "no such type")
 			continue
 		}
 		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
@@ -409,7 +409,7 @@ func (j *judge) dropOnTable(s *ast.DropStmt) {
 		name := words[len(words)-1]
 		r := j.assume(nameOf(words[:len(words)-1]))
 		if s.MissingOk && (!r.assumed || j.complete) && !slices.Contains(r.attached[s.RemoveType], name) {
-			j.evidence(j.source(r), fmt.Sprintf("there is no %s on %s: nothing happens, and nothing is locked", quoted(name),
+			j.evidence(j.source(r), fmt.Sprintf("no %s on %s: nothing happens, and nothing is locked", quoted(name),
 				r.name))
 			continue
 		}
@@ -475,7 +475,7 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 func (j *judge) renameRelation(s *ast.RenameStmt) {
 	r := j.relation(s.Relation)
 	if s.RenameType == ast.ObjectType_OBJECT_COLUMN && j.conditional && !r.assumed && r.column(s.Subname) == nil {
-		j.evidence(j.source(r), "there is no such column, which a condition will have asked")
+		j.evidence(j.source(r), "no such column, which a condition will have asked")
 		return
 	}
 	if s.RenameType == ast.ObjectType_OBJECT_COLUMN {

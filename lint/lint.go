@@ -2,7 +2,7 @@
 // that is in use, and what to write instead.
 //
 // It reads a statement with PostgreSQL's own grammar and judges it in its context:
-// the transaction it stands in, the objects that its migration made, and the schema
+// the transaction it is in, the objects that its migration made, and the schema
 // that the migrations before it left behind, which it knows by replaying their text
 // or from a catalog. Every statement gets a verdict (hazard, safe or unknown) with
 // the evidence for it. What only a server knows, package rehearsal finds out by
@@ -100,7 +100,7 @@ func later(migrations []migration.Migration) func() []migration.Statement {
 // refuses: it would be recorded as if something had been done.
 func nothingToRun() Judgement {
 	at := migration.Position{Line: 1, Column: 1}
-	evidence := Evidence{FromText, "there is no statement in it"}
+	evidence := Evidence{FromText, "no statement in it"}
 	return Judgement{
 		Start: at, End: at, Step: 1, Malformed: true, Verdict: Dangerous, Evidence: []Evidence{evidence},
 		Findings: []Finding{{

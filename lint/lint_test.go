@@ -24,9 +24,9 @@ func TestTheConfigurationTurnsHazardsOffAndUp(t *testing.T) {
 func TestAnUnknownHazardInTheConfigurationIsRefusedWithTheNearest(t *testing.T) {
 	t.Parallel()
 	_, err := lint.New(lint.Options{Severities: lint.Severities{"drop-tabel": lint.Off}})
-	require.EqualError(t, err, `there is no hazard "drop-tabel"; did you mean "drop-table"?`)
+	require.EqualError(t, err, `unknown hazard "drop-tabel"; did you mean "drop-table"?`)
 	_, err = lint.New(lint.Options{Severities: lint.Severities{"drop-table": "loud"}})
-	require.EqualError(t, err, `hazard drop-table: "loud" is no severity; it is off, warn, error`)
+	require.EqualError(t, err, `hazard drop-table: invalid severity "loud"; it is off, warn, error`)
 }
 
 func TestWhatIsAllowedIsKeptWithItsReason(t *testing.T) {
@@ -166,7 +166,7 @@ func TestObservationWins(t *testing.T) {
 	seen := lint.Observation{Version: "002", Rows: map[string]int64{"users": 100},
 		Locks: []lint.Lock{{Table: "users", Mode: lint.AccessExclusive}}}
 	require.Empty(t, ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})),
-		"nothing was written anew")
+		"nothing was rewritten")
 	seen.Rewritten = []string{"users"}
 	require.Equal(t, []string{"alter-column-type-rewrite"},
 		ids(linter.Merge(report, lint.Run{Observations: []lint.Observation{seen}})))

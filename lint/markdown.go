@@ -10,7 +10,7 @@ const introduction = "# Hazards\n\n" +
 	"been run.\n\n" +
 	"A finding ends in the name of its hazard, and `whimbrel lint --explain NAME` shows its section here. An *error* ends " +
 	"`lint` and `ci` in status 3; what is only to be told is *warn*. There are three ways on:\n\n" +
-	"- Write what stands below *rather*. `whimbrel lint --fix` does what is mechanical.\n" +
+	"- Write what is below *rather*. `whimbrel lint --fix` does what is mechanical.\n" +
 	"- If it is meant, and why it does no harm here, say in the file: `-- +migrate Allow NAME REASON`. See " +
 	"[Allow](annotations.md#allow).\n" +
 	"- If it never matters in your project, set it to `warn` or `off` below [`lint.hazards`](configuration.md#lint).\n\n" +
@@ -36,7 +36,7 @@ func Markdown() string {
 	for _, h := range Hazards() {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", h.ID, h.ID, strings.ReplaceAll(h.Title, "|", `\|`), h.Severity)
 	}
-	b.WriteString("\nThe examples stand on this schema:\n\n```sql" + ExampleSchema + "```\n")
+	b.WriteString("\nThe examples use this schema:\n\n```sql" + ExampleSchema + "```\n")
 	for _, h := range Hazards() {
 		h.markdown(&b)
 	}

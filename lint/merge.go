@@ -40,7 +40,7 @@ type Observation struct {
 	Rows    map[string]int64 `json:"rows,omitempty"`
 	Read    map[string]int64 `json:"read,omitempty"`
 	Changed map[string]int64 `json:"changed,omitempty"`
-	// Rewritten are tables whose files were written anew.
+	// Rewritten are tables whose files were rewritten.
 	Rewritten []string `json:"rewritten,omitempty"`
 	// Lost are tables ("table users") and columns ("column users.name") that are not
 	// there any more under their names.
@@ -300,7 +300,7 @@ func refutation(f Finding, o Observation) string {
 	case claimsError:
 		return "it was run, and the server did not refuse it"
 	case claimsRewrite:
-		return fmt.Sprintf("it was run on %s with rows, and nothing was written anew", strings.Join(f.claim.on, ", "))
+		return fmt.Sprintf("it was run on %s with rows, and nothing was rewritten", strings.Join(f.claim.on, ", "))
 	}
 	return fmt.Sprintf("it was run on %s with %d rows, and none was read", f.claim.on[0], o.Rows[f.claim.on[0]])
 }
@@ -314,7 +314,7 @@ func seen(o Observation) string {
 	if len(locks) == 0 {
 		return "it was run, and locked no table that was there before"
 	}
-	return "it was run: it took " + strings.Join(locks, ", ") + ", and wrote nothing anew"
+	return "it was run: it took " + strings.Join(locks, ", ") + ", and rewrote nothing"
 }
 
 // failed is for a statement that the server refused.
@@ -374,7 +374,7 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 	}
 	for _, t := range o.Rewritten {
 		if !told(t) && o.Rows[t] > 0 {
-			l.add(f, j, Finding{Hazard: "observed-rewrite", Message: fmt.Sprintf("%s was written anew while nobody could read "+
+			l.add(f, j, Finding{Hazard: "observed-rewrite", Message: fmt.Sprintf("%s was rewritten while nobody could read "+
 				"or write it", t)})
 		}
 	}

@@ -42,7 +42,7 @@ const (
 	foreignTable
 )
 
-// relation is a table or something that can stand in its place.
+// relation is a table or something that can be in its place.
 type relation struct {
 	name        Name
 	kind        relationKind

@@ -83,7 +83,7 @@ func nameOfRange(r *ast.RangeVar) Name {
 // Type is a data type as a column has it.
 type Type struct {
 	Name  Name  // pg_catalog's types by their short names: integer is int4
-	Mods  []int // what stands in parentheses: numeric(10,2)
+	Mods  []int // what is in parentheses: numeric(10,2)
 	Array bool
 	// Unit is what follows interval, as "DAY TO SECOND".
 	Unit string

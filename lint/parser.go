@@ -71,7 +71,7 @@ func (postgres) Write(statement *ast.Node) (string, error) {
 	return written, nil
 }
 
-// unwritten stands in a rewrite where an expression could not be written; then there is
+// unwritten is in a rewrite where an expression could not be written; then there is
 // no rewrite.
 const unwritten = "\x00"
 

@@ -21,7 +21,7 @@ func TestTheTerminalShowsTheLineAndWhatToWriteInstead(t *testing.T) {
 		t, `migrations/002_example.sql:4:14: error: every row gets a value of its own (add-column-volatile-default)
   4 |   ADD COLUMN token uuid DEFAULT gen_random_uuid();
     |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  users is written anew while nobody can read or write it: gen_random_uuid() is volatile, so every row gets a value of its own
+  users is rewritten under ACCESS EXCLUSIVE: gen_random_uuid() is volatile, so every row gets a value of its own
   because users was there before this migration (history)
   instead:
     ALTER TABLE users ADD COLUMN token uuid;

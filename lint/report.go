@@ -188,7 +188,7 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 func (m *Mode) UnmarshalText(text []byte) error {
 	i := slices.Index(modeNames[:], string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is no lock mode", text)
+		return fmt.Errorf("invalid lock mode %q", text)
 	}
 	*m = Mode(i)
 	return nil

@@ -88,7 +88,7 @@ func (j *judge) ranges(r *relation, columns []string) bool {
 	})
 }
 
-// mark is the annotation that stands above the statement.
+// mark is the annotation that is above the statement.
 func (b batch) mark() string {
 	return fmt.Sprintf("-- +migrate Batch %s by %s", b.table, strings.Join(quotedAll(b.key), ","))
 }
@@ -201,7 +201,7 @@ func (m *model) checkName(r *relation, expr *ast.Node, others ...string) string 
 	return m.chosen(r, columns[0], "check", m.constraintTaken(r.name.Schema, others...))
 }
 
-// several is the part of a name that stands for several columns.
+// several is the part of a name that replaces several columns.
 //
 // See ChooseIndexNameAddition in PostgreSQL's source.
 func several(columns []string) string { return cutTo(strings.Join(columns, "_"), 63) }

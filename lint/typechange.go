@@ -14,7 +14,7 @@ type retyping int
 
 const (
 	free     retyping = iota // the catalog alone
-	rewrites                 // every row is written anew
+	rewrites                 // every row is rewritten
 	byZone                   // free if the session's time zone is UTC
 	unclear
 )
@@ -55,7 +55,7 @@ func (m *model) sameName(a, b Type) bool {
 	return a.Name == b.Name || t != nil && t == m.findType(b.Name)
 }
 
-// sameType is for a change of what stands in the parentheses.
+// sameType is for a change of what is in the parentheses.
 func sameType(from, to Type) (retyping, string) {
 	if slices.Equal(from.Mods, to.Mods) && from.Unit == to.Unit {
 		return free, "the type stays"
@@ -213,13 +213,13 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 			return
 		}
 		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
-			Message: fmt.Sprintf("%s is written anew, with its indexes, while nobody can read or write it: %s", r.name, why),
+			Message: fmt.Sprintf("%s is rewritten, with its indexes, while nobody can read or write it: %s", r.name, why),
 			Rewrite: j.retypeSlowly(r, c, def)})
 	case unclear:
 		j.rewrite(r)
 		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)},
 			Evidence: Evidence{FromText, why},
-			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is written anew while nobody can read or "+
+			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is rewritten while nobody can read or "+
 				"write it", r.name)})
 	default:
 		j.evidence(j.source(r), why)

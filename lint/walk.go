@@ -44,7 +44,7 @@ func enter(m protoreflect.Message, visit func(*ast.Node) bool) {
 	walkMessage(m, visit)
 }
 
-// wrap makes a node of the messages that stand in the tree without one and that
+// wrap makes a node of the messages that are in the tree without one and that
 // visitors want to see.
 func wrap(m proto.Message) *ast.Node {
 	switch m := m.(type) {

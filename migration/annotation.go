@@ -210,7 +210,7 @@ func (l *line) batchOptions(b *Batch) *Error {
 			if size, err := strconv.Atoi(value); err == nil && size >= 1 && size <= math.MaxInt32 {
 				b.Size = size
 			} else {
-				message, remedy = fmt.Sprintf("%q is no number of rows", value), "write for example size=1000"
+				message, remedy = fmt.Sprintf("invalid number of rows %q", value), "write for example size=1000"
 			}
 		case name == "pause":
 			if pause, err := time.ParseDuration(value); err == nil && pause >= 0 {

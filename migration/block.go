@@ -79,7 +79,7 @@ func (d *divider) take(s Statement, blocks bool) {
 	case s.Class != pgsql.TransactionControl:
 		d.keep(s)
 	case begins(s) && inside:
-		d.wrong(s, "write COMMIT above it", "%s stands in a transaction block that line %d opens", firstLine(s.Text),
+		d.wrong(s, "write COMMIT above it", "%s is in a transaction block that line %d opens", firstLine(s.Text),
 			d.open.Start.Line)
 	case begins(s):
 		d.number++
@@ -95,7 +95,7 @@ func (d *divider) take(s Statement, blocks bool) {
 	case ofSavepoint(s) && (inside || !blocks && !d.section.NoTransaction):
 		d.keep(s)
 	case ofSavepoint(s):
-		d.wrong(s, "put it between BEGIN and COMMIT", "%s stands outside any transaction", firstLine(s.Text))
+		d.wrong(s, "put it between BEGIN and COMMIT", "%s is outside any transaction", firstLine(s.Text))
 	default:
 		d.wrong(s, "remove it: whimbrel runs a migration in a transaction of its own, in which it records it; "+
 			"BEGIN and COMMIT around statements make a transaction of them", "%s is not allowed in a migration",
@@ -109,7 +109,7 @@ func (d *divider) keep(s Statement) {
 		s.block = d.number
 		switch {
 		case s.Batch != nil:
-			d.wrong(s, "put it below COMMIT", "a Batch is many transactions, and cannot stand in a block")
+			d.wrong(s, "put it below COMMIT", "a Batch is many transactions, and cannot be in a block")
 		case s.Class == pgsql.Alone:
 			d.wrong(s, "put it below COMMIT", "%s cannot run inside a transaction block", firstLine(s.Text))
 		}

@@ -24,7 +24,7 @@ func (m *Migration) take(text string) {
 	}
 }
 
-// AcceptsChecksum reports whether a checksum from a history table stands for
+// AcceptsChecksum reports whether a checksum from a history table represents
 // this very file. A stored checksum that is empty is unknown, and accepted; so
 // is any for a migration that has none itself.
 //

@@ -35,11 +35,11 @@ const (
 	// CodeLexical: the text breaks one of PostgreSQL's lexical rules (an
 	// unterminated quote, a psql command, a NUL byte, invalid UTF-8, …).
 	CodeLexical Code = "lexical"
-	// CodeUnknownAnnotation: there is no annotation of that name.
+	// CodeUnknownAnnotation: no annotation of that name.
 	CodeUnknownAnnotation Code = "unknown_annotation"
 	// CodeBadAnnotation: an annotation is not written as it must be.
 	CodeBadAnnotation Code = "bad_annotation"
-	// CodeMisplacedAnnotation: an annotation stands where it cannot work: in
+	// CodeMisplacedAnnotation: an annotation is where it cannot work: in
 	// the middle of a statement, without the statement that it needs, without
 	// its counterpart, or twice.
 	CodeMisplacedAnnotation Code = "misplaced_annotation"
@@ -80,7 +80,7 @@ type Error struct {
 }
 
 // Error returns "path:line:column: message", without what is unknown. The
-// remedy is not in it: it is for whoever shows the error to a person.
+// remedy is not in it: it is for anyone who shows the error to a person.
 func (e *Error) Error() string {
 	var place strings.Builder
 	place.WriteString(e.Path)
@@ -98,7 +98,7 @@ func (e *Error) Error() string {
 	return place.String() + ": " + e.Message
 }
 
-// Unwrap returns the file system's error, if that is what stands behind e.
+// Unwrap returns the file system's error, if that is what is behind e.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is the Code.

@@ -12,7 +12,7 @@ import (
 // Folder is a folder of this machine as a file system, of which Load reads the files with
 // less ado than of os.DirFS: a thousand small ones in about three quarters of the time.
 // The folder may be reached by a link; a link in it is followed as long as it stays
-// inside, since what stands in a folder may be somebody else's, and the rest of the
+// inside, since what is in a folder may be somebody else's, and the rest of the
 // machine is not. It may be used concurrently.
 func Folder(path string) fs.FS { return diskFolder{path} }
 

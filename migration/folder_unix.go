@@ -11,7 +11,7 @@ import (
 )
 
 // readText reads a file without an os.File, which would be registered with the
-// runtime's poller, in vain, and given a finaliser: more than half of what opening
+// runtime's poller, to no avail, and given a finaliser: more than half of what opening
 // and closing one takes.
 func (f diskFolder) readText(name string, buffer []byte) (string, error) {
 	if !fs.ValidPath(name) {

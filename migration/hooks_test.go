@@ -55,5 +55,5 @@ func TestHooksThatCannotBeAreRefused(t *testing.T) {
 	)
 	require.Equal(t, "did you mean after_run.sql?", Problems(err)[2].Remedy)
 	_, err = LoadHooks(Source{FS: fstest.MapFS{}, Dir: "no", Label: "no"})
-	requireProblems(t, err, "no_folder: no: there is no such folder")
+	requireProblems(t, err, "no_folder: no: no such folder")
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // line is an annotation's line that is read from left to right. It knows where
-// in the file it stands.
+// in the file it is.
 type line struct {
 	text  string
 	next  int // where to read on
@@ -85,7 +85,7 @@ func (l *line) qualifiedName() ([]string, bool) {
 }
 
 // identifier reads a name and returns it as the catalog has it: in lower case
-// if it stands without quotes.
+// if it is without quotes.
 func (l *line) identifier() (string, bool) {
 	for token := range pgsql.Tokens(l.text[l.next:]) {
 		closed := strings.Count(token.Text, `"`)%2 == 0

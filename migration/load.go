@@ -204,7 +204,7 @@ func (s Source) folderError(err error) *Error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &Error{Code: CodeNoFolder, Path: name, Message: "there is no such folder",
+		return &Error{Code: CodeNoFolder, Path: name, Message: "no such folder",
 			Remedy: "create it with \"whimbrel init\", or name the folder of the migrations with --dir", cause: err}
 	case errors.Is(err, syscall.ENOTDIR):
 		return &Error{Code: CodeNotAFolder, Path: name, Message: "it is a file, not a folder",

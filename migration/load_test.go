@@ -120,9 +120,9 @@ func TestLoadOfAFolderThatIsNone(t *testing.T) {
 		source Source
 		want   string
 	}{
-		{Source{FS: os.DirFS(filepath.Join(dir, "none")), Label: "none"}, "no_folder: none: there is no such folder"},
-		{Source{FS: os.DirFS(dir), Dir: "a/b"}, "no_folder: a/b: there is no such folder"},
-		{Source{FS: folder("a/1_a.sql"), Dir: "b"}, "no_folder: b: there is no such folder"},
+		{Source{FS: os.DirFS(filepath.Join(dir, "none")), Label: "none"}, "no_folder: none: no such folder"},
+		{Source{FS: os.DirFS(dir), Dir: "a/b"}, "no_folder: a/b: no such folder"},
+		{Source{FS: folder("a/1_a.sql"), Dir: "b"}, "no_folder: b: no such folder"},
 		{Source{FS: os.DirFS(file), Label: "file"}, "not_a_folder: file: it is a file, not a folder"},
 		{Source{FS: os.DirFS(dir), Dir: "./file"}, "not_a_folder: file: it is a file, not a folder"},
 		{Source{FS: folder("a"), Dir: "a"}, "not_a_folder: a: it is a file, not a folder"},

@@ -52,7 +52,7 @@ type Migration struct {
 	Irreversible bool
 	Reason       string
 	// Settings hold for the whole file, in both directions, wherever they
-	// stand in it. No name occurs twice.
+	// are in it. No name occurs twice.
 	Settings []Setting
 	Allows   []Allow
 	// Tags are what up --tag chooses by. None occurs twice.
@@ -62,7 +62,7 @@ type Migration struct {
 	// After are the repeatable migrations that must run before this one, which is
 	// repeatable itself.
 	After []After
-	// Squashes are the versions of the migrations for which this one stands, itself
+	// Squashes are the versions of the migrations that this one replaces, itself
 	// among them: a database that has them does not run it.
 	Squashes []Version
 	// Unfit is why an Opaque migration cannot be run; nil for all others.
@@ -107,7 +107,7 @@ func (m Migration) DoingNothing(down bool) Migration {
 
 // Reversible reports whether m can be undone. For SQL that is known: there is
 // a statement in a Down section. A script or a function is presumed to have a
-// down migration; whoever loads it sees whether it has one.
+// down migration; anyone who loads it sees whether it has one.
 func (m Migration) Reversible() bool {
 	if m.Irreversible || m.Kind == Opaque {
 		return false

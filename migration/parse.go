@@ -119,7 +119,7 @@ func readable(text string) *Error {
 	return nil
 }
 
-// read fills in what the text of an SQL migration says. What stands before the
+// read fills in what the text of an SQL migration says. What is before the
 // first mark of a direction belongs to the up migration, or to the way down.
 func read(m Migration, down bool, in *room) (Migration, []*Error) {
 	r := reader{migration: m, stored: down, sections: in.sections[:0], marks: in.marks()}
@@ -185,13 +185,13 @@ type reader struct {
 	foreign      bool // it was said that the file is for another tool
 }
 
-// part is a section as it stands in the file.
+// part is a section as it is in the file.
 type part struct {
 	down       bool
 	start, end int // offsets of its text, after its mark
 	// lastEnd is the offset of the end of its last statement, or start.
 	lastEnd   int
-	settings  []Setting // that stand in it
+	settings  []Setting // that are in it
 	variables []Variable
 }
 
@@ -248,7 +248,7 @@ func (r *reader) statement(s pgsql.Statement) {
 	}
 	if r.assert != nil && s.Class != pgsql.Query {
 		r.problem(&Error{Code: CodeBadAnnotation, Position: s.Start,
-			Message: fmt.Sprintf("the statement after Assert is no query: %s", firstLine(s.Text)),
+			Message: fmt.Sprintf("the statement after Assert is not a query: %s", firstLine(s.Text)),
 			Remedy:  "write for example: SELECT count(*) = 0 FROM t WHERE a IS NULL"})
 	}
 	section := r.section()
@@ -272,7 +272,7 @@ func unfitForBatch(s pgsql.Statement) string {
 	return ""
 }
 
-// uses reports whether a placeholder stands in a statement: a colon, and right
+// uses reports whether a placeholder is in a statement: a colon, and right
 // behind it the name.
 func uses(statement, name string) bool {
 	colon := false
@@ -300,7 +300,7 @@ func (r *reader) annotation(s pgsql.Statement) {
 	unfinished := r.unfinished(s.Start.Offset)
 	r.last = 0
 	if unfinished && word != "Up" && word != "Down" && word != "StatementEnd" {
-		r.misplaced(s.Start, fmt.Sprintf("%s stands in the middle of a statement", word),
+		r.misplaced(s.Start, fmt.Sprintf("%s is in the middle of a statement", word),
 			"put it before the statement, or end the statement before it with a semicolon")
 		return
 	}
@@ -368,7 +368,7 @@ func (r *reader) obey(word string, l *line) (problem *Error) {
 	case "Prose": // unreadMark looks for it
 	case "Irreversible":
 		if r.irreversible != nil {
-			r.misplaced(l.start, fmt.Sprintf("Irreversible stands in line %d already", r.irreversible.Line), "leave one out")
+			r.misplaced(l.start, fmt.Sprintf("duplicate Irreversible: already in line %d", r.irreversible.Line), "leave one out")
 			return nil
 		}
 		r.irreversible = &l.start

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestParseAgreesWithTheCorpus(t *testing.T) {
 	t.Parallel()

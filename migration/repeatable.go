@@ -191,7 +191,7 @@ type Repeatables struct {
 
 // OrderRepeatables puts each migration after those that define what it
 // mentions, and after those that its annotation After names; among the rest the
-// name decides. What stands in the body of a function counts where it makes no
+// name decides. What is in the body of a function counts where it makes no
 // circle, since bodies may mention each other. An annotation goes before what is
 // mentioned. The error joins an *Error for each unknown name and for a circle.
 func OrderRepeatables(migrations []Migration) (Repeatables, error) {
@@ -279,7 +279,7 @@ func (o *orderer) unknown(m Migration, after After) {
 		remedy = fmt.Sprintf("did you mean %s?", near)
 	}
 	o.problems = append(o.problems, &Error{Code: CodeBadAnnotation, Path: m.Path, Position: after.Position,
-		Message: fmt.Sprintf("there is no repeatable migration %q", after.Name), Remedy: remedy})
+		Message: fmt.Sprintf("no repeatable migration %q", after.Name), Remedy: remedy})
 }
 
 // sort takes, again and again, the first migration that waits for nobody.

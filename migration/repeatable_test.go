@@ -120,7 +120,7 @@ func TestRepeatablesWithoutAnOrderAreRefused(t *testing.T) {
 	requireProblems(t, err, "circle: R__a.sql: these repeatable migrations need each other: R__a.sql, R__b.sql")
 	_, err = OrderRepeatables(repeatables(t, map[string]string{"users": "SELECT 1", "b": "-- +migrate After user\n" +
 		"SELECT 1"}))
-	requireProblems(t, err, `bad_annotation: R__b.sql:1:19: there is no repeatable migration "user"`)
+	requireProblems(t, err, `bad_annotation: R__b.sql:1:19: no repeatable migration "user"`)
 	require.Equal(t, "did you mean users?", Problems(err)[0].Remedy)
 }
 

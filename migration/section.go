@@ -13,7 +13,7 @@ type Section struct {
 	// each statement then runs by itself.
 	NoTransaction bool
 	Statements    []Statement
-	// Path is the file that the section stands in, where that is another than the
+	// Path is the file that the section is in, where that is another than the
 	// migration's, as in the formats of other tools; the file's text begins at Start
 	// in the migration's.
 	Path  string
@@ -22,15 +22,15 @@ type Section struct {
 	blocks bool
 }
 
-// Statement is one statement of a section, with the annotation that stands
+// Statement is one statement of a section, with the annotation that is
 // before it, if any.
 type Statement struct {
 	pgsql.Statement
 	Batch  *Batch
 	Assert *Assert
-	// block numbers the transaction block that it stands in; 0 for none.
+	// block numbers the transaction block that it is in; 0 for none.
 	block int
-	// origin is nil where the statement stands in the migration's own file as in Text.
+	// origin is nil where the statement is in the migration's own file as in Text.
 	origin *origin
 }
 

@@ -24,7 +24,7 @@ type Step struct {
 func (s Step) Body() []Statement { return s.Statements[s.Prelude : len(s.Statements)-s.Trailing] }
 
 // Steps divides a section: what may share a transaction stays together, what cannot
-// run in one stands alone, in the order of the file. Assertions right below a batch
+// run in one is alone, in the order of the file. Assertions right below a batch
 // belong to it. What only sets up the session is never a step: it belongs to the one
 // that follows, or, where none does, to the last.
 func (s Section) Steps() []Step {

@@ -12,7 +12,7 @@ import (
 // ParseStored reads the down migration when the file is not there. It is the source
 // of the Down sections with their comments, and nothing else if that is all
 // there is to know; other runners can then execute it as it is. Otherwise
-// annotations stand before it, which they read as comments. It is "" when there
+// annotations are before it, which they read as comments. It is "" when there
 // is no down migration in SQL: for scripts and functions always.
 func (m Migration) StoredDown() string { return m.storedDown }
 

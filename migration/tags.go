@@ -38,7 +38,7 @@ const tagRule = "a tag is made of letters, digits and the marks _ . : -"
 func (r *reader) tag(word string) string {
 	switch {
 	case !IsTag(word):
-		return fmt.Sprintf("%q is no tag: %s", word, tagRule)
+		return fmt.Sprintf("invalid tag %q: %s", word, tagRule)
 	case r.migration.HasTag(word):
 		return fmt.Sprintf("tag %s is given twice", word)
 	}
@@ -74,7 +74,7 @@ func scriptTags(text string) ([]string, *Error) {
 	for _, place := range plainText().FindAllStringIndex(text[from:at[1]+list[3]], -1) {
 		tag := strings.Trim(text[from+place[0]:from+place[1]], `'"`)
 		if !IsTag(tag) {
-			return nil, wrong(from+place[0], fmt.Sprintf("%q is no tag: %s", tag, tagRule))
+			return nil, wrong(from+place[0], fmt.Sprintf("invalid tag %q: %s", tag, tagRule))
 		}
 		tags = append(tags, tag)
 	}

@@ -25,9 +25,9 @@ func TestTagsThatAreNoneAreRefused(t *testing.T) {
 			"after it",
 		"-- +migrate Tags , ,\nSELECT 1;": "bad_annotation: 1_a.sql:1:21: Tags needs at least one word " +
 			"after it",
-		"-- +migrate Tags a b/c\nSELECT 1;":                  `bad_annotation: 1_a.sql:1:20: "b/c" is no tag: a tag is made of letters, digits and the marks _ . : -`,
+		"-- +migrate Tags a b/c\nSELECT 1;":                  `bad_annotation: 1_a.sql:1:20: invalid tag "b/c": a tag is made of letters, digits and the marks _ . : -`,
 		"-- +migrate Tags a\n-- +migrate Tags b a\nSELECT 1": "bad_annotation: 1_a.sql:2:20: tag a is given twice",
-		"SELECT\n-- +migrate Tags a\n1;": "misplaced_annotation: 1_a.sql:2:1: Tags stands in the " +
+		"SELECT\n-- +migrate Tags a\n1;": "misplaced_annotation: 1_a.sql:2:1: Tags is in the " +
 			"middle of a statement",
 	} {
 		_, err := Parse("1_a.sql", text)

@@ -10,7 +10,7 @@ import (
 )
 
 // Variable is a name that the annotation "Variables <name> [<name>…]" lists. A
-// reference to it in a statement stands for a value that is given from outside:
+// reference to it in a statement is a placeholder for a value that is given from outside:
 //
 //	${NAME}    the value: outside quotes as SQL text, inside them as plain text
 //	${'NAME'}  a string with the value in it
@@ -53,7 +53,7 @@ func (m Migration) hasVariable(name string) bool {
 	return slices.ContainsFunc(m.Variables, func(v Variable) bool { return v.Name == name })
 }
 
-// unusedVariables reports names that are listed and stand nowhere: whoever
+// unusedVariables reports names that are listed and stand nowhere: anyone who
 // writes ${NAMES} for ${NAME} would send it to the server as it is.
 func (r *reader) unusedVariables() {
 	if len(r.migration.Variables) == 0 {
@@ -76,7 +76,7 @@ func (r *reader) unusedVariables() {
 	for _, v := range r.migration.Variables {
 		if !slices.Contains(used, v.Name) {
 			r.problem(&Error{Code: CodeVariable, Position: v.Position,
-				Message: fmt.Sprintf("variable %s is listed, and ${%s} stands in no statement", v.Name, v.Name),
+				Message: fmt.Sprintf("variable %s is listed, and ${%s} appears in no statement", v.Name, v.Name),
 				Remedy:  "correct the name, or take it off the list"})
 		}
 	}
@@ -85,7 +85,7 @@ func (r *reader) unusedVariables() {
 // WithVariables returns m with values in place of the variables in its
 // settings and in the statements of one direction. Text, checksum and stored
 // down migration stay those of the file, in which values never are. Whatever a value
-// is, a statement stays one statement, and what stands in quotes stays in them.
+// is, a statement stays one statement, and what is in quotes stays in them.
 //
 // The error joins an *Error for each reference that has no value, or one that
 // cannot stand there.
@@ -118,7 +118,7 @@ type replaced struct {
 	written, reference int // of the reference, in the text as it was written
 }
 
-// Written is the statement as it stands in the file: without the values of
+// Written is the statement as it is in the file: without the values of
 // variables, which need not be for everyone's eyes.
 func (s Statement) Written() string {
 	if s.origin == nil || s.origin.written == "" {
@@ -214,7 +214,7 @@ func (f *filler) statement(s Statement) Statement {
 		}
 		spelled, remedy := spell(r, value, around, inside)
 		if remedy != "" {
-			f.wrong(offset, remedy, "the value of %s cannot stand here", r.name)
+			f.wrong(offset, remedy, "the value of %s is not allowed here", r.name)
 			continue
 		}
 		text.WriteString(written[end:at[0]])
@@ -232,7 +232,7 @@ func (f *filler) statement(s Statement) Statement {
 	return s
 }
 
-// classify says anew what sort of statement it is, and makes sure that it is
+// classify says again what sort of statement it is, and makes sure that it is
 // one, and no more of it a comment than before: 1 -${N} with a negative N.
 func (f *filler) classify(s *Statement) {
 	at := s.Start.Offset + s.origin.replaced[0].written
@@ -265,7 +265,7 @@ func comments(text string) (count int) {
 	return count
 }
 
-// ref is a reference: to which variable, and in which quotes its name stands.
+// ref is a reference: to which variable, and in which quotes its name is.
 type ref struct {
 	name  string
 	quote byte // 0, ' or "
@@ -295,7 +295,7 @@ func quotesOf(text string) (all quoted) {
 	return all
 }
 
-// around gives the token that a reference stands in, or begins or ends in, and
+// around gives the token that a reference is in, or begins or ends in, and
 // whether it lies between that token's quotes.
 func (q quoted) around(start, end int) (token pgsql.Token, inside bool) {
 	for _, t := range q {
@@ -336,7 +336,7 @@ func spell(r ref, value string, around pgsql.Token, inside bool) (spelled, remed
 	return value, ""
 }
 
-// spellOutside spells a value that stands outside quotes.
+// spellOutside spells a value that is outside quotes.
 func spellOutside(r ref, value string) (spelled, remedy string) {
 	switch r.quote {
 	case '\'':
@@ -360,7 +360,7 @@ func spellOutside(r ref, value string) (spelled, remedy string) {
 	return value, ""
 }
 
-// spellInBody spells a value between dollar quotes. What stands there is code
+// spellInBody spells a value between dollar quotes. What is there is code
 // of its own, in which only the quoted forms are safe whatever the value is.
 func spellInBody(r ref, value, body string) (spelled, remedy string) {
 	spelled = value

@@ -67,19 +67,19 @@ func TestAValueSaysWhatSortOfStatementItIs(t *testing.T) {
 func TestValuesThatWouldLeaveTheirPlaceAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ statement, a, want string }{
-		{`SELECT ${A}`, `1; DROP TABLE t`, `2:8: the value of A cannot stand here`},
-		{`SELECT ${A}`, `1 -- x`, `2:8: the value of A cannot stand here`},
-		{`SELECT ${A}`, `'open`, `2:8: the value of A cannot stand here`},
-		{`SELECT ${A}`, `$x$`, `2:8: the value of A cannot stand here`},
+		{`SELECT ${A}`, `1; DROP TABLE t`, `2:8: the value of A is not allowed here`},
+		{`SELECT ${A}`, `1 -- x`, `2:8: the value of A is not allowed here`},
+		{`SELECT ${A}`, `'open`, `2:8: the value of A is not allowed here`},
+		{`SELECT ${A}`, `$x$`, `2:8: the value of A is not allowed here`},
 		{`SELECT 1 -${A}`, `-1`, `2:11: with the values of its variables, a part of the statement is a comment`},
 		{`SELECT /${A}`, `*`, `2:9: with the values of its variables, a part of the statement is a comment`},
 		{`${A}`, `COMMIT`, `2:1: with the values of its variables, the statement ends the transaction`},
-		{`SELECT 1 WHERE 'é' = '${'A'}'`, `x`, `2:23: the value of A cannot stand here`},
-		{`SELECT "${"A"}"`, `x`, `2:9: the value of A cannot stand here`},
-		{`SELECT U&'${A}'`, `x`, `2:11: the value of A cannot stand here`},
-		{`SELECT ${"A"}`, ``, `2:8: the value of A cannot stand here`},
-		{`DO $$ BEGIN PERFORM '${A}'; END $$`, `it's`, `2:22: the value of A cannot stand here`},
-		{`DO $$ BEGIN PERFORM ${'A'}; END $$`, `$$`, `2:21: the value of A cannot stand here`},
+		{`SELECT 1 WHERE 'é' = '${'A'}'`, `x`, `2:23: the value of A is not allowed here`},
+		{`SELECT "${"A"}"`, `x`, `2:9: the value of A is not allowed here`},
+		{`SELECT U&'${A}'`, `x`, `2:11: the value of A is not allowed here`},
+		{`SELECT ${"A"}`, ``, `2:8: the value of A is not allowed here`},
+		{`DO $$ BEGIN PERFORM '${A}'; END $$`, `it's`, `2:22: the value of A is not allowed here`},
+		{`DO $$ BEGIN PERFORM ${'A'}; END $$`, `$$`, `2:21: the value of A is not allowed here`},
 		{`SELECT ${'A'}`, "a\x00b", `2:8: the value of A is no text`},
 		{`SELECT ${A}, ${B}`, `1`, `2:14: variable B has no value`},
 	} {
@@ -97,7 +97,7 @@ func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 			"after it",
 		"-- +migrate Variables A 1B\nSELECT ${A};": `bad_annotation: 1_a.sql:1:25: invalid variable name "1B": it is made of letters, digits and underscores`,
 		"-- +migrate Variables A A\nSELECT ${A};":  "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
-		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} stands in " +
+		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} is in " +
 			"no statement",
 	} {
 		_, err := Parse("1_a.sql", text)

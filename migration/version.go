@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Version orders migrations: 1 to 19 decimal digits, as they stand in the
+// Version orders migrations: 1 to 19 decimal digits, as they are in the
 // file's name (leading zeros kept). Versions found in a history table may be
 // any text; those of other tools have parts, as in "1.2.10". Compare with Compare
 // or Equal, not with ==: "0001" and "1" are the same version.

@@ -33,7 +33,7 @@ func NewLogger(w io.Writer, format LogFormat, level slog.Level) (*slog.Logger, e
 }
 
 // Log writes what happens to a logger: migrations as they begin and end, what
-// stands in the way as warnings, failures as errors, and steps and the progress
+// is in the way as warnings, failures as errors, and steps and the progress
 // of backfills for who logs at slog.LevelDebug. The logger writes before the run
 // goes on, so that nothing is missing after a crash.
 func Log(logger *slog.Logger) Observer {

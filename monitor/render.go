@@ -118,7 +118,7 @@ func (m Metrics) OpenMetrics(labels ...openmetrics.Label) []byte {
 	return openmetrics.Write(openmetrics.Open, m.Families(), labels...)
 }
 
-// Families are the metrics for whoever writes or serves them. Their names begin
+// Families are the metrics for anyone who writes or serves them. Their names begin
 // with "whimbrel_history_".
 func (m Metrics) Families() []openmetrics.Family {
 	const prefix = "whimbrel_history_"

@@ -204,7 +204,7 @@ func (j *judge) nothingThere() (notes []annotation.Note) {
 	for _, label := range j.options.Labels {
 		notes = append(notes, annotation.Note{
 			Level: annotation.Warning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
-			Message: withRemedy("there is no migration in this folder, so nothing is judged",
+			Message: withRemedy("no migration in this folder, so nothing is judged",
 				"name the folder of the migrations with --dir, or write one with whimbrel create"),
 		})
 	}

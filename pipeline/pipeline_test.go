@@ -101,7 +101,7 @@ func TestAFolderWithoutAMigrationIsWarnedOf(t *testing.T) {
 	require.True(t, report.Passed())
 	require.Len(t, report.Notes(), 1)
 	require.True(t, strings.HasPrefix(line(report.Notes()[0]),
-		"migrations: warning: there is no migration in this folder"))
+		"migrations: warning: no migration in this folder"))
 }
 
 func TestMarkdownIsNotSteeredByWhatFilesHold(t *testing.T) {

@@ -46,7 +46,7 @@ func (b Backups) Lines() []string {
 		}
 		line := string(a.Source) + ": "
 		if a.At == nil {
-			line += "there is no backup"
+			line += "no backup"
 		} else {
 			line += strings.TrimSpace(a.Backup + " of " + a.At.UTC().Format("2006-01-02 15:04:05 MST"))
 		}
@@ -153,7 +153,7 @@ func (v *visit) askSource(ctx context.Context, s Source) (Answer, error) {
 func (v *visit) askFile(ctx context.Context, s Source) (Answer, error) {
 	text, err := os.ReadFile(s.Path)
 	if errors.Is(err, os.ErrNotExist) {
-		return Answer{Note: "there is no file " + s.Path}, nil
+		return Answer{Note: "no file " + s.Path}, nil
 	}
 	if err != nil {
 		return Answer{}, err
@@ -184,7 +184,7 @@ func (v *visit) moment(ctx context.Context, text string) (*time.Time, error) {
 		return tx.QueryRow(ctx, "SELECT $1::text::timestamptz", text).Scan(&at)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%q is no time: %w", brief(text, 60), err)
+		return nil, fmt.Errorf("invalid time %q: %w", brief(text, 60), err)
 	}
 	return &at, nil
 }

@@ -73,9 +73,9 @@ func readPgBackRest(text []byte, stanza, system string) (Answer, error) {
 	case !answer.Told && other != "":
 		return anotherCluster(other), nil
 	case !answer.Told && stanza != "":
-		return Answer{Note: "there is no stanza " + stanza}, nil
+		return Answer{Note: "no stanza " + stanza}, nil
 	case !answer.Told:
-		return Answer{Note: "there is no stanza"}, nil
+		return Answer{Note: "no stanza"}, nil
 	}
 	return answer, nil
 }
@@ -167,7 +167,7 @@ func readBarman(text []byte, server, system string) (Answer, error) {
 	}
 	switch {
 	case !answer.Told:
-		return Answer{Note: "there is no server " + server}, nil
+		return Answer{Note: "no server " + server}, nil
 	case answer.At == nil && other != "":
 		return anotherCluster(other), nil
 	}
@@ -238,7 +238,7 @@ func readManifest(text []byte, system string) (Answer, error) {
 		return Answer{}, fmt.Errorf("the manifest cannot be read: %w", err)
 	}
 	if manifest.Version == 0 {
-		return Answer{}, errors.New("the file is no backup manifest")
+		return Answer{}, errors.New("the file is not a backup manifest")
 	}
 	if of := manifest.System.String(); of != "" && system != "" && of != system {
 		return anotherCluster(of), nil
@@ -267,7 +267,7 @@ func readLabel(text string) (label, at string, err error) {
 		}
 	}
 	if at == "" {
-		return "", "", errors.New("the file is no backup label: it has no START TIME")
+		return "", "", errors.New("the file is not a backup label: it has no START TIME")
 	}
 	return label, at, nil
 }

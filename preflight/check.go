@@ -31,7 +31,7 @@ const history = "history"
 // checks are all checks, in the order in which they are made and shown.
 func checks() []check {
 	return []check{
-		{"writable", "the server takes writes: it is no standby, and not read-only", true, lookWritable},
+		{"writable", "the server takes writes: it is not a standby, and not read-only", true, lookWritable},
 		{"table_locks", "no query and no transaction has been open for long", true, lookLocks},
 		{"data_size", "how many tables are big, and what is done to them", false, lookSize},
 		{"dependencies", "who else uses the database: applications, replicas, subscribers", false, lookDependencies},

@@ -203,7 +203,7 @@ var conditions = []condition{
 		true, false, []string{"old_id_seq", "93.1 %", "integer"}},
 	{"a sequence that belongs to nothing", "key_exhaustion", nil, sql("CREATE SEQUENCE apart MAXVALUE 100",
 		"SELECT setval('apart', 90)"), true, false, []string{"public.apart is at 90.0 %"}},
-	{"a sequence that starts anew", "key_exhaustion", nil, sql("CREATE SEQUENCE apart MAXVALUE 100 CYCLE",
+	{"a sequence that starts again", "key_exhaustion", nil, sql("CREATE SEQUENCE apart MAXVALUE 100 CYCLE",
 		"SELECT setval('apart', 90)"), false, false, nil},
 	{"a reference that is narrower than its key", "key_exhaustion", nil,
 		sql("CREATE TABLE wide (id bigserial PRIMARY KEY)",
@@ -452,7 +452,7 @@ func TestARoleWithFewRightsSaysWhatItCouldNotSee(t *testing.T) {
 	}
 }
 
-// Whoever may read nothing is told so: what passes all the same needs no right, or
+// Anyone who may read nothing is told so: what passes all the same needs no right, or
 // says beside it what was not seen.
 func TestARoleWithNothingIsToldWhatItCannotSee(t *testing.T) {
 	t.Parallel()

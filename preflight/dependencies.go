@@ -93,7 +93,7 @@ func (d Dependents) Lines() []string {
 			"there first", p.Table, some(p.Names)))
 	}
 	if d.Pooled {
-		out = append(out, "a pooler stands in front: its clients keep their prepared statements over a migration, and "+
+		out = append(out, "a pooler is in front: its clients keep their prepared statements over a migration, and "+
 			"settings of a session do not hold")
 	}
 	return out

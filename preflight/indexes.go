@@ -51,7 +51,7 @@ func lookIndexes(ctx context.Context, v *visit) (finding, error) {
 	}
 	var found []invalid
 	err := v.read(ctx, func(tx pgx.Tx) (err error) {
-		// Those that are being built at this moment are none. Whoever may not see
+		// Those that are being built at this moment are none. Anyone who may not see
 		// who builds sees at least that the table is held.
 		found, err = ask[invalid](ctx, tx, `
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relname::text AS relname, pg_catalog.format('%I.%I', tn.nspname, t.relname) AS "table",

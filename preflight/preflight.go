@@ -1,5 +1,5 @@
 // Package preflight looks at a live database before migrations run on it: is
-// anybody in the way, is there a backup, is this the hour for it, may the role
+// anything blocking, is there a backup, is this the hour for it, may the role
 // do what is pending, will the server have the room.
 //
 // Run makes all checks and gives a Report. It only reads, in transactions that
@@ -39,7 +39,7 @@ type Options struct {
 	Verify func(context.Context) (whimbrel.Verification, error)
 	// Table is the history table's name, as in whimbrel.Config.
 	Table string
-	// Settings are the limits. Fields that are zero stand for the defaults.
+	// Settings are the limits. Fields that are zero take the defaults.
 	Settings Settings
 	// Only are the names of the checks to make; empty for all. Skip are those
 	// to leave out.
@@ -100,7 +100,7 @@ func (o Options) check() error {
 	for _, list := range [][]string{o.Only, o.Skip, o.Block, o.WarnOnly} {
 		for _, name := range list {
 			if !slices.Contains(names, name) && name != Everything {
-				return wrong("use one of "+strings.Join(names, ", "), "there is no check %q", name)
+				return wrong("use one of "+strings.Join(names, ", "), "unknown check %q", name)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 )
 
-// Settings are the limits of the checks. Fields that are zero stand for the
+// Settings are the limits of the checks. Fields that are zero take the
 // values of Defaults.
 type Settings struct {
 	// MaxTransactionAge is how long a query or a transaction may have been open.
@@ -100,10 +100,10 @@ func (s Settings) Check() error {
 		"max_transaction_id_age": float64(s.MaxTransactionIDAge), "patience": float64(s.Patience),
 	} {
 		if math.IsNaN(value) || math.IsInf(value, 0) {
-			return wrong("leave it away for the default, or write a positive value", "%s: %v is no number", name, value)
+			return wrong("omit it for the default, or write a positive value", "%s: %v is no number", name, value)
 		}
 		if value < 0 {
-			return wrong("leave it away for the default, or write a positive value", "%s: must not be negative", name)
+			return wrong("omit it for the default, or write a positive value", "%s: must not be negative", name)
 		}
 	}
 	if s.Patience > whimbrel.LongestStall {
@@ -111,7 +111,7 @@ func (s Settings) Check() error {
 			"patience: the server cannot be told to wait for %s", s.Patience)
 	}
 	if _, err := time.LoadLocation(s.TimeZone); err != nil {
-		return wrong("write a name of the tz database, as in UTC or Europe/Berlin", "time_zone: there is no time zone %q",
+		return wrong("write a name of the tz database, as in UTC or Europe/Berlin", "time_zone: unknown time zone %q",
 			s.TimeZone)
 	}
 	for _, w := range s.Windows {

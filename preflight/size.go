@@ -194,7 +194,7 @@ func (v *visit) freeDisk(ctx context.Context) (bytes int64, why string) {
 	}
 	bytes, err = strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil {
-		return -1, fmt.Sprintf("how much of the disk is free: %q is no number of bytes", brief(text, 40))
+		return -1, fmt.Sprintf("how much of the disk is free: invalid number of bytes %q", brief(text, 40))
 	}
 	return bytes, ""
 }

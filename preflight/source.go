@@ -39,7 +39,7 @@ type Source struct {
 	// Stanza is pgBackRest's name of the cluster, or Barman's of the server.
 	Stanza string `yaml:"stanza" json:"stanza,omitempty"`
 	// Command is the program with its arguments. It is started as it is, without a
-	// shell. For pgBackRest, WAL-G and Barman it stands for the usual one, where it
+	// shell. For pgBackRest, WAL-G and Barman it replaces the usual one, where it
 	// is not in PATH or has to be run through something else (ssh, sudo, docker).
 	Command []string `yaml:"command" json:"command,omitempty"`
 	// Path is the file of a Label or a Manifest.
@@ -69,7 +69,7 @@ func (s Source) check() error {
 			return errors.New("command needs a command: a list of the program and its arguments")
 		}
 	default:
-		return fmt.Errorf("there is no kind %q; it is one of %s, %s, %s, %s, %s, %s, %s, %s", s.Kind,
+		return fmt.Errorf("unknown kind %q; it is one of %s, %s, %s, %s, %s, %s, %s, %s", s.Kind,
 			Archiver, PgBackRest, WALG, Barman, Label, Manifest, Query, Command)
 	}
 	return nil

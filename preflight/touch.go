@@ -18,7 +18,7 @@ const (
 	Rows    Effect = "rows"       // inserts, updates or deletes rows
 	Scan    Effect = "scan"       // reads the whole table under a lock that stops writers or more
 	Builds  Effect = "index"      // builds an index
-	Rewrite Effect = "rewrite"    // writes the table anew
+	Rewrite Effect = "rewrite"    // rewrites the table
 	Unclear Effect = "unknown"
 )
 
@@ -200,7 +200,7 @@ func (r *reading) has(from, to int, word string) bool {
 	return false
 }
 
-// name reads a name with its schema at i; ok is not set where none stands there.
+// name reads a name with its schema at i; ok is not set where none is there.
 func (r *reading) name(i int) (schema, name string, next int, ok bool) {
 	i = r.skip(i, "ONLY")
 	var parts []string

@@ -114,7 +114,7 @@ func (r *reading) newColumn(from, to int) (e Effect, atWorst bool) {
 	return Brief, false
 }
 
-// constant reports whether a constant stands at i, of whatever type.
+// constant reports whether a constant is at i, of whatever type.
 func (r *reading) constant(i int) bool {
 	return i < len(r.words) && (r.words[i].Kind == pgsql.String || r.words[i].Kind == pgsql.Number)
 }
@@ -161,7 +161,7 @@ func (r *reading) createTable(at int, temporary bool) {
 	}
 }
 
-// createIndex reads what stands behind CREATE [UNIQUE] INDEX.
+// createIndex reads what is behind CREATE [UNIQUE] INDEX.
 func (r *reading) createIndex(at int) {
 	concurrent := r.word(at) == "CONCURRENTLY"
 	on := r.find(at, "ON")

@@ -134,7 +134,7 @@ func (r *reading) closing(i int) int {
 }
 
 // relation notes the table at i, unless a function, a subquery or a name of WITH
-// stands there, and gives the place behind it.
+// is there, and gives the place behind it.
 func (r *reading) relation(i int, m mention) int {
 	i = r.skip(i, "LATERAL")
 	schema, name, next, ok := r.name(i)

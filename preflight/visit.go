@@ -38,7 +38,7 @@ type server struct {
 	Superuser        bool
 	// SeesSessions is set where the role sees what others' sessions do.
 	SeesSessions bool
-	// Pooled is set where a pooler stands in front.
+	// Pooled is set where a pooler is in front.
 	Pooled bool
 }
 
@@ -91,7 +91,7 @@ func (v *visit) learn(ctx context.Context) error {
 		return err
 	}
 	s.Pooled = pid != int(v.conn.PgConn().PID())
-	// Whoever may not ask goes without.
+	// Anyone who may not ask goes without.
 	_ = v.conn.QueryRow(ctx,
 		"SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&s.SystemIdentifier)
 	return v.read(ctx, func(tx pgx.Tx) error {

@@ -20,7 +20,7 @@ type Window struct {
 // day, "01:00-03:00".
 func ParseWindow(text string) (Window, error) {
 	wrong := func(what string) error {
-		return fmt.Errorf(`%q is no window: %s; write it as "Mon-Fri 22:00-04:00"`, text, what)
+		return fmt.Errorf(`invalid window %q: %s; write it as "Mon-Fri 22:00-04:00"`, text, what)
 	}
 	fields := strings.Fields(text)
 	var w Window
@@ -32,7 +32,7 @@ func ParseWindow(text string) (Window, error) {
 		for part := range strings.SplitSeq(fields[0], ",") {
 			days, ok := parseDays(part)
 			if !ok {
-				return Window{}, wrong(fmt.Sprintf("%q is no day", part))
+				return Window{}, wrong(fmt.Sprintf("invalid day %q", part))
 			}
 			w.Days = append(w.Days, days...)
 		}
@@ -195,7 +195,7 @@ func lookWindow(_ context.Context, v *visit) (finding, error) {
 func judgeWindow(now time.Time, settings Settings) finding {
 	zone, err := time.LoadLocation(settings.TimeZone)
 	if err != nil {
-		return finding{unknown: true, message: "there is no time zone " + settings.TimeZone}
+		return finding{unknown: true, message: "no time zone " + settings.TimeZone}
 	}
 	now = now.In(zone)
 	details := Hours{Now: now, TimeZone: settings.TimeZone, Windows: settings.Windows}

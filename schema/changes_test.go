@@ -15,7 +15,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/schema"
 )
 
-var update = flag.Bool("update", false, "write the expected differences in testdata anew")
+var update = flag.Bool("update", false, "rewrite the expected differences in testdata")
 
 const changesFile = "testdata/changes.txt"
 
@@ -51,7 +51,7 @@ func loadChanges(t testing.TB) (head string, changes []change) {
 	return strings.TrimPrefix(parts[0], "\n"), changes
 }
 
-// write is the case as it stands in the file.
+// write is the case as it is in the file.
 func (c change) write() string {
 	title := c.title
 	if c.since > 0 {

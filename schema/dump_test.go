@@ -74,7 +74,7 @@ func findTools(t *testing.T) dumpTools {
 		require.NoError(t, err)
 		return dumpTools{dir, major}
 	}
-	require.Fail(t, "there is no pg_dump", "install PostgreSQL's client programs (Debian: apt install postgresql-client)")
+	require.Fail(t, "no pg_dump", "install PostgreSQL's client programs (Debian: apt install postgresql-client)")
 	return dumpTools{}
 }
 

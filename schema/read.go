@@ -44,7 +44,7 @@ var ErrFailedTransaction = errors.New("the connection is in a failed transaction
 // definitions look at the newest state whatever the snapshot, so what
 // others change at the very same time may show, or make Read fail.) Nothing is changed and no
 // setting of the session stays altered. To write the definition of a view the server locks it in
-// ACCESS SHARE mode, so that Read waits for whoever holds it in ACCESS
+// ACCESS SHARE mode, so that Read waits for anyone who holds it in ACCESS
 // EXCLUSIVE mode, as long as the session's lock_timeout allows.
 //
 // No connection string of a subscription, no password of a user mapping and no setting or

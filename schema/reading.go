@@ -180,7 +180,7 @@ func options(array string) string {
 // columnACL is the letter for the privileges on a column.
 const columnACL = "c"
 
-// privileges makes a property for each grantee. A list that is not there stands for the default; the owner is not
+// privileges makes a property for each grantee. A list that is not there replaces the default; the owner is not
 // called by name, so that a change of owner is one difference.
 func privileges(acl, aclType, owner string) string {
 	granted := `(SELECT json_object_agg(grantee, granted) FROM (

@@ -55,7 +55,7 @@ type Reference struct {
 // Reference gives the name of the object together with its kind.
 func (o Object) Reference() Reference { return Reference{Kind: o.Kind, Name: o.Name} }
 
-// String is the reference as it stands in a sentence: "column public.users.email".
+// String is the reference as it is in a sentence: "column public.users.email".
 func (r Reference) String() string {
 	if r.Name == "" { // the database, of which there is one
 		return r.Kind

@@ -43,7 +43,7 @@ type Baseline struct {
 	File       string                `json:"file"` // its name, without a folder
 	Version    migration.Version     `json:"version"`
 	Text       string                `json:"text"`
-	Members    []migration.Migration `json:"-"` // for which it stands, oldest first
+	Members    []migration.Migration `json:"-"` // that it replaces, oldest first
 	Statements int                   `json:"statements"`
 	// Kept are the tables whose rows are in it, Dropped those whose rows are not.
 	Kept    []Rows `json:"kept"`
@@ -160,14 +160,14 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 	}
 	slices.SortFunc(members, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	if len(members) == 0 || !members[len(members)-1].Version.Equal(to) {
-		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "there is no migration " +
+		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "no migration " +
 			string(to),
 			Remedy: "name the newest migration that is to be squashed; whimbrel status --all lists them"}
 	}
 	for _, f := range config.Functions {
 		if f.Version.Compare(to) <= 0 {
 			return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Version: f.Version, Name: f.Name,
-				Message: "it is a function of a program, which no file can stand for", Remedy: "squash up to a version before it"}
+				Message: "it is a function of a program, which no file can replace", Remedy: "squash up to a version before it"}
 		}
 	}
 	for _, m := range members {
@@ -204,7 +204,7 @@ func because(what string, err error) error {
 	return e
 }
 
-// versions are those for which the baseline stands: of a member that stands for
+// versions are those that the baseline replaces: of a member that replaces
 // others itself, those as well.
 func (w *work) versions() (all []migration.Version) {
 	for _, m := range w.members {
@@ -218,7 +218,7 @@ func (w *work) versions() (all []migration.Version) {
 	return slices.CompactFunc(all, migration.Version.Equal)
 }
 
-// head is what stands above the statements.
+// head is what is above the statements.
 func (w *work) head() string {
 	const perLine = 6
 	var b strings.Builder
@@ -233,7 +233,7 @@ func (w *work) head() string {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "-- +migrate Irreversible it stands for %d migrations\n", len(versions))
+	fmt.Fprintf(&b, "-- +migrate Irreversible it replaces %d migrations\n", len(versions))
 	b.WriteString("-- +migrate Set check_function_bodies = off\n\n")
 	return b.String()
 }

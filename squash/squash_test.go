@@ -205,10 +205,10 @@ func TestWhatCannotBeSquashedIsRefusedWithAReason(t *testing.T) {
 		code    whimbrel.Code
 		message string
 	}{
-		"unknown version": {plain, "4", drop, whimbrel.CodeUnknownVersion, "there is no migration 4"},
+		"unknown version": {plain, "4", drop, whimbrel.CodeUnknownVersion, "no migration 4"},
 		"the oldest":      {plain, "1", drop, whimbrel.CodeUnsupported, "nothing to squash"},
 		"repeatable": {files{"R__a.sql": "SELECT 1;", "1_a.sql": "SELECT 1;"}, "R__a", drop,
-			whimbrel.CodeUnknownVersion, "there is no migration R__a"},
+			whimbrel.CodeUnknownVersion, "no migration R__a"},
 		"a function": {files{"1_a.sql": "SELECT 1;", "3_c.sql": "SELECT 1;"}, "3", function,
 			whimbrel.CodeUnsupported, "a function of a program"},
 		"variables": {files{"1_a.sql": "-- +migrate Variables A\nSELECT ${A};", "2_b.sql": "SELECT 1;"},

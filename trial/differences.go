@@ -93,7 +93,7 @@ func labels(list string) []string {
 	var all []string
 	for list != "" {
 		end := 1
-		if i := strings.IndexByte(list, '\''); i >= 0 { // an E may stand before it
+		if i := strings.IndexByte(list, '\''); i >= 0 { // an E may be before it
 			end = i + 1
 		}
 		for end < len(list) && (list[end] != '\'' || end+1 < len(list) && list[end+1] == '\'') {

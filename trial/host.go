@@ -23,7 +23,7 @@ import (
 
 // host is where the databases of a trial are made. On a server of our own each
 // database gets a server to itself, so that roles and the like, which belong to
-// a server, begin anew as well; a server starts as quickly as a database is made.
+// a server, begin again as well; a server starts as quickly as a database is made.
 type host struct {
 	options devdb.Options
 	shared  bool            // databases are made on one server, by admin
@@ -57,7 +57,7 @@ func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, 
 	}
 	if given, _ := lookup("TEST_DB_PORT"); given != "" {
 		if port, err := strconv.ParseUint(given, 10, 16); err != nil || port == 0 {
-			return nil, wrong("write a number from 1 to 65535, or omit it", "TEST_DB_PORT is %q, which is no port", given)
+			return nil, wrong("write a number from 1 to 65535, or omit it", "TEST_DB_PORT is %q, which is not a port", given)
 		}
 	}
 	config, err := dial.Parse(address)

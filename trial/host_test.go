@@ -189,13 +189,13 @@ func TestOnlyFromAndChangedSinceChooseMigrations(t *testing.T) {
 		choose func(*trial.Options)
 		fails  string
 	}{
-		{func(o *trial.Options) { o.Only = []string{"99"} }, `there is no migration "99"`},
-		{func(o *trial.Options) { o.From = "nobody" }, `there is no migration "nobody"`},
+		{func(o *trial.Options) { o.Only = []string{"99"} }, `no migration "99"`},
+		{func(o *trial.Options) { o.From = "nobody" }, `no migration "nobody"`},
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "nowhere", folder }, "git cannot say what has changed"},
-		{func(o *trial.Options) { o.ChangedSince, o.Repository = "--output=x", folder }, `"--output=x" is no revision`},
+		{func(o *trial.Options) { o.ChangedSince, o.Repository = "--output=x", folder }, `invalid revision "--output=x"`},
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "HEAD", t.TempDir() }, "git cannot say what has changed"},
 		{func(o *trial.Options) { o.Jobs = -1 }, "Jobs: -1 is a negative number"},
-		{func(o *trial.Options) { o.Config.Migrations = nil }, "there is no migration to test"},
+		{func(o *trial.Options) { o.Config.Migrations = nil }, "no migration to test"},
 	} {
 		o := history.options(t, nil)
 		c.choose(&o)

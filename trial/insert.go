@@ -97,7 +97,7 @@ func (d *database) insert(ctx context.Context, p pendingRow) error {
 		return err
 	}
 	if t.name == "" {
-		return notInserted("there is no such table at that time")
+		return notInserted("no such table at that time")
 	}
 	key := p.set.key
 	if key == nil {
@@ -112,7 +112,7 @@ func (d *database) insert(ctx context.Context, p pendingRow) error {
 	for i, name := range p.row.columns {
 		c, exists := t.columns[name]
 		if !exists {
-			return notInserted(fmt.Sprintf("there is no column %q at that time", name))
+			return notInserted(fmt.Sprintf("no column %q at that time", name))
 		}
 		names = append(names, pgx.Identifier{name}.Sanitize())
 		places = append(places, fmt.Sprintf("$%d", i+1))
@@ -121,7 +121,7 @@ func (d *database) insert(ctx context.Context, p pendingRow) error {
 	}
 	for _, name := range slices.Concat(key, p.row.columns) {
 		if _, exists := t.columns[name]; !exists {
-			return notInserted(fmt.Sprintf("there is no column %q at that time", name))
+			return notInserted(fmt.Sprintf("no column %q at that time", name))
 		}
 		returned = append(returned, pgx.Identifier{name}.Sanitize()+"::text")
 	}

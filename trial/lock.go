@@ -130,7 +130,7 @@ func scansOf(before relations, observed []observation, totals relations) []Scan 
 	last := map[sessionTable]scanned{}
 	for _, o := range observed {
 		for _, s := range o.Scans {
-			// The figures of a session grow until it hands them in, and then begin anew.
+			// The figures of a session grow until it hands them in, and then begin again.
 			previous := last[sessionTable{o.PID, s.Relation}]
 			last[sessionTable{o.PID, s.Relation}] = s
 			if s.Scans < previous.Scans {

@@ -46,7 +46,7 @@ func TestScansOfASessionAreCountedOnce(t *testing.T) {
 	observed := []observation{
 		{PID: 7, Scans: []scanned{{1, 1, 100}}},
 		{PID: 7, Scans: []scanned{{1, 3, 300}, {9, 1, 1}}}, // grown by two
-		{PID: 7, Scans: []scanned{{1, 1, 100}}},            // handed in, and begun anew
+		{PID: 7, Scans: []scanned{{1, 1, 100}}},            // handed in, and begun again
 		{PID: 8, Scans: []scanned{{1, 1, 50}}},
 	}
 	require.Equal(t, []Scan{{"a", 5, 450}}, scansOf(before, observed, nil))

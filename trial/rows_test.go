@@ -76,11 +76,11 @@ func TestEachRowThatCannotBeInsertedIsReported(t *testing.T) {
 			"key constraint \"orders_customer_fkey\" (Key (customer)=(nobody) is not present in table \"customers\")",
 		"tests/a.yaml:7:9: a row of orders could not be inserted: duplicate key value violates unique constraint " +
 			"\"orders_pkey\" (Key (id)=(2) already exists)",
-		"tests/a.yaml:8:9: a row of orders could not be inserted: there is no column \"owner\" at that time",
+		"tests/a.yaml:8:9: a row of orders could not be inserted: no column \"owner\" at that time",
 		"tests/a.yaml:9:9: a row of orders could not be inserted: invalid input syntax for type integer: \"many\"",
 		"tests/a.yaml:14:9: a row of customers could not be inserted: null value in column \"email\" of relation " +
 			"\"customers\" violates not-null constraint",
-		"tests/a.yaml:15:40: a row of nothing could not be inserted: there is no such table at that time",
+		"tests/a.yaml:15:40: a row of nothing could not be inserted: no such table at that time",
 	}
 	report := run(t, only(shopkeeper, "1_base.sql", "2_types.sql").shared(t, tests))
 	require.Equal(t, "1 passed, 2 failed", statuses(report))

@@ -148,7 +148,7 @@ func (s *suite) check(h history) error {
 	place := func(at spot, version migration.Version, applied bool) int {
 		i := slices.IndexFunc(h.migrations, func(m migration.Migration) bool { return m.Version.Equal(version) })
 		if i < 0 {
-			problems = append(problems, at.wrong("give the version of a migration", "there is no migration %s", version))
+			problems = append(problems, at.wrong("give the version of a migration", "migration %s does not exist", version))
 		}
 		if applied {
 			i++

@@ -26,10 +26,10 @@ func TestEverySlipInAFileOfTestsHasItsPlaceAndAWayOut(t *testing.T) {
 		{"rows:\n  - {table: a, before: 1, at: 1, rows: [{a: 1}]}", "t/a.yaml:2:5: it must be said once", "at: VERSION"},
 		{"rows:\n  - {before: 1, rows: [{a: 1}]}", "t/a.yaml:2:5: the rows are for no table", "table: NAME"},
 		{"rows:\n  - {table: a, before: 1}", "t/a.yaml:2:5: there are no rows for a", "rows:"},
-		{"rows:\n  - {table: a, before: one, rows: [{a: 1}]}", `t/a.yaml:2:24: "one" is no version of a migration`, "digits"},
+		{"rows:\n  - {table: a, before: one, rows: [{a: 1}]}", `t/a.yaml:2:24: invalid version "one" of a migration`, "digits"},
 		{"rows:\n  - {table: a, before: 1, rows: [1]}", "t/a.yaml:2:34: a row is a mapping of columns to values",
 			"{column: value"},
-		{"rows:\n  - {table: a, before: 9, rows: [{a: 1}]}", "t/a.yaml:2:5: there is no migration 9", "version"},
+		{"rows:\n  - {table: a, before: 9, rows: [{a: 1}]}", "t/a.yaml:2:5: migration 9 does not exist", "version"},
 		{"rows:\n  - {table: a, before: 2, rows: [{a: 1}], then: [{after: 1, rows: []}]}",
 			"the rows are only inserted after migration 1", "later"},
 		{"rows:\n  - {table: a, before: 1, rows: [{a: 1}], then: [{after: 1}]}", "it is not said what the rows are then",
@@ -48,7 +48,7 @@ func TestEverySlipInAFileOfTestsHasItsPlaceAndAWayOut(t *testing.T) {
 		{"queries: [{name: q, sql: x, fail: maybe}]", `t/a.yaml:1:35: "maybe" is neither true nor false`, "true"},
 		{"queries: [{name: q, sql: x, row_count: 2, rows: [[1]]}]", `expects 2 rows and lists 1`, "row_count"},
 		{"queries: [{name: q, sql: x}, {name: q, sql: y}]", `t/a.yaml:1:30: there are two queries named "q"`, "name"},
-		{"queries: [{name: q, sql: x, after: 7}]", "there is no migration 7", "version"},
+		{"queries: [{name: q, sql: x, after: 7}]", "migration 7 does not exist", "version"},
 		{"rows: [", "t/a.yaml:1:7:", ""},
 	} {
 		s, err := readSuite(fstest.MapFS{"a.yaml": {Data: []byte(c.text)}}, "t")

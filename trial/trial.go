@@ -141,7 +141,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 	all = slices.DeleteFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) // see repeatables
 	slices.SortFunc(all, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	if len(all) == 0 {
-		return history{}, wrong("write one with `whimbrel create`", "there is no migration to test")
+		return history{}, wrong("write one with `whimbrel create`", "no migration to test")
 	}
 	config.Table = cmp.Or(config.Table, whimbrel.DefaultTable)
 	return history{config: config, migrations: all}, nil

@@ -298,7 +298,7 @@ func (r *reader) texts(n ast.Node) (texts []string) {
 func (r *reader) version(n ast.Node) migration.Version {
 	text := n.GetToken().Value
 	if text == "" || strings.Trim(text, "0123456789") != "" {
-		r.wrong(n, "write its digits, as in the name of its file", "%q is no version of a migration", text)
+		r.wrong(n, "write its digits, as in the name of its file", "invalid version of a migration %q", text)
 	}
 	return migration.Version(text)
 }
@@ -319,7 +319,7 @@ func (r *reader) duration(n ast.Node) time.Duration {
 func (r *reader) number(n ast.Node, least int) int {
 	parsed, err := strconv.Atoi(n.GetToken().Value)
 	if err != nil || parsed < least {
-		r.wrong(n, fmt.Sprintf("write a number from %d", least), "%q is no such number", n.GetToken().Value)
+		r.wrong(n, fmt.Sprintf("write a number from %d", least), "invalid number %q", n.GetToken().Value)
 	}
 	return parsed
 }

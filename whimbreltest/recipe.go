@@ -60,7 +60,7 @@ func (r *recipe) cut() error {
 	here := func(version migration.Version) bool { return version.Equal(r.upTo) }
 	if !slices.ContainsFunc(r.migrations, func(m migration.Migration) bool { return here(m.Version) }) &&
 		!slices.ContainsFunc(r.functions, func(f whimbrel.Function) bool { return here(f.Version) }) {
-		return fmt.Errorf("there is no migration of version %s, which whimbreltest.UpTo names", r.upTo)
+		return fmt.Errorf("no migration of version %s, which whimbreltest.UpTo names", r.upTo)
 	}
 	newer := func(version migration.Version) bool { return version.Compare(r.upTo) > 0 }
 	r.migrations = slices.DeleteFunc(r.migrations, func(m migration.Migration) bool { return newer(m.Version) })

@@ -57,7 +57,7 @@ func TestTheKeyTellsWhatMakesAnotherDatabase(t *testing.T) {
 		"another version": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "3_b.sql",
 			"SELECT 2;\n")}, false},
 		"one file less": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n")}, false},
-		"a file that is no part": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql",
+		"a file that is not a part": {variant{files: plain}, variant{files: folder("1_a.sql", "SELECT 1;\n", "2_b.sql",
 			"SELECT 2;\n", "README.md", "")}, true},
 		"up to the first": {variant{files: plain}, variant{files: plain, options: []Option{UpTo("1")}}, false},
 		"up to the last":  {variant{files: plain}, variant{files: plain, options: []Option{UpTo("2")}}, true},

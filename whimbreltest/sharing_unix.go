@@ -166,7 +166,7 @@ func (s sharing) employ(folder string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	script := filepath.Join(folder, "caretaker.sh") // a file, so that whoever wonders about the process can read it
+	script := filepath.Join(folder, "caretaker.sh") // a file, so that anyone who wonders about the process can read it
 	if err := os.WriteFile(script, []byte(caretaker), 0o600); err != nil {
 		return nil, errors.Join(err, ours.Close())
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // The names of our databases. A template bears its final name only when it is
-// whole, so that whoever finds it can copy it.
+// whole, so that anyone who finds it can copy it.
 const (
 	templatePrefix   = "whimbreltest_template_" // and the key of the recipe
 	unfinishedPrefix = "whimbreltest_new_"      // and the key of the recipe

@@ -18,13 +18,13 @@
 // # The server
 //
 // All tests of a user share one server per version of PostgreSQL, across the
-// test binaries of a go test ./... and from one run to the next. Whoever needs
+// test binaries of a go test ./... and from one run to the next. Anyone who needs
 // it first starts it. It ends by itself, and its files go with it, within a minute
 // after the last test; half an hour later, or a little more, if a database was kept.
 //
 // A server of each test binary's own, ended with the binary, would have been
 // simpler. It was not taken because a kept database would be gone before anybody
-// could connect to it, and because each binary would migrate a template anew.
+// could connect to it, and because each binary would migrate a template again.
 // What makes the sharing safe is that the kernel does the book-keeping: every
 // [New] holds a named pipe open until its test is over, and a small process at
 // the pipe's other end reads "nobody" from it as soon as the last holder is gone,

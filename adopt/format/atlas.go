@@ -45,7 +45,7 @@ func readAtlas(f folder, p *Project) error {
 			unmarked: true}
 		covers := d.atlasDirectives()
 		if covers && len(p.Files) > 0 {
-			continue // what it stands for is there, and says the same
+			continue // what it replaces is there, and says the same
 		}
 		file := d.file()
 		file.Checksum, file.Covers = sums[name], covers
@@ -54,7 +54,7 @@ func readAtlas(f folder, p *Project) error {
 	return nil
 }
 
-// atlasDirectives obeys the header, and reports whether the file stands for all
+// atlasDirectives obeys the header, and reports whether the file replaces all
 // before it.
 func (d *draft) atlasDirectives() (covers bool) {
 	header := true

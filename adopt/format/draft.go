@@ -15,7 +15,7 @@ type draft struct {
 	name    string
 	path    string // of its file, for messages
 	key     string // see File
-	// text is in whimbrel's own format. What stands in a second file begins at
+	// text is in whimbrel's own format. What is in a second file begins at
 	// below, and downPath is that file.
 	text     string
 	below    int

@@ -80,7 +80,7 @@ func (f folder) raw(name string) (string, error) {
 	case err != nil:
 		return "", wrong("cannot be read: "+reason(err), "check that the file is there and its permissions")
 	case !info.Mode().IsRegular():
-		return "", wrong("it is no regular file", "put a file in its place")
+		return "", wrong("it is not a regular file", "put a file in its place")
 	case info.Size() > migration.MaxSize:
 		return "", &migration.Error{Code: migration.CodeTooLarge, Path: f.path(name),
 			Message: fmt.Sprintf("the file is larger than %d MiB", migration.MaxSize>>20),

@@ -193,7 +193,7 @@ func Signs(sources ...migration.Source) bool {
 var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:(?i:sql)|js|mjs|cjs|ts)$`)
 
 // knows reports whether the format has read a name, and has its reasons where it has made
-// no migration of the file: a newer baseline of Flyway's stands for it, or it is empty.
+// no migration of the file: a newer baseline of Flyway's replaces it, or it is empty.
 func (f Format) knows(name string) bool {
 	switch f.Name {
 	case "flyway":

@@ -412,7 +412,7 @@ func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {
 		require.Equal(t, migration.CodeDuplicateVersion, migration.Problems(err)[0].Code, name)
 	}
 	_, err := format.All()[0].Read(migration.Source{FS: fstest.MapFS{}, Dir: "none"})
-	require.ErrorContains(t, err, "there is no such folder")
+	require.ErrorContains(t, err, "no such folder")
 }
 
 // Tools that know a migration by its name may have two with a number: these go by their

@@ -184,7 +184,7 @@ func (f File) hashed(raw string) File {
 	return f
 }
 
-// Drizzle: meta/_journal.json lists the files, and the time that stands for
+// Drizzle: meta/_journal.json lists the files, and the time that represents
 // each in the table.
 
 func detectDrizzle(f folder) bool {

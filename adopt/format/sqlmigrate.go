@@ -9,7 +9,7 @@ import (
 )
 
 // sql-migrate: a file per migration, with lines "-- +migrate …". It is the
-// dialect that whimbrel's own is made from. What stands before the first mark
+// dialect that whimbrel's own is made from. What is before the first mark
 // is not read by sql-migrate, and run by whimbrel.
 //
 // A file's name is what sql-migrate knows a migration by. Its version is the number that
@@ -106,7 +106,7 @@ func writeSQLMigrate(m migration.Migration) []Written {
 	return []Written{{Name: fileName(m), Text: text}}
 }
 
-// transaction is what stands behind the mark of a section.
+// transaction is what is behind the mark of a section.
 func transaction(s migration.Section) string {
 	if outside(s) {
 		return apart

@@ -14,7 +14,7 @@ import (
 
 // tern: NUMBER_name.sql, the up migration above the line "---- create above / drop
 // below ----" and the down migration below it. Files are templates; the values are in
-// the section [data] of tern.conf. A value that stands by itself becomes a
+// the section [data] of tern.conf. A value that is by itself becomes a
 // variable; what is more than that is rendered.
 
 var (

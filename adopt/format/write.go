@@ -141,7 +141,7 @@ func whole(text string) bool {
 
 var oddInNames = pattern.Of(`[^\pL\pN._-]+`)
 
-// nameOf is a migration's name as it can stand in a file's.
+// nameOf is a migration's name as it can be in a file's.
 func nameOf(m migration.Migration) string {
 	name := strings.Trim(oddInNames().ReplaceAllString(m.Name, "_"), "_")
 	if name == "" {
@@ -158,7 +158,7 @@ func fileName(m migration.Migration) string {
 	return string(m.Version) + "_" + nameOf(m) + ".sql"
 }
 
-// writeOwn is the translation as it stands in memory: so the history keeps
+// writeOwn is the translation as it is in memory: so the history keeps
 // knowing the file by its checksum.
 func writeOwn(m migration.Migration) []Written {
 	name := fileName(m)

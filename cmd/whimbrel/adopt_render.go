@@ -129,7 +129,7 @@ func (d *adoption) render() string {
 		}
 	}
 	for _, r := range d.report.Unknown {
-		rows = append(rows, []string{r.Key, r.Name, p.warn("applied, and there is no file for it")})
+		rows = append(rows, []string{r.Key, r.Name, p.warn("applied, and has no file")})
 	}
 	for _, m := range d.report.Unfinished {
 		rows = append(rows, []string{m.Record.Key, m.File.Migration.Name, p.warn("not finished: " + m.Record.Note)})

@@ -68,7 +68,7 @@ func (a *app) tryAlerts(ctx context.Context) error {
 	}
 	environment := a.flags.env
 	if _, ok := file.Environments[environment]; !ok && environment != "" {
-		return usage(file.environmentsRemedy(environment), "there is no environment %q", environment)
+		return usage(file.environmentsRemedy(environment), "unknown environment %q", environment)
 	}
 	routes, err := a.routes(file, environment, true)
 	if err != nil {
@@ -76,7 +76,7 @@ func (a *app) tryAlerts(ctx context.Context) error {
 	}
 	if len(routes) == 0 {
 		return usage("write alerts: with sinks: into "+configName+"; docs/monitoring.md has an example of each kind",
-			"there is no alert sink")
+			"no alert sink")
 	}
 	found, failed := deliveriesJSON{Sinks: []deliveryJSON{}}, false
 	for _, route := range routes {

@@ -68,7 +68,7 @@ nothing to do with them.`,
 // beginHistory begins an empty history.
 func (a *app) beginHistory(command *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("keep one of them", "--none and %s contradict each other", args[0])
+		return usage("use only one of them", "--none and %s contradict each other", args[0])
 	}
 	p, err := a.open(command.Context())
 	if err != nil {

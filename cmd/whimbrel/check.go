@@ -18,7 +18,7 @@ func newCheck(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "Check whether now is a good moment to migrate the database",
-		Long: `Look at the live database before migrations run on it: is anybody in the way,
+		Long: `Look at the live database before migrations run on it: does anything block it,
 is there a backup, is this the hour for it, may the role do what is pending,
 will the server have the room. It only reads; the right to pg_monitor is
 enough, and what the role cannot see is said.
@@ -35,7 +35,7 @@ The checks:
   whimbrel check --warn-only=backup_status --json`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) > 0 && command.Flags().Changed("warn-only") && slices.Contains(preflight.Names(), args[0]) {
-				return usage("write it as: --warn-only="+args[0], "a name for --warn-only stands behind a =")
+				return usage("write it as: --warn-only="+args[0], "a name for --warn-only follows a =")
 			}
 			return arguments(0, 0, "")(command, args)
 		},
@@ -127,7 +127,7 @@ func (c checkChoice) check() error {
 		if remedy == "" {
 			remedy = "the checks are " + strings.Join(known, ", ")
 		}
-		return usage(remedy, "there is no check %q", name)
+		return usage(remedy, "unknown check %q", name)
 	}
 	return nil
 }

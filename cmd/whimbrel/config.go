@@ -216,7 +216,7 @@ func parseConfig(path string, text []byte) (config, error) {
 		return c, c.unreadable(err)
 	}
 	if len(file.Docs) > 1 {
-		return c, c.wrong(file.Docs[1].GetToken(), "keep one of them", "the file holds more than one document")
+		return c, c.wrong(file.Docs[1].GetToken(), "use only one of them", "the file holds more than one document")
 	}
 	if len(file.Docs) == 1 {
 		c.body = file.Docs[0].Body
@@ -253,7 +253,7 @@ func (c config) fractions(of reflect.Value, path ...string) error {
 		}
 	case of.CanInt():
 		if at := c.token(path...); at != nil && at.Type == token.FloatType {
-			return c.wrong(at, "write a number without a fraction", "%s: %s is no whole number", strings.Join(path, "."),
+			return c.wrong(at, "write a number without a fraction", "%s: invalid whole number %s", strings.Join(path, "."),
 				at.Value)
 		}
 	}
@@ -285,7 +285,7 @@ func (c config) check() error {
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
 		return c.wrong(c.token("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
-			"default_environment: there is no environment %q", c.DefaultEnvironment)
+			"default_environment: unknown environment %q", c.DefaultEnvironment)
 	}
 	if at := c.token("max_replica_lag"); c.MaxReplicaLag < 0 {
 		return c.wrong(at, "write 0s or a positive duration, as in 5s; --ignore-replicas leaves replicas out of account",
@@ -312,7 +312,7 @@ func (c config) checkEnvironment(name string, base namedBase) error {
 	at := func(key string) *token.Token { return c.token("environments", name, key) }
 	switch {
 	case base.URL != "" && base.Embedded:
-		return c.wrong(at("embedded"), "keep one of the two", "environment %q has a url and is embedded", name)
+		return c.wrong(at("embedded"), "use only one of the two", "environment %q has a url and is embedded", name)
 	case base.URL == "" && !base.Embedded:
 		return c.wrong(c.token("environments", name), "write url: postgres://…, or embedded: true",
 			"environment %q says no database", name)
@@ -320,7 +320,7 @@ func (c config) checkEnvironment(name string, base namedBase) error {
 		return c.wrong(at("pg_version"), "remove it, or write embedded: true",
 			"environment %q: pg_version is for embedded servers", name)
 	case at("pg_version") != nil && !knownMajor(base.PGVersion):
-		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: there is no embedded "+
+		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: no embedded "+
 			"PostgreSQL %d", name, base.PGVersion)
 	}
 	return nil

@@ -70,7 +70,7 @@ func (c checkSettings) settings() preflight.Settings {
 }
 
 // checkChecks refuses limits that make no sense, at their line. A limit of 0 is
-// none of preflight's, for which it stands for the default.
+// none of preflight's, for which it replaces the default.
 func (c config) checkChecks() error {
 	limits := reflect.ValueOf(c.Checks)
 	for i := range limits.NumField() {
@@ -78,7 +78,7 @@ func (c config) checkChecks() error {
 		kind := limits.Field(i).Kind()
 		if at := c.token("checks", key); at != nil && limits.Field(i).IsZero() && kind != reflect.Slice &&
 			kind != reflect.Pointer {
-			return c.wrong(at, "write a positive value, or leave the check away with skip: [NAME]", "checks.%s: 0 is no limit",
+			return c.wrong(at, "write a positive value, or omit the check with skip: [NAME]", "checks.%s: 0 is no limit",
 				key)
 		}
 	}
@@ -107,7 +107,7 @@ func (c *checkNames) UnmarshalYAML(node ast.Node) error {
 			if remedy == "" {
 				remedy = "the checks are " + strings.Join(known, ", ")
 			}
-			return &yaml.SyntaxError{Message: fmt.Sprintf("there is no check %q; %s", name, remedy), Token: n.GetToken()}
+			return &yaml.SyntaxError{Message: fmt.Sprintf("unknown check %q; %s", name, remedy), Token: n.GetToken()}
 		}
 		*c = append(*c, name)
 	}

@@ -48,7 +48,7 @@ func (s *severities) UnmarshalYAML(node ast.Node) error {
 		}
 		severity := v.Value.GetToken().Value
 		if !slices.Contains([]string{"off", "warn", "error"}, severity) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: %q is no severity: write off, warn or error", id, severity),
+			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: invalid severity %q: write off, warn or error", id, severity),
 				Token: v.Value.GetToken()}
 		}
 		(*s)[id] = severity

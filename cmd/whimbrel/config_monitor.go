@@ -104,7 +104,7 @@ func (c config) checkMonitor() error {
 	}
 	switch {
 	case !slices.Contains([]monitor.LogFormat{"", monitor.LogText, monitor.LogJSON}, c.Log.Format):
-		return c.wrong(c.token("log", "format"), "write text or json", "log.format: there is no format %q", c.Log.Format)
+		return c.wrong(c.token("log", "format"), "write text or json", "log.format: unknown format %q", c.Log.Format)
 	case c.Log.Format == "" && (c.Log.Level != "" || c.Log.File != ""):
 		return c.wrong(c.token("log"), "write format: text or format: json",
 			"log: it says no format, so nothing would be logged")
@@ -116,7 +116,7 @@ func (c config) checkMonitor() error {
 			"metrics.textfile: the node exporter does not read %q", c.Metrics.Textfile)
 	}
 	if _, err := c.Log.level(); err != nil {
-		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: there is no level %q",
+		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: unknown level %q",
 			c.Log.Level)
 	}
 	return nil
@@ -131,12 +131,12 @@ func (c config) checkSink(number string, sink alertSink) error {
 	}
 	if _, err := alert.ParseSeverity(sink.Severity); err != nil {
 		return c.wrong(c.token(at("severity")...), "write low, medium, high or critical",
-			"alerts.sinks: there is no severity %q", sink.Severity)
+			"alerts.sinks: unknown severity %q", sink.Severity)
 	}
 	for i, name := range sink.Environments {
 		if _, ok := c.Environments[name]; !ok {
 			return c.wrong(c.token(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
-				"alerts.sinks: there is no environment %q", name)
+				"alerts.sinks: unknown environment %q", name)
 		}
 	}
 	return nil
@@ -154,7 +154,7 @@ func (c config) expanded(value string, lookup func(string) (string, bool), path 
 
 // targets are the sinks that hear of an environment, with what the environment's
 // variables say; all of them with everywhere. One whose url comes out empty is
-// left away. places has where each stands in the file.
+// left away. places has where each is in the file.
 func (c config) targets(environment string, everywhere bool,
 	lookup func(string) (string, bool)) (targets []alert.Target, places []string, err error) {
 	for i, sink := range c.Alerts.Sinks {

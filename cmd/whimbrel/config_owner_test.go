@@ -71,7 +71,7 @@ func TestAFileIsAStrangersByItsOwnerAndItsMode(t *testing.T) {
 }
 
 // withoutProject are commands that read no whimbrel.yaml.
-var withoutProject = []string{"config", "config schema", "version", "dev", "alert"}
+var withoutProject = []string{"config", "config schema", "version", "manual", "dev", "alert"}
 
 // A whimbrel.yaml that anybody may write ends every command before a line of it is
 // followed, wherever above the working folder it was found; named, it is used.

@@ -97,12 +97,12 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"a list for a text":          {"table: [a]\n", 1, 8, "", ""},
 		"a text for a mapping":       {"environments: a\n", 1, 15, "", ""},
 		"a text for a yes or no":     {"environments:\n  a:\n    embedded: maybe\n", 3, 15, "", ""},
-		"a default that is not there": {"default_environment: a\n", 1, 22, `there is no environment "a"`,
+		"a default that is not there": {"default_environment: a\n", 1, 22, `unknown environment "a"`,
 			"add it below environments:"},
 		"a default that is nearly there": {"default_environment: prud\nenvironments:\n  prod:\n    embedded: true\n", 1,
 			22, `"prud"`, "did you mean prod?"},
 		"an environment with two databases": {"environments:\n  a:\n    url: x\n    embedded: true\n", 4, 15,
-			"has a url and is embedded", "keep one"},
+			"has a url and is embedded", "use only one"},
 		"an environment with no database": {"environments:\n  a:\n    table: x\n", 3, 5, "says no database",
 			"embedded: true"},
 		"a version for somebody else's": {"environments:\n  a:\n    url: x\n    pg_version: 16\n", 4, 17,
@@ -123,7 +123,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"a memory of next to nothing":        {"scripts:\n  memory: 1kB\n", 2, 11, "scripts.memory: ", "at least 16MB"},
 		"no time to compute":                 {"scripts:\n  compute: 0s\n", 2, 12, "scripts.compute: ", "positive"},
 		"brackets that are not closed":       {"migrations: [a\n", 1, 13, "", ""},
-		"several documents":                  {"table: a\n---\ntable: b\n", 0, 0, "more than one document", "keep one"},
+		"several documents":                  {"table: a\n---\ntable: b\n", 0, 0, "more than one document", "use only one"},
 		"a text in place of a configuration": {"hello\n", 1, 1, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

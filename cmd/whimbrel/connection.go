@@ -40,7 +40,7 @@ func resolveTarget(flags globalFlags, file config, lookup func(string) (string, 
 	variable := func(name string) string { value, _ := lookup(name); return value }
 	switch {
 	case flags.databaseURL != "" && flags.dev:
-		return target{}, usage("keep one of the two", "--database-url and --dev are two databases")
+		return target{}, usage("use only one of the two", "--database-url and --dev are two databases")
 	case flags.databaseURL != "":
 		return target{conninfo: flags.databaseURL, source: "--database-url"}, nil
 	case flags.dev:
@@ -80,12 +80,12 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 	base, ok := c.Environments[name]
 	if !ok && c.path == "" {
 		return target{}, usage("write one with whimbrel init, or name it with --config",
-			"there is no %s that could say what environment %q is", configName, name)
+			"no %s that could say what environment %q is", configName, name)
 	}
 	if !ok {
 		return target{}, &whimbrel.Error{
 			Code: whimbrel.CodeConfiguration, Path: c.path,
-			Message: "there is no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
+			Message: "no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
 		}
 	}
 	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name,

@@ -85,9 +85,9 @@ func (f *templateFlags) draft() (migration.Draft, error) {
 	}
 	switch {
 	case kinds > 1:
-		return draft, usage("keep one of them", "--js, --mjs and --ts exclude each other")
+		return draft, usage("use only one of them", "--js, --mjs and --ts exclude each other")
 	case kinds > 0 && f.changed("backfill"):
-		return draft, usage("leave one of them away; in a script, client.batch goes through a table",
+		return draft, usage("omit one of them; in a script, client.batch goes through a table",
 			"the template of a backfill is SQL")
 	case !f.changed("backfill") && (f.changed("key") || f.changed("into")):
 		return draft, usage("add --backfill TABLE", "--key and --into belong to --backfill")

@@ -49,7 +49,7 @@ func (a *app) development(file config, major int) (*devdb.Project, error) {
 		major = file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].PGVersion
 	}
 	if major != 0 && !knownMajor(major) {
-		return nil, usage("use one of "+majorsText(), "there is no development server with PostgreSQL %d", major)
+		return nil, usage("use one of "+majorsText(), "no development server with PostgreSQL %d", major)
 	}
 	return devdb.OpenProject(filepath.Join(file.place, ".whimbrel"), devdb.ProjectOptions{
 		Major: major, Progress: func(message string) { a.note("%s", message) },

@@ -108,7 +108,7 @@ func (b *schemaBuilder) property(path string, of reflect.Type) map[string]any {
 	return schema
 }
 
-// value is the schema of what may stand at a key, and what the page calls it.
+// value is the schema of what may be at a key, and what the page calls it.
 func (b *schemaBuilder) value(path string, of reflect.Type) (schema map[string]any, label string) {
 	if own, label := ownReader(of); own != nil {
 		return own, label

@@ -180,7 +180,7 @@ func renderLocks(file lint.File) string {
 			}
 			how := "for a moment"
 			if slices.Contains(s.Effect.Rewrites, l.Table) {
-				how = "while it is written anew"
+				how = "while it is rewritten"
 			} else if slices.Contains(s.Effect.Scans, l.Table) {
 				how = "while it is read"
 			}
@@ -222,7 +222,7 @@ func compareLocks(t *testing.T, page pages.Page, examples []example, locks [][]s
 	require.Len(t, shown, n)
 }
 
-// writeLocks writes the blocks of locks of a page anew.
+// writeLocks writes the blocks of locks of a page again.
 func writeLocks(t *testing.T, page pages.Page, examples []example, locks [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(page.Path)

@@ -68,7 +68,7 @@ func steps(args []string) (int, error) {
 	}
 	n, err := strconv.Atoi(args[0])
 	if err != nil || n < 1 {
-		return 0, usage("write a number from 1, or nothing for one migration", "%q is no number of migrations", args[0])
+		return 0, usage("write a number from 1, or nothing for one migration", "invalid number of migrations %q", args[0])
 	}
 	return n, nil
 }

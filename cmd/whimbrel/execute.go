@@ -75,7 +75,7 @@ func (f *runFlags) check() error {
 		return usage("write 0s or more, or --ignore-replicas", "--max-replica-lag must not be negative")
 	}
 	if f.ignoreReplicas && f.changed("max-replica-lag") {
-		return usage("keep one of them", "--ignore-replicas and --max-replica-lag contradict each other")
+		return usage("use only one of them", "--ignore-replicas and --max-replica-lag contradict each other")
 	}
 	return checkChoice{skip: f.skipChecks}.check()
 }
@@ -180,7 +180,7 @@ type resultJSON struct {
 }
 
 // listen sets the Listener of a project: the terminal, or the stream of events,
-// and whoever else is to hear of the run. The function that it gives back must be
+// and everybody else who is to hear of the run. The function that it gives back must be
 // called when the run is over.
 func (a *app) listen(ctx context.Context, p *project) (finish func(), err error) {
 	if p.observers, err = a.observe(ctx, p); err != nil {

@@ -157,7 +157,7 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 	for _, applied := range status.Applied {
 		if applied.Missing {
 			return &whimbrel.Error{Code: whimbrel.CodeMissingFile, Version: applied.Version, Name: applied.Name,
-				Message: fmt.Sprintf("%s is applied, and there is no file for it that could be exported", applied.Version),
+				Message: fmt.Sprintf("%s is applied, and has no file that could be exported", applied.Version),
 				Remedy:  "use the checkout that has it"}
 		}
 	}

@@ -114,7 +114,7 @@ func (a *app) read(f format.Format, sources []migration.Source) ([]migration.Mig
 			strings.Join(project.PassedOver, ", "))
 	case len(project.Files) == 0 && len(project.Remarks) > 0:
 		return nil, usage("name the tool that they belong to with --format, or omit it",
-			"%s: there is no migration of %s in it. %s", labelsOf(sources), f.Tool, strings.Join(project.Remarks, "; "))
+			"%s: no migration of %s in it. %s", labelsOf(sources), f.Tool, strings.Join(project.Remarks, "; "))
 	}
 	a.foreign = f.Tool
 	a.remember(project)
@@ -150,7 +150,7 @@ func unknownFormat(name string, names []string) *whimbrel.Error {
 	if near := didYouMean("", name, names); near != "" {
 		remedy = near
 	}
-	return &whimbrel.Error{Code: codeUsage, Message: fmt.Sprintf("there is no format %q", name), Remedy: remedy}
+	return &whimbrel.Error{Code: codeUsage, Message: fmt.Sprintf("unknown format %q", name), Remedy: remedy}
 }
 
 func ambiguous(sources []migration.Source, candidates []format.Format) error {

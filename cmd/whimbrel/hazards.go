@@ -31,9 +31,9 @@ func (s severities) ofHazards() lint.Severities {
 // unknownHazard says that there is none of that name, and which may be meant.
 func unknownHazard(id string) string {
 	if near := didYouMean("", id, hazardIDs()); near != "" {
-		return fmt.Sprintf("there is no hazard %q; %s", id, near)
+		return fmt.Sprintf("unknown hazard %q; %s", id, near)
 	}
-	return fmt.Sprintf("there is no hazard %q; whimbrel lint --list shows all", id)
+	return fmt.Sprintf("unknown hazard %q; whimbrel lint --list shows all", id)
 }
 
 func hazardIDs() []string {

@@ -94,7 +94,7 @@ var (
 func (f *historyFlags) options(now time.Time) (o whimbrel.HistoryOptions, err error) {
 	o = whimbrel.HistoryOptions{Outcome: f.status, Action: f.action, By: f.by, Batch: f.batch, Limit: f.limit}
 	if f.failed && f.status != "" && f.status != "failed" {
-		return o, usage("keep one of them", "--failed and --status %s contradict each other", f.status)
+		return o, usage("use only one of them", "--failed and --status %s contradict each other", f.status)
 	}
 	if f.failed {
 		o.Outcome = "failed"
@@ -123,7 +123,7 @@ func oneOf(flag, value string, known []string) error {
 	if remedy == "" {
 		remedy = "write one of " + strings.Join(known, ", ")
 	}
-	return usage(remedy, "%s: there is no %q", flag, value)
+	return usage(remedy, "invalid %s %q", flag, value)
 }
 
 // readSince reads what --since says: so long before now ("12h", "7d"), a day in the zone of this
@@ -323,7 +323,7 @@ func renderLoggedStep(b *strings.Builder, p palette, s whimbrel.StepEntry) {
 		waits = append(waits, fmt.Sprintf("paused for %s: %s", span(time.Duration(s.Paused)), oneLine(s.PausedFor, 80)))
 	}
 	for _, blocker := range s.Blockers {
-		waits = append(waits, "in the way: "+blockerText(blocker))
+		waits = append(waits, "blocked by: "+blockerText(blocker))
 	}
 	for _, line := range waits {
 		fmt.Fprintf(b, "      %s\n", p.warn(line))

@@ -63,8 +63,8 @@ func TestAMomentIsAnAgeADayOrATime(t *testing.T) {
 func TestFiltersOfTheHistoryAreChecked(t *testing.T) {
 	t.Parallel()
 	for message, f := range map[string]historyFlags{
-		`--status: there is no "fialed"`:                   {status: "fialed"},
-		`--action: there is no "sideways"`:                 {action: "sideways"},
+		`invalid --status "fialed"`:                        {status: "fialed"},
+		`invalid --action "sideways"`:                      {action: "sideways"},
 		"--failed and --status done contradict each other": {failed: true, status: "done"},
 		`--since: invalid time "soon"`:                     {since: "soon"},
 	} {

@@ -28,7 +28,7 @@ func (a *app) lint(ctx context.Context, flags *lintFlags, files []string) error 
 		return err
 	}
 	if !slices.Contains(lintFormats, flags.format) {
-		return usage("write one of "+strings.Join(lintFormats, ", "), "there is no format %q", flags.format)
+		return usage("write one of "+strings.Join(lintFormats, ", "), "unknown format %q", flags.format)
 	}
 	l, err := a.lintee(ctx, flags, files)
 	if err != nil {

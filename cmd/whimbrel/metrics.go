@@ -49,7 +49,7 @@ func (f metricsFlags) check(json bool) error {
 		}
 	}
 	if ways > 1 {
-		return usage("keep one of them", "--chart, --openmetrics and --json are three ways to show the same")
+		return usage("use only one of them", "--chart, --openmetrics and --json are three ways to show the same")
 	}
 	return nil
 }

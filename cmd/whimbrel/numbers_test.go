@@ -97,7 +97,7 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 		require.Equal(t, exitDone, s.run(append(args, fmt.Sprint(math.MaxInt))...), s.err.String())
 		s.out, s.err = lockedBuffer{}, lockedBuffer{}
 		require.Equal(t, exitWrongUse, s.run(append(args, "99999999999999999999")...))
-		require.Contains(t, s.err.String(), `"99999999999999999999" is no number of migrations`)
+		require.Contains(t, s.err.String(), `invalid number of migrations "99999999999999999999"`)
 	}
 }
 

@@ -20,14 +20,14 @@ import (
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
-// defaultGrace is how long the end of a run waits for whoever is still to be told
+// defaultGrace is how long the end of a run waits for anyone who is still to be told
 // of it, unless the file says otherwise.
 const defaultGrace = 5 * time.Second
 
 // patience is how long reading the history for alerts and metrics may take.
 const patience = 5 * time.Second
 
-// observers are those who hear of a run beside whoever sits before it: alerts,
+// observers are those who hear of a run beside anyone who sits before it: alerts,
 // logs, OpenTelemetry, Prometheus. Where nothing is configured there are none, and
 // nothing starts.
 type observers struct {
@@ -50,7 +50,7 @@ type observers struct {
 	problems []string
 }
 
-// observe starts whoever is configured to hear of runs of a project. They must be
+// observe starts anyone who is configured to hear of runs of a project. They must be
 // closed.
 func (a *app) observe(ctx context.Context, p *project) (*observers, error) {
 	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace),

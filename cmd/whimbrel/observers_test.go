@@ -215,7 +215,7 @@ func TestASinkOfAnotherEnvironmentIsLeftAlone(t *testing.T) {
 	require.Contains(t, s.err.String(), "whimbrel.yaml:6:13: alerts: the environment variable UNSET_TOKEN is not set")
 }
 
-// Every kind of sink in the documentation is opened as it stands there.
+// Every kind of sink in the documentation is opened as it is there.
 func TestTheSinksInTheDocumentationCanBeOpened(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitoring.md"))

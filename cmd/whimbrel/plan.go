@@ -28,7 +28,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Show what a command would do to the database, without doing it",
 		Long: `Say what up (or down, redo, to) would do to this database: the steps of each
 migration, the locks that it takes and how long it holds them, what is read and
-written anew, about how long that takes on tables of this size, what is lost,
+rewritten, about how long that takes on tables of this size, what is lost,
 how to go back, whether the application or the migration is to be deployed
 first, and how risky it all is. With -v also on what that is based.
 
@@ -84,11 +84,11 @@ func (f *planFlags) check(args []string, json bool) error {
 	}
 	switch {
 	case f.brief && f.rehearse:
-		return usage("keep one of them", "--brief and --rehearse contradict each other")
+		return usage("use only one of them", "--brief and --rehearse contradict each other")
 	case f.brief && f.markdown:
-		return usage("keep one of them", "--brief and --markdown contradict each other")
+		return usage("use only one of them", "--brief and --markdown contradict each other")
 	case json && f.markdown:
-		return usage("keep one of them", "--json and --markdown contradict each other")
+		return usage("use only one of them", "--json and --markdown contradict each other")
 	case f.out != "" && what != "up":
 		return usage("leave --out away", "only a plan of up can be frozen, not one of %s", what)
 	case len(f.tags) > 0 && what != "up":
@@ -212,7 +212,7 @@ func plannerOf(args []string, limit int, down whimbrel.DownOptions) (planner, er
 	if remedy == "" {
 		remedy = "write up, down, redo or to"
 	}
-	return nil, usage(remedy, "there is no plan for %q", what)
+	return nil, usage(remedy, "no plan for %q", what)
 }
 
 // plan shows what a run would do.

@@ -140,7 +140,7 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		}
 		return []string{fmt.Sprintf("  index %s was built by an interrupted run: kept", event.Index)}
 	case whimbrel.ConnectionLost:
-		return []string{p.palette.warn("  the connection broke; connecting anew")}
+		return []string{p.palette.warn("  the connection broke; reconnecting")}
 	case whimbrel.Reconnected:
 		return []string{p.palette.warn(fmt.Sprintf("  connected again after %s", span(time.Duration(event.Waited))))}
 	}
@@ -198,7 +198,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	return nil
 }
 
-// live is the line that stands below all others while something takes long;
+// live is the line that is below all others while something takes long;
 // "" when nothing does.
 func (p *presenter) live(now time.Time) string {
 	if p.current == nil {
@@ -320,7 +320,7 @@ func (p *presenter) notice(event whimbrel.Notice) []string {
 	return lines
 }
 
-// lockWaiting says who stands in the way, once per set of sessions.
+// lockWaiting says who blocks it, once per set of sessions.
 func (p *presenter) lockWaiting(event whimbrel.LockWaiting) []string {
 	var pids []int
 	for _, blocker := range event.Blockers {
@@ -367,7 +367,7 @@ func holderText(h whimbrel.Holder) string {
 	if h.Since.IsZero() {
 		return text + ", who holds the lease"
 	}
-	return fmt.Sprintf("%s, who holds the lease since %s", text, h.Since.Local().Format("15:04:05"))
+	return fmt.Sprintf("%s, who has held the lease since %s", text, h.Since.Local().Format("15:04:05"))
 }
 
 // summary is the last line of a run that worked.

@@ -147,7 +147,7 @@ func TestTheLiveLineIsReplaced(t *testing.T) {
 	require.True(t, strings.HasPrefix(out.String(), "\r"+ansi.EraseEntireLine+"✓ 20240115120000 add_users"))
 	out.Reset()
 	s.close()
-	require.Empty(t, out.String(), "there is no live line to remove any more")
+	require.Empty(t, out.String(), "no live line to remove any more")
 }
 
 func TestSummaries(t *testing.T) {

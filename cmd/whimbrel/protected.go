@@ -10,7 +10,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
-// permit stands before every change of a protected database: it makes the checks,
+// permit is before every change of a protected database: it makes the checks,
 // shows what would run, and asks. Where only the history would change, it asks if
 // something is lost by that, as the engine sees it.
 func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
@@ -68,6 +68,6 @@ func stopped(blocked []preflight.Result) error {
 		Code: codeRefused, Message: fmt.Sprintf("nothing was run: %s of the checks before production did not pass",
 			strings.Join(names, ", ")),
 		Detail: strings.Join(lines, "\n"),
-		Remedy: "see to it and run the command again; --skip-check " + names[0] + " goes on without it",
+		Remedy: "fix this, then run the command again; --skip-check " + names[0] + " goes on without it",
 	}
 }

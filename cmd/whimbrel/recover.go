@@ -23,7 +23,7 @@ nothing is changed. With one, what is to become of a migration is asked,
 written into the log and done:
 
 --continue goes on where it stopped, also where the file now says something
-else than what was done: what was done stands as done. --restart forgets what
+else than what was done: what was done stays done. --restart forgets what
 was done and runs the migration from its first step; undo by hand what would be
 in its way. --discard forgets what was done and runs nothing: it stays in the
 database.
@@ -53,7 +53,7 @@ whimbrel down.`,
 		action whimbrel.RecoverAction
 		usage  string
 	}{
-		{whimbrel.RecoverContinue, "go on where it stopped; what was done stands as done"},
+		{whimbrel.RecoverContinue, "go on where it stopped; what was done stays done"},
 		{whimbrel.RecoverRestart, "forget what was done, and run it from its first step"},
 		{whimbrel.RecoverDiscard, "forget what was done, and run nothing"},
 	} {
@@ -164,7 +164,7 @@ func choices(found []whimbrel.Unfinished) string {
 	}
 	text := "Choose what becomes of it:\n"
 	rows := [][]string{
-		{"whimbrel recover" + name + " --continue", "go on where it stopped; what was done stands as done"},
+		{"whimbrel recover" + name + " --continue", "go on where it stopped; what was done stays done"},
 		{"whimbrel recover" + name + " --restart", "forget what was done, and run it from its first step"},
 		{"whimbrel recover" + name + " --discard", "forget what was done, and run nothing"},
 	}
@@ -222,7 +222,7 @@ func question(u whimbrel.Unfinished, action whimbrel.RecoverAction) string {
 	name := title(u.Version, u.Name)
 	switch action {
 	case whimbrel.RecoverContinue:
-		return fmt.Sprintf("Go on with %s, and let what was done stand as done?", name)
+		return fmt.Sprintf("Go on with %s, and keep what was done?", name)
 	case whimbrel.RecoverRestart:
 		return fmt.Sprintf("Forget what was done of %s, and run it from its first step?", name)
 	}

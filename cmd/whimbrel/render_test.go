@@ -81,7 +81,7 @@ func TestVerificationReadsWell(t *testing.T) {
 		Differences: []whimbrel.Difference{
 			{Kind: "checksum_changed", Version: users.Version, Name: users.Name,
 				Message: "the file was changed after it was applied", Remedy: "put it back,\nor accept it"},
-			{Kind: "missing_file", Version: "2", Message: "it is applied, but there is no file for it"},
+			{Kind: "missing_file", Version: "2", Message: "it is applied, but has no file"},
 		},
 	})+"\n"+renderVerification(palette{}, "✓", whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
 }

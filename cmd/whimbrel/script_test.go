@@ -243,7 +243,7 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	}
 }
 
-// hiddenCommand checks that a word stands in no output of the last command.
+// hiddenCommand checks that a word is in no output of the last command.
 func hiddenCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: hidden WORD")

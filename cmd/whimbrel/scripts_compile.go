@@ -9,7 +9,7 @@ import (
 )
 
 // compileScripts says what is wrong with the text of scripts, as loading says it of
-// files of SQL: whoever judges a folder must not pass over one that can never run.
+// files of SQL: anyone who judges a folder must not pass over one that can never run.
 // The scripts themselves are not run. A build without a runtime finds nothing; it
 // cannot run them either.
 func compileScripts(ctx context.Context, scripts whimbrel.Runtime, migrations []migration.Migration) error {

@@ -186,7 +186,7 @@ func (a *app) reportSquashed(done squashed) {
 		if !done.Deleted {
 			old = "The old files are in " + done.Archive + "."
 		}
-		a.say("%s %s stands for %s. %s", a.palette.good("✓"), done.Path, plural(len(done.Members), "migration"), old)
+		a.say("%s %s replaces %s. %s", a.palette.good("✓"), done.Path, plural(len(done.Members), "migration"), old)
 		if len(done.Members) > 0 {
 			a.say("%s", provedText(done))
 		}

@@ -131,7 +131,7 @@ func (a *app) findTests(options *trial.Options, named string, file config) error
 	if named == "" {
 		return nil
 	}
-	return usage("name the folder of the tests with --tests", "there is no folder %s", named)
+	return usage("name the folder of the tests with --tests", "folder %s does not exist", named)
 }
 
 // testing says on a terminal, where a test takes its time, how far it is.

@@ -16,7 +16,7 @@ func newTo(a *app) *cobra.Command {
 		Use:   "to VERSION",
 		Short: "Migrate up or down to a version; 0 is the empty database",
 		Long: `Run what is pending up to VERSION, and roll back what is newer than it. The
-version 0 stands before the first migration: everything is rolled back.`,
+version 0 is before the first migration: everything is rolled back.`,
 		Example: `  whimbrel to 20240115120000
   whimbrel to 20240115120000 --dry-run
   whimbrel to 0`,

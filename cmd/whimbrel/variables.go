@@ -76,7 +76,7 @@ func leftOut(what, around string) string {
 	return what + " had " + around + " around its value, which is left out"
 }
 
-// userinfo is where user and password stand in a URL: from the slashes to the
+// userinfo is where user and password are in a URL: from the slashes to the
 // last @ before the path.
 func userinfo(template string) (from, to int) {
 	start := strings.Index(template, "://")
@@ -94,7 +94,7 @@ func userinfo(template string) (from, to int) {
 	return start, start + max(0, strings.LastIndex(rest, "@"))
 }
 
-// encoded reports whether value can stand in a URL as a user or a password.
+// encoded reports whether value can be in a URL as a user or a password.
 func encoded(value string) bool {
 	if strings.ContainsAny(value, ":/?#[]@ ") {
 		return false

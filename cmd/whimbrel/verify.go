@@ -70,7 +70,7 @@ stored. On a protected database it asks first.`,
 // verify compares history and schema, and shows what differs.
 func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if flags.historyOnly && flags.schema != "" {
-		return usage("keep one of them", "--history-only and --schema contradict each other")
+		return usage("use only one of them", "--history-only and --schema contradict each other")
 	}
 	expected, err := a.expectedSchema(flags.schema)
 	if err != nil {
@@ -148,7 +148,7 @@ func (a *app) expectedSchema(name string) (*schema.Schema, error) {
 	}
 	var s schema.Schema
 	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, usage("write it anew with whimbrel verify --write-schema "+name, "%s is no schema: %v", name, err)
+		return nil, usage("rewrite it with whimbrel verify --write-schema "+name, "%s is not a schema: %v", name, err)
 	}
 	return &s, nil
 }

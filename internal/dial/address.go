@@ -132,7 +132,7 @@ func otherScheme(name string) error {
 	remedy := "write postgres://user:password@host:5432/database, with special characters of the password percent-encoded"
 	switch lower := strings.ToLower(name); {
 	case strings.HasPrefix(lower, "jdbc"):
-		remedy += "; user and password, which JDBC has behind the ?, stand before the host"
+		remedy += "; user and password, which JDBC has behind the ?, go before the host"
 	case strings.HasPrefix(lower, "prisma"):
 		remedy = "that is the address of Prisma's service and not of a database: give the database's own, " +
 			"postgres://user:password@host:5432/database"

@@ -148,7 +148,7 @@ func TestABackfillWaitsForAReplicaThatStandsStill(t *testing.T) {
 				if err != nil {
 					t.Errorf("pausing: %v", err)
 				}
-				b.until("replay stands still", standing)
+				b.until("replay makes no progress", standing)
 				close(began)
 			})
 		case whimbrel.BatchPaused:
@@ -242,7 +242,7 @@ func TestABackfillOverABadNetworkAndARestartDoesEveryRowOnce(t *testing.T) {
 	}
 	require.NoError(t, failures[len(failures)-1])
 	require.Greater(t, strikes, 4)
-	require.Contains(t, b.heard(), "connection_lost") // and then it connected anew, or the next run did
+	require.Contains(t, b.heard(), "connection_lost") // and then it reconnected, or the next run did
 	b.everybodyOnce()
 	t.Logf("%d strikes, %d runs", strikes, len(failures))
 }

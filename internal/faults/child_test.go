@@ -151,17 +151,17 @@ func (r *runner) kill() {
 	_ = r.command.Wait()
 }
 
-// pause stops the process as a whole, and returns when it stands still.
+// pause stops the process as a whole, and returns when it makes no progress.
 func (r *runner) pause() {
 	r.Helper()
 	require.NoError(r, r.command.Process.Signal(syscall.SIGSTOP))
 	r.paused()
 }
 
-// paused returns when the process stands still.
+// paused returns when the process makes no progress.
 func (r *runner) paused() {
 	r.Helper()
-	r.until("the runner stands still", func() bool {
+	r.until("the runner makes no progress", func() bool {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.command.Process.Pid))
 		require.NoError(r, err)
 		_, state, _ := strings.Cut(string(status), ") ")

@@ -163,7 +163,7 @@ func TestAStopEndsConnectingAnew(t *testing.T) {
 	b.until("it has noticed", func() bool { return slices.Contains(b.heard(), "connection_lost") })
 	close(stop)
 	e := fails(t, <-result, whimbrel.CodeInterrupted)
-	require.Contains(t, e.Message, "interrupted while connecting anew: ")
+	require.Contains(t, e.Message, "interrupted while reconnecting: ")
 	require.Equal(t, 1, strings.Count(strings.Join(b.heard(), " "), "connection_lost"))
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // fifty are migrations that would show it if one ran twice, halfway, or out of
-// order. Two of them have a statement that stands outside any transaction, one
+// order. Two of them have a statement that is outside any transaction, one
 // needs several messages.
 func fifty() files {
 	f := files{"001_ledger.sql": "CREATE TABLE ledger (id serial PRIMARY KEY, step int UNIQUE, before bigint)"}

@@ -236,7 +236,7 @@ func TestTwoCheckoutsWithDifferentFiles(t *testing.T) {
 	right := files{"1_users.sql": common, "3_right.sql": "CREATE TABLE right_table ()"}
 	require.NoError(t, b.up(left))
 	e := fails(t, b.up(right), whimbrel.CodeMissingFile)
-	require.Contains(t, e.Message, "2 (left) is applied, but there is no file for it")
+	require.Contains(t, e.Message, "2 (left) is applied, but has no file")
 	require.Contains(t, e.Remedy, "use the checkout that has it")
 	require.Equal(t, "NULL", b.text("SELECT to_regclass('right_table')"))
 

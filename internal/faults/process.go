@@ -102,7 +102,7 @@ func (p *process) stop(with syscall.Signal) error {
 	return fmt.Errorf("%s cannot be ended", p.command.Path)
 }
 
-// account is who runs a program. The zero value is whoever runs this one.
+// account is who runs a program. The zero value is anyone who runs this one.
 // Neither PgBouncer nor PostgreSQL let themselves be run by root.
 type account struct {
 	uid, gid  int

@@ -287,7 +287,7 @@ func (f *sessionFile) text(faulty int) string {
 }
 
 // script is what psql does with a section of a file: each step that is a transaction
-// stands between BEGIN and COMMIT.
+// is between BEGIN and COMMIT.
 func (f *sessionFile) script(m migration.Migration, section migration.Section) string {
 	var all strings.Builder
 	for _, s := range m.Settings {

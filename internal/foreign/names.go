@@ -78,7 +78,7 @@ func stem(file string) string {
 	return base
 }
 
-// plain makes names comparable that differ in what stands between words.
+// plain makes names comparable that differ in what is between words.
 func plain(name string) string {
 	return strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(name))
 }

@@ -52,7 +52,7 @@ func applied(key, name, at, rest string) string {
 	return "SELECT " + key + ", " + name + ", '', " + at + "::timestamptz, 0::bigint, 'applied', '' FROM %s " + rest
 }
 
-// What stands in a query for what a tool does not keep.
+// What is in a query for what a tool does not keep.
 const noName, noTime = "''", "NULL"
 
 // Tools are those that are known, the likelier ones first.

@@ -402,7 +402,7 @@ var namesCommit = pattern.Of(`^([0-9a-f]{40}|[0-9a-f]{64}|[A-Z_]*HEAD|@|(refs|he
 // have: who may push a tag does not choose what is compared with.
 func commitish(ctx context.Context, folder, revision string) (string, error) {
 	if revision == "" || strings.HasPrefix(revision, "-") {
-		return "", &Error{fmt.Sprintf("%q is no revision", revision), "name a branch, a tag or a commit"}
+		return "", &Error{fmt.Sprintf("invalid revision %q", revision), "name a branch, a tag or a commit"}
 	}
 	name, after := revision, ""
 	for _, suffix := range []string{"~", "^", "@{", ":"} {

@@ -1,7 +1,7 @@
 /*
  * The lease, as a model that is checked in every interleaving.
  *
- * What stands here is what lease.go, record.go, alone.go and reconnect.go say to
+ * What is here is what lease.go, record.go, alone.go and reconnect.go say to
  * the server, and what a server makes of it. docs/lease.md explains the protocol
  * and what the check proves; lease_test.go runs it.
  *
@@ -12,7 +12,7 @@
  * others may take as many as they like.
  *
  * Whatever goes wrong is paid from one budget, FAULTS, so every history is
- * finite: who waits for ever stands in an invalid end state.
+ * finite: who waits for ever is in an invalid end state.
  *
  * Switches that leave out a safeguard; each must let the checker find what that
  * safeguard is for:
@@ -296,7 +296,7 @@ lost:	/* The connection broke. Its session may live on and finish what it was
 		fi;
 
 over:
-		/* Whoever ends without being killed leaves the work done (P4). */
+		/* Anyone who ends without being killed leaves the work done (P4). */
 		assert(recorded[0] && recorded[MIGRATIONS - 1])
 #ifdef WITNESS
 		; assert(!(faults == 0 && token > 2))

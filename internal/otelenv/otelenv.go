@@ -1,6 +1,6 @@
 // Package otelenv reads from OpenTelemetry's variables of the environment
 // whether telemetry is wanted, without any of what sends it: a program that has no
-// telemetry can say so to whoever asks for some.
+// telemetry can say so to anyone who asks for some.
 package otelenv
 
 import (

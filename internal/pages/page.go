@@ -125,7 +125,7 @@ func parseInfo(words []string) (Block, error) {
 			block.File = value
 		case key == "status":
 			if _, err := fmt.Sscan(value, &block.Status); err != nil {
-				return block, fmt.Errorf("%q is no exit status", value)
+				return block, fmt.Errorf("invalid exit status %q", value)
 			}
 		default:
 			block.Words = append(block.Words, word)

@@ -33,7 +33,7 @@ func TestAPageThatIsWrittenWrongIsRefusedAtItsLine(t *testing.T) {
 	t.Parallel()
 	for text, message := range map[string]string{
 		"\n" + fence + "sh\nls\n":                        "p.md:2: the block is not closed",
-		fence + "sh run status=many\n" + fence + "\n":    `p.md:1: "many" is no exit status`,
+		fence + "sh run status=many\n" + fence + "\n":    `p.md:1: invalid exit status "many"`,
 		"a\n" + fence + "text status=1\n" + fence + "\n": "p.md:2: a status without run",
 	} {
 		_, err := Parse("p.md", text)

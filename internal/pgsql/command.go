@@ -114,7 +114,7 @@ type command struct {
 }
 
 // decision gives the class and name of a statement whose leading words are
-// those of c; words stands behind them.
+// those of c; words is behind them.
 type decision func(c *command, words *reader) (Class, string)
 
 // longestKeyword bounds the words that are looked up.

@@ -201,7 +201,7 @@ func (s *scanner) broken(opener int) int {
 	return len(s.text)
 }
 
-// literal reads a string whose quote stands at quote, with its continuations:
+// literal reads a string whose quote is at quote, with its continuations:
 // strings that are separated by nothing but white space with a line end in it
 // are one, and are all read as the first one says.
 func (s *scanner) literal(start, quote int, escapes, doubles bool) int {
@@ -275,7 +275,7 @@ func (s *scanner) lineEnd(at int) int {
 	return at
 }
 
-// identifier reads a quoted identifier whose quote stands at quote.
+// identifier reads a quoted identifier whose quote is at quote.
 func (s *scanner) identifier(start, quote int) int {
 	for at := quote + 1; ; at += 2 {
 		i := strings.IndexByte(s.text[at:], '"')
@@ -487,7 +487,7 @@ var group = func() (groups [256]byteGroup) {
 	return groups
 }()
 
-// continuesWord tells which bytes may stand in a word behind the first.
+// continuesWord tells which bytes may be in a word behind the first.
 var continuesWord = func() (set [256]bool) {
 	for c, g := range group {
 		set[c] = g == letter || g == digit || c == '$'

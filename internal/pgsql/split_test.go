@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // isMark claims the comments that the tests use as marks.
 func isMark(comment string) bool { return strings.HasPrefix(comment, "-- +") }

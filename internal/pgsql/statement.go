@@ -68,7 +68,7 @@ type Options struct {
 	// Mark is asked for every line comment that is the first thing on its
 	// line, outside quotes and bodies, with the comment's text ("-- …",
 	// without the line end). Where it answers true, the comment ends the
-	// statement before it, if one is open, and stands in the result as a
+	// statement before it, if one is open, and is in the result as a
 	// statement of class Mark.
 	Mark func(comment string) bool
 }

@@ -115,7 +115,7 @@ func (r *Redactor) Clean(text string) string {
 	return text
 }
 
-// inURL is a password in a URL, from the user to the last @ before the path, whoever
+// inURL is a password in a URL, from the user to the last @ before the path, no matter who
 // wrote it: a driver masks up to the first @, and shows the rest.
 var inURL = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(://[^\\s:/@\"'`]+:)([^\\s/\"'`]*)@") })
 

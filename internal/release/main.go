@@ -4,7 +4,7 @@
 //	go run ./internal/release --version v0.1.0 --out dist
 //
 // The files depend on the commit, the version and the version of Go, and on nothing
-// else: whoever builds them again gets the same, bit by bit.
+// else: anyone who builds them again gets the same, bit by bit.
 package main
 
 import (
@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, progress io.Writer) error {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("there is no argument %q: see --help", flags.Arg(0))
+		return fmt.Errorf("unknown argument %q: see --help", flags.Arg(0))
 	}
 	if err := checkVersion(*version); err != nil {
 		return err
@@ -66,7 +66,7 @@ func checkVersion(version string) error {
 	case version == "":
 		return errors.New("which version? Write --version v0.1.0")
 	case !versionForm.MatchString(version):
-		return fmt.Errorf("%q is no version of a release: write it as v0.1.0 or v0.1.0-rc.1", version)
+		return fmt.Errorf("invalid version of a release %q: write it as v0.1.0 or v0.1.0-rc.1", version)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func Cases(major int) ([]Case, error) {
 	return all, nil
 }
 
-// Read reads one case that stands on a schema. Ok is not set for a block that is
+// Read reads one case that is on a schema. Ok is not set for a block that is
 // none: a comment.
 func Read(block, schema string) (c Case, ok bool) {
 	c = Case{History: []string{schema}}

@@ -221,7 +221,7 @@ func (s *stage) fillTable(ctx context.Context, t *fillable) (rows int64, refused
 }
 
 // insert puts rows into a table, past triggers and foreign keys, and leaves out
-// those that others stand in the way of.
+// those that others are in the way of.
 func (s *stage) insert(ctx context.Context, t *fillable, values map[string]string) (int64, error) {
 	var columns, expressions []string
 	for _, c := range t.columns {

@@ -109,7 +109,7 @@ func (c couple) complete() couple {
 }
 
 // A column and its successor hold what was last written to either, for every row,
-// whoever wrote it and whenever.
+// no matter who wrote it and when.
 func TestTwoColumnsOfAPairHoldWhatWasWrittenLast(t *testing.T) {
 	t.Parallel()
 	for name, c := range couples {
@@ -130,7 +130,7 @@ func TestTwoColumnsOfAPairHoldWhatWasWrittenLast(t *testing.T) {
 	}
 }
 
-// forms are tables that are more than a heap with a key: what stands behind the columns,
+// forms are tables that are more than a heap with a key: what is behind the columns,
 // and what else belongs to the table.
 var forms = map[string]struct{ behind, besides string }{
 	"with triggers": {besides: `CREATE TABLE audit (at timestamptz NOT NULL DEFAULT now(), row text);

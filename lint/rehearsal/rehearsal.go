@@ -1,6 +1,6 @@
 // Package rehearsal runs migrations on a throw-away server, against tables that are
 // filled with rows, and observes what their statements do: which tables they lock
-// and for how long, which they write anew, of which they read the rows, and which
+// and for how long, which they rewrite, of which they read the rows, and which
 // statements the server refuses. Where that differs from what package lint read in
 // the text, observation wins.
 package rehearsal
@@ -506,7 +506,7 @@ func (s *stage) tidy(ctx context.Context) error {
 	return nil
 }
 
-// execute sends a statement as it stands in the file. A batch runs once, for all
+// execute sends a statement as it is in the file. A batch runs once, for all
 // keys; an assertion runs, whatever comes of it.
 func (s *stage) execute(ctx context.Context, statement migration.Statement, o *lint.Observation) error {
 	text := statement.Text

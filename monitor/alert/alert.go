@@ -110,7 +110,7 @@ type Alert struct {
 	Step        int              `json:"step,omitempty"`
 	Duration    whimbrel.Elapsed `json:"duration_ms"` // since Since
 	Error       *Failure         `json:"error,omitempty"`
-	Blockers    []Session        `json:"blockers,omitempty"` // who stands in the way
+	Blockers    []Session        `json:"blockers,omitempty"` // who blocks it
 }
 
 // Failure is what failed, and where.
@@ -177,7 +177,7 @@ func (a Alert) Text() string {
 		say("Duration", round(time.Duration(a.Duration)).String())
 	}
 	for _, session := range a.Blockers {
-		say("In the way", session.String())
+		say("Blocked by", session.String())
 	}
 	say("Severity", string(a.Severity))
 	say("Run by", a.Runner)

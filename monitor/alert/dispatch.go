@@ -86,7 +86,7 @@ func (d *dispatcher) send(alerts ...Alert) {
 			}
 			q.mutex.Unlock()
 			if full {
-				// The caller is a run: it must not wait for whoever reads reports.
+				// The caller is a run: it must not wait for anyone who reads reports.
 				d.workers.Go(func() { d.tell(Delivery{Route: q.route.Name, Alert: a, Err: errFull}) })
 			}
 		}

@@ -111,7 +111,7 @@ func (r *rules) waitsForLease(now time.Time, e whimbrel.LeaseWaiting) {
 func (r *rules) waitsForLock(since time.Time, ref whimbrel.Ref, step int) *condition {
 	c := r.begin(Lock, since, keyOf(ref, Lock), levels(level{r.limits.Lock, Medium}))
 	c.alert.Migration, c.alert.Step = &ref, step
-	c.alert.Remedy = "end the transaction that stands in the way, or leave it to the run, which tries again until its " +
+	c.alert.Remedy = "end the transaction that is in the way, or leave it to the run, which tries again until its " +
 		"retry budget ends"
 	c.over = "It waits for no lock any longer"
 	c.tell = func(lasted time.Duration) (title, message string) {
@@ -148,7 +148,7 @@ func (r *rules) standsStill(now time.Time, why string) {
 		if why != "" {
 			message += ": " + why
 		}
-		return fmt.Sprintf("The backfill of migration %s stands still", name(ref)), message + "."
+		return fmt.Sprintf("The backfill of migration %s makes no progress", name(ref)), message + "."
 	}
 }
 

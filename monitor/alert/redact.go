@@ -9,7 +9,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
-// Secrets are the parts of the target that must not be seen: whoever prints
+// Secrets are the parts of the target that must not be seen: anyone who prints
 // texts of others about it replaces them.
 func (t Target) Secrets() []string {
 	secrets := []string{t.Secret}

@@ -89,7 +89,7 @@ type condition struct {
 }
 
 // patience is for how long a condition that gives signs lasts without one. The
-// engine repeats every few seconds who stands in the way.
+// engine repeats every few seconds who blocks it.
 const patience = 15 * time.Second
 
 // gone is when the condition is taken to be over; zero if it says so itself.

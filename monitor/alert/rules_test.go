@@ -125,7 +125,7 @@ func TestAlerts(t *testing.T) {
 			{1.01, backoff}, {2, nil}}, Limits{Lock: -1}, nil},
 		"a backfill that moves": {story{{0, batch}, {4, progress}, {8, progress},
 			{12, whimbrel.StepFinished{}}}, Limits{}, nil},
-		"a backfill that stands still, twice": {story{{0, batch}, {4, progress}, {10, progress},
+		"a backfill that makes no progress, twice": {story{{0, batch}, {4, progress}, {10, progress},
 			{12, whimbrel.BatchPaused{Migration: users, Reason: "replicas are behind"}}, {16, whimbrel.BatchResumed{}}, {17,
 				progress}}, Limits{}, []string{
 			"9 firing still warning medium", "10 resolved still warning medium", "15 firing still warning medium",
@@ -196,7 +196,7 @@ func TestWhoStandsInTheWayIsSaidWithoutHisQuery(t *testing.T) {
 	a := story{{0, whimbrel.LockWaiting{Migration: users, Step: 2, Blockers: blockers}},
 		{.2, whimbrel.LockWaiting{Migration: users, Step: 2, Blockers: blockers}}, {.3,
 			nil}}.play(Limits{Lock: 10 * time.Second})[0]
-	require.Contains(t, a.Text(), "In the way: pid 7, shop, bob, idle in transaction, for 3m0s")
+	require.Contains(t, a.Text(), "Blocked by: pid 7, shop, bob, idle in transaction, for 3m0s")
 	require.NotContains(t, fmt.Sprintf("%+v %s", a, a.Text()), "4111")
 }
 

@@ -121,7 +121,7 @@ func (t Target) Label() string {
 }
 
 // shown is a scheme that may be shown. Where somebody forgot to write one, what
-// stands in its place may be part of a token.
+// is in its place may be part of a token.
 func shown(scheme string) string {
 	letters := strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz+")
 	if letters != "" || len(scheme) > 20 {

@@ -73,7 +73,7 @@ func (g Gateway) address() (string, error) {
 	return base + "/metrics" + group, nil
 }
 
-// segment is a label in the group's path. What cannot stand in a path, and the
+// segment is a label in the group's path. What cannot be in a path, and the
 // empty value, are written in base64, as the gateway's documentation says.
 func segment(name, value string) string {
 	if value == "" {

@@ -207,7 +207,7 @@ func TestTheTextfileAppearsWholeAndReplacesTheOneBefore(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, string(c.Text(openmetrics.Classic)), string(text))
-	open, err := io.ReadAll(before) // whoever reads at this moment reads the old one to its end
+	open, err := io.ReadAll(before) // anyone who reads at this moment reads the old one to its end
 	require.NoError(t, err)
 	require.Equal(t, old, open)
 	info, err := os.Stat(path)

@@ -14,7 +14,7 @@ import (
 )
 
 // The SDK hands failures of exporters to a handler that the whole program
-// shares. These wrappers tell them to whoever started the telemetry instead.
+// shares. These wrappers tell them to anyone who started the telemetry instead.
 
 // reporting tells the first of the failures.
 type reporting struct {

@@ -81,7 +81,7 @@ func (s *sink) Send(ctx context.Context, a alert.Alert) error {
 		s.services.Timeout = max(time.Until(deadline), 0)
 	}
 	message, parameters := compose(s.scheme, a)
-	sent := make(chan error, 1) // so that whoever is late does not wait for a listener
+	sent := make(chan error, 1) // so that anyone who is late does not wait for a listener
 	go func() { sent <- errors.Join(s.services.Send(message, &parameters)...) }()
 	select {
 	case err := <-sent:
