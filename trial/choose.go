@@ -15,6 +15,9 @@ func choose(ctx context.Context, h history, options Options) ([]int, error) {
 		chosen[i] = len(options.Only) == 0
 	}
 	for _, word := range options.Only {
+		if h.repeatable(word) {
+			continue // they all run, behind the others
+		}
 		i, err := h.find(word)
 		if err != nil {
 			return nil, err

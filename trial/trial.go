@@ -140,7 +140,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 	}
 	all = slices.DeleteFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) // see repeatables
 	slices.SortFunc(all, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
-	if len(all) == 0 {
+	if len(all)+len(config.Migrations) == 0 {
 		return history{}, wrong("write one with `whimbrel create`", "no migration to test")
 	}
 	config.Table = cmp.Or(config.Table, whimbrel.DefaultTable)
@@ -187,6 +187,13 @@ func (h history) find(word string) (int, error) {
 		return 0, unknownMigration(word)
 	}
 	return slices.IndexFunc(h.migrations, func(m migration.Migration) bool { return m.Version.Equal(version) }), nil
+}
+
+// repeatable reports whether word is the version, as in R__views, or the name of a repeatable
+// migration, and of no other.
+func (h history) repeatable(word string) bool {
+	named := func(m migration.Migration) bool { return string(m.Version) == word || m.Name == word }
+	return !slices.ContainsFunc(h.migrations, named) && slices.ContainsFunc(h.config.Migrations, named)
 }
 
 // sharesServer reports whether a migration makes something that belongs to the
