@@ -140,9 +140,9 @@ func TestTheHistoryIsFoundInTheSchemaThatSearchPathShows(t *testing.T) {
 
 func TestWhatHasANameOfOursAndIsNoTableIsRefused(t *testing.T) {
 	for name, sql := range map[string]string{
-		"schema_migrations_log is no table":     "CREATE SEQUENCE schema_migrations_log",
-		"migration_lock is no table":            "CREATE TABLE a (b int); CREATE INDEX migration_lock ON a (b)",
-		"schema_migrations_journal is no table": "CREATE TYPE schema_migrations_journal AS (a int)",
+		"schema_migrations_log is not a table":     "CREATE SEQUENCE schema_migrations_log",
+		"migration_lock is not a table":            "CREATE TABLE a (b int); CREATE INDEX migration_lock ON a (b)",
+		"schema_migrations_journal is not a table": "CREATE TYPE schema_migrations_journal AS (a int)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)

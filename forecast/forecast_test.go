@@ -344,7 +344,7 @@ func TestAForecastSurvivesItsWrittenForm(t *testing.T) {
 	require.Equal(t, f.Migrations[1].Reasons, read.Migrations[1].Reasons)
 	require.Equal(t, f.Migrations[0].Steps[0].Locks, read.Migrations[0].Steps[0].Locks)
 	var risk forecast.Risk
-	require.ErrorContains(t, risk.UnmarshalText([]byte("huge")), "is no risk")
+	require.ErrorContains(t, risk.UnmarshalText([]byte("huge")), "invalid risk")
 	markdown := f.Markdown()
 	require.Contains(t, markdown, "## Plan: 2 migrations, high risk")
 	require.Contains(t, markdown, "| 1 | users | ACCESS EXCLUSIVE | for about")

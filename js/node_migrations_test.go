@@ -68,7 +68,7 @@ INSERT INTO users (phone, country) VALUES ('030 / 12 34', 'DE'), ('+44 20 7946',
 	original := nodeMigration(t, "20240302120000_normalise_phones.js")
 	script := compile(t, js.Options{}, original)
 	require.NoError(t, b.run(script, whimbrel.Up))
-	require.Equal(t, []string{"warn: user 4: none is not a number", "log: 4 numbers, 1 of them twice true",
+	require.Equal(t, []string{"warn: user 4: none is no number", "log: 4 numbers, 1 of them twice true",
 		"error: not unique: Key (phone)=(+49301234) is duplicated. phone_unique"}, b.printed)
 	require.Equal(t, "+49301234 +44207946 +49301234 none +1555010",
 		b.text("SELECT string_agg(phone, ' ' ORDER BY id) FROM users"))

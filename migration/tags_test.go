@@ -59,7 +59,7 @@ func TestTagsOfScriptsThatCannotBeReadAreRefused(t *testing.T) {
 			"be read without running the script",
 		"exports.tags = ['a', name];": "bad_annotation: 1_a.js:1:1: tags must be a list of plain strings, which can " +
 			"be read without running the script",
-		"export const tags = ['a', 'b c'];": `bad_annotation: 1_a.js:1:27: "b c" is no tag: a tag is made of letters, digits and the marks _ . : -`,
+		"export const tags = ['a', 'b c'];": `bad_annotation: 1_a.js:1:27: invalid tag "b c": a tag is made of letters, digits and the marks _ . : -`,
 	} {
 		_, err := Parse("1_a.js", text)
 		requireProblems(t, err, want)

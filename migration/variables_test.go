@@ -97,7 +97,7 @@ func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 			"after it",
 		"-- +migrate Variables A 1B\nSELECT ${A};": `bad_annotation: 1_a.sql:1:25: invalid variable name "1B": it is made of letters, digits and underscores`,
 		"-- +migrate Variables A A\nSELECT ${A};":  "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
-		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} is in " +
+		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} appears in " +
 			"no statement",
 	} {
 		_, err := Parse("1_a.sql", text)

@@ -138,6 +138,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 type judge struct {
 	options Options
 	report  Report
+	asRun   []migration.Migration
 	fresh   map[string]bool // names of the files that are new or changed; nil: all are
 }
 
@@ -174,7 +175,10 @@ func (j *judge) settings(context.Context) (Step, error) {
 func (j *judge) files(context.Context) (Step, error) {
 	err := j.options.Loading
 	if err == nil {
-		for _, m := range j.options.Config.Migrations {
+		j.asRun, err = migration.AsRun(j.options.Config.Migrations, j.options.Config.Variables)
+	}
+	if err == nil {
+		for _, m := range j.asRun {
 			j.report.New = append(j.report.New, m.Path)
 		}
 		s := Step{Passed: true, Message: count(len(j.options.Config.Migrations), "migration") + ", well-formed and in order"}
@@ -259,7 +263,7 @@ func (j *judge) merged(ctx context.Context) (Step, error) {
 		s.Notes = append(s.Notes, j.late(known)...)
 	}
 	j.report.New = []string{}
-	for _, m := range j.options.Config.Migrations {
+	for _, m := range j.asRun {
 		if j.isFresh(m) {
 			j.report.New = append(j.report.New, m.Path)
 		}
@@ -380,7 +384,7 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 	var report lint.Report
 	s := Step{}
 	if j.options.Rehearse {
-		result, err := rehearsal.Run(ctx, j.options.Config.Migrations, rehearsal.Options{
+		result, err := rehearsal.Run(ctx, j.asRun, rehearsal.Options{
 			Lint: options, Scripts: j.options.Config.Scripts, Timeout: j.options.Timeout, Progress: j.options.Progress,
 		})
 		if err != nil {
@@ -392,7 +396,7 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 		if err != nil {
 			return s, err
 		}
-		if report, err = linter.Check(j.options.Config.Migrations); err != nil {
+		if report, err = linter.Check(j.asRun); err != nil {
 			return s, err
 		}
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,7 +105,7 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 	if err := compileScripts(ctx, l.scripts, l.migrations); err != nil {
 		return l, err
 	}
-	if l.migrations, err = asTheyRun(l.migrations, a.values(file)); err != nil {
+	if l.migrations, err = migration.AsRun(l.migrations, a.values(file)); err != nil {
 		return l, err
 	}
 	chosen, err := a.chosen(ctx, flags, files, l.migrations)
@@ -123,29 +122,6 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 		return (chosen == nil || chosen[m.Version]) && !l.applied[m.Version.Canonical()]
 	}
 	return l, err
-}
-
-// asTheyRun gives migrations in the order in which they run, with values in place of
-// their variables.
-func asTheyRun(migrations []migration.Migration, values map[string]string) ([]migration.Migration, error) {
-	first := slices.IndexFunc(migrations, func(m migration.Migration) bool { return m.Version.Repeatable() })
-	if first < 0 {
-		first = len(migrations)
-	}
-	repeatables, err := migration.OrderRepeatables(migrations[first:])
-	if err != nil {
-		return nil, err
-	}
-	ordered := slices.Concat(migrations[:first], repeatables.Migrations)
-	var problems []error
-	for i, m := range ordered {
-		up, err := m.WithVariables(values, false)
-		down, downErr := m.WithVariables(values, true)
-		problems = append(problems, cmp.Or(err, downErr))
-		up.Down = down.Down
-		ordered[i] = up
-	}
-	return ordered, errors.Join(problems...)
 }
 
 // chosen are the migrations that arguments and --changed-since name; nil for all.

@@ -127,7 +127,7 @@ func TestAFileAsItWas(t *testing.T) {
 		require.False(t, found, "%q", name)
 	}
 	_, _, err := File(t.Context(), folder, "--batch-all-objects", "x")
-	require.ErrorContains(t, err, "is no revision")
+	require.ErrorContains(t, err, "invalid revision")
 }
 
 func TestAFileThatGitIsToldNotToKnowIsIgnored(t *testing.T) {

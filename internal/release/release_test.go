@@ -89,11 +89,11 @@ func TestWrongUseBuildsNothing(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "dist")
 	for want, args := range map[string][]string{
-		"which version?":         {"--out", out},
-		"is no version":          {"--out", out, "--version", "1.0"},
-		`no argument "v1.0.0"`:   {"--out", out, "v1.0.0"},
-		"flag provided but not":  {"--out", out, "--vers", "v1.0.0"},
-		"flag needs an argument": {"--version"},
+		"which version?":            {"--out", out},
+		"invalid version":           {"--out", out, "--version", "1.0"},
+		`unknown argument "v1.0.0"`: {"--out", out, "v1.0.0"},
+		"flag provided but not":     {"--out", out, "--vers", "v1.0.0"},
+		"flag needs an argument":    {"--version"},
 	} {
 		require.ErrorContains(t, run(t.Context(), args, io.Discard), want)
 	}
