@@ -21,7 +21,7 @@ type Adopted struct {
 // running anything: all of it in one transaction, or nothing. Versions that the
 // history has already are passed over.
 func (m *Migrator) Adopt(ctx context.Context, applied []Adopted) (Result, error) {
-	return m.execute(ctx, "adopt", withoutDownMigrations, func(s state) (Plan, error) { return planAdopt(s, applied) })
+	return m.Migrate(ctx, Adopt(applied))
 }
 
 func planAdopt(s state, applied []Adopted) (Plan, error) {

@@ -23,17 +23,15 @@ func (m *Migrator) Baseline(ctx context.Context, version migration.Version, opti
 		return Result{}, &Error{Code: CodeConfiguration, Message: "Only and WithOlder contradict each other",
 			Remedy: "give one of them"}
 	}
-	return m.execute(ctx, "baseline", withoutDownMigrations, func(s state) (Plan, error) {
-		return planBaseline(s, version,
-			options)
-	})
+	return m.Migrate(ctx, Goal{aim: aim{Command: "baseline", Version: version, Only: options.Only,
+		WithOlder: options.WithOlder}})
 }
 
-func planBaseline(s state, version migration.Version, options BaselineOptions) (Plan, error) {
+func planBaseline(s state, options aim) (Plan, error) {
 	for _, e := range s.journal {
 		return Plan{}, e.halfDone()
 	}
-	version, err := s.meant(version)
+	version, err := s.meant(options.Version)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -78,7 +76,7 @@ func takesAlong(file migration.Migration, older []migration.Version) *Error {
 // Forget takes one version off the history, and runs nothing: for what is not in the
 // database any more, or never was. The version is pending then, if it has a file.
 func (m *Migrator) Forget(ctx context.Context, version migration.Version) (Result, error) {
-	return m.execute(ctx, "forget", withoutDownMigrations, func(s state) (Plan, error) { return planForget(s, version) })
+	return m.Migrate(ctx, Forget(version))
 }
 
 func planForget(s state, version migration.Version) (Plan, error) {

@@ -13,42 +13,21 @@ import (
 // or the stored one where the file is not there. If one of them has none,
 // nothing is rolled back at all.
 func (m *Migrator) Down(ctx context.Context, options DownOptions) (Result, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Result{}, err
-	}
-	return m.execute(ctx, "down", withStoredDownMigrations, func(s state) (Plan, error) { return planDown(s, options) })
-}
-
-// PlanDown gives what Down would run. It only reads.
-func (m *Migrator) PlanDown(ctx context.Context, options DownOptions) (Plan, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Plan{}, err
-	}
-	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planDown(s, options) })
+	return m.Migrate(ctx, optional(options.Steps, aim{Command: "down", ForceNoDown: options.ForceNoDown,
+		Repeatable: options.Repeatable}))
 }
 
 // Redo takes the newest applied migrations down and up again.
 func (m *Migrator) Redo(ctx context.Context, options RedoOptions) (Result, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Result{}, err
-	}
-	return m.execute(ctx, "redo", withStoredDownMigrations, func(s state) (Plan, error) { return planRedo(s, options) })
+	return m.Migrate(ctx, optional(options.Steps, aim{Command: "redo"}))
 }
 
-// PlanRedo gives what Redo would run. It only reads.
-func (m *Migrator) PlanRedo(ctx context.Context, options RedoOptions) (Plan, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Plan{}, err
-	}
-	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planRedo(s, options) })
-}
-
-func planDown(s state, options DownOptions) (Plan, error) {
+func planDown(s state, options aim) (Plan, error) {
 	newest := s.newestFirst()
 	if options.Repeatable { // which go first
 		newest = slices.DeleteFunc(newest, func(a Applied) bool { return a.Version.Repeatable() })
 	}
-	newest = newest[:min(max(options.Steps, 1), len(newest))]
+	newest = newest[:min(options.Steps, len(newest))]
 	planned, err := s.compileDown(newest, options.ForceNoDown)
 	if err != nil || !options.Repeatable {
 		return Plan{Migrations: planned}, err
@@ -57,11 +36,11 @@ func planDown(s state, options DownOptions) (Plan, error) {
 	return Plan{Migrations: append(before, planned...)}, err
 }
 
-func planRedo(s state, options RedoOptions) (Plan, error) {
+func planRedo(s state, steps int) (Plan, error) {
 	if err := s.agrees(); err != nil {
 		return Plan{}, err
 	}
-	down, err := planDown(s, DownOptions{Steps: options.Steps})
+	down, err := planDown(s, aim{Steps: steps})
 	if err != nil {
 		return Plan{}, err
 	}

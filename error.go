@@ -42,7 +42,7 @@ const (
 	CodeScript         Code = "script_failed"    // a script or a function threw
 	CodeLockTimeout    Code = "lock_timeout"     // the retry budget ended before a lock could be had
 	CodeProtected      Code = "protected"        // a protected database, and nobody allowed the change
-	CodePlanStale      Code = "plan_stale"       // a frozen plan does not fit any more: see Moves
+	CodePlanStale      Code = "plan_stale"       // a plan no longer applies: see PlanChanges
 	CodeInterrupted    Code = "interrupted"      // the caller asked to stop
 	CodeInternal       Code = "internal"         // a fault of whimbrel's
 )

@@ -130,7 +130,7 @@ func (e *LogEntry) completeSteps() {
 // Accept stores the checksums of files that were changed after they were
 // applied, for the versions given, and says so in the log.
 func (m *Migrator) Accept(ctx context.Context, versions ...migration.Version) (Result, error) {
-	return m.execute(ctx, "accept", withoutDownMigrations, func(s state) (Plan, error) { return planAccept(s, versions) })
+	return m.Migrate(ctx, Accept(versions...))
 }
 
 func planAccept(s state, versions []migration.Version) (Plan, error) {

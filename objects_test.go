@@ -166,7 +166,7 @@ func TestWhatSomebodyTakesFromRepeatablesIsSaidAndComesBack(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, verification.Differences, len(test.again))
 			require.Contains(t, verification.Differences[0].Message, "which is not there")
-			plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+			plan, err := m.Plan(t.Context(), whimbrel.Latest())
 			require.NoError(t, err)
 			require.Len(t, plan.Migrations, len(test.again))
 

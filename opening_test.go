@@ -43,7 +43,7 @@ func TestAConnectionThatIsOpenedAheadIsTakenOverOnce(t *testing.T) {
 	m := b.migrator(files{"1_a.sql": "CREATE TABLE a ()"}, func(c *whimbrel.Config) {
 		c.DatabaseURL, c.Connection, c.Opening = "", connection, opening
 	})
-	plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	require.Len(t, plan.Migrations, 1)
 	require.EqualValues(t, 1, count.Load())

@@ -25,11 +25,6 @@ func TestANumberThatCannotBeMeantIsRefusedByItsName(t *testing.T) {
 	calls := map[string]func(context.Context, *whimbrel.Migrator, any) error{
 		"UpOptions": func(ctx context.Context, m *whimbrel.Migrator, o any) error {
 			_, err := m.Up(ctx, o.(whimbrel.UpOptions))
-			_, planning := m.PlanUp(ctx, o.(whimbrel.UpOptions))
-			_, _, freezing := m.Freeze(ctx, o.(whimbrel.UpOptions))
-			if planning == nil || freezing == nil || planning.Error() != err.Error() || freezing.Error() != err.Error() {
-				return nil
-			}
 			return err
 		},
 		"DownOptions": func(ctx context.Context, m *whimbrel.Migrator, o any) error {

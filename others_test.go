@@ -111,7 +111,7 @@ func TestWhatAnotherToolHasAppliedDoesNotRunAgain(t *testing.T) {
 			e := fails(t, err, whimbrel.CodeForeignHistory)
 			require.Contains(t, e.Message, "the history of "+test.tool+",")
 			require.Contains(t, e.Remedy, "`whimbrel baseline --none`")
-			_, err = m.PlanUp(t.Context(), whimbrel.UpOptions{})
+			_, err = m.Plan(t.Context(), whimbrel.Latest())
 			_ = fails(t, err, whimbrel.CodeForeignHistory)
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('whimbrel_migrations')"), "nothing was created")
 			status, err := m.Status(t.Context())
@@ -127,7 +127,7 @@ func TestWhatAnotherToolHasAppliedDoesNotRunAgain(t *testing.T) {
 			require.NoError(t, err, "it is settled")
 			_, err = m.Down(t.Context(), whimbrel.DownOptions{ForceNoDown: true})
 			require.NoError(t, err)
-			_, err = m.PlanUp(t.Context(), whimbrel.UpOptions{})
+			_, err = m.Plan(t.Context(), whimbrel.Latest())
 			require.NoError(t, err, "for good")
 		})
 	}
@@ -183,7 +183,7 @@ func TestAnotherHistoryBesideUnrelatedFilesIsOnlyMentioned(t *testing.T) {
 			b := setup(t)
 			b.exec(test.sql)
 			m := b.migrator(test.files)
-			plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+			plan, err := m.Plan(t.Context(), whimbrel.Latest())
 			require.NoError(t, err)
 			require.Equal(t, test.mentioned, len(plan.Others) == 1)
 			result, err := m.Up(t.Context(), whimbrel.UpOptions{})
@@ -207,11 +207,11 @@ func TestATableThatCannotBeReadDoesNotTell(t *testing.T) {
 	name := b.text("SELECT current_database()") + "_stranger"
 	b.exec(`CREATE ROLE "` + name + `" LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO "` + name + `"`)
 	m := b.migrator(simple, func(c *whimbrel.Config) { c.DatabaseURL += "&user=" + name })
-	plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	require.Len(t, plan.Others, 1)
 	b.exec("CREATE TABLE users (id int)")
-	_, err = m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	_, err = m.Plan(t.Context(), whimbrel.Latest())
 	_ = fails(t, err, whimbrel.CodeForeignHistory)
 }
 

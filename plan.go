@@ -115,7 +115,8 @@ type Planned struct {
 	mentions subjects
 }
 
-// Plan is what a run will do, in order. The engine executes this very value.
+// Plan is what a run will do, in order: Migrator.Plan makes it, and Migrator.Run runs it.
+// To keep it, write its Basis as JSON; ParsePlan reads that back.
 type Plan struct {
 	Migrations []Planned
 	// Before and After are the hooks of the run; nil where there are none.
@@ -131,6 +132,10 @@ type Plan struct {
 	restores bool
 	repeats  int
 	loses    string // see Loses
+	// origin is what it was made from; basis is that of a plan that was read back, which
+	// has no Migrations before it is planned again.
+	origin *origin
+	basis  *Basis
 }
 
 // Ref names the migration and its direction.

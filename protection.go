@@ -341,7 +341,7 @@ type declined struct{ cause error }
 func (d *declined) Error() string { return d.cause.Error() }
 
 // planAgain connects and plans again after somebody was asked.
-func (r *run) planAgain(ctx context.Context, need reading, plan planner, answer error) (state, Plan, error) {
+func (r *run) planAgain(ctx context.Context, goal Goal, answer error) (state, Plan, error) {
 	if answer != nil {
 		return state{}, Plan{}, answer
 	}
@@ -350,11 +350,11 @@ func (r *run) planAgain(ctx context.Context, need reading, plan planner, answer 
 		return state{}, Plan{}, err
 	}
 	r.db = db
-	s, err := r.m.read(ctx, db, need)
+	s, err := r.m.read(ctx, db, goal.need())
 	if err != nil {
 		return s, Plan{}, err
 	}
-	planned, err := s.decide(plan)
+	planned, err := s.decide(goal.plan)
 	return s, planned, err
 }
 

@@ -36,15 +36,10 @@ type RecoverOptions struct {
 // which it stopped, and writes into the log that somebody decided so. Unfinished lists
 // what there is to decide about.
 func (m *Migrator) Recover(ctx context.Context, options RecoverOptions) (Result, error) {
-	return m.execute(ctx, "recover", withStoredDownMigrations, func(s state) (Plan, error) { return planRecover(s, options) })
+	return m.Migrate(ctx, Recover(options.Version, options.Action))
 }
 
-// PlanRecover gives what Recover would run. It only reads.
-func (m *Migrator) PlanRecover(ctx context.Context, options RecoverOptions) (Plan, error) {
-	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planRecover(s, options) })
-}
-
-func planRecover(s state, options RecoverOptions) (Plan, error) {
+func planRecover(s state, options aim) (Plan, error) {
 	if !slices.Contains([]RecoverAction{RecoverContinue, RecoverRestart, RecoverDiscard}, options.Action) {
 		return Plan{}, &Error{
 			Code: CodeConfiguration, Message: fmt.Sprintf("unknown way to recover %q", options.Action),

@@ -76,7 +76,7 @@ func TestWhatRestsOnADroppedRepeatableRunsAgain(t *testing.T) {
 	require.NoError(t, err)
 	dropping := changed(views, "R__b_active.sql", "DROP VIEW IF EXISTS active_users CASCADE;\n"+
 		"CREATE VIEW active_users AS SELECT id, active FROM users;")
-	plan, err := b.migrator(dropping).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := b.migrator(dropping).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	require.Len(t, plan.Migrations, 2)
 
@@ -177,7 +177,7 @@ func TestARepeatableWithoutItsFileStopsNothing(t *testing.T) {
 	require.Empty(t, verification.Differences)
 }
 
-func TestTagsAndFrozenPlansKnowRepeatables(t *testing.T) {
+func TestTagsAndPlansKnowRepeatables(t *testing.T) {
 	b := setup(t)
 	tagged := changed(views, "R__c_function.sql", "-- +migrate Tags extra\n"+views["R__c_function.sql"])
 	result, err := b.migrator(tagged, withTags("extra")).Up(t.Context(), whimbrel.UpOptions{})
@@ -185,15 +185,14 @@ func TestTagsAndFrozenPlansKnowRepeatables(t *testing.T) {
 	require.Equal(t, []string{"R__c_function"}, ran(result))
 
 	m := b.migrator(tagged)
-	_, frozen, err := m.Freeze(t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
-	require.Len(t, frozen.Migrations, 3)
-	_, err = b.migrator(changed(tagged, "R__a_report.sql", "SELECT 1;")).Up(t.Context(),
-		whimbrel.UpOptions{Frozen: &frozen})
+	require.Len(t, plan.Migrations, 3)
+	_, err = b.migrator(changed(tagged, "R__a_report.sql", "SELECT 1;")).Run(t.Context(), plan)
 	require.NotEmpty(t, fails(t, err, whimbrel.CodePlanStale))
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 2})
 	require.NoError(t, err)
-	result, err = m.Up(t.Context(), whimbrel.UpOptions{Frozen: &frozen})
+	result, err = m.Run(t.Context(), plan)
 	require.NoError(t, err, "what has run since is as the plan has it")
 	require.Equal(t, []string{"R__a_report"}, ran(result))
 }

@@ -188,9 +188,6 @@ type UpOptions struct {
 	// Steps is how many migrations at most are run; 0: all. Repeatable ones that have
 	// lost what they define to the last that was pending are not counted.
 	Steps int
-	// Frozen is a plan that was made before: exactly that is run, or nothing. It
-	// brings its own policies for out-of-order and missing versions.
-	Frozen *Frozen
 }
 
 // DownOptions say how far Down goes.

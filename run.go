@@ -85,10 +85,10 @@ type run struct {
 type reading int
 
 const (
-	withoutDownMigrations reading = iota
-	withReversibility
-	withStoredDownMigrations // of versions that have no file
-	andWhichDatabase         // nothing of them, but which database it is
+	withoutDownMigrations    reading = 0
+	withReversibility        reading = 1 << (iota - 1)
+	withStoredDownMigrations         // of versions that have no file
+	andWhichDatabase                 // and which database it is
 )
 
 // read gathers the state. It only reads, and needs no table to be there.
@@ -101,7 +101,7 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 			return state{}, err
 		}
 	}
-	s, err := db.read(ctx, need == withReversibility)
+	s, err := db.read(ctx, need&withReversibility != 0)
 	if newer := db.newer(); err != nil && newer != nil { // it cannot even be read
 		return s, newer
 	}
@@ -122,12 +122,12 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	s.acceptMarks = m.config.AcceptMarks
 	s.history = db.tables.schema + "." + db.tables.name
 	s.variables, s.hooks, s.code = m.config.Variables, m.config.Hooks, m.codes(ctx)
-	if need == andWhichDatabase {
+	if need&andWhichDatabase != 0 {
 		if s.identity, err = db.identify(ctx); err != nil {
 			return s, m.serverError(ctx, "asking which database this is", err)
 		}
 	}
-	if need == withStoredDownMigrations {
+	if need&withStoredDownMigrations != 0 {
 		if s.stored, err = db.storedDownMigrations(ctx, s); err != nil {
 			return s, m.serverError(ctx, "reading the stored down migrations", err)
 		}
@@ -135,48 +135,28 @@ func (m *Migrator) read(ctx context.Context, db *database, need reading) (state,
 	return s, nil
 }
 
-// plan connects, reads and plans, and changes nothing.
-func (m *Migrator) plan(ctx context.Context, need reading, plan planner) (Plan, error) {
-	db, err := m.connect(ctx)
-	if err != nil {
-		return Plan{}, err
-	}
-	defer db.close()
-	if err := db.newer(); err != nil {
-		return Plan{}, err
-	}
-	s, err := m.read(ctx, db, need)
-	if err != nil {
-		return Plan{}, err
-	}
-	return s.decide(plan)
-}
-
-// execute plans, takes the lease, plans again with what is true under it, and
-// runs that. With nothing to do it takes no lease and creates no table.
-func (m *Migrator) execute(ctx context.Context, command string, need reading, plan planner) (Result, error) {
+// report runs what a goal takes, and tells how it went.
+func (r *run) report(ctx context.Context, goal Goal) (Result, error) {
 	began := time.Now()
-	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: command, Database: m.database(),
-		Done: []Outcome{}}}
-	err := r.execute(ctx, need, plan)
+	err := r.execute(ctx, goal)
 	var declined *declined
 	if errors.As(err, &declined) { // before anything began
 		return r.result, declined.cause
 	}
 	r.result.Duration = Elapsed(time.Since(began))
-	finished := RunFinished{Command: command, Duration: r.result.Duration, Done: len(r.result.Done)}
+	finished := RunFinished{Command: r.result.Command, Duration: r.result.Duration, Done: len(r.result.Done)}
 	if err == nil {
-		m.emit(finished)
+		r.m.emit(finished)
 		return r.result, nil
 	}
 	finished.Error = asError(err, CodeInternal)
 	if !r.unbegun {
-		m.emit(finished)
+		r.m.emit(finished)
 	}
 	return r.result, finished.Error
 }
 
-func (r *run) execute(ctx context.Context, need reading, plan planner) error {
+func (r *run) execute(ctx context.Context, goal Goal) error {
 	m := r.m
 	started := RunStarted{Command: r.result.Command, Database: m.database()}
 	db, err := m.connect(ctx)
@@ -190,20 +170,20 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 		m.emit(started)
 		return err
 	}
-	s, err := m.read(ctx, db, need)
+	s, err := m.read(ctx, db, goal.need())
 	if err != nil {
 		m.emit(started)
 		return err
 	}
 	r.result.Before = len(s.applied) + len(s.repeated)
-	planned, err := s.decide(plan)
+	planned, err := s.decide(goal.plan)
 	if r.unbegun = wrongUse(err); r.unbegun {
 		return err
 	}
 	var permission permission
 	if err == nil && len(planned.Migrations) > 0 {
 		if permission, err = r.permit(ctx, planned); permission.asked {
-			if s, planned, err = r.planAgain(ctx, need, plan, err); err != nil {
+			if s, planned, err = r.planAgain(ctx, goal, err); err != nil {
 				return err
 			}
 		}
@@ -229,10 +209,10 @@ func (r *run) execute(ctx context.Context, need reading, plan planner) error {
 	}
 	defer func() { r.lease.release(r.db) }()
 	if !r.lease.unchanged {
-		if s, err = m.read(leased, db, need); err != nil {
+		if s, err = m.read(leased, db, goal.need()); err != nil {
 			return err
 		}
-		if planned, err = s.decide(plan); err != nil {
+		if planned, err = s.decide(goal.plan); err != nil {
 			return err
 		}
 	}

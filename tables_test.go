@@ -60,7 +60,7 @@ func TestTheSchemaOfTheHistoryIsCreatedByTheFirstThatWrites(t *testing.T) {
 	status, err := m.Status(t.Context())
 	require.NoError(t, err)
 	require.False(t, status.Initialised)
-	_, err = m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	_, err = m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	_, err = m.Verify(t.Context())
 	require.NoError(t, err)

@@ -11,16 +11,12 @@ import (
 // applied: newer ones are rolled back, older pending ones are applied. Version
 // "0" rolls back everything.
 func (m *Migrator) To(ctx context.Context, version migration.Version, options ToOptions) (Result, error) {
-	return m.execute(ctx, "to", withStoredDownMigrations, func(s state) (Plan, error) { return planTo(s, version, options) })
+	return m.Migrate(ctx, Goal{aim: aim{Command: "to", Version: version, ForceNoDown: options.ForceNoDown,
+		Repeatable: options.Repeatable}})
 }
 
-// PlanTo gives what To would run. It only reads.
-func (m *Migrator) PlanTo(ctx context.Context, version migration.Version, options ToOptions) (Plan, error) {
-	return m.plan(ctx, withStoredDownMigrations, func(s state) (Plan, error) { return planTo(s, version, options) })
-}
-
-func planTo(s state, version migration.Version, options ToOptions) (Plan, error) {
-	version, err := s.meant(version)
+func planTo(s state, options aim) (Plan, error) {
+	version, err := s.meant(options.Version)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -11,39 +11,13 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// Up applies what is pending, oldest first. Each migration is recorded in the
-// transaction that completes it: what the Result lists is durable, also when an
-// error comes with it.
+// Up applies what is pending, oldest first; see Latest and Next.
 func (m *Migrator) Up(ctx context.Context, options UpOptions) (Result, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Result{}, err
-	}
-	return m.execute(ctx, "up", options.need(), func(s state) (Plan, error) { return planUp(s, options) })
+	return m.Migrate(ctx, optional(options.Steps, aim{Command: "up"}))
 }
 
-// PlanUp gives what Up would run. It only reads.
-func (m *Migrator) PlanUp(ctx context.Context, options UpOptions) (Plan, error) {
-	if err := atLeastZero("Steps", options.Steps); err != nil {
-		return Plan{}, err
-	}
-	return m.plan(ctx, options.need(), func(s state) (Plan, error) { return planUp(s, options) })
-}
-
-func (o UpOptions) need() reading {
-	if o.Frozen != nil {
-		return andWhichDatabase
-	}
-	return withoutDownMigrations
-}
-
-func planUp(s state, options UpOptions) (Plan, error) {
-	if options.Frozen != nil {
-		if options.Steps > 0 {
-			return Plan{}, &Error{Code: CodeConfiguration, Message: "a frozen plan has its own number of steps",
-				Remedy: "give one of the two"}
-		}
-		return planFrozen(s, *options.Frozen)
-	}
+// planUp plans at most so many migrations; 0: all.
+func planUp(s state, steps int) (Plan, error) {
 	if err := s.agrees(); err != nil {
 		return Plan{}, err
 	}
@@ -51,16 +25,16 @@ func planUp(s state, options UpOptions) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if options.Steps > 0 {
-		pending = pending[:min(options.Steps, len(pending))]
+	if steps > 0 {
+		pending = pending[:min(steps, len(pending))]
 	}
 	plan := Plan{Skipped: skipped, Others: s.others}
 	if plan.Migrations, err = s.compileUp(pending); err != nil {
 		return plan, err
 	}
 	most := len(s.repeatables)
-	if options.Steps > 0 {
-		most = options.Steps - len(pending)
+	if steps > 0 {
+		most = steps - len(pending)
 	}
 	repeated, err := s.compileAgain(most)
 	plan.Migrations = append(plan.Migrations, repeated...)

@@ -126,7 +126,7 @@ DROP TABLE t;
 func TestAStatementThatCannotBeInATransactionStandsAlone(t *testing.T) {
 	b := setup(t)
 	before := b.schema()
-	plan, err := b.migrator(chain).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := b.migrator(chain).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	var kinds []string
 	for _, s := range plan.Migrations[0].Steps {

@@ -63,7 +63,7 @@ SELECT '${SECRET}', nowhere FROM pg_class;
 `, "2_cast.sql": `-- +migrate Variables SECRET
 SELECT ${'SECRET'}::int;`}
 	m := b.migrator(broken, withValues(map[string]string{"SECRET": secret}))
-	plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	shown, err := json.Marshal(plan)
 	require.NoError(t, err)

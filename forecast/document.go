@@ -7,14 +7,13 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 )
 
-// Document writes a frozen plan as the JSON of a file, with the forecast that was
-// made of it for anyone who reads it; nil for none. whimbrel.ParseFrozen reads the plan
-// back.
-func Document(frozen whimbrel.Frozen, f *Forecast) ([]byte, error) {
+// Document writes the basis of a plan as the JSON of a file, with the forecast that was
+// made of it for people to read; nil for none. whimbrel.ParsePlan reads the plan back.
+func Document(basis whimbrel.Basis, f *Forecast) ([]byte, error) {
 	text, err := json.MarshalIndent(struct {
-		whimbrel.Frozen
+		whimbrel.Basis
 		Forecast *Forecast `json:"forecast,omitempty"`
-	}{frozen, f}, "", "  ")
+	}{basis, f}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the plan: %w", err)
 	}

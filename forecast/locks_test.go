@@ -226,7 +226,7 @@ func (c *tally) compare(t *testing.T, e example) {
 		c.count(&c.refused)
 		return
 	}
-	plan, err := migrator(t, url, parse(t, e.text)).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, e.text)).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err, e.text)
 	m := study(t, url, plan).Migrations[0]
 	conn := connect(t, url)

@@ -112,7 +112,7 @@ func study(t testing.TB, url string, plan whimbrel.Plan, change ...func(*forecas
 // foretell makes the forecast of going up with texts on a database.
 func foretell(t testing.TB, url string, texts ...string) forecast.Forecast {
 	t.Helper()
-	plan, err := migrator(t, url, parse(t, texts...)).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, texts...)).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	return study(t, url, plan)
 }

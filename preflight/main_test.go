@@ -106,7 +106,7 @@ func (b *base) options(check string, pending ...string) preflight.Options {
 	connection, err := pgx.ParseConfig(b.url)
 	require.NoError(b.t, err)
 	m := b.migrator(pending...)
-	plan, err := m.PlanUp(b.t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(b.t.Context(), whimbrel.Latest())
 	require.NoError(b.t, err)
 	return preflight.Options{Connection: connection, Plan: plan, Verify: m.Verify, Only: []string{check}}
 }

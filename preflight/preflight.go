@@ -27,7 +27,7 @@ import (
 type Options struct {
 	// Connection is the database, as pgx.ParseConfig gives it. It is copied.
 	Connection *pgx.ConnConfig
-	// Plan is what is about to run, as Migrator.PlanUp gives it. Without it the
+	// Plan is what is about to run, as Migrator.Plan gives it. Without it the
 	// checks tell nothing of what is pending.
 	Plan whimbrel.Plan
 	// Unplanned is why there is no Plan, where one was asked for and refused: the

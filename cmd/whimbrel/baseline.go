@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
 )
 
 func newBaseline(a *app) *cobra.Command {
-	var yes, none, forget bool
-	options := whimbrel.BaselineOptions{}
+	var yes, none, forget, only, withOlder bool
 	command := &cobra.Command{
 		Use:   "baseline VERSION|--none",
 		Short: "Record migrations up to a version as applied, without running",
@@ -47,19 +44,22 @@ nothing to do with them.`,
 			if err != nil {
 				return err
 			}
-			return a.change(command, recording(yes),
-				change{do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-					if forget {
-						return m.Forget(ctx, version)
-					}
-					return m.Baseline(ctx, version, options)
-				}})
+			goal := whimbrel.Baseline
+			switch { // only one of them is given
+			case forget:
+				goal = whimbrel.Forget
+			case only:
+				goal = whimbrel.BaselineOnly
+			case withOlder:
+				goal = whimbrel.BaselineWithOlder
+			}
+			return a.change(command, recording(yes), goal(version))
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "on a protected database, do it without asking")
 	flags := command.Flags()
-	flags.BoolVar(&options.Only, "only", false, "record VERSION by itself, whatever is pending")
-	flags.BoolVar(&options.WithOlder, "with-older", false, "record older pending ones, too, where the history has rows")
+	flags.BoolVar(&only, "only", false, "record VERSION by itself, whatever is pending")
+	flags.BoolVar(&withOlder, "with-older", false, "record older pending ones, too, where the history has rows")
 	flags.BoolVar(&forget, "forget", false, "take VERSION off the history, and run nothing")
 	flags.BoolVar(&none, "none", false, "begin an empty history: no file is applied")
 	return command

@@ -48,7 +48,7 @@ The checks:
 			if err != nil {
 				return err
 			}
-			plan, err := migrator.PlanUp(command.Context(), whimbrel.UpOptions{})
+			plan, err := migrator.Plan(command.Context(), whimbrel.Latest())
 			if err != nil && !checkable(err) {
 				return err
 			}

@@ -190,7 +190,7 @@ func late(err error) bool {
 func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator, flags *deployFlags,
 	d *deployment) error {
 	for began := time.Now(); ; {
-		plan, err := m.PlanUp(ctx, whimbrel.UpOptions{})
+		plan, err := m.Plan(ctx, whimbrel.Latest())
 		if err == nil && len(plan.Migrations) == 0 {
 			return nil
 		}

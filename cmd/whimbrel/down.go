@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 func newDown(a *app) *cobra.Command {
 	flags := &runFlags{}
-	options := whimbrel.DownOptions{}
+	var back rollbackFlags
 	command := &cobra.Command{
 		Use:   "down [STEPS]",
 		Short: "Roll back the newest migrations, one by default",
@@ -33,38 +32,43 @@ history.`,
 		Args:        arguments(0, 1, "[STEPS]"),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, args []string) error {
-			var err error
-			if options.Steps, err = steps(args); err != nil {
+			n, err := steps(args)
+			if err != nil {
 				return err
 			}
-			return a.change(command, flags, change{
-				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-					return m.PlanDown(ctx, options)
-				},
-				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Down(ctx, options) },
-			})
+			return a.change(command, flags, whimbrel.Back(n, back.how()))
 		},
 	}
 	flags.add(command)
-	forceFlag(command, &options.ForceNoDown)
-	repeatableFlag(command, &options.Repeatable)
+	back.add(command)
 	return command
 }
 
-func forceFlag(command *cobra.Command, force *bool) {
-	command.Flags().BoolVar(force, "force-no-down", false,
-		"take migrations without a down section off the history, running nothing for them")
-}
+// rollbackFlags say how to roll back.
+type rollbackFlags struct{ force, repeatable bool }
 
-func repeatableFlag(command *cobra.Command, repeatable *bool) {
-	command.Flags().BoolVar(repeatable, "repeatable", false,
+// add declares them on a command.
+func (f *rollbackFlags) add(command *cobra.Command) {
+	command.Flags().BoolVar(&f.force, "force-no-down", false,
+		"take migrations without a down section off the history, running nothing for them")
+	command.Flags().BoolVar(&f.repeatable, "repeatable", false,
 		"first roll back the repeatable migrations that have a down section; the next up runs them again")
 }
 
-// steps reads an optional number of migrations; 0: it is not given.
+func (f *rollbackFlags) how() (how whimbrel.Rollback) {
+	if f.force {
+		how |= whimbrel.ForceNoDown
+	}
+	if f.repeatable {
+		how |= whimbrel.RepeatableFirst
+	}
+	return how
+}
+
+// steps reads an optional number of migrations, which is 1 where it is not given.
 func steps(args []string) (int, error) {
 	if len(args) == 0 {
-		return 0, nil
+		return 1, nil
 	}
 	n, err := strconv.Atoi(args[0])
 	if err != nil || n < 1 {

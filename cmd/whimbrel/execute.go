@@ -111,21 +111,15 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 	}
 }
 
-// change is what a command does to a database: what it would run, and running it.
-type change struct {
-	plan planner // for --dry-run
-	do   func(context.Context, *whimbrel.Migrator) (whimbrel.Result, error)
-}
-
-// change opens the project and lets a command change the database, while the
-// terminal or, with --json, a stream of events shows what happens.
-func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
+// change opens the project and runs what a goal takes, while the terminal or, with
+// --json, a stream of events shows what happens. With --dry-run it shows the plan.
+func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal) error {
 	ctx := command.Context()
 	if err := flags.check(); err != nil {
 		return err
 	}
 	if flags.dryRun {
-		return a.plan(ctx, flags, c.plan)
+		return a.plan(ctx, flags, goal)
 	}
 	p, err := a.openAhead(ctx)
 	if err != nil {
@@ -144,7 +138,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, c change) error {
 		return err
 	}
 	a.interruption.gently()
-	result, err := c.do(ctx, migrator)
+	result, err := migrator.Migrate(ctx, goal)
 	finish()
 	if a.flags.json {
 		if err == nil {

@@ -66,8 +66,8 @@ func (a *app) study(_ context.Context, _ project, _ *whimbrel.Migrator, _ whimbr
 	return nil, nil
 }
 
-func frozenDocument(frozen whimbrel.Frozen, _ judgement) ([]byte, error) {
-	text, err := json.MarshalIndent(frozen, "", "  ")
+func planDocument(basis whimbrel.Basis, _ judgement) ([]byte, error) {
+	text, err := json.MarshalIndent(basis, "", "  ")
 	return append(text, '\n'), err
 }
 

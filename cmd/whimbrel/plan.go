@@ -16,7 +16,7 @@ import (
 type planFlags struct {
 	runFlags
 	limit                     int
-	down                      whimbrel.DownOptions
+	back                      rollbackFlags
 	brief, rehearse, markdown bool
 	out                       string
 }
@@ -38,7 +38,7 @@ to see everything; with less it says what it could not see.
 
 --rehearse runs the migrations and their down migrations on a throw-away server
 first, and corrects the judgement by what it sees there. --out freezes the plan
-in a file: "whimbrel up --plan FILE" runs exactly that, or says what has moved
+in a file: "whimbrel up --plan FILE" runs exactly that, or says what has changed
 and ends in status 3.`,
 		Example: `  whimbrel plan
   whimbrel plan --rehearse --markdown
@@ -52,20 +52,19 @@ and ends in status 3.`,
 			if err := flags.check(args, a.flags.json); err != nil {
 				return err
 			}
-			planner, err := plannerOf(args, flags.limit, flags.down)
+			goal, err := goalOf(args, flags.limit, flags.back.how())
 			if err != nil {
 				return err
 			}
 			if flags.brief && flags.out == "" {
-				return a.plan(command.Context(), &flags.runFlags, planner)
+				return a.plan(command.Context(), &flags.runFlags, goal)
 			}
-			return a.judgePlan(command.Context(), flags, planner)
+			return a.judgePlan(command.Context(), flags, goal)
 		},
 	}
 	flags.addOrder(command)
 	flags.addTags(command)
-	forceFlag(command, &flags.down.ForceNoDown)
-	repeatableFlag(command, &flags.down.Repeatable)
+	flags.back.add(command)
 	set := command.Flags()
 	set.IntVar(&flags.limit, "steps", 0, "at most `N` migrations of up (default all)")
 	set.BoolVar(&flags.brief, "brief", false, "only the migrations and their steps, without a judgement")
@@ -99,7 +98,7 @@ func (f *planFlags) check(args []string, json bool) error {
 
 // judgePlan shows a plan with what it does to the database, and freezes it where
 // that is asked.
-func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) error {
+func (a *app) judgePlan(ctx context.Context, flags *planFlags, goal whimbrel.Goal) error {
 	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
@@ -109,13 +108,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 	if err != nil {
 		return err
 	}
-	var plan whimbrel.Plan
-	var frozen whimbrel.Frozen
-	if flags.out != "" {
-		plan, frozen, err = migrator.Freeze(ctx, whimbrel.UpOptions{Steps: flags.limit})
-	} else {
-		plan, err = ask(ctx, migrator)
-	}
+	plan, err := migrator.Plan(ctx, goal)
 	if err != nil {
 		return err
 	}
@@ -126,7 +119,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, ask planner) erro
 		}
 	}
 	if flags.out != "" {
-		text, err := frozenDocument(frozen, told)
+		text, err := planDocument(plan.Basis(), told)
 		if err == nil {
 			err = a.writeReport(flags.out, string(text))
 		}
@@ -170,11 +163,8 @@ type judgement interface {
 	text(p palette, verbose bool) string
 }
 
-// planner asks a Migrator for a plan.
-type planner func(context.Context, *whimbrel.Migrator) (whimbrel.Plan, error)
-
-// plannerOf finds the planner that the arguments of plan ask for.
-func plannerOf(args []string, limit int, down whimbrel.DownOptions) (planner, error) {
+// goalOf finds the goal that the arguments of plan ask for.
+func goalOf(args []string, limit int, how whimbrel.Rollback) (goal whimbrel.Goal, err error) {
 	what, rest := "up", []string(nil)
 	if len(args) > 0 {
 		what, rest = args[0], args[1:]
@@ -182,41 +172,34 @@ func plannerOf(args []string, limit int, down whimbrel.DownOptions) (planner, er
 	switch what {
 	case "up":
 		if len(rest) > 0 {
-			return nil, usage("write it as: whimbrel plan up --steps "+rest[0], "plan up takes no argument %q", rest[0])
+			return goal, usage("write it as: whimbrel plan up --steps "+rest[0], "plan up takes no argument %q", rest[0])
 		}
-		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-			return m.PlanUp(ctx, whimbrel.UpOptions{Steps: limit})
-		}, nil
+		return upTo(limit), nil
 	case "down", "redo":
 		n, err := steps(rest)
 		if err != nil {
-			return nil, err
+			return goal, err
 		}
-		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-			if what == "redo" {
-				return m.PlanRedo(ctx, whimbrel.RedoOptions{Steps: n})
-			}
-			down.Steps = n
-			return m.PlanDown(ctx, down)
-		}, nil
+		if what == "redo" {
+			return whimbrel.Redo(n), nil
+		}
+		return whimbrel.Back(n, how), nil
 	case "to":
 		if len(rest) == 0 {
-			return nil, usage("write it as: whimbrel plan to VERSION", "plan to needs a version")
+			return goal, usage("write it as: whimbrel plan to VERSION", "plan to needs a version")
 		}
 		version, err := versionOf(rest[0])
-		return func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-			return m.PlanTo(ctx, version, whimbrel.ToOptions{ForceNoDown: down.ForceNoDown, Repeatable: down.Repeatable})
-		}, err
+		return whimbrel.Version(version, how), err
 	}
 	remedy := didYouMean("whimbrel plan ", what, []string{"up", "down", "redo", "to"})
 	if remedy == "" {
 		remedy = "write up, down, redo or to"
 	}
-	return nil, usage(remedy, "no plan for %q", what)
+	return goal, usage(remedy, "no plan for %q", what)
 }
 
 // plan shows what a run would do.
-func (a *app) plan(ctx context.Context, flags *runFlags, ask planner) error {
+func (a *app) plan(ctx context.Context, flags *runFlags, goal whimbrel.Goal) error {
 	p, err := a.openAhead(ctx)
 	if err != nil {
 		return err
@@ -226,7 +209,7 @@ func (a *app) plan(ctx context.Context, flags *runFlags, ask planner) error {
 	if err != nil {
 		return err
 	}
-	plan, err := ask(ctx, migrator)
+	plan, err := migrator.Plan(ctx, goal)
 	if err != nil {
 		return err
 	}

@@ -18,12 +18,12 @@ func (f foretold) text(p palette, verbose bool) string {
 	return f.Text(forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}, verbose)
 }
 
-// frozenDocument is the text of a frozen plan with its judgement, if there is one.
-func frozenDocument(frozen whimbrel.Frozen, told judgement) ([]byte, error) {
+// planDocument is the text of a plan that is kept, with its judgement, if there is one.
+func planDocument(basis whimbrel.Basis, told judgement) ([]byte, error) {
 	if f, ok := told.(foretold); ok {
-		return forecast.Document(frozen, &f.Forecast)
+		return forecast.Document(basis, &f.Forecast)
 	}
-	return forecast.Document(frozen, nil)
+	return forecast.Document(basis, nil)
 }
 
 // study makes the forecast of a plan.

@@ -176,16 +176,9 @@ func choices(found []whimbrel.Unfinished) string {
 
 // recover asks, and lets the engine do what was chosen.
 func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.RecoverOptions) error {
-	c := change{
-		plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-			return m.PlanRecover(ctx, options)
-		},
-		do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-			return m.Recover(ctx, options)
-		},
-	}
+	goal := whimbrel.Recover(options.Version, options.Action)
 	if flags.dryRun || flags.yes {
-		return a.change(command, flags, c)
+		return a.change(command, flags, goal)
 	}
 	if !a.inTerminal || a.flags.json {
 		return &whimbrel.Error{
@@ -202,7 +195,7 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	if err != nil {
 		return err
 	}
-	plan, err := c.plan(command.Context(), migrator)
+	plan, err := migrator.Plan(command.Context(), goal)
 	if err != nil {
 		return err
 	}
@@ -214,7 +207,7 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 		}
 		flags.yes = true // a protected environment need not ask again
 	}
-	return a.change(command, flags, c)
+	return a.change(command, flags, goal)
 }
 
 // question asks for one choice.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -10,7 +8,6 @@ import (
 
 func newRedo(a *app) *cobra.Command {
 	flags := &runFlags{}
-	options := whimbrel.RedoOptions{}
 	command := &cobra.Command{
 		Use:   "redo [STEPS]",
 		Short: "Roll back the newest migrations and run them again",
@@ -21,16 +18,11 @@ says. It is for trying out a migration that is being written.`,
 		Args:        arguments(0, 1, "[STEPS]"),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, args []string) error {
-			var err error
-			if options.Steps, err = steps(args); err != nil {
+			n, err := steps(args)
+			if err != nil {
 				return err
 			}
-			return a.change(command, flags, change{
-				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-					return m.PlanRedo(ctx, options)
-				},
-				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Redo(ctx, options) },
-			})
+			return a.change(command, flags, whimbrel.Redo(n))
 		},
 	}
 	flags.add(command)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -11,7 +9,7 @@ import (
 
 func newTo(a *app) *cobra.Command {
 	flags := &runFlags{}
-	options := whimbrel.ToOptions{}
+	var back rollbackFlags
 	command := &cobra.Command{
 		Use:   "to VERSION",
 		Short: "Migrate up or down to a version; 0 is the empty database",
@@ -27,19 +25,11 @@ version 0 is before the first migration: everything is rolled back.`,
 			if err != nil {
 				return err
 			}
-			return a.change(command, flags, change{
-				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) {
-					return m.PlanTo(ctx, version, options)
-				},
-				do: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) {
-					return m.To(ctx, version, options)
-				},
-			})
+			return a.change(command, flags, whimbrel.Version(version, back.how()))
 		},
 	}
 	flags.add(command)
-	forceFlag(command, &options.ForceNoDown)
-	repeatableFlag(command, &options.Repeatable)
+	back.add(command)
 	return command
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -12,7 +11,7 @@ import (
 
 func newUp(a *app) *cobra.Command {
 	flags := &runFlags{}
-	options := whimbrel.UpOptions{}
+	var steps int
 	var plan string
 	command := &cobra.Command{
 		Use:   "up",
@@ -24,7 +23,7 @@ stays and the earlier ones stay applied; the same command goes on from there.
 
 With --plan it runs exactly what "whimbrel plan --out FILE" has frozen. If the
 history, a file, what is pending or the database is not what it was, it runs
-nothing, says what has moved, and ends in status 3. What an earlier run of the
+nothing, says what has changed, and ends in status 3. What an earlier run of the
 same plan has done is not done again.`,
 		Example: `  whimbrel up
   whimbrel up --dev --dir examples/shop/migrations
@@ -35,37 +34,43 @@ same plan has done is not done again.`,
 		Args:        arguments(0, 0, ""),
 		Annotations: streams,
 		RunE: func(command *cobra.Command, _ []string) error {
+			goal := upTo(steps)
 			if command.Flags().Changed("plan") {
-				var err error
-				if options.Frozen, err = a.frozen(plan, command.Flags()); err != nil {
+				kept, err := a.keptPlan(plan, command.Flags())
+				if err != nil {
 					return err
 				}
+				goal = kept.Goal()
 			}
-			return a.change(command, flags, change{
-				plan: func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Plan, error) { return m.PlanUp(ctx, options) },
-				do:   func(ctx context.Context, m *whimbrel.Migrator) (whimbrel.Result, error) { return m.Up(ctx, options) },
-			})
+			return a.change(command, flags, goal)
 		},
 	}
 	flags.add(command)
 	flags.addTags(command)
-	command.Flags().IntVar(&options.Steps, "steps", 0, "at most `N` migrations (default all)")
+	command.Flags().IntVar(&steps, "steps", 0, "at most `N` migrations (default all)")
 	command.Flags().StringVar(&plan, "plan", "", "run exactly the plan that is frozen in `FILE`")
 	return command
 }
 
-// frozen reads a plan that was frozen, which has its own answers to some flags.
-func (a *app) frozen(path string, flags *pflag.FlagSet) (*whimbrel.Frozen, error) {
+// upTo is the goal of up with so many migrations at most; 0: all.
+func upTo(steps int) whimbrel.Goal {
+	if steps > 0 {
+		return whimbrel.Next(steps)
+	}
+	return whimbrel.Latest()
+}
+
+// keptPlan reads a plan that was kept, which has its own answers to some flags.
+func (a *app) keptPlan(path string, flags *pflag.FlagSet) (whimbrel.Plan, error) {
 	for _, name := range []string{"steps", "tag", "out-of-order", "allow-missing"} {
 		if flags.Changed(name) {
-			return nil, usage("leave --"+name+" away, or give it to whimbrel plan --out",
+			return whimbrel.Plan{}, usage("leave --"+name+" away, or give it to whimbrel plan --out",
 				"--plan and --%s contradict each other: the plan says that itself", name)
 		}
 	}
 	text, err := readFile(a.absolute(path), mostMade)
 	if err != nil {
-		return nil, usage("make a plan with: whimbrel plan --out plan.json", "the plan cannot be read: %v", err)
+		return whimbrel.Plan{}, usage("make a plan with: whimbrel plan --out plan.json", "the plan cannot be read: %v", err)
 	}
-	frozen, err := whimbrel.ParseFrozen(filepath.ToSlash(path), string(text))
-	return &frozen, err
+	return whimbrel.ParsePlan(filepath.ToSlash(path), string(text))
 }

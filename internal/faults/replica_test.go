@@ -32,7 +32,7 @@ func TestAReplicaCanBeAskedEverythingAndChangedNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, status.Applied, 1)
 	require.Len(t, status.Pending, 1)
-	plan, err := m.PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := m.Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	require.Len(t, plan.Migrations, 1)
 	verification, err := m.Verify(t.Context())

@@ -28,84 +28,83 @@ func (f files) with(changes files) files {
 	return all
 }
 
-// freeze makes a plan, and takes it through its written form.
-func (b *bundle) freeze(f files, options whimbrel.UpOptions, change ...func(*whimbrel.Config)) *whimbrel.Frozen {
+// kept makes a plan, and takes it through its written form.
+func (b *bundle) kept(f files, goal whimbrel.Goal, change ...func(*whimbrel.Config)) whimbrel.Plan {
 	b.Helper()
-	_, frozen, err := b.migrator(f, change...).Freeze(b.Context(), options)
+	plan, err := b.migrator(f, change...).Plan(b.Context(), goal)
 	require.NoError(b, err)
-	text, err := json.Marshal(frozen)
+	basis := plan.Basis()
+	text, err := json.Marshal(basis)
 	require.NoError(b, err)
-	read, err := whimbrel.ParseFrozen("plan.json", string(text))
+	read, err := whimbrel.ParsePlan("plan.json", string(text))
 	require.NoError(b, err)
-	require.Equal(b, frozen, read)
-	return &read
+	require.Equal(b, basis, read.Basis())
+	return read
 }
 
-// requireMoved checks that a run was refused, and gives what has moved.
-func requireMoved(t *testing.T, err error) []whimbrel.MoveKind {
+// requireStale checks that a run was refused, and gives what has changed.
+func requireStale(t *testing.T, err error) []whimbrel.PlanChangeKind {
 	t.Helper()
-	var own *whimbrel.Error
-	require.ErrorAs(t, err, &own)
-	require.Equal(t, whimbrel.CodePlanStale, own.Code, own.Error())
-	var moves whimbrel.Moves
-	require.ErrorAs(t, err, &moves)
-	var kinds []whimbrel.MoveKind
-	for _, m := range moves {
-		require.Contains(t, own.Detail, m.Message)
-		kinds = append(kinds, m.Kind)
+	own := fails(t, err, whimbrel.CodePlanStale)
+	var changes whimbrel.PlanChanges
+	require.ErrorAs(t, err, &changes)
+	var kinds []whimbrel.PlanChangeKind
+	for _, c := range changes {
+		require.Contains(t, own.Detail, c.Message)
+		kinds = append(kinds, c.Kind)
 	}
 	return kinds
 }
 
-func TestAFrozenPlanIsWhatUpRuns(t *testing.T) {
+func TestAPlanThatIsKeptIsWhatRuns(t *testing.T) {
 	b := setup(t)
-	frozen := b.freeze(three, whimbrel.UpOptions{Steps: 2})
-	require.Len(t, frozen.Migrations, 2)
-	require.Len(t, frozen.Left, 1)
-	edited := three.with(files{"3_c.sql": "SELECT 1"}) // which is not a part of it
-	result, err := b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	plan := b.kept(three, whimbrel.Next(2))
+	require.Len(t, plan.Basis().Migrations, 2)
+	require.Len(t, plan.Basis().Left, 1)
+	edited := three.with(files{"3_c.sql": "SELECT 1"}) // which is no part of it
+	result, err := b.migrator(edited).Run(t.Context(), plan)
 	require.NoError(t, err)
 	require.Len(t, result.Done, 2)
 	require.Equal(t, "1 2", b.applied())
 
-	again, err := b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	again, err := b.migrator(edited).Run(t.Context(), plan)
 	require.NoError(t, err, "what is done is done")
 	require.Empty(t, again.Done)
 }
 
-func TestAFrozenPlanGoesOnWhereAnEarlierRunOfItStopped(t *testing.T) {
+func TestAPlanGoesOnWhereAnEarlierRunOfItStopped(t *testing.T) {
 	b := setup(t)
 	broken := three.with(files{"4_d.sql": "INSERT INTO late VALUES (1); CREATE TABLE d (id int)"})
-	frozen := b.freeze(broken, whimbrel.UpOptions{})
-	_, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	plan := b.kept(broken, whimbrel.Latest())
+	_, err := b.migrator(broken).Run(t.Context(), plan)
 	require.Error(t, err)
 	require.Equal(t, "1 2 3", b.applied())
 	b.exec("CREATE TABLE late (id int)")
-	result, err := b.migrator(broken).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	result, err := b.migrator(broken).Run(t.Context(), plan)
 	require.NoError(t, err)
 	require.Len(t, result.Done, 1)
 }
 
-func TestAFrozenPlanKeepsItsPolicyForLateMigrations(t *testing.T) {
+func TestAPlanKeepsItsPolicyForLateMigrations(t *testing.T) {
 	b := setup(t)
 	_, err := b.migrator(files{"2_b.sql": three["2_b.sql"]}).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	for policy, applied := range map[whimbrel.OutOfOrder]string{whimbrel.SkipOutOfOrder: "2 3",
 		whimbrel.ApplyOutOfOrder: "2 3 1"} {
-		frozen := b.freeze(three, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.OutOfOrder = policy })
+		plan := b.kept(three, whimbrel.Latest(), func(c *whimbrel.Config) { c.OutOfOrder = policy })
 		if policy == whimbrel.ApplyOutOfOrder {
 			b.exec("DELETE FROM schema_migrations WHERE version = '3'; DROP TABLE IF EXISTS c")
-			frozen = b.freeze(three, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.OutOfOrder = policy })
+			plan = b.kept(three, whimbrel.Latest(), func(c *whimbrel.Config) { c.OutOfOrder = policy })
 			applied = "2 1 3"
 		}
-		_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+		_, err := b.migrator(three).Run(t.Context(), plan)
 		require.NoError(t, err, policy)
 		require.Equal(t, applied, b.applied())
 		b.exec("DELETE FROM schema_migrations WHERE version <> '2'; DROP TABLE IF EXISTS a, c")
 	}
 }
 
-func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
+func TestRunSaysWhatHasChangedSinceThePlanWasMade(t *testing.T) {
 	up := func(f files, steps int) func(*bundle) {
 		return func(b *bundle) {
 			_, err := b.migrator(f).Up(b.Context(), whimbrel.UpOptions{Steps: steps})
@@ -120,38 +119,38 @@ func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
 		before, meanwhile func(*bundle)
 		now               files
 		change            func(*whimbrel.Config)
-		moved             []whimbrel.MoveKind
+		changed           []whimbrel.PlanChangeKind
 	}{
 		"a file was edited": {now: three.with(files{"2_b.sql": "CREATE TABLE b (id bigint)"}),
-			moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
-		"a file is gone": {now: three.with(files{"2_b.sql": ""}), moved: []whimbrel.MoveKind{whimbrel.MovedFile}},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedFile}},
+		"a file is gone": {now: three.with(files{"2_b.sql": ""}), changed: []whimbrel.PlanChangeKind{whimbrel.ChangedFile}},
 		"a migration is new": {now: three.with(files{"4_d.sql": "SELECT 1"}),
-			moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedPending}},
 		"one that is new and late": {before: up(three, 1), now: three.with(files{"0_d.sql": "SELECT 1"}),
-			moved: []whimbrel.MoveKind{whimbrel.MovedPending}},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedPending}},
 		"a stranger was applied": {
-			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three, changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory},
 		},
 		"one of it was applied from another file": {
 			meanwhile: up(three.with(files{"1_a.sql": "CREATE TABLE a (id bigint)"}), 1), now: three,
-			moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory},
 		},
-		"one was taken back": {
-			before: up(three, 2), meanwhile: down, now: three, moved: []whimbrel.MoveKind{whimbrel.MovedHistory,
-				whimbrel.MovedPending},
+		"one was rolled back": {
+			before: up(three, 2), meanwhile: down, now: three, changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory,
+				whimbrel.ChangedPending},
 		},
-		"one was taken back and applied again": {
+		"one was rolled back and applied again": {
 			before: up(three, 1), meanwhile: func(b *bundle) { down(b); up(three, 1)(b) }, now: three,
-			moved: []whimbrel.MoveKind{whimbrel.MovedHistory, whimbrel.MovedHistory},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory, whimbrel.ChangedHistory},
 		},
 		"a record was changed": {
 			before:    up(three, 1),
 			meanwhile: func(b *bundle) { b.exec("UPDATE schema_migrations SET checksum = repeat('0', 64)") }, now: three,
-			moved: []whimbrel.MoveKind{whimbrel.MovedHistory},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory},
 		},
 		"it is another history": {
 			now: three, change: func(c *whimbrel.Config) { c.Table = "other" },
-			moved: []whimbrel.MoveKind{whimbrel.MovedDatabase},
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedDatabase},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +158,7 @@ func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
 			if c.before != nil {
 				c.before(b)
 			}
-			frozen := b.freeze(three, whimbrel.UpOptions{})
+			plan := b.kept(three, whimbrel.Latest())
 			if c.meanwhile != nil {
 				c.meanwhile(b)
 			}
@@ -169,53 +168,52 @@ func TestUpSaysWhatHasMovedSinceThePlanWasFrozen(t *testing.T) {
 					c.change(to)
 				}
 			}
-			_, err := b.migrator(c.now, config).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
-			require.Equal(t, c.moved, requireMoved(t, err))
+			_, err := b.migrator(c.now, config).Run(t.Context(), plan)
+			require.Equal(t, c.changed, requireStale(t, err))
 			require.Equal(t, before, b.schema(), "something was changed")
 		})
 	}
 }
 
-func TestAFrozenPlanIsForOneDatabaseOnly(t *testing.T) {
+func TestAPlanIsForOneDatabaseOnly(t *testing.T) {
 	b := setup(t)
-	frozen := b.freeze(three, whimbrel.UpOptions{})
+	plan := b.kept(three, whimbrel.Latest())
 	url, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)
 	defer drop()
-	_, err = b.migrator(three, func(c *whimbrel.Config) { c.DatabaseURL = url }).Up(t.Context(),
-		whimbrel.UpOptions{Frozen: frozen})
-	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedDatabase}, requireMoved(t, err))
-	require.NotEmpty(t, frozen.Database.System, "a superuser sees it")
+	_, err = b.migrator(three, func(c *whimbrel.Config) { c.DatabaseURL = url }).Run(t.Context(), plan)
+	require.Equal(t, []whimbrel.PlanChangeKind{whimbrel.ChangedDatabase}, requireStale(t, err))
+	require.NotEmpty(t, plan.Basis().Database.System, "a superuser sees it")
 }
 
 func TestAScriptThatImportsSomethingElseIsNotThePlanAnyMore(t *testing.T) {
 	b := setup(t)
-	frozen := b.freeze(three, whimbrel.UpOptions{})
-	frozen.Migrations[2].Steps[1] = strings.Repeat("0", 16) // as of a source that reads otherwise
-	_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
-	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedSteps}, requireMoved(t, err))
+	plan := b.kept(three, whimbrel.Latest())
+	plan.Basis().Migrations[2].Steps[1] = strings.Repeat("0", 16) // as of a source that reads otherwise
+	_, err := b.migrator(three).Run(t.Context(), plan)
+	require.Equal(t, []whimbrel.PlanChangeKind{whimbrel.ChangedSteps}, requireStale(t, err))
 	require.Equal(t, "true", b.text("SELECT to_regclass('a') IS NULL"))
 }
 
-func TestAFrozenPlanIsForTheValuesThatVariablesHad(t *testing.T) {
+func TestAPlanIsForTheValuesThatVariablesHad(t *testing.T) {
 	b := setup(t)
 	asking := files{"1_a.sql": "-- +migrate Variables word\nCREATE TABLE a AS SELECT '${word}' AS word",
 		"2_b.sql": "SELECT 1"}
 	with := func(word string) func(*whimbrel.Config) {
 		return func(c *whimbrel.Config) { c.Variables = map[string]string{"word": word, "other": word} }
 	}
-	frozen := b.freeze(asking, whimbrel.UpOptions{}, with("secret"))
-	text, err := json.Marshal(frozen)
+	plan := b.kept(asking, whimbrel.Latest(), with("secret"))
+	text, err := json.Marshal(plan)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "secret")
-	_, err = b.migrator(asking, with("another")).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
-	require.Equal(t, []whimbrel.MoveKind{whimbrel.MovedValues}, requireMoved(t, err))
-	_, err = b.migrator(asking, with("secret")).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	_, err = b.migrator(asking, with("another")).Run(t.Context(), plan)
+	require.Equal(t, []whimbrel.PlanChangeKind{whimbrel.ChangedValues}, requireStale(t, err))
+	_, err = b.migrator(asking, with("secret")).Run(t.Context(), plan)
 	require.NoError(t, err)
 	require.Equal(t, "secret", b.text("SELECT word FROM a"))
 }
 
-func TestAFrozenPlanIsForTheHooksThatThereWere(t *testing.T) {
+func TestAPlanIsForTheHooksThatThereWere(t *testing.T) {
 	t.Parallel()
 	hooks := map[string]string{"before_run": "SELECT 1", "after_each": "-- +migrate Variables word\nSELECT '${word}'"}
 	with := func(word string, change map[string]string) func(*whimbrel.Config) {
@@ -228,53 +226,53 @@ func TestAFrozenPlanIsForTheHooksThatThereWere(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		now   func(*whimbrel.Config)
-		moved whimbrel.MoveKind
-		says  string
+		now     func(*whimbrel.Config)
+		changed whimbrel.PlanChangeKind
+		says    string
 	}{
 		"a hook of the run was edited": {with("secret", map[string]string{"before_run": "SELECT 2"}),
-			whimbrel.MovedHooks, "the hook hooks/before_run.sql was edited"},
+			whimbrel.ChangedHooks, "the hook hooks/before_run.sql was edited"},
 		"a hook of migrations was edited": {with("secret", map[string]string{"after_each": "SELECT 2"}),
-			whimbrel.MovedHooks, "the hook hooks/after_each.sql was edited"},
-		"one is gone": {with("secret", map[string]string{"before_run": ""}), whimbrel.MovedHooks,
-			"the hook hooks/before_run.sql is not there any more"},
+			whimbrel.ChangedHooks, "the hook hooks/after_each.sql was edited"},
+		"one is gone": {with("secret", map[string]string{"before_run": ""}), whimbrel.ChangedHooks,
+			"the hook hooks/before_run.sql is gone"},
 		"one is new": {with("secret", map[string]string{"after_run": "SELECT 2"}),
-			whimbrel.MovedHooks, "the hook hooks/after_run.sql is there and was not"},
-		"a variable of one has another value": {with("another", nil), whimbrel.MovedValues,
+			whimbrel.ChangedHooks, "the hook hooks/after_run.sql is new"},
+		"a variable of one has another value": {with("another", nil), whimbrel.ChangedValues,
 			"a variable has another value than when the plan was made: one of word"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t)
-			frozen := b.freeze(three, whimbrel.UpOptions{}, with("secret", nil))
-			_, err := b.migrator(three, c.now).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
-			require.Equal(t, []whimbrel.MoveKind{c.moved}, requireMoved(t, err))
+			plan := b.kept(three, whimbrel.Latest(), with("secret", nil))
+			_, err := b.migrator(three, c.now).Run(t.Context(), plan)
+			require.Equal(t, []whimbrel.PlanChangeKind{c.changed}, requireStale(t, err))
 			var own *whimbrel.Error
 			require.ErrorAs(t, err, &own)
 			require.Contains(t, own.Detail, c.says)
 			require.Equal(t, "true", b.text("SELECT to_regclass('a') IS NULL"))
 
-			_, err = b.migrator(three, with("secret", nil)).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			_, err = b.migrator(three, with("secret", nil)).Run(t.Context(), plan)
 			require.NoError(t, err)
-			_, err = b.migrator(three, c.now).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+			_, err = b.migrator(three, c.now).Run(t.Context(), plan)
 			require.NoError(t, err, "what is done is done: no hook runs any more")
 		})
 	}
 }
 
-func TestAFrozenPlanKeepsItsTags(t *testing.T) {
+func TestAPlanKeepsItsTags(t *testing.T) {
 	b := setup(t)
 	tagged := files{"1_a.sql": "-- +migrate Tags later\nCREATE TABLE a ()",
 		"2_b.sql": "-- +migrate Tags now\nCREATE TABLE b ()"}
-	frozen := b.freeze(tagged, whimbrel.UpOptions{}, func(c *whimbrel.Config) { c.Tags = []string{"now"} })
-	_, err := b.migrator(tagged).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen})
+	plan := b.kept(tagged, whimbrel.Latest(), func(c *whimbrel.Config) { c.Tags = []string{"now"} })
+	_, err := b.migrator(tagged).Run(t.Context(), plan)
 	require.NoError(t, err)
 	require.Equal(t, "2", b.applied())
 }
 
 // What happens while Up waits for the lease is seen under it.
-func TestNothingSlipsInBetweenAFrozenPlanAndTheLease(t *testing.T) {
+func TestNothingSlipsInBetweenAPlanAndTheLease(t *testing.T) {
 	b := setup(t)
-	frozen := b.freeze(three, whimbrel.UpOptions{})
+	plan := b.kept(three, whimbrel.Latest())
 	release := b.holding()
 	ended := make(chan error, 1)
 	waiting := make(chan struct{})
@@ -290,37 +288,30 @@ func TestNothingSlipsInBetweenAFrozenPlanAndTheLease(t *testing.T) {
 		}
 	})
 	go func() {
-		_, err := migrator.Up(context.Background(), whimbrel.UpOptions{Frozen: frozen})
+		_, err := migrator.Run(context.Background(), plan)
 		ended <- err
 	}()
 	<-waiting
 	require.NoError(t, release())
-	require.Contains(t, requireMoved(t, <-ended), whimbrel.MovedHistory)
+	require.Contains(t, requireStale(t, <-ended), whimbrel.ChangedHistory)
 }
 
-func TestAFrozenPlanHasItsOwnNumberOfSteps(t *testing.T) {
-	b := setup(t)
-	frozen := b.freeze(three, whimbrel.UpOptions{})
-	_, err := b.migrator(three).Up(t.Context(), whimbrel.UpOptions{Frozen: frozen, Steps: 1})
-	require.ErrorContains(t, err, "its own number of steps")
-}
-
-func TestWhatIsNoFrozenPlanIsRefusedWithItsPlace(t *testing.T) {
+func TestWhatIsNotAPlanIsRefusedWithItsPlace(t *testing.T) {
 	t.Parallel()
-	good := whimbrel.Frozen{Format: 1, MadeAt: time.Unix(0, 0).UTC(),
-		Migrations: []whimbrel.FrozenMigration{{Version: migration.Version("1")}}}
+	good := whimbrel.Basis{Format: 1, MadeAt: time.Unix(0, 0).UTC(),
+		Migrations: []whimbrel.BasisMigration{{Version: migration.Version("1")}}}
 	text, err := json.Marshal(good)
 	require.NoError(t, err)
 	for _, c := range []struct{ text, says string }{
-		{"", "plan.json:1:1: this is not a frozen plan"},
+		{"", "plan.json:1:1: this is not a plan"},
 		{"{\n  \"format\": 1,,\n}", "plan.json:2:15: invalid JSON"},
-		{`{"format": "one"}`, "this is not a frozen plan: format is a string"},
+		{`{"format": "one"}`, "this is not a plan: format is a string"},
 		{`{"migrations": []}`, "it has no format"},
 		{`{"format": 2}`, "has format 2, and this version of whimbrel reads format 1"},
 		{string(text), "it does not have its own fingerprint"},
-		{`[]`, "this is not a frozen plan"},
+		{`[]`, "this is not a plan"},
 	} {
-		_, err := whimbrel.ParseFrozen("plan.json", c.text)
+		_, err := whimbrel.ParsePlan("plan.json", c.text)
 		var own *whimbrel.Error
 		require.ErrorAs(t, err, &own, c.text)
 		require.Equal(t, whimbrel.CodeMalformed, own.Code)
@@ -329,21 +320,21 @@ func TestWhatIsNoFrozenPlanIsRefusedWithItsPlace(t *testing.T) {
 	}
 }
 
-func FuzzParseFrozen(f *testing.F) {
+func FuzzParsePlan(f *testing.F) {
 	f.Add(`{"format": 1, "history": [{"id": 1}], "fingerprint": ""}`)
 	f.Add(`{"format": 1, "made_at": 3}`)
 	f.Add("\xef\xbb\xbf{")
 	f.Fuzz(func(t *testing.T, text string) {
-		frozen, err := whimbrel.ParseFrozen("plan.json", text)
+		plan, err := whimbrel.ParsePlan("plan.json", text)
 		if err != nil {
 			var own *whimbrel.Error
 			require.ErrorAs(t, err, &own)
 			return
 		}
-		again, err := json.Marshal(frozen)
+		again, err := json.Marshal(plan.Basis())
 		require.NoError(t, err)
-		same, err := whimbrel.ParseFrozen("plan.json", string(again))
+		same, err := whimbrel.ParsePlan("plan.json", string(again))
 		require.NoError(t, err)
-		require.Equal(t, frozen.Fingerprint, same.Fingerprint)
+		require.Equal(t, plan.Basis().Fingerprint, same.Basis().Fingerprint)
 	})
 }
