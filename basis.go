@@ -57,7 +57,7 @@ type Identity struct {
 	Table  string `json:"table"` // the history's, with its schema
 }
 
-// BasisRow is a row of the history. Its ID shows that a migration was taken back
+// BasisRow is a row of the history. Its ID shows that a migration was rolled back
 // and applied again.
 type BasisRow struct {
 	ID       int64             `json:"id"`
@@ -394,8 +394,8 @@ func (f Basis) steps(plan Plan, rest []BasisMigration) (all PlanChanges) {
 // hooks compares the hooks with what they were.
 func (f Basis) hooks(s state) (all PlanChanges) {
 	report := func(h BasisHook, what string) {
-		all = append(all, PlanChange{Kind: ChangedHooks, Path: h.Path, Message: fmt.Sprintf("the hook %s %s", cmp.Or(h.Path, h.Name),
-			what)})
+		all = append(all, PlanChange{Kind: ChangedHooks, Path: h.Path,
+			Message: fmt.Sprintf("the hook %s %s", cmp.Or(h.Path, h.Name), what)})
 	}
 	named := func(name string) func(BasisHook) bool { return func(h BasisHook) bool { return h.Name == name } }
 	now := s.basisHooks()
@@ -443,12 +443,12 @@ func (f Basis) place(now Identity) PlanChanges {
 	was := f.Database
 	var all PlanChanges
 	if was.Name != now.Name || was.OID != now.OID || was.System != "" && now.System != "" && was.System != now.System {
-		all = append(all, PlanChange{Kind: ChangedDatabase, Message: fmt.Sprintf("this is another database: the plan was made for "+
-			"%s, and this is %s", was, now)})
+		all = append(all, PlanChange{Kind: ChangedDatabase,
+			Message: fmt.Sprintf("this is another database: the plan was made for %s, and this is %s", was, now)})
 	}
 	if was.Table != now.Table {
-		all = append(all, PlanChange{Kind: ChangedDatabase, Message: fmt.Sprintf("the plan was made for the history in %s, and "+
-			"this is %s", was.Table, now.Table)})
+		all = append(all, PlanChange{Kind: ChangedDatabase,
+			Message: fmt.Sprintf("the plan was made for the history in %s, and this is %s", was.Table, now.Table)})
 	}
 	return all
 }

@@ -129,7 +129,8 @@ func TestRunSaysWhatHasChangedSinceThePlanWasMade(t *testing.T) {
 		"one that is new and late": {before: up(three, 1), now: three.with(files{"0_d.sql": "SELECT 1"}),
 			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedPending}},
 		"a stranger was applied": {
-			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three, changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory},
+			meanwhile: up(files{"0_z.sql": "SELECT 1"}, 0), now: three,
+			changed: []whimbrel.PlanChangeKind{whimbrel.ChangedHistory},
 		},
 		"one of it was applied from another file": {
 			meanwhile: up(three.with(files{"1_a.sql": "CREATE TABLE a (id bigint)"}), 1), now: three,

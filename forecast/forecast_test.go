@@ -228,7 +228,8 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	require.True(t, ok)
 	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE replace('ALTER TABLE x ADD COLUMN a int', 'x', "+
 		"'orders'); END $$;\nUPDATE orders SET note = '';\n"+
-		"DO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).Plan(t.Context(), whimbrel.Latest())
+		"DO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).Plan(t.Context(),
+		whimbrel.Latest())
 	require.NoError(t, err)
 	require.False(t, study(t, url, plan).Duration.Known)
 	schema, _, _ := strings.Cut(shop, "INSERT") // the rehearsal makes up rows of its own
@@ -357,7 +358,8 @@ func TestValuesOfVariablesAreNotShown(t *testing.T) {
 	values := map[string]string{"owner": "hushhush"}
 	files := parse(t, "-- +migrate Variables owner\nALTER TABLE users RENAME COLUMN age TO ${\"owner\"};\n"+
 		"-- +migrate Down\nALTER TABLE users RENAME COLUMN ${\"owner\"} TO age;")
-	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).Plan(t.Context(), whimbrel.Latest())
+	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).Plan(t.Context(),
+		whimbrel.Latest())
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) {
 		o.Variables, o.Rehearse, o.History = values, true, parse(t,
