@@ -96,7 +96,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return build(&tagReader{from: r, completed: db.completed}, w)
 	}
-	conn, err := dial.Open(ctx, config)
+	conn, err := m.open(ctx, config)
 	if err != nil {
 		return nil, m.connectionError(ctx, err)
 	}

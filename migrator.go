@@ -63,6 +63,11 @@ type Config struct {
 	// Connection is used instead of DatabaseURL where it is given. It must
 	// come from pgx.ParseConfig. It is copied.
 	Connection *pgx.ConnConfig
+	// BeforeConnect is called before each new connection of a run is opened, with a copy of
+	// the configuration for it to alter: to fetch a password that is valid for minutes, as
+	// clouds have them. It may be called concurrently. Where it fails, so does connecting.
+	// May be nil.
+	BeforeConnect func(context.Context, *pgx.ConnConfig) error
 	// Migrations as migration.Load gives them. They must not be altered afterwards.
 	Migrations []migration.Migration
 	// Functions are migrations written in Go, which take their place among the
@@ -276,6 +281,22 @@ func unreadable(err error, hidden *redact.Redactor) *Error {
 func (m *Migrator) aside(ctx context.Context) (*pgx.Conn, error) {
 	connection := m.connection.Copy()
 	connection.RuntimeParams["application_name"] = m.asideName()
+	return m.open(ctx, connection)
+}
+
+// open opens a connection: every one that the engine has is opened by it. The
+// configuration is the caller's to alter.
+func (m *Migrator) open(ctx context.Context, connection *pgx.ConnConfig) (*pgx.Conn, error) {
+	if m.config.BeforeConnect != nil {
+		if err := m.config.BeforeConnect(ctx, connection); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			return nil, &Error{Code: CodeConnection, Message: "BeforeConnect failed: " + m.redact(err.Error()), Err: err,
+				Remedy: "make available what the hook needs, then run the same command again"}
+		}
+		m.hidden().Password(connection.Password)
+	}
 	return dial.Open(ctx, connection)
 }
 

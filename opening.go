@@ -22,7 +22,8 @@ type Opening struct {
 // works is told by the method of a Migrator that takes the connection over. Close
 // must be called; it may be before that.
 func Open(ctx context.Context, config Config) (*Opening, error) {
-	m, err := New(Config{DatabaseURL: config.DatabaseURL, Connection: config.Connection, Table: config.Table})
+	m, err := New(Config{DatabaseURL: config.DatabaseURL, Connection: config.Connection,
+		BeforeConnect: config.BeforeConnect, Table: config.Table})
 	if err != nil {
 		return nil, err
 	}

@@ -126,6 +126,11 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may be in front
 	config.RuntimeParams["application_name"] = "whimbrel verify"
+	if before := options.Config.BeforeConnect; before != nil {
+		if err := before(ctx, config); err != nil {
+			return l, fmt.Errorf("preparing a connection: %w", err)
+		}
+	}
 	conn, err := dial.Open(ctx, config)
 	if err != nil {
 		return l, fmt.Errorf("reading the schema: %w", err)
@@ -208,7 +213,8 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 		return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
 	}
 	again := options.Config
-	again.DatabaseURL, again.Connection, again.Migrations, again.Tags = "", config, migrations, nil
+	again.DatabaseURL, again.Connection, again.BeforeConnect = "", config, nil
+	again.Migrations, again.Tags = migrations, nil
 	again.AcceptMarks = true
 	m, err := whimbrel.New(again)
 	if err != nil {

@@ -65,7 +65,8 @@ func (d *database) close() {
 // up applies migrations, as any database would.
 func (d *database) up(ctx context.Context, migrations []migration.Migration) error {
 	config := d.work.options.Config
-	config.DatabaseURL, config.Connection, config.Listener, config.Tags = d.url, nil, nil, nil
+	config.DatabaseURL, config.Connection, config.BeforeConnect = d.url, nil, nil
+	config.Listener, config.Tags = nil, nil
 	config.Hooks, config.AcceptMarks = migration.Hooks{}, true
 	config.Migrations, config.Functions = migrations, nil
 	config.Table = ownSchema + ".history"

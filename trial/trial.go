@@ -130,7 +130,7 @@ type history struct {
 // newHistory checks what the engine would check.
 func newHistory(config whimbrel.Config) (history, error) {
 	check := config
-	check.DatabaseURL, check.Connection = "host=localhost", nil // never connected to
+	check.DatabaseURL, check.Connection, check.BeforeConnect = "host=localhost", nil, nil // never connected to
 	if _, err := whimbrel.New(check); err != nil {
 		return history{}, err
 	}
@@ -150,7 +150,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 // until is a configuration for the first so many migrations.
 func (h history) until(count int, connection *pgx.ConnConfig) whimbrel.Config {
 	config := h.config
-	config.DatabaseURL, config.Connection = "", connection
+	config.DatabaseURL, config.Connection, config.BeforeConnect = "", connection, nil
 	config.AcceptMarks = true
 	config.Stop = nil // a migration is tested to its end
 	config.Protect, config.OnProtected = "", nil

@@ -1,0 +1,16 @@
+// Package pool hands a pool of pgx to the engine.
+package pool
+
+import (
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/whimbrel-db/whimbrel"
+)
+
+// Config gives a Config for the database of a pool. Of the pool's configuration, only how
+// it connects is taken: ConnConfig and BeforeConnect. The engine opens connections of its
+// own and takes none of the pool's, so a pool of one connection that is in use will do.
+func Config(p *pgxpool.Pool) whimbrel.Config {
+	c := p.Config()
+	return whimbrel.Config{Connection: c.ConnConfig, BeforeConnect: c.BeforeConnect}
+}
