@@ -2,6 +2,7 @@ package whimbrel
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,28 +10,39 @@ import (
 )
 
 // Listener hears everything that happens during a run, in order. It is called
-// by one goroutine at a time and delays the run while it works, so it hands on
-// whatever takes long. The engine prints nothing: terminals, logs, metrics and
+// by one goroutine at a time of each Migrator and delays the run while it works, so it
+// hands on whatever takes long. The engine prints nothing: terminals, logs, metrics and
 // tests are listeners.
 type Listener func(Record)
 
-// Record is an event with its time.
+// Record is an event, and what it is of: one Listener may be that of many runs.
 type Record struct {
-	Time  time.Time
-	Event Event
+	Time time.Time
+	// Run is the same for all events of a run and of no other; empty for what happens
+	// outside of runs.
+	Run string
+	// Database is user@host:port/name, never with a password.
+	Database string
+	Event    Event
 }
 
-// MarshalJSON gives one flat object: "time", "event", and the event's fields.
+// MarshalJSON gives one flat object: "time", "event", "run", "database", and the event's
+// fields.
 func (r Record) MarshalJSON() ([]byte, error) {
-	body, err := json.Marshal(r.Event)
+	head, err := json.Marshal(struct {
+		Time     string `json:"time"`
+		Event    string `json:"event"`
+		Run      string `json:"run,omitempty"`
+		Database string `json:"database,omitempty"`
+	}{r.Time.UTC().Format(time.RFC3339Nano), r.Event.Kind(), r.Run, r.Database})
 	if err != nil {
 		return nil, err
 	}
-	head := `{"time":` + strconv.Quote(r.Time.UTC().Format(time.RFC3339Nano)) + `,"event":` + strconv.Quote(r.Event.Kind())
-	if len(body) > len("{}") {
-		return append([]byte(head+","), body[1:]...), nil
+	body, err := json.Marshal(r.Event)
+	if err != nil || len(body) <= len("{}") {
+		return head, err
 	}
-	return []byte(head + "}"), nil
+	return slices.Concat(head[:len(head)-1], []byte(","), body[1:]), nil
 }
 
 // Event is one of the types below; the set is closed.
@@ -80,8 +92,8 @@ type Blocker struct {
 // RunStarted opens every run.
 type RunStarted struct {
 	Command  string `json:"command"`
-	Database string `json:"database"` // user@host:port/name, never a password
-	Planned  int    `json:"planned"`  // migrations to run, as known before the lease
+	Database string `json:"-"`       // that of the Record
+	Planned  int    `json:"planned"` // migrations to run, as known before the lease
 }
 
 // SchemaCreated says that the schema of the history was not there, and is now.

@@ -242,7 +242,7 @@ func (m *Migrator) Migrate(ctx context.Context, goal Goal) (Result, error) {
 	if err := goal.check(); err != nil {
 		return Result{}, err
 	}
-	r := &run{m: m, advanced: new(atomic.Int64), result: Result{Command: goal.aim.Command, Database: m.database(),
+	r := &run{m: m.ofRun(), advanced: new(atomic.Int64), result: Result{Command: goal.aim.Command, Database: m.database(),
 		Done: []Outcome{}}}
 	return r.report(ctx, goal)
 }

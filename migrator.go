@@ -15,6 +15,8 @@ package whimbrel
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -141,7 +143,8 @@ type Migrator struct {
 	config     Config
 	connection *pgx.ConnConfig
 	identity   identity
-	emitting   sync.Mutex
+	emitting   *sync.Mutex
+	run        string // its id; empty outside of runs
 	hidden     func() *redact.Redactor // see secrets
 }
 
@@ -195,8 +198,10 @@ func New(config Config) (*Migrator, error) {
 	if err := checkTags(config.Tags, config.Migrations); err != nil {
 		return nil, err
 	}
-	return &Migrator{config: config, connection: connection, identity: whoami(config.ToolVersion), hidden: secrets(config,
-		connection)}, nil
+	return &Migrator{
+		config: config, connection: connection, identity: whoami(config.ToolVersion), emitting: &sync.Mutex{},
+		hidden: secrets(config, connection),
+	}, nil
 }
 
 func (c Config) check() error {
@@ -316,13 +321,22 @@ func (m *Migrator) database() string {
 	return c.User + "@" + c.Host + ":" + strconv.Itoa(int(c.Port)) + "/" + c.Database
 }
 
+// ofRun is the Migrator for a run, whose events have its id.
+func (m *Migrator) ofRun() *Migrator {
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // which never fails
+	of := *m
+	of.run = hex.EncodeToString(id)
+	return &of
+}
+
 func (m *Migrator) emit(event Event) {
 	if m.config.Listener == nil {
 		return
 	}
 	m.emitting.Lock()
 	defer m.emitting.Unlock()
-	m.config.Listener(Record{Time: time.Now(), Event: event})
+	m.config.Listener(Record{Time: time.Now(), Run: m.run, Database: m.database(), Event: event})
 }
 
 // stopping reports whether the caller asked for an orderly end.

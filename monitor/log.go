@@ -46,6 +46,12 @@ func Log(logger *slog.Logger) Observer {
 		kind := o.Event.Kind()
 		record := slog.NewRecord(o.Time, level, strings.ReplaceAll(kind, "_", " "), 0)
 		record.AddAttrs(slog.String("event", kind))
+		if o.Run != "" {
+			record.AddAttrs(slog.String("run", o.Run))
+		}
+		if o.Database != "" {
+			record.AddAttrs(slog.String("database", o.Database))
+		}
 		record.AddAttrs(attributes(o)...)
 		// The logger's own failures have nowhere to go.
 		_ = handler.Handle(context.Background(), record)
@@ -100,8 +106,7 @@ func printedLevel(level string) slog.Level {
 func attributes(o Observation) []slog.Attr {
 	switch e := o.Event.(type) {
 	case whimbrel.RunStarted:
-		return []slog.Attr{slog.String("command", e.Command), slog.String("database", e.Database),
-			slog.Int("planned", e.Planned)}
+		return []slog.Attr{slog.String("command", e.Command), slog.Int("planned", e.Planned)}
 	case whimbrel.SchemaCreated:
 		return []slog.Attr{slog.String("schema", e.Schema)}
 	case whimbrel.OtherHistoryFound:
