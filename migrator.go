@@ -144,7 +144,7 @@ type Migrator struct {
 	connection *pgx.ConnConfig
 	identity   identity
 	emitting   *sync.Mutex
-	run        string // its id; empty outside of runs
+	run        string                  // its id; empty outside of runs
 	hidden     func() *redact.Redactor // see secrets
 }
 
