@@ -368,7 +368,7 @@ func TestAFailedRetirementDoesNotGiveTheLeaseBack(t *testing.T) {
 	b.exec("UPDATE migration_lock SET expires_at = now() - interval '1 hour'")
 	lesser := func(c *whimbrel.Config) {
 		c.DatabaseURL = strings.Replace(b.url, "postgres@", "lesser@", 1)
-		c.LockWait = -1
+		c.LockWait = whimbrel.NoWait
 	}
 	both := files{"1_hold.sql": "-- +migrate Up notransaction\nCALL hold();", "2_next.sql": "CREATE TABLE next ()"}
 	for range 2 {

@@ -46,6 +46,16 @@ const (
 	DefaultLockWait = 10 * time.Minute
 )
 
+// Durations of a Config with a meaning of their own.
+const (
+	// NoWait is a LockWait that waits for no other runner.
+	NoWait time.Duration = -1
+	// NoRetry is a RetryBudget in which nothing is retried.
+	NoRetry time.Duration = 1
+	// IgnoreReplicas is a MaxReplicaLag that any replica is within.
+	IgnoreReplicas time.Duration = -1
+)
+
 // OutOfOrder is what to do with pending versions that are older than the
 // newest applied one.
 type OutOfOrder string
@@ -103,15 +113,16 @@ type Config struct {
 	// MaxStall is how long a statement of ours may wait for a lock while
 	// others queue behind it.
 	MaxStall time.Duration
-	// RetryBudget is how long a step that backed off is tried again.
+	// RetryBudget is how long a step that backed off is tried again; NoRetry: not at all.
 	RetryBudget time.Duration
 	// LeaseDuration is how long a lease holds without renewal.
 	LeaseDuration time.Duration
-	// LockWait is how long to wait for another runner; negative: not at all.
+	// LockWait is how long to wait for another runner; NoWait, or a negative duration: not
+	// at all.
 	LockWait time.Duration
 	// MaxReplicaLag is how far replicas may be behind while a backfill runs,
 	// before it waits for them. With 0 they must have what was there before the
-	// last batch; with less, they are left out of account.
+	// last batch; with IgnoreReplicas, or any negative duration, it never waits.
 	MaxReplicaLag time.Duration
 	// Protect, unless empty, says that the database is protected, and as what: the first
 	// run that changes anything leaves the mark of that. See Protection.
@@ -222,7 +233,7 @@ func (c Config) check() error {
 			"MaxStall: a stall budget of %s cannot be kept", c.MaxStall)
 	}
 	if c.RetryBudget < 0 {
-		return wrong("use a positive duration; a nanosecond for none", "invalid RetryBudget %s",
+		return wrong("use a positive duration, or NoRetry", "invalid RetryBudget %s",
 			c.RetryBudget)
 	}
 	if c.LeaseDuration < time.Second || c.LeaseDuration > LongestStall {

@@ -70,7 +70,7 @@ func TestANumberThatCannotBeMeantIsRefusedByItsName(t *testing.T) {
 					require.NoError(t, err, name)
 					continue
 				}
-				require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message, field.Name+": ", name)
+				require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message, field.Name, name)
 			}
 		}
 	}

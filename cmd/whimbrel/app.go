@@ -175,8 +175,8 @@ func (a *app) settings(file config, migrations []migration.Migration) whimbrel.C
 	return whimbrel.Config{
 		Migrations: migrations, Variables: a.values(file), Table: a.flags.table, ToolVersion: build().Version,
 		OutOfOrder: file.OutOfOrder, MaxStall: time.Duration(file.MaxStall),
-		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, time.Nanosecond),
-		LockWait:      file.orNothing("lock_wait", file.LockWait, -1),
+		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, whimbrel.NoRetry),
+		LockWait:      file.orNothing("lock_wait", file.LockWait, whimbrel.NoWait),
 		MaxReplicaLag: time.Duration(file.MaxReplicaLag),
 		Scripts:       file.Scripts.runtime(),
 	}

@@ -95,18 +95,18 @@ func (f *runFlags) apply(c *whimbrel.Config) {
 		c.MaxStall = max(f.maxStall, time.Nanosecond) // the engine refuses what is too little
 	}
 	if f.changed("retry-budget") {
-		c.RetryBudget = max(f.retryBudget, time.Nanosecond) // 0 would mean the default
+		c.RetryBudget = max(f.retryBudget, whimbrel.NoRetry) // 0 would mean the default
 	}
 	if f.changed("max-replica-lag") {
 		c.MaxReplicaLag = f.maxReplicaLag
 	}
 	if f.ignoreReplicas {
-		c.MaxReplicaLag = -1
+		c.MaxReplicaLag = whimbrel.IgnoreReplicas
 	}
 	if f.changed("lock-wait") {
 		c.LockWait = f.lockWait
 		if f.lockWait == 0 {
-			c.LockWait = -1 // 0 would mean the default
+			c.LockWait = whimbrel.NoWait // 0 would mean the default
 		}
 	}
 }
