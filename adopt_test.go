@@ -103,7 +103,7 @@ func TestATableOfAnotherToolIsRecognised(t *testing.T) {
 func TestAHomeGrownLockIsRespectedForItsThirtySeconds(t *testing.T) {
 	b := setup(t)
 	b.exec(homeGrown + "UPDATE migration_lock SET is_locked = true, locked_at = now(), locked_by = 'old runner'")
-	noWait := func(c *whimbrel.Config) { c.LockWait = -1 }
+	noWait := func(c *whimbrel.Config) { c.LockWait = whimbrel.NoWait }
 	_, err := b.migrator(simple, noWait).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeLeaseHeld)
 	require.Contains(t, e.Message, "old runner")

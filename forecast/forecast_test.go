@@ -203,7 +203,7 @@ func TestDownMigrationsAreJudgedAndTried(t *testing.T) {
 		"ALTER TABLE users ADD COLUMN b int;\n-- +migrate Down\nALTER TABLE users DROP COLUMN c;",
 		"ALTER TABLE users ADD COLUMN d int;",
 	}
-	plan, err := migrator(t, url, parse(t, texts...)).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, texts...)).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	for name, history := range map[string]func(*forecast.Options){
 		"behind files":       func(o *forecast.Options) { o.History = parse(t, shop) },
@@ -228,8 +228,8 @@ func TestARehearsalMeasuresAndKnowsWhatTheTextDoesNotTell(t *testing.T) {
 	require.True(t, ok)
 	plan, err := migrator(t, url, parse(t, "DO $$ BEGIN EXECUTE replace('ALTER TABLE x ADD COLUMN a int', 'x', "+
 		"'orders'); END $$;\nUPDATE orders SET note = '';\n"+
-		"DO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).PlanUp(t.Context(),
-		whimbrel.UpOptions{})
+		"DO $$ BEGIN EXECUTE replace('UPDATE x SET note = NULL', 'x', 'orders'); END $$;")).Plan(t.Context(),
+		whimbrel.Latest())
 	require.NoError(t, err)
 	require.False(t, study(t, url, plan).Duration.Known)
 	schema, _, _ := strings.Cut(shop, "INSERT") // the rehearsal makes up rows of its own
@@ -252,7 +252,7 @@ func TestAPlanThatGoesDownIsJudgedLikeOneThatGoesUp(t *testing.T) {
 	_, err := migrator(t, url, files).Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err)
 	exec(t, connect(t, url), "ANALYZE users")
-	plan, err := migrator(t, url, files[:1]).PlanDown(t.Context(), whimbrel.DownOptions{Steps: 2})
+	plan, err := migrator(t, url, files[:1]).Plan(t.Context(), whimbrel.Back(2))
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) { o.Rehearse, o.History = true, files })
 	require.Equal(t, forecast.FromHistory, f.Migrations[0].Down.Kind)
@@ -261,7 +261,7 @@ func TestAPlanThatGoesDownIsJudgedLikeOneThatGoesUp(t *testing.T) {
 	require.Equal(t, "table users (2 rows)", f.Migrations[1].Loses[0].String())
 	require.Equal(t, lint.AccessExclusive, f.Migrations[1].Steps[0].Locks[0].Mode)
 
-	redo, err := migrator(t, url, files).PlanRedo(t.Context(), whimbrel.RedoOptions{})
+	redo, err := migrator(t, url, files).Plan(t.Context(), whimbrel.Redo(1))
 	require.NoError(t, err)
 	f = study(t, url, redo, func(o *forecast.Options) { o.Rehearse, o.History = true, files })
 	require.Len(t, f.Migrations, 2)
@@ -278,7 +278,7 @@ func TestScriptsAreUnknownAndRunInTheRehearsal(t *testing.T) {
 	files := append(parse(t, "CREATE TABLE users (id int);"), script)
 	files = append(files, parse(t, "SELECT 1", "SELECT 1", "ALTER TABLE made ADD COLUMN a int;\n-- +migrate Down\n"+
 		"ALTER TABLE made DROP COLUMN a;")[2])
-	plan, err := migrator(t, url, files, withScripts).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, files, withScripts).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) { o.Rehearse, o.Scripts = true, js.New(js.Options{}) })
 	require.Empty(t, f.Rehearsal.Stopped)
@@ -301,7 +301,7 @@ func TestARoleWithFewRightsIsToldWhatItCannotSee(t *testing.T) {
 		_, _ = owner.Exec(context.Background(), "DROP OWNED BY "+role)
 		_, _ = owner.Exec(context.Background(), "DROP ROLE "+role)
 	})
-	plan, err := migrator(t, url, parse(t, "CREATE INDEX ON orders (user_id)")).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, "CREATE INDEX ON orders (user_id)")).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	as := func(o *forecast.Options) { o.Connection.User = role }
 	f := study(t, url, plan, as)
@@ -317,7 +317,7 @@ func TestATableThatSomebodyHoldsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	url, ok := copied(t, shop)
 	require.True(t, ok)
-	plan, err := migrator(t, url, parse(t, "CREATE INDEX ON orders (user_id)")).PlanUp(t.Context(), whimbrel.UpOptions{})
+	plan, err := migrator(t, url, parse(t, "CREATE INDEX ON orders (user_id)")).Plan(t.Context(), whimbrel.Latest())
 	require.NoError(t, err)
 	holder := connect(t, url)
 	exec(t, holder, "BEGIN; LOCK TABLE users")
@@ -358,8 +358,8 @@ func TestValuesOfVariablesAreNotShown(t *testing.T) {
 	values := map[string]string{"owner": "hushhush"}
 	files := parse(t, "-- +migrate Variables owner\nALTER TABLE users RENAME COLUMN age TO ${\"owner\"};\n"+
 		"-- +migrate Down\nALTER TABLE users RENAME COLUMN ${\"owner\"} TO age;")
-	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).PlanUp(t.Context(),
-		whimbrel.UpOptions{})
+	plan, err := migrator(t, url, files, func(c *whimbrel.Config) { c.Variables = values }).Plan(t.Context(),
+		whimbrel.Latest())
 	require.NoError(t, err)
 	f := study(t, url, plan, func(o *forecast.Options) {
 		o.Variables, o.Rehearse, o.History = values, true, parse(t,

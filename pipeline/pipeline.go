@@ -469,7 +469,7 @@ func (j *judge) plan(ctx context.Context) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	plan, err := m.PlanUp(ctx, whimbrel.UpOptions{})
+	plan, err := m.Plan(ctx, whimbrel.Latest())
 	var own *whimbrel.Error
 	if errors.As(err, &own) && ctx.Err() == nil {
 		return Step{Message: own.Message, Notes: []annotation.Note{{
