@@ -82,6 +82,17 @@ func (l *Lent) names(role string) bool {
 // Lent reports whether the server is somebody else's; see Lend.
 func (s *Server) Lent() bool { return s.cluster.lent != nil }
 
+// CreatedRoles notes roles that were created for databases of the server. One that is somebody else's is given back
+// without them.
+func (s *Server) CreatedRoles(names ...string) {
+	if !s.Lent() {
+		return
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.created = append(s.created, names...)
+}
+
 // giveBack drops what was made on a server of somebody else: databases, and the roles that migrations make.
 func (s *Server) giveBack() error {
 	ctx, cancel := context.WithTimeout(context.Background(), dropPatience)
@@ -98,7 +109,7 @@ func (s *Server) giveBack() error {
 	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
 	now, err := roles(ctx, connection)
 	for role := range now {
-		if !s.roles[role] && s.cluster.lent.names(role) { // one that owns something is not ours, and is not dropped
+		if !s.roles[role] && (slices.Contains(s.created, role) || s.cluster.lent.names(role)) { // one that owns something is not ours, and is not dropped
 			_, _ = connection.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize()).ReadAll()
 		}
 	}

@@ -51,6 +51,7 @@ type Server struct {
 	stopped bool
 	made    []string        // databases on a server that is lent
 	roles   map[string]bool // that it had
+	created []string        // roles, on a server that is lent
 }
 
 // Start starts a throw-away server and returns when it answers queries. The server ends with this process, whatever

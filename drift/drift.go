@@ -20,6 +20,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -30,10 +31,13 @@ type Options struct {
 	// Listener hears nothing.
 	Config whimbrel.Config
 	// Expected is what the schema should be; nil: what the migrations make.
-	Expected *schema.Schema
+	Expected *Expected
 	// Server is where they are run, in a database of their own; nil starts one of the
 	// live server's major version, or of another one where that is not to be had.
 	Server *devdb.Server
+	// Sandbox is what that database has before they run. Roles and settings of the live
+	// database are added to it.
+	Sandbox devdb.Furnishing
 	// Privileges is set where owners and granted privileges are compared as well.
 	// Often they are given out elsewhere, and differ between environments.
 	Privileges bool
@@ -73,11 +77,12 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 		if err != nil {
 			return report, err
 		}
+		options.Sandbox = live.sandbox
 		made, err := replay(ctx, options, live, applied)
 		if err != nil {
 			return report, err
 		}
-		report.Replayed, expected = made.version, &made.schema
+		report.Replayed, expected = made.version, &made.expected
 		if made.major != live.major {
 			why := fmt.Sprintf("since there is no %d on this machine", live.major)
 			if made.lent {
@@ -87,26 +92,26 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 				"some definitions may be written in another way", made.version, why)
 		}
 	}
-	report.Differences = append(report.Differences, schema.Diff(options.comparable(*expected),
-		options.comparable(live.schema))...)
+	wanted, found := expected.Beforehand.without(expected.Schema, live.schema)
+	report.Differences = append(report.Differences, schema.Diff(options.comparable(wanted),
+		options.comparable(found))...)
 	return report, nil
 }
 
 // Expect gives the schema that all migrations together make, to be kept for
 // Options.Expected. It needs no database but the throw-away one.
-func Expect(ctx context.Context, options Options, major int) (schema.Schema, error) {
+func Expect(ctx context.Context, options Options, major int) (Expected, error) {
 	options.Config.Listener = nil
 	made, err := replay(ctx, options, live{major: major}, options.Config.Migrations)
-	return made.schema, err
+	return made.expected, err
 }
 
 // live is what the database tells.
 type live struct {
-	status whimbrel.Status
-	schema schema.Schema
-	major  int
-	path   string   // its search_path
-	roles  []string // of its server
+	status  whimbrel.Status
+	schema  schema.Schema
+	major   int
+	sandbox devdb.Furnishing // with its roles and settings
 }
 
 func readLive(ctx context.Context, options Options) (l live, err error) {
@@ -136,8 +141,10 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 		return l, fmt.Errorf("reading the schema: %w", err)
 	}
 	defer dial.Close(conn)
-	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('search_path'),
-		ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1)`).Scan(&l.major, &l.path, &l.roles)
+	err = conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&l.major)
+	if err == nil {
+		l.sandbox, err = sandbox.Like(ctx, conn, options.Sandbox)
+	}
 	if err == nil {
 		l.schema, err = schema.Read(ctx, conn, schema.Options{Exclude: whimbrel.Tables(options.Config.Table)})
 	}
@@ -174,10 +181,10 @@ func (l live) applied(all []migration.Migration) ([]migration.Migration, error) 
 
 // made is what the migrations make, and where they were run.
 type made struct {
-	schema  schema.Schema
-	version string
-	major   int
-	lent    bool // the server was somebody else's
+	expected Expected
+	version  string
+	major    int
+	lent     bool // the server was somebody else's
 }
 
 // replay runs migrations on a throw-away server and reads what they made.
@@ -199,8 +206,11 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	if err != nil {
 		return made{}, err
 	}
-	if like.path != "" {
-		config.RuntimeParams["search_path"] = like.path
+	created, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: options.Sandbox,
+		Migrations: slices.Concat(options.Config.Hooks.All(), migrations), Functions: options.Config.Functions})
+	server.CreatedRoles(created...)
+	if err != nil {
+		return made{}, err
 	}
 	conn, err := dial.Open(ctx, config)
 	if err != nil {
@@ -208,9 +218,14 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	}
 	defer dial.Close(conn)
 	tables := whimbrel.Tables(options.Config.Table)
-	furnished, err := furnish(ctx, conn, like.roles, tables[0])
+	if len(tables[0]) > 1 {
+		if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+tables[0][:1].Sanitize()); err != nil {
+			return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
+		}
+	}
+	before, err := readBeforehand(ctx, conn, options.Sandbox)
 	if err != nil {
-		return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
+		return made{}, err
 	}
 	again := options.Config
 	again.DatabaseURL, again.Connection, again.BeforeConnect = "", config, nil
@@ -220,12 +235,12 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	if err != nil {
 		return made{}, err
 	}
-	if err := run(ctx, m, conn, furnished); err != nil {
+	if err := run(ctx, m, conn, created); err != nil {
 		return made{}, elsewhere(err, server.Lent())
 	}
 	s, err := schema.Read(ctx, conn, schema.Options{Exclude: tables})
 	version := server.Version()
-	return made{s, version.Version, version.Major, server.Lent()}, err
+	return made{Expected{s, before}, version.Version, version.Major, server.Lent()}, err
 }
 
 // start starts a server of a major version, or of any where that one cannot be had.
@@ -248,29 +263,6 @@ func start(ctx context.Context, major int, progress func(string)) (*devdb.Server
 		}
 	}
 	return server, nil
-}
-
-// furnish makes what migrations may find in the live database without having made
-// it: roles, of which it gives those that were not there, and the schema of the history.
-func furnish(ctx context.Context, conn *pgx.Conn, roles []string,
-	history pgx.Identifier) (furnished []string, err error) {
-	var have []string
-	if err := conn.QueryRow(ctx, "SELECT array_agg(rolname::text) FROM pg_roles").Scan(&have); err != nil {
-		return nil, err
-	}
-	for _, role := range roles {
-		if slices.Contains(have, role) {
-			continue
-		}
-		if _, err := conn.Exec(ctx, "CREATE ROLE "+pgx.Identifier{role}.Sanitize()); err != nil {
-			return nil, err
-		}
-		furnished = append(furnished, role)
-	}
-	if len(history) > 1 {
-		_, err = conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+history[:1].Sanitize())
-	}
-	return furnished, err
 }
 
 // run runs the migrations. A role that they make is on the live server by now, and
@@ -312,6 +304,9 @@ func elsewhere(err error, lent bool) error {
 	}
 	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone " +
 		"with --history-only"
+	if remedy := sandbox.Remedy(own); remedy != "" {
+		moved.Remedy = remedy + "; or compare the history alone with --history-only"
+	}
 	return &moved
 }
 

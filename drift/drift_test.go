@@ -16,7 +16,6 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/drift"
 	"github.com/whimbrel-db/whimbrel/migration"
-	"github.com/whimbrel-db/whimbrel/schema"
 )
 
 // server is the PostgreSQL that the tests share, for live databases and for replays.
@@ -180,7 +179,7 @@ func TestAnExpectedSchemaStandsForARun(t *testing.T) {
 	require.NoError(t, err)
 	text, err := json.Marshal(expected)
 	require.NoError(t, err)
-	var read schema.Schema
+	var read drift.Expected
 	require.NoError(t, json.Unmarshal(text, &read))
 	b.options.Expected = &read
 	require.Empty(t, b.differences())

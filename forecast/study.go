@@ -14,6 +14,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -43,6 +44,9 @@ type Options struct {
 	Scripts whimbrel.Runtime
 	// Server is where to rehearse; nil starts one, of the version that the database has.
 	Server *devdb.Server
+	// Sandbox is what it has before the first migration. Roles and settings of the database
+	// are added to it.
+	Sandbox devdb.Furnishing
 	// Rows is how many each table gets in the rehearsal; 0, or less, is 5000.
 	Rows int
 	// Progress is told about work that takes seconds; may be nil.
@@ -58,7 +62,7 @@ func Study(ctx context.Context, plan whimbrel.Plan, options Options) (Forecast, 
 	if options.Parser == nil {
 		options.Parser = lint.PostgreSQL()
 	}
-	facts, catalog, err := survey(ctx, options.Connection)
+	facts, catalog, err := survey(ctx, &options)
 	if err != nil {
 		return Forecast{}, err
 	}
@@ -77,8 +81,8 @@ func Study(ctx context.Context, plan whimbrel.Plan, options Options) (Forecast, 
 }
 
 // survey reads facts and catalog of the database.
-func survey(ctx context.Context, config *pgx.ConnConfig) (Facts, lint.Catalog, error) {
-	config = config.Copy()
+func survey(ctx context.Context, options *Options) (Facts, lint.Catalog, error) {
+	config := options.Connection.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // poolers bear no prepared statements
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
 	conn, err := dial.Open(ctx, config)
@@ -89,6 +93,11 @@ func survey(ctx context.Context, config *pgx.ConnConfig) (Facts, lint.Catalog, e
 	facts, err := ReadFacts(ctx, conn)
 	if err != nil {
 		return Facts{}, lint.Catalog{}, err
+	}
+	if options.Rehearse {
+		if options.Sandbox, err = sandbox.Like(ctx, conn, options.Sandbox); err != nil {
+			return Facts{}, lint.Catalog{}, err
+		}
 	}
 	catalog, err := rehearsal.ReadCatalog(ctx, conn)
 	return facts, catalog, err
@@ -138,6 +147,7 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 			return fmt.Errorf("replaying the catalog: %w", err)
 		}
 		history = []migration.Migration{schema}
+		options.Sandbox.Prepare, options.Sandbox.Extensions = nil, nil // the catalog has them
 	}
 	sequence, stopped := runnable(plan)
 	back := downMigrations(plan, options.Variables)
@@ -152,7 +162,7 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 			return isPlanned(m.Version) ||
 				isBack(m.Version)
 		}},
-		Server: options.Server, Major: catalog.Major, Rows: rows, Progress: options.Progress, Scripts: options.Scripts,
+		Server: options.Server, Sandbox: options.Sandbox, Major: catalog.Major, Rows: rows, Progress: options.Progress, Scripts: options.Scripts,
 	})
 	if errors.Is(err, devdb.ErrNoBinaries) {
 		return &whimbrel.Error{

@@ -10,11 +10,15 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -24,6 +28,9 @@ import (
 // Options say what to judge.
 type Options struct {
 	// Config has the migrations, and how they are run. Its database is asked only where
+	// Sandbox is what the databases have in which migrations are run, before the first one.
+	// Roles and settings of the target are added to it.
+	Sandbox devdb.Furnishing
 	// Target is set.
 	Config whimbrel.Config
 	// Loading is what reading the files said: the error of migration.Load.
@@ -114,7 +121,8 @@ func (r Report) Notes() []annotation.Note {
 // does not. The error is for what could not
 // be looked at: a revision that git does not know, a server that does not start.
 func Run(ctx context.Context, options Options) (Report, error) {
-	j := &judge{options: options, report: Report{Base: options.Base, New: []string{}, Steps: []Step{}}}
+	j := &judge{options: options, report: Report{Base: options.Base, New: []string{}, Steps: []Step{}},
+		noted: map[devdb.MissingRole]bool{}}
 	for _, step := range []struct {
 		name string
 		look func(context.Context) (Step, error)
@@ -125,6 +133,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		if err != nil {
 			return j.report, err
 		}
+		s.Notes = append(s.Notes, j.missingRoles()...)
 		s.Name, s.Took = step.name, whimbrel.Elapsed(time.Since(began))
 		j.report.Steps = append(j.report.Steps, s)
 		if !s.Passed && (step.name == Files || step.name == Settings && !s.Skipped) {
@@ -140,6 +149,46 @@ type judge struct {
 	report  Report
 	asRun   []migration.Migration
 	fresh   map[string]bool // names of the files that are new or changed; nil: all are
+
+	telling sync.Mutex
+	missing []devdb.MissingRole // roles that nothing creates
+	noted   map[devdb.MissingRole]bool
+}
+
+// found is told of a role that the migrations name and nothing creates.
+func (j *judge) found(m devdb.MissingRole) {
+	j.telling.Lock()
+	defer j.telling.Unlock()
+	if !slices.Contains(j.missing, m) {
+		j.missing = append(j.missing, m)
+	}
+	if tell := j.options.Sandbox.Missing; tell != nil {
+		tell(m)
+	}
+}
+
+// sandbox is what databases have beforehand in which this change is run.
+func (j *judge) sandbox() devdb.Furnishing {
+	furnishing := j.options.Sandbox
+	furnishing.Missing = j.found
+	return furnishing
+}
+
+// missingRoles gives a note for each role that was found since the last time and is of a
+// file that is new.
+func (j *judge) missingRoles() (notes []annotation.Note) {
+	j.telling.Lock()
+	defer j.telling.Unlock()
+	for _, m := range j.missing {
+		if noted := j.noted[m]; noted || !slices.Contains(j.report.New, m.Path) {
+			continue
+		}
+		j.noted[m] = true
+		notes = append(notes, annotation.Note{Level: annotation.Info, Check: devdb.MissingRoleCheck,
+			Title: "a role that nothing creates", Message: m.String(), Path: m.Path, Line: m.Line, Column: m.Column,
+			Key: m.Role})
+	}
+	return notes
 }
 
 func skipped(message string) (Step, error) { return Step{Skipped: true, Message: message}, nil }
@@ -356,6 +405,9 @@ func (j *judge) applied(ctx context.Context) (Step, error) {
 		return Step{}, err
 	}
 	v, err := m.Verify(ctx)
+	if err == nil {
+		err = j.likeTarget(ctx)
+	}
 	if err != nil {
 		return Step{}, err
 	}
@@ -374,6 +426,24 @@ func (j *judge) applied(ctx context.Context) (Step, error) {
 	return s, nil
 }
 
+// likeTarget has the migrations run where there is what the target has.
+func (j *judge) likeTarget(ctx context.Context) error {
+	config := j.options.Config.Connection
+	if config == nil {
+		var err error
+		if config, err = dial.Parse(j.options.Config.DatabaseURL); err != nil {
+			return err // New has read it before
+		}
+	}
+	conn, err := dial.Open(ctx, config)
+	if err != nil {
+		return fmt.Errorf("reading roles and settings of the target: %w", err)
+	}
+	defer dial.Close(conn)
+	j.options.Sandbox, err = sandbox.Like(ctx, conn, j.options.Sandbox)
+	return err
+}
+
 // lint judges what is new, with everything else as its history.
 func (j *judge) lint(ctx context.Context) (Step, error) {
 	if len(j.report.New) == 0 {
@@ -386,6 +456,7 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 	if j.options.Rehearse {
 		result, err := rehearsal.Run(ctx, j.asRun, rehearsal.Options{
 			Lint: options, Scripts: j.options.Config.Scripts, Timeout: j.options.Timeout, Progress: j.options.Progress,
+			Sandbox: j.sandbox(),
 		})
 		if err != nil {
 			return s, err
@@ -419,7 +490,7 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 		return skipped("nothing is new")
 	}
 	options := *j.options.Trial
-	options.Timeout = j.options.Timeout
+	options.Timeout, options.Sandbox = j.options.Timeout, j.sandbox()
 	options.Config, options.From, options.ChangedSince, options.Only = j.options.Config, "", "", nil
 	for _, m := range j.options.Config.Migrations {
 		if j.isFresh(m) {

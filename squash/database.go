@@ -3,6 +3,7 @@ package squash
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -27,6 +29,7 @@ type database struct {
 	url    string
 	conn   *pgx.Conn
 	role   string // that everything runs as
+	before beforehand
 }
 
 func (w *work) open(ctx context.Context, major int) (*database, error) {
@@ -48,11 +51,47 @@ func (w *work) open(ctx context.Context, major int) (*database, error) {
 	if err == nil {
 		err = d.conn.QueryRow(ctx, "SELECT current_user").Scan(&d.role)
 	}
+	if err == nil {
+		err = d.furnish(ctx)
+	}
 	if err != nil {
 		d.close()
+		var own *whimbrel.Error
+		if errors.As(err, &own) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("preparing a throw-away database: %w", err)
 	}
 	return d, nil
+}
+
+// beforehand is what a database has before the migrations run: how pg_dump writes it, and
+// how many rows its tables have.
+type beforehand struct {
+	dump []migration.Statement
+	rows map[string]int64
+}
+
+// furnish makes what the first migration is to find.
+func (d *database) furnish(ctx context.Context) error {
+	w := d.work
+	if _, err := sandbox.Furnish(ctx, d.conn.Config(), sandbox.Program{Furnishing: w.options.Sandbox,
+		Migrations: slices.Concat(w.members, w.rest), Functions: w.options.Config.Functions}); err != nil {
+		return err
+	}
+	if f := w.options.Sandbox; len(f.Prepare)+len(f.Extensions) == 0 {
+		return nil
+	}
+	tables, err := d.tables(ctx)
+	if err != nil {
+		return err
+	}
+	d.before.rows = map[string]int64{}
+	for _, t := range tables {
+		d.before.rows[t.name] = t.rows
+	}
+	d.before.dump, err = w.program.dump(ctx, d, nil)
+	return err
 }
 
 func (d *database) close() {
@@ -132,6 +171,9 @@ func (w *work) chooseData(ctx context.Context, b *Baseline) ([]table, error) {
 	var kept []table
 	named := make([]bool, len(w.options.KeepData))
 	for _, t := range all {
+		if had, there := w.old.before.rows[t.name]; there && had == t.rows {
+			continue
+		}
 		wanted := false
 		for i, name := range w.options.KeepData {
 			if t.is(name) {

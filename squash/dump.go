@@ -114,7 +114,11 @@ func (p dumper) dump(ctx context.Context, d *database, kept []table) ([]migratio
 		}
 		all = append(all, statements...)
 	}
-	return slices.DeleteFunc(all, func(s migration.Statement) bool { return isNoise(s, d.role) }), nil
+	was := map[string]bool{}
+	for _, s := range d.before.dump {
+		was[s.Text] = true
+	}
+	return slices.DeleteFunc(all, func(s migration.Statement) bool { return isNoise(s, d.role) || was[s.Text] }), nil
 }
 
 func (p dumper) section(ctx context.Context, arguments []string) ([]migration.Statement, error) {

@@ -9,6 +9,7 @@
 package squash
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -34,6 +37,9 @@ type Options struct {
 	DropData bool
 	// Major is the version of PostgreSQL to work with; 0: the newest at hand.
 	Major int
+	// Sandbox is what both databases have before the first migration. Nothing of it is in
+	// the baseline.
+	Sandbox devdb.Furnishing
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
 }
@@ -84,6 +90,7 @@ func Run(ctx context.Context, options Options) (Baseline, error) {
 type work struct {
 	options       Options
 	members, rest []migration.Migration
+	program       dumper
 	old, made     *database
 }
 
@@ -94,12 +101,12 @@ func (w *work) progress(format string, args ...any) {
 }
 
 func (w *work) squash(ctx context.Context) (Baseline, error) {
-	program, err := findDump(ctx, w.options.Major, w.options.Progress)
-	if err != nil {
+	var err error
+	if w.program, err = findDump(ctx, w.options.Major, w.options.Progress); err != nil {
 		return Baseline{}, err
 	}
 	w.progress("replaying %d migrations", len(w.members))
-	if w.old, err = w.open(ctx, program.major); err != nil {
+	if w.old, err = w.open(ctx, w.program.major); err != nil {
 		return Baseline{}, err
 	}
 	if err := w.old.up(ctx, w.members); err != nil {
@@ -113,7 +120,7 @@ func (w *work) squash(ctx context.Context) (Baseline, error) {
 		return b, err
 	}
 	w.progress("writing the baseline")
-	dump, err := program.dump(ctx, w.old, kept)
+	dump, err := w.program.dump(ctx, w.old, kept)
 	if err != nil {
 		return b, err
 	}
@@ -191,6 +198,7 @@ func refuse(m migration.Migration, remedy, message string) error {
 // because says at which point of the work something failed, and keeps the place.
 func because(what string, err error) error {
 	e := &whimbrel.Error{Err: err, Message: err.Error()}
+	remedy := ""
 	var own *whimbrel.Error
 	if errors.As(err, &own) {
 		if own.Code == whimbrel.CodeInterrupted || own.Code == whimbrel.CodeConnection {
@@ -198,9 +206,10 @@ func because(what string, err error) error {
 		}
 		whole := *own
 		e = &whole
+		remedy = sandbox.Remedy(own)
 	}
 	e.Code, e.Message = whimbrel.CodeSquash, what+": "+e.Message
-	e.Remedy = "squash up to another version, or put that right first; nothing was changed"
+	e.Remedy = cmp.Or(remedy, "squash up to another version, or put that right first") + "; nothing was changed"
 	return e
 }
 

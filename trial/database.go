@@ -11,6 +11,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -44,10 +45,24 @@ func (t *trial) newDatabase(ctx context.Context) (*database, error) {
 	d := &database{trial: t, made: m, config: config, inserted: map[*set]bool{}, filled: map[uint32]bool{},
 		worked: map[*query]bool{}, medians: map[*query]time.Duration{},
 		history: pgx.Identifier(strings.Split(t.history.config.Table, "."))}
+	if err := d.furnish(ctx); err != nil {
+		return nil, errors.Join(err, d.drop(ctx))
+	}
 	if err := d.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the database %s: %w", m.name, err), d.drop(ctx))
 	}
 	return d, nil
+}
+
+// furnish makes what the first migration is to find.
+func (d *database) furnish(ctx context.Context) error {
+	h := d.trial.history
+	created, err := sandbox.Furnish(ctx, d.config, sandbox.Program{Furnishing: d.trial.options.Sandbox,
+		Migrations: h.config.Migrations, Functions: h.config.Functions})
+	if guest := d.trial.host.guest; guest != nil {
+		guest.CreatedRoles(created...)
+	}
+	return err
 }
 
 func (d *database) prepare(ctx context.Context) error {

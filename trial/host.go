@@ -75,18 +75,18 @@ func FromEnvironment(lookup func(name string) (string, bool)) (*pgx.ConnConfig, 
 // as a trial: the named database must be empty or not exist, and is left alone.
 // See devdb.Lent for missing, and for the roles that the migrations make.
 func Lend(ctx context.Context, connection *pgx.ConnConfig, missing string,
-	migrations []migration.Migration) (*devdb.Lent, error) {
+	migrations []migration.Migration, sandbox devdb.Furnishing) (*devdb.Lent, error) {
 	h := &host{admin: connection.Copy()}
 	if err := h.approach(ctx); err != nil {
 		return nil, err
 	}
-	return h.lent(missing, migrations), nil
+	return h.lent(missing, migrations, sandbox), nil
 }
 
-func (h *host) lent(missing string, migrations []migration.Migration) *devdb.Lent {
-	texts := make([]string, len(migrations))
-	for i, m := range migrations {
-		texts[i] = m.Text
+func (h *host) lent(missing string, migrations []migration.Migration, sandbox devdb.Furnishing) *devdb.Lent {
+	texts := sandbox.Texts()
+	for _, m := range migrations {
+		texts = append(texts, m.Text)
 	}
 	return &devdb.Lent{
 		URL: func(database string) string {
@@ -112,7 +112,7 @@ func openHost(ctx context.Context, options Options, migrations []migration.Migra
 			return h, err
 		}
 		var err error
-		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own", migrations))
+		h.guest, err = devdb.Borrow(ctx, h.lent("it is not whimbrel's own", migrations, options.Sandbox))
 		return h, err
 	case options.Keep:
 		project := devdb.OpenProject(cmp.Or(options.KeepIn, ".whimbrel"), devdb.ProjectOptions{Major: options.Major,

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -49,6 +50,9 @@ type Options struct {
 	// version Major if that is not 0.
 	Connection *pgx.ConnConfig
 	Major      int
+
+	// Sandbox is what each database has before the first migration.
+	Sandbox devdb.Furnishing
 
 	// Keep leaves the databases for a look: the one in which a migration failed as
 	// it was then, and the last ones. Without a Connection they are then made on

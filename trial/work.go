@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -227,7 +229,8 @@ func engineFailure(check Check, e *whimbrel.Error) Finding {
 	if e.Detail != "" {
 		message += ": " + e.Detail
 	}
-	return Finding{Severity: Failure, Check: check, Message: message, Remedy: e.Remedy, Path: e.Path, Line: e.Line,
+	return Finding{Severity: Failure, Check: check, Message: message,
+		Remedy: cmp.Or(e.Remedy, sandbox.Remedy(e)), Path: e.Path, Line: e.Line,
 		Column: e.Column, Error: e}
 }
 

@@ -31,6 +31,23 @@ func Subfolders() Option { return func(r *recipe) { r.subfolders = true } }
 // Variables are the values of what migrations ask for by the annotation Variables.
 func Variables(values map[string]string) Option { return func(r *recipe) { r.variables = values } }
 
+// Prepare runs files of SQL, by their paths in the file system of the migrations, before the first migration: what
+// databases have from elsewhere, such as the schema of a platform.
+func Prepare(files ...string) Option {
+	return func(r *recipe) { r.prepare = append(r.prepare, files...) }
+}
+
+// Roles are roles that databases have from elsewhere. They are created on the server of the tests, cannot log in, and
+// stay there. What migrations grant to roles that nothing creates needs no mention.
+func Roles(names ...string) Option {
+	return func(r *recipe) { r.furnishing.Roles = append(r.furnishing.Roles, names...) }
+}
+
+// Extensions are created before the first migration.
+func Extensions(names ...string) Option {
+	return func(r *recipe) { r.furnishing.Extensions = append(r.furnishing.Extensions, names...) }
+}
+
 // Table is the name of the history table, if it is not the usual one.
 func Table(name string) Option { return func(r *recipe) { r.table = name } }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -26,6 +27,8 @@ type recipe struct {
 	// subfolders is set where the folders in folder count as well.
 	subfolders bool
 	major      int
+	prepare    []string // paths of files
+	furnishing devdb.Furnishing
 
 	migrations []migration.Migration
 	modules    string // a digest of what scripts may import
@@ -42,6 +45,16 @@ func newRecipe(files fs.FS, options []Option) (recipe, error) {
 			Subfolders: r.subfolders}); err != nil {
 			return r, err
 		}
+	}
+	for _, path := range r.prepare {
+		if files == nil {
+			return r, errors.New("whimbreltest.Prepare needs a file system that has the files")
+		}
+		text, err := fs.ReadFile(files, path)
+		if err != nil {
+			return r, fmt.Errorf("reading what whimbreltest.Prepare names: %w", err)
+		}
+		r.furnishing.Prepare = append(r.furnishing.Prepare, devdb.File{Path: path, Text: lineends.LF(string(text))})
 	}
 	if len(r.migrations)+len(r.functions) == 0 {
 		return r, errors.New("there are no migrations in the file system; name their folder with whimbreltest.Dir, as in " +
@@ -104,6 +117,15 @@ func (r recipe) key(serverVersion, role string) (string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.variables)) {
 		write(digest, "variable", name, r.variables[name])
+	}
+	for _, file := range r.furnishing.Prepare {
+		write(digest, "prepare", file.Path, file.Text)
+	}
+	for _, name := range r.furnishing.Roles {
+		write(digest, "role", name)
+	}
+	for _, name := range r.furnishing.Extensions {
+		write(digest, "extension", name)
 	}
 	for _, f := range r.functions {
 		write(digest, "function", string(f.Version), f.Name)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 )
 
 // The names of our databases. A template bears its final name only when it is
@@ -167,6 +168,14 @@ func execute(ctx context.Context, conn *pgx.Conn, sql string) error {
 }
 
 func (s *server) migrate(ctx context.Context, database string, r recipe) error {
+	config, err := dial.Parse(s.address.to(database))
+	if err != nil {
+		return err
+	}
+	if _, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: r.furnishing, Migrations: r.migrations,
+		Functions: r.functions, Guest: !s.own}); err != nil {
+		return err
+	}
 	migrator, err := whimbrel.New(whimbrel.Config{
 		DatabaseURL: s.address.to(database), Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts,
 		Variables: r.variables, Table: r.table, ToolVersion: "whimbreltest",

@@ -14,7 +14,6 @@ import (
 	"github.com/whimbrel-db/whimbrel/drift"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/schema"
 )
 
 // verifyFlags are the flags of verify.
@@ -137,7 +136,7 @@ func (a *app) verified(ctx context.Context, p project, options drift.Options, wi
 }
 
 // expectedSchema reads a schema that --write-schema wrote; nil where no file is named.
-func (a *app) expectedSchema(name string) (*schema.Schema, error) {
+func (a *app) expectedSchema(name string) (*drift.Expected, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -146,7 +145,7 @@ func (a *app) expectedSchema(name string) (*schema.Schema, error) {
 		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name,
 			reasonOf(err))
 	}
-	var s schema.Schema
+	var s drift.Expected
 	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, usage("rewrite it with whimbrel verify --write-schema "+name, "%s is not a schema: %v", name, err)
 	}

@@ -10,8 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // refusal is a statement that the server refused, and what to make of that.
@@ -28,16 +30,28 @@ func (r *refusal) Unwrap() error { return r.err }
 // missingRole is what the server says of a role that nobody has made.
 var missingRole = pattern.Of(`^role "(.+)" does not exist$`)
 
-// provide makes what a statement misses and databases have from elsewhere: a role.
-func (s *stage) provide(ctx context.Context, refused *pgconn.PgError) bool {
+// provide makes what a statement misses and databases have from elsewhere: a role whose
+// name no text has. It gives its name.
+func (s *stage) provide(ctx context.Context, refused *pgconn.PgError) string {
 	m := missingRole().FindStringSubmatch(refused.Message)
 	if refused.Code != "42704" || m == nil || slices.Contains(s.roles, m[1]) {
-		return false
+		return ""
 	}
 	s.roles = append(s.roles, m[1])
 	_, err := s.conn.Exec(ctx, "CREATE ROLE "+pgx.Identifier{m[1]}.Sanitize())
 	var there *pgconn.PgError
-	return err == nil || errors.As(err, &there) && there.Code == "42710"
+	if err == nil || errors.As(err, &there) && there.Code == "42710" {
+		return m[1]
+	}
+	return ""
+}
+
+// tell says that a statement needs a role that nothing creates.
+func (s *stage) tell(m migration.Migration, statement migration.Statement, role string) {
+	if s.options.Sandbox.Missing != nil {
+		s.options.Sandbox.Missing(devdb.MissingRole{Role: role, Path: m.Path, Line: statement.Start.Line,
+			Column: statement.Start.Column})
+	}
 }
 
 var (
@@ -52,6 +66,10 @@ var (
 	// ofSchema is a schema that does not exist, or that of what does not exist.
 	ofSchema = pattern.Of(`^(?:schema "(.+)"|\w+ "?([^\s".]+)"?\..*) does not exist$`)
 )
+
+// notMade is why nothing follows of a refusal, where the migrations have made nothing like it.
+const notMade = "the migrations do not make it; make it in a migration, or in a file of sandbox.prepare if databases " +
+	"have it from elsewhere, or lint --pending on a database that has it"
 
 // undefined are the states of objects that are not there.
 var undefined = []string{"42704", "42883", "42P01", "3F000"}
@@ -79,7 +97,7 @@ func (s *stage) outside(ctx context.Context, r *refusal) (why string, ends bool,
 	case (missing || r.err.Code == "42703") && s.needsLeft(r.err):
 		why = "it may need what could not be made on the server of the rehearsal; rehearse where that can be made"
 	case missing && foreign().MatchString(message), missing && fromExtension(message):
-		why = "the migrations do not make it; make it in a migration, or lint --pending on a database that has it"
+		why = notMade
 	case missing:
 		why, err = s.outsideHistory(ctx, message)
 	}
@@ -123,5 +141,5 @@ func (s *stage) outsideHistory(ctx context.Context, message string) (string, err
 	if err != nil || made && any {
 		return "", err
 	}
-	return "the migrations do not make it; make it in a migration, or lint --pending on a database that has it", nil
+	return notMade, nil
 }

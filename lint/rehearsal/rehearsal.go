@@ -21,6 +21,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	Lint lint.Options
 	// Server is where to rehearse, in a database of its own; nil starts one.
 	Server *devdb.Server
+	// Sandbox is what that database has before the first migration.
+	Sandbox devdb.Furnishing
 	// Major is the version of the server to start; 0 is any.
 	Major int
 	// Rows is how many rows each table gets; 0, or less, is 200.
@@ -94,7 +97,7 @@ func Run(ctx context.Context, migrations []migration.Migration, options Options)
 	if err != nil {
 		return Result{}, err
 	}
-	s, drop, err := open(ctx, server, options)
+	s, drop, err := open(ctx, server, migrations, options)
 	if err != nil {
 		return Result{}, err
 	}
@@ -126,7 +129,8 @@ func start(ctx context.Context, options Options) (*devdb.Server, error) {
 type stage struct {
 	options      Options
 	server       *devdb.Server
-	drops        []func() // of the databases that were made
+	drops        []func()              // of the databases that were made
+	history      []migration.Migration // all that run here
 	past         []migration.Migration
 	second       bool // it may not be the first database on this server in which the migrations run
 	url          string
@@ -142,7 +146,8 @@ type stage struct {
 	observations []lint.Observation
 }
 
-func open(ctx context.Context, server *devdb.Server, options Options) (*stage, func(), error) {
+func open(ctx context.Context, server *devdb.Server, migrations []migration.Migration,
+	options Options) (*stage, func(), error) {
 	if options.Rows <= 0 {
 		options.Rows = defaultRows
 	}
@@ -152,7 +157,11 @@ func open(ctx context.Context, server *devdb.Server, options Options) (*stage, f
 	}
 	s := &stage{
 		options: options, server: server, drops: []func(){drop}, url: url,
-		filled: map[uint32]bool{}, unfilled: map[uint32]string{}, second: server.Lent(),
+		filled: map[uint32]bool{}, unfilled: map[uint32]string{}, second: server.Lent(), history: migrations,
+	}
+	if err := s.furnish(ctx); err != nil {
+		drop()
+		return nil, nil, err
 	}
 	if err := s.connect(ctx); err != nil {
 		drop()
@@ -176,6 +185,17 @@ func (s *stage) close(ctx context.Context) {
 			_, _ = conn.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize())
 		}
 	}
+}
+
+// furnish makes what the first migration is to find.
+func (s *stage) furnish(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.url)
+	if err != nil {
+		return err
+	}
+	created, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: s.options.Sandbox, Migrations: s.history})
+	s.roles = append(s.roles, created...)
+	return err
 }
 
 func (s *stage) connect(ctx context.Context) error {
@@ -282,7 +302,10 @@ func (s *stage) onFresh(ctx context.Context, m migration.Migration, again []lint
 	s.drops = append(s.drops, drop)
 	other := &stage{
 		options: s.options, server: s.server, url: url, filled: map[uint32]bool{}, unfilled: map[uint32]string{},
-		roles: s.roles, second: true,
+		roles: s.roles, second: true, history: s.history,
+	}
+	if err := other.furnish(ctx); err != nil {
+		return again, failure, err
 	}
 	if err := other.connect(ctx); err != nil {
 		return again, failure, err
@@ -408,7 +431,8 @@ func (s *stage) attempt(ctx context.Context, m migration.Migration, step migrati
 			}
 			return observed, err
 		}
-		if s.provide(ctx, r.err) {
+		if role := s.provide(ctx, r.err); role != "" {
+			s.tell(m, step.Statements[r.statement-step.First], role)
 			continue
 		}
 		why, ends, unclear := s.outside(ctx, r)
