@@ -83,6 +83,21 @@ func Lend(ctx context.Context, connection *pgx.ConnConfig, missing string,
 	return h.lent(missing, migrations, sandbox), nil
 }
 
+// Superuser reports whether the role of a connection to a server for tests is one.
+func Superuser(ctx context.Context, connection *pgx.ConnConfig) (super bool, err error) {
+	h := &host{admin: connection.Copy()}
+	if err := h.approach(ctx); err != nil {
+		return false, err
+	}
+	conn, err := dial.Open(ctx, h.admin)
+	if err != nil {
+		return false, h.cannotConnect(err)
+	}
+	defer dial.Close(conn)
+	err = conn.QueryRow(ctx, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").Scan(&super)
+	return super, err
+}
+
 func (h *host) lent(missing string, migrations []migration.Migration, sandbox devdb.Furnishing) *devdb.Lent {
 	texts := sandbox.Texts()
 	for _, m := range migrations {

@@ -41,6 +41,8 @@ type app struct {
 	foreign string
 	// defaults are values of variables that another tool would give them.
 	defaults map[string]string
+	// furnishing is what throw-away databases have beforehand, if a command has read it.
+	furnishing devdb.Furnishing
 	// loaded are the migrations that were read last.
 	loaded []migration.Migration
 	// opening is a connection that is opened while files are read; nil: none.
@@ -52,6 +54,8 @@ type app struct {
 	needsWalls bool
 	// needsServers is set for a command that one server does not suffice for.
 	needsServers bool
+	// needsSuperuser is set where migrations must be tried as one.
+	needsSuperuser bool
 	// remarks are those that have been made.
 	remarks map[string]bool
 	// streaming is set by commands that write events with --json.

@@ -83,9 +83,13 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 		options.Config = p.config
 		options.Config.Scripts = file.Scripts.runtime() // which see less here
 	}
+	if options.Sandbox, err = a.sandbox(file); err != nil {
+		return options, err
+	}
+	options.Sandbox.Missing = nil // the report says it
 	if !flags.noTest {
 		options.Trial = &trial.Options{Jobs: 1, Major: file.Lint.PGVersion, Progress: options.Progress}
-		if options.Trial.Connection, err = a.rehearsalServer(); err != nil {
+		if options.Trial.Connection, err = a.rehearsalServer(ctx); err != nil {
 			return options, err
 		}
 		err = a.findTests(options.Trial, flags.tests, file)

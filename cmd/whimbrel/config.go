@@ -42,6 +42,7 @@ type config struct {
 	Scripts            scriptLimits         `yaml:"scripts"`
 	Checks             checkSettings        `yaml:"checks"`
 	Lint               lintSettings         `yaml:"lint"`
+	Sandbox            sandboxSettings      `yaml:"sandbox"`
 	Alerts             alertSettings        `yaml:"alerts"`
 	Log                logSettings          `yaml:"log"`
 	Metrics            metricSettings       `yaml:"metrics"`
@@ -438,7 +439,8 @@ func keys() []string {
 	var names []string
 	for _, of := range append([]reflect.Type{reflect.TypeFor[config](), reflect.TypeFor[namedBase](),
 		reflect.TypeFor[scriptLimits](),
-		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings]()},
+		reflect.TypeFor[checkSettings](), reflect.TypeFor[checkSource](), reflect.TypeFor[lintSettings](),
+		reflect.TypeFor[sandboxSettings]()},
 		monitorTypes()...) {
 		for i := range of.NumField() {
 			if name := of.Field(i).Tag.Get("yaml"); name != "" && !slices.Contains(names, name) {

@@ -14,6 +14,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -22,7 +23,7 @@ import (
 // and who is told.
 var judging = []string{
 	"migrations", "subfolders", "hooks", "format", "table", "out_of_order", "max_stall", "variables",
-	"scripts", "checks", "lint", "default_environment", "environments",
+	"scripts", "checks", "lint", "sandbox", "default_environment", "environments",
 }
 
 // altered gives a note for each setting by which the change would be judged, and which is
@@ -77,7 +78,34 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 		notes = append(notes, b.note(now, key, key+" is not what it is in "+b.revision))
 	}
 	moved, err := b.moved(ctx, a, now)
-	return append(notes, moved...), err
+	if err != nil {
+		return notes, err
+	}
+	prepared, err := b.prepared(ctx, now)
+	return slices.Concat(notes, moved, prepared), err
+}
+
+// prepared gives a note for each file of sandbox.prepare that the change alters: what is
+// there before the migrations is judged with them. One that cannot be read says so later.
+func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []annotation.Note, err error) {
+	place, _ := b.place(now.place)
+	for i, name := range now.Sandbox.Prepare {
+		from := fromRoot(place, name)
+		if ignored, err := git.Ignored(ctx, b.root, from); ignored || err != nil {
+			return notes, err
+		}
+		was, _, err := git.File(ctx, b.root, b.since, from)
+		if err != nil {
+			return notes, err
+		}
+		is, reading := now.readPrepare(name)
+		if reading == nil && lineends.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
+			n := b.note(now, fmt.Sprintf("sandbox.prepare.%d", i), name+" is not what it is in "+b.revision)
+			n.Key = "sandbox.prepare " + name
+			notes = append(notes, n)
+		}
+	}
+	return notes, nil
 }
 
 // moved gives a note for each folder of migrations whose name leads to another one than it
@@ -166,6 +194,10 @@ func flatten(c config, place string) map[string]string {
 	}
 	if c.Hooks != "" {
 		c.Hooks = fromRoot(place, c.Hooks)
+	}
+	c.Sandbox.Prepare = slices.Clone(c.Sandbox.Prepare)
+	for i, file := range c.Sandbox.Prepare {
+		c.Sandbox.Prepare[i] = fromRoot(place, file)
 	}
 	if c.Lint.Rehearsal == nil {
 		rehearse := true

@@ -131,12 +131,16 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 	if err := a.deployChecks(ctx, p, migrator, flags, d); err != nil {
 		return err
 	}
+	furnishing, err := a.sandbox(p.file) // before anything runs
+	if err != nil {
+		return err
+	}
 	result, err := migrator.Up(ctx, whimbrel.UpOptions{})
 	d.Run = &result
 	if err != nil {
 		return err
 	}
-	options := drift.Options{Config: p.config, Progress: func(message string) {
+	options := drift.Options{Config: p.config, Sandbox: furnishing, Progress: func(message string) {
 		a.note("%s",
 			a.errPalette.faint(message))
 	}}

@@ -155,6 +155,10 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 	switch of {
 	case reflect.TypeFor[folders]():
 		return either(text), "path, or a list"
+	case reflect.TypeFor[prepareFiles]():
+		return either(text), "path, or a list"
+	case reflect.TypeFor[objectNames]():
+		return either(text), "name, or a list"
 	case reflect.TypeFor[duration]():
 		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}, "duration"
 	case reflect.TypeFor[byteSize]():

@@ -23,6 +23,9 @@ const (
 	mostMade = 256 << 20
 )
 
+// byteOrderMark begins some files; a migration's text is without it.
+const byteOrderMark = "\uFEFF"
+
 // readFile reads a file of at most so many bytes, also from a pipe.
 func readFile(path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)

@@ -13,8 +13,10 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -81,6 +83,7 @@ type lintee struct {
 	options    lint.Options
 	applied    map[migration.Version]bool // by the database, if one was asked
 	scripts    whimbrel.Runtime
+	sandbox    devdb.Furnishing
 	rehearse   bool
 }
 
@@ -96,6 +99,9 @@ func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lin
 		l.options.Major = flags.major
 	}
 	l.rehearse = !flags.noRehearsal && !flags.down && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
+	if l.sandbox, err = a.sandbox(file); err != nil {
+		return l, err
+	}
 	if l.migrations, err = a.load(file); err != nil {
 		return l, err
 	}
@@ -207,6 +213,9 @@ func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
 	if err != nil {
 		return fmt.Errorf("reading the schema: %w", err)
 	}
+	if l.sandbox, err = sandbox.Like(ctx, conn, l.sandbox); err != nil {
+		return err
+	}
 	l.options.Catalog = &catalog
 	if l.options.Major == 0 {
 		l.options.Major = catalog.Major
@@ -230,7 +239,7 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 		return linter.Check(read)
 	}
 	result, err := rehearsal.Run(ctx, l.migrations, rehearsal.Options{
-		Lint: l.options, Major: flags.major, Scripts: l.scripts,
+		Lint: l.options, Major: flags.major, Scripts: l.scripts, Sandbox: l.sandbox,
 		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
 	})
 	if err != nil {
@@ -352,9 +361,6 @@ func leftToPeople(n int) string {
 	}
 	return fmt.Sprintf(" %s left that a person has to see to: whimbrel lint shows them.", are(n, "finding"))
 }
-
-// byteOrderMark begins some files; a migration's text is without it.
-const byteOrderMark = "\uFEFF"
 
 // replaceFile puts a text in the place of another, whole or not at all. A byte-order
 // mark stays, and so do line ends.

@@ -39,6 +39,9 @@ func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator,
 		Progress:   func(message string) { a.note("%s", message) },
 	}
 	if flags.rehearse {
+		if options.Sandbox, err = a.sandbox(p.file); err != nil {
+			return nil, err
+		}
 		status, err := migrator.Status(ctx)
 		if err != nil {
 			return nil, err

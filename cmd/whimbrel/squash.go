@@ -89,6 +89,9 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 		return err
 	}
 	options := flags.options
+	if options.Sandbox, err = a.sandbox(file); err != nil {
+		return err
+	}
 	options.To, options.Config = version, a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
 	if a.errTerminal && !a.flags.json {

@@ -79,7 +79,10 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	}
 	options.Config = a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
-	if options.Connection, err = a.rehearsalServer(); err != nil {
+	if options.Sandbox, err = a.sandbox(file); err != nil {
+		return err
+	}
+	if options.Connection, err = a.rehearsalServer(ctx); err != nil {
 		return err
 	}
 	if options.Connection == nil && options.Keep {

@@ -82,8 +82,12 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if err := a.accept(ctx, p, flags.accept, flags.yes); err != nil {
 		return err
 	}
+	furnishing, err := a.sandbox(p.file)
+	if err != nil {
+		return err
+	}
 	v, err := a.verified(ctx, p, drift.Options{
-		Config: p.config, Expected: expected, Privileges: flags.privileges,
+		Config: p.config, Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
 		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
 	}, !flags.historyOnly)
 	if err != nil {
@@ -165,8 +169,13 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	if err := a.checkSet(migrations); err != nil {
 		return err
 	}
+	furnishing, err := a.sandbox(file)
+	if err != nil {
+		return err
+	}
 	made, err := drift.Expect(ctx, drift.Options{
-		Config: a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+		Sandbox: furnishing,
+		Config:  a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
 	}, file.Lint.PGVersion)
 	if err != nil {
 		return err

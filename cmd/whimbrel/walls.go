@@ -36,15 +36,15 @@ func (a *app) walled(walls devdb.Walls) error {
 // that TEST_DB_* names, by which the caller has said that migrations may run there,
 // outside of all walls; and nil for one of the command's own, where none is named. What
 // cannot be there, or must not, is said.
-func (a *app) rehearsalServer() (*pgx.ConnConfig, error) {
-	connection, err := a.chooseServer()
+func (a *app) rehearsalServer(ctx context.Context) (*pgx.ConnConfig, error) {
+	connection, err := a.chooseServer(ctx)
 	if connection != nil {
 		a.tellOfWalls(notOurs)
 	}
 	return connection, err
 }
 
-func (a *app) chooseServer() (*pgx.ConnConfig, error) {
+func (a *app) chooseServer(ctx context.Context) (*pgx.ConnConfig, error) {
 	a.wallsMutex.Lock()
 	defer a.wallsMutex.Unlock()
 	connection, err := a.testServer()
@@ -58,8 +58,13 @@ func (a *app) chooseServer() (*pgx.ConnConfig, error) {
 			"on a server of whimbrel's own: --unsandboxed says that they are trusted"
 	case a.needsServers:
 		own = "the proof takes two servers, so whimbrel starts them"
-	default:
+	case !a.needsSuperuser:
 		return connection, nil
+	default:
+		if super, err := trial.Superuser(ctx, connection); super || err != nil {
+			return connection, err
+		}
+		own = "its role is no superuser, and sandbox.superuser of whimbrel.yaml asks for one"
 	}
 	a.remark("the server that TEST_DB_* names is not used: " + own)
 	return nil, nil
@@ -67,11 +72,11 @@ func (a *app) chooseServer() (*pgx.ConnConfig, error) {
 
 // lend gives that server to whatever would start one.
 func (a *app) lend(ctx context.Context) (*devdb.Lent, error) {
-	connection, err := a.rehearsalServer()
+	connection, err := a.rehearsalServer(ctx)
 	if err != nil || connection == nil {
 		return nil, err
 	}
-	return trial.Lend(ctx, connection, notOurs.Missing, a.loaded)
+	return trial.Lend(ctx, connection, notOurs.Missing, a.loaded, a.furnishing)
 }
 
 // tellOfWalls says once which walls are in force, where it is not all of them.
