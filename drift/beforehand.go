@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"strings"
 
@@ -16,6 +17,19 @@ type Expected struct {
 	schema.Schema
 	// Beforehand is what was there before they ran.
 	Beforehand Beforehand `json:"beforehand,omitzero"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *Expected) UnmarshalJSON(text []byte) error {
+	var rest struct {
+		Beforehand Beforehand `json:"beforehand"`
+	}
+	if err := json.Unmarshal(text, &e.Schema); err != nil {
+		return err
+	}
+	err := json.Unmarshal(text, &rest)
+	e.Beforehand = rest.Beforehand
+	return err
 }
 
 // Beforehand is what a database has before its migrations run, as they found it: nobody's

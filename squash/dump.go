@@ -114,11 +114,30 @@ func (p dumper) dump(ctx context.Context, d *database, kept []table) ([]migratio
 		}
 		all = append(all, statements...)
 	}
+	all, err := d.without(all)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(s migration.Statement) bool { return isNoise(s, d.role) }), nil
+}
+
+// without takes from a dump what was there before the migrations ran. What they alter of
+// that, a dump writes as something new.
+func (d *database) without(dump []migration.Statement) ([]migration.Statement, error) {
+	is := map[string]bool{}
+	for _, s := range dump {
+		is[s.Text] = true
+	}
 	was := map[string]bool{}
 	for _, s := range d.before.dump {
-		was[s.Text] = true
+		if was[s.Text] = true; !is[s.Text] && strings.HasPrefix(s.Command, "CREATE ") {
+			first, _, _ := strings.Cut(s.Text, "\n")
+			return nil, &whimbrel.Error{Code: whimbrel.CodeSquash,
+				Message: "the migrations alter what is there before them, and a baseline cannot say how: " + first,
+				Remedy:  "squash up to a version before the first migration that alters it; nothing was changed"}
+		}
 	}
-	return slices.DeleteFunc(all, func(s migration.Statement) bool { return isNoise(s, d.role) || was[s.Text] }), nil
+	return slices.DeleteFunc(dump, func(s migration.Statement) bool { return was[s.Text] }), nil
 }
 
 func (p dumper) section(ctx context.Context, arguments []string) ([]migration.Statement, error) {
