@@ -73,6 +73,15 @@ func newBase(t *testing.T, steps int, texts ...string) *base {
 	return b
 }
 
+// up applies what is pending.
+func (b *base) up() {
+	b.t.Helper()
+	m, err := whimbrel.New(b.options.Config)
+	require.NoError(b.t, err)
+	_, err = m.Up(b.t.Context(), whimbrel.UpOptions{})
+	require.NoError(b.t, err)
+}
+
 func (b *base) exec(sql string) {
 	b.t.Helper()
 	_, err := b.conn.Exec(b.t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
