@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,7 +86,7 @@ func TestWhatCannotBeFurnishedIsSaidWithItsPlace(t *testing.T) {
 			config, _ := fresh(t)
 			_, err := Furnish(t.Context(), config, Program{Furnishing: test.furnishing})
 			var own *whimbrel.Error
-			require.True(t, errors.As(err, &own), "%v", err)
+			require.ErrorAs(t, err, &own)
 			require.Equal(t, whimbrel.CodeConfiguration, own.Code)
 			require.Contains(t, own.Error(), test.message)
 			require.Contains(t, own.Remedy, test.remedy)
