@@ -207,7 +207,8 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 		return made{}, err
 	}
 	created, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: options.Sandbox,
-		Migrations: slices.Concat(options.Config.Hooks.All(), migrations), Functions: options.Config.Functions})
+		Migrations: slices.Concat(options.Config.Hooks.All(), migrations), Functions: options.Config.Functions,
+		Variables: options.Config.Variables})
 	server.CreatedRoles(created...)
 	if err != nil {
 		return made{}, err

@@ -76,7 +76,8 @@ type beforehand struct {
 func (d *database) furnish(ctx context.Context) error {
 	w := d.work
 	if _, err := sandbox.Furnish(ctx, d.conn.Config(), sandbox.Program{Furnishing: w.options.Sandbox,
-		Migrations: slices.Concat(w.members, w.rest), Functions: w.options.Config.Functions}); err != nil {
+		Migrations: slices.Concat(w.members, w.rest), Functions: w.options.Config.Functions,
+		Variables: w.options.Config.Variables}); err != nil {
 		return err
 	}
 	if f := w.options.Sandbox; len(f.Prepare)+len(f.Extensions) == 0 {

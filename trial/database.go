@@ -58,7 +58,7 @@ func (t *trial) newDatabase(ctx context.Context) (*database, error) {
 func (d *database) furnish(ctx context.Context) error {
 	h := d.trial.history
 	created, err := sandbox.Furnish(ctx, d.config, sandbox.Program{Furnishing: d.trial.options.Sandbox,
-		Migrations: h.config.Migrations, Functions: h.config.Functions})
+		Migrations: h.config.Migrations, Functions: h.config.Functions, Variables: h.config.Variables})
 	if guest := d.trial.host.guest; guest != nil {
 		guest.CreatedRoles(created...)
 	}

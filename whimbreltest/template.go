@@ -173,7 +173,7 @@ func (s *server) migrate(ctx context.Context, database string, r recipe) error {
 		return err
 	}
 	if _, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: r.furnishing, Migrations: r.migrations,
-		Functions: r.functions, Guest: !s.own}); err != nil {
+		Functions: r.functions, Variables: r.variables, Guest: !s.own}); err != nil {
 		return err
 	}
 	migrator, err := whimbrel.New(whimbrel.Config{

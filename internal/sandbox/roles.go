@@ -33,10 +33,17 @@ func castOf(p Program) cast {
 	for _, f := range p.Functions {
 		c.mayCreate(f.Version)
 	}
-	for _, m := range p.Migrations {
-		c.migration(m)
+	filled := slices.Clone(p.Migrations)
+	for i, m := range filled {
+		up, err := m.WithVariables(p.Variables, false)
+		down, downErr := m.WithVariables(p.Variables, true)
+		if err == nil && downErr == nil { // else whoever runs it says so
+			up.Down = down.Down
+			filled[i] = up
+		}
+		c.migration(filled[i])
 	}
-	for _, m := range p.Migrations {
+	for _, m := range filled {
 		c.needs(m)
 	}
 	return c

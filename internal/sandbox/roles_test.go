@@ -25,6 +25,9 @@ func TestARoleThatNothingCreatesIsFoundWhereItIsNamedFirst(t *testing.T) {
 			needed: []string{"keeper migrations/1_a.sql:4:24"}},
 		"in a repeatable": {files: map[string]string{"R__grants.sql": "GRANT SELECT ON t TO reader;"},
 			needed: []string{"reader migrations/R__grants.sql:1:22"}},
+		"by a variable": {files: map[string]string{
+			"1_a.sql": "-- +migrate Variables reader\nGRANT SELECT ON t TO ${reader}, other;"},
+			needed: []string{"reader_of_here migrations/1_a.sql:2:22", "other migrations/1_a.sql:2:33"}},
 		"in a script": {files: map[string]string{
 			"1_a.js": "exports.up = async (client) => {\n  await client.query('GRANT SELECT ON t TO reader')\n}"},
 			needed: []string{"reader migrations/1_a.js:2:44"}},
@@ -60,6 +63,7 @@ func TestARoleThatNothingCreatesIsFoundWhereItIsNamedFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := castOf(Program{Migrations: load(t, test.files), Functions: test.functions,
+				Variables:  map[string]string{"reader": "reader_of_here"},
 				Furnishing: devdb.Furnishing{Prepare: []devdb.File{{Text: test.prepare}}}})
 			var needed []string
 			for _, m := range c.needed {

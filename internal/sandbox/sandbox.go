@@ -25,6 +25,7 @@ type Program struct {
 	Furnishing devdb.Furnishing
 	Migrations []migration.Migration // hooks too, if they run
 	Functions  []whimbrel.Function
+	Variables  map[string]string // their values
 	// Guest is set where the server is somebody's who gets no role that was not asked for.
 	Guest bool
 }
