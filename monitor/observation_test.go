@@ -58,9 +58,13 @@ func TestLogsAreTextOrJSON(t *testing.T) {
 	require.Error(t, err)
 
 	require.Regexp(
-		t, `level=INFO msg="migration finished" event=migration_finished run=[0-9a-f]{16} database=\S+ version=1 name=a direction=up duration_ms=[0-9.]+ rows=0 memory_before_resident=\d+ .*memory_after_heap=\d+`, text.String())
+		t, `level=INFO msg="migration finished" event=migration_finished run=[0-9a-f]{16} database=\S+ version=1 `+
+			`name=a direction=up duration_ms=[0-9.]+ rows=0 `+
+			`memory_before_resident=\d+ .*memory_after_heap=\d+`, text.String())
 	require.Regexp(
-		t, `level=ERROR msg=failed event=failed run=[0-9a-f]{16} database=\S+ version=2 .*code=statement_failed error="migrations/2_b.sql:2:1: division by zero`, text.String())
+		t, `level=ERROR msg=failed event=failed run=[0-9a-f]{16} database=\S+ version=2 `+
+			`.*code=statement_failed error="migrations/2_b.sql:2:1: division by zero`,
+		text.String())
 	require.NotContains(t, text.String(), "step started")
 
 	levels := map[string]string{}
