@@ -100,7 +100,11 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []anno
 		}
 		is, reading := now.readPrepare(name)
 		if reading == nil && lineends.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
-			n := b.note(now, fmt.Sprintf("sandbox.prepare.%d", i), name+" is not what it is in "+b.revision)
+			key := fmt.Sprintf("sandbox.prepare.%d", i)
+			if now.token(strings.Split(key, ".")...) == nil { // it is no list
+				key = "sandbox.prepare"
+			}
+			n := b.note(now, key, name+" is not what it is in "+b.revision)
 			n.Key = "sandbox.prepare " + name
 			notes = append(notes, n)
 		}
