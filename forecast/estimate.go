@@ -8,6 +8,7 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -73,7 +74,8 @@ func (p pace) takes(rows, bytes int64) time.Duration {
 }
 
 func (p pace) String() string {
-	return fmt.Sprintf("%s at %s a second and %s rows a second", p.verb, Bytes(int64(p.bytes)), Count(int64(p.rows)))
+	return fmt.Sprintf("%s at %s a second and %s rows a second", p.verb, present.Bytes(int64(p.bytes)),
+		roughCount(int64(p.rows)))
 }
 
 // estimate says how long a statement takes on tables of the size that they have.
@@ -118,7 +120,7 @@ func (t *teller) assumed(s Statement, names []string) Estimate {
 		e.About *= 2
 		e.Basis += ", twice, as it goes on concurrently; and as long as transactions that are open take to end"
 		if t.facts.Oldest > aLongTime {
-			e.Basis += fmt.Sprintf(" (the oldest has been open for %s)", span(time.Duration(t.facts.Oldest)))
+			e.Basis += fmt.Sprintf(" (the oldest has been open for %s)", roughly(t.facts.Oldest))
 		}
 	}
 	return e
@@ -148,7 +150,7 @@ func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Est
 	return Estimate{
 		Known: true, About: whimbrel.Elapsed(about),
 		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000,
-			Count(seen), span(least)),
+			roughCount(seen), roughly(least)),
 	}, true
 }
 

@@ -21,7 +21,7 @@ type Loss struct {
 func (l Loss) String() string {
 	switch {
 	case l.Rows > 0:
-		return fmt.Sprintf("%s (%s rows)", l.What, Count(l.Rows))
+		return fmt.Sprintf("%s (%s rows)", l.What, roughCount(l.Rows))
 	case l.Rows == 0:
 		return l.What + " (empty now)"
 	}

@@ -2,45 +2,46 @@ package forecast
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Markdown renders a forecast for a pull request or a ticket.
 func (f Forecast) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## Plan: %s, %s risk\n\n", plural(len(f.Migrations), "migration"), f.Risk)
+	fmt.Fprintf(&b, "## Plan: %s, %s risk\n\n", present.Plural(len(f.Migrations), "migration"), f.Risk)
 	if len(f.Migrations) == 0 {
 		b.WriteString("Nothing to do.\n")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "On %s (PostgreSQL %s), %s.\n\n", cell(f.Database), f.Server, f.Duration)
-	b.WriteString("| | migration | risk | takes | down migration | deploy |\n|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "On %s (PostgreSQL %s), %s.\n\n", present.MarkdownCode(f.Database), f.Server, f.Duration)
+	b.WriteString(present.MarkdownHead("", "migration", "risk", "takes", "down migration", "deploy"))
 	for _, m := range f.Migrations {
 		arrow := "↑"
 		if m.Direction == whimbrel.Down {
 			arrow = "↓"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", arrow, cell(string(m.Version)+" "+m.Name), m.Risk, m.Duration,
-			cell(m.Down.String()), m.Deploy.Order)
+		b.WriteString(present.MarkdownRow(arrow, present.Markdown(string(m.Version)+" "+m.Name), m.Risk.String(),
+			m.Duration.String(), present.Markdown(m.Down.String()), string(m.Deploy.Order)))
 	}
 	for _, m := range f.Migrations {
 		f.markdownOf(&b, m)
 	}
-	var style Style
 	var notes strings.Builder
-	f.writeCircumstances(&notes, style.complete())
+	f.writeCircumstances(&notes, Style{})
 	for line := range strings.Lines(notes.String()) {
 		if text := strings.TrimPrefix(strings.TrimSpace(line), "! "); text != "" {
-			fmt.Fprintf(&b, "\n> %s\n", cell(text))
+			fmt.Fprintf(&b, "\n> %s\n", present.Markdown(text))
 		}
 	}
 	return b.String()
 }
 
 func (f Forecast) markdownOf(b *strings.Builder, m Migration) {
-	fmt.Fprintf(b, "\n### %s %s\n\n", m.Version, cell(m.Name))
+	fmt.Fprintf(b, "\n### %s %s\n\n", m.Version, present.Markdown(m.Name))
 	for _, r := range m.Reasons {
 		hazard := ""
 		if r.Hazard != "" {
@@ -50,37 +51,31 @@ func (f Forecast) markdownOf(b *strings.Builder, m Migration) {
 		if r.Line > 0 {
 			place = fmt.Sprintf("line %d: ", r.Line)
 		}
-		fmt.Fprintf(b, "- **%s** %s%s%s\n", r.Risk, place, cell(r.Message), hazard)
+		fmt.Fprintf(b, "- **%s** %s%s%s\n", r.Risk, place, present.Markdown(r.Message), hazard)
 	}
 	for _, reason := range m.Deploy.Reasons {
-		fmt.Fprintf(b, "- **deploy** %s\n", cell(reason))
+		fmt.Fprintf(b, "- **deploy** %s\n", present.Markdown(reason))
 	}
 	fmt.Fprintf(b, "- **order** %s\n", m.Deploy.Order.Advice())
 	f.markdownOfLocks(b, m)
 	for _, step := range m.Steps {
 		for _, s := range step.Statements {
 			if len(s.touched()) > 0 {
-				fmt.Fprintf(b, "\n```sql\n%s\n```\n\n%s\n", strings.ReplaceAll(s.Text, "```", "` ` `"), cell(f.effort(s)))
+				fmt.Fprintf(b, "\n%s\n%s\n", present.MarkdownBlock("sql", s.Text), present.Markdown(f.effort(s)))
 			}
 		}
 	}
 }
 
 func (f Forecast) markdownOfLocks(b *strings.Builder, m Migration) {
-	var rows []string
+	var rows strings.Builder
 	for _, step := range m.Steps {
 		for _, g := range grouped(step.Locks, Facts{Tables: f.Tables}) {
-			rows = append(rows, fmt.Sprintf("| %d | %s | %s | %s | %s |", step.Number, cell(g.name), g.lock.Mode,
+			rows.WriteString(present.MarkdownRow(strconv.Itoa(step.Number), present.Markdown(g.name), g.lock.Mode.String(),
 				g.lock.Hold.phrase(g.lock.Held), g.lock.Mode.Stops()))
 		}
 	}
-	if len(rows) > 0 {
-		fmt.Fprintf(b, "\n| step | table | lock | held | waiting meanwhile |\n|---|---|---|---|---|\n%s\n",
-			strings.Join(rows, "\n"))
+	if rows.Len() > 0 {
+		b.WriteString("\n" + present.MarkdownHead("step", "table", "lock", "held", "waiting meanwhile") + rows.String())
 	}
-}
-
-// cell is a text as it can be in a table or a line of Markdown.
-func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "_", `\_`, "*", `\*`).Replace(text)
 }

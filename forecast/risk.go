@@ -121,7 +121,7 @@ func (m *Migration) lockReasons(facts Facts) []Reason {
 			}
 			message := fmt.Sprintf("%s on %s for %s: %s wait", l.Mode, group.name, l.Held, l.Mode.Stops())
 			if writes := facts.writes(l.Table); writes >= 1 {
-				message += fmt.Sprintf(" (about %s rows a second are written there)", Count(int64(writes)))
+				message += fmt.Sprintf(" (about %s rows a second are written there)", roughCount(int64(writes)))
 			}
 			all = append(all, Reason{Risk: risk, Line: l.Line, Message: message})
 		}

@@ -8,38 +8,29 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
-// Style makes parts of a text for a terminal stand out. Its functions may be nil.
-type Style struct {
-	Good, Warning, Error, Faint, Strong func(string) string
-}
+// Style says whether a text for a terminal has colours; its zero value has none.
+type Style = present.Style
 
-func (s Style) complete() Style {
-	for _, f := range []*func(string) string{&s.Good, &s.Warning, &s.Error, &s.Faint, &s.Strong} {
-		if *f == nil {
-			*f = func(text string) string { return text }
-		}
-	}
-	return s
-}
-
-func (s Style) risk(r Risk) func(string) string {
-	return [...]func(string) string{s.Good, s.Warning, s.Error}[r]
+// paint is how a risk is coloured.
+func (r Risk) paint(style Style) func(string) string {
+	return [...]func(string) string{style.Good, style.Warning, style.Bad}[r]
 }
 
 // Text renders a forecast for a terminal. With details it also shows the statements
 // that do nothing worth telling, and what the estimates and verdicts are based on.
 func (f Forecast) Text(style Style, details bool) string {
-	style = style.complete()
 	var b strings.Builder
 	if len(f.Migrations) == 0 {
 		b.WriteString("Nothing to do.\n")
 	} else {
-		fmt.Fprintf(&b, "%s would run on %s (PostgreSQL %s): %s, %s\n", plural(len(f.Migrations), "migration"), f.Database,
+		fmt.Fprintf(&b, "%s would run on %s (PostgreSQL %s): %s, %s\n", present.Plural(len(f.Migrations), "migration"),
+			f.Database,
 			f.Server,
-			f.Duration, style.risk(f.Risk)(f.Risk.String()+" risk"))
+			f.Duration, f.Risk.paint(style)(f.Risk.String()+" risk"))
 	}
 	for _, m := range f.Migrations {
 		b.WriteString("\n")
@@ -73,7 +64,7 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 	if m.Direction == whimbrel.Down {
 		arrow = style.Warning("↓")
 	}
-	how := plural(len(m.Steps), "step")
+	how := present.Plural(len(m.Steps), "step")
 	if m.Divided {
 		how += ", not all or nothing"
 	}
@@ -87,12 +78,12 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 		how += ", " + m.Duration.String()
 	}
 	if m.Disk > 0 {
-		how += ", needs about " + Bytes(m.Disk) + " of disk meanwhile"
+		how += ", needs about " + present.Bytes(m.Disk) + " of disk meanwhile"
 	}
 	fmt.Fprintf(b, "%s %s  %s  %s\n", arrow, style.Strong(string(m.Version)+" "+m.Name),
-		style.risk(m.Risk)(m.Risk.String()+" risk"), style.Faint(how))
+		m.Risk.paint(style)(m.Risk.String()+" risk"), style.Faint(how))
 	for _, r := range m.Reasons {
-		fmt.Fprintf(b, "    %s %s\n", style.risk(r.Risk)(pad(r.Risk.String(), 8)), r.text(style))
+		fmt.Fprintf(b, "    %s %s\n", r.Risk.paint(style)(present.Pad(r.Risk.String(), 8)), r.text(style))
 	}
 	for _, step := range m.Steps {
 		f.writeStep(b, style, m, step, details)
@@ -117,7 +108,7 @@ func (r Reason) text(style Style) string {
 
 func (f Forecast) writeStep(b *strings.Builder, style Style, m Migration, step Step, details bool) {
 	if !m.Atomic {
-		fmt.Fprintf(b, "    %s %s\n", style.Faint(pad(fmt.Sprintf("step %d", step.Number), 8)), step.heading(style))
+		fmt.Fprintf(b, "    %s %s\n", style.Faint(present.Pad(fmt.Sprintf("step %d", step.Number), 8)), step.heading(style))
 	}
 	if step.Done {
 		return
@@ -127,7 +118,7 @@ func (f Forecast) writeStep(b *strings.Builder, style Style, m Migration, step S
 		line := fmt.Sprintf("%s on %s, %s", l.Mode, group.name, l.Hold.phrase(l.Held))
 		switch {
 		case l.stops() && l.Hold != Brief:
-			line = style.Error(line) + ": " + l.Mode.Stops() + " wait"
+			line = style.Bad(line) + ": " + l.Mode.Stops() + " wait"
 		case l.stops():
 			line = style.Warning(line)
 		case l.Mode == lint.ShareUpdateExclusive && l.Hold != Brief:
@@ -171,7 +162,7 @@ func (f Forecast) writeStatement(b *strings.Builder, style Style, s Statement, d
 	if s.Text == "" || !works && !details {
 		return
 	}
-	fmt.Fprintf(b, "    %s %s\n", style.Faint(fmt.Sprintf("%7d |", s.Line)), oneLine(s.Text, 96))
+	fmt.Fprintf(b, "    %s %s\n", style.Faint(fmt.Sprintf("%7d |", s.Line)), present.OneLine(s.Text, 96))
 	if works {
 		fmt.Fprintf(b, "             %s\n", f.effort(s))
 	}
@@ -203,9 +194,9 @@ func (f Forecast) effort(s Statement) string {
 		}
 		parts = append(parts, verb+f.named(rest))
 	}
-	size := Bytes(s.Bytes)
+	size := present.Bytes(s.Bytes)
 	if s.Rows >= 0 {
-		size = Count(s.Rows) + " rows, " + size
+		size = roughCount(s.Rows) + " rows, " + size
 	}
 	return fmt.Sprintf("%s (%s): %s", strings.Join(parts, ", "), size, s.Duration)
 }
@@ -261,9 +252,9 @@ func grouped(locks []Lock, facts Facts) []group {
 		}
 		switch {
 		case parts > 0 && parts < len(members[k]):
-			g.name = fmt.Sprintf("%s and %s", k.root, plural(parts, "partition"))
+			g.name = fmt.Sprintf("%s and %s", k.root, present.Plural(parts, "partition"))
 		case parts > 1:
-			g.name = fmt.Sprintf("%s of %s", plural(parts, "partition"), k.root)
+			g.name = fmt.Sprintf("%s of %s", present.Plural(parts, "partition"), k.root)
 		}
 		all = append(all, g)
 	}
@@ -323,77 +314,32 @@ func (d Deploy) String() string {
 func (e Estimate) String() string {
 	switch {
 	case !e.Known && e.About > 0:
-		return "an unknown time, at least about " + span(time.Duration(e.About))
+		return "an unknown time, at least about " + roughly(e.About)
 	case !e.Known:
 		return "an unknown time"
 	case time.Duration(e.About) < 10*time.Millisecond:
 		return "a moment"
 	}
-	return "about " + span(time.Duration(e.About))
+	return "about " + roughly(e.About)
 }
 
-// span is a duration as an estimate has it: no more precise than it is.
-func span(d time.Duration) string {
+// roughly is a duration that is estimated, no more precise than it is.
+func roughly[D ~int64](of D) string {
+	d, unit := time.Duration(of), 10*time.Millisecond
 	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Round(10*time.Millisecond).Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()+0.5))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()+0.5))
+	case d >= time.Minute:
+		unit = time.Minute
+	case d >= time.Second:
+		unit = time.Second
 	}
-	return fmt.Sprintf("%d h", int(d.Hours()+0.5))
+	return present.Duration(d.Round(unit))
 }
 
-// Bytes writes a size for people.
-func Bytes(n int64) string {
-	const step = 1024
-	if n < step {
-		return plural(int(n), "byte")
+// roughCount is a number of rows that is estimated: two digits of it from a million on.
+func roughCount(n int64) string {
+	unit := int64(1)
+	for n >= 1_000_000 && n/unit >= 100 {
+		unit *= 10
 	}
-	value, unit := float64(n), ""
-	for _, unit = range []string{"kB", "MB", "GB", "TB"} {
-		if value /= step; value < step {
-			break
-		}
-	}
-	if value < 10 {
-		return fmt.Sprintf("%.1f %s", value, unit)
-	}
-	return fmt.Sprintf("%.0f %s", value, unit)
-}
-
-// Count writes a number of rows for people, no more precise than estimates are.
-func Count(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprint(n)
-	case n < 1_000_000:
-		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
-	case n < 10_000_000:
-		return fmt.Sprintf("%.1f million", float64(n)/1e6)
-	case n < 10_000_000_000:
-		return fmt.Sprintf("%d million", n/1_000_000)
-	}
-	return fmt.Sprintf("%d billion", n/1_000_000_000)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func pad(text string, width int) string {
-	return text + strings.Repeat(" ", max(0, width-len(text)))
-}
-
-// oneLine is text without line breaks and doubled blanks, cut to a length.
-func oneLine(text string, length int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > length {
-		return string(runes[:length-1]) + "…"
-	}
-	return text
+	return present.Count(n / unit * unit)
 }

@@ -5,20 +5,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// Style makes parts of a text for a terminal stand out. Its functions may be nil.
-type Style struct {
-	Error, Warning, Faint, Strong func(string) string
-}
-
-func styled(style func(string) string, text string) string {
-	if style == nil {
-		return text
-	}
-	return style(text)
-}
+// Style says whether a text for a terminal has colours; its zero value has none.
+type Style = present.Style
 
 // Text renders a report for a terminal: every finding with the lines of the file
 // that it is about, marked, and what to write instead. With details it also says
@@ -43,33 +35,26 @@ func (r Report) Text(style Style, details bool) string {
 		}
 		for _, allow := range f.Unused {
 			fmt.Fprintf(&b, "%s:%d: %s\n\n", f.Path, allow.Position.Line,
-				styled(style.Faint, "Allow "+allow.Hazard+" allows nothing that was found here"))
+				style.Faint("Allow "+allow.Hazard+" allows nothing that was found here"))
 		}
 	}
-	fmt.Fprintf(&b, "%s in %s: %s, %s", plural(statements, "statement"), plural(len(r.Files), "migration"),
-		plural(r.Count(Error), "error"), plural(r.Count(Warn), "warning"))
+	fmt.Fprintf(&b, "%s in %s: %s, %s", present.Plural(statements, "statement"), present.Plural(len(r.Files), "migration"),
+		present.Plural(r.Count(Error), "error"), present.Plural(r.Count(Warn), "warning"))
 	if unknown > 0 {
 		fmt.Fprintf(&b, ", %d unknown", unknown)
 	}
 	if r.Stopped != "" {
-		fmt.Fprintf(&b, "\n%s", styled(style.Error, r.Stopped))
+		fmt.Fprintf(&b, "\n%s", style.Bad(r.Stopped))
 	}
 	b.WriteString("\n")
 	return b.String()
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // text writes one finding.
 func (f File) text(b *strings.Builder, style Style, finding Finding) {
 	word, paint := string(finding.Severity), style.Warning
 	if finding.Severity == Error {
-		paint = style.Error
+		paint = style.Bad
 	}
 	if finding.Severity == Warn {
 		word = "warning"
@@ -81,16 +66,16 @@ func (f File) text(b *strings.Builder, style Style, finding Finding) {
 		word, paint = "unknown", style.Warning
 	}
 	h, _ := Lookup(finding.Hazard)
-	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, styled(paint, word+":"),
-		styled(style.Strong, h.Title+" ("+finding.Hazard+")"))
+	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, paint(word+":"),
+		style.Strong(h.Title+" ("+finding.Hazard+")"))
 	f.excerpt(b, style, paint, finding.Start, finding.End)
 	fmt.Fprintf(b, "  %s\n", finding.Message)
 	if finding.Evidence.Reason != "" && finding.Evidence.Source != FromText {
-		fmt.Fprintf(b, "  %s\n", styled(style.Faint, "because "+finding.Evidence.Reason+" ("+string(finding.Evidence.Source)+
+		fmt.Fprintf(b, "  %s\n", style.Faint("because "+finding.Evidence.Reason+" ("+string(finding.Evidence.Source)+
 			")"))
 	}
 	if finding.Allowed {
-		fmt.Fprintf(b, "  %s\n\n", styled(style.Faint, "allowed: "+finding.Reason))
+		fmt.Fprintf(b, "  %s\n\n", style.Faint("allowed: "+finding.Reason))
 		return
 	}
 	if finding.Rewrite != "" {
@@ -98,14 +83,14 @@ func (f File) text(b *strings.Builder, style Style, finding Finding) {
 	} else {
 		fmt.Fprintf(b, "  instead: %s\n", h.Remedy)
 	}
-	fmt.Fprintf(b, "  %s\n\n", styled(style.Faint, h.Link))
+	fmt.Fprintf(b, "  %s\n\n", style.Faint(h.Link))
 }
 
 // verdict writes what is held of a statement without findings.
 func (f File) verdict(b *strings.Builder, style Style, s Judgement) {
-	fmt.Fprintf(b, "%s:%d:%d: %s\n", f.Path, s.Start.Line, s.Start.Column, styled(style.Faint, string(s.Verdict)))
+	fmt.Fprintf(b, "%s:%d:%d: %s\n", f.Path, s.Start.Line, s.Start.Column, style.Faint(string(s.Verdict)))
 	for _, e := range s.Evidence {
-		fmt.Fprintf(b, "  %s %s\n", e.Reason, styled(style.Faint, "("+string(e.Source)+")"))
+		fmt.Fprintf(b, "  %s %s\n", e.Reason, style.Faint("("+string(e.Source)+")"))
 	}
 	b.WriteString("\n")
 }
@@ -119,7 +104,7 @@ func (f File) excerpt(b *strings.Builder, style Style, paint func(string) string
 	width := len(number(end.Line))
 	for n := start.Line; n <= end.Line && n <= len(lines); n++ {
 		if n-start.Line == mostLines {
-			fmt.Fprintf(b, "  %*s | %s\n", width, "", styled(style.Faint, "…"))
+			fmt.Fprintf(b, "  %*s | %s\n", width, "", style.Faint("…"))
 			return
 		}
 		line := strings.ReplaceAll(lines[n-1], "\t", " ")
@@ -132,9 +117,9 @@ func (f File) excerpt(b *strings.Builder, style Style, paint func(string) string
 		if n == end.Line {
 			to = min(to, end.Column-1)
 		}
-		fmt.Fprintf(b, "  %s | %s\n", styled(style.Faint, fmt.Sprintf("%*d", width, n)), line)
+		fmt.Fprintf(b, "  %s | %s\n", style.Faint(fmt.Sprintf("%*d", width, n)), line)
 		if to > from {
-			fmt.Fprintf(b, "  %*s | %s%s\n", width, "", strings.Repeat(" ", from), styled(paint, strings.Repeat("^", to-from)))
+			fmt.Fprintf(b, "  %*s | %s%s\n", width, "", strings.Repeat(" ", from), paint(strings.Repeat("^", to-from)))
 		}
 	}
 }

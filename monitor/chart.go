@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // ChartOptions say how large a chart may be.
@@ -34,7 +35,7 @@ func Chart(attempts []Attempt, options ChartOptions) string {
 		options.Height = 8
 	}
 	// The longest of all decides how wide the scale is, and that how many fit.
-	gutter := utf8.RuneCountInString(duration(longest(ran))) + 2
+	gutter := utf8.RuneCountInString(present.Duration(longest(ran))) + 2
 	ran = ran[max(0, len(ran)-max(1, options.Width-gutter)):]
 	var b strings.Builder
 	top := longest(ran)
@@ -94,9 +95,9 @@ func (o ChartOptions) axis() string {
 func (o ChartOptions) scale(top whimbrel.Elapsed, row int) string {
 	switch {
 	case row == o.Height:
-		return duration(top)
+		return present.Duration(top)
 	case o.Height >= 4 && row == o.Height/2:
-		return duration(top * whimbrel.Elapsed(row) / whimbrel.Elapsed(o.Height))
+		return present.Duration(top * whimbrel.Elapsed(row) / whimbrel.Elapsed(o.Height))
 	}
 	return ""
 }

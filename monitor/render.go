@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
 
@@ -19,28 +19,31 @@ func (m Metrics) Text() string {
 	}
 	d := m.Durations
 	var b strings.Builder
-	writeTable(&b, [][]string{
+	b.WriteString(present.Table(present.Style{}, nil, [][]string{
 		{"attempts", fmt.Sprintf("%d (%s)", m.Total, m.directions())},
 		{"success rate", fmt.Sprintf("%s %% (%d succeeded, %d failed)", m.SuccessRate, m.Succeeded, m.Failed)},
-		{"average time", duration(d.Average)},
-		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", duration(d.P50), duration(d.P90),
-			duration(d.P95), duration(d.P99))},
-		{"longest, total", duration(d.Longest) + ", " + duration(d.Total)},
-		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, duration(m.Backoff))},
-		{"waited", fmt.Sprintf("for locks %s, for other runners %s", duration(m.LockWait), duration(m.LeaseWait))},
-	})
+		{"average time", present.Duration(d.Average)},
+		{"percentiles", fmt.Sprintf("50 %%: %s   90 %%: %s   95 %%: %s   99 %%: %s", present.Duration(d.P50),
+			present.Duration(d.P90),
+			present.Duration(d.P95), present.Duration(d.P99))},
+		{"longest, total", present.Duration(d.Longest) + ", " + present.Duration(d.Total)},
+		{"retried", fmt.Sprintf("%d times, for %s", m.Retries, present.Duration(m.Backoff))},
+		{"waited", fmt.Sprintf("for locks %s, for other runners %s", present.Duration(m.LockWait),
+			present.Duration(m.LeaseWait))},
+	}))
 	if len(m.Errors) > 0 {
 		b.WriteString("\nErrors\n")
-		rows := [][]string{{"migration", "errors", "last", "error"}}
+		var rows [][]string
 		for _, e := range m.Errors {
-			rows = append(rows, []string{string(e.Version) + " " + e.Name, strconv.Itoa(e.Errors), stamp(e.At), line(e.Error)})
+			rows = append(rows, []string{string(e.Version) + " " + e.Name, strconv.Itoa(e.Errors), stamp(e.At),
+				present.OneLine(e.Error, 80)})
 		}
-		writeTable(&b, rows)
+		b.WriteString(present.Table(present.Style{}, []string{"migration", "errors", "last", "error"}, rows))
 	}
 	b.WriteString("\nSlowest\n")
-	writeTable(&b, attemptRows(m.Slowest))
+	b.WriteString(attemptTable(m.Slowest))
 	b.WriteString("\nLast\n")
-	writeTable(&b, attemptRows(m.Recent))
+	b.WriteString(attemptTable(m.Recent))
 	return b.String()
 }
 
@@ -52,65 +55,20 @@ func (m Metrics) directions() string {
 	return strings.Join(parts, ", ")
 }
 
-func attemptRows(attempts []Attempt) [][]string {
-	rows := [][]string{{"when", "migration", "", "took", "outcome", "retried", "by"}}
+func attemptTable(attempts []Attempt) string {
+	var rows [][]string
 	for _, a := range attempts {
 		backoff := ""
 		if a.Retries > 0 {
-			backoff = fmt.Sprintf("%d times, %s", a.Retries, duration(a.Backoff))
+			backoff = fmt.Sprintf("%d times, %s", a.Retries, present.Duration(a.Backoff))
 		}
-		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, duration(a.Duration),
+		rows = append(rows, []string{stamp(a.At), string(a.Version) + " " + a.Name, a.Action, present.Duration(a.Duration),
 			a.Outcome, backoff, a.By})
 	}
-	return rows
-}
-
-// writeTable aligns the columns, all but the last.
-func writeTable(b *strings.Builder, rows [][]string) {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, row := range rows {
-		var text strings.Builder
-		for i, cell := range row {
-			text.WriteString("  " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)))
-		}
-		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
-	}
-}
-
-// line is the beginning of a text, on one line.
-func line(text string) string {
-	const most = 80
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return string(runes)
+	return present.Table(present.Style{}, []string{"when", "migration", "", "took", "outcome", "retried", "by"}, rows)
 }
 
 func stamp(at time.Time) string { return at.Format("2006-01-02 15:04:05") }
-
-// duration shows three digits or so.
-func duration(e whimbrel.Elapsed) string {
-	d := time.Duration(e)
-	switch {
-	case d >= time.Minute:
-		return d.Round(time.Second).String()
-	case d >= time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	case d >= 10*time.Millisecond:
-		return d.Round(time.Millisecond).String()
-	default:
-		return d.Round(10 * time.Microsecond).String()
-	}
-}
 
 // OpenMetrics gives the metrics as the text of OpenMetrics 1.0, with labels that
 // are put to every sample.

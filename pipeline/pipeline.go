@@ -18,6 +18,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
@@ -193,16 +194,9 @@ func (j *judge) missingRoles() (notes []annotation.Note) {
 
 func skipped(message string) (Step, error) { return Step{Skipped: true, Message: message}, nil }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // settings looks whether the change chooses its judge.
 func (j *judge) settings(context.Context) (Step, error) {
-	altered := count(len(j.options.Altered), "setting")
+	altered := present.Plural(len(j.options.Altered), "setting")
 	switch {
 	case j.options.Base == "":
 		return skipped("no base to compare with: --base names it")
@@ -230,7 +224,8 @@ func (j *judge) files(context.Context) (Step, error) {
 		for _, m := range j.asRun {
 			j.report.New = append(j.report.New, m.Path)
 		}
-		s := Step{Passed: true, Message: count(len(j.options.Config.Migrations), "migration") + ", well-formed and in order"}
+		s := Step{Passed: true, Message: present.Plural(len(j.options.Config.Migrations),
+			"migration") + ", well-formed and in order"}
 		if len(j.options.Config.Migrations) == 0 {
 			s.Notes = j.nothingThere()
 		}
@@ -240,7 +235,7 @@ func (j *judge) files(context.Context) (Step, error) {
 	if len(problems) == 0 {
 		return Step{}, err
 	}
-	s := Step{Message: count(len(problems), "problem") + " in the files"}
+	s := Step{Message: present.Plural(len(problems), "problem") + " in the files"}
 	for _, p := range problems {
 		s.Notes = append(s.Notes, annotation.Note{
 			Level: annotation.Error, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message,
@@ -318,10 +313,11 @@ func (j *judge) merged(ctx context.Context) (Step, error) {
 		}
 	}
 	s.Passed = !slices.ContainsFunc(s.Notes, func(n annotation.Note) bool { return n.Level == annotation.Error })
-	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", count(len(j.report.New),
-		"new migration"), j.options.Base)
+	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", present.Plural(len(j.report.New),
+		"new migration"),
+		j.options.Base)
 	if !s.Passed {
-		s.Message = count(len(s.Notes), "problem") + " with what is merged into " + j.options.Base
+		s.Message = present.Plural(len(s.Notes), "problem") + " with what is merged into " + j.options.Base
 	}
 	return s, nil
 }
@@ -411,7 +407,8 @@ func (j *judge) applied(ctx context.Context) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	s := Step{Passed: true, Message: fmt.Sprintf("%s of %s, as the files say", count(v.Applied, "applied migration"),
+	s := Step{Passed: true, Message: fmt.Sprintf("%s of %s, as the files say", present.Plural(v.Applied,
+		"applied migration"),
 		v.Database)}
 	for _, d := range v.Differences {
 		if d.Kind == "pending" {
@@ -473,8 +470,10 @@ func (j *judge) lint(ctx context.Context) (Step, error) {
 	}
 	j.report.Lint = &report
 	s.Passed, s.Notes = report.Count(lint.Error) == 0 && report.Stopped == "", report.Notes()
-	s.Message = fmt.Sprintf("%s and %s in %s", count(report.Count(lint.Error), "error"), count(report.Count(lint.Warn),
-		"warning"), count(len(report.Files), "migration"))
+	s.Message = fmt.Sprintf("%s and %s in %s", present.Plural(report.Count(lint.Error), "error"),
+		present.Plural(report.Count(lint.Warn),
+			"warning"),
+		present.Plural(len(report.Files), "migration"))
 	if report.Stopped != "" {
 		s.Message += "; " + report.Stopped
 	}
@@ -552,5 +551,5 @@ func (j *judge) plan(ctx context.Context) (Step, error) {
 		return Step{}, err
 	}
 	j.report.Plan = &plan
-	return Step{Passed: true, Message: count(len(plan.Migrations), "migration") + " would run"}, nil
+	return Step{Passed: true, Message: present.Plural(len(plan.Migrations), "migration") + " would run"}, nil
 }

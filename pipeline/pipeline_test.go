@@ -78,18 +78,21 @@ func TestWithoutABaseAndATargetTheFilesAreJudged(t *testing.T) {
 	require.Equal(t, []string{"migrations/1_a.sql", "migrations/2_b.sql"}, report.New)
 	out, err := report.JUnit()
 	require.NoError(t, err)
-	var suite struct {
-		Tests    int `xml:"tests,attr"`
-		Failures int `xml:"failures,attr"`
-		Skipped  int `xml:"skipped,attr"`
-		Cases    []struct {
-			Name    string `xml:"name,attr"`
-			Failure *struct {
-				Text string `xml:",chardata"`
-			} `xml:"failure"`
-		} `xml:"testcase"`
+	var read struct {
+		Suite struct {
+			Tests    int `xml:"tests,attr"`
+			Failures int `xml:"failures,attr"`
+			Skipped  int `xml:"skipped,attr"`
+			Cases    []struct {
+				Name    string `xml:"name,attr"`
+				Failure *struct {
+					Text string `xml:",chardata"`
+				} `xml:"failure"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
 	}
-	require.NoError(t, xml.Unmarshal(out, &suite))
+	require.NoError(t, xml.Unmarshal(out, &read))
+	suite := read.Suite
 	require.Equal(t, []int{7, 1, 5}, []int{suite.Tests, suite.Failures, suite.Skipped})
 	require.Contains(t, suite.Cases[4].Failure.Text, "migrations/2_b.sql:1:1: error:")
 }
@@ -110,7 +113,7 @@ func TestMarkdownIsNotSteeredByWhatFilesHold(t *testing.T) {
 		{Level: annotation.Error, Title: "<img>", Message: "```\n# big\n````", Path: "a`b.sql", Line: 1},
 	}}}}
 	text := report.Markdown()
-	require.Contains(t, text, "`a'b.sql:1` &lt;img>")
+	require.Contains(t, text, "`a'b.sql:1` &lt;img&gt;")
 	require.Contains(t, text, "`````\n```\n# big\n````\n`````\n")
 	require.Contains(t, text, `a\|b`)
 	for range 3000 {

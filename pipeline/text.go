@@ -5,19 +5,11 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
-// Style makes parts of a text for a terminal stand out. Its functions may be nil.
-type Style struct {
-	Good, Warning, Error, Faint, Strong func(string) string
-}
-
-func styled(style func(string) string, text string) string {
-	if style == nil {
-		return text
-	}
-	return style(text)
-}
+// Style says whether a text for a terminal has colours; its zero value has none.
+type Style = present.Style
 
 // Text renders the report for a terminal: a line for each step, and below it what it
 // found.
@@ -29,30 +21,26 @@ func (r Report) Text(style Style) string {
 		case s.Skipped:
 			mark, paint = "-", style.Faint
 		case !s.Passed:
-			mark, paint = "✗", style.Error
+			mark, paint = "✗", style.Bad
 		}
-		fmt.Fprintf(&b, "%s %s %s\n", styled(paint, mark), styled(style.Strong, fmt.Sprintf("%-8s", s.Name)), s.Message)
+		fmt.Fprintf(&b, "%s %s %s\n", paint(mark), style.Strong(fmt.Sprintf("%-8s", s.Name)), s.Message)
 		for _, n := range s.Notes {
 			paint := style.Warning
 			switch n.Level {
 			case annotation.Error:
-				paint = style.Error
+				paint = style.Bad
 			case annotation.Info:
 				paint = style.Faint
 			}
-			fmt.Fprintf(&b, "    %s\n", strings.Replace(line(n), string(n.Level)+":", styled(paint, string(n.Level)+":"), 1))
+			fmt.Fprintf(&b, "    %s\n", strings.Replace(line(n), string(n.Level)+":", paint(string(n.Level)+":"), 1))
 			_, rest, _ := strings.Cut(n.Message, "\n")
 			for more := range strings.Lines(rest) {
-				fmt.Fprintf(&b, "        %s\n", styled(style.Faint, strings.TrimRight(more, "\n")))
+				fmt.Fprintf(&b, "        %s\n", style.Faint(strings.TrimRight(more, "\n")))
 			}
 		}
 	}
 	return b.String()
 }
-
-// longestComment is how many bytes of Markdown there are about; GitHub takes 65,536
-// characters in a comment.
-const longestComment = 50_000
 
 // Markdown renders the report as a comment for a pull request.
 func (r Report) Markdown() string {
@@ -61,7 +49,7 @@ func (r Report) Markdown() string {
 	if !r.Passed() {
 		verdict = "❌ The migrations are not fine yet"
 	}
-	fmt.Fprintf(&b, "### %s\n\n| step | | |\n|---|---|---|\n", verdict)
+	fmt.Fprintf(&b, "### %s\n\n%s", verdict, present.MarkdownHead("step", "", ""))
 	for _, s := range r.Steps {
 		mark := "✅"
 		switch {
@@ -70,10 +58,10 @@ func (r Report) Markdown() string {
 		case !s.Passed:
 			mark = "❌"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.Name, mark, cell(s.Message))
+		b.WriteString(present.MarkdownRow(s.Name, mark, present.Markdown(s.Message)))
 	}
 	for i, n := range r.Notes() {
-		if b.Len() > longestComment {
+		if b.Len() > present.LongestComment {
 			fmt.Fprintf(&b, "\n… and %d more.\n", len(r.Notes())-i)
 			break
 		}
@@ -81,35 +69,14 @@ func (r Report) Markdown() string {
 		if n.Line > 0 {
 			place = fmt.Sprintf("%s:%d", n.Path, n.Line)
 		}
-		fmt.Fprintf(&b, "\n**%s** `%s` %s\n\n%s\n", n.Level, strings.ReplaceAll(place, "`", "'"), cell(n.Title),
-			fence(n.Message))
+		fmt.Fprintf(&b, "\n**%s** %s %s\n\n%s", n.Level, present.MarkdownCode(place), present.Markdown(n.Title),
+			present.MarkdownBlock("", n.Message))
 	}
 	if r.Plan != nil && len(r.Plan.Migrations) > 0 {
 		fmt.Fprintf(&b, "\nWould run on the target:\n\n")
 		for _, m := range r.Plan.Migrations {
-			fmt.Fprintf(&b, "- `%s`\n", strings.TrimSpace(string(m.Migration.Version)+" "+m.Migration.Name))
+			fmt.Fprintf(&b, "- %s\n", present.MarkdownCode(strings.TrimSpace(string(m.Migration.Version)+" "+m.Migration.Name)))
 		}
 	}
 	return b.String()
-}
-
-// cell is text in a cell of a table, in which nothing is markup.
-func cell(text string) string {
-	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[",
-		"\n", " ").Replace(text)
-}
-
-// fence puts text into a block in which nothing is markup, whatever it holds.
-func fence(text string) string {
-	longest, run := 2, 0
-	for _, r := range text {
-		if r != '`' {
-			run = 0
-			continue
-		}
-		run++
-		longest = max(longest, run)
-	}
-	marks := strings.Repeat("`", longest+1)
-	return marks + "\n" + strings.TrimRight(text, "\n") + "\n" + marks
 }

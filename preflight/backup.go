@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Backups are the details of backup_status.
@@ -102,12 +103,13 @@ func judgeBackup(answers []Answer, limit time.Duration, now time.Time) finding {
 			f.message = fmt.Sprintf("%s knows of no backup", a.Source)
 			f.remedy = "take a backup before migrating"
 		case now.Sub(*a.At) >= limit:
-			f.message = fmt.Sprintf("%s is %s old, as %s says; at most %s is allowed", what, age(now.Sub(*a.At)), a.Source,
-				age(limit))
+			f.message = fmt.Sprintf("%s is %s old, as %s says; at most %s is allowed", what, present.Duration(now.Sub(*a.At)),
+				a.Source,
+				present.Duration(limit))
 			f.remedy = "take a backup before migrating"
 		default:
 			f.passed = true
-			f.message = fmt.Sprintf("%s is %s old, as %s says", what, age(now.Sub(*a.At)), a.Source)
+			f.message = fmt.Sprintf("%s is %s old, as %s says", what, present.Duration(now.Sub(*a.At)), a.Source)
 			if a.Note != "" {
 				f.message += "; " + a.Note
 			}
@@ -184,7 +186,7 @@ func (v *visit) moment(ctx context.Context, text string) (*time.Time, error) {
 		return tx.QueryRow(ctx, "SELECT $1::text::timestamptz", text).Scan(&at)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("invalid time %q: %w", brief(text, 60), err)
+		return nil, fmt.Errorf("invalid time %q: %w", present.OneLine(text, 60), err)
 	}
 	return &at, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Capacity are the details of lock_capacity.
@@ -28,7 +30,7 @@ type StepLocks struct {
 func (c Capacity) Lines() []string {
 	out := []string{fmt.Sprintf("%d of %d locks are held", c.Used, c.Slots)}
 	for _, s := range c.Steps {
-		out = append(out, fmt.Sprintf("%s step %d: about %s", s.Migration, s.Step, count(int(s.Locks), "lock")))
+		out = append(out, fmt.Sprintf("%s step %d: about %s", s.Migration, s.Step, present.Plural(int(s.Locks), "lock")))
 	}
 	return out
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // anotherCluster is an answer about a server that is not the one of the visit.
@@ -248,7 +250,7 @@ func readManifest(text []byte, system string) (Answer, error) {
 		// Always in GMT.
 		at, err := time.Parse("2006-01-02 15:04:05", strings.TrimSuffix(f.Modified, " GMT"))
 		if err != nil {
-			return Answer{}, fmt.Errorf("the manifest has a time that cannot be read: %q", brief(f.Modified, 40))
+			return Answer{}, fmt.Errorf("the manifest has a time that cannot be read: %q", present.OneLine(f.Modified, 40))
 		}
 		answer.newer("base backup", at)
 	}

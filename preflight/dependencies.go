@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Dependents are the details of dependencies.
@@ -63,18 +64,18 @@ type Publications struct {
 func (d Dependents) Lines() []string {
 	var out []string
 	for _, a := range d.Applications {
-		out = append(out, fmt.Sprintf("%s: %d active of %s (%s)", a.name(), a.Active, count(a.Total, "connection"),
-			some(a.Users)))
+		out = append(out, fmt.Sprintf("%s: %d active of %s (%s)", a.name(), a.Active, present.Plural(a.Total, "connection"),
+			present.List(a.Users, 5)))
 	}
 	for _, r := range d.Replicas {
 		line := fmt.Sprintf("replica %s (%s): ", r.Name, r.Mode)
 		if r.Behind < 0 {
 			line += "how far it is behind cannot be seen"
 		} else {
-			line += fmt.Sprintf("%s behind", size(r.Behind))
+			line += fmt.Sprintf("%s behind", present.Bytes(r.Behind))
 		}
 		if r.Lag > 0 {
-			line += ", " + age(time.Duration(r.Lag))
+			line += ", " + present.Duration(r.Lag)
 		}
 		out = append(out, line)
 	}
@@ -83,14 +84,15 @@ func (d Dependents) Lines() []string {
 		if !s.Active {
 			state = "not active, and keeps WAL"
 		}
-		out = append(out, fmt.Sprintf("logical slot %s (%s): %s, %s of WAL kept", s.Name, s.Plugin, state, size(s.Retained)))
+		out = append(out, fmt.Sprintf("logical slot %s (%s): %s, %s of WAL kept", s.Name, s.Plugin, state,
+			present.Bytes(s.Retained)))
 	}
 	for _, s := range d.Subscriptions {
 		out = append(out, "subscription "+s+": its publisher does not send changes of the schema")
 	}
 	for _, p := range d.Publications {
 		out = append(out, fmt.Sprintf("%s is published (%s): subscribers do not get changes of its schema, so make them "+
-			"there first", p.Table, some(p.Names)))
+			"there first", p.Table, present.List(p.Names, 5)))
 	}
 	if d.Pooled {
 		out = append(out, "a pooler is in front: its clients keep their prepared statements over a migration, and "+
@@ -215,7 +217,7 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 	}
 	for _, r := range details.Replicas {
 		if time.Duration(r.Lag) > settings.MaxReplicaLag {
-			late = append(late, fmt.Sprintf("replica %s is %s behind", r.Name, age(time.Duration(r.Lag))))
+			late = append(late, fmt.Sprintf("replica %s is %s behind", r.Name, present.Duration(r.Lag)))
 		}
 		if r.Behind < 0 {
 			f.unseen = append(f.unseen, "how far replica "+r.Name+" is behind")
@@ -226,12 +228,13 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 	}
 	var problems, remedies []string
 	if len(busy) > 0 {
-		problems = append(problems, fmt.Sprintf("more than %s: %s", count(settings.MaxConnectionsPerApplication,
-			"active connection"), some(busy)))
+		problems = append(problems, fmt.Sprintf("more than %s: %s", present.Plural(settings.MaxConnectionsPerApplication,
+			"active connection"),
+			present.List(busy, 5)))
 		remedies = append(remedies, "run it when the applications are quiet")
 	}
 	if len(late) > 0 {
-		problems = append(problems, some(late))
+		problems = append(problems, present.List(late, 5))
 		remedies = append(remedies, "wait until the replicas have caught up")
 	}
 	if len(details.Publications) > 0 {
@@ -243,16 +246,17 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 	f.passed, f.message = len(problems) == 0, strings.Join(problems, "; ")
 	f.remedy = strings.Join(remedies, "; ")
 	if f.passed {
-		f.message = fmt.Sprintf("%s, none with more than %s", count(len(applications), "application"),
-			count(settings.MaxConnectionsPerApplication, "active connection"))
+		f.message = fmt.Sprintf("%s, none with more than %s", present.Plural(len(applications), "application"),
+			present.Plural(settings.MaxConnectionsPerApplication, "active connection"))
 	}
 	if hidden > 0 {
-		f.unseen = append(f.unseen, fmt.Sprintf("whether %s of other roles are active", count(hidden, "connection")))
+		f.unseen = append(f.unseen, fmt.Sprintf("whether %s of other roles are active", present.Plural(hidden, "connection")))
 	}
 	if hidden+veiled > 0 && f.passed {
 		f.passed, f.unknown, f.remedy = false, true, "grant the role pg_read_all_stats or pg_monitor"
-		f.message = fmt.Sprintf("%s and %s, of which the role cannot see what they do", count(len(applications),
-			"application"), count(len(details.Replicas), "replica"))
+		f.message = fmt.Sprintf("%s and %s, of which the role cannot see what they do", present.Plural(len(applications),
+			"application"),
+			present.Plural(len(details.Replicas), "replica"))
 	}
 	f.details = details
 	return f

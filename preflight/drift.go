@@ -153,7 +153,7 @@ func judgeDrift(changed []string, ran, restored bool) finding {
 	case len(changed) > 0:
 		return finding{
 			details: details, message: fmt.Sprintf("%s changed by somebody else since the last run",
-				are(len(changed), "object")),
+				were(len(changed), "object")),
 			remedy: "find out who it was; write a migration that says the same, or take the change back",
 		}
 	}

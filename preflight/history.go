@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Disagreements are the details of history.
@@ -49,10 +50,11 @@ func judgeHistory(v whimbrel.Verification) finding {
 	}
 	f := finding{details: details, passed: len(details.Differences) == 0}
 	if f.passed {
-		f.message = fmt.Sprintf("%s applied, as the files say; %d pending", count(v.Applied, "migration"), details.Pending)
+		f.message = fmt.Sprintf("%s applied, as the files say; %d pending", present.Plural(v.Applied, "migration"),
+			details.Pending)
 		return f
 	}
-	f.message = fmt.Sprintf("%s between history and files", count(len(details.Differences), "difference"))
+	f.message = fmt.Sprintf("%s between history and files", present.Plural(len(details.Differences), "difference"))
 	f.remedy = details.Differences[0].Remedy
 	return f
 }

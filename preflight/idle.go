@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Idle are the details of idle_in_transaction.
@@ -59,7 +60,7 @@ WHERE c.setting LIKE 'idle\_in\_transaction\_session\_timeout=%' AND (s.setdatab
 func judgeIdle(details Idle) finding {
 	f := finding{details: details, passed: details.Timeout > 0}
 	if f.passed {
-		f.message = fmt.Sprintf("transactions that do nothing are ended after %s", age(time.Duration(details.Timeout)))
+		f.message = fmt.Sprintf("transactions that do nothing are ended after %s", present.Duration(details.Timeout))
 		return f
 	}
 	f.message = "transactions that do nothing are never ended: one that was forgotten holds its locks, and migrations, up"

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // InvalidIndexes are the details of invalid_indexes.
@@ -31,12 +33,12 @@ type InvalidIndex struct {
 func (i InvalidIndexes) Lines() []string {
 	var out []string
 	for _, index := range i.Indexes {
-		line := fmt.Sprintf("%s on %s (%s)", index.Name, index.Table, size(index.Size))
+		line := fmt.Sprintf("%s on %s (%s)", index.Name, index.Table, present.Bytes(index.Size))
 		if index.Partitioned {
 			line += ", waiting for indexes of partitions"
 		}
 		if len(index.Pending) > 0 {
-			line += ", which IF NOT EXISTS would take for done: " + some(index.Pending)
+			line += ", which IF NOT EXISTS would take for done: " + present.List(index.Pending, 5)
 		}
 		out = append(out, line)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Keys are the details of key_exhaustion.
@@ -126,17 +128,18 @@ func judgeKeys(sequences []sequence, limit float64) finding {
 	f := finding{details: details, passed: len(details.Near) == 0}
 	f.message = fmt.Sprintf("no sequence and no key has used %g %% of its numbers", limit)
 	if !f.passed {
-		f.message = fmt.Sprintf("%s near the end: %s is at %.1f %%", count(len(details.Near), "sequence"),
+		f.message = fmt.Sprintf("%s near the end: %s is at %.1f %%", present.Plural(len(details.Near), "sequence"),
 			details.Near[0].Sequence, details.Near[0].Used)
 		f.remedy = "change the column and those that refer to it to bigint, in a backfill to a new column, before the " +
 			"numbers run out"
 	}
 	hidden = slices.Compact(hidden)
 	if len(hidden) > 0 {
-		f.unseen = append(f.unseen, fmt.Sprintf("%s: %s", count(len(hidden), "sequence"), some(hidden)))
+		f.unseen = append(f.unseen, fmt.Sprintf("%s: %s", present.Plural(len(hidden), "sequence"), present.List(hidden, 5)))
 		if f.passed {
 			f.passed, f.unknown = false, true
-			f.message = fmt.Sprintf("of %s the role may not read %d", count(details.Looked+len(hidden), "sequence"), len(hidden))
+			f.message = fmt.Sprintf("of %s the role may not read %d", present.Plural(details.Looked+len(hidden), "sequence"),
+				len(hidden))
 			f.remedy = "grant the role SELECT on them, or pg_read_all_data"
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Sessions are the details of table_locks.
@@ -62,16 +63,16 @@ func (s Session) String() string {
 	}
 	text := fmt.Sprintf("%s (%s)", who, s.User)
 	if s.State != "" {
-		text += fmt.Sprintf(", %s, transaction open for %s", s.State, age(time.Duration(s.Transaction)))
+		text += fmt.Sprintf(", %s, transaction open for %s", s.State, present.Duration(s.Transaction))
 	}
 	if s.Running > 0 {
-		text += fmt.Sprintf(", query running for %s", age(time.Duration(s.Running)))
+		text += fmt.Sprintf(", query running for %s", present.Duration(s.Running))
 	}
 	if s.Query != "" {
-		text += ": " + brief(s.Query, 100)
+		text += ": " + present.OneLine(s.Query, 100)
 	}
 	if len(s.Locks) > 0 {
-		text += "; " + some(s.Locks)
+		text += "; " + present.List(s.Locks, 5)
 	}
 	return text
 }
@@ -164,19 +165,21 @@ func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, lim
 	slices.SortStableFunc(details.Holders, oldest)
 	f := finding{details: details, passed: len(details.Old) == 0}
 	if hidden > 0 {
-		f.unseen = append(f.unseen, fmt.Sprintf("what %s of other roles do", count(hidden, "session")))
+		f.unseen = append(f.unseen, fmt.Sprintf("what %s of other roles do", present.Plural(hidden, "session")))
 	}
 	switch {
 	case len(details.Old) > 0:
-		f.message = fmt.Sprintf("%s open for more than %s", count(len(details.Old), "transaction"), age(limit))
+		f.message = fmt.Sprintf("%s open for more than %s", present.Plural(len(details.Old), "transaction"),
+			present.Duration(limit))
 		f.remedy = "wait until they end, or end them: SELECT pg_terminate_backend(pid), and COMMIT PREPARED or ROLLBACK " +
 			"PREPARED for prepared ones"
 	case hidden > 0:
 		f.unknown = true
-		f.message = fmt.Sprintf("nothing is open for more than %s among the sessions that the role can see", age(limit))
+		f.message = fmt.Sprintf("nothing is open for more than %s among the sessions that the role can see",
+			present.Duration(limit))
 		f.remedy = "grant the role pg_read_all_stats or pg_monitor"
 	default:
-		f.message = fmt.Sprintf("nothing is open for more than %s", age(limit))
+		f.message = fmt.Sprintf("nothing is open for more than %s", present.Duration(limit))
 	}
 	if n := len(details.Holders); n > 0 {
 		f.message += fmt.Sprintf("; %s locks on tables of what is pending", either(n, "1 session holds", "%d sessions hold"))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -120,7 +121,7 @@ func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan) (pending, e
 			m, s := wanted[r.Ord-1], of[r.Ord-1]
 			p.touches = append(p.touches, Touch{
 				Table: r.Table, Place: s.place(), Effect: m.effect, AtWorst: m.atWorst, Concurrent: m.concurrent,
-				Statement: brief(s.Written(), 80), relation: r, statement: s, needs: m.needs,
+				Statement: present.OneLine(s.Written(), 80), relation: r, statement: s, needs: m.needs,
 			})
 		}
 		wanted, of = nil, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -30,7 +31,7 @@ type Missing struct {
 func (p Privileges) Lines() []string {
 	var out []string
 	for _, m := range p.Missing {
-		out = append(out, fmt.Sprintf("%s of %s, for %s", m.Right, m.Object, some(m.For)))
+		out = append(out, fmt.Sprintf("%s of %s, for %s", m.Right, m.Object, present.List(m.For, 5)))
 	}
 	return out
 }
@@ -92,7 +93,7 @@ func judgePrivileges(details Privileges) finding {
 		f.message = fmt.Sprintf("the role %s lacks nothing that can be told from the statements", details.Role)
 		return f
 	}
-	f.message = fmt.Sprintf("the role %s lacks %s", details.Role, count(len(details.Missing), "right"))
+	f.message = fmt.Sprintf("the role %s lacks %s", details.Role, present.Plural(len(details.Missing), "right"))
 	f.remedy = "grant them, or connect as the owner"
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Report is what the checks found.
@@ -63,28 +64,19 @@ func (r Report) Result(name string) (Result, bool) {
 	return Result{}, false
 }
 
-// Style makes parts of a text for a terminal stand out. Its functions may be nil.
-type Style struct {
-	Good, Warning, Error, Faint, Strong func(string) string
-}
-
-func styled(style func(string) string, text string) string {
-	if style == nil {
-		return text
-	}
-	return style(text)
-}
+// Style says whether a text for a terminal has colours; its zero value has none.
+type Style = present.Style
 
 // Text renders the report for a terminal. Details of checks that passed are shown
 // only if they are asked for. What several checks could not see is said once.
 func (r Report) Text(style Style, details bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, PostgreSQL %s\n\n", styled(style.Strong, r.Database), r.Server)
+	fmt.Fprintf(&b, "%s, PostgreSQL %s\n\n", style.Strong(r.Database), r.Server)
 	said := map[string]bool{}
 	for _, result := range r.Results {
 		result.text(&b, style, details, said)
 	}
-	fmt.Fprintf(&b, "\n%s: %s\n", count(len(r.Results), "check"), r.verdict(style))
+	fmt.Fprintf(&b, "\n%s: %s\n", present.Plural(len(r.Results), "check"), r.verdict(style))
 	return b.String()
 }
 
@@ -113,31 +105,32 @@ func (r Report) verdict(style Style) string {
 	}
 	switch {
 	case failed > 0:
-		return fmt.Sprintf("%s, %s", styled(style.Error, count(failed, "reason")+" to stop"), count(warned, "warning"))
+		return fmt.Sprintf("%s, %s", style.Bad(present.Plural(failed, "reason")+" to stop"), present.Plural(warned,
+			"warning"))
 	case warned > 0:
-		return styled(style.Warning, count(warned, "warning")) + ", nothing to stop for"
+		return style.Warning(present.Plural(warned, "warning")) + ", nothing to stop for"
 	}
-	return styled(style.Good, "all passed")
+	return style.Good("all passed")
 }
 
 func (r Result) text(b *strings.Builder, style Style, details bool, said map[string]bool) {
 	mark, paint := "✓", style.Good
 	switch {
 	case r.Unknown && r.Blocking:
-		mark, paint = "?", style.Error
+		mark, paint = "?", style.Bad
 	case r.Unknown:
 		mark, paint = "?", style.Warning
 	case !r.Passed && r.Blocking:
-		mark, paint = "✗", style.Error
+		mark, paint = "✗", style.Bad
 	case !r.Passed:
 		mark, paint = "!", style.Warning
 	}
-	fmt.Fprintf(b, "%s %s  %s\n", styled(paint, mark), styled(style.Strong, fmt.Sprintf("%-19s", r.Name)),
-		printable(r.Message))
+	fmt.Fprintf(b, "%s %s  %s\n", paint(mark), style.Strong(fmt.Sprintf("%-19s", r.Name)),
+		present.Printable(r.Message))
 	const indent = "    "
 	if r.Details != nil && (details || !r.Passed) {
 		for _, line := range r.Details.Lines() {
-			fmt.Fprintf(b, "%s%s\n", indent, printable(line))
+			fmt.Fprintf(b, "%s%s\n", indent, present.Printable(line))
 		}
 	}
 	for _, unseen := range r.Unseen {
@@ -145,9 +138,9 @@ func (r Result) text(b *strings.Builder, style Style, details bool, said map[str
 			continue
 		}
 		said[unseen] = true
-		fmt.Fprintf(b, "%s%s %s\n", indent, styled(style.Faint, "not seen:"), printable(unseen))
+		fmt.Fprintf(b, "%s%s %s\n", indent, style.Faint("not seen:"), present.Printable(unseen))
 	}
 	if r.Remedy != "" && !r.Passed {
-		fmt.Fprintf(b, "%s%s %s\n", indent, styled(style.Faint, "remedy:"), printable(r.Remedy))
+		fmt.Fprintf(b, "%s%s %s\n", indent, style.Faint("remedy:"), present.Printable(r.Remedy))
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Sizes are the details of data_size.
@@ -45,10 +47,11 @@ type Table struct {
 func (s Sizes) Lines() []string {
 	var out []string
 	for _, t := range s.Big {
-		line := fmt.Sprintf("%s: %s (heap %s, indexes %s, TOAST %s)", t.Name, size(t.Total), size(t.Heap), size(t.Indexes),
-			size(t.Toast))
+		line := fmt.Sprintf("%s: %s (heap %s, indexes %s, TOAST %s)", t.Name, present.Bytes(t.Total), present.Bytes(t.Heap),
+			present.Bytes(t.Indexes),
+			present.Bytes(t.Toast))
 		if t.Partitions > 0 {
-			line += fmt.Sprintf(" in %s", count(t.Partitions, "partition"))
+			line += fmt.Sprintf(" in %s", present.Plural(t.Partitions, "partition"))
 		}
 		out = append(out, line)
 		for _, touch := range t.Pending {
@@ -56,9 +59,10 @@ func (s Sizes) Lines() []string {
 		}
 	}
 	if s.Needed > 0 {
-		line := fmt.Sprintf("what is pending may take about %s of disk while it runs, and as much WAL", size(s.Needed))
+		line := fmt.Sprintf("what is pending may take about %s of disk while it runs, and as much WAL",
+			present.Bytes(s.Needed))
 		if s.Free >= 0 {
-			line += fmt.Sprintf("; %s are free", size(s.Free))
+			line += fmt.Sprintf("; %s are free", present.Bytes(s.Free))
 		}
 		out = append(out, line)
 	}
@@ -150,7 +154,7 @@ func judgeSize(tables []measured, touches []Touch, settings Settings, free int64
 		}
 	}
 	f := finding{details: details, passed: len(details.Big) < settings.MaxBigTables}
-	f.message = fmt.Sprintf("%s over %s", count(len(details.Big), "table"), size(settings.BigTable))
+	f.message = fmt.Sprintf("%s over %s", present.Plural(len(details.Big), "table"), present.Bytes(settings.BigTable))
 	if touched > 0 {
 		f.message += fmt.Sprintf(", %d of them touched by what is pending", touched)
 	}
@@ -159,7 +163,7 @@ func judgeSize(tables []measured, touches []Touch, settings Settings, free int64
 	}
 	if free >= 0 && details.Needed > free {
 		f.passed = false
-		f.message += fmt.Sprintf("; about %s are needed and %s are free", size(details.Needed), size(free))
+		f.message += fmt.Sprintf("; about %s are needed and %s are free", present.Bytes(details.Needed), present.Bytes(free))
 		f.remedy = "free space on the server's disk"
 	}
 	if estimated {
@@ -194,7 +198,7 @@ func (v *visit) freeDisk(ctx context.Context) (bytes int64, why string) {
 	}
 	bytes, err = strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil {
-		return -1, fmt.Sprintf("how much of the disk is free: invalid number of bytes %q", brief(text, 40))
+		return -1, fmt.Sprintf("how much of the disk is free: invalid number of bytes %q", present.OneLine(text, 40))
 	}
 	return bytes, ""
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Kind is what sort of source can tell of a backup.
@@ -110,14 +112,14 @@ func (s Source) output(ctx context.Context, patience time.Duration) ([]byte, err
 	err := command.Run()
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s gave no answer within %s", arguments[0], age(patience))
+		return nil, fmt.Errorf("%s gave no answer within %s", arguments[0], present.Duration(patience))
 	case err != nil:
-		if said := brief(complaint.String(), 200); said != "" {
+		if said := present.OneLine(complaint.String(), 200); said != "" {
 			return nil, fmt.Errorf("%s: %w: %s", arguments[0], err, said)
 		}
 		return nil, fmt.Errorf("%s: %w", arguments[0], err)
 	case printed.cut:
-		return nil, fmt.Errorf("%s printed more than %s", arguments[0], size(mostOutput))
+		return nil, fmt.Errorf("%s printed more than %s", arguments[0], present.Bytes(mostOutput))
 	}
 	return printed.Bytes(), nil
 }

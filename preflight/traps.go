@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Trap is a fault of some versions of PostgreSQL that a pending statement meets.
@@ -86,7 +88,7 @@ func judgeTraps(version int, shown string, statements []statement) finding {
 		trap := Trap{From: minor(span[0]), Fixed: minor(span[1]), Happens: known.happens, Link: known.link}
 		for _, s := range statements {
 			if known.meets(s) {
-				trap.Statements = append(trap.Statements, s.place()+": "+brief(s.Written(), 80))
+				trap.Statements = append(trap.Statements, s.place()+": "+present.OneLine(s.Written(), 80))
 			}
 		}
 		if len(trap.Statements) > 0 {

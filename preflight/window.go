@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Window is a time of the week, by the clock on the wall. Where To is not after
@@ -223,7 +225,7 @@ func judgeWindow(now time.Time, settings Settings) finding {
 	}
 	f.message = fmt.Sprintf("it is %s, and no window is open", now.Format(clock))
 	if details.Opens != nil {
-		f.remedy = fmt.Sprintf("wait until %s, in %s", details.Opens.Format(clock), age(details.Opens.Sub(now)))
+		f.remedy = fmt.Sprintf("wait until %s, in %s", details.Opens.Format(clock), present.Duration(details.Opens.Sub(now)))
 	}
 	return f
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // fill gives every table that was not filled before so many rows, those that
@@ -33,7 +35,7 @@ func (d *database) fill(ctx context.Context, rows int) error {
 		if why != "" {
 			d.trial.note(Finding{
 				Severity: Warning, Check: CheckFill,
-				Message: fmt.Sprintf("the table %s could not be filled with %s: %s", t.Name, plural(rows, "row"), why),
+				Message: fmt.Sprintf("the table %s could not be filled with %s: %s", t.Name, present.Plural(rows, "row"), why),
 				Remedy:  "give it rows in a file of tests, if its size matters",
 			})
 		}
@@ -101,7 +103,7 @@ func (f *filling) run(ctx context.Context) (why string, err error) {
 	}
 	inserted, why, err := f.search(ctx, f.rows-existing)
 	if got := existing + inserted; why == "" && err == nil && float64(got) < enough*float64(f.rows) {
-		why = fmt.Sprintf("only %s fit its unique and exclusion constraints", plural(got, "row"))
+		why = fmt.Sprintf("only %s fit its unique and exclusion constraints", present.Plural(got, "row"))
 	}
 	return why, err
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -201,7 +202,8 @@ ORDER BY 1`, pgx.QueryExecModeSimpleProtocol)
 	}
 	return wrong("name a database that does not exist or is empty; the tester creates databases of its own beside it, "+
 		"and drops them",
-		"the database %s has %s in it: %s; nothing was touched", database, plural(len(tables), "table"), enumerate(tables, 3))
+		"the database %s has %s in it: %s; nothing was touched", database, present.Plural(len(tables),
+			"table"), present.List(tables, 3))
 }
 
 // create makes an empty database.
@@ -325,20 +327,4 @@ func addressOf(c *pgx.ConnConfig, user *url.Userinfo) string {
 	}
 	address.Host = host + ":" + strconv.Itoa(int(c.Port))
 	return address.String()
-}
-
-// plural counts: "1 table", "2 tables".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
-
-// enumerate lists the first few names.
-func enumerate(names []string, most int) string {
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + " and " + strconv.Itoa(len(names)-most) + " more"
-	}
-	return strings.Join(names, ", ")
 }

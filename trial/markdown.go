@@ -3,10 +3,9 @@ package trial
 import (
 	"fmt"
 	"strings"
-)
 
-// longestComment is how many bytes of Markdown there are at most: GitHub takes 65,536 characters in a comment.
-const longestComment = 60_000
+	"github.com/whimbrel-db/whimbrel/internal/present"
+)
 
 // Markdown gives the report as a comment for a pull request: what failed first
 // and in full, then a table of everything.
@@ -26,9 +25,9 @@ func (r Report) Markdown() string {
 	}
 	b.WriteString(r.rate() + ". ")
 	if r.Server != "" {
-		fmt.Fprintf(&b, "PostgreSQL %s, ", cell(r.Server))
+		fmt.Fprintf(&b, "PostgreSQL %s, ", present.Markdown(r.Server))
 	}
-	fmt.Fprintf(&b, "%s.\n", elapsed(r.Duration))
+	fmt.Fprintf(&b, "%s.\n", present.Duration(r.Duration))
 	for _, m := range r.Migrations {
 		markdownFindings(&b, string(m.Version)+" "+m.Name, m.Findings)
 	}
@@ -42,7 +41,7 @@ func (r Report) Markdown() string {
 		b.WriteString(head)
 	}
 	for i, row := range rows {
-		if b.Len()+len(row) > longestComment {
+		if b.Len()+len(row) > present.LongestComment {
 			fmt.Fprintf(&b, "\n… and %d more.\n", len(rows)-i)
 			break
 		}
@@ -52,12 +51,12 @@ func (r Report) Markdown() string {
 }
 
 func markdownFindings(b *strings.Builder, title string, findings []Finding) {
-	if len(findings) == 0 || b.Len() > longestComment/2 {
+	if len(findings) == 0 || b.Len() > present.LongestComment/2 {
 		return
 	}
-	fmt.Fprintf(b, "\n**%s**\n\n", cell(title))
+	fmt.Fprintf(b, "\n**%s**\n\n", present.Markdown(title))
 	for i, f := range findings {
-		if b.Len() > longestComment/2 {
+		if b.Len() > present.LongestComment/2 {
 			fmt.Fprintf(b, "- … and %d more\n", len(findings)-i)
 			break
 		}
@@ -65,12 +64,12 @@ func markdownFindings(b *strings.Builder, title string, findings []Finding) {
 		if f.Severity == Warning {
 			sign = "⚠️"
 		}
-		fmt.Fprintf(b, "- %s %s\n", sign, cell(f.Message))
+		fmt.Fprintf(b, "- %s %s\n", sign, present.Markdown(f.Message))
 		if at := strings.TrimSuffix(f.place(), ": "); at != "" {
-			fmt.Fprintf(b, "  `%s`\n", strings.ReplaceAll(at, "`", ""))
+			fmt.Fprintf(b, "  %s\n", present.MarkdownCode(at))
 		}
 		if f.Remedy != "" {
-			fmt.Fprintf(b, "  %s\n", cell(f.Remedy))
+			fmt.Fprintf(b, "  %s\n", present.Markdown(f.Remedy))
 		}
 	}
 }
@@ -80,31 +79,25 @@ func (r Result) row() string {
 	sign := map[Status]string{Passed: "✅", Failed: "❌", Irreversible: "➡️", NotRun: "⏸️"}[r.Status]
 	up, down, rows, locks := "", "", "", ""
 	if r.Up != nil {
-		up, rows = elapsed(r.Up.Duration), fmt.Sprint(r.Up.Rows)
+		up, rows = present.Duration(r.Up.Duration), fmt.Sprint(r.Up.Rows)
 		var parts []string
 		for _, l := range r.Up.Locks {
 			if l.Blocks != "" {
-				parts = append(parts, fmt.Sprintf("%s %s %s", l.Table, l.Mode, elapsed(l.Held)))
+				parts = append(parts, fmt.Sprintf("%s %s %s", l.Table, l.Mode, present.Duration(l.Held)))
 			}
 		}
 		for _, table := range r.Up.Rewritten {
 			parts = append(parts, "rewrites "+table)
 		}
-		locks = enumerate(parts, 4)
+		locks = present.List(parts, 4)
 	}
 	if r.Down != nil {
-		down = elapsed(r.Down.Duration)
+		down = present.Duration(r.Down.Duration)
 	}
 	note := ""
 	if r.Reason != "" {
 		note = strings.ReplaceAll(string(r.Status), "_", " ") + ": " + r.Reason
 	}
-	return fmt.Sprintf("| %s | %s %s | %s | %s | %s | %s | %s |\n", sign, r.Version, cell(r.Name), up, down, rows,
-		cell(locks), cell(note))
-}
-
-// cell makes a text harmless inside a table, and keeps it one line.
-func cell(text string) string {
-	return strings.NewReplacer("\r", " ", "\n", " ", "|", "\\|", "<", "&lt;", ">", "&gt;", "`", "\\`", "*", "\\*", "_",
-		"\\_", "[", "\\[", "@", "@\u200b").Replace(text)
+	return present.MarkdownRow(sign, string(r.Version)+" "+present.Markdown(r.Name), up, down, rows,
+		present.Markdown(locks), present.Markdown(note))
 }

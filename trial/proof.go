@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
@@ -90,7 +91,7 @@ func (p *proof) up(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if len(result.Done) != 1 {
-		p.fail(CheckRecord, "up ran %s in place of this one", plural(len(result.Done), "migration"))
+		p.fail(CheckRecord, "up ran %s in place of this one", present.Plural(len(result.Done), "migration"))
 	}
 	if err := p.recorded(ctx, "up"); err != nil {
 		return false, err

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // ask runs the queries that are due when so many migrations are applied.
@@ -115,10 +116,10 @@ func (d *database) slow(ctx context.Context, q *query, median time.Duration) (Fi
 	if q.fail {
 		severity = Failure
 	}
-	f := q.finding(severity, "takes %s in the median of %s, over its limit of %s", shownDuration(median),
-		plural(q.runs, "run"), shownDuration(q.limit))
+	f := q.finding(severity, "takes %s in the median of %s, over its limit of %s", present.Duration(median),
+		present.Plural(q.runs, "run"), present.Duration(q.limit))
 	if before, known := d.medians[q]; known && before <= q.limit {
-		f.Message += fmt.Sprintf("; before this migration it took %s", shownDuration(before))
+		f.Message += fmt.Sprintf("; before this migration it took %s", present.Duration(before))
 	}
 	var parameters [][]byte
 	for _, p := range q.parameters {
@@ -169,13 +170,13 @@ func (d *database) compareResult(ctx context.Context, q *query, result *pgconn.R
 		count = *q.count
 	}
 	if (q.count != nil || q.hasRows) && len(result.Rows) != count {
-		return []Finding{q.finding(Failure, "gives %s, and %d expected", plural(len(result.Rows), "row"), count)}, nil
+		return []Finding{q.finding(Failure, "gives %s, and %d expected", present.Plural(len(result.Rows), "row"), count)}, nil
 	}
 	var findings []Finding
 	for i, expected := range q.rows {
 		if expected.columns == nil && len(expected.values) != len(result.FieldDescriptions) {
 			findings = append(findings, q.finding(Failure, "gives rows of %s, and row %d of the file has %d",
-				plural(len(result.FieldDescriptions), "value"), i+1, len(expected.values)))
+				present.Plural(len(result.FieldDescriptions), "value"), i+1, len(expected.values)))
 			continue
 		}
 		got := texts(result.Rows[i])
@@ -207,15 +208,4 @@ func (d *database) compareResult(ctx context.Context, q *query, result *pgconn.R
 		}
 	}
 	return findings, nil
-}
-
-// shownDuration is a duration for people.
-func shownDuration(d time.Duration) string {
-	switch {
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
-	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
 }

@@ -3,8 +3,6 @@ package trial_test
 import (
 	"encoding/json"
 	"encoding/xml"
-	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -54,13 +52,11 @@ func mixed() trial.Report {
 
 func TestTheReportForPeople(t *testing.T) {
 	t.Parallel()
-	var text strings.Builder
-	require.NoError(t, mixed().Text(&text, trial.TextOptions{}))
-	require.Equal(t, `✓ 1 add_users  up 12 ms, down 2.00 ms
+	require.Equal(t, `✓ 1 add_users  up 12 ms, down 2 ms
     up locks public.users in mode ACCESS EXCLUSIVE for 11 ms, and readers and writers wait
     up rewrites public.users
-    up reads the whole of public.users, 5000 rows
-✗ 2 add|pipe  up 1.00 ms
+    up reads the whole of public.users, 5,000 rows
+✗ 2 add|pipe  up 1 ms
     ✗ migrations/2_add.sql: down leaves index <b>a_b</b> behind
       make the down migration restore it
     ! tests/a.yaml:3:5: slow @everybody
@@ -70,21 +66,15 @@ besides:
     ✗ tests/a.yaml:9:1: a row could not be inserted
 4 migrations: 1 passed, 1 failed, 1 irreversible, 1 not run, 1 warning; PostgreSQL 15.18, 1.2 s
 kept x_1, all migrations up to 4 are applied: psql 'postgres://me@host:5432/x_1'
-`, text.String())
+`, mixed().Text(trial.Style{}, false))
 
-	text.Reset()
-	shout := func(s string) string { return "<" + s + ">" }
-	require.NoError(t, mixed().Text(&text, trial.TextOptions{Verbose: true, Good: shout, Bad: shout, Weak: shout}))
-	for _, part := range []string{"<✓> 1", "<✗> 2", "<up locks public.few in mode ROW SHARE for 1.00 ms>",
-		"<up reads the whole of public.few, 1 rows>", `<query "q": 0.50 ms, 1 row>`, "<1 failed>"} {
-		require.Contains(t, text.String(), part)
+	text := mixed().Text(trial.Style{Colour: true}, true)
+	for _, part := range []string{"\x1b[32m✓\x1b[m 1", "\x1b[31m✗\x1b[m 2",
+		"up locks public.few in mode ROW SHARE for 1 ms\x1b[m",
+		"up reads the whole of public.few, 1 row\x1b[m", `query "q": 0.5 ms, 1 row`, "\x1b[31m1 failed\x1b[m"} {
+		require.Contains(t, text, part)
 	}
-	require.ErrorContains(t, mixed().Text(broken{}, trial.TextOptions{}), "no room")
 }
-
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
 func TestTheReportForAPullRequest(t *testing.T) {
 	t.Parallel()
@@ -95,8 +85,8 @@ func TestTheReportForAPullRequest(t *testing.T) {
 		"- ⚠️ slow @\u200beverybody\n  `tests/a.yaml:3:5`\n\n"+
 		"**Besides**\n\n- ❌ a row could not be inserted\n  `tests/a.yaml:9:1`\n\n"+
 		"| | migration | up | down | rows | locks on existing tables | |\n|---|---|--:|--:|--:|---|---|\n"+
-		"| ✅ | 1 add\\_users | 12 ms | 2.00 ms | 3 | public.users ACCESS EXCLUSIVE 11 ms, rewrites public.users |  |\n"+
-		"| ❌ | 2 add\\|pipe | 1.00 ms |  | 0 |  |  |\n"+
+		"| ✅ | 1 add\\_users | 12 ms | 2 ms | 3 | public.users ACCESS EXCLUSIVE 11 ms, rewrites public.users |  |\n"+
+		"| ❌ | 2 add\\|pipe | 1 ms |  | 0 |  |  |\n"+
 		"| ➡️ | 3 enum |  |  |  |  | irreversible: PostgreSQL cannot drop a value |\n"+
 		"| ⏸️ | 4 late |  |  |  |  | not run: the trial was stopped |\n", mixed().Markdown())
 

@@ -2,7 +2,6 @@ package trial_test
 
 import (
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,10 +16,9 @@ func TestTheExampleShopPasses(t *testing.T) {
 	shop, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop/migrations"), Label: "migrations"})
 	require.NoError(t, err)
 	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, Jobs: 2})
-	var text strings.Builder
-	require.NoError(t, report.Text(&text, trial.TextOptions{Verbose: true}))
-	t.Log(text.String())
-	require.True(t, report.OK(), text.String())
+	text := report.Text(trial.Style{}, true)
+	t.Log(text)
+	require.True(t, report.OK(), text)
 	require.Equal(t, len(shop), report.Summary.Passed)
 	require.InDelta(t, 100, *report.Summary.SuccessRate, 0)
 }

@@ -2,26 +2,19 @@ package trial
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
-// TextOptions say how a report looks on a terminal.
-type TextOptions struct {
-	// Verbose shows the measurements of every migration, and not only of those
-	// that stop others.
-	Verbose bool
-	// Good, Bad and Weak give text a colour; nil leaves it as it is.
-	Good, Bad, Weak func(string) string
-}
+// Style says whether a text for a terminal has colours; its zero value has none.
+type Style = present.Style
 
-// Text writes the report for people.
-func (r Report) Text(w io.Writer, options TextOptions) error {
-	p := &printer{w: w, options: options}
+// Text renders the report for people. With details it has the measurements of every
+// migration, and not only of those that stop others.
+func (r Report) Text(style Style, details bool) string {
+	p := &printer{style: style, details: details}
 	for _, m := range r.Migrations {
 		p.migration(m)
 	}
@@ -35,28 +28,17 @@ func (r Report) Text(w io.Writer, options TextOptions) error {
 	for _, k := range r.Kept {
 		p.line("kept %s, %s: psql '%s'", k.Database, k.State, k.URL)
 	}
-	return p.failed
+	return p.text.String()
 }
 
-// printer writes lines until one cannot be written.
+// printer writes lines.
 type printer struct {
-	w       io.Writer
-	options TextOptions
-	failed  error
+	text    strings.Builder
+	style   Style
+	details bool
 }
 
-func (p *printer) line(format string, args ...any) {
-	if p.failed == nil {
-		_, p.failed = fmt.Fprintf(p.w, format+"\n", args...)
-	}
-}
-
-func paint(colour func(string) string, text string) string {
-	if colour == nil {
-		return text
-	}
-	return colour(text)
-}
+func (p *printer) line(format string, args ...any) { fmt.Fprintf(&p.text, format+"\n", args...) }
 
 var signs = map[Status]string{Passed: "✓", Failed: "✗", Irreversible: "→", NotRun: "-"}
 
@@ -64,10 +46,10 @@ var signs = map[Status]string{Passed: "✓", Failed: "✗", Irreversible: "→",
 func (r Result) Line() string {
 	line := fmt.Sprintf("%s %s %s", signs[r.Status], r.Version, r.Name)
 	if r.Up != nil {
-		line += "  up " + shownDuration(time.Duration(r.Up.Duration))
+		line += "  up " + present.Duration(r.Up.Duration)
 	}
 	if r.Down != nil {
-		line += ", down " + shownDuration(time.Duration(r.Down.Duration))
+		line += ", down " + present.Duration(r.Down.Duration)
 	}
 	switch r.Status {
 	case Irreversible:
@@ -79,10 +61,10 @@ func (r Result) Line() string {
 }
 
 func (p *printer) migration(r Result) {
-	colour := map[Status]func(string) string{Passed: p.options.Good, Failed: p.options.Bad, Irreversible: p.options.Weak,
-		NotRun: p.options.Weak}[r.Status]
+	colour := map[Status]func(string) string{Passed: p.style.Good, Failed: p.style.Bad, Irreversible: p.style.Faint,
+		NotRun: p.style.Faint}[r.Status]
 	sign, rest, _ := strings.Cut(r.Line(), " ")
-	p.line("%s %s", paint(colour, sign), rest)
+	p.line("%s %s", colour(sign), rest)
 	for _, f := range r.Findings {
 		p.finding(f)
 	}
@@ -90,29 +72,29 @@ func (p *printer) migration(r Result) {
 		name    string
 		measure *Measure
 	}{{"up", r.Up}, {"down", r.Down}} {
-		if direction.name == "down" && !p.options.Verbose {
+		if direction.name == "down" && !p.details {
 			continue // who goes back has other worries
 		}
-		for _, note := range direction.measure.notes(p.options.Verbose) {
-			p.line("    %s", paint(p.options.Weak, direction.name+" "+note))
+		for _, note := range direction.measure.notes(p.details) {
+			p.line("    %s", p.style.Faint(direction.name+" "+note))
 		}
 	}
-	if p.options.Verbose {
+	if p.details {
 		for _, t := range r.Queries {
-			p.line("    %s", paint(p.options.Weak, fmt.Sprintf("query %q: %s, %s", t.Name,
-				shownDuration(time.Duration(t.Median)), plural(t.Rows, "row"))))
+			p.line("    %s", p.style.Faint(fmt.Sprintf("query %q: %s, %s", t.Name,
+				present.Duration(t.Median), present.Plural(t.Rows, "row"))))
 		}
 	}
 }
 
 func (p *printer) finding(f Finding) {
-	sign, colour := "✗", p.options.Bad
+	sign, colour := "✗", p.style.Bad
 	if f.Severity == Warning {
-		sign, colour = "!", p.options.Weak
+		sign, colour = "!", p.style.Faint
 	}
-	p.line("    %s %s%s", paint(colour, sign), f.place(), f.Message)
+	p.line("    %s %s%s", colour(sign), f.place(), f.Message)
 	if f.Remedy != "" {
-		p.line("      %s", paint(p.options.Weak, f.Remedy))
+		p.line("      %s", p.style.Faint(f.Remedy))
 	}
 }
 
@@ -138,7 +120,7 @@ func (m *Measure) notes(everything bool) []string {
 		if l.Blocks == "" && !everything {
 			continue
 		}
-		note := fmt.Sprintf("locks %s in mode %s for %s", l.Table, l.Mode, shownDuration(time.Duration(l.Held)))
+		note := fmt.Sprintf("locks %s in mode %s for %s", l.Table, l.Mode, present.Duration(l.Held))
 		if l.Blocks != "" {
 			note += ", and " + l.Blocks + " wait"
 		}
@@ -149,11 +131,11 @@ func (m *Measure) notes(everything bool) []string {
 	}
 	for _, s := range m.Scanned {
 		if everything || s.Rows >= worthKnowing {
-			notes = append(notes, fmt.Sprintf("reads the whole of %s, %d rows", s.Table, s.Rows))
+			notes = append(notes, fmt.Sprintf("reads the whole of %s, %s", s.Table, present.Plural(s.Rows, "row")))
 		}
 	}
 	if everything && m.Rows > 0 {
-		notes = append(notes, fmt.Sprintf("changes %d rows", m.Rows))
+		notes = append(notes, "changes "+present.Plural(m.Rows, "row"))
 	}
 	return notes
 }
@@ -182,21 +164,22 @@ func (r Report) summary(p *printer) string {
 	parts := []string{fmt.Sprintf("%d passed", s.Passed), fmt.Sprintf("%d failed", s.Failed),
 		fmt.Sprintf("%d irreversible", s.Irreversible)}
 	if s.Failed > 0 {
-		parts[1] = paint(p.options.Bad, parts[1])
+		parts[1] = p.style.Bad(parts[1])
 	}
 	if s.NotRun > 0 {
 		parts = append(parts, fmt.Sprintf("%d not run", s.NotRun))
 	}
 	if s.Warnings > 0 {
-		parts = append(parts, plural(s.Warnings, "warning"))
+		parts = append(parts, present.Plural(s.Warnings, "warning"))
 	}
 	server := r.Server
 	if server != "" {
 		server = "PostgreSQL " + server + ", "
 	}
-	return fmt.Sprintf("%s: %s%s; %s%s", plural(len(r.Migrations), "migration"), strings.Join(parts, ", "), r.rate(),
+	return fmt.Sprintf("%s: %s%s; %s%s", present.Plural(len(r.Migrations), "migration"), strings.Join(parts, ", "),
+		r.rate(),
 		server,
-		shownDuration(time.Duration(r.Duration)))
+		present.Duration(r.Duration))
 }
 
 // rate is the success rate where nothing failed, and otherwise what takes its place:
@@ -210,5 +193,3 @@ func (r Report) rate() string {
 	}
 	return "; success rate " + strings.TrimSuffix(fmt.Sprintf("%.2f", *r.Summary.SuccessRate), ".00") + "%"
 }
-
-func elapsed(e whimbrel.Elapsed) string { return shownDuration(time.Duration(e)) }

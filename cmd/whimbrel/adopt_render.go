@@ -6,6 +6,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/adopt"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -104,64 +105,64 @@ func (d *adoption) historyName() string {
 
 // render shows it to people.
 func (d *adoption) render() string {
-	p, tool := d.app.palette, d.theirs.Format.Tool
+	p, tool := d.app.style, d.theirs.Format.Tool
 	if d.report.Empty() {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(tool), p.faint("history in "+d.table.String()+", files in "+
+	fmt.Fprintf(&b, "%s  %s\n\n", p.Strong(tool), p.Faint("history in "+d.table.String()+", files in "+
 		labelsOf(d.sources)))
 	fmt.Fprintf(&b, "Applied  %d\nPending  %d\n", len(d.report.Applied), len(d.report.Pending))
 	if assumed := d.report.Assumed(); assumed > 0 {
-		b.WriteString(p.faint(fmt.Sprintf("%s keeps the newest version only: that the %s before it ran is an assumption",
-			tool, plural(assumed, "migration"))) + "\n")
+		b.WriteString(p.Faint(fmt.Sprintf("%s keeps the newest version only: that the %s before it ran is an assumption",
+			tool, present.Plural(assumed, "migration"))) + "\n")
 	}
 	var rows [][]string
 	for _, f := range d.report.Pending {
 		rows = append(rows, []string{string(f.Migration.Version), f.Migration.Name,
-			p.warn(d.pendingRemark(f.Migration, d.report.IsLate(f)))})
+			p.Warning(d.pendingRemark(f.Migration, d.report.IsLate(f)))})
 	}
-	b.WriteString(titled("Pending", renderTable(p, nil, rows)))
+	b.WriteString(titled("Pending", present.Table(p, nil, rows)))
 	rows = nil
 	for _, m := range d.report.Applied {
 		if remark := d.appliedRemark(m); remark != "" {
-			rows = append(rows, []string{string(m.File.Migration.Version), m.File.Migration.Name, p.warn(remark)})
+			rows = append(rows, []string{string(m.File.Migration.Version), m.File.Migration.Name, p.Warning(remark)})
 		}
 	}
 	for _, r := range d.report.Unknown {
-		rows = append(rows, []string{r.Key, r.Name, p.warn("applied, and has no file")})
+		rows = append(rows, []string{r.Key, r.Name, p.Warning("applied, and has no file")})
 	}
 	for _, m := range d.report.Unfinished {
-		rows = append(rows, []string{m.Record.Key, m.File.Migration.Name, p.warn("not finished: " + m.Record.Note)})
+		rows = append(rows, []string{m.Record.Key, m.File.Migration.Name, p.Warning("not finished: " + m.Record.Note)})
 	}
-	b.WriteString(titled("To look at", renderTable(p, nil, rows)))
+	b.WriteString(titled("To look at", present.Table(p, nil, rows)))
 	for _, remark := range d.theirs.Remarks {
-		fmt.Fprintf(&b, "%s %s\n", p.warn("!"), remark)
+		fmt.Fprintf(&b, "%s %s\n", p.Warning("!"), remark)
 	}
 	return b.String() + d.renderDone()
 }
 
 func (d *adoption) renderDone() string {
-	p, tool := d.app.palette, d.theirs.Format.Tool
+	p, tool := d.app.style, d.theirs.Format.Tool
 	if d.report.Result.Command == "" {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString("\n")
 	if n := len(d.report.Result.Done); n > 0 {
-		fmt.Fprintf(&b, "%s %s recorded in %s: whimbrel and %s agree\n", p.good("✓"), plural(n, "migration"),
+		fmt.Fprintf(&b, "%s %s recorded in %s: whimbrel and %s agree\n", p.Good("✓"), present.Plural(n, "migration"),
 			d.historyName(), tool)
 	} else {
-		fmt.Fprintf(&b, "%s Nothing to record: %s shows what %s has applied\n", p.good("✓"), d.historyName(), tool)
+		fmt.Fprintf(&b, "%s Nothing to record: %s shows what %s has applied\n", p.Good("✓"), d.historyName(), tool)
 	}
 	if len(d.written) > 0 {
-		fmt.Fprintf(&b, "%s %s written to %s\n", p.good("✓"), plural(len(d.written), "file"), d.flags.convert)
+		fmt.Fprintf(&b, "%s %s written to %s\n", p.Good("✓"), present.Plural(len(d.written), "file"), d.flags.convert)
 	}
 	b.WriteString(d.kept.render(p))
 	if len(d.report.Pending) > 0 {
 		fmt.Fprintf(&b, "\nNext:\n  whimbrel up    # runs the %d pending\n", len(d.report.Pending))
 	}
-	fmt.Fprintf(&b, "\n%s\n", p.faint(fmt.Sprintf("%s stays as it is. Do not run %s on this database any more: it would "+
+	fmt.Fprintf(&b, "\n%s\n", p.Faint(fmt.Sprintf("%s stays as it is. Do not run %s on this database any more: it would "+
 		"not see what whimbrel does.", d.table, tool)))
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 )
 
@@ -87,7 +88,7 @@ func (a *app) tryAlerts(ctx context.Context) error {
 		}
 		found.Sinks = append(found.Sinks, deliveryOf(d))
 		failed = failed || d.Err != nil
-		a.say("%s", renderDelivery(a.palette, d))
+		a.say("%s", renderDelivery(a.style, d))
 	}
 	if a.flags.json {
 		a.object(found)
@@ -107,9 +108,9 @@ func deliveryOf(d alert.Delivery) deliveryJSON {
 }
 
 // renderDelivery is a line about a sink.
-func renderDelivery(p palette, d alert.Delivery) string {
+func renderDelivery(p present.Style, d alert.Delivery) string {
 	if d.Err == nil {
-		return strings.Join([]string{p.good("✓"), d.Route, "took it in " + span(d.Took)}, " ")
+		return strings.Join([]string{p.Good("✓"), d.Route, "took it in " + present.Duration(d.Took)}, " ")
 	}
-	return strings.Join([]string{p.bad("✗"), d.Route + ":", d.Err.Error()}, " ")
+	return strings.Join([]string{p.Bad("✗"), d.Route + ":", d.Err.Error()}, " ")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -31,9 +32,9 @@ type app struct {
 	environment
 	flags        globalFlags
 	redactor     *redact.Redactor
-	out, err     io.Writer // guarded by the redactor
-	palette      palette   // of out
-	errPalette   palette   // of err
+	out, err     io.Writer     // guarded by the redactor
+	style        present.Style // of out
+	errStyle     present.Style // of err
 	interruption *interruption
 	// failing is what a command knew about the failure that ended it.
 	failing *failing
@@ -71,8 +72,8 @@ func newApp(env environment, interruption *interruption) *app {
 // begin is called when the flags are known.
 func (a *app) begin() {
 	colour := !a.flags.noColor && a.variable("NO_COLOR") == "" && a.variable("TERM") != "dumb"
-	a.palette = palette{colour: colour && a.outTerminal}
-	a.errPalette = palette{colour: colour && a.errTerminal}
+	a.style = present.Style{Colour: colour && a.outTerminal}
+	a.errStyle = present.Style{Colour: colour && a.errTerminal}
 	for _, conninfo := range []string{a.flags.databaseURL, a.variable("DATABASE_URL")} {
 		if conninfo != "" {
 			a.redactor.Connection(conninfo)

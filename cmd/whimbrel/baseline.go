@@ -89,7 +89,7 @@ func (a *app) beginHistory(command *cobra.Command, args []string) error {
 		a.object(status)
 		return nil
 	}
-	a.say("%s the history begins in %s, empty: %s pending", a.palette.good("✓"), status.Table, are(len(status.Pending),
+	a.say("%s the history begins in %s, empty: %s pending", a.style.Good("✓"), status.Table, are(len(status.Pending),
 		"migration"))
 	return nil
 }

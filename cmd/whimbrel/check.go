@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -60,7 +61,7 @@ The checks:
 			if a.flags.json {
 				a.object(report)
 			} else {
-				a.say("%s", strings.TrimRight(report.Text(a.checkStyle(a.palette), details || a.flags.verbose), "\n"))
+				a.say("%s", strings.TrimRight(report.Text(a.style, details || a.flags.verbose), "\n"))
 			}
 			if len(report.Blocked()) > 0 {
 				return refusedError{}
@@ -93,7 +94,7 @@ func checkTable() string {
 		if blocking {
 			about += " (blocking)"
 		}
-		b.WriteString("  " + pad(name, 21) + about + "\n")
+		b.WriteString("  " + present.Pad(name, 21) + about + "\n")
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
@@ -152,8 +153,4 @@ func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, pl
 		Only:     choice.only, Skip: skip,
 		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,
 	})
-}
-
-func (a *app) checkStyle(p palette) preflight.Style {
-	return preflight.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}
 }

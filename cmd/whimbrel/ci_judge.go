@@ -70,7 +70,7 @@ func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.O
 	options.Rehearse = !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
 	options.Timeout = flags.timeout
 	options.Target = a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev
-	options.Progress = func(message string) { a.note("%s", a.errPalette.faint(message)) }
+	options.Progress = func(message string) { a.note("%s", a.errStyle.Faint(message)) }
 	for _, folder := range a.migrationFolders(file) {
 		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels,
 			filepath.ToSlash(folder))
@@ -115,15 +115,14 @@ func (a *app) base(given string) string {
 // reportCI shows the report, and writes it to the files that were named.
 func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 	inGitHub := a.variable("GITHUB_ACTIONS") == "true"
-	switch p := a.palette; {
+	switch {
 	case a.flags.json:
 		a.object(struct {
 			Passed bool `json:"passed"`
 			pipeline.Report
 		}{report.Passed(), report})
 	default:
-		a.say("%s", strings.TrimRight(report.Text(pipeline.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint,
-			Strong: p.strong}), "\n"))
+		a.say("%s", strings.TrimRight(report.Text(a.style), "\n"))
 		if inGitHub { // whatever is quiet: the platform reads it
 			if _, err := a.out.Write([]byte(annotation.GitHub(report.Notes()))); err != nil {
 				return err

@@ -303,7 +303,7 @@ func (a *app) withhold(file *config, migrations []migration.Migration, named []s
 	if len(unseen) > 0 && slices.ContainsFunc(migrations,
 		func(m migration.Migration) bool { return m.Kind == migration.Script }) {
 		a.note("%s scripts see no variable of the environment here (%s): --script-env NAME lets them see one",
-			a.errPalette.warn("!"), strings.Join(unseen, ", "))
+			a.errStyle.Warning("!"), strings.Join(unseen, ", "))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/drift"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -142,7 +143,7 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 	}
 	options := drift.Options{Config: p.config, Sandbox: furnishing, Progress: func(message string) {
 		a.note("%s",
-			a.errPalette.faint(message))
+			a.errStyle.Faint(message))
 	}}
 	verifying(&options)
 	v, err := a.verified(ctx, p, options, flags.schema != "" || flags.replay)
@@ -169,7 +170,7 @@ func (a *app) awaitDatabase(ctx context.Context, m *whimbrel.Migrator, stop <-ch
 		}
 		if time.Since(told) > 5*time.Second {
 			told = time.Now()
-			a.note("waiting for the database: %s", oneLine(err.Error(), 200))
+			a.note("waiting for the database: %s", present.OneLine(err.Error(), 200))
 		}
 		select {
 		case <-ctx.Done():
@@ -244,7 +245,7 @@ func (a *app) showDeployment(d *deployment) {
 		a.say("%s", summary(*d.Run))
 	}
 	if d.Verified != nil {
-		a.say("%s", strings.TrimRight(d.Verified.text(a.palette, d.Outcome == deployed), "\n"))
+		a.say("%s", strings.TrimRight(d.Verified.text(a.style, d.Outcome == deployed), "\n"))
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
@@ -65,25 +65,25 @@ func (d *deployment) worked() bool { return d.Outcome == deployed || d.Outcome =
 // markdown is the report of a deployment.
 func (d *deployment) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "## whimbrel deploy: %s\n\n%s, %s\n", d.Outcome, markdownCode(cmp.Or(d.Database, "no database")),
-		span(time.Duration(d.Took)))
+	fmt.Fprintf(&b, "## whimbrel deploy: %s\n\n%s, %s\n", d.Outcome, present.MarkdownCode(cmp.Or(d.Database,
+		"no database")),
+		present.Duration(d.Took))
 	if d.Error != nil {
-		fmt.Fprintf(&b, "\n> **%s**\n", markdownText(d.Error.Error()))
+		fmt.Fprintf(&b, "\n> **%s**\n", present.Markdown(d.Error.Error()))
 		for _, line := range []string{d.Error.Detail, d.Error.Hint, d.Error.Remedy} {
 			if line != "" {
-				fmt.Fprintf(&b, ">\n> %s\n", markdownText(line))
+				fmt.Fprintf(&b, ">\n> %s\n", present.Markdown(line))
 			}
 		}
 	}
 	if d.Run != nil && len(d.Run.Done) > 0 {
-		b.WriteString("\n| migration | time |\n|---|---|\n")
+		b.WriteString("\n" + present.MarkdownHead("migration", "time"))
 		for _, o := range d.Run.Done {
-			fmt.Fprintf(&b, "| %s | %s |\n", markdownCode(strings.TrimSpace(string(o.Version)+" "+o.Name)),
-				span(time.Duration(o.Duration)))
+			b.WriteString(present.MarkdownRow(present.MarkdownCode(title(o.Version, o.Name)), present.Duration(o.Duration)))
 		}
 	}
 	if d.Checks != nil {
-		b.WriteString("\n| check | | |\n|---|---|---|\n")
+		b.WriteString("\n" + present.MarkdownHead("check", "", ""))
 		for _, r := range d.Checks.Results {
 			mark := "passed"
 			switch {
@@ -92,23 +92,11 @@ func (d *deployment) markdown() string {
 			case !r.Passed:
 				mark = "warning"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s |\n", r.Name, mark, markdownText(r.Message))
+			b.WriteString(present.MarkdownRow(r.Name, mark, present.Markdown(r.Message)))
 		}
 	}
 	if d.Verified != nil {
-		fmt.Fprintf(&b, "\n```\n%s```\n", strings.ReplaceAll(d.Verified.text(palette{}, d.Outcome == deployed), "```",
-			"` ` `"))
+		b.WriteString("\n" + present.MarkdownBlock("", d.Verified.text(present.Style{}, d.Outcome == deployed)))
 	}
 	return b.String()
-}
-
-// markdownCode is text between backquotes, in a cell of a table.
-func markdownCode(text string) string {
-	return "`" + strings.NewReplacer("`", "'", "|", "\\|", "\n", " ").Replace(text) + "`"
-}
-
-// markdownText is text on one line, in which nothing is markup.
-func markdownText(text string) string {
-	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "|", "\\|", "[", "\\[",
-		"\n", " ").Replace(text)
 }

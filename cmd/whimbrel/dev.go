@@ -17,6 +17,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 func newDev(a *app) *cobra.Command {
@@ -288,28 +289,28 @@ func (a *app) devStatus(ctx context.Context, server *devdb.Project) error {
 		a.object(shown)
 		return nil
 	}
-	a.say("%s", strings.TrimRight(renderDevStatus(a.palette, status, time.Now()), "\n"))
+	a.say("%s", strings.TrimRight(renderDevStatus(a.style, status, time.Now()), "\n"))
 	return nil
 }
 
 // renderDevStatus shows a development server's state to people.
-func renderDevStatus(p palette, s devdb.Status, now time.Time) string {
+func renderDevStatus(p present.Style, s devdb.Status, now time.Time) string {
 	if s.DataDir == "" {
 		return "There is no development server yet; whimbrel dev start creates it.\n"
 	}
-	state := p.warn("stopped")
+	state := p.Warning("stopped")
 	if s.Running {
-		state = p.good("running") + fmt.Sprintf(", pid %d, since %s, %s", s.PID, clock(s.Since), ago(s.Since, now))
+		state = p.Good("running") + fmt.Sprintf(", pid %d, since %s, %s", s.PID, clock(s.Since), present.Ago(s.Since, now))
 	}
 	rows := [][]string{
-		{p.faint("server"), state}, {p.faint("PostgreSQL"), s.Version}, {p.faint("url"), s.URL},
-		{p.faint("data"), s.DataDir}, {p.faint("log"), s.LogFile},
+		{p.Faint("server"), state}, {p.Faint("PostgreSQL"), s.Version}, {p.Faint("url"), s.URL},
+		{p.Faint("data"), s.DataDir}, {p.Faint("log"), s.LogFile},
 	}
 	if s.Note != "" {
-		rows = append(rows, []string{p.faint("note"), s.Note})
+		rows = append(rows, []string{p.Faint("note"), s.Note})
 	}
 	for _, d := range s.Databases {
-		rows = append(rows, []string{p.faint("database"), fmt.Sprintf("%s, %.1f MB", d.Name, float64(d.Bytes)/1e6)})
+		rows = append(rows, []string{p.Faint("database"), fmt.Sprintf("%s, %.1f MB", d.Name, float64(d.Bytes)/1e6)})
 	}
-	return renderTable(p, nil, rows)
+	return present.Table(p, nil, rows)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/pages"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -185,7 +186,7 @@ func renderLocks(file lint.File) string {
 				how = "while it is read"
 			}
 			if !shown {
-				fmt.Fprintln(&b, oneLine(s.Text, 80))
+				fmt.Fprintln(&b, present.OneLine(s.Text, 80))
 				shown = true
 			}
 			fmt.Fprintf(&b, "  %s on %s %s; stops %s\n", l.Mode, l.Table, how, l.Mode.Stops())

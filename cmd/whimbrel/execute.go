@@ -147,7 +147,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal
 		return err
 	}
 	for _, skipped := range result.Skipped {
-		a.say("%s %s %s is out of order and stays pending", a.palette.warn("-"), skipped.Version, skipped.Name)
+		a.say("%s %s %s is out of order and stays pending", a.style.Warning("-"), skipped.Version, skipped.Name)
 	}
 	if err == nil || len(result.Done) > 0 {
 		a.say("%s", summary(result))
@@ -189,7 +189,7 @@ func (a *app) listen(ctx context.Context, p *project) (finish func(), err error)
 		out = io.Discard
 	}
 	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !p.observers.onTerminal
-	shown := &presenter{palette: a.palette, verbose: a.flags.verbose, migrations: p.migrations, terminal: live,
+	shown := &presenter{style: a.style, verbose: a.flags.verbose, migrations: p.migrations, terminal: live,
 		columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
 	p.config.Listener = screen.hear

@@ -12,6 +12,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // exportFlags are those of export.
@@ -99,10 +100,11 @@ func (a *app) export(ctx context.Context, flags *exportFlags, dir string) error 
 		a.object(out)
 		return nil
 	}
-	a.say("%s %s in the format of %s written to %s", a.palette.good("✓"), plural(len(out.Files), "file"), to.Tool, dir)
+	a.say("%s %s in the format of %s written to %s", a.style.Good("✓"), present.Plural(len(out.Files), "file"), to.Tool,
+		dir)
 	if flags.history {
-		a.say("%s %s written to %s, which is new", a.palette.good("✓"), plural(out.Rows, "row"), out.Table)
-		a.say("\n%s", a.palette.faint("Do not run whimbrel on this database any more: it would not see what "+to.Tool+
+		a.say("%s %s written to %s, which is new", a.style.Good("✓"), present.Plural(out.Rows, "row"), out.Table)
+		a.say("\n%s", a.style.Faint("Do not run whimbrel on this database any more: it would not see what "+to.Tool+
 			" does."))
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -30,7 +31,7 @@ func (f failing) headline(verb string) string {
 	if f.migration.Direction == whimbrel.Down {
 		name += ", while it was rolled back,"
 	}
-	return fmt.Sprintf("%s %s after %s; %s", name, verb, span(f.after), f.left())
+	return fmt.Sprintf("%s %s after %s; %s", name, verb, present.Duration(f.after), f.left())
 }
 
 // left says what is left of it, as far as that is known.
@@ -72,7 +73,7 @@ func (a *app) reportFailure(err error) {
 			if i > 0 {
 				context = nil
 			}
-			b.WriteString(renderFailure(a.errPalette, e, context))
+			b.WriteString(renderFailure(a.errStyle, e, context))
 		}
 		_, _ = fmt.Fprint(a.err, b.String())
 		return
@@ -129,7 +130,7 @@ func failures(err error) []*whimbrel.Error {
 
 // renderFailure gives the block of one error: a headline, the place, the line
 // to blame with a caret, and what to do.
-func renderFailure(p palette, e *whimbrel.Error, context *failing) string {
+func renderFailure(p present.Style, e *whimbrel.Error, context *failing) string {
 	var b strings.Builder
 	headline, rest := e.Error(), ""
 	if context != nil {
@@ -138,7 +139,7 @@ func renderFailure(p palette, e *whimbrel.Error, context *failing) string {
 			headline = context.headline("was interrupted")
 		}
 	}
-	fmt.Fprintf(&b, "%s %s\n", p.bad("✗"), indented(headline, "  "))
+	fmt.Fprintf(&b, "%s %s\n", p.Bad("✗"), indented(headline, "  "))
 	if rest != "" {
 		fmt.Fprintf(&b, "  %s\n", indented(rest, "  "))
 	}
@@ -147,14 +148,14 @@ func renderFailure(p palette, e *whimbrel.Error, context *failing) string {
 		{"detail:", e.Detail}, {"hint:", e.Hint}, {"where:", e.Where}, {"remedy:", e.Remedy},
 	} {
 		if part.text != "" {
-			fmt.Fprintf(&b, "  %s %s\n", p.faint(pad(part.label, 7)), indented(part.text, "          "))
+			fmt.Fprintf(&b, "  %s %s\n", p.Faint(present.Pad(part.label, 7)), indented(part.text, "          "))
 		}
 	}
 	return b.String()
 }
 
 // excerpt shows the line to blame, numbered, with the caret below it.
-func excerpt(p palette, e *whimbrel.Error) string {
+func excerpt(p present.Style, e *whimbrel.Error) string {
 	if e.Statement == "" {
 		return ""
 	}
@@ -167,7 +168,7 @@ func excerpt(p palette, e *whimbrel.Error) string {
 		if i > 0 {
 			gutter = strings.Repeat(" ", len(gutter))
 		}
-		b.WriteString(p.faint(gutter+" |") + strings.TrimRight(" "+line, " ") + "\n")
+		b.WriteString(p.Faint(gutter+" |") + strings.TrimRight(" "+line, " ") + "\n")
 	}
 	return b.String()
 }

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // filling is how far the backfill is that runs at the moment.
@@ -45,11 +44,11 @@ func (p *presenter) hearFilling(record whimbrel.Record) []string {
 			f.pausedAt = record.Time
 		}
 		if withoutFigures(before) != withoutFigures(event.Reason) {
-			return []string{p.palette.warn("  ‖ pauses: " + event.Reason)}
+			return []string{p.style.Warning("  ‖ pauses: " + event.Reason)}
 		}
 	case whimbrel.BatchResumed:
 		f.paused = ""
-		return []string{p.palette.warn("  ▸ goes on after " + span(time.Duration(event.Paused)))}
+		return []string{p.style.Warning("  ▸ goes on after " + present.Duration(event.Paused))}
 	}
 	return nil
 }
@@ -88,15 +87,15 @@ func (f *filling) about(counts, rate bool) []string {
 	case counts && f.progress.Total > 0:
 		parts = append(parts, percent, f.reached())
 	case counts || percent == "":
-		parts = append(parts, thousands(f.progress.Keys)+" rows")
+		parts = append(parts, present.Count(f.progress.Keys)+" rows")
 	default:
 		parts = append(parts, percent)
 	}
 	if rate && f.progress.PerSecond > 0 {
-		parts = append(parts, thousands(f.progress.PerSecond)+" rows/s")
+		parts = append(parts, present.Count(f.progress.PerSecond)+" rows/s")
 	}
 	if left := time.Duration(f.progress.Left); left > 0 {
-		parts = append(parts, span(max(left.Round(time.Second), time.Second))+" left")
+		parts = append(parts, present.Duration(max(left.Round(time.Second), time.Second))+" left")
 	}
 	if f.progress.Pass > 1 {
 		parts = append(parts, fmt.Sprintf("pass %d", f.progress.Pass))
@@ -110,9 +109,9 @@ func (f *filling) reached() string { return ofRows(f.progress.Keys, f.progress.T
 // ofRows is "12,000 of about 20,000 rows".
 func ofRows(keys, total int64) string {
 	if total == 0 {
-		return thousands(keys) + " rows"
+		return present.Count(keys) + " rows"
 	}
-	return fmt.Sprintf("%s of about %s rows", thousands(keys), thousands(total))
+	return fmt.Sprintf("%s of about %s rows", present.Count(keys), present.Count(total))
 }
 
 // percent is how much is done, -1 where nobody knows. The total is an estimate,
@@ -133,10 +132,10 @@ const shortestBar, longestBar = 10, 40
 
 // line is the live line of a backfill: as much as fits beside the label, and a
 // bar in the room that is left.
-func (f *filling) line(p palette, ref whimbrel.Ref, columns int, now time.Time) string {
+func (f *filling) line(p present.Style, ref whimbrel.Ref, columns int, now time.Time) string {
 	if f.paused != "" {
 		return fmt.Sprintf("%s  %s", title(ref.Version, ref.Name),
-			p.warn(fmt.Sprintf("pauses for %s: %s", span(now.Sub(f.pausedAt).Truncate(time.Second)), f.paused)))
+			p.Warning(fmt.Sprintf("pauses for %s: %s", present.Duration(now.Sub(f.pausedAt).Truncate(time.Second)), f.paused)))
 	}
 	full := string(ref.Version) + " " + ref.Name
 	var label, rest string
@@ -145,7 +144,7 @@ func (f *filling) line(p palette, ref whimbrel.Ref, columns int, now time.Time) 
 		counts, rate bool
 	}{{full, true, true}, {ref.Name, true, true}, {ref.Name, true, false}, {ref.Name, false, false}} {
 		label, rest = form.label, strings.Join(f.about(form.counts, form.rate), "  ")
-		room := columns - lipgloss.Width(label) - lipgloss.Width(rest) - 4
+		room := columns - present.Width(label) - present.Width(rest) - 4
 		if f.percent() < 0 && room >= -2 {
 			break
 		}
@@ -156,7 +155,7 @@ func (f *filling) line(p palette, ref whimbrel.Ref, columns int, now time.Time) 
 	return label + "  " + rest
 }
 
-func (f *filling) bar(p palette, width int) string {
+func (f *filling) bar(p present.Style, width int) string {
 	done := width * f.percent() / 100
-	return p.good(strings.Repeat("━", done)) + p.faint(strings.Repeat("─", width-done))
+	return p.Good(strings.Repeat("━", done)) + p.Faint(strings.Repeat("─", width-done))
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"charm.land/lipgloss/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -67,7 +67,7 @@ func TestABackfillReadsWell(t *testing.T) {
 
 func TestWhatAScriptPrintsIsColouredByItsLevel(t *testing.T) {
 	t.Parallel()
-	p := &presenter{palette: palette{colour: true}}
+	p := &presenter{style: present.Style{Colour: true}}
 	coloured := hearAll(p, aFilling()[18:21])
 	require.Equal(t, "  two\n  lines\n\x1b[33m  a warning\x1b[m\n\x1b[31m  an error\x1b[m\n", coloured)
 }
@@ -88,7 +88,7 @@ func TestTheLiveLineOfABackfillUsesTheRoomThereIs(t *testing.T) {
 		hearAll(p, aFilling()[:7])
 		line := p.live(now.Add(10 * time.Second))
 		if columns >= 60 {
-			require.LessOrEqual(t, lipgloss.Width(line), columns-2)
+			require.LessOrEqual(t, present.Width(line), columns-2)
 		}
 		require.Equal(t, strings.Fields(want)[0], strings.Fields(line)[0], columns)
 		require.Equal(t, withoutBar(want), withoutBar(line), columns)
@@ -103,7 +103,7 @@ func withoutBar(line string) string {
 
 func TestTheLiveLineOfABackfillSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
-	at := func(f filling, columns int) string { return f.line(palette{}, fill, columns, now) }
+	at := func(f filling, columns int) string { return f.line(present.Style{}, fill, columns, now) }
 	require.Equal(t, "20240117000000 move_settings  1,234 rows  51,200 rows/s",
 		at(filling{progress: progress(1234, 0, 0, 1)}, 78), "the table was never analysed")
 	require.Equal(t, "move_settings  1,234 rows", at(filling{progress: progress(1234, 0, 0, 1)}, 20))
@@ -147,14 +147,6 @@ func TestWhatIsLeftOfABackfillIsSaid(t *testing.T) {
 	}
 }
 
-func TestThousands(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -100: "-100",
-		-1000: "-1,000"} {
-		require.Equal(t, want, thousands(n))
-	}
-}
-
 func TestPlansReadWell(t *testing.T) {
 	t.Parallel()
 	parsed, err := migration.Parse("migrations/20240117000000_move_settings.sql", `CREATE TABLE settings ();
@@ -182,5 +174,5 @@ SELECT true;
 		{Migration: script, Direction: whimbrel.Down, Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepFunc}}},
 	}}
 	plan.Migrations[0].Steps[0].Done, plan.Migrations[0].Steps[1].Started = true, true
-	golden(t, "plan.txt", renderPlan(palette{}, plan, false)+"\n"+renderPlan(palette{}, plan, true))
+	golden(t, "plan.txt", renderPlan(present.Style{}, plan, false)+"\n"+renderPlan(present.Style{}, plan, true))
 }

@@ -49,7 +49,7 @@ func (a *app) loadFrom(sources []migration.Source, file config) ([]migration.Mig
 	}
 	if len(below) > 0 && err == nil && !a.flags.json {
 		a.note("%s SQL below %s is not read: --subfolders reads it, and a name that begins with _ is left alone",
-			a.errPalette.warn("!"), strings.Join(below, ", "))
+			a.errStyle.Warning("!"), strings.Join(below, ", "))
 	}
 	if named == "" && err != nil && format.LooksLikeSQLMigrate(sources...) {
 		err = mayBeSQLMigrate(err)
@@ -93,7 +93,7 @@ func holdsSQL(fsys fs.FS, folder string) bool {
 func (a *app) readDetected(f format.Format, sources []migration.Source) ([]migration.Migration, error) {
 	migrations, err := a.read(f, sources)
 	if err == nil && !a.flags.json {
-		a.note("%s", a.errPalette.faint(fmt.Sprintf("%s: read as migrations of %s (settle it with \"format: %s\" in %s)",
+		a.note("%s", a.errStyle.Faint(fmt.Sprintf("%s: read as migrations of %s (settle it with \"format: %s\" in %s)",
 			labelsOf(sources), f.Tool, f.Name, configName)))
 	}
 	return migrations, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
@@ -45,36 +46,36 @@ func hazardIDs() []string {
 }
 
 // renderHazards lists all hazards.
-func renderHazards(p palette) string {
+func renderHazards(p present.Style) string {
 	var rows [][]string
 	for _, h := range lint.Hazards() {
-		paint := p.warn
+		paint := p.Warning
 		if h.Severity == lint.Error {
-			paint = p.bad
+			paint = p.Bad
 		}
 		rows = append(rows, []string{h.ID, paint(string(h.Severity)), h.Title})
 	}
-	return strings.TrimRight(renderTable(p, []string{"HAZARD", "SEVERITY", "WHAT"}, rows), "\n")
+	return strings.TrimRight(present.Table(p, []string{"HAZARD", "SEVERITY", "WHAT"}, rows), "\n")
 }
 
 // renderHazard shows one record.
-func renderHazard(p palette, h lint.Hazard) string {
+func renderHazard(p present.Style, h lint.Hazard) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.strong(h.ID), h.Title, h.Happens)
+	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.Strong(h.ID), h.Title, h.Happens)
 	if len(h.Locks) > 0 {
 		var locks []string
 		for _, l := range h.Locks {
 			locks = append(locks, fmt.Sprintf("%s on %s", l.Mode, l.Table))
 		}
-		fmt.Fprintf(&b, "\n%s %s\n", p.faint("locks of the example:"), strings.Join(locks, ", "))
+		fmt.Fprintf(&b, "\n%s %s\n", p.Faint("locks of the example:"), strings.Join(locks, ", "))
 	}
 	if h.Versions != "" {
-		fmt.Fprintf(&b, "%s %s\n", p.faint("versions:"), h.Versions)
+		fmt.Fprintf(&b, "%s %s\n", p.Faint("versions:"), h.Versions)
 	}
-	fmt.Fprintf(&b, "\n%s\n    %s\n", p.bad("what does it:"), indented(h.Bad, "    "))
+	fmt.Fprintf(&b, "\n%s\n    %s\n", p.Bad("what does it:"), indented(h.Bad, "    "))
 	for _, good := range h.Good {
-		fmt.Fprintf(&b, "\n%s\n    %s\n", p.good("instead:"), indented(good, "    "))
+		fmt.Fprintf(&b, "\n%s\n    %s\n", p.Good("instead:"), indented(good, "    "))
 	}
-	fmt.Fprintf(&b, "\n%s\n%s\n", h.Remedy, p.faint(h.Link))
+	fmt.Fprintf(&b, "\n%s\n%s\n", h.Remedy, p.Faint(h.Link))
 	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -52,7 +53,7 @@ its steps, and what each of them waited for.`,
 				a.say("Nothing like that has happened.")
 				return nil
 			}
-			a.say("%s", strings.TrimRight(renderHistory(a.palette, entries, time.Now()), "\n"))
+			a.say("%s", strings.TrimRight(renderHistory(a.style, entries, time.Now()), "\n"))
 			return nil
 		},
 	}
@@ -155,7 +156,7 @@ type historyJSON struct {
 }
 
 // renderHistory shows log entries in the order in which they come.
-func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string {
+func renderHistory(p present.Style, entries []whimbrel.LogEntry, now time.Time) string {
 	if len(entries) == 0 {
 		return "Nothing has happened yet.\n"
 	}
@@ -166,22 +167,22 @@ func renderHistory(p palette, entries []whimbrel.LogEntry, now time.Time) string
 			batch = strconv.Itoa(e.Batch)
 		}
 		rows = append(rows, []string{
-			clock(e.At), p.faint(ago(e.At, now)), batch, e.Action, outcomeText(p, e), title(e.Version, e.Name),
-			tookText(e), waitedText(e.Backoff + e.LockWait + e.LeaseWait), p.faint(e.By), oneLine(e.Error, 80),
+			clock(e.At), p.Faint(present.Ago(e.At, now)), batch, e.Action, outcomeText(p, e), title(e.Version, e.Name),
+			tookText(e), waitedText(e.Backoff + e.LockWait + e.LeaseWait), p.Faint(e.By), present.OneLine(e.Error, 80),
 		})
 	}
-	return renderTable(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by",
+	return present.Table(p, []string{"when", "", "batch", "action", "outcome", "migration", "took", "waited", "by",
 		"error"}, rows)
 }
 
-func outcomeText(p palette, e whimbrel.LogEntry) string {
+func outcomeText(p present.Style, e whimbrel.LogEntry) string {
 	switch e.Outcome {
 	case "failed", "killed":
-		return p.bad(e.Outcome)
+		return p.Bad(e.Outcome)
 	case "stopped":
-		return p.warn(e.Outcome)
+		return p.Warning(e.Outcome)
 	}
-	return p.good(e.Outcome)
+	return p.Good(e.Outcome)
 }
 
 // tookText is how long an attempt took; nobody knows of one that was killed.
@@ -189,7 +190,7 @@ func tookText(e whimbrel.LogEntry) string {
 	if e.Outcome == "killed" {
 		return ""
 	}
-	return span(time.Duration(e.Duration))
+	return present.Duration(e.Duration)
 }
 
 // waitedText is a time that is worth telling.
@@ -197,7 +198,7 @@ func waitedText(e whimbrel.Elapsed) string {
 	if e == 0 {
 		return ""
 	}
-	return span(time.Duration(e))
+	return present.Duration(e)
 }
 
 // nothingHappened is the error where the log knows nothing of a version.
@@ -242,20 +243,20 @@ A migration that is one step and waited for nothing has no line for its step.`,
 				a.object(historyJSON{Entries: entries})
 				return nil
 			}
-			a.say("%s", strings.TrimRight(renderStory(a.palette, entries, time.Now()), "\n"))
+			a.say("%s", strings.TrimRight(renderStory(a.style, entries, time.Now()), "\n"))
 			return nil
 		},
 	}
 }
 
 // renderStory tells of one migration, whose attempts come in their order.
-func renderStory(p palette, entries []whimbrel.LogEntry, now time.Time) string {
+func renderStory(p present.Style, entries []whimbrel.LogEntry, now time.Time) string {
 	newest := entries[len(entries)-1]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", p.strong(strings.TrimSpace(string(newest.Version)+" "+newest.Name)),
-		p.faint(plural(len(entries), "attempt")))
+	fmt.Fprintf(&b, "%s  %s\n", p.Strong(strings.TrimSpace(string(newest.Version)+" "+newest.Name)),
+		p.Faint(present.Plural(len(entries), "attempt")))
 	for _, e := range entries {
-		fmt.Fprintf(&b, "\n%s %s %s\n", p.strong(e.Action), outcomeText(p, e), takenText(e))
+		fmt.Fprintf(&b, "\n%s %s %s\n", p.Strong(e.Action), outcomeText(p, e), takenText(e))
 		for _, line := range aboutAttempt(e, now) {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
@@ -263,7 +264,7 @@ func renderStory(p palette, entries []whimbrel.LogEntry, now time.Time) string {
 			renderLoggedStep(&b, p, s)
 		}
 		if e.Error != "" {
-			fmt.Fprintf(&b, "  %s\n", p.bad(indented(e.Error, "  ")))
+			fmt.Fprintf(&b, "  %s\n", p.Bad(indented(e.Error, "  ")))
 		}
 	}
 	return b.String()
@@ -274,7 +275,7 @@ func takenText(e whimbrel.LogEntry) string {
 	if e.Outcome == "killed" {
 		return "" // nobody knows for how long it ran
 	}
-	text := map[bool]string{true: "after ", false: "in "}[e.Outcome == "failed"] + span(time.Duration(e.Duration))
+	text := map[bool]string{true: "after ", false: "in "}[e.Outcome == "failed"] + present.Duration(e.Duration)
 	if e.Batch > 0 {
 		text += fmt.Sprintf(", batch %d", e.Batch)
 	}
@@ -290,43 +291,43 @@ func aboutAttempt(e whimbrel.LogEntry, now time.Time) []string {
 	if e.Tool != "" {
 		who += ", whimbrel " + e.Tool
 	}
-	lines := []string{clock(e.At) + ", " + ago(e.At, now), who}
+	lines := []string{clock(e.At) + ", " + present.Ago(e.At, now), who}
 	if e.LeaseWait > 0 {
-		lines = append(lines, "waited "+span(time.Duration(e.LeaseWait))+" for another runner")
+		lines = append(lines, "waited "+present.Duration(e.LeaseWait)+" for another runner")
 	}
 	if e.Retries > 0 {
-		lines = append(lines, fmt.Sprintf("retried %s, for %s", times(e.Retries), span(time.Duration(e.Backoff))))
+		lines = append(lines, fmt.Sprintf("retried %s, for %s", times(e.Retries), present.Duration(e.Backoff)))
 	}
 	return lines
 }
 
 // renderLoggedStep is a line about a step, and one for each thing that it waited for.
-func renderLoggedStep(b *strings.Builder, p palette, s whimbrel.StepEntry) {
-	mark := p.good("✓")
+func renderLoggedStep(b *strings.Builder, p present.Style, s whimbrel.StepEntry) {
+	mark := p.Good("✓")
 	if s.Failed {
-		mark = p.bad("✗")
+		mark = p.Bad("✗")
 	}
 	rows := ""
 	if s.Rows > 0 {
-		rows = "  " + strings.Replace(plural(int(s.Rows), "row"), strconv.FormatInt(s.Rows, 10), thousands(s.Rows), 1)
+		rows = "  " + present.Plural(s.Rows, "row")
 	}
-	fmt.Fprintf(b, "  %s step %d  %s  %s%s\n", mark, s.Step, s.Summary, span(time.Duration(s.Duration)), p.faint(rows))
+	fmt.Fprintf(b, "  %s step %d  %s  %s%s\n", mark, s.Step, s.Summary, present.Duration(s.Duration), p.Faint(rows))
 	var waits []string
 	if s.Retries > 0 {
-		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), span(time.Duration(s.Backoff)),
-			oneLine(s.Reason, 80)))
+		waits = append(waits, fmt.Sprintf("retried %s, for %s: %s", times(s.Retries), present.Duration(s.Backoff),
+			present.OneLine(s.Reason, 80)))
 	}
 	if s.LockWait > 0 {
-		waits = append(waits, fmt.Sprintf("waited %s for a lock", span(time.Duration(s.LockWait))))
+		waits = append(waits, fmt.Sprintf("waited %s for a lock", present.Duration(s.LockWait)))
 	}
 	if s.Paused > 0 {
-		waits = append(waits, fmt.Sprintf("paused for %s: %s", span(time.Duration(s.Paused)), oneLine(s.PausedFor, 80)))
+		waits = append(waits, fmt.Sprintf("paused for %s: %s", present.Duration(s.Paused), present.OneLine(s.PausedFor, 80)))
 	}
 	for _, blocker := range s.Blockers {
 		waits = append(waits, "blocked by: "+blockerText(blocker))
 	}
 	for _, line := range waits {
-		fmt.Fprintf(b, "      %s\n", p.warn(line))
+		fmt.Fprintf(b, "      %s\n", p.Warning(line))
 	}
 }
 
@@ -335,5 +336,5 @@ func times(n int) string {
 	if n == 1 {
 		return "once"
 	}
-	return plural(n, "time")
+	return present.Plural(n, "time")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 func TestAStoryTellsEveryAttemptStepAndWait(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAStoryTellsEveryAttemptStepAndWait(t *testing.T) {
 		e.Version, e.Name, e.By, e.Role, e.Tool = users.Version, users.Name, "ann@laptop pid 3", "app", "1.2.3"
 		return e
 	}
-	golden(t, "history_show.txt", renderStory(palette{}, []whimbrel.LogEntry{
+	golden(t, "history_show.txt", renderStory(present.Style{}, []whimbrel.LogEntry{
 		who(whimbrel.LogEntry{
 			At: now.Add(-50 * time.Hour), Action: "up", Outcome: "failed", Duration: elapsed(3 * time.Second), Batch: 4,
 			Error:     "migrations/a.sql:3:1: no\nsuch thing",

@@ -41,7 +41,7 @@ themselves.)`,
 				return nil
 			}
 			for _, path := range created {
-				a.say("%s %s", a.palette.good("✓"), path)
+				a.say("%s %s", a.style.Good("✓"), path)
 			}
 			if len(created) == 0 {
 				a.say("Everything is there already.")

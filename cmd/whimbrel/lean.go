@@ -62,7 +62,7 @@ func (a *app) study(_ context.Context, _ project, _ *whimbrel.Migrator, _ whimbr
 		return nil, parserPart.lacking("plan has no judgement to write as Markdown")
 	}
 	e := parserPart.lacking("the plan is listed and not judged")
-	a.note("%s %s; %s", a.errPalette.warn("!"), e.Message, e.Remedy)
+	a.note("%s %s; %s", a.errStyle.Warning("!"), e.Message, e.Remedy)
 	return nil, nil
 }
 

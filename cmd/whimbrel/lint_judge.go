@@ -16,6 +16,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/lint/rehearsal"
@@ -60,7 +61,7 @@ func (a *app) tellOfHazards(flags *lintFlags) (done bool, err error) {
 	case flags.all && a.flags.json:
 		a.object(lint.Hazards())
 	case flags.all:
-		a.say("%s", renderHazards(a.palette))
+		a.say("%s", renderHazards(a.style))
 	case flags.explain != "":
 		h, known := lint.Lookup(flags.explain)
 		if !known {
@@ -69,7 +70,7 @@ func (a *app) tellOfHazards(flags *lintFlags) (done bool, err error) {
 		if a.flags.json {
 			a.object(h)
 		} else {
-			a.say("%s", strings.TrimRight(renderHazard(a.palette, h), "\n"))
+			a.say("%s", strings.TrimRight(renderHazard(a.style, h), "\n"))
 		}
 	default:
 		return false, nil
@@ -168,7 +169,7 @@ func (a *app) leaveApplied(ctx context.Context, l *lintee) {
 		return
 	}
 	if _, err := a.askWhatIsApplied(ctx, l); err != nil {
-		a.note("%s the database could not be asked which files have run there: %s", a.errPalette.warn("!"), err)
+		a.note("%s the database could not be asked which files have run there: %s", a.errStyle.Warning("!"), err)
 	}
 }
 
@@ -240,13 +241,13 @@ func (a *app) judge(ctx context.Context, l lintee, flags *lintFlags) (lint.Repor
 	}
 	result, err := rehearsal.Run(ctx, l.migrations, rehearsal.Options{
 		Lint: l.options, Major: flags.major, Scripts: l.scripts, Sandbox: l.sandbox,
-		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	})
 	if err != nil {
 		return lint.Report{}, err
 	}
 	if result.Stopped != "" && (flags.output != "" || a.flags.json || flags.format != "text") { // else the text says it
-		a.note("%s %s", a.errPalette.warn("!"), result.Stopped)
+		a.note("%s %s", a.errStyle.Warning("!"), result.Stopped)
 	}
 	if l.options.Catalog == nil {
 		return result.Report, nil
@@ -264,9 +265,9 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	if a.flags.json {
 		format = "json"
 	}
-	p := a.palette
+	p := a.style
 	if flags.output != "" {
-		p = palette{}
+		p = present.Style{}
 	}
 	var text []byte
 	var err error
@@ -281,8 +282,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	case "github":
 		text = []byte(report.GitHub())
 	default:
-		style := lint.Style{Error: p.bad, Warning: p.warn, Faint: p.faint, Strong: p.strong}
-		text = []byte(report.Text(style, flags.details || a.flags.verbose))
+		text = []byte(report.Text(p, flags.details || a.flags.verbose))
 	}
 	if err != nil {
 		return err
@@ -292,8 +292,10 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 		if err := a.writeReport(flags.output, string(text)); err != nil {
 			return cannotWrite(flags.output, err)
 		}
-		a.note("%s and %s, written to %s", plural(report.Count(lint.Error), "error"), plural(report.Count(lint.Warn),
-			"warning"), flags.output)
+		a.note("%s and %s, written to %s", present.Plural(report.Count(lint.Error), "error"),
+			present.Plural(report.Count(lint.Warn),
+				"warning"),
+			flags.output)
 		return nil
 	}
 	if !a.flags.quiet || format != "text" {
@@ -330,7 +332,8 @@ func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 		a.say("Nothing here has a mechanical safe form.%s", leftToPeople(left))
 		return nil
 	}
-	question := fmt.Sprintf("Write %s? A file that has run somewhere must not be changed.", plural(len(changed), "file"))
+	question := fmt.Sprintf("Write %s? A file that has run somewhere must not be changed.", present.Plural(len(changed),
+		"file"))
 	if err := a.sure(ctx, question, flags.yes); err != nil {
 		return err
 	}
@@ -339,7 +342,7 @@ func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 			return cannotWrite(f.Path, err)
 		}
 	}
-	a.say("%s rewritten.%s", plural(len(changed), "file"), leftToPeople(left))
+	a.say("%s rewritten.%s", present.Plural(len(changed), "file"), leftToPeople(left))
 	return nil
 }
 

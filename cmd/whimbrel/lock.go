@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 func newLock(a *app) *cobra.Command {
@@ -34,7 +35,7 @@ A lease whose holder has died needs nobody's help: the next runner takes it.`,
 				a.object(lockJSON{Holder: holder})
 				return nil
 			}
-			a.say("%s", strings.TrimRight(renderHolder(a.palette, holder, time.Now()), "\n"))
+			a.say("%s", strings.TrimRight(renderHolder(a.style, holder, time.Now()), "\n"))
 			return nil
 		},
 	}
@@ -74,7 +75,7 @@ before it does anything more.`,
 				a.say("The lease is free: there is nothing to release.")
 				return nil
 			}
-			question := fmt.Sprintf("%sTake the lease away?", renderHolder(a.errPalette, holder, time.Now()))
+			question := fmt.Sprintf("%sTake the lease away?", renderHolder(a.errStyle, holder, time.Now()))
 			if err := a.sure(command.Context(), question, yes); err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ before it does anything more.`,
 			if a.flags.json {
 				a.object(lockJSON{Holder: holder, Released: true})
 			}
-			a.say("%s the lease of %s is released", a.palette.good("✓"), holder.By)
+			a.say("%s the lease of %s is released", a.style.Good("✓"), holder.By)
 			return nil
 		},
 	}
@@ -93,7 +94,7 @@ before it does anything more.`,
 }
 
 // renderHolder shows who holds the lease; nil: nobody.
-func renderHolder(p palette, h *whimbrel.Holder, now time.Time) string {
+func renderHolder(p present.Style, h *whimbrel.Holder, now time.Time) string {
 	if h == nil {
 		return "The lease is free: nobody is migrating.\n"
 	}
@@ -101,20 +102,20 @@ func renderHolder(p palette, h *whimbrel.Holder, now time.Time) string {
 		"alive": "alive", "expired": "its time has run out; the next runner takes it",
 		"gone": "its session has ended; the next runner takes it",
 	}[h.State]
-	rows := [][]string{{p.faint("held by"), h.By}, {p.faint("state"), state}}
+	rows := [][]string{{p.Faint("held by"), h.By}, {p.Faint("state"), state}}
 	if !h.Since.IsZero() {
-		rows = append(rows, []string{p.faint("since"), clock(h.Since) + ", " + ago(h.Since, now)})
+		rows = append(rows, []string{p.Faint("since"), clock(h.Since) + ", " + present.Ago(h.Since, now)})
 	}
 	for _, row := range [][]string{
-		{"host", h.Host}, {"user", h.User}, {"whimbrel", h.Tool}, {"doing", oneLine(h.Activity, 100)},
+		{"host", h.Host}, {"user", h.User}, {"whimbrel", h.Tool}, {"doing", present.OneLine(h.Activity, 100)},
 	} {
 		if row[1] != "" {
-			rows = append(rows, []string{p.faint(row[0]), row[1]})
+			rows = append(rows, []string{p.Faint(row[0]), row[1]})
 		}
 	}
 	if h.PID != 0 {
-		rows = append(rows, []string{p.faint("session"), fmt.Sprintf("pid %d", h.PID)})
+		rows = append(rows, []string{p.Faint("session"), fmt.Sprintf("pid %d", h.PID)})
 	}
-	rows = append(rows, []string{p.faint("token"), fmt.Sprint(h.Token)})
-	return renderTable(p, nil, rows)
+	rows = append(rows, []string{p.Faint("token"), fmt.Sprint(h.Token)})
+	return present.Table(p, nil, rows)
 }

@@ -116,7 +116,7 @@ func (o *observers) close() {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	for _, problem := range slices.Compact(o.problems) { // --quiet does not silence it: it is a failure, of another thing
-		_, _ = fmt.Fprintln(o.app.err, o.app.errPalette.warn("! "+problem))
+		_, _ = fmt.Fprintln(o.app.err, o.app.errStyle.Warning("! "+problem))
 	}
 	o.problems = nil
 }

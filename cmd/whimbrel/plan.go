@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"strings"
 
-	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // planFlags are the flags of plan beside those that the order depends on.
@@ -139,7 +139,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, goal whimbrel.Goa
 
 // showPlan prints a plan, with the judgement if there is one.
 func (a *app) showPlan(flags *planFlags, plan whimbrel.Plan, told judgement) {
-	switch p := a.palette; {
+	switch p := a.style; {
 	case a.flags.json && told == nil:
 		a.object(plan)
 	case a.flags.json:
@@ -160,7 +160,7 @@ type judgement interface {
 	Markdown() string
 	// Refused reports whether a rehearsal shows that the plan does not run through.
 	Refused() bool
-	text(p palette, verbose bool) string
+	text(p present.Style, verbose bool) string
 }
 
 // goalOf finds the goal that the arguments of plan ask for.
@@ -217,22 +217,22 @@ func (a *app) plan(ctx context.Context, flags *runFlags, goal whimbrel.Goal) err
 		a.object(plan)
 		return nil
 	}
-	a.say("%s", strings.TrimRight(renderPlan(a.palette, plan, a.flags.verbose), "\n"))
+	a.say("%s", strings.TrimRight(renderPlan(a.style, plan, a.flags.verbose), "\n"))
 	return nil
 }
 
 // renderPlan lists migrations, the steps of those that have several, and their
 // statements where statements is set.
-func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
+func renderPlan(p present.Style, plan whimbrel.Plan, statements bool) string {
 	var b strings.Builder
 	if len(plan.Migrations) == 0 {
 		b.WriteString("Nothing to do.\n")
 	} else {
-		fmt.Fprintf(&b, "%s would run:\n", plural(len(plan.Migrations), "migration"))
+		fmt.Fprintf(&b, "%s would run:\n", present.Plural(len(plan.Migrations), "migration"))
 	}
 	width := 0
 	for _, m := range plan.Migrations {
-		width = max(width, lipgloss.Width(title(m.Migration.Version, m.Migration.Name)))
+		width = max(width, present.Width(title(m.Migration.Version, m.Migration.Name)))
 	}
 	b.WriteString(renderHook(p, plan.Before, statements))
 	for _, m := range plan.Migrations {
@@ -241,31 +241,31 @@ func renderPlan(p palette, plan whimbrel.Plan, statements bool) string {
 	b.WriteString(renderHook(p, plan.After, statements))
 	b.WriteString(renderOthers(p, plan.Others))
 	for _, m := range plan.Skipped {
-		fmt.Fprintf(&b, "%s %s %s is out of order and stays pending\n", p.warn("-"), m.Version, m.Name)
+		fmt.Fprintf(&b, "%s %s %s is out of order and stays pending\n", p.Warning("-"), m.Version, m.Name)
 	}
 	return b.String()
 }
 
 // renderOthers mentions the histories of other tools, and says of which of them up would
 // not run.
-func renderOthers(p palette, others []whimbrel.OtherHistory) string {
+func renderOthers(p present.Style, others []whimbrel.OtherHistory) string {
 	var b strings.Builder
 	for _, other := range others {
 		if e := other.Refusal(); e != nil {
-			fmt.Fprintf(&b, "%s\n  %s %s\n", p.bad("! "+e.Message), p.faint("remedy:"), e.Remedy)
+			fmt.Fprintf(&b, "%s\n  %s %s\n", p.Bad("! "+e.Message), p.Faint("remedy:"), e.Remedy)
 		} else {
-			b.WriteString(p.faint(other.String()) + "\n")
+			b.WriteString(p.Faint(other.String()) + "\n")
 		}
 	}
 	return b.String()
 }
 
 // renderHook shows a hook of the run; nil for none.
-func renderHook(p palette, hook *whimbrel.Planned, statements bool) string {
+func renderHook(p present.Style, hook *whimbrel.Planned, statements bool) string {
 	if hook == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s %s  %s\n", p.faint("·"), hook.Migration.Name, p.faint("the hook "+hook.Migration.Path))
+	text := fmt.Sprintf("%s %s  %s\n", p.Faint("·"), hook.Migration.Name, p.Faint("the hook "+hook.Migration.Path))
 	if statements {
 		text += renderStatements(p, hook.Steps[0], false)
 	}
@@ -274,21 +274,21 @@ func renderHook(p palette, hook *whimbrel.Planned, statements bool) string {
 
 // renderStatements lists a step's statements, those of hooks with their file
 // where that is not plain.
-func renderStatements(p palette, step whimbrel.Step, named bool) string {
+func renderStatements(p present.Style, step whimbrel.Step, named bool) string {
 	var b strings.Builder
 	for _, s := range step.Statements {
-		text := oneLine(s.Written(), 100)
+		text := present.OneLine(s.Written(), 100)
 		if named && s.Hook() != nil {
-			text += p.faint("  -- " + s.Hook().Path)
+			text += p.Faint("  -- " + s.Hook().Path)
 		}
-		fmt.Fprintf(&b, "%s %s\n", p.faint(fmt.Sprintf("%8d |", s.Start.Line)), text)
+		fmt.Fprintf(&b, "%s %s\n", p.Faint(fmt.Sprintf("%8d |", s.Start.Line)), text)
 	}
 	return b.String()
 }
 
 // renderHalfDone shows what has stopped half-way and goes on, or is undone, step by
 // step; nothing where nothing has.
-func renderHalfDone(p palette, plan whimbrel.Plan) string {
+func renderHalfDone(p present.Style, plan whimbrel.Plan) string {
 	var b strings.Builder
 	for _, m := range plan.Migrations {
 		if u := m.Unfinished(); u != nil {
@@ -298,14 +298,14 @@ func renderHalfDone(p palette, plan whimbrel.Plan) string {
 	return b.String()
 }
 
-func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) string {
+func renderPlanned(p present.Style, m whimbrel.Planned, width int, statements bool) string {
 	var b strings.Builder
-	arrow := p.good("↑")
+	arrow := p.Good("↑")
 	if m.Direction == whimbrel.Down {
-		arrow = p.warn("↓")
+		arrow = p.Warning("↓")
 	}
-	name := pad(title(m.Migration.Version, m.Migration.Name), width)
-	about := plural(len(m.Steps), "step")
+	name := present.Pad(title(m.Migration.Version, m.Migration.Name), width)
+	about := present.Plural(len(m.Steps), "step")
 	if m.Divided() {
 		about += ", not all or nothing"
 	}
@@ -318,19 +318,19 @@ func renderPlanned(p palette, m whimbrel.Planned, width int, statements bool) st
 	if m.Stored {
 		about += "; by the down section that was stored, as the file is not there"
 	}
-	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.faint(about))
+	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.Faint(about))
 	if u := m.Unfinished(); u != nil {
 		fmt.Fprintf(&b, "    %s:\n%s", u, renderUnfinishedSteps(p, *u))
 	}
 	how := 0
 	for _, step := range m.Steps {
-		how = max(how, lipgloss.Width(howItRuns(step)))
+		how = max(how, present.Width(howItRuns(step)))
 	}
 	for _, step := range m.Steps {
 		if !m.Atomic() {
 			b.WriteString(renderStep(p, step, how))
 			if local := m.Local(step); len(local) > 0 {
-				fmt.Fprintf(&b, "        %s\n", p.warn(fmt.Sprintf("! SET LOCAL %s ends here, with the step",
+				fmt.Fprintf(&b, "        %s\n", p.Warning(fmt.Sprintf("! SET LOCAL %s ends here, with the step",
 					strings.Join(local, ", "))))
 			}
 		}
@@ -360,7 +360,7 @@ func howItRuns(step whimbrel.Step) string {
 }
 
 // renderStep shows a step of a chain. width is that of how steps run.
-func renderStep(p palette, step whimbrel.Step, width int) string {
+func renderStep(p present.Style, step whimbrel.Step, width int) string {
 	what, below := step.Summary(), ""
 	if step.Kind == whimbrel.StepBatch {
 		what = step.Body()[0].Command + " through " + step.Body()[0].Batch.Table
@@ -371,13 +371,13 @@ func renderStep(p palette, step whimbrel.Step, width int) string {
 		}
 	}
 	if step.Done {
-		what += p.faint("  done")
+		what += p.Faint("  done")
 	} else if step.Started {
-		what += p.faint("  begun")
+		what += p.Faint("  begun")
 	}
-	text := fmt.Sprintf("    %2d  %s  %s\n", step.Number, pad(howItRuns(step), width), what)
+	text := fmt.Sprintf("    %2d  %s  %s\n", step.Number, present.Pad(howItRuns(step), width), what)
 	if below != "" {
-		text += "        " + p.warn("! "+below) + "\n"
+		text += "        " + p.Warning("! "+below) + "\n"
 	}
 	return text
 }

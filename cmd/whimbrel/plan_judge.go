@@ -8,14 +8,15 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/forecast"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // foretold is a forecast as a judgement.
 type foretold struct{ forecast.Forecast }
 
-func (f foretold) text(p palette, verbose bool) string {
-	return f.Text(forecast.Style{Good: p.good, Warning: p.warn, Error: p.bad, Faint: p.faint, Strong: p.strong}, verbose)
+func (f foretold) text(p present.Style, verbose bool) string {
+	return f.Text(p, verbose)
 }
 
 // planDocument is the text of a plan that is kept, with its judgement, if there is one.

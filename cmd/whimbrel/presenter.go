@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
-
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -19,7 +18,7 @@ const longStep = time.Second
 // presenter turns the events of a run into lines for people. It is a pure
 // state machine: it neither prints nor asks for the time.
 type presenter struct {
-	palette palette
+	style   present.Style
 	verbose bool
 	// migrations are those that may be told of; what they are called is measured
 	// once there is something to do.
@@ -54,7 +53,7 @@ type underway struct {
 func labelWidth(migrations []migration.Migration) int {
 	width := 0
 	for _, m := range migrations {
-		width = max(width, lipgloss.Width(title(m.Version, m.Name)))
+		width = max(width, present.Width(title(m.Version, m.Name)))
 	}
 	return min(width, 60)
 }
@@ -73,19 +72,19 @@ func (p *presenter) hear(record whimbrel.Record) []string {
 	case whimbrel.OtherHistoryFound:
 		return []string{event.String()}
 	case whimbrel.TablesAdopted:
-		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, plural(event.Rows, "row"))}
+		return []string{fmt.Sprintf("adopted the history in %s with its %s", event.Table, present.Plural(event.Rows, "row"))}
 	case whimbrel.TablesUpgraded:
 		return []string{fmt.Sprintf("upgraded whimbrel's tables, %s and its companions, from version %d to %d", event.Table,
 			event.From, event.To)}
 	case whimbrel.ProtectionNoted:
-		return []string{p.palette.warn(notedText(event.Protection))}
+		return []string{p.style.Warning(notedText(event.Protection))}
 	case whimbrel.LeaseWaiting:
 		line := "… waiting for " + holderText(event.Holder)
 		if line == p.waiting {
 			return nil
 		}
 		p.waiting = line
-		return []string{p.palette.warn(line)}
+		return []string{p.style.Warning(line)}
 	case whimbrel.LeaseTaken:
 		return p.leaseTaken(event)
 	case whimbrel.RunFinished:
@@ -112,7 +111,7 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 			return []string{line}
 		}
 	case whimbrel.UndoingUnfinished:
-		steps := strings.TrimRight(renderUnfinishedSteps(p.palette, event.Unfinished), "\n")
+		steps := strings.TrimRight(renderUnfinishedSteps(p.style, event.Unfinished), "\n")
 		return []string{fmt.Sprintf("%s; what is done of it is undone:\n%s", event.Unfinished, steps)}
 	case whimbrel.HookFinished:
 		if event.Error == nil {
@@ -133,16 +132,16 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 	case whimbrel.Printed:
 		return []string{p.printed(event)}
 	case whimbrel.ObjectsLost:
-		return []string{p.palette.warn(lostLine(event))}
+		return []string{p.style.Warning(lostLine(event))}
 	case whimbrel.IndexRepaired:
 		if event.Action == "dropped_invalid" {
 			return []string{fmt.Sprintf("  an interrupted run left index %s invalid: dropped, to be built again", event.Index)}
 		}
 		return []string{fmt.Sprintf("  index %s was built by an interrupted run: kept", event.Index)}
 	case whimbrel.ConnectionLost:
-		return []string{p.palette.warn("  the connection broke; reconnecting")}
+		return []string{p.style.Warning("  the connection broke; reconnecting")}
 	case whimbrel.Reconnected:
-		return []string{p.palette.warn(fmt.Sprintf("  connected again after %s", span(time.Duration(event.Waited))))}
+		return []string{p.style.Warning(fmt.Sprintf("  connected again after %s", present.Duration(event.Waited)))}
 	}
 	if p.current == nil {
 		return nil
@@ -175,14 +174,14 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		current.done, current.filling = max(current.done, event.Step), nil
 		long := time.Duration(event.Duration) >= longStep
 		if current.started.Steps > 1 && (p.verbose || long) {
-			return []string{p.palette.faint(fmt.Sprintf("  · step %d of %d  %s  %s",
-				event.Step, current.started.Steps, current.step.Summary, span(time.Duration(event.Duration))))}
+			return []string{p.style.Faint(fmt.Sprintf("  · step %d of %d  %s  %s",
+				event.Step, current.started.Steps, current.step.Summary, present.Duration(event.Duration)))}
 		}
 	case whimbrel.LockWaiting:
 		return p.lockWaiting(event)
 	case whimbrel.TrafficWaiting:
-		return []string{p.palette.warn(fmt.Sprintf("  ! %s waiting behind this step, for %s already: %s",
-			plural(len(event.Waiting), "session"), span(time.Duration(event.Longest)), blockerText(event.Waiting[0])))}
+		return []string{p.style.Warning(fmt.Sprintf("  ! %s waiting behind this step, for %s already: %s",
+			present.Plural(len(event.Waiting), "session"), present.Duration(event.Longest), blockerText(event.Waiting[0])))}
 	case whimbrel.Retrying:
 		current.attempt = event.Attempt + 1
 		// A busy lock makes many short attempts; one line says enough.
@@ -192,8 +191,8 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		if !p.verbose && !current.filling.retryIsNews(record.Time) {
 			return nil
 		}
-		return []string{p.palette.warn(fmt.Sprintf("  ↻ retrying (%s): attempt %d in %s",
-			oneLine(event.Reason, 80), event.Attempt+1, span(time.Duration(event.After))))}
+		return []string{p.style.Warning(fmt.Sprintf("  ↻ retrying (%s): attempt %d in %s",
+			present.OneLine(event.Reason, 80), event.Attempt+1, present.Duration(event.After)))}
 	}
 	return nil
 }
@@ -203,7 +202,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 func (p *presenter) live(now time.Time) string {
 	if p.current == nil {
 		if p.run != nil && p.waiting != "" && now.Sub(p.began) >= longStep {
-			return "waiting for another runner  " + span(now.Sub(p.began).Truncate(time.Second))
+			return "waiting for another runner  " + present.Duration(now.Sub(p.began).Truncate(time.Second))
 		}
 		return ""
 	}
@@ -217,9 +216,9 @@ func (p *presenter) live(now time.Time) string {
 		if p.columns == 0 {
 			columns = 78
 		}
-		return p.current.filling.line(p.palette, ref, columns, now)
+		return p.current.filling.line(p.style, ref, columns, now)
 	}
-	line := fmt.Sprintf("%s  %s", title(ref.Version, ref.Name), span(elapsed.Truncate(time.Second)))
+	line := fmt.Sprintf("%s  %s", title(ref.Version, ref.Name), present.Duration(elapsed.Truncate(time.Second)))
 	if p.current.started.Steps > 1 && p.current.step.Step > 0 {
 		line += fmt.Sprintf("  step %d of %d", p.current.step.Step, p.current.started.Steps)
 	}
@@ -241,7 +240,7 @@ func (p *presenter) header(event whimbrel.RunStarted) []string {
 		"accept": "to accept", "recover": "to recover",
 		"forget": "to take off the history",
 	}[event.Command]
-	return []string{p.palette.strong(event.Database) + p.palette.faint(strings.TrimRight(fmt.Sprintf("  %d %s",
+	return []string{p.style.Strong(event.Database) + p.style.Faint(strings.TrimRight(fmt.Sprintf("  %d %s",
 		event.Planned, what), " "))}
 }
 
@@ -250,10 +249,10 @@ func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
 	switch {
 	case event.TakenFrom != nil:
 		how := map[bool]string{true: "session is gone", false: "time had run out"}[event.TakenFrom.State == "gone"]
-		return []string{p.palette.warn(fmt.Sprintf("took the lease over from %s, whose %s; %s", event.TakenFrom.By, how,
+		return []string{p.style.Warning(fmt.Sprintf("took the lease over from %s, whose %s; %s", event.TakenFrom.By, how,
 			recordedText(event)))}
 	case p.verbose:
-		return []string{p.palette.faint(fmt.Sprintf("took the lease, token %d", event.Token))}
+		return []string{p.style.Faint(fmt.Sprintf("took the lease, token %d", event.Token))}
 	}
 	return nil
 }
@@ -263,7 +262,7 @@ func recordedText(event whimbrel.LeaseTaken) string {
 	if event.Recorded == 0 {
 		return "that run had recorded nothing"
 	}
-	return fmt.Sprintf("that run had recorded %s, the last of them %s", plural(event.Recorded, "migration"),
+	return fmt.Sprintf("that run had recorded %s, the last of them %s", present.Plural(event.Recorded, "migration"),
 		title(event.Last.Version, event.Last.Name))
 }
 
@@ -279,26 +278,26 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 	case event.RowsUnknown:
 		remark = "rows unknown: the connection was lost before the answer came"
 	case (p.verbose || filled) && event.Rows > 0:
-		remark = strings.Replace(plural(int(event.Rows), "row"), fmt.Sprint(event.Rows), thousands(event.Rows), 1)
+		remark = strings.Replace(present.Plural(int(event.Rows), "row"), fmt.Sprint(event.Rows), present.Count(event.Rows), 1)
 	}
 	name := title(event.Migration.Version, event.Migration.Name)
 	if event.RecordOnly {
-		return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.palette.good("✓"), pad(name, p.width),
-			strings.Repeat(" ", 8), p.palette.faint(remark)), " ")
+		return strings.TrimRight(fmt.Sprintf("%s %s  %s  %s", p.style.Good("✓"), present.Pad(name, p.width),
+			strings.Repeat(" ", 8), p.style.Faint(remark)), " ")
 	}
 	return p.line(name, event.Duration, remark)
 }
 
 // line says that something is done, and how long it took.
 func (p *presenter) line(name string, took whimbrel.Elapsed, remark string) string {
-	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.palette.good("✓"), pad(name, p.width),
-		span(time.Duration(took)), p.palette.faint(remark)), " ")
+	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.style.Good("✓"), present.Pad(name, p.width),
+		present.Duration(took), p.style.Faint(remark)), " ")
 }
 
 // printed is what a script printed.
 func (p *presenter) printed(event whimbrel.Printed) string {
 	line := "  " + indented(event.Text, "  ")
-	colour := map[string]func(string) string{"warn": p.palette.warn, "error": p.palette.bad}[event.Level]
+	colour := map[string]func(string) string{"warn": p.style.Warning, "error": p.style.Bad}[event.Level]
 	if colour == nil {
 		return line
 	}
@@ -332,9 +331,9 @@ func (p *presenter) lockWaiting(event whimbrel.LockWaiting) []string {
 	p.current.blockers = pids
 	line := "  … waiting for a lock held by " + blockerText(event.Blockers[0])
 	if len(pids) > 1 {
-		line += fmt.Sprintf("; and %s", plural(len(pids)-1, "other session"))
+		line += fmt.Sprintf("; and %s", present.Plural(len(pids)-1, "other session"))
 	}
-	return []string{p.palette.warn(line)}
+	return []string{p.style.Warning(line)}
 }
 
 // blockerText is "pid 123 (app psql, idle in transaction for 12 s): UPDATE …".
@@ -346,14 +345,14 @@ func blockerText(b whimbrel.Blocker) string {
 		about = append(about, "user "+b.User)
 	}
 	if b.State != "" {
-		about = append(about, b.State+" for "+span(time.Duration(b.Age)))
+		about = append(about, b.State+" for "+present.Duration(b.Age))
 	}
 	text := fmt.Sprintf("pid %d", b.PID)
 	if len(about) > 0 {
 		text += " (" + strings.Join(about, ", ") + ")"
 	}
 	if b.Query != "" {
-		text += ": " + oneLine(b.Query, 60)
+		text += ": " + present.OneLine(b.Query, 60)
 	}
 	return text
 }
@@ -380,24 +379,24 @@ func summary(result whimbrel.Result) string {
 			up++
 		}
 	}
-	took := span(time.Duration(result.Duration))
+	took := present.Duration(result.Duration)
 	batch := ""
 	if result.Batch > 0 {
 		batch = fmt.Sprintf(", batch %d", result.Batch)
 	}
 	switch {
 	case up > 0 && down > 0:
-		return fmt.Sprintf("%s rolled back and %d run in %s%s", plural(down, "migration"), up, took, batch)
+		return fmt.Sprintf("%s rolled back and %d run in %s%s", present.Plural(down, "migration"), up, took, batch)
 	case result.Command == "recover" && up+down > 0 && result.Done[0].RecordOnly:
 		return "what was done of it is forgotten, and left in the database"
 	case up > 0 && result.Command == "baseline":
-		return fmt.Sprintf("%s recorded as applied", plural(up, "migration"))
+		return fmt.Sprintf("%s recorded as applied", present.Plural(up, "migration"))
 	case up > 0:
-		return fmt.Sprintf("%s in %s%s", plural(up, "migration"), took, batch)
+		return fmt.Sprintf("%s in %s%s", present.Plural(up, "migration"), took, batch)
 	case down > 0 && result.Command == "forget":
-		return fmt.Sprintf("%s taken off the history", plural(down, "migration"))
+		return fmt.Sprintf("%s taken off the history", present.Plural(down, "migration"))
 	case down > 0:
-		return fmt.Sprintf("%s rolled back in %s", plural(down, "migration"), took)
+		return fmt.Sprintf("%s rolled back in %s", present.Plural(down, "migration"), took)
 	}
 	switch {
 	case result.Command == "up" && result.Before == 0:

@@ -66,9 +66,9 @@ func (a *app) protectionStatus(command *cobra.Command) error {
 	}
 	switch found.State {
 	case whimbrel.Protected:
-		a.say("%s %s", a.palette.good("on"), markText(found))
+		a.say("%s %s", a.style.Good("on"), markText(found))
 	case whimbrel.CopiedProtection:
-		a.say("%s %s", a.palette.warn("off"), copiedText(found))
+		a.say("%s %s", a.style.Warning("off"), copiedText(found))
 	default:
 		a.say("off: this database has no mark")
 	}
@@ -135,7 +135,7 @@ question only, no matter who runs them. The log notes who marked it.`,
 				a.object(protectionJSON{Protection: marked})
 				return nil
 			}
-			a.say("%s the database is protected, %s", a.palette.good("✓"), markText(marked))
+			a.say("%s the database is protected, %s", a.style.Good("✓"), markText(marked))
 			return nil
 		},
 	}
@@ -179,7 +179,7 @@ next run leaves the mark again.`,
 				a.object(protectionJSON{Protection: whimbrel.Protection{State: whimbrel.Unprotected}, Before: &before})
 				return nil
 			}
-			a.say("%s the database is not protected any more", a.palette.good("✓"))
+			a.say("%s the database is not protected any more", a.style.Good("✓"))
 			return nil
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -23,8 +24,10 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 		return nil
 	}
 	if recordsOnly {
-		return a.sure(ctx, fmt.Sprintf("%s. %s would be %s. Go on?", a.protectedBy(p, by), plural(len(plan.Migrations),
-			"migration"), plan.Loses()), flags.yes)
+		return a.sure(ctx, fmt.Sprintf("%s. %s would be %s. Go on?", a.protectedBy(p, by),
+			present.Plural(len(plan.Migrations),
+				"migration"),
+			plan.Loses()), flags.yes)
 	}
 	report, err := a.preflight(ctx, p, m, plan, checkChoice{skip: flags.skipChecks})
 	if err != nil {
@@ -36,9 +39,10 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 		return stopped(blocked)
 	}
 	if !flags.yes && a.inTerminal && !a.flags.json {
-		_, _ = fmt.Fprint(a.err, renderPlan(a.errPalette, plan, false))
+		_, _ = fmt.Fprint(a.err, renderPlan(a.errStyle, plan, false))
 	}
-	return a.sure(ctx, fmt.Sprintf("%s. Run %s on %s?", a.protectedBy(p, by), plural(len(plan.Migrations), "migration"),
+	return a.sure(ctx, fmt.Sprintf("%s. Run %s on %s?", a.protectedBy(p, by), present.Plural(len(plan.Migrations),
+		"migration"),
 		report.Database), flags.yes)
 }
 
@@ -47,7 +51,7 @@ func (a *app) tellChecks(report preflight.Report) {
 	if a.flags.json {
 		a.object(checksJSON{Event: "checks", Report: report})
 	} else if !a.flags.quiet {
-		_, _ = fmt.Fprint(a.err, report.Brief(a.checkStyle(a.errPalette)))
+		_, _ = fmt.Fprint(a.err, report.Brief(a.errStyle))
 	}
 }
 

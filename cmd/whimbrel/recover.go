@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -115,7 +116,7 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 	}
 	var b strings.Builder
 	for _, u := range found {
-		b.WriteString(renderUnfinished(a.palette, u, time.Now()) + "\n")
+		b.WriteString(renderUnfinished(a.style, u, time.Now()) + "\n")
 	}
 	a.say("%s%s", b.String(), choices(found))
 	return nil
@@ -171,7 +172,7 @@ func choices(found []whimbrel.Unfinished) string {
 	if found[0].Direction == whimbrel.Up && !found[0].Recorded {
 		rows = append(rows, []string{"whimbrel down", "roll the newest of them back"})
 	}
-	return text + strings.TrimRight(renderTable(palette{}, nil, rows), "\n")
+	return text + strings.TrimRight(present.Table(present.Style{}, nil, rows), "\n")
 }
 
 // recover asks, and lets the engine do what was chosen.
@@ -201,7 +202,7 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	}
 	if len(plan.Migrations) > 0 {
 		u := plan.Migrations[0].Unfinished()
-		asked := renderUnfinished(a.errPalette, *u, time.Now()) + question(*u, options.Action)
+		asked := renderUnfinished(a.errStyle, *u, time.Now()) + question(*u, options.Action)
 		if err := a.sure(command.Context(), asked, false); err != nil {
 			return err
 		}
@@ -223,8 +224,8 @@ func question(u whimbrel.Unfinished, action whimbrel.RecoverAction) string {
 }
 
 // renderUnfinished shows what is half done, step by step.
-func renderUnfinished(p palette, u whimbrel.Unfinished, now time.Time) string {
-	return p.strong(u.String()) + p.faint(begun(u, now)) + "\n" + renderUnfinishedSteps(p, u)
+func renderUnfinished(p present.Style, u whimbrel.Unfinished, now time.Time) string {
+	return p.Strong(u.String()) + p.Faint(begun(u, now)) + "\n" + renderUnfinishedSteps(p, u)
 }
 
 // begun says since when something is half done.
@@ -232,14 +233,14 @@ func begun(u whimbrel.Unfinished, now time.Time) string {
 	if u.Since.IsZero() {
 		return ""
 	}
-	text := fmt.Sprintf("  begun %s, %s", clock(u.Since), ago(u.Since, now))
+	text := fmt.Sprintf("  begun %s, %s", clock(u.Since), present.Ago(u.Since, now))
 	if u.By != "" {
 		text += ", by " + u.By
 	}
 	return text
 }
 
-func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {
+func renderUnfinishedSteps(p present.Style, u whimbrel.Unfinished) string {
 	var rows [][]string
 	for _, s := range u.Steps {
 		what := s.Summary
@@ -248,22 +249,22 @@ func renderUnfinishedSteps(p palette, u whimbrel.Unfinished) string {
 		}
 		rows = append(rows, []string{fmt.Sprintf("%4d", s.Step), what, stepState(p, s)})
 	}
-	return renderTable(p, nil, rows)
+	return present.Table(p, nil, rows)
 }
 
-func stepState(p palette, s whimbrel.UnfinishedStep) string {
+func stepState(p present.Style, s whimbrel.UnfinishedStep) string {
 	state := map[whimbrel.StepState]string{
-		whimbrel.StepDone: p.good("done"), whimbrel.StepStopped: p.warn("stopped"),
-		whimbrel.StepNotBegun: p.faint("not begun"),
+		whimbrel.StepDone: p.Good("done"), whimbrel.StepStopped: p.Warning("stopped"),
+		whimbrel.StepNotBegun: p.Faint("not begun"),
 	}[s.State]
 	if s.Keys == 0 && s.Rows > 0 && s.State == whimbrel.StepStopped {
-		state += fmt.Sprintf(" before another pass, %s rows changed", thousands(s.Rows))
+		state += fmt.Sprintf(" before another pass, %s rows changed", present.Count(s.Rows))
 	}
 	if s.Keys > 0 {
 		state += " at " + ofRows(s.Keys, s.Total)
 	}
 	if s.Rewritten {
-		state += p.warn("; the file now says something else")
+		state += p.Warning("; the file now says something else")
 	}
 	return state
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -59,16 +60,17 @@ func aStatus() whimbrel.Status {
 
 func TestStatusReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "status.txt", renderStatus(palette{}, aStatus(), now, false))
-	golden(t, "status_all.txt", renderStatus(palette{}, aStatus(), now, true))
-	golden(t, "status_empty.txt", renderStatus(palette{}, whimbrel.Status{Database: "app@db:5432/shop", Server: "18.1",
-		Table: "public.schema_migrations"}, now, false))
+	golden(t, "status.txt", renderStatus(present.Style{}, aStatus(), now, false))
+	golden(t, "status_all.txt", renderStatus(present.Style{}, aStatus(), now, true))
+	golden(t, "status_empty.txt", renderStatus(present.Style{}, whimbrel.Status{Database: "app@db:5432/shop",
+		Server: "18.1",
+		Table:  "public.schema_migrations"}, now, false))
 }
 
 func TestColoursChangeNothingButColours(t *testing.T) {
 	t.Parallel()
-	plain := renderStatus(palette{}, aStatus(), now, true)
-	coloured := renderStatus(palette{colour: true}, aStatus(), now, true)
+	plain := renderStatus(present.Style{}, aStatus(), now, true)
+	coloured := renderStatus(present.Style{Colour: true}, aStatus(), now, true)
 	require.NotContains(t, plain, "\x1b")
 	require.Contains(t, coloured, "\x1b[")
 	require.Equal(t, plain, trimLines(stripped(coloured)))
@@ -76,37 +78,37 @@ func TestColoursChangeNothingButColours(t *testing.T) {
 
 func TestVerificationReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "verify.txt", renderVerification(palette{}, "✓", whimbrel.Verification{
+	golden(t, "verify.txt", renderVerification(present.Style{}, "✓", whimbrel.Verification{
 		Database: "app@db:5432/shop", Applied: 3,
 		Differences: []whimbrel.Difference{
 			{Kind: "checksum_changed", Version: users.Version, Name: users.Name,
 				Message: "the file was changed after it was applied", Remedy: "put it back,\nor accept it"},
 			{Kind: "missing_file", Version: "2", Message: "it is applied, but has no file"},
 		},
-	})+"\n"+renderVerification(palette{}, "✓", whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
+	})+"\n"+renderVerification(present.Style{}, "✓", whimbrel.Verification{Database: "app@db:5432/shop", Applied: 1}))
 }
 
 func TestHistoryReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "history.txt", renderHistory(palette{}, []whimbrel.LogEntry{
+	golden(t, "history.txt", renderHistory(present.Style{}, []whimbrel.LogEntry{
 		{At: now.Add(-50 * time.Hour), Action: "up", Outcome: "done", Version: users.Version, Name: users.Name,
 			Duration: elapsed(1500 * time.Millisecond), By: "ann@laptop pid 3"},
 		{At: now.Add(-time.Second), Action: "down", Outcome: "failed", Version: "2", Name: "x", By: "bob@ci pid 4",
 			Error: "relation \"x\"\n does not exist"},
-	}, now)+"\n"+renderHistory(palette{}, nil, now))
+	}, now)+"\n"+renderHistory(present.Style{}, nil, now))
 }
 
 func TestHolderReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "lock.txt", renderHolder(palette{}, nil, now)+"\n"+renderHolder(palette{}, &whimbrel.Holder{
+	golden(t, "lock.txt", renderHolder(present.Style{}, nil, now)+"\n"+renderHolder(present.Style{}, &whimbrel.Holder{
 		By: "eve@far pid 7", Host: "far", User: "eve", Tool: "1.2.3", Token: 12, Since: now.Add(-90 * time.Second), PID: 4711,
 		Activity: "CREATE INDEX\n  CONCURRENTLY x ON y (z)", State: "alive",
-	}, now)+"\n"+renderHolder(palette{}, &whimbrel.Holder{By: "a home-grown runner", State: "expired"}, now))
+	}, now)+"\n"+renderHolder(present.Style{}, &whimbrel.Holder{By: "a home-grown runner", State: "expired"}, now))
 }
 
 func TestDevStatusReadsWell(t *testing.T) {
 	t.Parallel()
-	golden(t, "dev_status.txt", renderDevStatus(palette{}, devdb.Status{}, now)+"\n"+renderDevStatus(palette{},
+	golden(t, "dev_status.txt", renderDevStatus(present.Style{}, devdb.Status{}, now)+"\n"+renderDevStatus(present.Style{},
 		devdb.Status{
 			Running: true, URL: "postgres:///app?host=/x", Version: "18.1", PID: 42, Since: now.Add(-3 * time.Hour),
 			DataDir: "/p/.whimbrel/18", LogFile: "/p/log",
@@ -127,45 +129,19 @@ func TestFailuresReadWell(t *testing.T) {
 	back := split
 	back.Direction = whimbrel.Down
 	var b strings.Builder
-	b.WriteString(renderFailure(palette{}, statement, &failing{migration: split, after: 41 * time.Millisecond}) + "\n")
-	b.WriteString(renderFailure(palette{}, statement, &failing{migration: split, after: 3 * time.Minute, steps: 5,
+	b.WriteString(renderFailure(present.Style{}, statement, &failing{migration: split,
+		after: 41 * time.Millisecond}) + "\n")
+	b.WriteString(renderFailure(present.Style{}, statement, &failing{migration: split, after: 3 * time.Minute, steps: 5,
 		done: 2}) + "\n")
-	b.WriteString(renderFailure(palette{}, statement, &failing{migration: back, after: time.Second, steps: 5}) + "\n")
-	b.WriteString(renderFailure(palette{}, statement, nil) + "\n")
-	b.WriteString(renderFailure(palette{}, &whimbrel.Error{Message: "no place", Statement: "SELECT 1"}, nil))
+	b.WriteString(renderFailure(present.Style{}, statement, &failing{migration: back, after: time.Second,
+		steps: 5}) + "\n")
+	b.WriteString(renderFailure(present.Style{}, statement, nil) + "\n")
+	b.WriteString(renderFailure(present.Style{}, &whimbrel.Error{Message: "no place", Statement: "SELECT 1"}, nil))
 	interrupted := &whimbrel.Error{Code: whimbrel.CodeInterrupted, Message: "canceling statement due to user request",
 		SQLState: "57014"}
-	b.WriteString("\n" + renderFailure(palette{}, interrupted, &failing{migration: split, after: time.Second, steps: 1}))
+	b.WriteString("\n" + renderFailure(present.Style{}, interrupted, &failing{migration: split, after: time.Second,
+		steps: 1}))
 	golden(t, "failure.txt", b.String())
-}
-
-func TestTablesAlignWideCharacters(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "  日本  x\n  ab    y\n", renderTable(palette{}, nil, [][]string{{"日本", "x"}, {"ab", "y"}}))
-	require.Empty(t, renderTable(palette{}, []string{"a"}, nil))
-	require.Equal(t, "  a    b\n  1    2\n  333\n", renderTable(palette{}, []string{"a", "b"}, [][]string{{"1", "2"},
-		{"333", ""}}))
-}
-
-func TestSpansAndTimesAreAsPreciseAsInteresting(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		-1: "0 ms", 0: "0 ms", 400 * time.Microsecond: "0.4 ms", 3 * time.Millisecond: "3 ms",
-		12345 * time.Microsecond: "12 ms",
-		999 * time.Millisecond:   "999 ms", 7 * time.Second: "7 s", 1500 * time.Millisecond: "1.5 s",
-		12 * time.Second: "12 s",
-		61 * time.Second: "1 min 1 s", 2*time.Hour + 5*time.Minute: "2 h 5 min",
-	} {
-		require.Equal(t, want, span(d))
-	}
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "just now", 0: "just now", 30 * time.Second: "30 seconds ago", time.Minute: "1 minute ago",
-		3 * time.Hour: "3 hours ago", 47 * time.Hour: "47 hours ago", 72 * time.Hour: "3 days ago",
-	} {
-		require.Equal(t, want, ago(now.Add(-d), now))
-	}
-	require.Equal(t, "a b…", oneLine(" a\n\tb c", 4))
-	require.Equal(t, "äöü", oneLine("äöü", 3))
 }
 
 // TestHelp keeps what people read first.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // setting is a line of whimbrel.yaml.
@@ -33,13 +34,13 @@ type settled struct {
 	Differing []string `json:"differing,omitempty"`
 }
 
-func (s settled) render(p palette) string {
+func (s settled) render(p present.Style) string {
 	var b strings.Builder
 	if len(s.Added) > 0 {
-		fmt.Fprintf(&b, "%s %s: %s\n", p.good("✓"), s.Path, strings.Join(s.Added, ", "))
+		fmt.Fprintf(&b, "%s %s: %s\n", p.Good("✓"), s.Path, strings.Join(s.Added, ", "))
 	}
 	if len(s.Differing) > 0 {
-		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.warn("!"), s.Path,
+		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.Warning("!"), s.Path,
 			strings.Join(s.Differing, ", "))
 	}
 	return b.String()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/squash"
 )
 
@@ -95,7 +96,7 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 	options.To, options.Config = version, a.settings(file, migrations)
 	options.Config.Stop = a.interruption.gently()
 	if a.errTerminal && !a.flags.json {
-		options.Progress = func(message string) { a.note("%s", a.errPalette.faint(message)) }
+		options.Progress = func(message string) { a.note("%s", a.errStyle.Faint(message)) }
 	}
 	baseline, err := squash.Run(ctx, options)
 	if err != nil {
@@ -189,7 +190,7 @@ func (a *app) reportSquashed(done squashed) {
 		if !done.Deleted {
 			old = "The old files are in " + done.Archive + "."
 		}
-		a.say("%s %s replaces %s. %s", a.palette.good("✓"), done.Path, plural(len(done.Members), "migration"), old)
+		a.say("%s %s replaces %s. %s", a.style.Good("✓"), done.Path, present.Plural(len(done.Members), "migration"), old)
 		if len(done.Members) > 0 {
 			a.say("%s", provedText(done))
 		}
@@ -198,13 +199,13 @@ func (a *app) reportSquashed(done squashed) {
 
 // provedText says what the baseline is and what was proved of it.
 func provedText(done squashed) string {
-	text := fmt.Sprintf("%s in %s; proved on PostgreSQL %s: the same schema", plural(done.Statements, "statement"),
+	text := fmt.Sprintf("%s in %s; proved on PostgreSQL %s: the same schema", present.Plural(done.Statements, "statement"),
 		done.File, done.Server)
 	if len(done.Kept) > 0 {
 		text += " and the same rows in " + rowsText(done.Kept)
 	}
 	if done.Rest > 0 {
-		text += ", also with the " + plural(done.Rest, "newer migration")
+		text += ", also with the " + present.Plural(done.Rest, "newer migration")
 	}
 	if len(done.Dropped) > 0 {
 		text += "\nnot in it are the rows of " + rowsText(done.Dropped)

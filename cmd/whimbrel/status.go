@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // newest is how many executed migrations status shows.
@@ -48,7 +49,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			if a.flags.json {
 				a.object(status)
 			} else {
-				a.say("%s", strings.TrimRight(renderStatus(a.palette, status, time.Now(), all || a.flags.verbose), "\n"))
+				a.say("%s", strings.TrimRight(renderStatus(a.style, status, time.Now(), all || a.flags.verbose), "\n"))
 			}
 			if exitCode && status.Newer != nil {
 				return refusedError{}
@@ -66,34 +67,34 @@ It only reads: it works for a role that may not write, and on a replica.`,
 }
 
 // renderStatus shows a Status to people.
-func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) string {
+func renderStatus(p present.Style, status whimbrel.Status, now time.Time, all bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n", p.strong(status.Database), p.faint("PostgreSQL "+status.Server+", history in "+
+	fmt.Fprintf(&b, "%s  %s\n\n", p.Strong(status.Database), p.Faint("PostgreSQL "+status.Server+", history in "+
 		status.Table))
 	fmt.Fprintf(&b, "Executed  %d\nPending   %d\n", len(status.Applied), len(status.Pending))
 	if !status.Initialised {
-		b.WriteString(p.faint("There is no history yet; the first whimbrel up creates it.") + "\n")
+		b.WriteString(p.Faint("There is no history yet; the first whimbrel up creates it.") + "\n")
 	}
 	b.WriteString(renderOthers(p, status.Others))
 	if status.Newer != nil {
-		fmt.Fprintf(&b, "%s\n  %s %s\n", p.bad("! "+status.Newer.Message), p.faint("remedy:"), status.Newer.Remedy)
+		fmt.Fprintf(&b, "%s\n  %s %s\n", p.Bad("! "+status.Newer.Message), p.Faint("remedy:"), status.Newer.Remedy)
 	}
 	if status.Holder != nil {
-		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.warn("Migrating now:"), holderText(*status.Holder), status.Holder.State)
+		fmt.Fprintf(&b, "\n%s %s (%s)\n", p.Warning("Migrating now:"), holderText(*status.Holder), status.Holder.State)
 	}
 	if len(status.Unfinished) > 0 {
 		b.WriteString("\nHalf done; whimbrel recover shows it step by step\n")
 		for _, u := range status.Unfinished {
-			fmt.Fprintf(&b, "  %s\n%s", p.warn(u.String())+p.faint(begun(u, now)), renderUnfinishedSteps(p, u))
+			fmt.Fprintf(&b, "  %s\n%s", p.Warning(u.String())+p.Faint(begun(u, now)), renderUnfinishedSteps(p, u))
 		}
 	}
 	if len(status.Pending) > 0 {
 		b.WriteString("\nPending\n")
 		var rows [][]string
 		for _, m := range status.Pending {
-			rows = append(rows, append(cells(m.Version, m.Name), p.warn(pendingRemark(m))))
+			rows = append(rows, append(cells(m.Version, m.Name), p.Warning(pendingRemark(m))))
 		}
-		b.WriteString(renderTable(p, nil, rows))
+		b.WriteString(present.Table(p, nil, rows))
 	}
 	b.WriteString(renderApplied(p, status.Applied, now, all))
 	return b.String()
@@ -101,7 +102,7 @@ func renderStatus(p palette, status whimbrel.Status, now time.Time, all bool) st
 
 // renderApplied lists the newest executed migrations first. Those about which
 // there is something to say are always in it.
-func renderApplied(p palette, applied []whimbrel.Applied, now time.Time, all bool) string {
+func renderApplied(p present.Style, applied []whimbrel.Applied, now time.Time, all bool) string {
 	var rows [][]string
 	hidden := 0
 	for i, m := range slices.Backward(applied) {
@@ -111,15 +112,15 @@ func renderApplied(p palette, applied []whimbrel.Applied, now time.Time, all boo
 			continue
 		}
 		rows = append(rows, append(cells(m.Version, m.Name),
-			clock(m.ExecutedAt), p.faint(ago(m.ExecutedAt, now)), span(time.Duration(m.Duration)), p.bad(remark),
+			clock(m.ExecutedAt), p.Faint(present.Ago(m.ExecutedAt, now)), present.Duration(m.Duration), p.Bad(remark),
 		))
 	}
 	if len(rows) == 0 {
 		return ""
 	}
-	text := "\nExecuted, newest first\n" + renderTable(p, nil, rows)
+	text := "\nExecuted, newest first\n" + present.Table(p, nil, rows)
 	if hidden > 0 {
-		text += p.faint(fmt.Sprintf("  and %d more; --all shows them", hidden)) + "\n"
+		text += p.Faint(fmt.Sprintf("  and %d more; --all shows them", hidden)) + "\n"
 	}
 	return text
 }

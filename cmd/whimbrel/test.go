@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
@@ -144,7 +146,7 @@ func (a *app) testing() trial.Listener {
 	}
 	return func(event trial.Event) {
 		if tested, ok := event.(trial.Tested); ok {
-			a.note("%s", a.errPalette.faint(oneLine(fmt.Sprintf("%d of %d  %s", tested.Done, tested.Total,
+			a.note("%s", a.errStyle.Faint(present.OneLine(fmt.Sprintf("%d of %d  %s", tested.Done, tested.Total,
 				tested.Result.Line()), 100)))
 		}
 	}
@@ -157,12 +159,8 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 	}
 	if a.flags.json {
 		a.object(report)
-	} else if !a.flags.quiet {
-		p := a.palette
-		if err := report.Text(a.out, trial.TextOptions{Verbose: a.flags.verbose, Good: p.good, Bad: p.bad,
-			Weak: p.faint}); err != nil {
-			return err
-		}
+	} else {
+		a.say("%s", strings.TrimRight(report.Text(a.style, a.flags.verbose), "\n"))
 	}
 	if flags.markdown != "" {
 		if err := a.writeReport(flags.markdown, report.Markdown()); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/drift"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/monitor"
 )
@@ -88,7 +89,7 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	}
 	v, err := a.verified(ctx, p, drift.Options{
 		Config: p.config, Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
-		Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, !flags.historyOnly)
 	if err != nil {
 		return err
@@ -96,7 +97,7 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if a.flags.json {
 		a.object(v)
 	} else {
-		a.say("%s", strings.TrimRight(v.text(a.palette, v.agrees()), "\n"))
+		a.say("%s", strings.TrimRight(v.text(a.style, v.agrees()), "\n"))
 	}
 	if v.differs() {
 		return differenceError{}
@@ -175,7 +176,7 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	}
 	made, err := drift.Expect(ctx, drift.Options{
 		Sandbox: furnishing,
-		Config:  a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errPalette.faint(message)) },
+		Config:  a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, file.Lint.PGVersion)
 	if err != nil {
 		return err
@@ -187,7 +188,8 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	if err != nil {
 		return cannotWrite(name, err)
 	}
-	a.say("%s of %s, written to %s", plural(len(made.Objects), "object"), plural(len(migrations), "migration"), name)
+	a.say("%s of %s, written to %s", present.Plural(len(made.Objects), "object"), present.Plural(len(migrations),
+		"migration"), name)
 	return nil
 }
 
@@ -219,7 +221,7 @@ func (a *app) accept(ctx context.Context, p project, texts []string, yes bool) e
 		return err
 	}
 	for _, outcome := range result.Done {
-		a.say("%s %s %s is accepted as it is now", a.palette.good("✓"), outcome.Version, outcome.Name)
+		a.say("%s %s %s is accepted as it is now", a.style.Good("✓"), outcome.Version, outcome.Name)
 	}
 	return nil
 }
@@ -229,15 +231,15 @@ func (v verified) agrees() bool { return !v.differs() && v.NotCompared == "" }
 
 // text shows what was compared and what differs. What agrees gets a tick only where it
 // is the whole answer: beside a failure it is a remark.
-func (v verified) text(p palette, whole bool) string {
-	tick := p.faint("·")
+func (v verified) text(p present.Style, whole bool) string {
+	tick := p.Faint("·")
 	if whole {
-		tick = p.good("✓")
+		tick = p.Good("✓")
 	}
 	text := renderVerification(p, tick, v.Verification)
 	switch {
 	case v.NotCompared != "":
-		text += fmt.Sprintf("%s %s\n", p.warn("!"), v.NotCompared)
+		text += fmt.Sprintf("%s %s\n", p.Warning("!"), v.NotCompared)
 	case v.Schema != nil:
 		text += renderDrift(p, tick, *v.Schema)
 	}
@@ -245,45 +247,45 @@ func (v verified) text(p palette, whole bool) string {
 }
 
 // renderDrift lists what differs in the schema.
-func renderDrift(p palette, tick string, report drift.Report) string {
+func renderDrift(p present.Style, tick string, report drift.Report) string {
 	against := "the schema in the file"
 	if report.Replayed != "" {
 		against = "what the migrations make on PostgreSQL " + report.Replayed
 	}
 	var b strings.Builder
 	if len(report.Differences) == 0 {
-		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", tick, plural(report.Objects, "object"), against)
+		fmt.Fprintf(&b, "%s %s in the schema, the same as %s\n", tick, present.Plural(report.Objects, "object"), against)
 	} else {
-		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.bad("✗"), against, plural(len(report.Differences),
+		fmt.Fprintf(&b, "%s the schema differs from %s: %s\n", p.Bad("✗"), against, present.Plural(len(report.Differences),
 			"difference"))
 	}
 	for _, d := range report.Differences {
 		fmt.Fprintf(&b, "  %s\n", indented(d.String(), "    "))
 	}
 	if report.Note != "" {
-		fmt.Fprintf(&b, "  %s\n", p.faint(report.Note))
+		fmt.Fprintf(&b, "  %s\n", p.Faint(report.Note))
 	}
 	if len(report.Differences) > 0 {
-		fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"),
+		fmt.Fprintf(&b, "    %s %s\n", p.Faint("remedy:"),
 			"undo it by hand, or write a migration that does it and record it alone with whimbrel baseline --only VERSION")
 	}
 	return b.String()
 }
 
 // renderVerification lists the differences with what to do about each.
-func renderVerification(p palette, tick string, v whimbrel.Verification) string {
+func renderVerification(p present.Style, tick string, v whimbrel.Verification) string {
 	var b strings.Builder
 	if len(v.Differences) == 0 {
 		fmt.Fprintf(&b, "%s %s: %s applied, and the files agree\n", tick, v.Database, are(v.Applied, "migration"))
 	} else {
-		fmt.Fprintf(&b, "%s %s: %s\n", p.bad("✗"), v.Database, plural(len(v.Differences), "difference"))
+		fmt.Fprintf(&b, "%s %s: %s\n", p.Bad("✗"), v.Database, present.Plural(len(v.Differences), "difference"))
 	}
 	for _, d := range slices.Concat(v.Differences, v.Warnings) {
 		name := title(d.Version, d.Name)
-		fmt.Fprintf(&b, "\n  %s  %s\n", p.strong(name), p.warn(strings.ReplaceAll(d.Kind, "_", " ")))
+		fmt.Fprintf(&b, "\n  %s  %s\n", p.Strong(name), p.Warning(strings.ReplaceAll(d.Kind, "_", " ")))
 		fmt.Fprintf(&b, "    %s\n", indented(d.Message, "    "))
 		if d.Remedy != "" {
-			fmt.Fprintf(&b, "    %s %s\n", p.faint("remedy:"), indented(d.Remedy, "            "))
+			fmt.Fprintf(&b, "    %s %s\n", p.Faint("remedy:"), indented(d.Remedy, "            "))
 		}
 	}
 	return b.String()

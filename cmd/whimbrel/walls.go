@@ -88,11 +88,11 @@ func (a *app) tellOfWalls(walls devdb.Walls) {
 	}
 	a.walls = &walls
 	if walls.Any() {
-		a.note("%s walls around the throw-away server: %s", a.errPalette.warn("!"), walls)
+		a.note("%s walls around the throw-away server: %s", a.errStyle.Warning("!"), walls)
 		return
 	}
 	a.note("%s no walls around the server (%s): what the migrations do there, they do on that machine",
-		a.errPalette.warn("!"), walls.Missing)
+		a.errStyle.Warning("!"), walls.Missing)
 }
 
 // withWalls adds them to a JSON object, where it is not all of them.
