@@ -85,7 +85,7 @@ func reason(err error) string {
 
 func insertFailure(at spot, message string) Finding {
 	return Finding{
-		Severity: Failure, Check: CheckInsert, Message: message, Path: at.path, Line: at.line, Column: at.column,
+		Severity: Failure, Check: CheckInsert, Message: message, Path: at.Path, Line: at.Line, Column: at.Column,
 		Remedy: "correct the row; the others were inserted",
 	}
 }
@@ -211,8 +211,8 @@ func (d *database) insertScript(ctx context.Context, s *set) error {
 	at := s.spot
 	if refused.Position > 0 {
 		before := string([]rune(s.script)[:min(int(refused.Position)-1, len([]rune(s.script)))])
-		at.line += strings.Count(before, "\n")
-		at.column = len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+		at.Line += strings.Count(before, "\n")
+		at.Column = len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
 	}
 	d.trial.noteInsert(s, insertFailure(at, "the rows could not be inserted: "+reason(err)))
 	_, err = conn.Exec(ctx, "ROLLBACK").ReadAll()

@@ -59,7 +59,7 @@ func (d *database) ask(ctx context.Context, position int) ([]Timing, []Finding, 
 func (q *query) finding(severity Severity, format string, args ...any) Finding {
 	return Finding{
 		Severity: severity, Check: CheckQuery, Message: fmt.Sprintf("the query %q %s", q.name, fmt.Sprintf(format, args...)),
-		Path: q.path, Line: q.line, Column: q.column,
+		Path: q.Path, Line: q.Line, Column: q.Column,
 	}
 }
 

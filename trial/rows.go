@@ -150,7 +150,7 @@ func text(bytes []byte) *string { return texts([][]byte{bytes})[0] }
 
 func lostRow(r *tracked, message string) Finding {
 	return Finding{
-		Severity: Failure, Check: CheckRows, Message: message, Path: r.path, Line: r.line, Column: r.column,
+		Severity: Failure, Check: CheckRows, Message: message, Path: r.Path, Line: r.Line, Column: r.Column,
 		Remedy: "keep the data, or say under then: what the migration makes of it",
 	}
 }

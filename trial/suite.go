@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,10 +19,7 @@ type suite struct {
 }
 
 // spot is a place in a file of tests.
-type spot struct {
-	path         string
-	line, column int
-}
+type spot = yamlpos.Place
 
 // set is rows of one table that are inserted together, or an SQL file.
 type set struct {
@@ -115,7 +113,7 @@ func readSuite(folder fs.FS, label string) (*suite, error) {
 		}
 		text, err := migration.ReadFile(folder, name)
 		if err != nil {
-			problems = append(problems, spot{path: path.Join(label, name)}.wrong("put a file in its place, and see that it "+
+			problems = append(problems, spot{Path: path.Join(label, name)}.Wrong("put a file in its place, and see that it "+
 				"can be read",
 				"cannot be read: %v", err))
 			continue
@@ -134,11 +132,11 @@ func readSuite(folder fs.FS, label string) (*suite, error) {
 func (s *suite) addScript(file, text string) error {
 	version, _, _, err := migration.ParseName(path.Base(file))
 	if err != nil {
-		return spot{path: file}.wrong("name it like a migration: 20240301120000_customers.sql runs right before the "+
+		return spot{Path: file}.Wrong("name it like a migration: 20240301120000_customers.sql runs right before the "+
 			"migration 20240301120000",
 			"the name of a file of rows begins with the version of a migration")
 	}
-	s.sets = append(s.sets, &set{spot: spot{file, 1, 1}, before: version, script: text})
+	s.sets = append(s.sets, &set{spot: spot{Path: file, Line: 1, Column: 1}, before: version, script: text})
 	return nil
 }
 
@@ -148,7 +146,7 @@ func (s *suite) check(h history) error {
 	place := func(at spot, version migration.Version, applied bool) int {
 		i := slices.IndexFunc(h.migrations, func(m migration.Migration) bool { return m.Version.Equal(version) })
 		if i < 0 {
-			problems = append(problems, at.wrong("give the version of a migration", "migration %s does not exist", version))
+			problems = append(problems, at.Wrong("give the version of a migration", "migration %s does not exist", version))
 		}
 		if applied {
 			i++
@@ -165,7 +163,7 @@ func (s *suite) check(h history) error {
 			c := &set.then[i]
 			c.place = place(c.spot, c.after, true)
 			if c.place > 0 && c.place <= set.place {
-				problems = append(problems, c.wrong("name a later migration", "the rows are only inserted after migration %s",
+				problems = append(problems, c.Wrong("name a later migration", "the rows are only inserted after migration %s",
 					c.after))
 			}
 		}
@@ -181,7 +179,7 @@ func (s *suite) check(h history) error {
 			q.to = place(q.spot, q.until, true)
 		}
 		if names[q.name] {
-			problems = append(problems, q.wrong("give each a name of its own", "there are two queries named %q", q.name))
+			problems = append(problems, q.Wrong("give each a name of its own", "there are two queries named %q", q.name))
 		}
 		names[q.name] = true
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
@@ -179,10 +178,10 @@ type project struct {
 func (a *app) settings(file config, migrations []migration.Migration) whimbrel.Config {
 	return whimbrel.Config{
 		Migrations: migrations, Variables: a.values(file), Table: a.flags.table, ToolVersion: build().Version,
-		OutOfOrder: file.OutOfOrder, MaxStall: time.Duration(file.MaxStall),
+		OutOfOrder: file.OutOfOrder, MaxStall: file.MaxStall,
 		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, whimbrel.NoRetry),
 		LockWait:      file.orNothing("lock_wait", file.LockWait, whimbrel.NoWait),
-		MaxReplicaLag: time.Duration(file.MaxReplicaLag),
+		MaxReplicaLag: file.MaxReplicaLag,
 		Scripts:       file.Scripts.runtime(),
 	}
 }

@@ -180,8 +180,9 @@ func (b *settingsOfBase) note(now config, key, message string) annotation.Note {
 	if n.Path == "" {
 		n.Path = configName
 	}
-	if at := now.token(strings.Split(key, ".")...); at != nil && at.Position != nil {
-		n.Line, n.Column = at.Position.Line, at.Position.Column
+	if at := now.at(strings.Split(key, ".")...); at != nil {
+		place := now.yaml.Place(at)
+		n.Line, n.Column = place.Line, place.Column
 	}
 	return n
 }

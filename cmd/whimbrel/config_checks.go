@@ -3,36 +3,33 @@ package main
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
 // checkSettings are the limits of the checks before production, and which of
 // them stop a run. What is left away has the default of package preflight.
 type checkSettings struct {
-	MaxTransactionAge            duration       `yaml:"max_transaction_age"`
+	MaxTransactionAge            time.Duration  `yaml:"max_transaction_age"`
 	BigTable                     byteSize       `yaml:"big_table"`
 	MaxBigTables                 int            `yaml:"max_big_tables"`
 	FreeDisk                     *checkSource   `yaml:"free_disk"`
 	MaxConnectionsPerApplication int            `yaml:"max_connections_per_application"`
-	MaxReplicaLag                duration       `yaml:"max_replica_lag"`
-	MaxBackupAge                 duration       `yaml:"max_backup_age"`
+	MaxReplicaLag                time.Duration  `yaml:"max_replica_lag"`
+	MaxBackupAge                 time.Duration  `yaml:"max_backup_age"`
 	Backups                      []checkSource  `yaml:"backups"`
 	Windows                      []weeklyWindow `yaml:"windows"`
 	TimeZone                     string         `yaml:"time_zone"`
 	SpareConnections             int            `yaml:"spare_connections"`
 	MaxKeyUse                    float64        `yaml:"max_key_use"`
 	MaxTransactionIDAge          int64          `yaml:"max_transaction_id_age"`
-	Patience                     duration       `yaml:"patience"`
+	Patience                     time.Duration  `yaml:"patience"`
 	Skip                         checkNames     `yaml:"skip"`
 	WarnOnly                     checkNames     `yaml:"warn_only"`
 	Block                        checkNames     `yaml:"block"`
@@ -50,11 +47,11 @@ type checkSource struct {
 // settings are what package preflight is told.
 func (c checkSettings) settings() preflight.Settings {
 	s := preflight.Settings{
-		MaxTransactionAge: time.Duration(c.MaxTransactionAge),
+		MaxTransactionAge: c.MaxTransactionAge,
 		BigTable:          int64(c.BigTable), MaxBigTables: c.MaxBigTables,
-		MaxConnectionsPerApplication: c.MaxConnectionsPerApplication, MaxReplicaLag: time.Duration(c.MaxReplicaLag),
-		MaxBackupAge: time.Duration(c.MaxBackupAge), TimeZone: c.TimeZone, SpareConnections: c.SpareConnections,
-		MaxKeyUse: c.MaxKeyUse, MaxTransactionIDAge: c.MaxTransactionIDAge, Patience: time.Duration(c.Patience),
+		MaxConnectionsPerApplication: c.MaxConnectionsPerApplication, MaxReplicaLag: c.MaxReplicaLag,
+		MaxBackupAge: c.MaxBackupAge, TimeZone: c.TimeZone, SpareConnections: c.SpareConnections,
+		MaxKeyUse: c.MaxKeyUse, MaxTransactionIDAge: c.MaxTransactionIDAge, Patience: c.Patience,
 	}
 	for _, source := range c.Backups {
 		s.Backups = append(s.Backups, preflight.Source(source))
@@ -76,7 +73,7 @@ func (c config) checkChecks() error {
 	for i := range limits.NumField() {
 		key := limits.Type().Field(i).Tag.Get("yaml")
 		kind := limits.Field(i).Kind()
-		if at := c.token("checks", key); at != nil && limits.Field(i).IsZero() && kind != reflect.Slice &&
+		if at := c.at("checks", key); at != nil && limits.Field(i).IsZero() && kind != reflect.Slice &&
 			kind != reflect.Pointer {
 			return c.wrong(at, "write a positive value, or omit the check with skip: [NAME]", "checks.%s: 0 is no limit",
 				key)
@@ -87,42 +84,34 @@ func (c config) checkChecks() error {
 		return err
 	}
 	key, _, _ := strings.Cut(wrong.Message, ":")
-	return c.wrong(cmp.Or(c.token("checks", key), c.token("checks")), wrong.Remedy, "checks.%s", wrong.Message)
+	return c.wrong(cmp.Or(c.at("checks", key), c.at("checks")), wrong.Remedy, "checks.%s", wrong.Message)
 }
 
 // checkNames are names of checks.
 type checkNames []string
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (c *checkNames) UnmarshalYAML(node ast.Node) error {
-	nodes := []ast.Node{node}
-	if list, ok := node.(*ast.SequenceNode); ok {
-		nodes = list.Values
-	}
-	*c = nil
-	for _, n := range nodes {
-		name := n.GetToken().Value
+// ReadYAML implements yamlpos.Unmarshaler.
+func (c *checkNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	r.OneOrEach(n, func(n yamlpos.Node) {
+		name, _ := r.Scalar(n)
 		if known := append(preflight.Names(), preflight.Everything); !slices.Contains(known, name) {
-			remedy := didYouMean("", name, known)
-			if remedy == "" {
-				remedy = "the checks are " + strings.Join(known, ", ")
-			}
-			return &yaml.SyntaxError{Message: fmt.Sprintf("unknown check %q; %s", name, remedy), Token: n.GetToken()}
+			r.Wrong(n, cmp.Or(didYouMean("", name, known), "the checks are "+strings.Join(known, ", ")), "unknown check %q",
+				yamlpos.Written(n))
+			return
 		}
 		*c = append(*c, name)
-	}
-	return nil
+	})
 }
 
 // weeklyWindow is a time of the week, as "Mon-Fri 22:00-04:00".
 type weeklyWindow preflight.Window
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (w *weeklyWindow) UnmarshalYAML(node ast.Node) error {
-	window, err := preflight.ParseWindow(node.GetToken().Value)
+// ReadYAML implements yamlpos.Unmarshaler.
+func (w *weeklyWindow) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	text, _ := r.Scalar(n)
+	window, err := preflight.ParseWindow(text)
 	if err != nil {
-		return &yaml.SyntaxError{Message: err.Error(), Token: node.GetToken()}
+		r.Wrong(n, "", "%v", err)
 	}
 	*w = weeklyWindow(window)
-	return nil
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
 
 // lintSettings say how migrations are judged.
@@ -18,7 +16,7 @@ type lintSettings struct {
 
 // checkLint refuses versions that nobody knows.
 func (c config) checkLint() error {
-	if at := c.token("lint", "pg_version"); at != nil && !knownMajor(c.Lint.PGVersion) {
+	if at := c.at("lint", "pg_version"); at != nil && !knownMajor(c.Lint.PGVersion) {
 		return c.wrong(at, "write one of "+majorsText(), "lint.pg_version: there is no PostgreSQL %d to judge for",
 			c.Lint.PGVersion)
 	}
@@ -28,30 +26,20 @@ func (c config) checkLint() error {
 // severities are those of hazards, by their ids.
 type severities map[string]string
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (s *severities) UnmarshalYAML(node ast.Node) error {
-	var values []*ast.MappingValueNode
-	switch node := node.(type) {
-	case *ast.MappingNode:
-		values = node.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{node}
-	default:
-		return &yaml.SyntaxError{Message: "hazards: write a hazard and its severity on each line, as in drop-column: warn",
-			Token: node.GetToken()}
+// ReadYAML implements yamlpos.Unmarshaler.
+func (s *severities) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	entries, ok := r.Entries(n)
+	if !ok {
+		r.Wrong(n, "write a hazard and its severity on each line, as in drop-column: warn", "a mapping is expected here")
 	}
 	*s = severities{}
-	for _, v := range values {
-		id := v.Key.GetToken().Value
-		if problem := problemOfHazard(id); problem != "" {
-			return &yaml.SyntaxError{Message: problem, Token: v.Key.GetToken()}
+	for _, e := range entries {
+		if problem := problemOfHazard(e.Name); problem != "" {
+			r.Wrong(e.Key, "", "%s", problem)
 		}
-		severity := v.Value.GetToken().Value
-		if !slices.Contains([]string{"off", "warn", "error"}, severity) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("%s: invalid severity %q: write off, warn or error", id, severity),
-				Token: v.Value.GetToken()}
+		(*s)[e.Name], _ = r.Scalar(e.Value)
+		if !slices.Contains([]string{"off", "warn", "error"}, (*s)[e.Name]) {
+			r.Wrong(e.Value, "write off, warn or error", "%s: invalid severity %q", e.Name, yamlpos.Written(e.Value))
 		}
-		(*s)[id] = severity
 	}
-	return nil
 }

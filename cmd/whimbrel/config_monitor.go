@@ -14,15 +14,15 @@ import (
 
 // alertSettings say who is told of what, while a migration runs and when it fails.
 type alertSettings struct {
-	Sinks       []alertSink `yaml:"sinks"`
-	SlowMedium  duration    `yaml:"slow_medium"`
-	SlowHigh    duration    `yaml:"slow_high"`
-	LockWait    duration    `yaml:"lock_wait"`
-	LeaseWait   duration    `yaml:"lease_wait"`
-	TrafficWait duration    `yaml:"traffic_wait"`
-	Stalled     duration    `yaml:"stalled"`
-	Link        string      `yaml:"link"`
-	Grace       duration    `yaml:"grace"`
+	Sinks       []alertSink   `yaml:"sinks"`
+	SlowMedium  time.Duration `yaml:"slow_medium"`
+	SlowHigh    time.Duration `yaml:"slow_high"`
+	LockWait    time.Duration `yaml:"lock_wait"`
+	LeaseWait   time.Duration `yaml:"lease_wait"`
+	TrafficWait time.Duration `yaml:"traffic_wait"`
+	Stalled     time.Duration `yaml:"stalled"`
+	Link        string        `yaml:"link"`
+	Grace       time.Duration `yaml:"grace"`
 }
 
 // alertSink is where alerts go.
@@ -53,21 +53,13 @@ type telemetrySettings struct {
 	Literals bool `yaml:"literals"`
 }
 
-// monitorTypes are the types above, for the list of keys.
-func monitorTypes() []reflect.Type {
-	return []reflect.Type{
-		reflect.TypeFor[alertSettings](), reflect.TypeFor[alertSink](), reflect.TypeFor[logSettings](),
-		reflect.TypeFor[metricSettings](), reflect.TypeFor[telemetrySettings](),
-	}
-}
-
 // limits are the file's; where it says 0s, that alert is switched off.
 func (c config) limits() alert.Limits {
-	off := func(key string, value duration) time.Duration {
-		if value == 0 && c.token("alerts", key) != nil {
+	off := func(key string, value time.Duration) time.Duration {
+		if value == 0 && c.at("alerts", key) != nil {
 			return -1
 		}
-		return time.Duration(value)
+		return value
 	}
 	s := c.Alerts
 	return alert.Limits{
@@ -92,8 +84,8 @@ func (c config) checkMonitor() error {
 	durations := reflect.ValueOf(c.Alerts)
 	for i := range durations.NumField() {
 		key := durations.Type().Field(i).Tag.Get("yaml")
-		if value, ok := durations.Field(i).Interface().(duration); ok && value < 0 {
-			return c.wrong(c.token("alerts", key), "write a positive duration, as in 5m, or 0s to switch it off",
+		if value, ok := durations.Field(i).Interface().(time.Duration); ok && value < 0 {
+			return c.wrong(c.at("alerts", key), "write a positive duration, as in 5m, or 0s to switch it off",
 				"alerts.%s: must not be negative", key)
 		}
 	}
@@ -104,19 +96,19 @@ func (c config) checkMonitor() error {
 	}
 	switch {
 	case !slices.Contains([]monitor.LogFormat{"", monitor.LogText, monitor.LogJSON}, c.Log.Format):
-		return c.wrong(c.token("log", "format"), "write text or json", "log.format: unknown format %q", c.Log.Format)
+		return c.wrong(c.at("log", "format"), "write text or json", "log.format: unknown format %q", c.Log.Format)
 	case c.Log.Format == "" && (c.Log.Level != "" || c.Log.File != ""):
-		return c.wrong(c.token("log"), "write format: text or format: json",
+		return c.wrong(c.at("log"), "write format: text or format: json",
 			"log: it says no format, so nothing would be logged")
 	case c.Metrics.Job != "" && c.Metrics.Pushgateway == "":
-		return c.wrong(c.token("metrics", "job"), "write pushgateway: http://…, or remove it",
+		return c.wrong(c.at("metrics", "job"), "write pushgateway: http://…, or remove it",
 			"metrics.job: a job is for a push gateway")
 	case c.Metrics.Textfile != "" && !strings.HasSuffix(c.Metrics.Textfile, ".prom"):
-		return c.wrong(c.token("metrics", "textfile"), "let its name end in .prom",
+		return c.wrong(c.at("metrics", "textfile"), "let its name end in .prom",
 			"metrics.textfile: the node exporter does not read %q", c.Metrics.Textfile)
 	}
 	if _, err := c.Log.level(); err != nil {
-		return c.wrong(c.token("log", "level"), "write debug, info, warn or error", "log.level: unknown level %q",
+		return c.wrong(c.at("log", "level"), "write debug, info, warn or error", "log.level: unknown level %q",
 			c.Log.Level)
 	}
 	return nil
@@ -125,17 +117,17 @@ func (c config) checkMonitor() error {
 func (c config) checkSink(number string, sink alertSink) error {
 	at := func(key ...string) []string { return append([]string{"alerts", "sinks", number}, key...) }
 	if sink.URL == "" {
-		return c.wrong(c.token(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has "+
+		return c.wrong(c.at(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has "+
 			"an example of each",
 			"alerts.sinks: a sink without a url")
 	}
 	if _, err := alert.ParseSeverity(sink.Severity); err != nil {
-		return c.wrong(c.token(at("severity")...), "write low, medium, high or critical",
+		return c.wrong(c.at(at("severity")...), "write low, medium, high or critical",
 			"alerts.sinks: unknown severity %q", sink.Severity)
 	}
 	for i, name := range sink.Environments {
 		if _, ok := c.Environments[name]; !ok {
-			return c.wrong(c.token(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
+			return c.wrong(c.at(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
 				"alerts.sinks: unknown environment %q", name)
 		}
 	}
@@ -146,7 +138,7 @@ func (c config) checkSink(number string, sink alertSink) error {
 func (c config) expanded(value string, lookup func(string) (string, bool), path ...string) (string, error) {
 	text, err := expand(value, lookup)
 	if err != nil {
-		return "", c.wrong(c.token(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away",
+		return "", c.wrong(c.at(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away",
 			"%s: %v", path[0], err)
 	}
 	return text, nil

@@ -43,7 +43,7 @@ telemetry: {literals: true}
 	require.Equal(t, alert.Limits{SlowMedium: 2 * time.Minute, SlowHigh: -1, Lock: 30 * time.Second, Lease: time.Minute,
 		Traffic: 2 * time.Second, Still: 3 * time.Minute}, c.limits())
 	require.Equal(t, alert.Limits{}, config{}.limits(), "what is not said has its default")
-	require.Equal(t, 10*time.Second, time.Duration(c.Alerts.Grace))
+	require.Equal(t, 10*time.Second, c.Alerts.Grace)
 	require.Equal(t, logSettings{Format: monitor.LogJSON, Level: "warn", File: "events.log"}, c.Log)
 	level, err := c.Log.level()
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 		"an unknown key of a sink": {"alerts:\n  sinks:\n    - ulr: x\n", 3, 7, `unknown key "ulr"`,
 			"did you mean url?"},
 		"a sink that is a text":  {"alerts:\n  sinks:\n    - slack://x\n", 3, 7, "", ""},
-		"sinks that are no list": {"alerts:\n  sinks:\n    url: x\n", 3, 8, "", ""},
+		"sinks that are no list": {"alerts:\n  sinks:\n    url: x\n", 3, 5, "", ""},
 		"a sink without a url": {"alerts:\n  sinks:\n    - url: a:b\n    - name: x\n", 4, 7, "a sink without a url",
 			"slack://"},
 		"an unknown severity": {"alerts:\n  sinks:\n    - url: a:b\n      severity: hihg\n", 4, 17,

@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -28,35 +28,30 @@ type sandboxSettings struct {
 // prepareFiles are paths of files of SQL.
 type prepareFiles []string
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (p *prepareFiles) UnmarshalYAML(node ast.Node) (err error) {
-	*p, err = texts(node, "write the path of a file of SQL, or a list of paths")
-	return err
+// ReadYAML implements yamlpos.Unmarshaler.
+func (p *prepareFiles) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	*p = texts(r, n, "write the path of a file of SQL, or a list of paths")
 }
 
 // objectNames are names as the catalog has them, without quotes.
 type objectNames []string
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (o *objectNames) UnmarshalYAML(node ast.Node) (err error) {
-	*o, err = texts(node, "write a name, or a list of names")
-	return err
+// ReadYAML implements yamlpos.Unmarshaler.
+func (o *objectNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	*o = texts(r, n, "write a name, or a list of names")
 }
 
 // texts reads one text or a list of them.
-func texts(node ast.Node, remedy string) (all []string, err error) {
-	nodes := []ast.Node{node}
-	if list, ok := node.(*ast.SequenceNode); ok {
-		nodes = list.Values
-	}
-	for _, n := range nodes {
-		text, ok := n.(*ast.StringNode)
+func texts(r *yamlpos.Reader, n yamlpos.Node, remedy string) (all []string) {
+	r.OneOrEach(n, func(n yamlpos.Node) {
+		text, ok := r.Resolve(n).(*ast.StringNode)
 		if !ok || text.Value == "" {
-			return nil, &yaml.SyntaxError{Message: remedy, Token: n.GetToken()}
+			r.Wrong(n, remedy, "a text is expected here")
+			return
 		}
 		all = append(all, text.Value)
-	}
-	return all, nil
+	})
+	return all
 }
 
 // sandbox reads what the file says of throw-away databases.
@@ -65,9 +60,9 @@ func (a *app) sandbox(file config) (devdb.Furnishing, error) {
 	for i, name := range file.Sandbox.Prepare {
 		text, err := file.readPrepare(name)
 		if err != nil {
-			at := file.token("sandbox", "prepare", strconv.Itoa(i))
+			at := file.at("sandbox", "prepare", strconv.Itoa(i))
 			if at == nil {
-				at = file.token("sandbox", "prepare")
+				at = file.at("sandbox", "prepare")
 			}
 			return f, file.wrong(at, "name a file of SQL in the project, by its path from "+configName,
 				"sandbox.prepare: %s: %v", name, reasonOf(err))

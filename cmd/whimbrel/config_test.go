@@ -39,12 +39,12 @@ environments:
 	require.Equal(t, folders{"db/one", "db/two"}, c.Migrations)
 	require.Equal(t, "ops.history", c.Table)
 	require.Equal(t, whimbrel.ApplyOutOfOrder, c.OutOfOrder)
-	require.Equal(t, 50*time.Millisecond, time.Duration(c.MaxStall))
-	require.Equal(t, time.Hour, time.Duration(c.RetryBudget))
-	require.Equal(t, 30*time.Second, time.Duration(c.LockWait))
-	require.Equal(t, 5*time.Second, time.Duration(c.MaxReplicaLag))
+	require.Equal(t, 50*time.Millisecond, c.MaxStall)
+	require.Equal(t, time.Hour, c.RetryBudget)
+	require.Equal(t, 30*time.Second, c.LockWait)
+	require.Equal(t, 5*time.Second, c.MaxReplicaLag)
 	require.Equal(t, scriptLimits{Environment: variableNames{"REGION", "_tenant2"}, Memory: 1 << 30,
-		Compute: duration(90 * time.Second)}, c.Scripts)
+		Compute: 90 * time.Second}, c.Scripts)
 	require.Equal(t, "here", c.DefaultEnvironment)
 	require.Equal(t, map[string]namedBase{
 		"here":  {Embedded: true, PGVersion: 16},
@@ -82,21 +82,23 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		remedy       string
 	}{
 		"an unknown key":              {"tabel: x\n", 1, 1, `unknown key "tabel"`, "did you mean table?"},
-		"an unknown key far from all": {"something_else: x\n", 1, 1, `unknown key`, "the keys are migrations, "},
+		"an unknown key far from all": {"something_else: x\n", 1, 1, `unknown key`, "the keys are alerts, "},
 		"an unknown key of an environment": {"environments:\n  a:\n    ulr: x\n", 3, 5, `unknown key "ulr"`,
 			"did you mean url?"},
-		"a key twice":               {"table: a\ntable: b\n", 2, 1, `"table"`, ""},
-		"a duration without a unit": {"lock_wait: 30\n", 1, 12, `invalid duration "30"`, ""},
+		"a key that another level has": {"embedded: true\n", 1, 1, `unknown key "embedded"`, "the keys are alerts, "},
+		"a key twice":                  {"table: a\ntable: b\n", 2, 1, `"table"`, ""},
+		"a duration without a unit":    {"lock_wait: 30\n", 1, 12, `invalid duration "30"`, ""},
 		"a negative duration": {"max_stall: -1s\n", 1, 12, "max_stall: a stall budget of -1s cannot be kept",
 			"at least 1ms"},
 		"a negative budget": {"retry_budget: -1s\n", 1, 15, "retry_budget: must not be negative",
 			"positive"},
-		"an unknown policy":          {"out_of_order: no\n", 1, 15, "unknown policy", "refuse, apply or skip"},
-		"a folder that is a mapping": {"migrations:\n  a: b\n", 2, 4, "migrations: write the path", ""},
-		"an empty folder":            {"migrations: [a, '']\n", 1, 17, "migrations: write the path", ""},
-		"a list for a text":          {"table: [a]\n", 1, 8, "", ""},
-		"a text for a mapping":       {"environments: a\n", 1, 15, "", ""},
-		"a text for a yes or no":     {"environments:\n  a:\n    embedded: maybe\n", 3, 15, "", ""},
+		"an unknown policy": {"out_of_order: no\n", 1, 15, "unknown policy", "refuse, apply or skip"},
+		"a folder that is a mapping": {"migrations:\n  a: b\n", 2, 3, "migrations: a text is expected",
+			"list of paths"},
+		"an empty folder":        {"migrations: [a, '']\n", 1, 17, "migrations: a text is expected", ""},
+		"a list for a text":      {"table: [a]\n", 1, 8, "", ""},
+		"a text for a mapping":   {"environments: a\n", 1, 15, "", ""},
+		"a text for a yes or no": {"environments:\n  a:\n    embedded: maybe\n", 3, 15, "", ""},
 		"a default that is not there": {"default_environment: a\n", 1, 22, `unknown environment "a"`,
 			"add it below environments:"},
 		"a default that is nearly there": {"default_environment: prud\nenvironments:\n  prod:\n    embedded: true\n", 1,
@@ -113,7 +115,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 			"--ignore-replicas"},
 		"an unknown key of scripts": {"scripts:\n  envronment: [A]\n", 2, 3, `unknown key "envronment"`,
 			"did you mean environment?"},
-		"variables that are no list": {"scripts:\n  environment: A\n", 2, 16, "environment: write a list of names",
+		"variables that are no list": {"scripts:\n  environment: A\n", 2, 16, "scripts.environment: a list is expected",
 			""},
 		"a variable that is none": {"scripts:\n  environment: [A, B-C]\n", 2, 20,
 			`"B-C" is not the name of a variable`, ""},

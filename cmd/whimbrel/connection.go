@@ -95,7 +95,7 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 	}
 	url, remarks, err := expandAddress(base.URL, lookup)
 	if err != nil {
-		return t, c.wrong(c.token("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special "+
+		return t, c.wrong(c.at("environments", name, "url"), "set it, or give a default as in ${NAME:-default}; special "+
 			"characters of a password must be percent-encoded",
 			"environment %q: %v", name, err)
 	}

@@ -12,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel/docs"
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
@@ -113,6 +115,9 @@ func (b *schemaBuilder) value(path string, of reflect.Type) (schema map[string]a
 	if own, label := ownReader(of); own != nil {
 		return own, label
 	}
+	if of == reflect.TypeFor[time.Duration]() {
+		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}, "duration"
+	}
 	switch of.Kind() {
 	case reflect.Pointer:
 		return b.value(path, of.Elem())
@@ -136,7 +141,7 @@ func (b *schemaBuilder) value(path string, of reflect.Type) (schema map[string]a
 	return map[string]any{"type": "string"}, ""
 }
 
-var nodeReader = reflect.TypeFor[yaml.NodeUnmarshaler]()
+var nodeReader = reflect.TypeFor[yamlpos.Unmarshaler]()
 
 // ownReader is the schema of the types that read their values by themselves. One
 // that is new has to be put here: reflection cannot tell what it accepts.
@@ -159,8 +164,6 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 		return either(text), "path, or a list"
 	case reflect.TypeFor[objectNames]():
 		return either(text), "name, or a list"
-	case reflect.TypeFor[duration]():
-		return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}, "duration"
 	case reflect.TypeFor[byteSize]():
 		return map[string]any{"type": "string", "pattern": sizePattern().String()}, "size"
 	case reflect.TypeFor[variableNames]():

@@ -53,7 +53,7 @@ type observers struct {
 // observe starts anyone who is configured to hear of runs of a project. They must be
 // closed.
 func (a *app) observe(ctx context.Context, p *project) (*observers, error) {
-	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(time.Duration(p.file.Alerts.Grace),
+	o := &observers{app: a, file: p.file, in: p.target.environment, grace: cmp.Or(p.file.Alerts.Grace,
 		defaultGrace)}
 	if err := o.start(ctx, p.config); err != nil {
 		o.close()
@@ -146,7 +146,7 @@ func (o *observers) startLog() error {
 	if path != "" {
 		file, err := os.OpenFile(o.place(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
-			return o.file.wrong(o.file.token("log", "file"), "name a file that can be written", "log.file: %s: %v", path,
+			return o.file.wrong(o.file.at("log", "file"), "name a file that can be written", "log.file: %s: %v", path,
 				reasonOf(err))
 		}
 		to, o.closers = o.app.redactor.Writer(file), append(o.closers, file)
@@ -257,7 +257,7 @@ func (a *app) routes(file config, environment string, everywhere bool) ([]alert.
 		a.redactor.Tokens(slices.DeleteFunc(target.Secrets(), func(s string) bool { return s == target.Label() })...)
 		route, err := service.Open(target)
 		if err != nil {
-			return nil, file.wrong(file.token("alerts", "sinks", places[i], "url"),
+			return nil, file.wrong(file.at("alerts", "sinks", places[i], "url"),
 				"docs/monitoring.md has an example of each kind", "alerts.sinks: %v", err)
 		}
 		routes = append(routes, route)

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/js"
 )
@@ -13,7 +11,7 @@ import (
 func (s scriptLimits) runtime() whimbrel.Runtime { return js.New(s.options()) }
 
 func (s scriptLimits) options() js.Options {
-	return js.Options{Environment: s.Environment, Memory: int64(s.Memory), Compute: time.Duration(s.Compute)}
+	return js.Options{Environment: s.Environment, Memory: int64(s.Memory), Compute: s.Compute}
 }
 
 // declarations are the types of what scripts get, for editors.

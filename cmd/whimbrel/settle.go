@@ -12,6 +12,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 	"github.com/whimbrel-db/whimbrel/internal/lineends"
 	"github.com/whimbrel-db/whimbrel/internal/present"
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
 
 // setting is a line of whimbrel.yaml.
@@ -63,12 +64,12 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 		added += "\n"
 	}
 	for _, line := range wanted {
-		at := file.token(line.Key)
+		at := file.at(line.Key)
 		switch {
 		case at == nil && !isDefault(line):
 			added += line.String() + "\n"
 			out.Added = append(out.Added, line.String())
-		case at != nil && filepath.Clean(at.Value) != line.Value:
+		case at != nil && filepath.Clean(yamlpos.Written(at)) != line.Value:
 			out.Differing = append(out.Differing, line.String())
 		}
 	}

@@ -2,14 +2,11 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-
+	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -17,38 +14,21 @@ import (
 // text, or one with references to the environment, as in a url.
 type values map[string]string
 
-// UnmarshalYAML implements yaml.NodeUnmarshaler.
-func (v *values) UnmarshalYAML(node ast.Node) error {
-	var pairs []*ast.MappingValueNode
-	switch node := node.(type) {
-	case *ast.MappingNode:
-		pairs = node.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{node}
-	default:
-		return &yaml.SyntaxError{Message: "variables: write names and values, as in REGION: eu-west-1",
-			Token: node.GetToken()}
+// ReadYAML implements yamlpos.Unmarshaler.
+func (v *values) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
+	entries, ok := r.Entries(n)
+	if !ok {
+		r.Wrong(n, "write names and values, as in REGION: eu-west-1", "a mapping is expected here")
 	}
 	*v = values{}
-	for _, pair := range pairs {
-		name := pair.Key.GetToken().Value
-		if !migration.IsVariable(name) {
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: invalid variable name %q", name),
-				Token: pair.Key.GetToken()}
+	for _, e := range entries {
+		if !migration.IsVariable(e.Name) {
+			r.Wrong(e.Key, "", "invalid variable name %q", e.Name)
 		}
-		switch value := pair.Value.(type) {
-		case *ast.LiteralNode:
-			(*v)[name] = value.Value.Value
-		case *ast.StringNode:
-			(*v)[name] = value.Value
-		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-			(*v)[name] = value.GetToken().Value // as it is written
-		default:
-			return &yaml.SyntaxError{Message: fmt.Sprintf("variables: %s is not text; put it between quotes", name),
-				Token: pair.Value.GetToken()}
+		if (*v)[e.Name], ok = r.Scalar(e.Value); !ok {
+			r.Wrong(e.Value, "put it between quotes", "%s is not text", e.Name)
 		}
 	}
-	return nil
 }
 
 // values gathers those of the file, of the chosen environment in it, and of

@@ -6,7 +6,8 @@ import "strings"
 // 65,536 characters.
 const LongestComment = 50_000
 
-var markup = strings.NewReplacer("\r", "", "\n", " ", `\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "`", "\\`", "*", `\*`,
+var markup = strings.NewReplacer("\r", "", "\n", " ", `\`, `\\`,
+	"|", `\|`, "<", "&lt;", ">", "&gt;", "`", "\\`", "*", `\*`,
 	"_", `\_`, "[", `\[`, "@", "@\u200b")
 
 // Markdown is a text on one line, also in a cell of a table, in which nothing is markup and

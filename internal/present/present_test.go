@@ -126,7 +126,8 @@ func TestTheLastColumnIsWrappedAtWords(t *testing.T) {
 
 func TestNothingIsMarkupInMarkdown(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, `a\_b \|\*c\* &lt;i&gt; d \\ \[x] \`+"`y\\` @\u200ball", present.Markdown("a_b |*c*\n<i> d \\ [x] `y` @all"))
+	require.Equal(t,
+		`a\_b \|\*c\* &lt;i&gt; d \\ \[x] \`+"`y\\` @\u200ball", present.Markdown("a_b |*c*\n<i> d \\ [x] `y` @all"))
 	require.Equal(t, "`a_'b' \\| c`", present.MarkdownCode("a_`b` |\nc"))
 	require.Equal(t, "```sql\nSELECT 1\n```\n", present.MarkdownBlock("sql", "SELECT 1\n"))
 	require.Equal(t, "`````\n````\n`````\n", present.MarkdownBlock("", "````"))
