@@ -101,7 +101,7 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []anno
 		is, reading := now.readPrepare(name)
 		if reading == nil && lineends.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
 			key := fmt.Sprintf("sandbox.prepare.%d", i)
-			if now.token(strings.Split(key, ".")...) == nil { // it is no list
+			if now.at(strings.Split(key, ".")...) == nil { // it is no list
 				key = "sandbox.prepare"
 			}
 			n := b.note(now, key, name+" is not what it is in "+b.revision)
