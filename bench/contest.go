@@ -67,7 +67,7 @@ func (c contest) run(ctx context.Context, s settings) ([]Row, error) {
 	var rows []Row
 	for _, p := range pairs {
 		row := p.row(c.unit, figures)
-		fmt.Fprintln(s.progress, strings.ReplaceAll(row.cells(), "\t", "  "))
+		fmt.Fprintln(s.progress, strings.Join(row.cells(), "  "))
 		rows = append(rows, row)
 	}
 	return rows, nil

@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Row is one line of the table: what whimbrel took, and what another program
@@ -55,13 +57,14 @@ func (r Row) promise() string {
 	return fmt.Sprintf("%s %g %s", r.Bound, r.Limit, outcome)
 }
 
-func (r Row) cells() string {
-	if r.Against == "" {
-		return fmt.Sprintf("%s\t\t%.4g %s\t\t\t%.4g–%.4g\t%d\t%s", r.Name, r.Ours, r.Unit, r.Least, r.Most, r.Rounds,
-			r.promise())
+func (r Row) cells() []string {
+	comparator, ratio, spread := "", "", fmt.Sprintf("%.4g–%.4g", r.Least, r.Most)
+	if r.Against != "" {
+		comparator, ratio = fmt.Sprintf("%.4g %s", r.Comparator, r.Unit), fmt.Sprintf("%.3f", r.Ratio)
+		spread = fmt.Sprintf("%.3f–%.3f", r.Least, r.Most)
 	}
-	return fmt.Sprintf("%s\t%s\t%.4g %s\t%.4g %s\t%.3f\t%.3f–%.3f\t%d\t%s",
-		r.Name, r.Against, r.Ours, r.Unit, r.Comparator, r.Unit, r.Ratio, r.Least, r.Most, r.Rounds, r.promise())
+	return []string{r.Name, r.Against, fmt.Sprintf("%.4g %s", r.Ours, r.Unit), comparator, ratio, spread,
+		strconv.Itoa(r.Rounds), r.promise()}
 }
 
 // Stall is one line of the second table: a statement that somebody is in
@@ -96,42 +99,34 @@ const (
 	tolerance = 25 * time.Millisecond
 )
 
-func (s Stall) cells() string {
-	return fmt.Sprintf("%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.0f\t%.0f\t%d\t%d of %d",
-		s.Statement, s.Blocker, s.By, s.Before, s.Slowest, s.Worst, s.Done, s.Latest, s.Failed, s.Kept, s.Runs)
+func (s Stall) cells() []string {
+	cells := []string{s.Statement, s.Blocker, s.By}
+	for _, ms := range []float64{s.Before, s.Slowest, s.Worst} {
+		cells = append(cells, fmt.Sprintf("%.1f", ms))
+	}
+	return append(cells, fmt.Sprintf("%.0f", s.Done), fmt.Sprintf("%.0f", s.Latest), strconv.Itoa(s.Failed),
+		fmt.Sprintf("%d of %d", s.Kept, s.Runs))
 }
 
 // print writes the tables for people.
 func (r report) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "PostgreSQL %s\n", r.PostgreSQL)
-	const head = "\nWHAT\tAGAINST\tWHIMBREL\tOTHER\tRATIO\tSPREAD\tROUNDS\tPROMISED"
-	if len(r.Rows) > 0 {
-		fmt.Fprintln(w, head)
-	}
-	for _, row := range r.Rows {
-		fmt.Fprintln(w, row.cells())
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	if len(r.Stalls) > 0 {
-		fmt.Fprintln(w, "\nSTATEMENT\tBLOCKER\tBY\tBEFORE ms\tSLOWEST ms\tWORST ms\tDONE AFTER ms\tLATEST ms\tFAILED\tKEPT")
-	}
-	for _, s := range r.Stalls {
-		fmt.Fprintln(w, s.cells())
-	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
+	text := "PostgreSQL " + r.PostgreSQL + "\n" + table(r.Rows, "WHAT", "AGAINST", "WHIMBREL", "OTHER", "RATIO", "SPREAD",
+		"ROUNDS", "PROMISED") + table(r.Stalls, "STATEMENT", "BLOCKER", "BY", "BEFORE ms", "SLOWEST ms", "WORST ms",
+		"DONE AFTER ms", "LATEST ms", "FAILED", "KEPT")
 	if len(r.Backfills) > 0 {
-		fmt.Fprintf(w, "\nBackfills\n%s\n%s\n", strings.Join(r.Servers, "\n"), head)
+		text += "\nBackfills\n" + strings.Join(r.Servers, "\n") + "\n" + table(r.Backfills, "WHAT", "AGAINST", "WHIMBREL",
+			"OTHER", "RATIO", "SPREAD", "ROUNDS", "PROMISED")
 	}
-	for _, row := range r.Backfills {
-		fmt.Fprintln(w, row.cells())
-	}
-	if err := w.Flush(); err != nil {
+	if _, err := io.WriteString(out, text); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
+}
+
+func table[R interface{ cells() []string }](of []R, head ...string) string {
+	var rows [][]string
+	for _, row := range of {
+		rows = append(rows, row.cells())
+	}
+	return "\n" + present.Table(present.Style{}, head, rows)
 }

@@ -55,7 +55,7 @@ func (l *lab) stalls(ctx context.Context, s settings) ([]Stall, error) {
 		}
 		row, err := t.repeat(ctx, l, runs)
 		if err == nil {
-			fmt.Fprintln(s.progress, strings.ReplaceAll(row.cells(), "\t", "  "))
+			fmt.Fprintln(s.progress, strings.Join(row.cells(), "  "))
 			table = append(table, row)
 		}
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/dop251/goja"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // limit watches a script while it runs, and stops it.
@@ -103,7 +104,7 @@ func (l *limit) exceeded() error {
 
 func (l *limit) outOfMemory() error {
 	return &whimbrel.Error{Code: whimbrel.CodeScript,
-		Message: fmt.Sprintf("the script needs more than its %s of memory", bytes(l.options.Memory)),
+		Message: fmt.Sprintf("the script needs more than its %s of memory", present.Bytes(l.options.Memory)),
 		Remedy:  "read fewer rows at a time, as client.batch does, or do the work in SQL"}
 }
 
@@ -143,17 +144,4 @@ func heap() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
-}
-
-// bytes shows a size as people write it.
-func bytes(n int64) string {
-	const units = "KMGT"
-	if n < 1<<10 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	value, unit := float64(n)/(1<<10), 0
-	for value >= 1<<10 && unit < len(units)-1 {
-		value, unit = value/(1<<10), unit+1
-	}
-	return fmt.Sprintf("%.4g %ciB", value, units[unit])
 }

@@ -35,7 +35,7 @@ func TestAScriptThatTakesTooMuchMemoryIsStopped(t *testing.T) {
 			b := connect(t)
 			b.options.Memory, b.options.Compute = 32<<20, time.Hour
 			e := fails(t, b.up("1_it.js", body(text)), whimbrel.CodeScript)
-			require.Equal(t, "the script needs more than its 32 MiB of memory", e.Message)
+			require.Equal(t, "the script needs more than its 32 MB of memory", e.Message)
 			require.Equal(t, 4, e.Line)
 			require.NoError(t, b.conn.Ping(t.Context()), "the connection is as good as before")
 		})

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/present"
@@ -13,7 +12,7 @@ import (
 func (r Report) JUnit() ([]byte, error) {
 	suite := present.JUnit{Name: "whimbrel ci"}
 	for _, s := range r.Steps {
-		c := present.JUnitCase{Name: s.Name, Class: "whimbrel", Took: time.Duration(s.Took)}
+		c := present.JUnitCase{Name: s.Name, Class: "whimbrel", Took: present.Seconds(s.Took)}
 		switch {
 		case s.Skipped:
 			c.Skipped = &present.JUnitMessage{Message: s.Message}

@@ -2,7 +2,6 @@ package trial
 
 import (
 	"strings"
-	"time"
 
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
@@ -10,7 +9,8 @@ import (
 // JUnit gives the report as JUnit XML: a case per migration. Irreversible ones
 // are skipped cases, since the down migration was not proved.
 func (r Report) JUnit() ([]byte, error) {
-	suite := present.JUnit{Name: "whimbrel test", Took: time.Duration(r.Duration), At: r.StartedAt}
+	suite := present.JUnit{Name: "whimbrel test", Took: present.Seconds(r.Duration),
+		Timestamp: r.StartedAt.UTC().Format("2006-01-02T15:04:05")}
 	cases := r.Migrations
 	if len(r.Findings) > 0 {
 		besides := Result{Name: "besides the tested migrations", Findings: r.Findings}
@@ -25,7 +25,7 @@ func (r Report) JUnit() ([]byte, error) {
 
 func (r Result) junit() present.JUnitCase {
 	c := present.JUnitCase{Name: strings.TrimSpace(string(r.Version) + " " + r.Name), Class: "migrations", File: r.Path,
-		Took: time.Duration(r.Duration)}
+		Took: present.Seconds(r.Duration)}
 	var failures, rest []string
 	for _, f := range r.Findings {
 		if f.Severity == Failure {

@@ -136,9 +136,9 @@ func TestNothingIsMarkupInMarkdown(t *testing.T) {
 
 func TestJUnitCountsWhatItHas(t *testing.T) {
 	t.Parallel()
-	text, err := present.JUnit{Name: "s", Took: time.Second, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	text, err := present.JUnit{Name: "s", Took: present.Seconds(time.Second), Timestamp: "2026-01-02T03:04:05",
 		Cases: []present.JUnitCase{
-			{Name: "a", Class: "c", File: "f", Took: 50 * time.Millisecond, Output: "out"},
+			{Name: "a", Class: "c", File: "f", Took: present.Seconds(50 * time.Millisecond), Output: "out"},
 			{Name: "b", Class: "c", Failure: &present.JUnitMessage{Message: "<no>", Text: "]]> \x00"}},
 			{Name: "d", Class: "c", Skipped: &present.JUnitMessage{Message: "later"}},
 		}}.XML()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Severity says how urgent an alert is.
@@ -154,7 +155,7 @@ func (s Session) String() string {
 			text += ", " + part
 		}
 	}
-	return text + ", for " + round(time.Duration(s.Age)).String()
+	return text + ", for " + present.Duration(s.Age)
 }
 
 // Text is the whole alert for people: title, message, and what else is known,
@@ -174,7 +175,7 @@ func (a Alert) Text() string {
 		say("File", a.Migration.Path)
 	}
 	if a.Duration > 0 {
-		say("Duration", round(time.Duration(a.Duration)).String())
+		say("Duration", present.Duration(a.Duration))
 	}
 	for _, session := range a.Blockers {
 		say("Blocked by", session.String())
@@ -204,11 +205,4 @@ func name(ref whimbrel.Ref) string {
 		return string(ref.Version)
 	}
 	return string(ref.Version) + "_" + ref.Name
-}
-
-func round(d time.Duration) time.Duration {
-	if d >= 10*time.Second {
-		return d.Round(time.Second)
-	}
-	return d.Round(time.Millisecond)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // observe tells the rules what happened and gives what is to be said about it.
@@ -92,7 +93,7 @@ func (r *rules) runs(now time.Time, e whimbrel.MigrationStarted) {
 	c.tell = func(lasted time.Duration) (title, message string) {
 		title = fmt.Sprintf("Migration %s is slow", name(ref))
 		return title, fmt.Sprintf("Migration %s (%s) has been running for %s and is still at work.", name(ref),
-			ref.Direction, round(lasted))
+			ref.Direction, present.Duration(lasted))
 	}
 }
 
@@ -104,7 +105,7 @@ func (r *rules) waitsForLease(now time.Time, e whimbrel.LeaseWaiting) {
 	c.tell = func(lasted time.Duration) (title, message string) {
 		return "Waiting for another runner", fmt.Sprintf("This run has been waiting for the lease for %s; %s has held it "+
 			"since %s.",
-			round(lasted), holder.By, holder.Since.UTC().Format(time.RFC3339))
+			present.Duration(lasted), holder.By, holder.Since.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -117,7 +118,7 @@ func (r *rules) waitsForLock(since time.Time, ref whimbrel.Ref, step int) *condi
 	c.tell = func(lasted time.Duration) (title, message string) {
 		return fmt.Sprintf("Migration %s waits for a lock", name(ref)),
 			fmt.Sprintf("Step %d of migration %s (%s) has not got its lock for %s.", step, name(ref), ref.Direction,
-				round(lasted))
+				present.Duration(lasted))
 	}
 	return c
 }
@@ -133,7 +134,7 @@ func (r *rules) letsOthersWait(now time.Time, e whimbrel.TrafficWaiting) {
 		return fmt.Sprintf("Migration %s holds others up", name(ref)),
 			fmt.Sprintf("Step %d of migration %s (%s) is at work under its lock; %d sessions were seen waiting behind it, the "+
 				"first of them %s ago.",
-				step, name(ref), ref.Direction, waiting, round(lasted))
+				step, name(ref), ref.Direction, waiting, present.Duration(lasted))
 	}
 }
 
@@ -144,7 +145,7 @@ func (r *rules) standsStill(now time.Time, why string) {
 	c.over = "The backfill goes on"
 	c.tell = func(lasted time.Duration) (title, message string) {
 		message = fmt.Sprintf("The backfill in step %d of migration %s (%s) has not finished a batch for %s", step,
-			name(ref), ref.Direction, round(lasted))
+			name(ref), ref.Direction, present.Duration(lasted))
 		if why != "" {
 			message += ": " + why
 		}
@@ -160,11 +161,11 @@ func (r *rules) failure(now time.Time, e whimbrel.Failed) Alert {
 	a.Migration, a.Duration, a.Time, a.Since = &ref, e.Duration, now, now.Add(-time.Duration(e.Duration))
 	a.Title = fmt.Sprintf("Migration %s failed", name(ref))
 	a.Message = fmt.Sprintf("Migration %s (%s) failed after %s.", name(ref), ref.Direction,
-		round(time.Duration(e.Duration)))
+		present.Duration(e.Duration))
 	if e.Error != nil {
 		a.Error, a.Remedy = failureOf(e.Error), e.Error.Remedy
 		a.Message = fmt.Sprintf("Migration %s (%s) failed after %s: %s", name(ref), ref.Direction,
-			round(time.Duration(e.Duration)), e.Error.Error())
+			present.Duration(e.Duration), e.Error.Error())
 	}
 	r.remember(a)
 	return a

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Limits are how long something may last before somebody is told. Zero stands
@@ -187,7 +188,7 @@ func (r *rules) close(now time.Time, isOver func(*condition) bool) []Alert {
 			a := r.raise(c, now)
 			a.Status = Resolved
 			a.Title = "Resolved: " + a.Title
-			a.Message = fmt.Sprintf("%s, after %s.", c.over, round(now.Sub(c.since)))
+			a.Message = fmt.Sprintf("%s, after %s.", c.over, present.Duration(now.Sub(c.since)))
 			alerts = append(alerts, a)
 		}
 		return true

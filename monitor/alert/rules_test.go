@@ -165,25 +165,25 @@ func TestAnAlertSaysWhatWhereAndSinceWhen(t *testing.T) {
 	alerts := story{{0, whimbrel.MigrationStarted{Migration: users}},
 		{11, whimbrel.MigrationFinished{Migration: users}}}.play(Limits{})
 	require.Equal(t, "Migration 20240115120000_add_users is slow", alerts[1].Title)
-	require.Equal(t, `Migration 20240115120000_add_users (up) has been running for 10m0s and is still at work.
+	require.Equal(t, `Migration 20240115120000_add_users (up) has been running for 10 min and is still at work.
 Database: ann@db:5432/shop
 Environment: production
 Migration: 20240115120000_add_users (up)
 File: migrations/20240115120000_add_users.sql
-Duration: 10m0s
+Duration: 10 min
 Severity: high
 Run by: ann@host pid 7
 What to do: see what it does with `+"`whimbrel lock`"+`; it can be stopped with Ctrl-C without losing what is done`,
 		alerts[1].Text())
 	require.Equal(t, "Resolved: Migration 20240115120000_add_users is slow", alerts[2].Title)
-	require.Equal(t, "It finished after all, after 11m0s.", alerts[2].Message)
+	require.Equal(t, "It finished after all, after 11 min.", alerts[2].Message)
 
 	failure := story{{1, whimbrel.Failed{Migration: users, Duration: minutes(1), Error: &whimbrel.Error{
 		Code: whimbrel.CodeStatement, Message: `relation "user" does not exist`, SQLState: "42P01", Path: users.Path,
 		Line: 3, Column: 9, Remedy: "mend it", Detail: "secret row",
 	}}}}.play(Limits{})[0]
 	require.Equal(
-		t, `Migration 20240115120000_add_users (up) failed after 1m0s: migrations/20240115120000_add_users.sql:3:9: relation "user" does not exist (SQLSTATE 42P01)`, failure.Message)
+		t, `Migration 20240115120000_add_users (up) failed after 1 min: migrations/20240115120000_add_users.sql:3:9: relation "user" does not exist (SQLSTATE 42P01)`, failure.Message)
 	require.Equal(t, &Failure{Code: whimbrel.CodeStatement, Message: `relation "user" does not exist`, SQLState: "42P01",
 		Path: users.Path, Line: 3, Column: 9}, failure.Error)
 	require.NotContains(t, failure.Text(), "secret row")
@@ -196,7 +196,7 @@ func TestWhoStandsInTheWayIsSaidWithoutHisQuery(t *testing.T) {
 	a := story{{0, whimbrel.LockWaiting{Migration: users, Step: 2, Blockers: blockers}},
 		{.2, whimbrel.LockWaiting{Migration: users, Step: 2, Blockers: blockers}}, {.3,
 			nil}}.play(Limits{Lock: 10 * time.Second})[0]
-	require.Contains(t, a.Text(), "Blocked by: pid 7, shop, bob, idle in transaction, for 3m0s")
+	require.Contains(t, a.Text(), "Blocked by: pid 7, shop, bob, idle in transaction, for 3 min")
 	require.NotContains(t, fmt.Sprintf("%+v %s", a, a.Text()), "4111")
 }
 
