@@ -68,8 +68,8 @@ func takesAlong(file migration.Migration, older []migration.Version) *Error {
 		Code: CodeOutOfOrder, Version: file.Version, Name: file.Name, Path: file.Path,
 		Message: fmt.Sprintf("pending and older, so that they would be recorded as applied as well, and never run: %s",
 			someOf(older)),
-		Remedy: fmt.Sprintf("record this one alone with `whimbrel baseline --only %s`; "+
-			"or, if the database has all of them, say --with-older", file.Version),
+		Remedy: fmt.Sprintf("record this one alone with the goal BaselineOnly(%s); "+
+			"or, if the database has all of them, use the goal BaselineWithOlder(%[1]s)", file.Version),
 	}
 }
 
@@ -91,7 +91,7 @@ func planForget(s state, version migration.Version) (Plan, error) {
 	if !recorded {
 		return Plan{}, &Error{
 			Code: CodeUnknownVersion, Version: version, Message: "the history does not have version " + string(version),
-			Remedy: "see what it has with `whimbrel status --all`",
+			Remedy: "see what it has with Migrator.Status",
 		}
 	}
 	gone := migration.Migration{Version: a.Version, Name: a.Name, Checksum: a.Checksum}

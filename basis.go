@@ -302,7 +302,7 @@ func ParsePlan(path, text string) (Plan, error) {
 		place := pgsql.PositionAt(text, int(min(at, int64(len(text)))))
 		return &Error{
 			Code: CodeMalformed, Path: path, Line: place.Line, Column: place.Column,
-			Message: message, Remedy: "make it again with `whimbrel plan --out`, and do not edit it",
+			Message: message, Remedy: "make it again with Migrator.Plan, and do not edit it",
 		}
 	}
 	var f Basis
@@ -434,7 +434,7 @@ func stale(changes PlanChanges) error {
 	}
 	return &Error{
 		Code: CodePlanStale, Message: "the plan is stale, so nothing was run", Detail: strings.Join(lines, "\n"),
-		Remedy: "see what has changed, and make a new plan with `whimbrel plan --out`", Err: changes,
+		Remedy: "see what has changed, and make a new plan with Migrator.Plan", Err: changes,
 	}
 }
 

@@ -25,7 +25,7 @@ func (m *Migrator) Begin(ctx context.Context) error {
 		return &Error{
 			Code: CodeConfiguration, Message: fmt.Sprintf("%s.%s is not an empty history: it has rows of migrations",
 				db.tables.schema, db.tables.name),
-			Remedy: "see them with `whimbrel status --all`; take one off it with `whimbrel baseline --forget VERSION`",
+			Remedy: "see them with Migrator.Status; take one off it with Migrator.Forget(VERSION)",
 		}
 	}
 	r := &run{m: m, db: db}

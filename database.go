@@ -120,7 +120,7 @@ func (m *Migrator) connect(ctx context.Context) (*database, error) {
 		db.close()
 		return nil, &Error{
 			Code: CodeConfiguration, Message: "no schema to keep the history in: search_path names none that exists",
-			Remedy: "set search_path for this role, or name the table with its schema (--table public.schema_migrations)",
+			Remedy: "set search_path for this role, or name the table with its schema (Config.Table: public.schema_migrations)",
 		}
 	}
 	return db, nil
@@ -355,7 +355,7 @@ func (db *database) misnamed() error {
 			return &Error{
 				Code: CodeForeignTable, Message: fmt.Sprintf("%s.%s is not a table, and whimbrel needs one of that name",
 					db.tables.schema, name),
-				Remedy: "rename what is there, or keep whimbrel's history under another name (--table)",
+				Remedy: "rename what is there, or keep whimbrel's history under another name (Config.Table)",
 			}
 		}
 	}
@@ -407,7 +407,7 @@ func (m *Migrator) cannotCreate(ctx context.Context, db *database, err error) *E
 	if db.facts.schemaMissing && e.SQLState == "42501" {
 		quoted := pgx.Identifier{db.tables.schema}.Sanitize()
 		e.Remedy = fmt.Sprintf("the schema %s does not exist and this role may not create it: "+
-			"let an administrator run CREATE SCHEMA %s AUTHORIZATION %s, or keep the history in another schema (--table)",
+			"let an administrator run CREATE SCHEMA %s AUTHORIZATION %s, or keep the history in another schema (Config.Table)",
 			db.tables.schema, quoted, pgx.Identifier{m.connection.User}.Sanitize())
 	}
 	return e
@@ -484,7 +484,7 @@ func (db *database) upgradable() error {
 		return &Error{
 			Code: CodeForeignTable, Message: fmt.Sprintf("table %s.%s is not a runner's lock: it lacks id, is_locked, "+
 				"locked_at or locked_by", db.tables.schema, lock),
-			Remedy: "rename that table, or keep whimbrel's history under another name (--table)",
+			Remedy: "rename that table, or keep whimbrel's history under another name (Config.Table)",
 		}
 	}
 	return db.newer()

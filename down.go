@@ -145,12 +145,12 @@ func notReversible(a Applied, m migration.Migration) *Error {
 	e := &Error{
 		Code: CodeIrreversible, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
 		Message: fmt.Sprintf("%s has no down migration, so nothing was rolled back", a.Version),
-		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by --force-no-down",
+		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by DownOptions.ForceNoDown",
 	}
 	if m.Kind == migration.Opaque {
-		e.Remedy = "take it off the history without undoing anything by --force-no-down"
+		e.Remedy = "take it off the history without undoing anything by DownOptions.ForceNoDown"
 	} else if m.Kind != migration.SQL {
-		e.Remedy = "write its down function, or take it off the history without undoing anything by --force-no-down"
+		e.Remedy = "write its down function, or take it off the history without undoing anything by DownOptions.ForceNoDown"
 	}
 	if m.Irreversible {
 		e.Message = fmt.Sprintf("%s is irreversible, so nothing was rolled back", a.Version)

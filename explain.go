@@ -97,7 +97,7 @@ func (m *Migrator) definedLater(p Planned, refused *pgconn.PgError) string {
 			}
 			return fmt.Sprintf("%s defines the %s %s, and repeatable migrations run after all that have a version: create it "+
 				"in this file, above the statement, or in a migration "+
-				"before it (where this one is applied already, accept its change with `whimbrel verify --accept %s`); %[1]s goes "+
+				"before it (where this one is applied already, accept its change with Migrator.Accept(%s)); %[1]s goes "+
 				"on replacing it", file.Version, o.Kind, o.Name, p.Migration.Version)
 		}
 	}
@@ -164,7 +164,7 @@ func (e *Error) at(p Planned, s Step, f *failure) {
 func (e *Error) gaveUp(x *exhausted) {
 	e.Code = CodeLockTimeout
 	e.Message = fmt.Sprintf("%s; tried %d times in %s", e.Message, x.attempts, x.took.Round(time.Second))
-	e.Remedy = "run the command again when the table is less busy, or raise --retry-budget"
+	e.Remedy = "run the command again when the table is less busy, or raise Config.RetryBudget"
 	if len(x.blockers) > 0 {
 		var shown []string
 		for _, b := range x.blockers {

@@ -22,7 +22,7 @@ func (s state) keepsHistory(m migration.Migration) error {
 		if statement.Hook() == nil && s.isForHistory(statement) {
 			return malformed(m, statement.Start, CodeForeignTable,
 				fmt.Sprintf("%s is where whimbrel keeps its history, and this statement is for another runner's", s.history),
-				"keep whimbrel's in another table from the first run on, as in --table whimbrel_migrations; "+
+				"keep whimbrel's in another table from the first run on, as in Config.Table: whimbrel_migrations; "+
 					"or take the statement out")
 		}
 	}

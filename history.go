@@ -146,7 +146,7 @@ func planAccept(s state, versions []migration.Version) (Plan, error) {
 		if !isFile || !isApplied {
 			return Plan{}, &Error{
 				Code: CodeUnknownVersion, Version: v, Message: "version " + string(v) + " is not both a file and applied",
-				Remedy: "see what differs with `whimbrel verify`",
+				Remedy: "see what differs with Migrator.Verify",
 			}
 		}
 		if half := s.journal.of(v); len(half) > 0 {

@@ -170,10 +170,10 @@ func (p *Planned) rewritten(i int, message string) error {
 		Code: CodeJournal, Message: message, Direction: p.Direction,
 		Path: p.Migration.Path, Version: p.Migration.Version, Name: p.Migration.Name,
 		Remedy: "put back what an earlier run has done of it, which leaves what comes after free to be edited; " +
-			"or let `whimbrel recover` show what is done, and go on with the new text, restart or discard it",
+			"or let Migrator.Recover show what is done, and go on with the new text, restart or discard it",
 	}
 	if p.Direction == Up {
-		e.Remedy += "; or roll it back with `whimbrel down`"
+		e.Remedy += "; or roll it back with Migrator.Down"
 	}
 	if i >= 0 && len(p.Steps[i].Statements) > 0 {
 		e.Line, e.Column = p.Steps[i].Statements[0].Start.Line, p.Steps[i].Statements[0].Start.Column
@@ -183,9 +183,13 @@ func (p *Planned) rewritten(i int, message string) error {
 
 // halfDone refuses to go on while a migration is half-way.
 func (e journalEntry) halfDone() *Error {
+	finish := "Migrator.Up"
+	if e.direction == Down {
+		finish = "Migrator.Down"
+	}
 	return &Error{
 		Code: CodeUnfinished, Version: e.version, Direction: e.direction,
 		Message: fmt.Sprintf("%s is half-way %s: an earlier run stopped in it", e.version, e.direction),
-		Remedy:  fmt.Sprintf("finish it with `whimbrel %s`, or see `whimbrel recover`", e.direction),
+		Remedy:  "finish it with " + finish + ", or see Migrator.Recover",
 	}
 }

@@ -727,7 +727,7 @@ FROM free WHERE l.id = free.id RETURNING l.token`, db.tables.lock, logKilled(db.
 func notHeldWith(token int64) error {
 	return &Error{
 		Code: CodeLeaseHeld, Message: fmt.Sprintf("the lease is not held with token %d any more", token),
-		Remedy: "look at it again with `whimbrel lock`",
+		Remedy: "look at it again with Migrator.Lock",
 	}
 }
 
@@ -736,7 +736,7 @@ func leaseHeld(h *Holder, waited time.Duration) error {
 		Code: CodeLeaseHeld,
 		Message: fmt.Sprintf("%s has held the lease since %s (%s, backend pid %d); waited %s", h.By,
 			h.Since.UTC().Format(time.RFC3339), h.State, h.PID, waited.Round(time.Millisecond)),
-		Remedy: "wait for it to end, raise --lock-wait, or look with `whimbrel lock`",
+		Remedy: "wait for it to end, raise Config.LockWait, or look with Migrator.Lock",
 	}
 }
 

@@ -276,9 +276,9 @@ func (o OtherHistory) Refusal() *Error {
 	if n := len(o.Same); n > 1 {
 		files = fmt.Sprintf("%d pending files, this one first", n)
 	}
-	take := "take that history over with `whimbrel adopt`"
+	take := "take that history over with package adopt"
 	if !o.usual {
-		take = "take that history over with `whimbrel adopt --their-table " + o.Table + "`"
+		take = "take that history over with package adopt (table " + o.Table + ")"
 	}
 	if !o.tool.Adoptable {
 		take = "adopt does not know " + o.Tool + "'s files"
@@ -287,7 +287,7 @@ func (o OtherHistory) Refusal() *Error {
 		Code: CodeForeignHistory, Version: first.Version, Name: first.Name, Path: first.Path,
 		Message: fmt.Sprintf("%s, the history of %s, seems to be that of %s: %s, and whimbrel has no history here", o.Table,
 			o.Tool, files, o.Why),
-		Remedy: take + ", or record what is applied with `whimbrel baseline VERSION`; " +
-			"if these files have nothing to do with that table, begin a history of their own with `whimbrel baseline --none`",
+		Remedy: take + ", or record what is applied with Migrator.Baseline(VERSION); " +
+			"if these files have nothing to do with that table, begin a history of their own with Migrator.Begin",
 	}
 }

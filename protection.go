@@ -328,7 +328,7 @@ func (r *run) permit(ctx context.Context, plan Plan) (permission, error) {
 			Code: CodeProtected, Message: fmt.Sprintf("%s is protected, so nothing was %s", known, plan.loses),
 			Detail: known.Detail,
 			Remedy: "if that is what you want, allow it by Config.OnProtected, or take the protection off with " +
-				"Migrator.Unprotect (`whimbrel protect off`)",
+				"Migrator.Unprotect",
 		}
 	}
 	return p, nil

@@ -94,7 +94,7 @@ func (s state) chooseUnfinished(v migration.Version) (u Unfinished, found bool, 
 	case v != "":
 		return u, false, &Error{
 			Code: CodeUnknownVersion, Version: v, Message: fmt.Sprintf("%s is not half done", v),
-			Remedy: "see what is with `whimbrel recover`",
+			Remedy: "see what is with Migrator.Recover",
 		}
 	case len(names) > 1:
 		return u, false, &Error{

@@ -69,5 +69,5 @@ func (db *database) ofOwnTables(refused *pgconn.PgError) string {
 	return "the file takes away whimbrel's own tables, which are in the schema " + db.tables.schema +
 		" (as DROP SCHEMA … CASCADE does), so that it could not be recorded, " +
 		"and its transaction was rolled back: drop by name what is meant, or keep the history in a schema of its own " +
-		"(--table whimbrel.schema_migrations)"
+		"(Config.Table: whimbrel.schema_migrations)"
 }

@@ -265,7 +265,7 @@ func (p Planned) needs(name string, behind int) (Step, int, bool) {
 func (p Planned) lost(s Step, statement int, message string) error {
 	return p.at(s, statement, &Error{
 		Code: CodeJournal, Message: message, Direction: p.Direction,
-		Remedy: "begin again, or take it back: `whimbrel recover` shows both; SET as a statement of the file, and an " +
+		Remedy: "begin again, or take it back: Migrator.Recover shows both; SET as a statement of the file, and an " +
 			"ordinary table, would have outlived the session",
 	})
 }

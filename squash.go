@@ -93,8 +93,8 @@ func (s state) partly() *Error {
 			Code: CodePartlySquashed, Version: q.file.Version, Name: q.file.Name, Path: q.file.Path,
 			Message: fmt.Sprintf("the file replaces %d migrations, of which this database has only some: it lacks %s",
 				len(q.file.Squashes), someOf(missing)),
-			Remedy: "check out the last version that has these files, run `whimbrel up` there, then come back; or, if the " +
-				"database has everything already, record that with `whimbrel baseline " + string(q.file.Version) + "`",
+			Remedy: "check out the last version that has these files, run Migrator.Up there, then come back; or, if the " +
+				"database has everything already, record that with Migrator.Baseline(" + string(q.file.Version) + ")",
 		}
 	}
 	return nil

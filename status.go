@@ -178,10 +178,10 @@ func (s state) differences(t tables) []Difference {
 // wayOut is what to do about what is pending.
 func (s state) wayOut(p Pending) string {
 	if p.Version.Repeatable() || len(s.applied) == 0 {
-		return "apply it with `whimbrel up`"
+		return "apply it with Migrator.Up"
 	}
-	return fmt.Sprintf("apply it with `whimbrel up`; if the database has it already, record it alone with `whimbrel "+
-		"baseline --only %s`", p.Version)
+	return fmt.Sprintf("apply it with Migrator.Up; if the database has it already, record it alone with "+
+		"the goal BaselineOnly(%s)", p.Version)
 }
 
 // renamings are applied files that have another name since.

@@ -52,7 +52,7 @@ func unfitSchema(schema string) *Error {
 	return &Error{
 		Code: CodeConfiguration, Message: fmt.Sprintf("the history cannot be kept in the schema %s: it is PostgreSQL's "+
 			"own, or ends with the session", schema),
-		Remedy: "name the table with an ordinary schema (--table public.schema_migrations)",
+		Remedy: "name the table with an ordinary schema (Config.Table: public.schema_migrations)",
 	}
 }
 
@@ -138,9 +138,9 @@ func foreignTable(t tables, history *relation, owner string) *Error {
 		Code: CodeForeignTable,
 		Message: fmt.Sprintf("table %s.%s belongs to %s: its columns are %s",
 			t.schema, t.name, owner, strings.Join(columns, ", ")),
-		Remedy: "take that tool's history over with `whimbrel adopt`; or keep whimbrel's in a table of another name " +
-			"(--table whimbrel_migrations), " +
-			"and record there what is applied with `whimbrel baseline VERSION`",
+		Remedy: "take that tool's history over with package adopt; or keep whimbrel's in a table of another name " +
+			"(Config.Table: whimbrel_migrations), " +
+			"and record there what is applied with Migrator.Baseline(VERSION)",
 	}
 }
 

@@ -85,6 +85,6 @@ func (s state) knows(version migration.Version) error {
 	return &Error{
 		Code: CodeUnknownVersion, Version: version, Message: fmt.Sprintf("no migration %s, neither as a file nor "+
 			"in the history", version),
-		Remedy: "see the versions with `whimbrel status --all`",
+		Remedy: "see the versions with Migrator.Status",
 	}
 }

@@ -113,7 +113,7 @@ func (s state) abandoned(v migration.Version) *Error {
 	}
 	return &Error{
 		Code: CodeMissingFile, Version: v, Message: fmt.Sprintf("%s is half done, but has no file", v),
-		Remedy: "use the checkout that has it, discard it with `whimbrel recover`, or go on without it by --allow-missing",
+		Remedy: "use the checkout that has it, discard it with Migrator.Recover, or go on without it by Config.AllowMissing",
 	}
 }
 
@@ -121,8 +121,8 @@ func missingFile(a Applied) *Error {
 	return &Error{
 		Code: CodeMissingFile, Version: a.Version, Name: a.Name,
 		Message: fmt.Sprintf("%s (%s) is applied, but has no file", a.Version, a.Name),
-		Remedy: "use the checkout that has it, roll it back with `whimbrel down` (its down migration is stored), or go on " +
-			"without it by --allow-missing",
+		Remedy: "use the checkout that has it, roll it back with Migrator.Down (its down migration is stored), or go on " +
+			"without it by Config.AllowMissing",
 	}
 }
 
@@ -133,8 +133,8 @@ func (s state) missing(a Applied) *Error {
 		e.Path = file.Path
 		e.Message = fmt.Sprintf("%s (%s) is applied, and its file was renamed since: it has the version %s now, which is "+
 			"pending", a.Version, a.Name, file.Version)
-		e.Remedy = fmt.Sprintf("give it its old name; or, in each database, `whimbrel baseline --only %s` and then "+
-			"`whimbrel baseline --forget %s`", file.Version, a.Version)
+		e.Remedy = fmt.Sprintf("give it its old name; or, in each database, the goal BaselineOnly(%s) and then "+
+			"Migrator.Forget(%s)", file.Version, a.Version)
 	}
 	return e
 }
@@ -161,8 +161,8 @@ func changed(a Applied, file migration.Migration) *Error {
 		Code: CodeChanged, Version: a.Version, Name: a.Name, Path: file.Path,
 		Message: fmt.Sprintf("the file was changed after it was applied: its checksum is %.12s…, the history has %.12s…",
 			file.Checksum, a.Checksum),
-		Remedy: fmt.Sprintf("put the file back and write a new migration, or accept the change with `whimbrel verify "+
-			"--accept %s`", a.Version),
+		Remedy: fmt.Sprintf("put the file back and write a new migration, or accept the change with "+
+			"Migrator.Accept(%s)", a.Version),
 	}
 }
 
@@ -220,6 +220,6 @@ func (s state) pending() (pending, skipped []migration.Migration, err error) {
 	}
 	return nil, nil, &Error{
 		Code: CodeOutOfOrder, Version: late[0].Version, Name: late[0].Name, Path: late[0].Path, Message: message,
-		Remedy: "give such files newer versions, or say --out-of-order apply (run them now) or skip (leave them)",
+		Remedy: "give such files newer versions, or set Config.OutOfOrder to apply (run them now) or skip (leave them)",
 	}
 }

@@ -176,8 +176,8 @@ func unfinished(table Table, m Matched) error {
 	return &whimbrel.Error{
 		Code: CodeContradiction, Version: m.File.Migration.Version, Path: m.File.Migration.Path,
 		Message: fmt.Sprintf("%s did not finish %s: %s", table.Tool, name, m.Record.Note),
-		Remedy: "look at the database for what it has done; then say --unfinished applied if all of it is there, or " +
-			"--unfinished pending if nothing of it is " +
+		Remedy: "look at the database for what it has done; then set Options.Unfinished to applied if all of it is there, or " +
+			"to pending if nothing of it is " +
 			"(what is half there must be completed or undone by hand first)",
 	}
 }
@@ -190,7 +190,7 @@ func unknown(table Table, records []Record) error {
 	return &whimbrel.Error{
 		Code: CodeContradiction, Message: fmt.Sprintf("%s has %s as applied, and has no file", table,
 			strings.Join(keys, ", ")),
-		Remedy: "adopt from a checkout that has the files, or go on without them by --allow-missing",
+		Remedy: "adopt from a checkout that has the files, or go on without them by Options.AllowMissing",
 	}
 }
 
@@ -202,7 +202,7 @@ func edited(table Table, files []Matched) error {
 	return &whimbrel.Error{
 		Code: CodeContradiction, Path: files[0].File.Migration.Path,
 		Message: fmt.Sprintf("edited after %s applied it: %s", table.Tool, strings.Join(paths, ", ")),
-		Remedy:  "put the files back as they were, or adopt them as they are now by --accept-edited",
+		Remedy:  "put the files back as they were, or adopt them as they are now by Options.AcceptEdited",
 	}
 }
 

@@ -51,9 +51,9 @@ func Choose(tables []Table, from, named string, looksLike []format.Format) (Tabl
 	for _, t := range candidates {
 		shown = append(shown, t.String()+" ("+t.Tool+")")
 	}
-	remedy := "say which by --their-table " + candidates[0].String()
+	remedy := "choose by named: " + candidates[0].String()
 	if candidates[0].Tool != candidates[1].Tool {
-		remedy = "say which by --from " + candidates[0].Tool
+		remedy = "choose by from: " + candidates[0].Tool
 	}
 	return Table{}, &whimbrel.Error{Code: CodeNotFound, Message: "there are several tables of other tools: " +
 		strings.Join(shown, ", "), Remedy: remedy}
@@ -81,8 +81,8 @@ func cannotAdopt(tables []Table) error {
 	return &whimbrel.Error{
 		Code: CodeNotFound, Message: strings.Join(shown, ", and ") + ": adopt can tell, and cannot take it over",
 		Remedy: "have the files in a format that whimbrel reads, then record the newest that is applied, and all before " +
-			"it, with `whimbrel baseline VERSION`; " +
-			"if the files have nothing to do with that tool, begin with `whimbrel up`",
+			"it, with Migrator.Baseline(VERSION); " +
+			"if the files have nothing to do with that tool, begin with Migrator.Up",
 	}
 }
 
@@ -97,8 +97,8 @@ func of(tables []Table, tool string) (those []Table) {
 
 func nothingFound(tables []Table, from, named string) error {
 	e := &whimbrel.Error{Code: CodeNotFound, Message: "no table of another migration tool in this database",
-		Remedy: "check that it is the right database; where the table has a name of its own, give it by --their-table; " +
-			"what a database without one has, `whimbrel baseline VERSION` records"}
+		Remedy: "check that it is the right database; where the table has a name of its own, give it to Find as named; " +
+			"what a database without one has, Migrator.Baseline(VERSION) records"}
 	if named != "" {
 		e.Message = fmt.Sprintf("no table %s that looks like the history of a tool", named)
 	}
@@ -114,7 +114,7 @@ func nothingFound(tables []Table, from, named string) error {
 	}
 	if len(others) > 0 {
 		e.Remedy = "there are tables of other tools: " + strings.Join(others, ", ") +
-			"; say by --from and --their-table which is meant"
+			"; choose by from and named which is meant"
 	}
 	return e
 }

@@ -56,7 +56,7 @@ func WriteHistory(ctx context.Context, conn *pgx.Conn, to format.Format, table s
 	w, known := writers[to.Name]
 	if !known {
 		return "", 0, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Message: to.Tool +
-			" has no history that could be written", Remedy: "omit --history"}
+			" has no history that could be written", Remedy: "export without WriteHistory"}
 	}
 	if table == "" {
 		table = toolOf(to.Name).Table
@@ -94,7 +94,7 @@ func nameIn(table string) string { return table[strings.LastIndexByte(table, '.'
 func occupied(table string) error {
 	return &whimbrel.Error{
 		Code: whimbrel.CodeForeignTable, Message: fmt.Sprintf("there is a table %s already, and it is left as it is", table),
-		Remedy: "name another by --their-table, and tell the tool; or move that one out of the way",
+		Remedy: "name another table, and tell the tool; or move that one out of the way",
 	}
 }
 
@@ -176,14 +176,14 @@ func (w writer) check(exported []Exported) error {
 		case w.numbers && strings.Contains(string(e.Migration.Version), "."):
 			return &whimbrel.Error{Code: whimbrel.CodeUnsupported, Path: e.Migration.Path, Version: e.Migration.Version,
 				Message: fmt.Sprintf("version %s is not a number, which that tool needs", e.Migration.Version),
-				Remedy:  "export to flyway, or without --history"}
+				Remedy:  "export to flyway, or without WriteHistory"}
 		case !e.Applied && gap == nil:
 			gap = &exported[i]
 		case e.Applied && gap != nil && w.newest:
 			return &whimbrel.Error{Code: CodeContradiction, Path: gap.Migration.Path, Version: gap.Migration.Version,
 				Message: fmt.Sprintf("%s is pending and older than %s, which is applied: a table with the newest version alone "+
 					"cannot say that", gap.Migration.Version, e.Migration.Version),
-				Remedy: "apply it first with `whimbrel up --out-of-order apply`"}
+				Remedy: "apply it first, with Config.OutOfOrder set to apply"}
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func (t Table) busy(err error, wait time.Duration) error {
 		return &whimbrel.Error{
 			Code: whimbrel.CodeLeaseHeld, Message: fmt.Sprintf("%s is at work on %s: its lock could not be had within %s",
 				t.Tool, t, wait),
-			Remedy: "wait until it is done and run the command again, or raise --lock-wait", Err: err,
+			Remedy: "wait until it is done and adopt again, or raise Options.Wait", Err: err,
 		}
 	}
 	return failed("locking "+t.String(), err)

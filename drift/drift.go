@@ -171,7 +171,7 @@ func (l live) applied(all []migration.Migration) ([]migration.Migration, error) 
 	}
 	if len(missing) > 0 {
 		return nil, &whimbrel.Error{
-			Code: whimbrel.CodeMissingFile, Remedy: "bring the files back, or compare the history alone with --history-only",
+			Code: whimbrel.CodeMissingFile, Remedy: "bring the files back, or compare the history alone, with Migrator.Verify",
 			Message: "the schema cannot be compared: applied migrations have no file here: " + strings.Join(missing, ", "),
 		}
 	}
@@ -260,7 +260,7 @@ func start(ctx context.Context, major int, progress func(string)) (*devdb.Server
 			Code: whimbrel.CodeConnection, Err: err,
 			Message: "no throw-away server could be started to run the migrations on: " + message,
 			Remedy: cmp.Or(remedy, "see what it says") + "; or compare with a schema that was written " +
-				"where there is a server (--write-schema, --schema), or the history alone (--history-only)",
+				"where there is a server (Options.Expected), or the history alone, with Migrator.Verify",
 		}
 	}
 	return server, nil
@@ -303,10 +303,10 @@ func elsewhere(err error, lent bool) error {
 		moved.Remedy = "drop it there, or unset TEST_DB_*, so that whimbrel starts a server that has nothing"
 		return &moved
 	}
-	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone " +
-		"with --history-only"
+	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone, " +
+		"with Migrator.Verify"
 	if remedy := sandbox.Remedy(own); remedy != "" {
-		moved.Remedy = remedy + "; or compare the history alone with --history-only"
+		moved.Remedy = remedy + "; or compare the history alone, with Migrator.Verify"
 	}
 	return &moved
 }

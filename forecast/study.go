@@ -113,7 +113,7 @@ type judgement struct {
 func judge(plan whimbrel.Plan, facts Facts, catalog lint.Catalog, options Options) (judgement, error) {
 	wrong := func(err error) error {
 		return &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: err.Error(),
-			Remedy: "see the hazards with `whimbrel lint --list`", Err: err}
+			Remedy: "see the hazards that lint.Hazards lists", Err: err}
 	}
 	catalog.Rows = facts.counted(catalog.Rows)
 	settings := lint.Options{Parser: options.Parser, Severities: options.Severities, Catalog: &catalog, Major: facts.Major}

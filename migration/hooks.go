@@ -53,7 +53,7 @@ func LoadHooks(source Source) (Hooks, error) {
 	entries, err := fs.ReadDir(source.FS, source.dir())
 	if err != nil {
 		problem := source.folderError(err)
-		problem.Remedy = "name the folder of the hooks with --hooks, or with hooks: in whimbrel.yaml"
+		problem.Remedy = "correct the folder of the hooks"
 		return Hooks{}, problem
 	}
 	var problems []error

@@ -205,10 +205,10 @@ func (s Source) folderError(err error) *Error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &Error{Code: CodeNoFolder, Path: name, Message: "no such folder",
-			Remedy: "create it with \"whimbrel init\", or name the folder of the migrations with --dir", cause: err}
+			Remedy: "create it, or set Source.Dir to the folder of the migrations", cause: err}
 	case errors.Is(err, syscall.ENOTDIR):
 		return &Error{Code: CodeNotAFolder, Path: name, Message: "it is a file, not a folder",
-			Remedy: "name the folder of the migrations with --dir", cause: err}
+			Remedy: "set Source.Dir to the folder of the migrations", cause: err}
 	}
 	return &Error{Code: CodeUnreadable, Path: name, Message: "the folder cannot be read: " + reason(err),
 		Remedy: "check its permissions", cause: err}

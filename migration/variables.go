@@ -170,8 +170,7 @@ func (f *filler) wrong(offset int, remedy, format string, args ...any) {
 func (f *filler) value(name string, offset int) (string, bool) {
 	value, given := f.values[name]
 	if !given {
-		f.wrong(offset, fmt.Sprintf("give it with --set %s=…, or below variables: in whimbrel.yaml, where ${…} must be set "+
-			"in the environment", name), "variable %s has no value", name)
+		f.wrong(offset, fmt.Sprintf("give it in Variables[%s]", name), "variable %s has no value", name)
 	} else if strings.ContainsRune(value, 0) || strings.ToValidUTF8(value, "") != value {
 		f.wrong(offset, "give it a text in UTF-8", "the value of %s is no text", name)
 		given = false

@@ -199,7 +199,7 @@ func (j *judge) settings(context.Context) (Step, error) {
 	altered := present.Plural(len(j.options.Altered), "setting")
 	switch {
 	case j.options.Base == "":
-		return skipped("no base to compare with: --base names it")
+		return skipped("no base to compare with (Options.Base)")
 	case len(j.options.Altered) == 0:
 		return Step{Passed: true, Message: "the change is judged as what is merged into " + j.options.Base + " was"}, nil
 	case j.options.Accepted:
@@ -253,7 +253,7 @@ func (j *judge) nothingThere() (notes []annotation.Note) {
 		notes = append(notes, annotation.Note{
 			Level: annotation.Warning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
 			Message: withRemedy("no migration in this folder, so nothing is judged",
-				"name the folder of the migrations with --dir, or write one with whimbrel create"),
+				"set Source.Dir to the folder of the migrations, or write one"),
 		})
 	}
 	return notes
@@ -270,7 +270,7 @@ func withRemedy(message, remedy string) string {
 // change; and what is new must run after it.
 func (j *judge) merged(ctx context.Context) (Step, error) {
 	if j.options.Base == "" {
-		return skipped("no base to compare with: --base names it")
+		return skipped("no base to compare with (Options.Base)")
 	}
 	s := Step{}
 	j.fresh = map[string]bool{}
@@ -347,7 +347,7 @@ func judgeChanges(changes []git.Change, label, base string, squashed map[string]
 		if c.Deleted {
 			n.Check, n.Title = "merged-migration-deleted", "a merged migration was deleted"
 			n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it, and cannot be verified without it\n"+
-				"put the file back; whimbrel squash puts many into one", c.Name, base)
+				"put the file back; package squash puts many into one", c.Name, base)
 		}
 		notes = append(notes, n)
 	}

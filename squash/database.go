@@ -204,7 +204,7 @@ func (w *work) chooseData(ctx context.Context, b *Baseline) ([]table, error) {
 		return nil, &whimbrel.Error{
 			Code:    whimbrel.CodeSquash,
 			Message: "the migrations put rows into tables of which nothing was said: " + strings.Join(shown, ", "),
-			Remedy:  "keep those that a new database needs with --keep-data TABLE, and say --drop-data if the others may go",
+			Remedy:  "keep those that a new database needs with Options.KeepData, and set Options.DropData if the others may go",
 		}
 	}
 	return kept, nil

@@ -69,7 +69,7 @@ func dumpFor(ctx context.Context, server devdb.Binaries) (dumper, error) {
 			"server in %s nor on PATH", server.Major, server.Dir),
 		Detail: strings.Join(unfit, "\n"),
 		Remedy: fmt.Sprintf("install it (Debian, Ubuntu: apt-get install postgresql-client-%d; macOS: brew install libpq), "+
-			"or choose another server with --pg-version",
+			"or choose another server with Options.Major",
 			server.Major),
 	}
 }

@@ -169,7 +169,7 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 	if len(members) == 0 || !members[len(members)-1].Version.Equal(to) {
 		return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnknownVersion, Version: to, Message: "no migration " +
 			string(to),
-			Remedy: "name the newest migration that is to be squashed; whimbrel status --all lists them"}
+			Remedy: "name the newest migration that is to be squashed; Migrator.Status lists them"}
 	}
 	for _, f := range config.Functions {
 		if f.Version.Compare(to) <= 0 {

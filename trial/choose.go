@@ -52,7 +52,7 @@ func choose(ctx context.Context, h history, options Options) ([]int, error) {
 }
 
 func unknownMigration(word string) error {
-	return wrong("give a version or a name as `whimbrel status --all` shows them", "no migration %q", word)
+	return wrong("give a version or a name as Migrator.Status shows them", "no migration %q", word)
 }
 
 // ChangedFiles gives the names of the files of a repository that differ from a

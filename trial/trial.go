@@ -145,7 +145,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 	all = slices.DeleteFunc(all, func(m migration.Migration) bool { return m.Version.Repeatable() }) // see repeatables
 	slices.SortFunc(all, func(a, b migration.Migration) int { return a.Version.Compare(b.Version) })
 	if len(all)+len(config.Migrations) == 0 {
-		return history{}, wrong("write one with `whimbrel create`", "no migration to test")
+		return history{}, wrong("write one", "no migration to test")
 	}
 	config.Table = cmp.Or(config.Table, whimbrel.DefaultTable)
 	return history{config: config, migrations: all}, nil

@@ -22,6 +22,7 @@ func (a *app) ci(ctx context.Context, flags *ciFlags) error {
 		return err
 	}
 	report, err := pipeline.Run(ctx, options)
+	report = spokenReport(report)
 	if err != nil {
 		return err
 	}
@@ -156,4 +157,15 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 		}
 	}
 	return a.stepSummary(report.Markdown())
+}
+
+// spokenReport is a report for a pull request in the words of the command line.
+func spokenReport(r pipeline.Report) pipeline.Report {
+	for i := range r.Steps {
+		r.Steps[i].Message = commandLine(r.Steps[i].Message)
+		for j := range r.Steps[i].Notes {
+			r.Steps[i].Notes[j].Message = commandLine(r.Steps[i].Notes[j].Message)
+		}
+	}
+	return r
 }

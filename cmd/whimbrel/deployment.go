@@ -41,11 +41,11 @@ func (d *deployment) conclude(err error) {
 	var file *migration.Error
 	switch {
 	case errors.As(err, &own) && own.Code == codeRefused:
-		d.Outcome, d.Error = refusedDeploy, own
+		d.Outcome, d.Error = refusedDeploy, spoken(own)
 	case errors.As(err, &own) && own.Code == whimbrel.CodeInterrupted:
-		d.Outcome, d.Error = interruptedIt, own
+		d.Outcome, d.Error = interruptedIt, spoken(own)
 	case errors.As(err, &own):
-		d.Outcome, d.Error = failedDeploy, own
+		d.Outcome, d.Error = failedDeploy, spoken(own)
 	case errors.As(err, &file):
 		d.Outcome, d.Error = failedDeploy, failures(err)[0]
 	case err != nil:

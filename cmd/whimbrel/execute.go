@@ -180,6 +180,11 @@ func (a *app) listen(ctx context.Context, p *project) (finish func(), err error)
 	if p.observers, err = a.observe(ctx, p); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if hear := p.config.Listener; hear != nil {
+			p.config.Listener = func(r whimbrel.Record) { hear(spokenRecord(r)) }
+		}
+	}()
 	if a.flags.json {
 		p.config.Listener = monitor.Listen(p.observers.before(func(o monitor.Observation) { a.object(o) })...)
 		return p.observers.close, nil

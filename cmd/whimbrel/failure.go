@@ -109,12 +109,12 @@ func (a *app) object(value any) {
 func failures(err error) []*whimbrel.Error {
 	var own *whimbrel.Error
 	if errors.As(err, &own) && len(migration.Problems(err)) < 2 {
-		return []*whimbrel.Error{own}
+		return []*whimbrel.Error{spoken(own)}
 	}
 	var all []*whimbrel.Error
 	for _, problem := range migration.Problems(err) {
 		all = append(all, &whimbrel.Error{
-			Code: problem.Code, Message: problem.Message, Remedy: problem.Remedy,
+			Code: problem.Code, Message: problem.Message, Remedy: commandLine(problem.Remedy),
 			Path: problem.Path, Line: problem.Position.Line, Column: problem.Position.Column, Err: problem,
 		})
 	}

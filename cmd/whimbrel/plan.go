@@ -252,7 +252,7 @@ func renderOthers(p present.Style, others []whimbrel.OtherHistory) string {
 	var b strings.Builder
 	for _, other := range others {
 		if e := other.Refusal(); e != nil {
-			fmt.Fprintf(&b, "%s\n  %s %s\n", p.Bad("! "+e.Message), p.Faint("remedy:"), e.Remedy)
+			fmt.Fprintf(&b, "%s\n  %s %s\n", p.Bad("! "+e.Message), p.Faint("remedy:"), commandLine(e.Remedy))
 		} else {
 			b.WriteString(p.Faint(other.String()) + "\n")
 		}

@@ -46,6 +46,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			if err != nil {
 				return err
 			}
+			status.Newer = spoken(status.Newer)
 			if a.flags.json {
 				a.object(status)
 			} else {

@@ -123,7 +123,11 @@ func (a *app) verified(ctx context.Context, p project, options drift.Options, wi
 	if err != nil {
 		return v, err
 	}
-	if v.Verification, err = migrator.Verify(ctx); err != nil || !withSchema {
+	v.Verification, err = migrator.Verify(ctx)
+	for i := range v.Differences {
+		v.Differences[i].Remedy = commandLine(v.Differences[i].Remedy)
+	}
+	if err != nil || !withSchema {
 		return v, err
 	}
 	report, err := drift.Compare(ctx, options)
