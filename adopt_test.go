@@ -91,7 +91,7 @@ func TestATableOfAnotherToolIsRecognised(t *testing.T) {
 			_, err := b.migrator(simple).Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeForeignTable)
 			require.Contains(t, e.Message, "belongs to "+test.owner+":")
-			require.Contains(t, e.Remedy, "--table")
+			require.Contains(t, e.Remedy, "Config.Table")
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('migration_lock')"), "nothing was created")
 			_, err = b.migrator(simple, func(c *whimbrel.Config) { c.Table = "whimbrel_migrations" }).Up(t.Context(),
 				whimbrel.UpOptions{})

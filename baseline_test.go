@@ -38,7 +38,7 @@ func TestABaselineTakesNoOlderOnesAlongUnlessItIsToldTo(t *testing.T) {
 			if test.refused {
 				e := fails(t, err, whimbrel.CodeOutOfOrder)
 				require.Contains(t, e.Message, ": 2")
-				require.Contains(t, e.Remedy, "`whimbrel baseline --only 3`")
+				require.Contains(t, e.Remedy, "the goal BaselineOnly(3)")
 			} else {
 				require.NoError(t, err)
 			}
@@ -60,7 +60,7 @@ func TestOneVersionIsTakenOffTheHistoryAndLogged(t *testing.T) {
 	require.Equal(t, "b", b.text("SELECT to_regclass('b')"), "nothing ran")
 	verification, err := m.Verify(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, verification.Differences[0].Remedy, "`whimbrel baseline --only 2`")
+	require.Contains(t, verification.Differences[0].Remedy, "the goal BaselineOnly(2)")
 	_, err = m.Baseline(t.Context(), "2", whimbrel.BaselineOptions{Only: true})
 	require.NoError(t, err, "what verify proposes puts it back")
 	verification, err = m.Verify(t.Context())
@@ -93,7 +93,7 @@ func TestAFileThatWasRenamedIsSaid(t *testing.T) {
 			require.Equal(t, test.warned, len(verification.Warnings) == 1)
 			require.Equal(t, test.missing, len(verification.Differences) == 2)
 			if test.missing {
-				require.Contains(t, verification.Differences[0].Remedy, "`whimbrel baseline --only 4`")
+				require.Contains(t, verification.Differences[0].Remedy, "the goal BaselineOnly(4)")
 				_, err = m.Baseline(t.Context(), "4", whimbrel.BaselineOptions{Only: true})
 				require.NoError(t, err)
 				_, err = m.Forget(t.Context(), "3")

@@ -246,7 +246,7 @@ func ExampleError() {
 	}
 	// Output:
 	// unknown_version true
-	// see the versions with `whimbrel status --all`
+	// see the versions with Migrator.Status
 }
 
 func TestTheShopGoesUpAndDownAndUpAndIsTheSameEachTime(t *testing.T) {

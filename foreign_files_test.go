@@ -45,7 +45,7 @@ func TestAFileThatKeepsAnotherRunnersHistoryInOursIsRefusedBeforeAnythingRuns(t 
 			}
 			e := fails(t, err, whimbrel.CodeForeignTable)
 			require.Equal(t, 1, e.Line)
-			require.Contains(t, e.Remedy, "--table whimbrel_migrations")
+			require.Contains(t, e.Remedy, "Config.Table: whimbrel_migrations")
 			require.Equal(t, "true", b.text("SELECT (to_regclass('a') IS NULL)::text"))
 			_, err = b.migrator(files{
 				"1_a.sql": "CREATE TABLE a (id int);",

@@ -252,7 +252,7 @@ func TestWhatIsHalfWayDownIsNeverTakenForApplied(t *testing.T) {
 			e := fails(t, run(t.Context(), b, f), whimbrel.CodeUnfinished)
 			require.EqualValues(t, "5", e.Version)
 			require.Equal(t, whimbrel.Down, e.Direction)
-			require.Contains(t, e.Remedy, "whimbrel recover")
+			require.Contains(t, e.Remedy, "Migrator.Recover")
 			require.Equal(t, "1", b.text("SELECT count(*) FROM schema_migrations_journal"), "it is not forgotten")
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('z')"))
 		})
@@ -422,7 +422,7 @@ func TestAnotherTextOfWhatIsHalfDoneIsRefused(t *testing.T) {
 			}
 			e := fails(t, err, whimbrel.CodeJournal)
 			require.Equal(t, test.line, e.Line)
-			for _, choice := range []string{"put back", "whimbrel recover", "whimbrel down"} {
+			for _, choice := range []string{"put back", "Migrator.Recover", "Migrator.Down"} {
 				require.Contains(t, e.Remedy, choice)
 			}
 			require.Equal(t, before, b.text(rowsOf5))

@@ -355,7 +355,7 @@ func TestWhoNeedsWhatARepeatableDefinesIsToldWhich(t *testing.T) {
 				return
 			}
 			require.Contains(t, e.Remedy, "R__later defines "+test.says)
-			require.Contains(t, e.Remedy, "accept its change with `whimbrel verify --accept 2`")
+			require.Contains(t, e.Remedy, "accept its change with Migrator.Accept(2)")
 		})
 	}
 	b := setup(t)

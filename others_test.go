@@ -110,7 +110,7 @@ func TestWhatAnotherToolHasAppliedDoesNotRunAgain(t *testing.T) {
 			_, err := m.Up(t.Context(), whimbrel.UpOptions{})
 			e := fails(t, err, whimbrel.CodeForeignHistory)
 			require.Contains(t, e.Message, "the history of "+test.tool+",")
-			require.Contains(t, e.Remedy, "`whimbrel baseline --none`")
+			require.Contains(t, e.Remedy, "Migrator.Begin")
 			_, err = m.Plan(t.Context(), whimbrel.Latest())
 			_ = fails(t, err, whimbrel.CodeForeignHistory)
 			require.Equal(t, "NULL", b.text("SELECT to_regclass('whimbrel_migrations')"), "nothing was created")

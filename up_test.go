@@ -413,7 +413,7 @@ func TestAMissingFileAndAChangedOneAreRefused(t *testing.T) {
 	edited := files{"1_users.sql": simple["1_users.sql"] + "\n-- a remark", "2_orders.sql": simple["2_orders.sql"]}
 	_, err = b.migrator(edited).Up(t.Context(), whimbrel.UpOptions{})
 	e := fails(t, err, whimbrel.CodeChanged)
-	require.Contains(t, e.Remedy, "verify --accept 1")
+	require.Contains(t, e.Remedy, "Migrator.Accept(1)")
 	verification, err := b.migrator(edited).Verify(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "checksum_changed", verification.Differences[0].Kind)

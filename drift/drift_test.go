@@ -221,5 +221,5 @@ func TestWhatCannotBeRunAgainIsSaid(t *testing.T) {
 	require.ErrorAs(t, err, &own)
 	require.Contains(t, own.Message, "on a throw-away server")
 	require.Contains(t, own.Message, "no plan")
-	require.Contains(t, own.Remedy, "--history-only")
+	require.Contains(t, own.Remedy, "Migrator.Verify")
 }

@@ -140,8 +140,8 @@ func TestLoadOfAFolderThatIsNone(t *testing.T) {
 	}
 	_, err := Load(Source{FS: os.DirFS(filepath.Join(dir, "none"))})
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.Contains(t, Problems(err)[0].Remedy, "whimbrel init")
-	require.Contains(t, Problems(err)[0].Remedy, "--dir")
+	require.Contains(t, Problems(err)[0].Remedy, "create it")
+	require.Contains(t, Problems(err)[0].Remedy, "Source.Dir")
 }
 
 // refusing is a file system that does not open one of its files, as root too

@@ -204,7 +204,7 @@ func TestARoleWithoutAnySchemaInItsSearchPath(t *testing.T) {
 	b.exec("ALTER DATABASE " + b.name + " SET search_path = nowhere")
 	e := fails(t, b.up(one), whimbrel.CodeConfiguration)
 	require.Contains(t, e.Message, "search_path names none that exists")
-	require.Contains(t, e.Remedy, "--table public.schema_migrations")
+	require.Contains(t, e.Remedy, "Config.Table: public.schema_migrations")
 	require.NoError(t, b.up(files{"1_users.sql": "CREATE TABLE public.users (id int)"},
 		func(c *whimbrel.Config) { c.Table = "public.schema_migrations" }))
 }
