@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // ProjectOptions says what kind of development server is wanted.
@@ -335,7 +337,7 @@ func (f folder) prepare(ctx context.Context, state state, c cluster) error {
 }
 
 func (c cluster) databases(ctx context.Context) ([]Database, error) {
-	connection, err := pgx.Connect(ctx, c.url("postgres"))
+	connection, err := dial.Connect(ctx, c.url("postgres"))
 	if err != nil {
 		return nil, fmt.Errorf("asking the development server for its databases: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
@@ -43,7 +44,7 @@ func (w *work) open(ctx context.Context, major int) (*database, error) {
 	}
 	d := &database{work: w, server: server}
 	if d.url, _, err = server.FreshDatabase(ctx); err == nil {
-		d.conn, err = pgx.Connect(ctx, d.url)
+		d.conn, err = dial.Connect(ctx, d.url)
 	}
 	if err == nil {
 		_, err = d.conn.Exec(ctx, "CREATE SCHEMA "+ownSchema)

@@ -17,9 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
 // settings trade what nobody needs of a server that never outlives a crash of the machine for speed. A crash of its own
@@ -208,7 +207,7 @@ func configure(ctx context.Context, project *devdb.Project) error {
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := dial.Connect(ctx, url)
 	if err != nil {
 		return err
 	}

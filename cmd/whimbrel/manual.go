@@ -22,7 +22,7 @@ func newManual(a *app) []*cobra.Command {
 		Example: `  whimbrel manual /usr/local/share`,
 		Hidden:  true,
 		Args:    arguments(1, 1, "FOLDER"),
-		RunE: func(c *cobra.Command, folder []string) error {
+		RunE: func(_ *cobra.Command, folder []string) error {
 			return writeManual(newRoot(newApp(a.environment, nil)), folder[0], build())
 		},
 	}}

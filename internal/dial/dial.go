@@ -53,6 +53,15 @@ func Open(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	return conn, err
 }
 
+// Connect opens a connection to an address, as Open does.
+func Connect(ctx context.Context, address string) (*pgx.Conn, error) {
+	config, err := Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	return Open(ctx, config)
+}
+
 // LetFinish marks a context whose statements only ask something, so that cancelling
 // them is of no use: where the context is cancelled they are waited for, though not
 // for long, and where its deadline has passed the connection is given up. The server

@@ -20,6 +20,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -179,7 +180,7 @@ func (s *stage) close(ctx context.Context) {
 	if len(s.roles) == 0 {
 		return
 	}
-	if conn, err := pgx.Connect(ctx, s.server.URL("postgres")); err == nil {
+	if conn, err := dial.Connect(ctx, s.server.URL("postgres")); err == nil {
 		defer func() { _ = conn.Close(ctx) }()
 		for _, role := range s.roles {
 			_, _ = conn.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize())
@@ -211,7 +212,7 @@ func (s *stage) connect(ctx context.Context) error {
 			s.notices = append(s.notices, notice)
 		}
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := dial.Open(ctx, config)
 	if err != nil { // the session before this one stays, to be closed
 		return fmt.Errorf("connecting to the rehearsal's server: %w", err)
 	}
