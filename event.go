@@ -209,7 +209,7 @@ type TrafficWaiting struct {
 	Longest   Elapsed   `json:"longest_ms"`
 }
 
-// Retrying says that a step gave way (to a lock, a deadlock, a serialisation
+// Retrying says that a step backed off (from a lock, a deadlock, a serialisation
 // failure) and will be sent again.
 type Retrying struct {
 	Migration Ref     `json:"migration"`

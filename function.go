@@ -27,8 +27,8 @@ type Function struct {
 	// serialisation failure, or lost their connection.
 	Up, Down func(ctx context.Context, tx pgx.Tx) error
 	// UpConn and DownConn get the connection outside a transaction. They are called
-	// again after a crash or a lost connection, so what they do must bear to be
-	// repeated.
+	// again after a crash or a lost connection, so what they do must be
+	// idempotent.
 	UpConn, DownConn func(ctx context.Context, conn *pgx.Conn) error
 }
 

@@ -4,7 +4,7 @@ package devdb
 
 import "os"
 
-// There is no memory file system that every machine has.
+// No memory file system exists on every machine.
 const memoryFolder = ""
 
 // rootTemporary is tried when the folder for temporary files cannot be used.

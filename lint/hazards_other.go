@@ -54,7 +54,7 @@ func transactionHazards() []Hazard {
 			ID: "lock-timeout-disabled", Severity: Error, Title: "the limit on waiting is lifted",
 			Happens: "A statement that waits for a strong lock makes everybody behind it wait too. lock_timeout bounds that. " +
 				"The file sets it to 0, and one long query is enough to stop the table.", Locks: []Lock{{"users", AccessExclusive}},
-			Remedy: "Leave the setting out: whimbrel gives way and tries again.", Link: manual +
+			Remedy: "Leave the setting out: whimbrel backs off and tries again.", Link: manual +
 				"runtime-config-client.html#GUC-LOCK-TIMEOUT",
 			Bad:  "SET lock_timeout = 0;\nALTER TABLE users ADD COLUMN note text;",
 			Good: []string{"ALTER TABLE users ADD COLUMN note text;"},
@@ -63,7 +63,7 @@ func transactionHazards() []Hazard {
 			ID: "timeout-too-long", Severity: Warn, Title: "the limit on waiting is long",
 			Happens: "For as long as the statement waits for its lock, everybody behind it waits too.", Locks: []Lock{{"users",
 				AccessExclusive}},
-			Remedy: "Leave the setting out: whimbrel gives way after a tenth of a second and tries again.", Link: manual +
+			Remedy: "Leave the setting out: whimbrel backs off after a tenth of a second and tries again.", Link: manual +
 				"runtime-config-client.html#GUC-LOCK-TIMEOUT",
 			Bad:  "-- +migrate Set lock_timeout = 2min\nALTER TABLE users ADD COLUMN note text;",
 			Good: []string{"-- +migrate Set lock_timeout = 1s\nALTER TABLE users ADD COLUMN note text;"},

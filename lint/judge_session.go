@@ -368,12 +368,12 @@ func (j *judge) timeouts() {
 			j.report(Finding{Hazard: "lock-timeout-disabled",
 				Message: fmt.Sprintf("the file lifts lock_timeout: while the statement waits for %s, everybody behind it waits "+
 					"too, without end", lock.Table),
-				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
+				Rewrite: "-- without the setting of lock_timeout: whimbrel backs off and tries again\n" + j.out.Text})
 		case ok && limit > longTimeout:
 			j.report(Finding{Hazard: "timeout-too-long",
 				Message: fmt.Sprintf("for up to %s %s of %s wait behind the statement while it waits", limit, lock.Mode.Stops(),
 					lock.Table),
-				Rewrite: "-- without the setting of lock_timeout: whimbrel gives way and tries again\n" + j.out.Text})
+				Rewrite: "-- without the setting of lock_timeout: whimbrel backs off and tries again\n" + j.out.Text})
 		}
 	}
 }

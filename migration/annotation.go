@@ -222,7 +222,7 @@ func (l *line) batchOptions(b *Batch) *Error {
 			if workers, err := strconv.Atoi(value); err == nil && workers >= 1 && workers <= maxWorkers {
 				b.Workers = workers
 			} else {
-				message, remedy = fmt.Sprintf("%q is no number of workers from 1 to %d", value,
+				message, remedy = fmt.Sprintf("invalid number of workers %q: the least is 1, the most %d", value,
 					maxWorkers), "write for example workers=2"
 			}
 		default:

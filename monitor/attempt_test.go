@@ -55,7 +55,7 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 			require.Equal(t, 1, b.child(folder, "up", nil))
 			write(run, table(run))
 			failures++
-		case run == 25: // gives way to a lock
+		case run == 25: // backs off from a lock
 			write(run, "ALTER TABLE t1 ADD COLUMN waited int; "+table(run))
 			holder := b.connect()
 			begun, err := holder.Begin(t.Context())

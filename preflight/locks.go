@@ -126,7 +126,7 @@ WHERE l.locktype = 'relation' AND l.relation = ANY ($1) AND l.pid IS DISTINCT FR
 }
 
 // activityQuery lists who is at work in this database. Processes of the server's
-// own have no transaction, or one that gives way; an autovacuum against wraparound
+// own have no transaction, or one that backs off; an autovacuum against wraparound
 // does not.
 const activityQuery = `
 SELECT a.pid, '' AS prepared, coalesce(a.application_name, '') AS application, coalesce(a.usename, a.backend_type, 'unknown')::text AS username,

@@ -44,7 +44,7 @@ type Status string
 const (
 	Passed       Status = "passed"
 	Failed       Status = "failed"
-	Irreversible Status = "irreversible" // the up migration works, and there is no down migration that brings everything back
+	Irreversible Status = "irreversible" // the up migration works, and no down migration brings everything back
 	NotRun       Status = "not_run"      // an earlier one failed on the up migration, or the trial was stopped
 )
 

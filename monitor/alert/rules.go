@@ -19,7 +19,7 @@ type Limits struct {
 	SlowMedium time.Duration // a migration runs: medium; 5 minutes
 	SlowHigh   time.Duration // a migration runs: high; 10 minutes
 	Lease      time.Duration // another runner holds the lease; 2 minutes
-	Lock       time.Duration // a step gives way to the same or other sessions; 1 minute
+	Lock       time.Duration // a step backs off from the same or other sessions; 1 minute
 	Traffic    time.Duration // others wait behind a step; 5 seconds
 	Still      time.Duration // a backfill makes no progress; 5 minutes
 }

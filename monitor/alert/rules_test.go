@@ -121,7 +121,7 @@ func TestAlerts(t *testing.T) {
 		"others wait behind a step": {story{{0, started}, {0, step}, {1, whimbrel.TrafficWaiting{Migration: users,
 			Longest: minutes(.01)}}, {2, whimbrel.StepFinished{}}}, Limits{Traffic: time.Minute}, []string{
 			"1.99 firing traffic warning high", "2 resolved traffic warning high"}},
-		"others wait behind a step that gives way": {story{{0, step}, {1, whimbrel.TrafficWaiting{Migration: users}},
+		"others wait behind a step that backs off": {story{{0, step}, {1, whimbrel.TrafficWaiting{Migration: users}},
 			{1.01, backoff}, {2, nil}}, Limits{Lock: -1}, nil},
 		"a backfill that moves": {story{{0, batch}, {4, progress}, {8, progress},
 			{12, whimbrel.StepFinished{}}}, Limits{}, nil},

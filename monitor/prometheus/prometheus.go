@@ -160,7 +160,7 @@ func (c *Collector) migrations() []openmetrics.Family {
 			label("outcome", how.name))...)
 	}
 	retries := openmetrics.Family{Name: "whimbrel_retries", Type: openmetrics.Counter,
-		Help: "Steps that gave way and were sent again."}
+		Help: "Steps that backed off and were sent again."}
 	for _, state := range sorted(c.retries, func(s string) string { return s }) {
 		retries.Samples = append(retries.Samples, openmetrics.Sample{Labels: []openmetrics.Label{label("sqlstate", state)},
 			Value: c.retries[state]})

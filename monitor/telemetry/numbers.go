@@ -40,7 +40,7 @@ func newNumbers(meter metric.Meter) (*numbers, error) {
 	n.lease, errs[2] = meter.Float64Histogram("whimbrel.lease.wait.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time spent waiting for another runner."), buckets)
 	n.retries, errs[3] = meter.Int64Counter("whimbrel.retries", metric.WithUnit("{retry}"),
-		metric.WithDescription("Steps that gave way and were sent again."))
+		metric.WithDescription("Steps that backed off and were sent again."))
 	n.rows, errs[4] = meter.Int64Counter("whimbrel.rows", metric.WithUnit("{row}"),
 		metric.WithDescription("Rows that migrations changed."))
 	n.memory, errs[5] = meter.Int64Gauge("whimbrel.process.memory", metric.WithUnit("By"),

@@ -40,7 +40,7 @@ func (s *spans) observe(o monitor.Observation) {
 			append(slices.Clone(s.server), attribute.String("whimbrel.command", e.Command), attribute.Int("whimbrel.planned",
 				e.Planned))...))
 	case whimbrel.MigrationStarted:
-		s.end(&s.migration, o.Time) // one that gave way in the pipeline begins again
+		s.end(&s.migration, o.Time) // one that backed off in the pipeline begins again
 		s.migrationPart, s.migration = s.tracer.Start(s.runTraceOr(), title(e.Migration), trace.WithTimestamp(o.Time),
 			trace.WithAttributes(
 				append(append(memory("before", o.Before), of(e.Migration)...), attribute.Int("whimbrel.steps", e.Steps))...))
