@@ -1,7 +1,7 @@
 /*
  * The lease, as a model that is checked in every interleaving.
  *
- * What is here is what lease.go, record.go, alone.go and reconnect.go say to
+ * What is here is what lease.go, record.go, nontransactional.go and reconnect.go say to
  * the server, and what a server makes of it. docs/lease.md explains the protocol
  * and what the check proves; lease_test.go runs it.
  *
