@@ -421,8 +421,9 @@ func (f Basis) values(s state) PlanChanges {
 		return nil
 	}
 	if now := prove(f.Values.Salt, f.Values.Of, s.variables); now == nil || !bytes.Equal(now.Hash, f.Values.Hash) {
-		return PlanChanges{{Kind: ChangedValues, Message: "a variable has another value than when the plan was made: one of " +
-			strings.Join(f.Values.Of, ", ")}}
+		return PlanChanges{{Kind: ChangedValues,
+			Message: "a variable has another value than when the plan was made: one of " +
+				strings.Join(f.Values.Of, ", ")}}
 	}
 	return nil
 }

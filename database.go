@@ -563,7 +563,8 @@ func appliedQuery(table string, whole bool, kind string) string {
 	}
 	return "SELECT id, coalesce(version, ''), coalesce(name, ''), executed_at::timestamptz, coalesce(execution_time_ms, " +
 		"0)::bigint, " +
-		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + reversible + ", coalesce(" + kind + ", '') FROM " + table +
+		"coalesce(checksum, ''), coalesce(batch_number, 0)::int, " + reversible + ", coalesce(" + kind + ", '') FROM " +
+		table +
 		" ORDER BY id"
 }
 

@@ -145,7 +145,8 @@ func notReversible(a Applied, m migration.Migration) *Error {
 	e := &Error{
 		Code: CodeIrreversible, Version: a.Version, Name: m.Name, Direction: Down, Path: m.Path,
 		Message: fmt.Sprintf("%s has no down migration, so nothing was rolled back", a.Version),
-		Remedy:  "write a `-- +migrate Down` part, or take it off the history without undoing anything by DownOptions.ForceNoDown",
+		Remedy: "write a `-- +migrate Down` part, or take it off the history without undoing anything by " +
+			"DownOptions.ForceNoDown",
 	}
 	if m.Kind == migration.Opaque {
 		e.Remedy = "take it off the history without undoing anything by DownOptions.ForceNoDown"

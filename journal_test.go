@@ -359,7 +359,8 @@ func TestAdoptingWhatIsHalfDoneForgetsTheChain(t *testing.T) {
 
 func TestUpRefusesWhileWhatIsHalfDoneHasNoFile(t *testing.T) {
 	b := setup(t)
-	_, err := b.migrator(files{"5_x.sql": halfDone["an atomic down migration"].broken}).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(files{"5_x.sql": halfDone["an atomic down migration"].broken}).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.Error(t, err)
 	renumbered := files{"6_x.sql": "CREATE TABLE six ();"}
 	_, err = b.migrator(renumbered).Up(t.Context(), whimbrel.UpOptions{})

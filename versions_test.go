@@ -128,7 +128,8 @@ func TestTablesAreNotUpgradedUnderARunnerThatHoldsThem(t *testing.T) {
 	b.exec(version0 + "UPDATE migration_lock SET is_locked = true, locked_by = 'an older one', locked_at = now(), " +
 		"expires_at = now() + interval '1 hour', tool_version = '0.9'")
 	f := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()"}
-	_, err := b.migrator(f, func(c *whimbrel.Config) { c.LockWait = whimbrel.NoWait }).Up(t.Context(), whimbrel.UpOptions{})
+	_, err := b.migrator(f, func(c *whimbrel.Config) { c.LockWait = whimbrel.NoWait }).Up(t.Context(),
+		whimbrel.UpOptions{})
 	require.Contains(t, fails(t, err, whimbrel.CodeLeaseHeld).Message, "an older one")
 	require.Equal(t, "0", b.text("SELECT count(*) FROM pg_attribute WHERE attname = 'schema_version'"))
 

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// account is who runs the server. The zero value is anyone who runs this program. Root needs another one, because initdb
-// and postgres refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
+// account is who runs the server. The zero value is anyone who runs this program. Root needs another one, because
+// initdb and postgres refuse to be run by it; see https://www.postgresql.org/docs/current/postgres-user.html.
 type account struct {
 	name     string
 	uid, gid int

@@ -69,8 +69,8 @@ func (w Walls) Full() bool { return w.Missing == "" }
 type wallsKey struct{}
 
 // WatchWalls gives a context with which every Start tells which walls stand around its server, before it gives the
-// server to anybody. An error of told ends the server and is the error of Start: so anyone who starts none itself, but has
-// something else start them, decides.
+// server to anybody. An error of told ends the server and is the error of Start: so anyone who starts none itself, but
+// has something else start them, decides.
 func WatchWalls(ctx context.Context, told func(Walls) error) context.Context {
 	return context.WithValue(ctx, wallsKey{}, told)
 }

@@ -1,7 +1,7 @@
 package devdb
 
 // Furnishing is what a throw-away database has before a migration runs in it, because the databases on which the
-// migrations are to run have it from elsewhere: from a platform, or from whoever made the server. The zero value adds
+// migrations are to run have it from elsewhere: from a platform, or from those who made the server. The zero value adds
 // nothing but the roles that the migrations name and nobody creates.
 type Furnishing struct {
 	// Roles and Extensions are created first. The roles cannot log in.

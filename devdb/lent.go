@@ -109,7 +109,8 @@ func (s *Server) giveBack() error {
 	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
 	now, err := roles(ctx, connection)
 	for role := range now {
-		if !s.roles[role] && (slices.Contains(s.created, role) || s.cluster.lent.names(role)) { // one that owns something is not ours, and is not dropped
+		// one that owns something is not ours, and is not dropped
+		if !s.roles[role] && (slices.Contains(s.created, role) || s.cluster.lent.names(role)) {
 			_, _ = connection.Exec(ctx, "DROP ROLE IF EXISTS "+pgx.Identifier{role}.Sanitize()).ReadAll()
 		}
 	}

@@ -162,7 +162,8 @@ func rehearse(ctx context.Context, plan whimbrel.Plan, catalog lint.Catalog, j *
 			return isPlanned(m.Version) ||
 				isBack(m.Version)
 		}},
-		Server: options.Server, Sandbox: options.Sandbox, Major: catalog.Major, Rows: rows, Progress: options.Progress, Scripts: options.Scripts,
+		Server: options.Server, Sandbox: options.Sandbox, Major: catalog.Major, Rows: rows, Progress: options.Progress,
+		Scripts: options.Scripts,
 	})
 	if errors.Is(err, devdb.ErrNoBinaries) {
 		return &whimbrel.Error{

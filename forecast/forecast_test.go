@@ -212,7 +212,8 @@ func TestDownMigrationsAreJudgedAndTried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := study(t, url, plan, history, func(o *forecast.Options) { o.Rehearse = true })
 			require.NotNil(t, f.Rehearsal)
-			require.Contains(t, f.Rehearsal.Stopped, "example.sql", "the second down migration fails, and the first is behind it")
+			require.Contains(t, f.Rehearsal.Stopped, "example.sql",
+				"the second down migration fails, and the first is behind it")
 			require.Equal(t, forecast.Failed, f.Migrations[1].Down.Tested)
 			require.Contains(t, f.Migrations[1].Down.Failure, `column "c" of relation "users" does not exist`)
 			require.Equal(t, forecast.High, f.Migrations[1].Risk)

@@ -74,7 +74,8 @@ INSERT INTO users (phone, country) VALUES ('030 / 12 34', 'DE'), ('+44 20 7946',
 		b.text("SELECT string_agg(phone, ' ' ORDER BY id) FROM users"))
 
 	require.NotEqual(t, original.Text, script.Source())
-	stored := migration.Migration{Kind: migration.Script, Path: "stored down migration of 20240302120000_normalise_phones.js",
+	stored := migration.Migration{Kind: migration.Script,
+		Path: "stored down migration of 20240302120000_normalise_phones.js",
 		Text: script.Source()}
 	script = compile(t, js.Options{}, stored)
 	require.NoError(t, b.run(script, whimbrel.Down))

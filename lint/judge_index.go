@@ -531,7 +531,8 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		}
 		if s.SkipData {
 			j.report(Finding{Hazard: "refresh-matview-not-concurrent", Evidence: j.wasThere(r),
-				Message: fmt.Sprintf("%s loses its rows, and anyone who reads it gets an error until it is computed again", r.name)})
+				Message: fmt.Sprintf("%s loses its rows, and anyone who reads it gets an error until it is computed again",
+					r.name)})
 			return
 		}
 		rewrite, why := j.refreshSlowly(r)

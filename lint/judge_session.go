@@ -78,7 +78,8 @@ func (j *judge) effects(n *ast.Node) {
 			j.report(Finding{Hazard: "ends-other-sessions", Message: fmt.Sprintf("%s() ends what others are doing", name)})
 			return true
 		case "pg_drop_replication_slot":
-			j.report(Finding{Hazard: "drop-replication-slot", Message: "anyone who reads from the slot must begin with a new copy"})
+			j.report(Finding{Hazard: "drop-replication-slot",
+				Message: "anyone who reads from the slot must begin with a new copy"})
 			return true
 		case "pg_sleep", "pg_sleep_for", "pg_sleep_until":
 			j.sleep()

@@ -109,11 +109,13 @@ func TestParseStoredRefusesWhatCannotRun(t *testing.T) {
 			"function, not SQL",
 		"async (client) => {}": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		" (client) => client.query('SELECT')": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
+		" (client) => client.query('SELECT')": "stored_script: stored down migration of 1_a: it is the source of a " +
+			"JavaScript " +
 			"function, not SQL",
 		"client => client.query('SELECT')": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",
-		"function (client) { return client; }": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
+		"function (client) { return client; }": "stored_script: stored down migration of 1_a: it is the source of a " +
+			"JavaScript " +
 			"function, not SQL",
 		"down(client) { return client; }": "stored_script: stored down migration of 1_a: it is the source of a JavaScript " +
 			"function, not SQL",

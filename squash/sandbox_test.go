@@ -15,10 +15,12 @@ func TestWhatAPlatformMakesIsInNoBaseline(t *testing.T) {
 	platform := func(o *squash.Options) {
 		o.Sandbox = devdb.Furnishing{Roles: []string{"reader"}, Extensions: []string{"pgcrypto"},
 			Prepare: []devdb.File{{Path: "platform.sql", Text: "CREATE SCHEMA auth; " +
-				"CREATE TABLE auth.users (id int PRIMARY KEY); INSERT INTO auth.users VALUES (1); GRANT USAGE ON SCHEMA auth TO reader;"}}}
+				"CREATE TABLE auth.users (id int PRIMARY KEY); INSERT INTO auth.users VALUES (1); GRANT USAGE ON SCHEMA auth TO " +
+				"reader;"}}}
 	}
 	all := files{
-		"1_a.sql": "CREATE TABLE profiles (id int REFERENCES auth.users (id)); GRANT SELECT ON profiles TO reader, of_nobody;",
+		"1_a.sql": "CREATE TABLE profiles (id int REFERENCES auth.users (id)); GRANT SELECT ON profiles TO reader, " +
+			"of_nobody;",
 		"2_b.sql": "CREATE FUNCTION auth.mine() RETURNS int LANGUAGE sql AS 'SELECT 1';",
 		"3_c.sql": "ALTER TABLE auth.users ADD COLUMN nick text;",
 	}
@@ -33,7 +35,8 @@ func TestWhatAPlatformMakesIsInNoBaseline(t *testing.T) {
 
 	_, err = run(t, all.load(t), "3", platform)
 	require.ErrorIs(t, err, whimbrel.CodeSquash)
-	require.ErrorContains(t, err, "alter what is there before them, and a baseline cannot say how: CREATE TABLE auth.users")
+	require.ErrorContains(t, err, "alter what is there before them, and a baseline cannot say how: CREATE TABLE "+
+		"auth.users")
 
 	_, err = run(t, all.load(t), "2")
 	var own *whimbrel.Error

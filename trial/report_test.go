@@ -81,7 +81,8 @@ func TestTheReportForAPullRequest(t *testing.T) {
 	require.Equal(t, "### ❌ The migrations did not pass\n\n"+
 		"1 passed, 1 failed, 1 irreversible, 1 not run. PostgreSQL 15.18, 1.2 s.\n\n"+
 		"**2 add\\|pipe**\n\n"+
-		"- ❌ down leaves index &lt;b&gt;a\\_b&lt;/b&gt; behind\n  `migrations/2_add.sql`\n  make the down migration restore it\n"+
+		"- ❌ down leaves index &lt;b&gt;a\\_b&lt;/b&gt; behind\n  `migrations/2_add.sql`\n"+
+		"  make the down migration restore it\n"+
 		"- ⚠️ slow @\u200beverybody\n  `tests/a.yaml:3:5`\n\n"+
 		"**Besides**\n\n- ❌ a row could not be inserted\n  `tests/a.yaml:9:1`\n\n"+
 		"| | migration | up | down | rows | locks on existing tables | |\n|---|---|--:|--:|--:|---|---|\n"+

@@ -89,7 +89,8 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 			"00002 touch db/00002_touch.sql (00002): CREATE FUNCTION | DROP FUNCTION",
 			"3 alone db/3_alone.sql (3): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",
 			"4 go db/4_go.go (4):  |  unfit: db/4_go.go: it is a migration in Go, which only goose can run",
-			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the up migration begins, and goose " +
+			"5 bare db/5_bare.sql (5):  |  unfit: db/5_bare.sql: it has no line that says where the up migration begins, and " +
+				"goose " +
 				"refuses it",
 			"6 control db/6_control.sql (6):  |  unfit: db/6_control.sql:3:1: COMMIT ends a transaction block that nothing opens",
 		}},
@@ -151,7 +152,8 @@ func TestEachFormatReadsItsFiles(t *testing.T) {
 				"--  migrate:down  transaction:false\nDROP INDEX i",
 			"1_none.sql": "SELECT 1;",
 		}, []string{
-			"1 none db/1_none.sql (1):  |  unfit: db/1_none.sql: it has no line that says where the up migration begins, and dbmate " +
+			"1 none db/1_none.sql (1):  |  unfit: db/1_none.sql: it has no line that says where the up migration begins, and " +
+				"dbmate " +
 				"refuses it",
 			"20240115 a db/20240115_a.sql (20240115): CREATE TABLE | DROP TABLE",
 			"20240116  db/20240116.sql (20240116): apart, CREATE INDEX CONCURRENTLY | apart, DROP INDEX",

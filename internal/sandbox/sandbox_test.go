@@ -47,8 +47,9 @@ func TestSettingsHoldForEverySessionOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	config, _ := fresh(t)
 	_, err := Furnish(t.Context(), config, Program{Furnishing: devdb.Furnishing{
-		Settings: []devdb.Setting{{Name: "search_path", Value: `app, "Odd", public`}, {Name: "TimeZone", Value: "Asia/Tokyo"}},
-		Prepare:  []devdb.File{{Text: "CREATE SCHEMA app; CREATE TABLE t (i int);"}},
+		Settings: []devdb.Setting{{Name: "search_path", Value: `app, "Odd", public`},
+			{Name: "TimeZone", Value: "Asia/Tokyo"}},
+		Prepare: []devdb.File{{Text: "CREATE SCHEMA app; CREATE TABLE t (i int);"}},
 	}})
 	require.NoError(t, err)
 	_, conn := connected(t, config)
@@ -66,7 +67,8 @@ func TestWhatCannotBeFurnishedIsSaidWithItsPlace(t *testing.T) {
 		remedy     string
 	}{
 		"a statement that the server refuses": {
-			devdb.Furnishing{Prepare: []devdb.File{{Path: "db/p.sql", Text: "SELECT 1;\nSELECT 'ü',\n  nothing FROM pg_class;"}}},
+			devdb.Furnishing{Prepare: []devdb.File{{Path: "db/p.sql",
+				Text: "SELECT 1;\nSELECT 'ü',\n  nothing FROM pg_class;"}}},
 			`db/p.sql:3:3: the throw-away database cannot be prepared: column "nothing" does not exist (SQLSTATE 42703)`,
 			"correct the file"},
 		"one without a place": {
