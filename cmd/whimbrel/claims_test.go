@@ -26,13 +26,13 @@ var claiming = map[string][][]string{
 	"init": {{}}, "create": {{"new"}, {"/"}}, "config": {{}}, "config schema": {{"nonsense"}}, "protect": {{}},
 	"protect on": {{}}, "protect off": {{}}, "protect status": {{}},
 	"dev": {{"nonsense"}}, "dev start": {{"nonsense"}}, "dev stop": {{"nonsense"}}, "dev status": {{"nonsense"}},
-	"dev reset": {{}}, "dev psql": {{"nonsense"}}, "dev url": {{"nonsense"}},
+	"dev reset": {{}}, "dev psql": {{"nonsense"}}, "dev url": {{"nonsense"}}, "manual": {{}, {"/dev/null"}},
 }
 
 // ofFilesAlone are the commands to which neither migrations nor a database matter.
 var ofFilesAlone = []string{
 	"init", "create", "version", "config schema", "dev", "dev start", "dev stop", "dev status", "dev reset", "dev psql",
-	"dev url", "alert test",
+	"dev url", "alert test", "manual",
 }
 
 // ofThrowAways are those that start a server of their own, which takes seconds.

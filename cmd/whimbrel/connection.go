@@ -85,7 +85,7 @@ func (c config) target(name string, lookup func(string) (string, bool)) (target,
 	if !ok {
 		return target{}, &whimbrel.Error{
 			Code: whimbrel.CodeConfiguration, Path: c.path,
-			Message: "no environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
+			Message: "unknown environment \"" + name + "\"", Remedy: c.environmentsRemedy(name),
 		}
 	}
 	t := target{embedded: base.Embedded, major: base.PGVersion, table: base.Table, source: "environment " + name,

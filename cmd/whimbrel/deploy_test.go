@@ -150,7 +150,7 @@ func TestAReportOfADeploymentIsPlainText(t *testing.T) {
 	require.Equal(t, refusedDeploy, d.Outcome)
 	for _, part := range []string{
 		"## whimbrel deploy: refused", "`a@b:1/c'd`", "> **stopped here**", "> wait", "| `1 users` |",
-		`| table_locks | **stops** | &lt;script>\*bold\*\|x |`, "| data_size | warning | many |",
+		`| table_locks | **stops** | &lt;script&gt;\*bold\*\|x |`, "| data_size | warning | many |",
 		"| writable | passed | fine |",
 	} {
 		require.Contains(t, text, part)

@@ -221,7 +221,7 @@ func steady(folder, text string) string {
 
 // measured are the keys of numbers and texts that differ from run to run.
 var measured = regexp.MustCompile(`(?i)_ms$|_at$|^at$|bytes|^(ms|time|took|duration|seconds|id|oid|` +
-	`pid|system|database|host|user|by|checked|server|blocks|wal|lease|token|left|used|fingerprint|identity)$`)
+	`pid|system|database|host|user|by|checked|run|server|blocks|wal|lease|token|left|used|fingerprint|identity)$`)
 
 func withoutNumbers(key string, value any) any {
 	switch v := value.(type) {

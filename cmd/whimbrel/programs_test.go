@@ -145,7 +145,7 @@ func TestAProgramOfOthersThatFailsHasARemedy(t *testing.T) {
 		"no server, and no npm": {
 			unset:    true,
 			commands: [][]string{{"test", "--pg-version", "MISSING"}, {"dev", "start", "--pg-version", "MISSING"}},
-			said:     `no PostgreSQL server binaries found(?s:.*)there is no program npm`,
+			said:     `no PostgreSQL server binaries found(?s:.*)npm is not installed`,
 			fix:      `apt-get install postgresql-\d+.*WHIMBREL_PG_BIN.*install npm`,
 		},
 		"no server, and npm fails": {

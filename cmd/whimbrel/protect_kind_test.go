@@ -50,7 +50,7 @@ func (s *session) stopHalfWay() {
 
 // elsewhere are commands that have no database that could be protected, or change files.
 var elsewhere = []string{"ci", "lint", "test", "squash", "init", "create", "config", "config schema", "version", "dev",
-	"alert test"}
+	"alert test", "manual"}
 
 func TestEveryCommandThatTakesSomethingAwayAsksOnAProtectedDatabase(t *testing.T) {
 	t.Parallel()

@@ -81,6 +81,7 @@ var invocations = map[string][][]string{
 	"lock":           {{}},
 	"lock release":   {{"--yes"}},
 	"version":        {{}},
+	"manual":         {{"manual"}},
 	"init":           {{}},
 	"create":         {{"new"}},
 	"config":         {{}},
