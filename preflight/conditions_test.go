@@ -86,7 +86,7 @@ var conditions = []condition{
 		func(b *base, o *preflight.Options) {
 			b.exec(users)
 			o.Settings.BigTable, o.Settings.MaxBigTables = 1000, 1
-		}, true, false, []string{"1 table over 1000 bytes, 1 of them touched", "public.users", "heap",
+		}, true, false, []string{"1 table over 1,000 bytes, 1 of them touched", "public.users", "heap",
 			"migrations/1_example.sql:1", "rewrite"}},
 	{"partitions that are big together", "data_size", nil, func(b *base, o *preflight.Options) {
 		b.exec(`CREATE TABLE events (at int, payload text) PARTITION BY RANGE (at);

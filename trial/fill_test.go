@@ -125,7 +125,7 @@ func TestTheExampleShopPassesAtScale(t *testing.T) {
 	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, AtScale: 1000, Major: major,
 		Only: []string{"split_addresses", "drop_user_addresses"}})
 	require.True(t, report.OK(), statuses(report))
-	require.Equal(t, []string{"the table public.countries could not be filled with 1000 rows: only 676 rows fit its " +
+	require.Equal(t, []string{"the table public.countries could not be filled with 1,000 rows: only 676 rows fit its " +
 		"unique and exclusion constraints"},
 		messages(report.Findings), "there are no more codes of two letters")
 }
