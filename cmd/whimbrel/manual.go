@@ -23,7 +23,7 @@ func newManual(a *app) []*cobra.Command {
 		Hidden:  true,
 		Args:    arguments(1, 1, "FOLDER"),
 		RunE: func(_ *cobra.Command, folder []string) error {
-			return writeManual(newRoot(newApp(a.environment, nil)), folder[0], build())
+			return writeManual(newRoot(newApp(a.environment, nil)), a.absolute(folder[0]), build())
 		},
 	}}
 }
