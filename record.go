@@ -35,7 +35,8 @@ func (m *Migrator) templates(db *database) []template {
 	}
 	log := func(duration, batch string) string {
 		return fmt.Sprintf(
-			`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
+			`INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host,
+				tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
 VALUES ($5, 'done', $2, $3, $4, %s, %s, %s, %s, %s, $1, $7, $8, $9, $10, $11)
 RETURNING pg_catalog.set_config('application_name', %s || $1, false)`, t.log, duration, batch,
 			q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), q(applicationPrefix(t)))
@@ -401,7 +402,8 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		outcome = "stopped"
 	}
 	_, _ = r.db.conn.Exec(ctx, "INSERT INTO "+r.db.tables.log+
-		` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host, tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
+		` (action, outcome, version, name, batch_number, duration_ms, checksum, error, sqlstate, run_by, host,
+			tool_version, token, retries, backoff_ms, lock_wait_ms, lease_wait_ms, steps)
 		SELECT $1, '`+outcome+
 		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb

@@ -31,7 +31,8 @@ CREATE TABLE schema_migrations_log (id bigserial PRIMARY KEY, at timestamptz NOT
 	gave_way_ms double precision, lock_wait_ms double precision, lease_wait_ms double precision, steps jsonb);
 CREATE TABLE a ();
 INSERT INTO schema_migrations (version, name, batch_number) VALUES ('1', 'a', 1);
-INSERT INTO schema_migrations_log (action, outcome, version, name, token, gave_way_ms) VALUES ('up', 'done', '1', 'a', 1, 40);
+INSERT INTO schema_migrations_log (action, outcome, version, name, token, gave_way_ms)
+	VALUES ('up', 'done', '1', 'a', 1, 40);
 INSERT INTO migration_lock (id, token) VALUES (1, 7);
 `
 

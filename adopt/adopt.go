@@ -176,7 +176,8 @@ func unfinished(table Table, m Matched) error {
 	return &whimbrel.Error{
 		Code: CodeContradiction, Version: m.File.Migration.Version, Path: m.File.Migration.Path,
 		Message: fmt.Sprintf("%s did not finish %s: %s", table.Tool, name, m.Record.Note),
-		Remedy: "look at the database for what it has done; then set Options.Unfinished to applied if all of it is there, or " +
+		Remedy: "look at the database for what it has done; then set Options.Unfinished to applied " +
+			"if all of it is there, or " +
 			"to pending if nothing of it is " +
 			"(what is half there must be completed or undone by hand first)",
 	}

@@ -16,7 +16,8 @@ import (
 // documentation. Single words are for a reader's judgement.
 var notPlain = regexp.MustCompile(
 	`(?i)\bways? back\b|there is no [a-z ]+ that\b|\bis no (time|tag|size|duration|number of)\b|` +
-		`\banew\b|\bg(ave|ives?|iving) way\b|\bleave (it|them|one of them) away\b|\bstands twice\b|\bkeep one of (them|the two)\b|` +
+		`\banew\b|\bg(ave|ives?|iving) way\b|\bleave (it|them|one of them) away\b|` +
+		`\bstands twice\b|\bkeep one of (them|the two)\b|` +
 		`\bdoes not hold any more\b|\bcomes to other steps\b|\bsee to it\b|\bthe lease since\b.*\bholds\b|\bbears? to be\b`)
 
 // What is published is plain: code, help, messages and pages.

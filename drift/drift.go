@@ -303,8 +303,8 @@ func elsewhere(err error, lent bool) error {
 		moved.Remedy = "drop it there, or unset TEST_DB_*, so that whimbrel starts a server that has nothing"
 		return &moved
 	}
-	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the history alone, " +
-		"with Migrator.Verify"
+	moved.Remedy = "if it needs what that server does not have, such as rows or an extension, compare the " +
+		"history alone, with Migrator.Verify"
 	if remedy := sandbox.Remedy(own); remedy != "" {
 		moved.Remedy = remedy + "; or compare the history alone, with Migrator.Verify"
 	}

@@ -188,7 +188,8 @@ func accessHazards() []Hazard {
 		{
 			ID: "ends-other-sessions", Severity: Error, Title: "sessions of others are ended",
 			Happens: "Whatever the sessions were doing fails, and is lost: the application's, the backup's, another " +
-				"migration's.", Remedy: "Let whimbrel back off and try again; end a session by hand, when you have seen whose it is.", Link: manual + "functions-admin.html#FUNCTIONS-ADMIN-SIGNAL",
+				"migration's.", Remedy: "Let whimbrel back off and try again; end a session by hand, when you have " +
+				"seen whose it is.", Link: manual + "functions-admin.html#FUNCTIONS-ADMIN-SIGNAL",
 			Bad:  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nobody';",
 			Good: []string{"SELECT pid, query FROM pg_stat_activity WHERE application_name = 'nobody';"},
 		},
@@ -247,7 +248,8 @@ func accessHazards() []Hazard {
 		},
 		{
 			ID: "unread-mark", Severity: Error, Title: "a comment that looks like the mark of a down migration",
-			Happens: "What is below it runs right after the up migration: a table is made and dropped again, and the migration " +
+			Happens: "What is below it runs right after the up migration: a table is made and dropped again, and the " +
+				"migration " +
 				"is recorded as applied. `up` refuses it.",
 			Remedy: "Write \"-- +migrate Down\" in its place. If it is a remark, write \"-- +migrate Prose\" in the line " +
 				"above it.", Link: "annotations.md#down",

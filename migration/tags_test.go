@@ -25,7 +25,8 @@ func TestTagsThatAreNoneAreRefused(t *testing.T) {
 			"after it",
 		"-- +migrate Tags , ,\nSELECT 1;": "bad_annotation: 1_a.sql:1:21: Tags needs at least one word " +
 			"after it",
-		"-- +migrate Tags a b/c\nSELECT 1;":                  `bad_annotation: 1_a.sql:1:20: invalid tag "b/c": a tag is made of letters, digits and the marks _ . : -`,
+		"-- +migrate Tags a b/c\nSELECT 1;": `bad_annotation: 1_a.sql:1:20: invalid tag "b/c": ` +
+			`a tag is made of letters, digits and the marks _ . : -`,
 		"-- +migrate Tags a\n-- +migrate Tags b a\nSELECT 1": "bad_annotation: 1_a.sql:2:20: tag a is given twice",
 		"SELECT\n-- +migrate Tags a\n1;": "misplaced_annotation: 1_a.sql:2:1: Tags is in the " +
 			"middle of a statement",
@@ -59,7 +60,8 @@ func TestTagsOfScriptsThatCannotBeReadAreRefused(t *testing.T) {
 			"be read without running the script",
 		"exports.tags = ['a', name];": "bad_annotation: 1_a.js:1:1: tags must be a list of plain strings, which can " +
 			"be read without running the script",
-		"export const tags = ['a', 'b c'];": `bad_annotation: 1_a.js:1:27: invalid tag "b c": a tag is made of letters, digits and the marks _ . : -`,
+		"export const tags = ['a', 'b c'];": `bad_annotation: 1_a.js:1:27: invalid tag "b c": ` +
+			`a tag is made of letters, digits and the marks _ . : -`,
 	} {
 		_, err := Parse("1_a.js", text)
 		requireProblems(t, err, want)

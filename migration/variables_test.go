@@ -95,10 +95,11 @@ func TestVariablesThatAreListedWrongAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"-- +migrate Variables\nSELECT 1;": "bad_annotation: 1_a.sql:1:22: Variables needs at least one word " +
 			"after it",
-		"-- +migrate Variables A 1B\nSELECT ${A};": `bad_annotation: 1_a.sql:1:25: invalid variable name "1B": it is made of letters, digits and underscores`,
-		"-- +migrate Variables A A\nSELECT ${A};":  "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
-		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} appears in " +
-			"no statement",
+		"-- +migrate Variables A 1B\nSELECT ${A};": `bad_annotation: 1_a.sql:1:25: invalid variable name "1B": ` +
+			`it is made of letters, digits and underscores`,
+		"-- +migrate Variables A A\nSELECT ${A};": "bad_annotation: 1_a.sql:1:25: variable A is listed twice",
+		"-- +migrate Variables A B\nSELECT ${A}, ${C};": "variable: 1_a.sql:1:25: variable B is listed, and ${B} " +
+			"appears in no statement",
 	} {
 		_, err := Parse("1_a.sql", text)
 		requireProblems(t, err, want)

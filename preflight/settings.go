@@ -100,7 +100,7 @@ func (s Settings) Check() error {
 		"max_transaction_id_age": float64(s.MaxTransactionIDAge), "patience": float64(s.Patience),
 	} {
 		if math.IsNaN(value) || math.IsInf(value, 0) {
-			return wrong("omit it for the default, or write a positive value", "%s: %v is no number", name, value)
+			return wrong("omit it for the default, or write a positive value", "%s: invalid number %v", name, value)
 		}
 		if value < 0 {
 			return wrong("omit it for the default, or write a positive value", "%s: must not be negative", name)

@@ -49,7 +49,8 @@ func TestRemediesNameFlags(t *testing.T) {
 			"or look with `whimbrel lock`",
 		"record this one alone with the goal BaselineOnly(20240101)": "record this one alone with `whimbrel baseline " +
 			"--only 20240101`",
-		"give it in Variables[REGION]": "give it with --set REGION=…, or below variables: in whimbrel.yaml, where ${…} must " +
+		"give it in Variables[REGION]": "give it with --set REGION=…, or below variables: in whimbrel.yaml, where ${…} " +
+			"must " +
 			"be set in the environment",
 		"compare the history alone, with Migrator.Verify": "compare the history alone with --history-only",
 		"Config is what a table of yours may be called":   "Config is what a table of yours may be called",

@@ -37,7 +37,7 @@ func castOf(p Program) cast {
 	for i, m := range filled {
 		up, err := m.WithVariables(p.Variables, false)
 		down, downErr := m.WithVariables(p.Variables, true)
-		if err == nil && downErr == nil { // else whoever runs it says so
+		if err == nil && downErr == nil { // else the run of it reports the error
 			up.Down = down.Down
 			filled[i] = up
 		}

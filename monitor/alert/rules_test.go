@@ -183,7 +183,8 @@ What to do: see what it does with `+"`whimbrel lock`"+`; it can be stopped with 
 		Line: 3, Column: 9, Remedy: "mend it", Detail: "secret row",
 	}}}}.play(Limits{})[0]
 	require.Equal(
-		t, `Migration 20240115120000_add_users (up) failed after 1 min: migrations/20240115120000_add_users.sql:3:9: relation "user" does not exist (SQLSTATE 42P01)`, failure.Message)
+		t, `Migration 20240115120000_add_users (up) failed after 1 min: `+
+			`migrations/20240115120000_add_users.sql:3:9: relation "user" does not exist (SQLSTATE 42P01)`, failure.Message)
 	require.Equal(t, &Failure{Code: whimbrel.CodeStatement, Message: `relation "user" does not exist`, SQLState: "42P01",
 		Path: users.Path, Line: 3, Column: 9}, failure.Error)
 	require.NotContains(t, failure.Text(), "secret row")
