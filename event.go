@@ -93,7 +93,9 @@ type Blocker struct {
 type RunStarted struct {
 	Command  string `json:"command"`
 	Database string `json:"-"`       // that of the Record
-	Planned  int    `json:"planned"` // migrations to run, as known before the lease
+	Planned  int    `json:"planned"` // migrations, as known before the lease
+	// Rollbacks is how many of those are rolled back; a redo rolls each back and runs it.
+	Rollbacks int `json:"rollbacks,omitempty"`
 }
 
 // SchemaCreated says that the schema of the history was not there, and is now.

@@ -289,6 +289,17 @@ func (s Step) partHash() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
+// rollbacks is how many of a plan's migrations are run backwards.
+func (p Plan) rollbacks() int {
+	count := 0
+	for _, m := range p.Migrations {
+		if m.Direction == Down {
+			count++
+		}
+	}
+	return count
+}
+
 // MarshalJSON gives the plan as an array of migrations with their steps and
 // statements.
 func (p Plan) MarshalJSON() ([]byte, error) {

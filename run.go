@@ -188,7 +188,7 @@ func (r *run) execute(ctx context.Context, goal Goal) error {
 			}
 		}
 	}
-	started.Planned = len(planned.Migrations)
+	started.Planned, started.Rollbacks = len(planned.Migrations), planned.rollbacks()
 	m.emit(started)
 	m.mention(s, planned)
 	if err != nil || len(planned.Migrations) == 0 {

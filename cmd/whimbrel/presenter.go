@@ -235,13 +235,24 @@ func (p *presenter) header(event whimbrel.RunStarted) []string {
 	if event.Planned == 0 {
 		return nil
 	}
-	what := map[string]string{
-		"up": "pending", "down": "to roll back", "redo": "to redo", "to": "to run", "baseline": "to record",
-		"accept": "to accept", "recover": "to recover",
-		"forget": "to take off the history",
-	}[event.Command]
-	return []string{p.style.Strong(event.Database) + p.style.Faint(strings.TrimRight(fmt.Sprintf("  %d %s",
-		event.Planned, what), " "))}
+	return []string{p.style.Strong(event.Database) + p.style.Faint("  "+toDo(event))}
+}
+
+// toDo says how many migrations a run is to do, and what with them.
+func toDo(event whimbrel.RunStarted) string {
+	what := map[string]string{"adopt": "record", "baseline": "record", "accept": "accept", "recover": "recover",
+		"forget": "remove from the history"}[event.Command]
+	if what != "" {
+		return fmt.Sprintf("%d to %s", event.Planned, what)
+	}
+	var parts []string
+	if event.Rollbacks > 0 {
+		parts = append(parts, fmt.Sprintf("%d to roll back", event.Rollbacks))
+	}
+	if forward := event.Planned - event.Rollbacks; forward > 0 {
+		parts = append(parts, fmt.Sprintf("%d to run", forward))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *presenter) leaseTaken(event whimbrel.LeaseTaken) []string {
