@@ -20,9 +20,8 @@ func TestTheEngineDependsOnTheDriverAlone(t *testing.T) {
 	ours := []string{
 		"github.com/whimbrel-db/whimbrel", "github.com/whimbrel-db/whimbrel/migration",
 		"github.com/whimbrel-db/whimbrel/internal/dial", "github.com/whimbrel-db/whimbrel/internal/digest",
-		"github.com/whimbrel-db/whimbrel/internal/foreign", "github.com/whimbrel-db/whimbrel/internal/lineends",
-		"github.com/whimbrel-db/whimbrel/internal/pattern", "github.com/whimbrel-db/whimbrel/internal/pgsql",
-		"github.com/whimbrel-db/whimbrel/internal/redact", "github.com/whimbrel-db/whimbrel/internal/spelling",
+		"github.com/whimbrel-db/whimbrel/internal/foreign", "github.com/whimbrel-db/whimbrel/internal/pgsql",
+		"github.com/whimbrel-db/whimbrel/internal/plaintext", "github.com/whimbrel-db/whimbrel/internal/redact",
 	}
 	for _, path := range strings.Fields(string(out)) {
 		require.True(t, slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(path, prefix) }),

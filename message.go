@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -405,7 +405,7 @@ func settlesEncoding(s migration.Statement) bool {
 	}) && !inUTF8().MatchString(s.Text)
 }
 
-var inUTF8 = pattern.Of(`(?i)\b(utf-?8|unicode)\b`)
+var inUTF8 = plaintext.Pattern(`(?i)\b(utf-?8|unicode)\b`)
 
 // settlesAgain reports whether a statement may undo either.
 func settlesAgain(s migration.Statement) bool {

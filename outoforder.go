@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -71,7 +71,7 @@ func checkTags(wanted []string, migrations []migration.Migration) error {
 				Remedy: "name tags that migrations have: letters, digits and the marks _ . : -"}
 		}
 		remedy := "give a migration the tag with `-- +migrate Tags " + tag + "`"
-		if near := spelling.Nearest(tag, known); near != "" {
+		if near := plaintext.Nearest(tag, known); near != "" {
 			remedy = fmt.Sprintf("did you mean %s?", near)
 		}
 		return &Error{Code: CodeConfiguration, Message: fmt.Sprintf("no migration has the tag %q", tag), Remedy: remedy}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -329,7 +329,7 @@ type subjects struct {
 	custom               []string // settings that the server does not list
 }
 
-var customSetting = pattern.Of(`'([a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)+)'`)
+var customSetting = plaintext.Pattern(`'([a-z_][a-z0-9_$]*(?:\.[a-z_][a-z0-9_$]*)+)'`)
 
 // mention reads the texts of a chain.
 func (p *Planned) mention() {

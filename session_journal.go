@@ -12,8 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -109,8 +109,8 @@ func (r *run) quoted(names []string) string {
 }
 
 var (
-	localConfig  = pattern.Of(`(?s)set_config\s*\(\s*'([^']+)'[^;]*?,\s*true\s*\)`)
-	localSetting = pattern.Of(`\bset\s+local\s+([a-z_.]+)`)
+	localConfig  = plaintext.Pattern(`(?s)set_config\s*\(\s*'([^']+)'[^;]*?,\s*true\s*\)`)
+	localSetting = plaintext.Pattern(`\bset\s+local\s+([a-z_.]+)`)
 )
 
 // setLocally lists what a text, as of a DO block, sets for its transaction.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -146,7 +146,7 @@ func setsInside(s migration.Statement) bool {
 		})
 }
 
-var settingInside = pattern.Of(`(?is)(?:;|\$|\bbegin|\bthen|\belse|\bloop)\s*set\s+([a-z_]+)`)
+var settingInside = plaintext.Pattern(`(?is)(?:;|\$|\bbegin|\bthen|\belse|\bloop)\s*set\s+([a-z_]+)`)
 
 func listed(set map[string]bool) string {
 	return strings.Join(slices.Sorted(maps.Keys(set)), ", ")

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Binaries is a set of PostgreSQL programs that were run on this machine and answered.
@@ -289,7 +289,7 @@ func unreachable(err error, account account) string {
 
 // versionPattern reads what `postgres --version` prints: "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
 // "postgres (PostgreSQL) 19beta1".
-var versionPattern = pattern.Of(`\(PostgreSQL\) (\d{1,4}(?:(?:\.\d{1,4})+|(?:alpha|beta|rc|devel)\d{0,4})?)`)
+var versionPattern = plaintext.Pattern(`\(PostgreSQL\) (\d{1,4}(?:(?:\.\d{1,4})+|(?:alpha|beta|rc|devel)\d{0,4})?)`)
 
 func parseVersion(output string) (string, error) {
 	match := versionPattern().FindStringSubmatch(output)

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -212,7 +212,7 @@ func copiesIn(text string) bool {
 	return false
 }
 
-var stdin = pattern.Of(`(?i)\bstdin\b`)
+var stdin = plaintext.Pattern(`(?i)\bstdin\b`)
 
 // begin queues a transaction, or a row of them, for when the script waits.
 func (m *machine) begin(name string, inner bool, call goja.FunctionCall,

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // thrown is a JavaScript value that was thrown, on its way through Go.
@@ -207,7 +207,7 @@ type frame struct {
 	line, column int // column in UTF-16 units, from 1
 }
 
-var framePattern = pattern.Of(`^\s*at (?:(.*) \()?([^()]+):(\d+):(\d+)\(\d+\)\)?$`)
+var framePattern = plaintext.Pattern(`^\s*at (?:(.*) \()?([^()]+):(\d+):(\d+)\(\d+\)\)?$`)
 
 // framesOf reads the frames at the end of an Error's stack, where no text of a
 // message is taken for them.

@@ -7,7 +7,7 @@ import (
 	"github.com/dop251/goja"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // result is what a query gives, as Node's pg gives it.
@@ -78,7 +78,7 @@ func (m *machine) row(names []string, values []any) *goja.Object {
 }
 
 // tagPattern reads a command's tag: INSERT 0 5, SELECT 3, CREATE TABLE.
-var tagPattern = pattern.Of(`^([A-Za-z]+)(?: (\d+))?(?: (\d+))?`)
+var tagPattern = plaintext.Pattern(`^([A-Za-z]+)(?: (\d+))?(?: (\d+))?`)
 
 // object makes the result's object.
 func (r *result) object(m *machine, asArrays bool) *goja.Object {

@@ -10,7 +10,7 @@ import (
 	"github.com/dop251/goja"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // conversion makes a JavaScript value of what the server writes for one that is
@@ -157,9 +157,10 @@ func (m *machine) arrayValue(array element, convert conversion) goja.Value {
 }
 
 var (
-	datePattern   = pattern.Of(`^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$`)
-	pointPattern  = pattern.Of(`^\(([^,()]+),([^,()]+)\)$`)
-	circlePattern = pattern.Of(`^<\(([^,()]+),([^,()]+)\),([^,<>]+)>$`)
+	datePattern   = plaintext.Pattern(
+		`^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$`)
+	pointPattern  = plaintext.Pattern(`^\(([^,()]+),([^,()]+)\)$`)
+	circlePattern = plaintext.Pattern(`^<\(([^,()]+),([^,()]+)\),([^,<>]+)>$`)
 )
 
 // asDate makes a Date; what has no time zone is local. Infinity is a number, and
@@ -270,7 +271,7 @@ func (m *machine) object(pairs ...any) *goja.Object {
 	return object
 }
 
-var intervalPattern = pattern.Of(
+var intervalPattern = plaintext.Pattern(
 	`^(?:([+-]?\d+) years?)? *(?:([+-]?\d+) mons?)? *(?:([+-]?\d+) days?)? *(?:([+-])?(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$`)
 
 // asInterval makes an object with the parts that are not zero.

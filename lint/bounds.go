@@ -8,7 +8,7 @@ import (
 
 	ast "github.com/pganalyze/pg_query_go/v6"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // boundCheck writes a partition's bounds as a check; empty where it is not that simple.
@@ -148,8 +148,8 @@ func isConstant(n *ast.Node) bool {
 // What the server writes behind a date: the time, and the zone's offset of sessions
 // that set none, in which constants of files are read too.
 var (
-	offset   = pattern.Of(`( \d\d:\d\d:\d\d(?:\.\d+)?)[+-]\d\d(?::\d\d)?$`)
-	midnight = pattern.Of(` 00:00:00$`)
+	offset   = plaintext.Pattern(`( \d\d:\d\d:\d\d(?:\.\d+)?)[+-]\d\d(?::\d\d)?$`)
+	midnight = plaintext.Pattern(` 00:00:00$`)
 )
 
 // timeless takes both from a constant.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Hazard is one way in which a statement harms a database that is in use. Output,
@@ -87,7 +87,7 @@ func (s Severities) Check() error {
 	}
 	for id, severity := range s {
 		if !slices.Contains(ids, id) {
-			if near := spelling.Nearest(id, ids); near != "" {
+			if near := plaintext.Nearest(id, ids); near != "" {
 				return fmt.Errorf("unknown hazard %q; did you mean %q?", id, near)
 			}
 			return fmt.Errorf("unknown hazard %q", id)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	ast "github.com/pganalyze/pg_query_go/v6"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // hostAccess finds what reaches the machine that the server runs on, or others from there: programs, files, libraries,
@@ -112,12 +112,12 @@ func (j *judge) reachedBy(name Name) string {
 
 var (
 	// fileCalls are PostgreSQL's own functions, and those of adminpack, that read, list or write files.
-	fileCalls = pattern.Of(
+	fileCalls = plaintext.Pattern(
 		`^(?:pg_read_(?:binary_)?file(?:_all|_off_len|_all_missing|_off_len_missing)?|pg_ls_\w+|pg_stat_file|` +
 			`lo_import|lo_export|pg_file_(?:write|sync|rename|unlink|read|length)|pg_logdir_ls)$`)
-	dblinkCalls = pattern.Of(`^dblink(?:_connect|_connect_u|_exec|_open|_send_query)?$`)
+	dblinkCalls = plaintext.Pattern(`^dblink(?:_connect|_connect_u|_exec|_open|_send_query)?$`)
 	// untrustedNames are the languages whose functions are programs: by custom their names end in u.
-	untrustedNames = pattern.Of(`^(?:c|internal|pl[a-z0-9]+u|plsh|plr)$`)
+	untrustedNames = plaintext.Pattern(`^(?:c|internal|pl[a-z0-9]+u|plsh|plr)$`)
 )
 
 func untrusted(language string) bool { return untrustedNames().MatchString(strings.ToLower(language)) }

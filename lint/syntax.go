@@ -7,8 +7,8 @@ import (
 
 	"github.com/wasilibs/go-pgquery/parser"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -17,14 +17,14 @@ const grammarMajor = 17
 
 // newerGrammar finds what a newer PostgreSQL can read and the parser cannot: what 18 has
 // added.
-var newerGrammar = pattern.Of(
+var newerGrammar = plaintext.Pattern(
 	`\bENFORCED\b|\bWITHOUT OVERLAPS\b|\bFOREIGN KEY .*\bPERIOD\b|\bVIRTUAL\b|\bRETURNING WITH\b` +
 		`|\bADD (CONSTRAINT \S+ )?NOT NULL\b|, (CONSTRAINT \S+ )?NOT NULL\b|\bNOT NULL NO INHERIT\b` +
 		`|\bALTER CONSTRAINT .*\bINHERIT\b|^(VACUUM|ANALYZE)\b.* ONLY\b|^CREATE FOREIGN TABLE .*\bLIKE\b`)
 
 // olderGrammar finds words that an older PostgreSQL takes for names, and the parser does
 // not any more.
-var olderGrammar = pattern.Of(
+var olderGrammar = plaintext.Pattern(
 	`\b(SYSTEM_USER|MERGE_ACTION|JSON_(SCALAR|SERIALIZE|(ARRAY|OBJECT)(AGG)?|EXISTS|QUERY|TABLE|VALUE))\b`)
 
 // unparsed judges what the parser cannot read: a syntax error, unless a version of

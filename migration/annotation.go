@@ -9,8 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Batch is the annotation "Batch <table> by <key>[,<key>…] [size=1000]
@@ -72,11 +71,11 @@ const (
 var (
 	// claimed finds annotations, and what is meant to be one: a mark that is
 	// passed over because of a slip would make the down migration run as the up migration.
-	claimed = pattern.Of(`(?i)^--[ \t]*(?:\+migrat|\+[ \t]+migrate[ \t]+(?:up|down)\b)`)
+	claimed = plaintext.Pattern(`(?i)^--[ \t]*(?:\+migrat|\+[ \t]+migrate[ \t]+(?:up|down)\b)`)
 	// introduction is how an annotation begins.
-	introduction = pattern.Of(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
-	hazardName   = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
-	settingName  = pattern.Of(
+	introduction = plaintext.Pattern(`(?i)^--[ \t]*\+migrate(?:[ \t]+|$)`)
+	hazardName   = plaintext.Pattern(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+	settingName  = plaintext.Pattern(
 		`^[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*(?:\.[A-Za-z_\x{80}-\x{10FFFF}][A-Za-z0-9_$\x{80}-\x{10FFFF}]*)*$`)
 )
 
@@ -86,12 +85,12 @@ var foreign = []struct {
 	tool string
 	mark func() *regexp.Regexp
 }{
-	{"goose", pattern.Of(`(?i)^--[ \t]*\+goose\b`)},
-	{"dbmate", pattern.Of(`(?i)^--[ \t]*migrate:(up|down)\b`)},
-	{"tern", pattern.Of(`(?i)^---- create above / drop below ----`)},
-	{"node-pg-migrate", pattern.Of(`(?i)^--[- \t]*(up|down)[ \t]+migration[ \t]*$`)},
-	{"rambler", pattern.Of(`(?i)^--[ \t]*rambler[ \t]+(up|down)\b`)},
-	{"MyBatis Migrations", pattern.Of(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
+	{"goose", plaintext.Pattern(`(?i)^--[ \t]*\+goose\b`)},
+	{"dbmate", plaintext.Pattern(`(?i)^--[ \t]*migrate:(up|down)\b`)},
+	{"tern", plaintext.Pattern(`(?i)^---- create above / drop below ----`)},
+	{"node-pg-migrate", plaintext.Pattern(`(?i)^--[- \t]*(up|down)[ \t]+migration[ \t]*$`)},
+	{"rambler", plaintext.Pattern(`(?i)^--[ \t]*rambler[ \t]+(up|down)\b`)},
+	{"MyBatis Migrations", plaintext.Pattern(`(?i)^--[ \t]*//[ \t]*@undo\b`)},
 }
 
 // usualIntroduction is how nearly all annotations begin. No other tool's mark does,
@@ -152,7 +151,7 @@ func (l *line) unknown(word string) *Error {
 	meant := regexp.MustCompile(`(?i)^\+[ \t]*migrat(?:e|ions?|ed)?[ \t:]*`).ReplaceAllString(word, "")
 	meant, _, _ = strings.Cut(meant, " ")
 	remedy := "write one of " + strings.Join(annotations, ", ")
-	if known := spelling.Nearest(meant, annotations); known != "" {
+	if known := plaintext.Nearest(meant, annotations); known != "" {
 		remedy = fmt.Sprintf(`did you mean "-- +migrate %s"?`, known)
 	}
 	return l.wrong(CodeUnknownAnnotation, fmt.Sprintf("unknown annotation %q", word), remedy)
@@ -227,7 +226,7 @@ func (l *line) batchOptions(b *Batch) *Error {
 			}
 		default:
 			message, remedy = fmt.Sprintf("Batch has no option %q", word), "write size=…, pause=… or workers=…"
-			if known := spelling.Nearest(name, []string{"size", "pause", "workers"}); known != "" {
+			if known := plaintext.Nearest(name, []string{"size", "pause", "workers"}); known != "" {
 				remedy = fmt.Sprintf("did you mean %s=…?", known)
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Backfill describes a migration that changes the rows of a table that is in
@@ -58,7 +58,7 @@ func (b Backfill) body(version Version) (string, error) {
 	}), nil
 }
 
-var placeholder = pattern.Of(`\{[A-Za-z ]+\}`)
+var placeholder = plaintext.Pattern(`\{[A-Za-z ]+\}`)
 
 // row is a key's columns as one value.
 func row(key []string, prefix string) string {
@@ -100,7 +100,7 @@ func noName(text, of string) *Error {
 // longestIdentifier is how many bytes of a name PostgreSQL keeps.
 const longestIdentifier = 63
 
-var plainIdentifier = pattern.Of(`^[a-z_][a-z0-9_]*$`)
+var plainIdentifier = plaintext.Pattern(`^[a-z_][a-z0-9_]*$`)
 
 // backupName is the name of a table in which a backfill keeps what it changes.
 func backupName(table string, version Version) string {

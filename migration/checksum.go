@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/digest"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 const byteOrderMark = "\uFEFF"
@@ -17,8 +17,8 @@ const byteOrderMark = "\uFEFF"
 // AcceptsChecksum may want to know.
 func (m *Migration) take(text string) {
 	text = strings.TrimPrefix(text, byteOrderMark)
-	m.Text = lineends.LF(text)
-	if len(text) != len(m.Text) && !slices.Contains(lineends.Variants(m.Text), text) {
+	m.Text = plaintext.LF(text)
+	if len(text) != len(m.Text) && !slices.Contains(plaintext.Variants(m.Text), text) {
 		m.mixed = digest.SHA256(text)
 		m.mixedMarked = digest.SHA256(byteOrderMark + text)
 	}
@@ -42,7 +42,7 @@ func (m Migration) AcceptsChecksum(stored string) bool {
 	if stored == m.mixed || stored == m.mixedMarked {
 		return true
 	}
-	for _, text := range append(lineends.Variants(m.Text), strings.ReplaceAll(m.Text, "\r", "\n")) {
+	for _, text := range append(plaintext.Variants(m.Text), strings.ReplaceAll(m.Text, "\r", "\n")) {
 		if stored == digest.SHA256(text) || stored == digest.SHA256(byteOrderMark+text) {
 			return true
 		}

@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // The last line of a script that was written for another tool says so. Its
@@ -13,7 +13,7 @@ import (
 //	// +migrate Client knex
 const clientMark = "// +migrate Client "
 
-var clientLine = pattern.Of(`(?:^|\n)` + regexp.QuoteMeta(clientMark) + `([^\s]+)\s*$`)
+var clientLine = plaintext.Pattern(`(?:^|\n)` + regexp.QuoteMeta(clientMark) + `([^\s]+)\s*$`)
 
 // WithClient is the text of a script, with the line at its end that says which
 // tool it was written for, if it does not have it. No other line of it moves.

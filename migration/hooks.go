@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Hooks are files of SQL that run before and after a run, or each migration;
@@ -89,7 +89,7 @@ func ParseHook(file, text string) (Migration, error) {
 	name := strings.TrimSuffix(path.Base(file), path.Ext(file))
 	if new(Hooks).place(name) == nil {
 		remedy := "the hooks are " + strings.Join(hookNames, ", ") + "; a file whose name begins with \"_\" is left alone"
-		if near := spelling.Nearest(name, hookNames); near != "" {
+		if near := plaintext.Nearest(name, hookNames); near != "" {
 			remedy = fmt.Sprintf("did you mean %s.sql?", near)
 		}
 		return Migration{}, &Error{Code: CodeBadName, Path: file, Message: "is not the name of a hook", Remedy: remedy}

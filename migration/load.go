@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // MaxSize is the size of the largest file, in bytes, that Load reads.
@@ -298,7 +298,7 @@ func ReadFile(folder fs.FS, name string) (string, error) {
 	if errors.Is(err, errTooLarge) {
 		err = fmt.Errorf("it is larger than %d MiB", MaxSize>>20)
 	}
-	return lineends.LF(text), err
+	return plaintext.LF(text), err
 }
 
 // errTooLarge is a file that is refused by its size, without being read.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // repeatablePrefix begins the names, and the versions, of repeatable migrations.
@@ -275,7 +275,7 @@ func (o *orderer) unknown(m Migration, after After) {
 		names = append(names, other.Name)
 	}
 	remedy := "name a repeatable migration, without R__ and .sql"
-	if near := spelling.Nearest(after.Name, names); near != "" {
+	if near := plaintext.Nearest(after.Name, names); near != "" {
 		remedy = fmt.Sprintf("did you mean %s?", near)
 	}
 	o.problems = append(o.problems, &Error{Code: CodeBadAnnotation, Path: m.Path, Position: after.Position,

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // StoredDown returns the text to keep in the history table, from which
@@ -61,7 +61,7 @@ func ParseStored(version Version, name, stored string) (Migration, error) {
 
 // function is how a function begins that some home-grown runner stored in
 // place of SQL. No SQL statement begins like that.
-var function = pattern.Of(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
+var function = plaintext.Pattern(`^\s*(?:async\b|function\b|down\s*\(|\(?\s*\w*\s*\)?\s*=>)`)
 
 // storedDown builds the text for StoredDown.
 func (r *reader) storedDown() string {

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // tagName is what a tag may look like: something that needs no quotes in a
 // shell, in YAML and in a list.
-var tagName = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
+var tagName = plaintext.Pattern(`^[A-Za-z0-9][A-Za-z0-9_.:-]*$`)
 
 // IsTag reports whether a text can be a tag: letters, digits, and the marks
 // _ . : - behind the first of them.
@@ -48,10 +48,10 @@ func (r *reader) tag(word string) string {
 
 var (
 	// exportedTags finds where a script exports its tags, at the start of a line.
-	exportedTags = pattern.Of(`(?m)^(?:export\s+(?:const|let|var)\s+tags\b[^=\n]*=|(?:module\.)?exports\.tags\s*=)`)
+	exportedTags = plaintext.Pattern(`(?m)^(?:export\s+(?:const|let|var)\s+tags\b[^=\n]*=|(?:module\.)?exports\.tags\s*=)`)
 	// plainList is a list of plain strings in JavaScript.
-	plainList = pattern.Of(`^\s*\[\s*((?:(?:'[^'\\\n]*'|"[^"\\\n]*")\s*(?:,\s*)?)*)\]`)
-	plainText = pattern.Of(`'[^']*'|"[^"]*"`)
+	plainList = plaintext.Pattern(`^\s*\[\s*((?:(?:'[^'\\\n]*'|"[^"\\\n]*")\s*(?:,\s*)?)*)\]`)
+	plainText = plaintext.Pattern(`'[^']*'|"[^"]*"`)
 )
 
 // scriptTags reads the tags that a script exports, without running it: which

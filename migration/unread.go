@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // A comment that plainly says "the down migration begins here", and is not one of the marks that
@@ -27,15 +26,15 @@ var (
 		"region db database notransaction no transaction to from run this how for up v")
 	// toolWords are those beside which "dwon" can only be a slip.
 	toolWords = words("migrate migration migrations goose dbmate tern rambler micrate sql")
-	numbered  = pattern.Of(`^v?\d+$`)
+	numbered  = plaintext.Pattern(`^v?\d+$`)
 	// halfName is the name of a file that is a down migration alone, as it is above each
 	// part where such files were put together.
-	halfName = pattern.Of(`(?i)^\S*[._-](?:down|undo|rollback|revert)(?:\.sql)?$`)
+	halfName = plaintext.Pattern(`(?i)^\S*[._-](?:down|undo|rollback|revert)(?:\.sql)?$`)
 	// ternMark is what tern's mark says; it has no other word of a direction.
-	ternMark = pattern.Of(`^(?:create above[ /]*)?drop below$`)
+	ternMark = plaintext.Pattern(`^(?:create above[ /]*)?drop below$`)
 	// label is what a direction may be the value of.
-	label  = pattern.Of(`^(?:direction|type|mode|action)\s*[:=]\s*`)
-	wordOf = pattern.Of(`[\p{L}\p{N}]+`)
+	label  = plaintext.Pattern(`^(?:direction|type|mode|action)\s*[:=]\s*`)
+	wordOf = plaintext.Pattern(`[\p{L}\p{N}]+`)
 )
 
 func words(list string) map[string]bool {
@@ -68,9 +67,9 @@ func marksDown(text string) bool {
 	back := adjacent(said, "way", "back") || adjacent(said, "roll", "back") || adjacent(said, "tear", "down")
 	for _, w := range said {
 		switch {
-		case backWords[w], spelling.Slip(w, "rollback"), spelling.Slip(w, "downgrade"), ofTool && spelling.Slip(w, "down"):
+		case backWords[w], plaintext.Slip(w, "rollback"), plaintext.Slip(w, "downgrade"), ofTool && plaintext.Slip(w, "down"):
 			back = true
-		case !fillWords[w] && !numbered().MatchString(w) && !spelling.Slip(w, "migration"):
+		case !fillWords[w] && !numbered().MatchString(w) && !plaintext.Slip(w, "migration"):
 			return false
 		}
 	}
@@ -141,7 +140,7 @@ func indent(text string) int { return len(text) - len(strings.TrimLeft(text, " \
 
 // startsStatement is how a statement begins that somebody has made a comment of. "Drop the
 // table" is prose.
-var startsStatement = pattern.Of(`(?i)^[\s*]*(?:` +
+var startsStatement = plaintext.Pattern(`(?i)^[\s*]*(?:` +
 	`(?:drop|alter|create|comment on)\s+(?:or replace|unique|foreign|materialized|temp|temporary|event|default|` +
 	`text search|table|view|index|column|constraint|type|domain|schema|sequence|function|procedure|aggregate|operator|trigger|` +
 	`policy|rule|role|user|extension|database|cast|collation|publication|subscription|server|statistics|access)\b` +
@@ -205,7 +204,7 @@ func (r remark) lines(comment string) (all []remark) {
 // IsProse reports whether a line is the annotation that says that a remark follows.
 func IsProse(line string) bool { return proseMark().MatchString(line) }
 
-var proseMark = pattern.Of(`(?i)^--[ \t]*\+migrate[ \t]+Prose\b`)
+var proseMark = plaintext.Pattern(`(?i)^--[ \t]*\+migrate[ \t]+Prose\b`)
 
 // alone reports whether a part of a text has its lines for itself.
 func alone(text string, from, to int) bool {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Variable is a name that the annotation "Variables <name> [<name>…]" lists. A
@@ -23,8 +23,8 @@ type Variable struct {
 }
 
 var (
-	variableName = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	reference    = pattern.Of(`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
+	variableName = plaintext.Pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	reference    = plaintext.Pattern(`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
 )
 
 // IsVariable reports whether a text can be the name of a variable: letters,

@@ -3,8 +3,7 @@ package schema
 import (
 	"slices"
 
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // expressions are the properties that have SQL in them which the server wrote
@@ -15,8 +14,8 @@ var expressions = []string{"definition", "default", "generated", "using", "check
 // castArray is how the server writes what "column IN ('a', 'b')" becomes for a
 // column of type varchar; castElement is one of the values.
 var (
-	castArray   = pattern.Of(`\(ARRAY\[(` + varcharConstant + `(?:, ` + varcharConstant + `)*)\]\)::text\[\]`)
-	castElement = pattern.Of(varcharConstant)
+	castArray   = plaintext.Pattern(`\(ARRAY\[(` + varcharConstant + `(?:, ` + varcharConstant + `)*)\]\)::text\[\]`)
+	castElement = plaintext.Pattern(varcharConstant)
 )
 
 const varcharConstant = `'(?:[^']|'')*'::character varying(?:\(\d+\))?`
@@ -27,7 +26,7 @@ const varcharConstant = `'(?:[^']|'')*'::character varying(?:\(\d+\))?`
 // been written from a checkout that converts them.
 func normal(property, value string) string {
 	if property == "body" || property == "comment" {
-		return lineends.LF(value)
+		return plaintext.LF(value)
 	}
 	if !slices.Contains(expressions, property) {
 		return value

@@ -15,8 +15,8 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -74,7 +74,7 @@ func dumpFor(ctx context.Context, server devdb.Binaries) (dumper, error) {
 	}
 }
 
-var shownVersion = pattern.Of(`\(PostgreSQL\) (\d+)`)
+var shownVersion = plaintext.Pattern(`\(PostgreSQL\) (\d+)`)
 
 func versionOf(ctx context.Context, program string) (int, error) {
 	out, err := exec.CommandContext(ctx, program, "--version").Output()
@@ -165,7 +165,7 @@ func (p dumper) section(ctx context.Context, arguments []string) ([]migration.St
 
 // guard is the first of the pair of psql's commands that newer versions of
 // pg_dump write around everything, with a word of chance: before any statement.
-var guard = pattern.Of(`\A(?:--[^\n]*\n|\n)*\\restrict ([A-Za-z0-9]+)\n`)
+var guard = plaintext.Pattern(`\A(?:--[^\n]*\n|\n)*\\restrict ([A-Za-z0-9]+)\n`)
 
 func withoutGuard(text string) string {
 	found := guard().FindStringSubmatch(text)
@@ -176,7 +176,7 @@ func withoutGuard(text string) string {
 	return strings.Replace(text, "\n\\unrestrict "+found[1], "\n", 1)
 }
 
-var owner = pattern.Of(`(?s)^ALTER .* OWNER TO (.+)$`)
+var owner = plaintext.Pattern(`(?s)^ALTER .* OWNER TO (.+)$`)
 
 // isNoise reports whether a statement of a dump says nothing about the schema:
 // settings of the session that restores it, comments that extensions bring along,
@@ -209,7 +209,7 @@ func (w *work) write(dump []migration.Statement) (text string, count int) {
 	return b.String(), len(all)
 }
 
-var makesRole = pattern.Of(`(?i)\bCREATE\s+(?:ROLE|USER|GROUP)\b`)
+var makesRole = plaintext.Pattern(`(?i)\bCREATE\s+(?:ROLE|USER|GROUP)\b`)
 
 // serverWide are the statements of the members that concern the whole server:
 // roles, and who is a member of them. They are taken over as they were written,

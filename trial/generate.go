@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // fillTable is what has to be known of a table to make rows for it.
@@ -94,8 +94,8 @@ func (t fillTable) literals(column int) (texts, numbers []string) {
 }
 
 var (
-	quotedLiteral  = pattern.Of(`'(?:[^']|'')*'`)
-	numericLiteral = pattern.Of(`\b\d+(?:\.\d+)?\b`)
+	quotedLiteral  = plaintext.Pattern(`'(?:[^']|'')*'`)
+	numericLiteral = plaintext.Pattern(`\b\d+(?:\.\d+)?\b`)
 )
 
 func unique(list []string) []string {

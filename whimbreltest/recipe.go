@@ -12,7 +12,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -54,7 +54,7 @@ func newRecipe(files fs.FS, options []Option) (recipe, error) {
 		if err != nil {
 			return r, fmt.Errorf("reading what whimbreltest.Prepare names: %w", err)
 		}
-		r.furnishing.Prepare = append(r.furnishing.Prepare, devdb.File{Path: path, Text: lineends.LF(string(text))})
+		r.furnishing.Prepare = append(r.furnishing.Prepare, devdb.File{Path: path, Text: plaintext.LF(string(text))})
 	}
 	if len(r.migrations)+len(r.functions) == 0 {
 		return r, errors.New("there are no migrations in the file system; name their folder with whimbreltest.Dir, as in " +
@@ -97,7 +97,7 @@ func (r *recipe) readModules(files fs.FS) error {
 			return err
 		}
 		content, err := fs.ReadFile(files, path)
-		write(digest, path, lineends.LF(string(content)))
+		write(digest, path, plaintext.LF(string(content)))
 		return err
 	})
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/digest"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -17,8 +16,8 @@ import (
 // before it are too. Directives stand in comments above the first blank line.
 
 var (
-	atlasFile      = pattern.Of(`^(\d+)(?:_(.*))?\.sql$`)
-	atlasDirective = pattern.Of(`^--\s*atlas:(\w+)(?:\s+(.*))?$`)
+	atlasFile      = plaintext.Pattern(`^(\d+)(?:_(.*))?\.sql$`)
+	atlasDirective = plaintext.Pattern(`^--\s*atlas:(\w+)(?:\s+(.*))?$`)
 )
 
 func detectAtlas(f folder) bool { return slices.Contains(f.files, "atlas.sum") }
@@ -99,9 +98,9 @@ func (f folder) atlasSums() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		header, _, _ := strings.Cut(lineends.LF(raw), "\n\n")
+		header, _, _ := strings.Cut(plaintext.LF(raw), "\n\n")
 		found := false
-		for i, text := range lineends.Variants(raw) {
+		for i, text := range plaintext.Variants(raw) {
 			if running[i] == nil {
 				running[i] = sha256.New()
 			}

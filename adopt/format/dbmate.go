@@ -3,7 +3,7 @@ package format
 import (
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -11,10 +11,10 @@ import (
 // with lines "-- migrate:up" and "-- migrate:down".
 
 var (
-	dbmateFile = pattern.Of(`^(\d+)_?(.*)\.sql$`)
-	dbmateMark = pattern.Of(`^--\s*migrate:(up|down)(?:\s+(.*))?$`)
-	dbmateUp   = pattern.Of(`(?m)^--\s*migrate:up\b`)
-	dbmateOff  = pattern.Of(`\btransaction:false\b`)
+	dbmateFile = plaintext.Pattern(`^(\d+)_?(.*)\.sql$`)
+	dbmateMark = plaintext.Pattern(`^--\s*migrate:(up|down)(?:\s+(.*))?$`)
+	dbmateUp   = plaintext.Pattern(`(?m)^--\s*migrate:up\b`)
+	dbmateOff  = plaintext.Pattern(`\btransaction:false\b`)
 )
 
 // dbmateMarks turns whimbrel's marks into dbmate's.

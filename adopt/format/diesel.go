@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -14,8 +14,8 @@ import (
 // metadata.toml may say that a migration runs outside of a transaction.
 
 var (
-	dieselFolder = pattern.Of(`^(\d[\d-]*)_(.*)$`)
-	dieselApart  = pattern.Of(`(?m)^\s*run_in_transaction\s*=\s*false\b`)
+	dieselFolder = plaintext.Pattern(`^(\d[\d-]*)_(.*)$`)
+	dieselApart  = plaintext.Pattern(`(?m)^\s*run_in_transaction\s*=\s*false\b`)
 )
 
 func detectDiesel(f folder) bool {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,9 +18,9 @@ import (
 // with those in them. ${name} is a placeholder.
 
 var (
-	flywayFile     = pattern.Of(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.sql$`)
-	flywayCallback = pattern.Of(`^(?:before|after|create)[A-Z][A-Za-z]*(?:__.*)?\.sql$`)
-	flywayPrograms = pattern.Of(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.(?:java|class|py|sh|bash|ps1|cmd|bat)$`)
+	flywayFile     = plaintext.Pattern(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.sql$`)
+	flywayCallback = plaintext.Pattern(`^(?:before|after|create)[A-Z][A-Za-z]*(?:__.*)?\.sql$`)
+	flywayPrograms = plaintext.Pattern(`^(?:([VUB])([0-9][0-9._]*)|(R))__(.*)\.(?:java|class|py|sh|bash|ps1|cmd|bat)$`)
 )
 
 func detectFlyway(f folder) bool {
@@ -149,7 +149,7 @@ func (f folder) flywaySettings(s script) *migration.Error {
 	return nil
 }
 
-var flywayPlaceholder = pattern.Of(`\$\{([^}\n]*)\}`)
+var flywayPlaceholder = plaintext.Pattern(`\$\{([^}\n]*)\}`)
 
 // placeholders makes variables of placeholders: of characters that the name of
 // a variable cannot have, underscores.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -67,7 +67,7 @@ const byteOrderMark = "\uFEFF"
 // read gives a file's text, without a byte-order mark and with LF as line ends.
 func (f folder) read(name string) (string, error) {
 	text, err := f.raw(name)
-	return lineends.LF(text), err
+	return plaintext.LF(text), err
 }
 
 // raw does as read does, with the line ends that the file has.

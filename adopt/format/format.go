@@ -21,7 +21,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -190,7 +190,7 @@ func Signs(sources ...migration.Source) bool {
 }
 
 // isMigration are names that only a migration has, of whichever tool.
-var isMigration = pattern.Of(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:(?i:sql)|js|mjs|cjs|ts)$`)
+var isMigration = plaintext.Pattern(`^(?:[VUBR]?\d[^/]*|R__[^/]+)\.(?:(?i:sql)|js|mjs|cjs|ts)$`)
 
 // knows reports whether the format has read a name, and has its reasons where it has made
 // no migration of the file: a newer baseline of Flyway's replaces it, or it is empty.

@@ -4,14 +4,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // golang-migrate: a pair of files per migration, NUMBER_name.up.sql and
 // NUMBER_name.down.sql, of which either may be missing. There are no marks.
 
-var pairFile = pattern.Of(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
+var pairFile = plaintext.Pattern(`^([0-9]+)_(.*)\.(down|up)\.(.*)$`)
 
 func detectPairs(f folder) bool {
 	return slices.ContainsFunc(f.matching(pairFile()), func(m match) bool { return m.parts[4] == "sql" })

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -13,10 +13,10 @@ import (
 // say which part is the up migration and which the down migration; or NUMBER_name.go.
 
 var (
-	gooseFile = pattern.Of(`^(\d+)_(.+)\.(sql|go)$`)
-	gooseSQL  = pattern.Of(`^\d+_.+\.sql$`)
-	gooseMark = pattern.Of(`(?i)^--\s*\+goose\s+(.*)$`)
-	gooseUp   = pattern.Of(`(?mi)^--\s*\+goose\s+up\s*$`)
+	gooseFile = plaintext.Pattern(`^(\d+)_(.+)\.(sql|go)$`)
+	gooseSQL  = plaintext.Pattern(`^\d+_.+\.sql$`)
+	gooseMark = plaintext.Pattern(`(?i)^--\s*\+goose\s+(.*)$`)
+	gooseUp   = plaintext.Pattern(`(?mi)^--\s*\+goose\s+up\s*$`)
 )
 
 // gooseMarks turns whimbrel's marks into goose's, but for the one that goose has not.
@@ -120,7 +120,7 @@ func gooseWord(line string) string {
 }
 
 // gooseReference is what goose puts a variable of the environment in place of.
-var gooseReference = pattern.Of(
+var gooseReference = plaintext.Pattern(
 	`\$\$|\\\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\}|\$\{[^}]*\}`)
 
 // gooseVariables writes the references in a line as whimbrel has them.

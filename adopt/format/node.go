@@ -9,8 +9,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/digest"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -19,15 +18,15 @@ import (
 // to be called with. What that object does not have is an error when it is called.
 
 var (
-	nodeFile      = pattern.Of(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
-	nodeScript    = pattern.Of(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
-	nodeUp        = pattern.Of(`(?i)^\s*--[\s-]*up\s+migration`)
-	nodeDown      = pattern.Of(`(?i)^\s*--[\s-]*down\s+migration`)
-	nodeMarked    = pattern.Of(`(?im)^\s*--[\s-]*up\s+migration`)
-	pgmCode       = pattern.Of(`\bpgm\b`)
-	knexCode      = pattern.Of(`\bknex\b`)
-	dbCode        = pattern.Of(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
-	noTransaction = pattern.Of(`\bpgm\s*\.\s*noTransaction\b`)
+	nodeFile      = plaintext.Pattern(`^(\d+)[_-](.+)\.(sql|js|cjs|mjs|ts|cts|mts)$`)
+	nodeScript    = plaintext.Pattern(`^(\d+)[_-](.+)\.(js|cjs|mjs|ts|cts|mts)$`)
+	nodeUp        = plaintext.Pattern(`(?i)^\s*--[\s-]*up\s+migration`)
+	nodeDown      = plaintext.Pattern(`(?i)^\s*--[\s-]*down\s+migration`)
+	nodeMarked    = plaintext.Pattern(`(?im)^\s*--[\s-]*up\s+migration`)
+	pgmCode       = plaintext.Pattern(`\bpgm\b`)
+	knexCode      = plaintext.Pattern(`\bknex\b`)
+	dbCode        = plaintext.Pattern(`\bdb-migrate\b|\bdbmigrate\b|\bdbm\b`)
+	noTransaction = plaintext.Pattern(`\bpgm\s*\.\s*noTransaction\b`)
 )
 
 // contains reports whether a file of a pattern has something in it.
@@ -144,7 +143,7 @@ func readDBMigrate(f folder, p *Project) error {
 
 // Prisma: a folder per migration, with a file migration.sql.
 
-var prismaFolder = pattern.Of(`^(\d+)_(.*)$`)
+var prismaFolder = plaintext.Pattern(`^(\d+)_(.*)$`)
 
 func detectPrisma(f folder) bool {
 	return slices.ContainsFunc(f.dirs, func(dir string) bool {
@@ -164,7 +163,7 @@ func readPrisma(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		text := lineends.LF(raw)
+		text := plaintext.LF(raw)
 		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(name), key: dir, text: text,
 			unmarked: true}
 		if blank(withoutComments(text)) {
@@ -177,8 +176,8 @@ func readPrisma(f folder, p *Project) error {
 
 // hashed gives the file the SHA-256 of its text.
 func (f File) hashed(raw string) File {
-	f.Checksum = digest.SHA256(lineends.LF(raw))
-	for _, text := range lineends.Variants(raw) {
+	f.Checksum = digest.SHA256(plaintext.LF(raw))
+	for _, text := range plaintext.Variants(raw) {
 		f.Checksums = append(f.Checksums, digest.SHA256(text))
 	}
 	return f
@@ -219,7 +218,7 @@ func readDrizzle(f folder, p *Project) error {
 		if err != nil {
 			return err
 		}
-		text := lineends.LF(raw)
+		text := plaintext.LF(raw)
 		d := draft{version: migration.Version(parts[1]), name: parts[2], path: f.path(entry.Tag + ".sql"),
 			key: fmt.Sprint(entry.When), text: drizzleBreaks(text), unmarked: true}
 		if blank(withoutComments(text)) {

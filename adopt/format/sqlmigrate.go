@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -19,16 +19,16 @@ import (
 // when the first is applied.
 
 var (
-	sqlFile          = pattern.Of(`^(\d+)[_-]?(.*)\.sql$`)
-	anySQL           = pattern.Of(`\.sql$`)
-	sqlMigrateMark   = pattern.Of(`(?m)^-- \+migrate (Up|Down)\b`)
-	sqlMigrateMarked = pattern.Of(`^-- \+migrate (Up|Down)\b`)
+	sqlFile          = plaintext.Pattern(`^(\d+)[_-]?(.*)\.sql$`)
+	anySQL           = plaintext.Pattern(`\.sql$`)
+	sqlMigrateMark   = plaintext.Pattern(`(?m)^-- \+migrate (Up|Down)\b`)
+	sqlMigrateMarked = plaintext.Pattern(`^-- \+migrate (Up|Down)\b`)
 )
 
 func detectSQLMigrate(f folder) bool { return f.all(anySQL(), sqlMigrateMark()) }
 
 // datedFile is a name that begins with a date: what whimbrel would take for the version is the year.
-var datedFile = pattern.Of(`^\d{4}-\d{2}-\d{2}`)
+var datedFile = plaintext.Pattern(`^\d{4}-\d{2}-\d{2}`)
 
 // OnlySQLMigrate reports whether folders have nothing but files of sql-migrate that by
 // their names cannot be whimbrel's own: these begin with no number, or with a date.

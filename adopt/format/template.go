@@ -9,7 +9,7 @@ import (
 	"text/template/parse"
 	"unicode/utf8"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -59,7 +59,7 @@ func render(name, text string, beside map[string]string, data map[string]any) (s
 var (
 	errTooMuch = errors.New("it takes too much: more than whimbrel gives a template, in turns of loops, calls or text")
 	// templateError is where an error of package template says that it is.
-	templateError = pattern.Of(`^template: (.*?):(\d+)(?::(\d+))?: (?:executing .* at <.*?>: )?((?s).*)$`)
+	templateError = plaintext.Pattern(`^template: (.*?):(\d+)(?::(\d+))?: (?:executing .* at <.*?>: )?((?s).*)$`)
 )
 
 // unrendered is a template that cannot be rendered, at its place.
@@ -100,7 +100,7 @@ func columnOf(text string, line int, bytes, message string) int {
 	return utf8.RuneCountInString(lines[line-1][:at]) + 1
 }
 
-var missingFunction = pattern.Of(`^function "(\w+)" not defined$`)
+var missingFunction = plaintext.Pattern(`^function "(\w+)" not defined$`)
 
 // meter measures one rendering.
 type meter struct{ steps, made int }
@@ -200,7 +200,7 @@ func sizeOf(value any) int {
 	return 400 // a number, a truth value: no verb makes more of it
 }
 
-var inFormat = pattern.Of(`\d+`)
+var inFormat = plaintext.Pattern(`\d+`)
 
 // mostOf is how many bytes a format gives at most: each of its verbs may print the
 // longest of the values, escaped, and be as wide as its numbers or the values say.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -18,11 +18,11 @@ import (
 // variable; what is more than that is rendered.
 
 var (
-	ternFile      = pattern.Of(`^(\d+)_(.+)\.sql$`)
-	ternSeparator = pattern.Of(`(?m)^---- create above / drop below ----\s*$`)
-	ternAlone     = pattern.Of(`^---- tern: disable-tx ----\s*$`)
-	ternAction    = pattern.Of(`\{\{-?\s*(.*?)\s*-?\}\}`)
-	ternValue     = pattern.Of(`\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}`)
+	ternFile      = plaintext.Pattern(`^(\d+)_(.+)\.sql$`)
+	ternSeparator = plaintext.Pattern(`(?m)^---- create above / drop below ----\s*$`)
+	ternAlone     = plaintext.Pattern(`^---- tern: disable-tx ----\s*$`)
+	ternAction    = plaintext.Pattern(`\{\{-?\s*(.*?)\s*-?\}\}`)
+	ternValue     = plaintext.Pattern(`\{\{\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}`)
 )
 
 // ternMarks turns whimbrel's marks into tern's.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -139,7 +139,7 @@ func whole(text string) bool {
 	return true
 }
 
-var oddInNames = pattern.Of(`[^\pL\pN._-]+`)
+var oddInNames = plaintext.Pattern(`[^\pL\pN._-]+`)
 
 // nameOf is a migration's name as it can be in a file's.
 func nameOf(m migration.Migration) string {

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // beside does some work, and puts files into a folder when it has succeeded: all of
@@ -106,7 +106,7 @@ func (a *app) vacantBut(dir string, files []format.Written) error {
 				return false
 			}
 			text, err := readFile(filepath.Join(a.absolute(dir), f.Name), mostMade)
-			return err == nil && lineends.LF(string(text)) == lineends.LF(f.Text)
+			return err == nil && plaintext.LF(string(text)) == plaintext.LF(f.Text)
 		})
 		if !same && !strings.HasPrefix(entry.Name(), ".") {
 			return usage("name one that is empty or does not exist", "there is something in %s already: %s", dir, entry.Name())

@@ -15,8 +15,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
 
@@ -75,7 +74,7 @@ type scriptLimits struct {
 // variableNames are names of the environment.
 type variableNames []string
 
-var variableName = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = plaintext.Pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // ReadYAML implements yamlpos.Unmarshaler.
 func (v *variableNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
@@ -94,7 +93,7 @@ func (v *variableNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
 type byteSize int64
 
 var (
-	sizePattern = pattern.Of(`^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`)
+	sizePattern = plaintext.Pattern(`^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`)
 	sizeUnits   = map[byte]int64{'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 )
 
@@ -166,7 +165,7 @@ func findConfig(folder, home string) string {
 // parseConfig reads a whimbrel.yaml. path is only for errors.
 func parseConfig(path string, text []byte) (c config, err error) {
 	c.path = path
-	if c.yaml, err = yamlpos.Parse(path, []byte(lineends.LF(string(text)))); err != nil {
+	if c.yaml, err = yamlpos.Parse(path, []byte(plaintext.LF(string(text)))); err != nil {
 		return c, err
 	}
 	switch documents := c.yaml.Documents; len(documents) {

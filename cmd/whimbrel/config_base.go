@@ -14,7 +14,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/git"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -99,7 +99,7 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []anno
 			return notes, err
 		}
 		is, reading := now.readPrepare(name)
-		if reading == nil && lineends.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
+		if reading == nil && plaintext.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
 			key := fmt.Sprintf("sandbox.prepare.%d", i)
 			if now.at(strings.Split(key, ".")...) == nil { // it is no list
 				key = "sandbox.prepare"

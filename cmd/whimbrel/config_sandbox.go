@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -96,7 +96,7 @@ func (c config) readPrepare(name string) (string, error) {
 	if err == nil && len(text) > migration.MaxSize {
 		err = fmt.Errorf("it is larger than %d MiB", migration.MaxSize>>20)
 	}
-	return lineends.LF(strings.TrimPrefix(string(text), byteOrderMark)), err
+	return plaintext.LF(strings.TrimPrefix(string(text), byteOrderMark)), err
 }
 
 // root is the folder of the project: of the repository in which whimbrel.yaml is, or else

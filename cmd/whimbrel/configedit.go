@@ -10,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
@@ -59,7 +59,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return out, cannotWrite(out.Path, err)
 	}
-	added := lineends.LF(string(text))
+	added := plaintext.LF(string(text))
 	if added != "" && !strings.HasSuffix(added, "\n") {
 		added += "\n"
 	}
@@ -79,7 +79,7 @@ func (a *app) settle(file config, wanted []setting) (settled, error) {
 	if _, err := parseConfig(out.Path, []byte(added)); err != nil {
 		return settled{Path: out.Path, Differing: append(out.Added, out.Differing...)}, nil
 	}
-	if err := overwrite(path, []byte(lineends.Like(added, string(text)))); err != nil {
+	if err := overwrite(path, []byte(plaintext.Like(added, string(text)))); err != nil {
 		return out, cannotWrite(out.Path, err)
 	}
 	return out, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 func newInit(a *app) *cobra.Command {
@@ -122,7 +122,7 @@ func (a *app) foldersToPrepare() ([]string, error) {
 func (a *app) declareIn(dirs, created []string, types string) ([]string, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, declarationsName)
-		if text, err := readFile(a.absolute(path), mostConfig); err == nil && lineends.LF(string(text)) == types {
+		if text, err := readFile(a.absolute(path), mostConfig); err == nil && plaintext.LF(string(text)) == types {
 			continue
 		}
 		if err := overwrite(a.absolute(path), []byte(types)); err != nil {
@@ -140,7 +140,7 @@ func ignore(path string) (added bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
-	with := lineends.LF(string(text))
+	with := plaintext.LF(string(text))
 	for _, written := range []string{entry, "/" + entry, ".whimbrel", "/.whimbrel", "**/" + entry} {
 		if slices.Contains(strings.Split(with, "\n"), written) {
 			return false, nil
@@ -149,7 +149,7 @@ func ignore(path string) (added bool, err error) {
 	if with != "" && !strings.HasSuffix(with, "\n") {
 		with += "\n"
 	}
-	if err := overwrite(path, []byte(lineends.Like(with+entry+"\n", string(text)))); err != nil {
+	if err := overwrite(path, []byte(plaintext.Like(with+entry+"\n", string(text)))); err != nil {
 		return false, cannotWrite(filepath.Base(path), err)
 	}
 	return true, nil

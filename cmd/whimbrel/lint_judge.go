@@ -15,7 +15,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -373,10 +373,10 @@ func replaceFile(name, before, after string) error {
 		return err
 	}
 	content, marked := strings.CutPrefix(string(text), byteOrderMark)
-	if lineends.LF(content) != before {
+	if plaintext.LF(content) != before {
 		return errors.New("it was edited meanwhile")
 	}
-	after = lineends.Like(after, content)
+	after = plaintext.Like(after, content)
 	if marked {
 		after = byteOrderMark + after
 	}

@@ -6,11 +6,11 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // reference is ${NAME} or ${NAME:-default}.
-var reference = pattern.Of(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}`)
+var reference = plaintext.Pattern(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}`)
 
 // expand replaces the references in a url of whimbrel.yaml. As in a shell, a
 // default also stands for a variable that is set and empty. The message of an

@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Error is what git said, and what to do about it.
@@ -395,7 +395,7 @@ func firstLine(diff string) int {
 }
 
 // namesCommit are the revisions that git looks up by themselves, without a choice.
-var namesCommit = pattern.Of(`^([0-9a-f]{40}|[0-9a-f]{64}|[A-Z_]*HEAD|@|(refs|heads|tags|remotes)/.*)$`)
+var namesCommit = plaintext.Pattern(`^([0-9a-f]{40}|[0-9a-f]{64}|[A-Z_]*HEAD|@|(refs|heads|tags|remotes)/.*)$`)
 
 // commitish is a revision as git is asked for it. Of a name that several have, git would
 // take the tag; a change goes into a branch, and the branch of a remote is what the others

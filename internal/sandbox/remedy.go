@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
-var missingRole = pattern.Of(`^role "(.+)" does not exist$`)
+var missingRole = plaintext.Pattern(`^role "(.+)" does not exist$`)
 
 // Remedy says how a throw-away database gets what a migration has missed there; "" where
 // it did not fail for that.

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -128,7 +128,7 @@ type literal struct {
 	Offset int
 }
 
-var quoted = pattern.Of("`[^`]*`|'[^'\n]*'|\"[^\"\n]*\"")
+var quoted = plaintext.Pattern("`[^`]*`|'[^'\n]*'|\"[^\"\n]*\"")
 
 // literals are the quoted texts of a script. They are read for what they look like: a
 // program may compute what it sends.
@@ -142,7 +142,7 @@ func literals(m migration.Migration) (all []literal) {
 	return all
 }
 
-var createsRole = pattern.Of(`(?i)^\s*CREATE\s+(?:ROLE|USER|GROUP)\b`)
+var createsRole = plaintext.Pattern(`(?i)^\s*CREATE\s+(?:ROLE|USER|GROUP)\b`)
 
 // rolesOfProgram reads a text of a program, of which a part may be computed.
 func rolesOfProgram(text string) pgsql.RoleNames {

@@ -17,7 +17,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/spelling"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // Node is a part of a document.
@@ -232,7 +232,7 @@ func (r *Reader) Mapping(n Node, known Fields) {
 			continue
 		}
 		remedy := "the keys are " + strings.Join(names, ", ")
-		if near := spelling.Nearest(entry.Name, names); near != "" {
+		if near := plaintext.Nearest(entry.Name, names); near != "" {
 			remedy = fmt.Sprintf("did you mean %s?", near)
 		}
 		r.Wrong(entry.Key, remedy, "unknown key %q", entry.Name)

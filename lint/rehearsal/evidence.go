@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
@@ -101,7 +101,7 @@ func (s *stage) countSome(ctx context.Context, oids []uint32, all map[uint32]int
 }
 
 // calling are the commands by which a statement may run the body of a function.
-var calling = pattern.Of(
+var calling = plaintext.Pattern(
 	`^(?i:DO|CALL|SELECT|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|COPY|EXPLAIN|EXECUTE|CREATE TABLE AS|REFRESH)\b`)
 
 // longestHeard is up to which length a statement is listened to: the server writes
@@ -145,9 +145,9 @@ func (s *stage) listen(ctx context.Context, o *lint.Observation, run func() erro
 
 // The contexts of messages, as the server writes them.
 var (
-	inBlock = pattern.Of(
+	inBlock = plaintext.Pattern(
 		`(?s)^(?:SQL statement|SQL expression|PL/pgSQL expression|PL/pgSQL assignment) "(.*?)"\nPL/pgSQL function (.+?) line (\d+) at ([^\n]*)`)
-	inFunction = pattern.Of(`^SQL function "(.+?)" (?:during startup|statement)`)
+	inFunction = plaintext.Pattern(`^SQL function "(.+?)" (?:during startup|statement)`)
 )
 
 // ranOf reads what ran where from the context of a message about it.

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // fillable is a table that holds rows, with what is needed to make some up.
@@ -329,7 +329,7 @@ func pow10(n int) int {
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // constants finds the constants of a constraint or bound, as the server writes them.
-var constants = pattern.Of(`'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b`)
+var constants = plaintext.Pattern(`'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b`)
 
 // candidates are other values for a column of which a check speaks.
 func (t *fillable) candidates(c fillColumn) []string {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -111,7 +111,7 @@ func (s *stage) counts(ctx context.Context) (map[uint32]counts, error) {
 func reader(text string) io.Reader { return strings.NewReader(text) }
 
 // aboveFrom is the comparison with a range's lower bound, which is not in the range.
-var aboveFrom = pattern.Of(`>(\s*\(?\s*:from)`)
+var aboveFrom = plaintext.Pattern(`>(\s*\(?\s*:from)`)
 
 // wholeRange writes a batch's statement for all keys of its table at once, or says
 // why it does not run.

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -28,7 +28,7 @@ func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
 // missingRole is what the server says of a role that nobody has made.
-var missingRole = pattern.Of(`^role "(.+)" does not exist$`)
+var missingRole = plaintext.Pattern(`^role "(.+)" does not exist$`)
 
 // provide makes what a statement misses and databases have from elsewhere: a role whose
 // name no text has. It gives its name.
@@ -57,14 +57,14 @@ func (s *stage) tell(m migration.Migration, statement migration.Statement, role 
 var (
 	// foreign are objects that a cluster or an extension has, in the messages about
 	// what does not exist.
-	foreign = pattern.Of(
+	foreign = plaintext.Pattern(
 		`^(?:role|server|foreign-data wrapper|tablespace|collation|language|access method|operator class|operator family|extension|text search \w+|subscription|user mapping) `)
 	// named is the function or type that does not exist.
-	named = pattern.Of(`^(?:function|type) "?(?:[\w$]+\.)?([\w$]+)`)
+	named = plaintext.Pattern(`^(?:function|type) "?(?:[\w$]+\.)?([\w$]+)`)
 	// absent is the name of what does not exist, without its schema.
-	absent = pattern.Of(`^\w+ "?(?:[^\s".(]+\.)?([^\s".(]+)[^\n]* does not exist$`)
+	absent = plaintext.Pattern(`^\w+ "?(?:[^\s".(]+\.)?([^\s".(]+)[^\n]* does not exist$`)
 	// ofSchema is a schema that does not exist, or that of what does not exist.
-	ofSchema = pattern.Of(`^(?:schema "(.+)"|\w+ "?([^\s".]+)"?\..*) does not exist$`)
+	ofSchema = plaintext.Pattern(`^(?:schema "(.+)"|\w+ "?([^\s".]+)"?\..*) does not exist$`)
 )
 
 // notMade is why nothing follows of a refusal, where the migrations have made nothing like it.

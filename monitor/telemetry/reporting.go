@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // The SDK hands failures of exporters to a handler that the whole program
@@ -56,7 +56,7 @@ func (r *reportingMetrics) Export(ctx context.Context, metrics *metricdata.Resou
 }
 
 // userAndQuery are the parts of a URL that hold tokens.
-var userAndQuery = pattern.Of(`(://)[^\s"'/@]*@|\?[^\s"']*`)
+var userAndQuery = plaintext.Pattern(`(://)[^\s"'/@]*@|\?[^\s"']*`)
 
 // withoutSecrets takes what may be tokens out of URLs in an error.
 func withoutSecrets(err error) error {

@@ -1,12 +1,10 @@
-// Package spelling guesses which word was meant, for the sentence "did you
-// mean …?" in an error.
-package spelling
+package plaintext
 
 import "strings"
 
 // Nearest gives the candidate that word was probably meant to be: the one with
 // the fewest differences, if those are not more than a third of its letters;
-// otherwise "". Case does not matter.
+// otherwise "". Case does not matter. It is for "did you mean …?" in an error.
 func Nearest(word string, candidates []string) string {
 	best, least := "", 0
 	for _, candidate := range candidates {

@@ -1,6 +1,8 @@
-// Package lineends knows the ends of lines. None of them ever counts: a text is read with LF,
-// and put back with the ends that its file has.
-package lineends
+// Package plaintext has what every room needs of texts: the ends of their lines, the
+// word that was meant, and patterns that are compiled when they are first used. An
+// end of a line never counts: a text is read with LF, and put back with the ends that
+// its file has.
+package plaintext
 
 import "strings"
 

@@ -1,17 +1,17 @@
-package pattern_test
+package plaintext_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/whimbrel-db/whimbrel/internal/pattern"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 func TestAPatternIsCompiledOnceAndWhenItIsUsed(t *testing.T) {
 	t.Parallel()
-	broken := pattern.Of("(")
-	digits := pattern.Of(`^\d+$`)
+	broken := plaintext.Pattern("(")
+	digits := plaintext.Pattern(`^\d+$`)
 	first := digits()
 	require.Same(t, first, digits())
 	require.True(t, digits().MatchString("12"))

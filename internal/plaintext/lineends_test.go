@@ -1,4 +1,4 @@
-package lineends_test
+package plaintext_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/whimbrel-db/whimbrel/internal/lineends"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 func TestLineEndsAreReadAsLF(t *testing.T) {
@@ -17,7 +17,7 @@ func TestLineEndsAreReadAsLF(t *testing.T) {
 		"a\r\nb\r\n": "a\nb\n", "a\r\nb\n": "a\nb\n", "a\rb\r": "a\nb\n",
 		"a\rb\n": "a\rb\n", "a\r\r\n": "a\r\n",
 	} {
-		require.Equal(t, want, lineends.LF(text), "%q", text)
+		require.Equal(t, want, plaintext.LF(text), "%q", text)
 	}
 }
 
@@ -36,7 +36,7 @@ func TestAFileKeepsItsLineEnds(t *testing.T) {
 		"mixed, and a line more":         {"a\na\nb\n", "a\r\nb\n", "a\r\na\nb\n"},
 		"a carriage return within lines": {"a\rb\nc\n", "a\rb\nd\n", "a\rb\nc\n"},
 	} {
-		require.Equal(t, c.want, lineends.Like(c.text, c.file), name)
+		require.Equal(t, c.want, plaintext.Like(c.text, c.file), name)
 	}
 }
 
@@ -51,10 +51,10 @@ func TestWhatIsPutBackReadsAsBefore(t *testing.T) {
 			return b.String()
 		}
 		text, file := draw("text", []string{"\n"}), draw("file", []string{"\n", "\r\n"})
-		require.Equal(t, text, lineends.LF(lineends.Like(text, file)))
-		require.Equal(t, file, lineends.Like(lineends.LF(file), file), "unchanged")
-		for _, variant := range lineends.Variants(file) {
-			require.Equal(t, lineends.LF(file), lineends.LF(variant))
+		require.Equal(t, text, plaintext.LF(plaintext.Like(text, file)))
+		require.Equal(t, file, plaintext.Like(plaintext.LF(file), file), "unchanged")
+		for _, variant := range plaintext.Variants(file) {
+			require.Equal(t, plaintext.LF(file), plaintext.LF(variant))
 		}
 	})
 }
