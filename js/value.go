@@ -157,7 +157,7 @@ func (m *machine) arrayValue(array element, convert conversion) goja.Value {
 }
 
 var (
-	datePattern   = plaintext.Pattern(
+	datePattern = plaintext.Pattern(
 		`^(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(\.\d+)?([+-]\d\d(?::\d\d){0,2})?)?( BC)?$`)
 	pointPattern  = plaintext.Pattern(`^\(([^,()]+),([^,()]+)\)$`)
 	circlePattern = plaintext.Pattern(`^<\(([^,()]+),([^,()]+)\),([^,<>]+)>$`)
