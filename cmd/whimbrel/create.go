@@ -21,8 +21,8 @@ func newCreate(a *app) *cobra.Command {
 		Long: `Create a new migration in the project's folder and print its path. Its version
 is the time, in UTC, and comes after all others.
 
-It is SQL, or a script with --js, --mjs or --ts. Beside the first script stands
-whimbrel.d.ts, with the types of what a script gets, for editors.
+It is SQL, or a script with --js, --mjs or --ts. The first script gets
+whimbrel.d.ts beside it, with the types of what a script is given, for editors.
 
 With --backfill it changes the rows of a table that is in use, in batches by
 --key, with an assertion and a down section: in place, with a backup of what
