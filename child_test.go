@@ -30,7 +30,8 @@ func runChild(folder string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), Migrations: migrations}
+	config := whimbrel.Config{Target: whimbrel.Target{DatabaseURL: os.Getenv(childURL)},
+		Project: whimbrel.Project{Migrations: migrations}}
 	if text := os.Getenv(childLeaseSeconds); text != "" {
 		if config.LeaseDuration, err = time.ParseDuration(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)

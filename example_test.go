@@ -31,7 +31,8 @@ func sample(listener whimbrel.Listener) (migrator *whimbrel.Migrator, drop func(
 	if err != nil {
 		panic(err)
 	}
-	migrator, err = whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations, Listener: listener})
+	migrator, err = whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: migrations}, Listener: listener})
 	if err != nil {
 		panic(err)
 	}
@@ -58,7 +59,8 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations})
+	migrator, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: migrations}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -169,8 +169,10 @@ func TestAFunctionIsCheckedBeforeAnythingRuns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://x",
-				Migrations: files{"7_a.sql": "SELECT 1"}.load(t), Functions: []whimbrel.Function{f}})
+			_, err := whimbrel.New(whimbrel.Config{
+				Target:  whimbrel.Target{DatabaseURL: "postgres://x"},
+				Project: whimbrel.Project{Migrations: files{"7_a.sql": "SELECT 1"}.load(t), Functions: []whimbrel.Function{f}},
+			})
 			e := fails(t, err, whimbrel.CodeConfiguration)
 			require.NotEmpty(t, e.Remedy)
 		})

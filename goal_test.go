@@ -135,7 +135,7 @@ func TestAPlanThatIsAlteredDoesNotRun(t *testing.T) {
 
 func TestWhatIsNotAGoalIsRefusedBeforeAnythingIsConnectedTo(t *testing.T) {
 	t.Parallel()
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://nobody@nowhere.invalid/x"})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: "postgres://nobody@nowhere.invalid/x"}})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		goal whimbrel.Goal

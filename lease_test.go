@@ -333,7 +333,8 @@ func TestAPasswordIsNowhere(t *testing.T) {
 		c.DatabaseURL = "postgres://u:s3cr3t-p%2Fss@127.0.0.1:1/nowhere"
 	}).Up(t.Context(), whimbrel.UpOptions{})
 	_ = fails(t, missing, whimbrel.CodeConnection)
-	_, malformed := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://u:s3cr3t-p%2Fss@host:port/db"})
+	_, malformed := whimbrel.New(whimbrel.Config{
+		Target: whimbrel.Target{DatabaseURL: "postgres://u:s3cr3t-p%2Fss@host:port/db"}})
 	require.Error(t, malformed)
 	everything := fmt.Sprintf("%+v %+v %+v %+v", err, missing, malformed, b.events) +
 		b.text("SELECT coalesce(string_agg(l::text, ' '), '') FROM schema_migrations_log l") + b.text("SELECT l FROM "+

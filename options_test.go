@@ -21,7 +21,7 @@ func TestANumberThatCannotBeMeantIsRefusedByItsName(t *testing.T) {
 		"Config.LockWait":      "not at all",
 		"Config.MaxReplicaLag": "replicas are left out of account",
 	}
-	nowhere := whimbrel.Config{DatabaseURL: "postgres://nobody@nowhere.invalid/x"}
+	nowhere := whimbrel.Config{Target: whimbrel.Target{DatabaseURL: "postgres://nobody@nowhere.invalid/x"}}
 	calls := map[string]func(context.Context, *whimbrel.Migrator, any) error{
 		"UpOptions": func(ctx context.Context, m *whimbrel.Migrator, o any) error {
 			_, err := m.Up(ctx, o.(whimbrel.UpOptions))
@@ -52,14 +52,13 @@ func TestANumberThatCannotBeMeantIsRefusedByItsName(t *testing.T) {
 		whimbrel.ToOptions{}, whimbrel.RecoverOptions{}, whimbrel.Config{},
 	} {
 		kind := reflect.TypeOf(options)
-		for i := range kind.NumField() {
-			field := kind.Field(i)
+		for _, field := range reflect.VisibleFields(kind) {
 			if !field.IsExported() || field.Type.Kind() != reflect.Int && field.Type != reflect.TypeFor[time.Duration]() {
 				continue
 			}
 			for _, value := range []int64{-1, math.MinInt64} {
 				given := reflect.New(kind).Elem()
-				given.Field(i).SetInt(value)
+				given.FieldByIndex(field.Index).SetInt(value)
 				name := kind.Name() + "." + field.Name
 				require.Contains(t, calls, kind.Name(), "%s has a number: add its call", name)
 				m, err := whimbrel.New(nowhere)

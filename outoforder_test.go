@@ -81,11 +81,14 @@ func TestWhatComesLateAmongTagsIsStillOutOfOrder(t *testing.T) {
 
 func TestAMissingTagIsASlip(t *testing.T) {
 	t.Parallel()
-	_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Migrations: tagged.load(t),
-		Tags: []string{"exapnd"}})
+	_, err := whimbrel.New(whimbrel.Config{
+		Target:  whimbrel.Target{DatabaseURL: "host=nowhere"},
+		Project: whimbrel.Project{Migrations: tagged.load(t), Tags: []string{"exapnd"}},
+	})
 	e := fails(t, err, whimbrel.CodeConfiguration)
 	require.Equal(t, "did you mean expand?", e.Remedy)
-	_, err = whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Tags: []string{"x"}})
+	_, err = whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: "host=nowhere"},
+		Project: whimbrel.Project{Tags: []string{"x"}}})
 	require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Remedy, "-- +migrate Tags x")
 }
 
@@ -101,6 +104,7 @@ func TestFunctionsHaveTagsToo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "5", b.applied())
 	seed.Tags = []string{"a b"}
-	_, err = whimbrel.New(whimbrel.Config{DatabaseURL: "host=nowhere", Functions: []whimbrel.Function{seed}})
+	_, err = whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: "host=nowhere"},
+		Project: whimbrel.Project{Functions: []whimbrel.Function{seed}}})
 	require.Contains(t, fails(t, err, whimbrel.CodeConfiguration).Message, "a b")
 }

@@ -34,7 +34,7 @@ func TestAPoolOfOneConnectionThatIsInUseCanBeHandedIn(t *testing.T) {
 	t.Cleanup(inUse.Release)
 	before := prepared.Load()
 
-	c := pool.Config(db)
+	c := whimbrel.Config{Target: pool.Target(db)}
 	c.Migrations, c.Listener = simple.load(t), b.listen
 	m, err := whimbrel.New(c)
 	require.NoError(t, err)

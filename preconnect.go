@@ -7,7 +7,7 @@ import (
 
 // Opening is a connection that is being opened, and the first look at the
 // database by it, while the caller has something else to do: to read its
-// migrations, as a rule. See Config.Opening.
+// migrations, as a rule. See Target.Opening.
 type Opening struct {
 	m      *Migrator // which knows the database
 	cancel context.CancelFunc
@@ -17,13 +17,12 @@ type Opening struct {
 	err    error
 }
 
-// Open begins to open a connection, by what a Config says of the database and its
-// history table, and returns at once: an error is one of the Config. Whether it
+// Open begins to open a connection to a database and its history table, and returns at
+// once: an error is one of the Target. Whether it
 // works is told by the method of a Migrator that takes the connection over. Close
 // must be called; it may be before that.
-func Open(ctx context.Context, config Config) (*Opening, error) {
-	m, err := New(Config{DatabaseURL: config.DatabaseURL, Connection: config.Connection,
-		BeforeConnect: config.BeforeConnect, Table: config.Table})
+func Open(ctx context.Context, target Target) (*Opening, error) {
+	m, err := New(Config{Target: target})
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ const looked = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = curren
 func TestAConnectionThatIsOpenedAheadIsTakenOverOnce(t *testing.T) {
 	b := setup(t)
 	connection, count := dialled(t, b.url)
-	opening, err := whimbrel.Open(t.Context(), whimbrel.Config{Connection: connection})
+	opening, err := whimbrel.Open(t.Context(), whimbrel.Target{Connection: connection})
 	require.NoError(t, err)
 	m := b.migrator(files{"1_a.sql": "CREATE TABLE a ()"}, func(c *whimbrel.Config) {
 		c.DatabaseURL, c.Connection, c.Opening = "", connection, opening
@@ -57,7 +57,7 @@ func TestAConnectionThatIsOpenedAheadIsTakenOverOnce(t *testing.T) {
 
 func TestARunOnAConnectionThatWasOpenedAheadSeesWhatHappenedMeanwhile(t *testing.T) {
 	b := setup(t)
-	opening, err := whimbrel.Open(t.Context(), whimbrel.Config{DatabaseURL: b.url})
+	opening, err := whimbrel.Open(t.Context(), whimbrel.Target{DatabaseURL: b.url})
 	require.NoError(t, err)
 	defer opening.Close()
 	all := files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE b ()"}
@@ -76,8 +76,8 @@ func TestAConnectionToAnotherDatabaseIsNotTakenOver(t *testing.T) {
 	other, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(drop)
-	for _, config := range []whimbrel.Config{{DatabaseURL: other}, {DatabaseURL: b.url, Table: "elsewhere"}} {
-		opening, err := whimbrel.Open(t.Context(), config)
+	for _, target := range []whimbrel.Target{{DatabaseURL: other}, {DatabaseURL: b.url, Table: "elsewhere"}} {
+		opening, err := whimbrel.Open(t.Context(), target)
 		require.NoError(t, err)
 		status, err := b.migrator(files{}, func(c *whimbrel.Config) { c.Opening = opening }).Status(t.Context())
 		require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestAConnectionToAnotherDatabaseIsNotTakenOver(t *testing.T) {
 
 func TestAConnectionThatNobodyTakesIsClosed(t *testing.T) {
 	b := setup(t)
-	opening, err := whimbrel.Open(t.Context(), whimbrel.Config{DatabaseURL: b.url})
+	opening, err := whimbrel.Open(t.Context(), whimbrel.Target{DatabaseURL: b.url})
 	require.NoError(t, err)
 	b.eventually(looked)
 	opening.Close()
@@ -105,12 +105,12 @@ func TestAConnectionThatNobodyTakesIsClosed(t *testing.T) {
 
 func TestWhyAConnectionCouldNotBeOpenedAheadIsToldByTheMethod(t *testing.T) {
 	t.Parallel()
-	config := whimbrel.Config{DatabaseURL: "postgres://nobody@127.0.0.1:1/none?sslmode=disable"}
-	opening, err := whimbrel.Open(t.Context(), config)
+	target := whimbrel.Target{DatabaseURL: "postgres://nobody@127.0.0.1:1/none?sslmode=disable"}
+	opening, err := whimbrel.Open(t.Context(), target)
 	require.NoError(t, err)
 	defer opening.Close()
-	config.Opening = opening
-	m, err := whimbrel.New(config)
+	target.Opening = opening
+	m, err := whimbrel.New(whimbrel.Config{Target: target})
 	require.NoError(t, err)
 	_, err = m.Status(t.Context())
 	var failure *whimbrel.Error
@@ -118,7 +118,7 @@ func TestWhyAConnectionCouldNotBeOpenedAheadIsToldByTheMethod(t *testing.T) {
 	require.Equal(t, whimbrel.CodeConnection, failure.Code)
 	require.Contains(t, failure.Message, "cannot connect to nobody@127.0.0.1:1/none")
 
-	_, err = whimbrel.Open(t.Context(), whimbrel.Config{})
+	_, err = whimbrel.Open(t.Context(), whimbrel.Target{})
 	require.ErrorContains(t, err, "no database is given")
 }
 
@@ -127,11 +127,11 @@ func TestWaitingForAConnectionEndsWithItsCaller(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = silent.Close() }()
-	config := whimbrel.Config{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable"}
-	opening, err := whimbrel.Open(t.Context(), config)
+	target := whimbrel.Target{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable"}
+	opening, err := whimbrel.Open(t.Context(), target)
 	require.NoError(t, err)
-	config.Opening = opening
-	m, err := whimbrel.New(config)
+	target.Opening = opening
+	m, err := whimbrel.New(whimbrel.Config{Target: target})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -151,10 +151,12 @@ func TestAStopEndsWaitingForAServerThatIsSilent(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { _ = silent.Close() }()
 			stop := make(chan struct{})
-			config := whimbrel.Config{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable",
-				Stop: stop}
+			config := whimbrel.Config{
+				Target: whimbrel.Target{DatabaseURL: "postgres://nobody@" + silent.Addr().String() + "/none?sslmode=disable"},
+				Stop:   stop,
+			}
 			if ahead {
-				config.Opening, err = whimbrel.Open(t.Context(), config)
+				config.Opening, err = whimbrel.Open(t.Context(), config.Target)
 				require.NoError(t, err)
 				defer config.Opening.Close()
 			}
@@ -180,7 +182,8 @@ func TestAStopEndsWaitingForAServerThatIsSilent(t *testing.T) {
 // The cause may be known to others whom it ends too, as the workers of a backfill.
 func TestConnectingLeavesTheErrorThatEndedItAsItIs(t *testing.T) {
 	t.Parallel()
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://nobody@127.0.0.1:1/none?sslmode=disable"})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target: whimbrel.Target{DatabaseURL: "postgres://nobody@127.0.0.1:1/none?sslmode=disable"}})
 	require.NoError(t, err)
 	cause := &whimbrel.Error{Code: whimbrel.CodeLeaseLost, Message: "the lease was lost", Err: errors.New("it was taken")}
 	as := *cause

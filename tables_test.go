@@ -24,7 +24,8 @@ func TestAHistoryThatWouldEndWithTheSessionIsRefused(t *testing.T) {
 		"pg_toast_temp_1.history",
 		"pg_catalog.history", "pg_anything.history", "information_schema.history", "Information_Schema.history",
 	} {
-		_, err := whimbrel.New(whimbrel.Config{DatabaseURL: "postgres://nobody@localhost/none", Table: name})
+		_, err := whimbrel.New(whimbrel.Config{
+			Target: whimbrel.Target{DatabaseURL: "postgres://nobody@localhost/none", Table: name}})
 		e := fails(t, err, whimbrel.CodeConfiguration)
 		require.Contains(t, e.Message, "the history cannot be kept in the schema", name)
 		require.Contains(t, e.Remedy, "public.schema_migrations", name)

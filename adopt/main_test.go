@@ -113,7 +113,8 @@ func (b base) table(named string) adopt.Table {
 // migrator is whimbrel on the database, beside the other tool's table.
 func (b base) migrator(migrations []migration.Migration, change ...func(*whimbrel.Config)) *whimbrel.Migrator {
 	b.Helper()
-	config := whimbrel.Config{DatabaseURL: b.url, Migrations: migrations, Table: "whimbrel_migrations"}
+	config := whimbrel.Config{Target: whimbrel.Target{DatabaseURL: b.url, Table: "whimbrel_migrations"},
+		Project: whimbrel.Project{Migrations: migrations}}
 	for _, c := range change {
 		c(&config)
 	}

@@ -25,7 +25,8 @@ func (l *lab) contests(s sizes) []contest {
 // call makes a side of a Migrator's method.
 func call(noPipeline bool, do func(context.Context, *whimbrel.Migrator) error) work {
 	return func(ctx context.Context, url string, h history) (float64, error) {
-		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: h.migrations, NoPipeline: noPipeline})
+		m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+			Project: whimbrel.Project{Migrations: h.migrations}, Policy: whimbrel.Policy{NoPipeline: noPipeline}})
 		if err != nil {
 			return 0, err
 		}

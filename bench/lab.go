@@ -131,7 +131,8 @@ func (l *lab) template(ctx context.Context, n int, h history) (string, error) {
 	if err := l.server.CreateDatabase(ctx, name, "template0"); err != nil {
 		return "", err
 	}
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: l.server.URL(name), Migrations: h.migrations})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: l.server.URL(name)},
+		Project: whimbrel.Project{Migrations: h.migrations}})
 	if err != nil {
 		return "", err
 	}

@@ -45,8 +45,11 @@ func (l *lab) heard(toTheEnd bool) work {
 		if err != nil {
 			return 0, err
 		}
-		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: h.migrations,
-			Listener: monitor.Listen(all.observers...)})
+		m, err := whimbrel.New(whimbrel.Config{
+			Target:   whimbrel.Target{DatabaseURL: url},
+			Project:  whimbrel.Project{Migrations: h.migrations},
+			Listener: monitor.Listen(all.observers...),
+		})
 		if err != nil {
 			return 0, errors.Join(err, all.close(ctx))
 		}

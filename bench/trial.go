@@ -28,7 +28,8 @@ var (
 		if err != nil {
 			return err
 		}
-		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations, MaxStall: whimbrel.DefaultMaxStall})
+		m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+			Project: whimbrel.Project{Migrations: migrations}, Policy: whimbrel.Policy{MaxStall: whimbrel.DefaultMaxStall}})
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,8 @@ func trips(call func(context.Context, *whimbrel.Migrator) error) work {
 			}
 			return nil
 		}
-		m, err := whimbrel.New(whimbrel.Config{Connection: config, Migrations: h.migrations})
+		m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{Connection: config},
+			Project: whimbrel.Project{Migrations: h.migrations}})
 		if err != nil {
 			return 0, err
 		}

@@ -27,9 +27,11 @@ import (
 
 // Options say what to compare.
 type Options struct {
-	// Config describes the database and its migrations, as for whimbrel.New. Its
-	// Listener hears nothing.
-	Config whimbrel.Config
+	whimbrel.Project
+	whimbrel.Target
+	whimbrel.Policy
+	// Stop is as in whimbrel.Config.
+	Stop <-chan struct{}
 	// Expected is what the schema should be; nil: what the migrations make.
 	Expected *Expected
 	// Server is where they are run, in a database of their own; nil starts one of the
@@ -43,6 +45,11 @@ type Options struct {
 	Privileges bool
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
+}
+
+// config is what the engine is told, of whose events nobody hears.
+func (o Options) config() whimbrel.Config {
+	return whimbrel.Config{Project: o.Project, Target: o.Target, Policy: o.Policy, Stop: o.Stop}
 }
 
 // Report is what a comparison gives.
@@ -64,7 +71,6 @@ type Report struct {
 // in the live database. Applied migrations whose files are not there cannot be run
 // again: that is an error of the code whimbrel.CodeMissingFile.
 func Compare(ctx context.Context, options Options) (Report, error) {
-	options.Config.Listener = nil
 	live, err := readLive(ctx, options)
 	if err != nil {
 		return Report{}, err
@@ -73,7 +79,7 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 		Differences: []schema.Difference{}}
 	expected := options.Expected
 	if expected == nil {
-		applied, err := live.applied(options.Config.Migrations)
+		applied, err := live.applied(options.Migrations)
 		if err != nil {
 			return report, err
 		}
@@ -101,8 +107,7 @@ func Compare(ctx context.Context, options Options) (Report, error) {
 // Expect gives the schema that all migrations together make, to be kept for
 // Options.Expected. It needs no database but the throw-away one.
 func Expect(ctx context.Context, options Options, major int) (Expected, error) {
-	options.Config.Listener = nil
-	made, err := replay(ctx, options, live{major: major}, options.Config.Migrations)
+	made, err := replay(ctx, options, live{major: major}, options.Migrations)
 	return made.expected, err
 }
 
@@ -115,23 +120,23 @@ type live struct {
 }
 
 func readLive(ctx context.Context, options Options) (l live, err error) {
-	m, err := whimbrel.New(options.Config)
+	m, err := whimbrel.New(options.config())
 	if err != nil {
 		return l, err
 	}
 	if l.status, err = m.Status(ctx); err != nil {
 		return l, err
 	}
-	config := options.Config.Connection
+	config := options.Connection
 	if config == nil {
-		if config, err = dial.Parse(options.Config.DatabaseURL); err != nil {
+		if config, err = dial.Parse(options.DatabaseURL); err != nil {
 			return l, err // New has read it before
 		}
 	}
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may be in front
 	config.RuntimeParams["application_name"] = "whimbrel verify"
-	if before := options.Config.BeforeConnect; before != nil {
+	if before := options.BeforeConnect; before != nil {
 		if err := before(ctx, config); err != nil {
 			return l, fmt.Errorf("preparing a connection: %w", err)
 		}
@@ -146,7 +151,7 @@ func readLive(ctx context.Context, options Options) (l live, err error) {
 		l.sandbox, err = sandbox.Like(ctx, conn, options.Sandbox)
 	}
 	if err == nil {
-		l.schema, err = schema.Read(ctx, conn, schema.Options{Exclude: whimbrel.Tables(options.Config.Table)})
+		l.schema, err = schema.Read(ctx, conn, schema.Options{Exclude: whimbrel.Tables(options.Table)})
 	}
 	if err != nil {
 		return l, fmt.Errorf("reading the schema: %w", err)
@@ -207,8 +212,8 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 		return made{}, err
 	}
 	created, err := sandbox.Furnish(ctx, config, sandbox.Program{Furnishing: options.Sandbox,
-		Migrations: slices.Concat(options.Config.Hooks.All(), migrations), Functions: options.Config.Functions,
-		Variables: options.Config.Variables})
+		Migrations: slices.Concat(options.Hooks.All(), migrations), Functions: options.Functions,
+		Variables: options.Variables})
 	server.CreatedRoles(created...)
 	if err != nil {
 		return made{}, err
@@ -218,7 +223,7 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 		return made{}, fmt.Errorf("running the migrations: %w", err)
 	}
 	defer dial.Close(conn)
-	tables := whimbrel.Tables(options.Config.Table)
+	tables := whimbrel.Tables(options.Table)
 	if len(tables[0]) > 1 {
 		if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+tables[0][:1].Sanitize()); err != nil {
 			return made{}, fmt.Errorf("preparing a database to run the migrations in: %w", err)
@@ -228,11 +233,9 @@ func replay(ctx context.Context, options Options, like live, migrations []migrat
 	if err != nil {
 		return made{}, err
 	}
-	again := options.Config
-	again.DatabaseURL, again.Connection, again.BeforeConnect = "", config, nil
-	again.Migrations, again.Tags = migrations, nil
-	again.AcceptMarks = true
-	m, err := whimbrel.New(again)
+	options.Target = whimbrel.Target{Connection: config, Table: options.Table}
+	options.Migrations, options.Tags, options.AcceptMarks = migrations, nil, true
+	m, err := whimbrel.New(options.config())
 	if err != nil {
 		return made{}, err
 	}

@@ -59,9 +59,9 @@ func newBase(t *testing.T, steps int, texts ...string) *base {
 	}
 	migrations, err := migration.Load(migration.Source{FS: tree, Dir: ".", Label: "migrations"})
 	require.NoError(t, err)
-	b := &base{t: t, options: drift.Options{Config: whimbrel.Config{DatabaseURL: url, Migrations: migrations},
-		Server: server}}
-	m, err := whimbrel.New(b.options.Config)
+	b := &base{t: t, options: drift.Options{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: migrations}, Server: server}}
+	m, err := whimbrel.New(whimbrel.Config{Project: b.options.Project, Target: b.options.Target})
 	require.NoError(t, err)
 	if steps > 0 {
 		_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: steps})
@@ -76,7 +76,7 @@ func newBase(t *testing.T, steps int, texts ...string) *base {
 // up applies what is pending.
 func (b *base) up() {
 	b.t.Helper()
-	m, err := whimbrel.New(b.options.Config)
+	m, err := whimbrel.New(whimbrel.Config{Project: b.options.Project, Target: b.options.Target})
 	require.NoError(b.t, err)
 	_, err = m.Up(b.t.Context(), whimbrel.UpOptions{})
 	require.NoError(b.t, err)
@@ -113,7 +113,7 @@ func TestADatabaseThatHasWhatABaselineStandsForShowsNothing(t *testing.T) {
 	b := newBase(t, len(files), files...)
 	baseline, err := migration.Parse("2_baseline.sql", "-- +migrate Squashes 1 2\n"+files[0]+"\n"+files[1])
 	require.NoError(t, err)
-	b.options.Config.Migrations = []migration.Migration{baseline, b.options.Config.Migrations[2]}
+	b.options.Migrations = []migration.Migration{baseline, b.options.Migrations[2]}
 	require.Empty(t, b.differences())
 }
 
@@ -162,14 +162,14 @@ func TestRolesThatAMigrationNamesOrMakesAreThereForIt(t *testing.T) {
 		"CREATE ROLE "+made+"; GRANT INSERT ON users TO "+made+"; CREATE ROLE second_"+role)
 	b.exec("CREATE ROLE " + role)
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), b.options.Config.DatabaseURL)
+		conn, err := pgx.Connect(context.Background(), b.options.DatabaseURL)
 		require.NoError(t, err)
 		_, err = conn.Exec(context.Background(), "DROP OWNED BY "+role+", "+made+"; DROP ROLE "+role+", "+made+", second_"+
 			role, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		require.NoError(t, conn.Close(context.Background()))
 	})
-	m, err := whimbrel.New(b.options.Config)
+	m, err := whimbrel.New(whimbrel.Config{Project: b.options.Project, Target: b.options.Target})
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 1})
 	require.NoError(t, err)
@@ -199,8 +199,8 @@ func TestAnExpectedSchemaStandsForARun(t *testing.T) {
 func TestWhatCannotBeRunAgainIsSaid(t *testing.T) {
 	t.Parallel()
 	b := newBase(t, len(files), files...)
-	all := b.options.Config.Migrations
-	b.options.Config.Migrations = all[1:]
+	all := b.options.Migrations
+	b.options.Migrations = all[1:]
 	_, err := drift.Compare(t.Context(), b.options)
 	var own *whimbrel.Error
 	require.ErrorAs(t, err, &own)
@@ -210,7 +210,7 @@ func TestWhatCannotBeRunAgainIsSaid(t *testing.T) {
 	// Migrations that want rows fail where there are none, and not in the live database.
 	b = newBase(t, 0, "CREATE TABLE plan (id int);",
 		"DO $$ BEGIN IF NOT EXISTS (SELECT FROM plan) THEN RAISE 'no plan'; END IF; END $$;")
-	m, err := whimbrel.New(b.options.Config)
+	m, err := whimbrel.New(whimbrel.Config{Project: b.options.Project, Target: b.options.Target})
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{Steps: 1})
 	require.NoError(t, err)

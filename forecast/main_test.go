@@ -86,7 +86,8 @@ func parse(t testing.TB, texts ...string) []migration.Migration {
 func migrator(t testing.TB, url string, migrations []migration.Migration,
 	change ...func(*whimbrel.Config)) *whimbrel.Migrator {
 	t.Helper()
-	config := whimbrel.Config{AcceptMarks: true, DatabaseURL: url, Migrations: migrations, AllowMissing: true}
+	config := whimbrel.Config{Project: whimbrel.Project{AcceptMarks: true, Migrations: migrations},
+		Target: whimbrel.Target{DatabaseURL: url}, Policy: whimbrel.Policy{AllowMissing: true}}
 	for _, c := range change {
 		c(&config)
 	}

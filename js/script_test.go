@@ -69,8 +69,9 @@ func TestAScriptMayComputeInItsTransactionAsLongAsItsLimitAllows(t *testing.T) {
 	require.NoError(t, err)
 	up := func(compute time.Duration) error {
 		m, err := whimbrel.New(whimbrel.Config{
-			DatabaseURL: b.url, Migrations: loaded, Scripts: js.New(js.Options{Compute: compute}),
-			LeaseDuration: 3 * time.Second,
+			Target:  whimbrel.Target{DatabaseURL: b.url},
+			Project: whimbrel.Project{Migrations: loaded, Scripts: js.New(js.Options{Compute: compute})},
+			Policy:  whimbrel.Policy{LeaseDuration: 3 * time.Second},
 		})
 		require.NoError(t, err)
 		_, err = m.Up(t.Context(), whimbrel.UpOptions{})

@@ -149,8 +149,10 @@ func TestAttemptsAreReadFromTheTableThatIsNamed(t *testing.T) {
 	b := setup(t)
 	_, err := b.conn.Exec(t.Context(), `CREATE SCHEMA "Own"`)
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Table: "Own.history",
-		Migrations: files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE a ()"}.load(t)})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target:  whimbrel.Target{DatabaseURL: b.url, Table: "Own.history"},
+		Project: whimbrel.Project{Migrations: files{"1_a.sql": "CREATE TABLE a ()", "2_b.sql": "CREATE TABLE a ()"}.load(t)},
+	})
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.Error(t, err)

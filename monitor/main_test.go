@@ -55,7 +55,8 @@ func runChild(folder string) int {
 	}
 	events := json.NewEncoder(os.Stdout)
 	m, err := whimbrel.New(whimbrel.Config{
-		DatabaseURL: os.Getenv(childURL), Migrations: migrations,
+		Target:   whimbrel.Target{DatabaseURL: os.Getenv(childURL)},
+		Project:  whimbrel.Project{Migrations: migrations},
 		Listener: func(r whimbrel.Record) { _ = events.Encode(r) },
 	})
 	if err == nil && os.Getenv(childCommand) == "down" {
@@ -125,8 +126,11 @@ func (f files) load(t testing.TB) []migration.Migration {
 // migrator makes a Migrator whose events go to the observers.
 func (b *bundle) migrator(f files, observers ...monitor.Observer) *whimbrel.Migrator {
 	b.Helper()
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Migrations: f.load(b),
-		Listener: monitor.Listen(observers...)})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target:   whimbrel.Target{DatabaseURL: b.url},
+		Project:  whimbrel.Project{Migrations: f.load(b)},
+		Listener: monitor.Listen(observers...),
+	})
 	require.NoError(b, err)
 	return m
 }

@@ -190,7 +190,8 @@ func BenchmarkListeners(b *testing.B) {
 		url, drop, err := server.FreshDatabase(context.Background())
 		require.NoError(b, err)
 		defer drop()
-		m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations, Listener: listener})
+		m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+			Project: whimbrel.Project{Migrations: migrations}, Listener: listener})
 		require.NoError(b, err)
 		began := time.Now()
 		result, err := m.Up(context.Background(), whimbrel.UpOptions{})

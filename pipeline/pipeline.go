@@ -29,11 +29,11 @@ import (
 // Options say what to judge.
 type Options struct {
 	// Config has the migrations, and how they are run. Its database is asked only where
+	// Target is set.
+	Config whimbrel.Config
 	// Sandbox is what the databases have in which migrations are run, before the first one.
 	// Roles and settings of the target are added to it.
 	Sandbox devdb.Furnishing
-	// Target is set.
-	Config whimbrel.Config
 	// Loading is what reading the files said: the error of migration.Load.
 	Loading error
 	// Folders are those of the migrations, as the operating system takes them, and
@@ -49,7 +49,7 @@ type Options struct {
 	// Lint says how to judge; its Judge is not used. Rehearse is whether to rehearse.
 	Lint     lint.Options
 	Rehearse bool
-	// Trial has the tests; its Config and what chooses migrations are not used. Nil: no
+	// Trial has the tests; its Project, Policy and what chooses migrations are not used. Nil: no
 	// migration is tested.
 	Trial *trial.Options
 	// Target is set where the database of Config is asked what it has applied and what
@@ -490,7 +490,9 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 	}
 	options := *j.options.Trial
 	options.Timeout, options.Sandbox = j.options.Timeout, j.sandbox()
-	options.Config, options.From, options.ChangedSince, options.Only = j.options.Config, "", "", nil
+	config := j.options.Config
+	options.Project, options.Policy, options.Table = config.Project, config.Policy, config.Table
+	options.From, options.ChangedSince, options.Only = "", "", nil
 	for _, m := range j.options.Config.Migrations {
 		if j.isFresh(m) {
 			options.Only = append(options.Only, cmp.Or(string(m.Version), m.Name))

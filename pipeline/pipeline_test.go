@@ -44,8 +44,8 @@ func TestANewMigrationComesBehindAllThatAreMerged(t *testing.T) {
 	t.Parallel()
 	migrations, err := load(t, map[string]string{"1_a.sql": "SELECT 1;", "3_c.sql": "SELECT 1;", "5_e.sql": "SELECT 1;"})
 	require.NoError(t, err)
-	j := &judge{options: Options{Config: whimbrel.Config{Migrations: migrations}, Base: "main"},
-		fresh: map[string]bool{"3_c.sql": true, "5_e.sql": true}}
+	config := whimbrel.Config{Project: whimbrel.Project{Migrations: migrations}}
+	j := &judge{options: Options{Config: config, Base: "main"}, fresh: map[string]bool{"3_c.sql": true, "5_e.sql": true}}
 	notes := j.late([]string{"1_a.sql", "4_d.sql", "notes.txt"})
 	require.Len(t, notes, 1)
 	require.Equal(t, "migrations/3_c.sql", notes[0].Path)
@@ -72,7 +72,7 @@ func TestWithoutABaseAndATargetTheFilesAreJudged(t *testing.T) {
 	t.Parallel()
 	migrations, err := load(t, map[string]string{"1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "DROP TABLE a;"})
 	require.NoError(t, err)
-	report, err := Run(t.Context(), Options{Config: whimbrel.Config{Migrations: migrations}})
+	report, err := Run(t.Context(), Options{Config: whimbrel.Config{Project: whimbrel.Project{Migrations: migrations}}})
 	require.NoError(t, err)
 	require.Equal(t, Lint, report.Failed())
 	require.Equal(t, []string{"migrations/1_a.sql", "migrations/2_b.sql"}, report.New)

@@ -7,10 +7,10 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 )
 
-// Config gives a Config for the database of a pool. Of the pool's configuration, only how
-// it connects is taken: ConnConfig and BeforeConnect. The engine opens connections of its
-// own and takes none of the pool's, so a pool of one connection that is in use will do.
-func Config(p *pgxpool.Pool) whimbrel.Config {
+// Target is the database of a pool. Of the pool's configuration, only how it connects is
+// taken: ConnConfig and BeforeConnect. The engine opens connections of its own and takes
+// none of the pool's, so a pool of one connection that is in use will do.
+func Target(p *pgxpool.Pool) whimbrel.Target {
 	c := p.Config()
-	return whimbrel.Config{Connection: c.ConnConfig, BeforeConnect: c.BeforeConnect}
+	return whimbrel.Target{Connection: c.ConnConfig, BeforeConnect: c.BeforeConnect}
 }

@@ -95,7 +95,8 @@ func (b *base) migrator(texts ...string) *whimbrel.Migrator {
 	if len(texts) > 0 {
 		require.NoError(b.t, err)
 	}
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: b.url, Migrations: migrations})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: b.url},
+		Project: whimbrel.Project{Migrations: migrations}})
 	require.NoError(b.t, err)
 	return m
 }

@@ -37,7 +37,8 @@ func TestADumpedAndRestoredDatabaseHasTheSameFingerprint(t *testing.T) {
 			Label: "examples/shop"})
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, len(loaded), 17)
-		migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: onServer.URL("shop"), Migrations: loaded})
+		migrator, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: onServer.URL("shop")},
+			Project: whimbrel.Project{Migrations: loaded}})
 		require.NoError(t, err)
 		_, err = migrator.Up(t.Context(), whimbrel.UpOptions{})
 		require.NoError(t, err)

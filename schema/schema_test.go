@@ -228,7 +228,8 @@ func TestTheShopsDownMigrationsRestoreTheSchemaAtEveryStep(t *testing.T) {
 	loaded, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop"), Dir: "migrations",
 		Label: "examples/shop"})
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: loaded})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: loaded}})
 	require.NoError(t, err)
 	options := schema.Options{Exclude: []pgx.Identifier{
 		{"schema_migrations"}, {"schema_migrations_journal"}, {"schema_migrations_log"}, {"migration_lock"},

@@ -77,8 +77,8 @@ type beforehand struct {
 func (d *database) furnish(ctx context.Context) error {
 	w := d.work
 	if _, err := sandbox.Furnish(ctx, d.conn.Config(), sandbox.Program{Furnishing: w.options.Sandbox,
-		Migrations: slices.Concat(w.members, w.rest), Functions: w.options.Config.Functions,
-		Variables: w.options.Config.Variables}); err != nil {
+		Migrations: slices.Concat(w.members, w.rest), Functions: w.options.Functions,
+		Variables: w.options.Variables}); err != nil {
 		return err
 	}
 	if f := w.options.Sandbox; len(f.Prepare)+len(f.Extensions) == 0 {
@@ -105,13 +105,14 @@ func (d *database) close() {
 
 // up applies migrations, as any database would.
 func (d *database) up(ctx context.Context, migrations []migration.Migration) error {
-	config := d.work.options.Config
-	config.DatabaseURL, config.Connection, config.BeforeConnect = d.url, nil, nil
-	config.Listener, config.Tags = nil, nil
-	config.Hooks, config.AcceptMarks = migration.Hooks{}, true
-	config.Migrations, config.Functions = migrations, nil
-	config.Table = ownSchema + ".history"
-	m, err := whimbrel.New(config)
+	options := d.work.options
+	m, err := whimbrel.New(whimbrel.Config{
+		Project: whimbrel.Project{Migrations: migrations, Scripts: options.Scripts, Variables: options.Variables,
+			AcceptMarks: true},
+		Target: whimbrel.Target{DatabaseURL: d.url, Table: ownSchema + ".history"},
+		Policy: options.Policy,
+		Stop:   options.Stop,
+	})
 	if err != nil {
 		return err
 	}

@@ -25,9 +25,8 @@ import (
 
 // Options say what is squashed.
 type Options struct {
-	// Config has the migrations, functions, scripts and values of variables. Its
-	// database is never used; neither are its hooks, nor its Listener.
-	Config whimbrel.Config
+	whimbrel.Project // its hooks and tags are not used
+	whimbrel.Policy
 	// To is the version of the newest migration to be squashed.
 	To migration.Version
 	// KeepData are tables whose rows belong into the baseline, by their names as SQL
@@ -42,6 +41,8 @@ type Options struct {
 	Sandbox devdb.Furnishing
 	// Progress is told about work that takes seconds; may be nil.
 	Progress func(message string)
+	// Stop is as in whimbrel.Config.
+	Stop <-chan struct{}
 }
 
 // Baseline is what comes out.
@@ -70,11 +71,11 @@ type Rows struct {
 // *whimbrel.Error, of the code CodeSquash where the proof failed.
 func Run(ctx context.Context, options Options) (Baseline, error) {
 	began := time.Now()
-	to, err := meant(options.Config.Migrations, options.To)
+	to, err := meant(options.Migrations, options.To)
 	if err != nil {
 		return Baseline{}, err
 	}
-	members, rest, err := divide(options.Config, to)
+	members, rest, err := divide(options.Project, to)
 	if err != nil {
 		return Baseline{}, err
 	}
@@ -157,8 +158,8 @@ func meant(migrations []migration.Migration, word migration.Version) (migration.
 }
 
 // divide takes the members out of a history, and refuses what no file can stand for.
-func divide(config whimbrel.Config, to migration.Version) (members, rest []migration.Migration, err error) {
-	for _, m := range config.Migrations {
+func divide(project whimbrel.Project, to migration.Version) (members, rest []migration.Migration, err error) {
+	for _, m := range project.Migrations {
 		if m.Version.Repeatable() || m.Version.Compare(to) > 0 {
 			rest = append(rest, m)
 		} else {
@@ -171,7 +172,7 @@ func divide(config whimbrel.Config, to migration.Version) (members, rest []migra
 			string(to),
 			Remedy: "name the newest migration that is to be squashed; Migrator.Status lists them"}
 	}
-	for _, f := range config.Functions {
+	for _, f := range project.Functions {
 		if f.Version.Compare(to) <= 0 {
 			return nil, nil, &whimbrel.Error{Code: whimbrel.CodeUnsupported, Version: f.Version, Name: f.Name,
 				Message: "it is a function of a program, which no file can replace", Remedy: "squash up to a version before it"}

@@ -35,7 +35,7 @@ func (f files) load(t testing.TB) []migration.Migration {
 func run(t testing.TB, migrations []migration.Migration, to migration.Version,
 	change ...func(*squash.Options)) (squash.Baseline, error) {
 	t.Helper()
-	options := squash.Options{Config: whimbrel.Config{Migrations: migrations}, To: to}
+	options := squash.Options{Project: whimbrel.Project{Migrations: migrations}, To: to}
 	for _, c := range change {
 		c(&options)
 	}
@@ -69,7 +69,8 @@ func requireAlike(t *testing.T, all []migration.Migration, b squash.Baseline) {
 		url, _, err := server.FreshDatabase(t.Context())
 		require.NoError(t, err)
 		for _, history := range histories {
-			m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: history})
+			m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+				Project: whimbrel.Project{Migrations: history}})
 			require.NoError(t, err)
 			_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 			require.NoError(t, err)
@@ -193,7 +194,7 @@ func TestWhatCannotBeSquashedIsRefusedWithAReason(t *testing.T) {
 	t.Parallel()
 	plain := files{"1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "INSERT INTO a VALUES (1);", "3_c.sql": "SELECT 1;"}
 	function := func(o *squash.Options) {
-		o.Config.Functions = []whimbrel.Function{{Version: "02", Name: "f", Up: func(context.Context,
+		o.Functions = []whimbrel.Function{{Version: "02", Name: "f", Up: func(context.Context,
 			pgx.Tx) error {
 			return nil
 		}}}

@@ -114,7 +114,6 @@ func (d *database) createHistory(ctx context.Context) error {
 	config := d.trial.history.until(0, d.config)
 	nothing := func(context.Context, pgx.Tx) error { return nil }
 	config.Functions = []whimbrel.Function{{Version: "0", Name: "prepare", Up: nothing, Down: nothing}}
-	config.Listener = nil
 	m, err := whimbrel.New(config)
 	if err != nil {
 		return err

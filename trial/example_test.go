@@ -20,7 +20,7 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
-	report, err := trial.Run(context.Background(), trial.Options{Config: whimbrel.Config{Migrations: migrations}})
+	report, err := trial.Run(context.Background(), trial.Options{Project: whimbrel.Project{Migrations: migrations}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -122,7 +122,7 @@ func TestTheExampleShopPassesAtScale(t *testing.T) {
 	t.Parallel()
 	shop, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop/migrations"), Label: "migrations"})
 	require.NoError(t, err)
-	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, AtScale: 1000, Major: major,
+	report := run(t, trial.Options{Project: whimbrel.Project{Migrations: shop}, AtScale: 1000, Major: major,
 		Only: []string{"split_addresses", "drop_user_addresses"}})
 	require.True(t, report.OK(), statuses(report))
 	require.Equal(t, []string{"the table public.countries could not be filled with 1,000 rows: only 676 rows fit its " +

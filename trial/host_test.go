@@ -195,7 +195,7 @@ func TestOnlyFromAndChangedSinceChooseMigrations(t *testing.T) {
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "--output=x", folder }, `invalid revision "--output=x"`},
 		{func(o *trial.Options) { o.ChangedSince, o.Repository = "HEAD", t.TempDir() }, "git cannot say what has changed"},
 		{func(o *trial.Options) { o.Jobs = -1 }, "Jobs: -1 is a negative number"},
-		{func(o *trial.Options) { o.Config.Migrations = nil }, "no migration to test"},
+		{func(o *trial.Options) { o.Migrations = nil }, "no migration to test"},
 	} {
 		o := history.options(t, nil)
 		c.choose(&o)

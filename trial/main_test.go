@@ -66,7 +66,7 @@ func (f files) load(t testing.TB) []migration.Migration {
 // options for a server of the tester's own.
 func (f files) options(t testing.TB, tests files) trial.Options {
 	t.Helper()
-	o := trial.Options{Config: whimbrel.Config{Migrations: f.load(t)}, Major: major}
+	o := trial.Options{Project: whimbrel.Project{Migrations: f.load(t)}, Major: major}
 	if tests != nil {
 		o.Tests, o.TestsLabel = tests.fs(), "tests"
 	}

@@ -72,7 +72,7 @@ func TestFunctionsAreTestedInTheirPlace(t *testing.T) {
 	}
 	o := files{"1_base.sql": "CREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;",
 		"4_last.sql": "ALTER TABLE a DROP y;\n-- +migrate Down\nALTER TABLE a ADD y int;"}.shared(t, nil)
-	o.Config.Functions = []whimbrel.Function{
+	o.Functions = []whimbrel.Function{
 		{Version: "2", Name: "there_and_back", Up: execute("ALTER TABLE a ADD x int"), Down: execute("ALTER TABLE a DROP x")},
 		{Version: "3", Name: "one_way", Up: execute("ALTER TABLE a ADD y int")},
 	}
@@ -85,7 +85,7 @@ func TestFunctionsAreTestedInTheirPlace(t *testing.T) {
 func TestTheHistoryMayHaveAnotherNameAndSchema(t *testing.T) {
 	t.Parallel()
 	o := files{"1_base.sql": "CREATE TABLE a (id int);\n-- +migrate Down\nDROP TABLE a;"}.shared(t, nil)
-	o.Config.Table = "tools.history"
+	o.Table = "tools.history"
 	require.Equal(t, "1 passed", statuses(run(t, o)))
 }
 
@@ -113,7 +113,7 @@ func TestATrialCanBeStoppedInAnOrderlyWay(t *testing.T) {
 	t.Parallel()
 	stop := make(chan struct{})
 	o := longHistory(6).shared(t, nil)
-	o.Config.Stop = stop
+	o.Stop = stop
 	o.Listener = func(e trial.Event) {
 		if tested, ok := e.(trial.Tested); ok && tested.Done == 2 {
 			close(stop)

@@ -44,6 +44,7 @@ func (t *trial) repeatables(ctx context.Context) error {
 func (d *database) repeat(ctx context.Context) error {
 	config := d.trial.history.until(len(d.trial.history.migrations), d.config)
 	config.Migrations = d.trial.history.config.Migrations
+	config.Listener = d.trial.forward
 	m, err := whimbrel.New(config)
 	if err != nil {
 		return err

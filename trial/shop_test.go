@@ -15,7 +15,7 @@ func TestTheExampleShopPasses(t *testing.T) {
 	t.Parallel()
 	shop, err := migration.Load(migration.Source{FS: os.DirFS("../examples/shop/migrations"), Label: "migrations"})
 	require.NoError(t, err)
-	report := run(t, trial.Options{Config: whimbrel.Config{Migrations: shop}, Jobs: 2})
+	report := run(t, trial.Options{Project: whimbrel.Project{Migrations: shop}, Jobs: 2})
 	text := report.Text(trial.Style{}, true)
 	t.Log(text)
 	require.True(t, report.OK(), text)

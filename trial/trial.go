@@ -18,11 +18,14 @@ import (
 
 // Options say what to test and where.
 type Options struct {
-	// Config has the migrations, functions and scripts, and the settings that a
-	// run of them has. Its database is never used. Its Listener hears the
-	// engine's events of all runs, one at a time; closing its Stop ends the
-	// trial after the migrations that are being tested.
-	Config whimbrel.Config
+	whimbrel.Project // its hooks do not run
+	whimbrel.Policy
+	// Table is where the history is, as in whimbrel.Target.
+	Table string
+	// Stop, once closed, ends the trial after the migrations that are being tested.
+	Stop <-chan struct{}
+	// Records hears the engine's events of all runs, one at a time; may be nil.
+	Records whimbrel.Listener
 
 	// Tests is the folder of rows and queries; nil for none. TestsLabel is what
 	// messages show in front of the files' names.
@@ -83,7 +86,7 @@ const MostRows = 1_000_000_000
 func Run(ctx context.Context, options Options) (Report, error) {
 	began := time.Now()
 	report := Report{StartedAt: began.UTC()}
-	history, err := newHistory(options.Config)
+	history, err := newHistory(options)
 	if err != nil {
 		return report, err
 	}
@@ -132,10 +135,12 @@ type history struct {
 }
 
 // newHistory checks what the engine would check.
-func newHistory(config whimbrel.Config) (history, error) {
-	check := config
-	check.DatabaseURL, check.Connection, check.BeforeConnect = "host=localhost", nil, nil // never connected to
-	if _, err := whimbrel.New(check); err != nil {
+func newHistory(options Options) (history, error) {
+	config := whimbrel.Config{Project: options.Project, Policy: options.Policy}
+	config.AcceptMarks, config.OnProtected = true, nil
+	config.Hooks = migration.Hooks{}                                                     // they are of whole runs, which these are not
+	config.Target = whimbrel.Target{DatabaseURL: "host=localhost", Table: options.Table} // never connected to
+	if _, err := whimbrel.New(config); err != nil {
 		return history{}, err
 	}
 	all := slices.Clone(config.Migrations)
@@ -154,11 +159,7 @@ func newHistory(config whimbrel.Config) (history, error) {
 // until is a configuration for the first so many migrations.
 func (h history) until(count int, connection *pgx.ConnConfig) whimbrel.Config {
 	config := h.config
-	config.DatabaseURL, config.Connection, config.BeforeConnect = "", connection, nil
-	config.AcceptMarks = true
-	config.Stop = nil // a migration is tested to its end
-	config.Protect, config.OnProtected = "", nil
-	config.Hooks = migration.Hooks{} // they are of whole runs, which these are not
+	config.Connection = connection
 	config.Migrations, config.Functions = nil, nil
 	if count == 0 {
 		return config

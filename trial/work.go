@@ -179,7 +179,7 @@ func (w *worker) limited(ctx context.Context, count int, do func(context.Context
 // hindrance is why a migration cannot be tested; "" if it can.
 func (w *worker) hindrance(index int) string {
 	select {
-	case <-w.options.Config.Stop: // a nil channel never answers
+	case <-w.options.Stop: // a nil channel never answers
 		return "the trial was stopped"
 	default:
 	}
@@ -291,10 +291,10 @@ func (t *trial) emit(e Event) {
 
 // forward passes on what the engine says.
 func (t *trial) forward(r whimbrel.Record) {
-	if t.options.Config.Listener == nil {
+	if t.options.Records == nil {
 		return
 	}
 	t.telling.Lock()
 	defer t.telling.Unlock()
-	t.options.Config.Listener(r)
+	t.options.Records(r)
 }

@@ -177,9 +177,10 @@ func (s *server) migrate(ctx context.Context, database string, r recipe) error {
 		return err
 	}
 	migrator, err := whimbrel.New(whimbrel.Config{
-		DatabaseURL: s.address.to(database), Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts,
-		Variables: r.variables, Table: r.table, ToolVersion: "whimbreltest",
-		AcceptMarks: true,
+		Target: whimbrel.Target{DatabaseURL: s.address.to(database), Table: r.table},
+		Project: whimbrel.Project{Migrations: r.migrations, Functions: r.functions, Scripts: r.scripts,
+			Variables: r.variables, AcceptMarks: true},
+		ToolVersion: "whimbreltest",
 	})
 	if err != nil {
 		return err

@@ -177,12 +177,14 @@ type project struct {
 // settings are what the engine is told, all but the database.
 func (a *app) settings(file config, migrations []migration.Migration) whimbrel.Config {
 	return whimbrel.Config{
-		Migrations: migrations, Variables: a.values(file), Table: a.flags.table, ToolVersion: build().Version,
-		OutOfOrder: file.OutOfOrder, MaxStall: file.MaxStall,
-		RetryBudget:   file.orNothing("retry_budget", file.RetryBudget, whimbrel.NoRetry),
-		LockWait:      file.orNothing("lock_wait", file.LockWait, whimbrel.NoWait),
-		MaxReplicaLag: file.MaxReplicaLag,
-		Scripts:       file.Scripts.runtime(),
+		Project: whimbrel.Project{Migrations: migrations, Variables: a.values(file), Scripts: file.Scripts.runtime()},
+		Target:  whimbrel.Target{Table: a.flags.table},
+		Policy: whimbrel.Policy{
+			OutOfOrder: file.OutOfOrder, MaxStall: file.MaxStall, MaxReplicaLag: file.MaxReplicaLag,
+			RetryBudget: file.orNothing("retry_budget", file.RetryBudget, whimbrel.NoRetry),
+			LockWait:    file.orNothing("lock_wait", file.LockWait, whimbrel.NoWait),
+		},
+		ToolVersion: build().Version,
 	}
 }
 
@@ -195,7 +197,7 @@ func (a *app) openAhead(ctx context.Context) (project, error) {
 		}
 		err := a.configure(&p)
 		if err == nil {
-			a.opening, err = whimbrel.Open(ctx, p.config)
+			a.opening, err = whimbrel.Open(ctx, p.config.Target)
 		}
 		return err
 	})

@@ -141,10 +141,9 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 	if err != nil {
 		return err
 	}
-	options := drift.Options{Config: p.config, Sandbox: furnishing, Progress: func(message string) {
-		a.note("%s",
-			a.errStyle.Faint(message))
-	}}
+	options := drift.Options{Project: p.config.Project, Target: p.config.Target, Policy: p.config.Policy,
+		Stop: p.config.Stop, Sandbox: furnishing,
+		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) }}
 	verifying(&options)
 	v, err := a.verified(ctx, p, options, flags.schema != "" || flags.replay)
 	// What was left out on purpose is not missing.

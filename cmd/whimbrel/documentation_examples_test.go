@@ -118,8 +118,10 @@ func goThereAndBack(t *testing.T, migrations []migration.Migration) {
 	url, drop, err := server.FreshDatabase(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(drop)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations,
-		Variables: map[string]string{"TENANT": "acme"}})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target:  whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: migrations, Variables: map[string]string{"TENANT": "acme"}},
+	})
 	require.NoError(t, err)
 	_, err = m.To(t.Context(), baseline, whimbrel.ToOptions{})
 	require.NoError(t, err)

@@ -242,7 +242,8 @@ func TestRecipesKeepWhatIsWrittenMeanwhile(t *testing.T) {
 			t.Cleanup(func() { _ = conn.Close(context.Background()) })
 			all := e.load(t)
 			for n := range all { // the first is the schema
-				m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: slices.Clone(all[:n+1])})
+				m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+					Project: whimbrel.Project{Migrations: slices.Clone(all[:n+1])}})
 				require.NoError(t, err)
 				_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 				require.NoError(t, err)

@@ -93,8 +93,9 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 	if options.Sandbox, err = a.sandbox(file); err != nil {
 		return err
 	}
-	options.To, options.Config = version, a.settings(file, migrations)
-	options.Config.Stop = a.interruption.gently()
+	settings := a.settings(file, migrations)
+	options.To, options.Project, options.Policy = version, settings.Project, settings.Policy
+	options.Stop = a.interruption.gently()
 	if a.errTerminal && !a.flags.json {
 		options.Progress = func(message string) { a.note("%s", a.errStyle.Faint(message)) }
 	}

@@ -79,8 +79,9 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	if err := compileScripts(ctx, file.Scripts.runtime(), migrations); err != nil {
 		return err
 	}
-	options.Config = a.settings(file, migrations)
-	options.Config.Stop = a.interruption.gently()
+	settings := a.settings(file, migrations)
+	options.Project, options.Policy, options.Table = settings.Project, settings.Policy, settings.Table
+	options.Stop = a.interruption.gently()
 	if options.Sandbox, err = a.sandbox(file); err != nil {
 		return err
 	}

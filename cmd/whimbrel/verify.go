@@ -88,7 +88,8 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 		return err
 	}
 	v, err := a.verified(ctx, p, drift.Options{
-		Config: p.config, Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
+		Project: p.config.Project, Target: p.config.Target, Policy: p.config.Policy,
+		Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
 		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, !flags.historyOnly)
 	if err != nil {
@@ -178,9 +179,10 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	settings := a.settings(file, migrations)
 	made, err := drift.Expect(ctx, drift.Options{
-		Sandbox: furnishing,
-		Config:  a.settings(file, migrations), Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
+		Project: settings.Project, Target: settings.Target, Policy: settings.Policy,
+		Sandbox: furnishing, Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, file.Lint.PGVersion)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ var files embed.FS
 func main() {
 	ctx := context.Background()
 	db := must(pgxpool.New(ctx, os.Getenv("DATABASE_URL"))) // the pool that the program works with
-	config := pool.Config(db)
+	config := whimbrel.Config{Target: pool.Target(db)}
 	config.Migrations = must(migration.Load(migration.Source{FS: files, Dir: "migrations"}))
 	config.Listener, config.LockWait = progress, 2*time.Second
 	_, err := must(whimbrel.New(config)).Up(ctx, whimbrel.UpOptions{})

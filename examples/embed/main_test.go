@@ -54,13 +54,16 @@ $`, run(url))
 func hold(t *testing.T, url string) (release func() error) {
 	t.Helper()
 	working, finish, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Functions: []whimbrel.Function{{
-		Version: "1", Name: "slow", Up: func(context.Context, pgx.Tx) error {
-			close(working)
-			<-finish
-			return nil
-		},
-	}}})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Functions: []whimbrel.Function{{
+			Version: "1", Name: "slow", Up: func(context.Context, pgx.Tx) error {
+				close(working)
+				<-finish
+				return nil
+			},
+		}}},
+	})
 	require.NoError(t, err)
 	go func() {
 		_, err := m.Up(context.WithoutCancel(t.Context()), whimbrel.UpOptions{})

@@ -35,15 +35,14 @@ func migrate(ctx context.Context, url string, out io.Writer) error {
 		return err
 	}
 	migrator, err := whimbrel.New(whimbrel.Config{
-		DatabaseURL: url,
-		Migrations:  migrations,
-		Functions: []whimbrel.Function{{
+		Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: migrations, Functions: []whimbrel.Function{{
 			Version: "20250102090000", Name: "normalise_emails",
 			Up: normaliseEmails,
 			// What was written before is not known any more, and what is there
 			// now is as good.
 			Down: func(context.Context, pgx.Tx) error { return nil },
-		}},
+		}}},
 		Listener: func(r whimbrel.Record) {
 			if done, ok := r.Event.(whimbrel.MigrationFinished); ok {
 				_, _ = fmt.Fprintln(out, done.Migration.Version, done.Migration.Name)

@@ -109,8 +109,11 @@ func open(t *testing.T, listener whimbrel.Listener) (*whimbrel.Migrator, *pgx.Co
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: files(t), Scripts: js.New(js.Options{}),
-		Listener: listener})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target:   whimbrel.Target{DatabaseURL: url},
+		Project:  whimbrel.Project{Migrations: files(t), Scripts: js.New(js.Options{})},
+		Listener: listener,
+	})
 	require.NoError(t, err)
 	return m, conn
 }

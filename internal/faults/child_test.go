@@ -40,8 +40,10 @@ func runChild(folder string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3) // the test has gone
 	}()
-	config := whimbrel.Config{DatabaseURL: os.Getenv(childURL), NoPipeline: os.Getenv(childNoPipeline) != "",
-		Table: os.Getenv(childTable)}
+	config := whimbrel.Config{
+		Target: whimbrel.Target{DatabaseURL: os.Getenv(childURL), Table: os.Getenv(childTable)},
+		Policy: whimbrel.Policy{NoPipeline: os.Getenv(childNoPipeline) != ""},
+	}
 	var err error
 	if text := os.Getenv(childLease); text != "" {
 		if config.LeaseDuration, err = time.ParseDuration(text); err != nil {

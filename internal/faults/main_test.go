@@ -122,7 +122,8 @@ func (f files) write(t testing.TB) string {
 // migrator makes a Migrator for the test's database; change alters its Config.
 func (b *bundle) migrator(f files, change ...func(*whimbrel.Config)) *whimbrel.Migrator {
 	b.Helper()
-	config := whimbrel.Config{DatabaseURL: b.url, Migrations: f.load(b), Listener: b.listen}
+	config := whimbrel.Config{Target: whimbrel.Target{DatabaseURL: b.url},
+		Project: whimbrel.Project{Migrations: f.load(b)}, Listener: b.listen}
 	for _, c := range change {
 		c(&config)
 	}

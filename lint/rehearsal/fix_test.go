@@ -123,7 +123,8 @@ func differing(a, b map[string][]string) (all []string) {
 func upAndDown(t *testing.T, before, file string) (map[string]state, error) {
 	t.Helper()
 	url, conn := database(t)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: parse(t, before, file)})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: parse(t, before, file)}})
 	require.NoError(t, err)
 	all := map[string]state{}
 	if _, err = m.Up(t.Context(), whimbrel.UpOptions{}); err != nil {

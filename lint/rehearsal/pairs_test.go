@@ -31,7 +31,8 @@ func database(t *testing.T) (string, *pgx.Conn) {
 // migrate runs files as whimbrel does.
 func migrate(t *testing.T, url string, files ...string) {
 	t.Helper()
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: parse(t, files...)})
+	m, err := whimbrel.New(whimbrel.Config{Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: parse(t, files...)}})
 	require.NoError(t, err)
 	_, err = m.Up(t.Context(), whimbrel.UpOptions{})
 	require.NoError(t, err, files[len(files)-1])

@@ -336,8 +336,10 @@ func (s *stage) script(ctx context.Context, m migration.Migration) error {
 	if s.options.Scripts == nil {
 		return errors.New("only migrations in SQL can be rehearsed here")
 	}
-	migrator, err := whimbrel.New(whimbrel.Config{DatabaseURL: s.url, Migrations: []migration.Migration{m},
-		Scripts: s.options.Scripts})
+	migrator, err := whimbrel.New(whimbrel.Config{
+		Target:  whimbrel.Target{DatabaseURL: s.url},
+		Project: whimbrel.Project{Migrations: []migration.Migration{m}, Scripts: s.options.Scripts},
+	})
 	if err != nil {
 		return err
 	}

@@ -87,8 +87,11 @@ func touchEveryRow(t *testing.T, url string) (end func()) {
 func sameRows(t *testing.T, files []string, statement string, conn *pgx.Conn, rewrite string) {
 	t.Helper()
 	url, other := database(t)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: parse(t, append(slices.Clone(files),
-		statement+";")...)})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target: whimbrel.Target{DatabaseURL: url},
+		Project: whimbrel.Project{Migrations: parse(t, append(slices.Clone(files),
+			statement+";")...)},
+	})
 	require.NoError(t, err)
 	if _, err := m.Up(t.Context(), whimbrel.UpOptions{}); err != nil {
 		return

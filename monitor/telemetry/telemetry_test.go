@@ -163,8 +163,11 @@ func run(t *testing.T, options telemetry.Options, files map[string]string) {
 	require.NoError(t, err)
 	observed, err := telemetry.Start(t.Context(), options)
 	require.NoError(t, err)
-	m, err := whimbrel.New(whimbrel.Config{DatabaseURL: url, Migrations: migrations,
-		Listener: monitor.Listen(observed.Observer())})
+	m, err := whimbrel.New(whimbrel.Config{
+		Target:   whimbrel.Target{DatabaseURL: url},
+		Project:  whimbrel.Project{Migrations: migrations},
+		Listener: monitor.Listen(observed.Observer()),
+	})
 	require.NoError(t, err)
 	_, _ = m.Up(t.Context(), whimbrel.UpOptions{}) // some are to fail
 	require.NoError(t, observed.Close(t.Context()))
