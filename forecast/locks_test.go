@@ -49,12 +49,12 @@ func examples() []example {
 	for _, h := range lint.Hazards() {
 		schema := lint.ExampleSchema + exampleRows + h.Setup
 		if h.Since <= major {
-			all = append(all, example{h.ID + ", bad", schema, h.Bad})
+			all = append(all, example{h.ID.String() + ", bad", schema, h.Bad})
 		}
 		if max(h.Since, h.GoodSince) <= major {
 			good := schema
 			for i, text := range h.Good {
-				all = append(all, example{fmt.Sprintf("%s, good %d", h.ID, i+1), good, text})
+				all = append(all, example{fmt.Sprintf("%s, good %d", h.ID.String(), i+1), good, text})
 				good += ";\n" + text
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -61,24 +60,6 @@ const tooLong = whimbrel.Elapsed(time.Second)
 
 // aLongTime is how long a migration may run without being one to sit beside.
 const aLongTime = whimbrel.Elapsed(10 * time.Minute)
-
-// timely are hazards that are as bad as they take long: with a small table they are
-// none. All others are as bad on any.
-var timely = func() map[string]bool {
-	ids := map[string]bool{}
-	for id := range strings.FieldsSeq(
-		`add-column-volatile-default add-column-serial add-column-identity add-column-generated-stored
-		add-column-constrained-domain add-column-inline-check add-column-inline-unique add-column-inline-references set-not-null-scan
-		alter-column-type-rewrite alter-column-type-recheck alter-column-type-dependents add-check-without-not-valid
-		add-fk-without-not-valid not-valid-then-validate-same-transaction add-unique-without-using-index add-pk-without-using-index
-		add-pk-using-index-nullable add-exclusion-constraint alter-domain-add-constraint alter-domain-set-not-null alter-domain-validate
-		create-index-not-concurrent reindex-not-concurrent table-rewrite-command refresh-matview-not-concurrent
-		scan-while-holding-strong-lock backfill-in-ddl-transaction set-logged-unlogged set-tablespace set-access-method
-		attach-partition-scan attach-partition-scans-default create-partition-of-scans-default unbatched-data-change observed-rewrite observed-scan`) {
-		ids[id] = true
-	}
-	return ids
-}()
 
 // assess gives a migration its risk, with the reasons, the gravest first.
 func (m *Migration) assess(facts Facts) {
@@ -140,7 +121,7 @@ func (m *Migration) findingReasons() []Reason {
 	for _, step := range m.Steps {
 		for _, s := range step.Statements {
 			for _, f := range s.Findings {
-				all = append(all, Reason{Risk: riskOf(f, step), Line: f.Start.Line, Hazard: f.Hazard, Message: explained(f, step)})
+				all = append(all, Reason{Risk: riskOf(f, step), Line: f.Start.Line, Hazard: f.Hazard.String(), Message: explained(f, step)})
 			}
 			if s.Opaque && s.Verdict == lint.Unknown && len(s.Findings) == 0 {
 				all = append(all, Reason{Risk: Medium, Line: s.Line, Message: why(s)})
@@ -159,7 +140,7 @@ func riskOf(f lint.Finding, step Step) Risk {
 	if f.Severity == lint.Error && f.Verdict == lint.Dangerous {
 		risk = High
 	}
-	if timely[f.Hazard] && step.Duration.Known {
+	if f.Hazard.Record().Grows && step.Duration.Known {
 		switch {
 		case step.Duration.About < brief:
 			return Low
@@ -174,7 +155,7 @@ func explained(f lint.Finding, step Step) string {
 	switch {
 	case f.Allowed:
 		return f.Message + " (allowed: " + f.Reason + ")"
-	case timely[f.Hazard] && step.Duration.Known && step.Duration.About < brief:
+	case f.Hazard.Record().Grows && step.Duration.Known && step.Duration.About < brief:
 		return f.Message + "; that is " + step.Duration.String() + " on this database"
 	}
 	return f.Message

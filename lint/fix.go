@@ -11,24 +11,10 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// mechanical are the hazards whose rewrite can be put in a statement's place: it leaves
-// the same schema and the same rows.
-var mechanical = []string{
-	"create-index-not-concurrent", "drop-index-not-concurrent", "reindex-not-concurrent",
-	"detach-partition-not-concurrent",
-	"drop-index-concurrently-multiple", "concurrent-index-if-not-exists", "concurrent-index-on-partitioned-parent",
-	"refresh-matview-not-concurrent",
-	"add-unique-without-using-index", "add-pk-without-using-index", "add-column-inline-unique",
-	"add-check-without-not-valid",
-	"add-fk-without-not-valid", "add-column-inline-check", "add-column-inline-references", "set-not-null-scan",
-	"not-valid-then-validate-same-transaction", "add-column-volatile-default", "add-column-serial",
-	"unbatched-data-change",
-}
-
 // fixable reports whether a finding's rewrite can be put in the statement's place, and
 // why not where the hazard is a mechanical one.
 func (j *judge) fixable(f Finding) (bool, string) {
-	if f.Allowed || !slices.Contains(mechanical, f.Hazard) {
+	if f.Allowed || !f.Hazard.Record().Mechanical {
 		return false, ""
 	}
 	if why := j.notFixed(f); why != "" {
@@ -52,14 +38,14 @@ func (j *judge) notFixed(f Finding) string {
 		return "it runs in batches already"
 	case alter != nil && j.cannotStep() != "":
 		return j.cannotStep()
-	case f.Hazard == "set-not-null-scan" && !alter.Relation.Inh:
+	case f.Hazard == setNotNullScan && !alter.Relation.Inh:
 		return "ONLY leaves out the tables that inherit from it"
 	case j.migration.Version.Repeatable():
 		return "a repeatable migration is one transaction, and the rewrite needs several"
 	case strings.Contains(f.Rewrite, "+migrate Batch") && j.asserted():
 		return "the assertion behind it would have the batches run again while it does not hold"
 	}
-	return j.undivided(strings.HasPrefix(f.Rewrite, eachAlone) || f.Hazard == "not-valid-then-validate-same-transaction")
+	return j.undivided(strings.HasPrefix(f.Rewrite, eachAlone) || f.Hazard == notValidThenValidateSameTransaction)
 }
 
 // asserted reports whether an assertion follows the statement.
@@ -166,7 +152,7 @@ func (f *fixing) run() (Fixed, error) {
 			return fixed, err
 		}
 		if why != "" {
-			f.refused[finding.Hazard+s.Text] = why
+			f.refused[finding.Hazard.String()+s.Text] = why
 			continue
 		}
 		f.migrations[f.at], file, fixed.After = next, after, next.Text
@@ -178,7 +164,7 @@ func (f *fixing) run() (Fixed, error) {
 			if finding.Allowed {
 				continue
 			}
-			if why := f.refused[finding.Hazard+s.Text]; why != "" {
+			if why := f.refused[finding.Hazard.String()+s.Text]; why != "" {
 				finding.Fixable, finding.NotFixed = false, why
 			}
 			fixed.Left = append(fixed.Left, finding)
@@ -191,7 +177,7 @@ func (f *fixing) refuseAll(file File, why string) {
 	for _, s := range file.Statements {
 		for _, finding := range s.Findings {
 			if finding.Fixable {
-				f.refused[finding.Hazard+s.Text] = why
+				f.refused[finding.Hazard.String()+s.Text] = why
 			}
 		}
 	}
@@ -213,7 +199,7 @@ func (f *fixing) judged(m migration.Migration) (File, error) {
 func (f *fixing) next(file File) (Judgement, Finding, bool) {
 	for _, s := range file.Statements {
 		for _, finding := range s.Findings {
-			if finding.Fixable && f.refused[finding.Hazard+s.Text] == "" {
+			if finding.Fixable && f.refused[finding.Hazard.String()+s.Text] == "" {
 				return s, finding, true
 			}
 		}
@@ -267,13 +253,13 @@ func sameAround(before, after migration.Migration, s Judgement) bool {
 
 // newHazard gives a hazard that a file has more often than before.
 func newHazard(before, after File) string {
-	count := map[string]int{}
+	count := map[ID]int{}
 	for _, finding := range (Report{Files: []File{before}}).Findings() {
 		count[finding.Hazard]++
 	}
 	for _, finding := range (Report{Files: []File{after}}).Findings() {
 		if count[finding.Hazard]--; count[finding.Hazard] < 0 {
-			return finding.Hazard
+			return finding.Hazard.String()
 		}
 	}
 	return ""
@@ -282,7 +268,7 @@ func newHazard(before, after File) string {
 // replaced gives the file's text with a rewrite in the place of its statement.
 func replaced(m migration.Migration, s Judgement, finding Finding) string {
 	rewrite, each := strings.CutPrefix(finding.Rewrite, eachAlone)
-	if finding.Hazard == "not-valid-then-validate-same-transaction" {
+	if finding.Hazard == notValidThenValidateSameTransaction {
 		rewrite, each = s.Text, true // the transactions are what changes
 	}
 	rewrite = kept(s.Text, rewrite) + strings.TrimRight(strings.TrimSpace(rewrite), ";")

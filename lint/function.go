@@ -137,7 +137,7 @@ func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
 			why = "has other names for its parameters, which CREATE OR REPLACE cannot change"
 		}
 		if why != "" {
-			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{FromHistory,
+			j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{FromHistory,
 				"its definition is known"},
 				Message: fmt.Sprintf("%s(%s) %s: the statement fails", n, strings.Join(old.args, ", "), why)})
 		}
@@ -165,7 +165,7 @@ func (j *judge) underIndex(n Name, s *ast.CreateFunctionStmt) {
 				})
 			}
 			if uses && !j.isNew(i.table) {
-				j.report(Finding{Hazard: "function-of-index", Evidence: j.wasThere(i.table),
+				j.report(Finding{Hazard: functionOfIndex, Evidence: j.wasThere(i.table),
 					Message: fmt.Sprintf("the index %s of %s holds what %s() gave so far: if it gives something else now, rows are "+
 						"not found", i.name, i.table.name, n)})
 			}

@@ -117,7 +117,7 @@ func (j *judge) localEnds() {
 	}
 	for _, c := range changes {
 		if c.Local && next >= 0 && !strings.HasPrefix(c.Name, "transaction_") {
-			j.report(Finding{Hazard: "local-setting-ends",
+			j.report(Finding{Hazard: localSettingEnds,
 				Message: fmt.Sprintf(
 					"%s is set for the transaction of this step alone: line %d, and what follows, runs without it", c.Name,
 					j.parsed[next].statement.Start.Line)})
@@ -136,7 +136,7 @@ func (j *judge) unreadMark() {
 		return s.Start.Offset > mark.Position.Offset
 	})
 	if below >= 0 && j.migration.Up.Statements[below].Start == j.current.statement.Start {
-		j.reportCertain(Finding{Hazard: "unread-mark", Message: mark.Message, Start: mark.Position, End: j.out.End})
+		j.reportCertain(Finding{Hazard: unreadMark, Message: mark.Message, Start: mark.Position, End: j.out.End})
 	}
 }
 
@@ -237,19 +237,11 @@ func (j *judge) source(r *relation) Source {
 // report adds a finding, with the place of the statement unless it has one, unless
 // the configuration turns its hazard off.
 func (j *judge) report(f Finding) {
-	h, ok := Lookup(f.Hazard)
-	if !ok {
-		panic("lint: no record of hazard " + f.Hazard)
-	}
 	if j.conditional && f.claim.kind == claimsError {
 		j.opaque("it may fail if it is run at all, which a condition decides")
 		return
 	}
-	f.Severity = h.Severity
-	if s, ok := j.options.Severities[f.Hazard]; ok {
-		f.Severity = s
-	}
-	if f.Severity == Off {
+	if f.Severity = j.options.Severities.of(f.Hazard); f.Severity == Off {
 		return
 	}
 	if f.Verdict == "" {
@@ -266,7 +258,7 @@ func (j *judge) report(f Finding) {
 		f.Start, f.End = j.out.Start, j.out.End
 	}
 	for i, allow := range j.migration.Allows {
-		if allow.Hazard == f.Hazard {
+		if allow.Hazard == f.Hazard.String() {
 			f.Allowed, f.Reason = true, allow.Reason
 			for len(j.allowed) <= i {
 				j.allowed = append(j.allowed, false)

@@ -122,7 +122,7 @@ func (j *judge) missing(r *relation, cmd *ast.AlterTableCmd) bool {
 	if cmd.MissingOk || r.assumed || len(r.columns) == 0 || r.column(cmd.Name) != nil || cmd.Name == "" {
 		return false
 	}
-	j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+	j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
 		"its columns are known"},
 		Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(cmd.Name))})
 	return true
@@ -153,7 +153,7 @@ func (j *judge) forward(r *relation) bool {
 		}
 		gone = gone || dropped(p.node) || p.node.GetRenameStmt() != nil
 		if made(p.node) && !gone {
-			j.report(Finding{Hazard: "uses-object-before-creation", claim: claim{kind: claimsError},
+			j.report(Finding{Hazard: usesObjectBeforeCreation, claim: claim{kind: claimsError},
 				Message: fmt.Sprintf("%s is made further down, in line %d", r.name, p.statement.Start.Line)})
 			return true
 		}
@@ -173,7 +173,7 @@ func (j *judge) alterComposite(s *ast.AlterTableStmt) {
 		case ast.AlterTableType_AT_AddColumn:
 			j.because("values that are there have NULL for the new attribute; none is touched")
 		case ast.AlterTableType_AT_DropColumn:
-			j.report(Finding{Hazard: "drop-column", Message: fmt.Sprintf("code that still names the attribute %s of %s fails, "+
+			j.report(Finding{Hazard: dropColumn, Message: fmt.Sprintf("code that still names the attribute %s of %s fails, "+
 				"and its values are lost", quoted(cmd.Name), n)})
 		default:
 			j.opaque("whether tables use the type is not known")
@@ -244,7 +244,7 @@ func (j *judge) alterCommand(r *relation, cmd *ast.AlterTableCmd) {
 			if c := r.column(cmd.Name); c == nil || !c.generated { // a virtual one has no values to compute
 				verdict = Unknown
 			}
-			j.report(Finding{Hazard: "set-generated-expression", Verdict: verdict, claim: claim{claimsRewrite, leaves(r)},
+			j.report(Finding{Hazard: setGeneratedExpression, Verdict: verdict, claim: claim{claimsRewrite, leaves(r)},
 				Message:  fmt.Sprintf("%s is recomputed for every row of %s while nobody can read it", quoted(cmd.Name), r.name),
 				Evidence: j.wasThere(r)})
 		}
@@ -271,11 +271,11 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 			j.evidence(j.source(r), "the table is that already")
 			return
 		}
-		j.rewrittenWhole(r, "set-logged-unlogged", "is rewritten, with all its indexes")
+		j.rewrittenWhole(r, setLoggedUnlogged, "is rewritten, with all its indexes")
 	case ast.AlterTableType_AT_SetTableSpace:
-		j.rewrittenWhole(r, "set-tablespace", "is copied to the other tablespace")
+		j.rewrittenWhole(r, setTablespace, "is copied to the other tablespace")
 	case ast.AlterTableType_AT_SetAccessMethod:
-		j.rewrittenWhole(r, "set-access-method", "is rewritten in the other format")
+		j.rewrittenWhole(r, setAccessMethod, "is rewritten in the other format")
 	case ast.AlterTableType_AT_EnableRowSecurity, ast.AlterTableType_AT_ForceRowSecurity:
 		j.rowSecurityCommand(r, cmd)
 	case ast.AlterTableType_AT_ChangeOwner:
@@ -290,7 +290,7 @@ func (j *judge) alterStorageOrAccess(r *relation, cmd *ast.AlterTableCmd) {
 		case ast.AlterTableType_AT_DisableTrigUser:
 			what = "what the triggers of " + r.name.String() + " do"
 		}
-		j.report(Finding{Hazard: "disable-trigger", Message: what + " is missing for everybody's writes until it is " +
+		j.report(Finding{Hazard: disableTrigger, Message: what + " is missing for everybody's writes until it is " +
 			"enabled again", Evidence: j.wasThere(r)})
 	case ast.AlterTableType_AT_AddInherit:
 		parent := j.relation(cmd.Def.GetRangeVar())
@@ -305,7 +305,7 @@ func (j *judge) wasThere(r *relation) Evidence {
 	return Evidence{j.source(r), r.name.String() + " was there before this migration"}
 }
 
-func (j *judge) rewrittenWhole(r *relation, hazard, what string) {
+func (j *judge) rewrittenWhole(r *relation, hazard ID, what string) {
 	j.rewrite(r)
 	if j.small(r) {
 		return
@@ -344,7 +344,7 @@ func (j *judge) hidden(r *relation, without, who string) {
 	default:
 		what = fmt.Sprintf("can do no %s of %s", strings.Join(refused, ", "), r.name)
 	}
-	j.report(Finding{Hazard: "rls-enable-without-policy", Evidence: j.wasThere(r), Message: who + " " + what,
+	j.report(Finding{Hazard: rlsEnableWithoutPolicy, Evidence: j.wasThere(r), Message: who + " " + what,
 		Rewrite: fmt.Sprintf("CREATE POLICY everything ON %s USING (true) WITH CHECK (true);\n%s;", j.written(r),
 			j.out.Text)})
 }
@@ -361,7 +361,7 @@ func (j *judge) sameStep() []parsed {
 }
 
 func (j *judge) ownerChange(what string, to *ast.RoleSpec) {
-	j.report(Finding{Hazard: "owner-change",
+	j.report(Finding{Hazard: ownerChange,
 		Message: fmt.Sprintf("code that runs as the old owner of %s may lose its rights; the new one is %s", what,
 			quoted(to.GetRolename()))})
 }
@@ -375,7 +375,7 @@ func (j *judge) replicaIdentityCommand(r *relation, s *ast.ReplicaIdentityStmt) 
 	if j.publishes(r) {
 		message = fmt.Sprintf("%s is published: every UPDATE and DELETE of it fails from now on", r.name)
 	}
-	j.report(Finding{Hazard: "replica-identity-nothing", Message: message, Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: replicaIdentityNothing, Message: message, Evidence: j.wasThere(r),
 		Rewrite: j.alterTo(r, "REPLICA IDENTITY DEFAULT")})
 }
 
@@ -394,7 +394,7 @@ func (j *judge) publishes(r *relation) bool {
 func (j *judge) manyPartitions(r *relation) {
 	const many = 64 // of which each has indexes; max_locks_per_transaction is 64
 	if n := len(r.tree()) - 1; n >= many && len(j.out.Effect.Locks) > many {
-		j.report(Finding{Hazard: "alter-on-partitioned-parent", Evidence: Evidence{j.source(r),
+		j.report(Finding{Hazard: alterOnPartitionedParent, Evidence: Evidence{j.source(r),
 			fmt.Sprintf("%s has %d partitions", r.name, n)},
 			Message: fmt.Sprintf("%d partitions of %s are locked at once", n, r.name)})
 	}

@@ -62,7 +62,7 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	if c := r.column(def.GetColname()); c != nil && !r.assumed {
-		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+		j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
 			"its columns are known"},
 			Message: fmt.Sprintf("%s has a column %s already: the statement fails", r.name, quoted(c.name))})
 		return
@@ -78,15 +78,15 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 	j.addColumnFills(r, a)
 	j.addColumnConstraints(r, a)
 	if a.typ.Name == (Name{catalogSchema, "json"}) && !a.typ.Array {
-		j.columnFinding(r, a, "add-column-json",
+		j.columnFinding(r, a, addColumnJson,
 			"json has no equality: SELECT DISTINCT, GROUP BY and UNION of whole rows of "+r.name.String()+" fail",
 			j.asJSONB(r, def), claim{})
 	}
 	if n := len(r.columns) + r.dropped + 1; n > maxColumns {
-		j.columnFinding(r, a, "wide-table", fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those "+
+		j.columnFinding(r, a, wideTable, fmt.Sprintf("this would be column %d of %s; a table has at most %d, and those "+
 			"that were dropped count", n, r.name, maxColumns), "", claim{kind: claimsError})
 	}
-	j.columnFinding(r, a, "cached-plan-break", "prepared statements with SELECT * or RETURNING * from "+r.name.String()+
+	j.columnFinding(r, a, cachedPlanBreak, "prepared statements with SELECT * or RETURNING * from "+r.name.String()+
 		" fail once in each session", "", claim{})
 	if len(j.out.Findings) == before {
 		j.because("a column is added to the catalog alone, under a brief ACCESS EXCLUSIVE lock; no row is touched")
@@ -96,7 +96,7 @@ func (j *judge) addColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 // maxColumns is MaxHeapAttributeNumber; see "PostgreSQL Limits".
 const maxColumns = 1600
 
-func (j *judge) columnFinding(r *relation, a added, hazard, message, rewrite string, c claim) {
+func (j *judge) columnFinding(r *relation, a added, hazard ID, message, rewrite string, c claim) {
 	start, end := j.place(a.def.Location)
 	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, claim: c, Start: start, End: end,
 		Evidence: j.wasThere(r)})
@@ -105,14 +105,14 @@ func (j *judge) columnFinding(r *relation, a added, hazard, message, rewrite str
 // addColumnFills finds that the server has to write a value into every row.
 func (j *judge) addColumnFills(r *relation, a added) {
 	name := quoted(a.def.Colname)
-	rewritten := func(hazard, why, rewrite string) {
+	rewritten := func(hazard ID, why, rewrite string) {
 		j.rewrite(r)
 		if !j.small(r) {
 			j.columnFinding(r, a, hazard, fmt.Sprintf("%s is rewritten under ACCESS EXCLUSIVE: %s", r.name, why),
 				rewrite, claim{claimsRewrite, leaves(r)})
 		}
 	}
-	steps := func(hazard, why string) {
+	steps := func(hazard ID, why string) {
 		j.rewrite(r)
 		if !j.small(r) {
 			j.columnInSteps(r, a, hazard, fmt.Sprintf("%s is rewritten under ACCESS EXCLUSIVE: %s", r.name, why),
@@ -121,19 +121,19 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	}
 	switch {
 	case a.serial:
-		steps("add-column-serial", "every row gets a number of a sequence")
+		steps(addColumnSerial, "every row gets a number of a sequence")
 		return
 	case a.identity != nil:
-		rewritten("add-column-identity", "every row gets a number of a sequence", j.identitySlowly(r, a))
+		rewritten(addColumnIdentity, "every row gets a number of a sequence", j.identitySlowly(r, a))
 		return
 	case a.generated != nil:
 		if a.generated.GeneratedWhen == "a" {
-			rewritten("add-column-generated-stored", "the value is computed for every row", j.computedSlowly(r, a))
+			rewritten(addColumnGeneratedStored, "the value is computed for every row", j.computedSlowly(r, a))
 		}
 		return
 	}
 	if a.domain != nil && (a.domain.notNull || len(a.domain.checks) > 0) {
-		rewritten("add-column-constrained-domain",
+		rewritten(addColumnConstrainedDomain,
 			fmt.Sprintf("the constraint of the domain %s is checked for every row, even where it is NULL", a.domain.name),
 			j.domainSlowly(r, a))
 		return
@@ -147,7 +147,7 @@ func (j *judge) addColumnFills(r *relation, a added) {
 			if j.few(r) && r.rowsKnown() == 0 {
 				return
 			}
-			j.columnFinding(r, a, "add-column-not-null-no-default", fmt.Sprintf("existing rows of %s have no value for %s: "+
+			j.columnFinding(r, a, addColumnNotNullNoDefault, fmt.Sprintf("existing rows of %s have no value for %s: "+
 				"the statement fails unless the table is empty, and so do INSERTs of the code that runs", r.name, name),
 				j.requiredRewrite(r, a), claim{claimsError, leaves(r)})
 		}
@@ -155,11 +155,11 @@ func (j *judge) addColumnFills(r *relation, a added) {
 	}
 	switch v := j.volatility(value); v.is {
 	case isVolatile:
-		steps("add-column-volatile-default", v.why+", so every row gets a value of its own")
+		steps(addColumnVolatileDefault, v.why+", so every row gets a value of its own")
 	case isUnknown:
 		j.rewrite(r)
 		start, end := j.place(a.def.Location)
-		j.report(Finding{Hazard: "add-column-volatile-default", Verdict: Unknown, Start: start, End: end,
+		j.report(Finding{Hazard: addColumnVolatileDefault, Verdict: Unknown, Start: start, End: end,
 			claim:   claim{claimsRewrite, leaves(r)},
 			Message: fmt.Sprintf("if %s, %s is rewritten under ACCESS EXCLUSIVE", v.why, r.name)})
 	default:
@@ -178,7 +178,7 @@ func (j *judge) requiredRewrite(r *relation, a added) string {
 
 // columnInSteps reports a hazard of a new column with all steps to it, or why there are
 // none.
-func (j *judge) columnInSteps(r *relation, a added, hazard, message string, c claim) {
+func (j *judge) columnInSteps(r *relation, a added, hazard ID, message string, c claim) {
 	start, end := j.place(a.def.Location)
 	rewrite, why := j.inSteps(r, a)
 	j.report(Finding{Hazard: hazard, Message: message, Rewrite: rewrite, NotFixed: why, claim: c, Start: start, End: end,
@@ -192,7 +192,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 	if a.check != nil {
 		j.scan(r)
 		if !j.small(r) {
-			j.columnInSteps(r, a, "add-column-inline-check",
+			j.columnInSteps(r, a, addColumnInlineCheck,
 				fmt.Sprintf("all rows of %s are checked while nobody can read or write it, though %s is new in all of them",
 					r.name, name), claim{claimsScan, leaves(r)})
 		}
@@ -200,7 +200,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 	if a.key != nil {
 		j.scan(r)
 		if !j.small(r) {
-			j.columnInSteps(r, a, "add-column-inline-unique",
+			j.columnInSteps(r, a, addColumnInlineUnique,
 				fmt.Sprintf("nobody can read or write %s until its index on %s is built", r.name, name), claim{claimsScan,
 					leaves(r)})
 		}
@@ -210,7 +210,7 @@ func (j *judge) addColumnConstraints(r *relation, a added) {
 		j.scan(r)
 		j.scan(to)
 		if !j.small(r) {
-			j.columnInSteps(r, a, "add-column-inline-references",
+			j.columnInSteps(r, a, addColumnInlineReferences,
 				fmt.Sprintf("the default is looked up in %s for every row of %s, while nobody can read or write it", to.name,
 					r.name), claim{claimsScan, leaves(r)})
 		}
@@ -263,7 +263,7 @@ func (j *judge) dropColumnCommand(r *relation, cmd *ast.AlterTableCmd) {
 		rewrite = fmt.Sprintf("-- first deploy code that does not name %s; INSERTs that leave it out need:\n%s",
 			quoted(cmd.Name), j.alterTo(r, fmt.Sprintf("ALTER COLUMN %s DROP NOT NULL", quoted(cmd.Name))))
 	}
-	j.report(Finding{Hazard: "drop-column", Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
+	j.report(Finding{Hazard: dropColumn, Message: message, Evidence: j.wasThere(r), Rewrite: rewrite})
 }
 
 // setNotNullCommand finds that all rows are read. They are not where a valid check
@@ -283,7 +283,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	if c != nil && c.created == j.now {
 		if c.value == nil && !j.filled(r, cmd.Name) {
-			j.report(Finding{Hazard: "add-column-not-null-no-default", claim: claim{claimsError, leaves(r)},
+			j.report(Finding{Hazard: addColumnNotNullNoDefault, claim: claim{claimsError, leaves(r)},
 				Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s is NULL in the existing rows of %s: the statement fails unless the table is empty",
 					quoted(cmd.Name), r.name)})
@@ -293,7 +293,7 @@ func (j *judge) setNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 	if j.small(r) {
 		return
 	}
-	j.report(Finding{Hazard: "set-not-null-scan", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: setNotNullScan, claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("all rows of %s are read while nobody else can read or write it", r.name),
 		Rewrite: eachAlone + j.notNullSteps(r, cmd.Name)})
 }
@@ -329,7 +329,7 @@ func (j *judge) dropNotNullCommand(r *relation, cmd *ast.AlterTableCmd) {
 		j.evidence(j.source(r), "the column allows NULL already")
 		return
 	}
-	j.report(Finding{Hazard: "drop-not-null", Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: dropNotNull, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("code that runs does not expect NULL in %s.%s and may fail when the first one comes", r.name,
 			quoted(cmd.Name)),
 		Rewrite: "-- deploy readers that cope with NULL first, then\n" + j.out.Text})
@@ -346,7 +346,7 @@ func (j *judge) dropDefaultCommand(r *relation, cmd *ast.AlterTableCmd) {
 	case !null:
 		j.because("the default holds for rows to come; none is touched")
 	case c == nil && r.assumed:
-		j.report(Finding{Hazard: "drop-default-of-required-column", Verdict: Unknown,
+		j.report(Finding{Hazard: dropDefaultOfRequiredColumn, Verdict: Unknown,
 			Message: fmt.Sprintf("if %s.%s is NOT NULL, INSERTs of the code that runs which leave it out fail", r.name,
 				quoted(cmd.Name))})
 	case c == nil || !c.notNull || j.isNew(r):
@@ -354,7 +354,7 @@ func (j *judge) dropDefaultCommand(r *relation, cmd *ast.AlterTableCmd) {
 	case c.value == nil && c.identity == "" && !c.serial:
 		j.evidence(j.source(r), "the column has no default")
 	default:
-		j.report(Finding{Hazard: "drop-default-of-required-column", Evidence: Evidence{j.source(r), "the column is NOT NULL"},
+		j.report(Finding{Hazard: dropDefaultOfRequiredColumn, Evidence: Evidence{j.source(r), "the column is NOT NULL"},
 			Message: fmt.Sprintf("INSERTs of the code that runs which leave %s.%s out fail from now on", r.name,
 				quoted(cmd.Name)),
 			Rewrite: "-- deploy code that always gives a value first, then\n" + j.out.Text})
@@ -367,14 +367,14 @@ func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
 		if d := o.GetDefElem(); d.GetDefname() == "generated" {
 			always = text(d.Arg) == "97" // the letter a
 		} else if d.GetDefname() == "restart" {
-			j.report(Finding{Hazard: "sequence-restart", Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: sequenceRestart, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s.%s starts over at a number that rows may have already", r.name, quoted(cmd.Name)),
 				Rewrite: fmt.Sprintf("SELECT setval(pg_get_serial_sequence(%s, %s), (SELECT max(%s) FROM %s));",
 					literal(j.written(r)), literal(cmd.Name), quoted(cmd.Name), j.written(r))})
 		}
 	}
 	if always {
-		j.report(Finding{Hazard: "identity-always", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: identityAlways, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("INSERTs of the code that runs which give %s.%s a value fail from now on", r.name,
 				quoted(cmd.Name)),
 			Rewrite: j.byDefault(r, cmd)})

@@ -28,7 +28,7 @@ func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
 	case ast.ConstrType_CONSTR_EXCLUSION:
 		j.scan(r)
 		if !j.small(r) {
-			j.constraintFinding(r, c, Finding{Hazard: "add-exclusion-constraint", claim: claim{claimsScan, leaves(r)},
+			j.constraintFinding(r, c, Finding{Hazard: addExclusionConstraint, claim: claim{claimsScan, leaves(r)},
 				Message: fmt.Sprintf(
 					"nobody can read or write %s until the constraint's index is built; there is no concurrent way", r.name),
 				Rewrite: j.inNewTable(r, c)})
@@ -69,7 +69,7 @@ func (j *judge) addCheck(r *relation, c *ast.Constraint) {
 		return
 	}
 	rewrite, why := j.notValid(r, c)
-	j.constraintFinding(r, c, Finding{Hazard: "add-check-without-not-valid", claim: claim{claimsScan, leaves(r)},
+	j.constraintFinding(r, c, Finding{Hazard: addCheckWithoutNotValid, claim: claim{claimsScan, leaves(r)},
 		Message: fmt.Sprintf("all rows of %s are checked while nobody else can read or write it", r.name),
 		Rewrite: rewrite, NotFixed: why})
 }
@@ -109,9 +109,9 @@ func (j *judge) addKey(r *relation, c *ast.Constraint) {
 	if j.small(r) {
 		return
 	}
-	hazard, columns := "add-unique-without-using-index", texts(c.Keys)
+	hazard, columns := addUniqueWithoutUsingIndex, texts(c.Keys)
 	if c.Contype == ast.ConstrType_CONSTR_PRIMARY {
-		hazard = "add-pk-without-using-index"
+		hazard = addPkWithoutUsingIndex
 	}
 	rewrite, why := j.keySlowly(r, c, columns)
 	j.constraintFinding(r, c, Finding{Hazard: hazard, claim: claim{claimsScan, leaves(r)}, Rewrite: rewrite, NotFixed: why,
@@ -149,7 +149,7 @@ func (j *judge) keySlowly(r *relation, c *ast.Constraint, columns []string) (rew
 func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 	i := j.indexes[Name{r.name.Schema, c.Indexname}]
 	if i != nil && !i.valid {
-		j.constraintFinding(r, c, Finding{Hazard: "constraint-using-invalid-index", claim: claim{kind: claimsError},
+		j.constraintFinding(r, c, Finding{Hazard: constraintUsingInvalidIndex, claim: claim{kind: claimsError},
 			Message: fmt.Sprintf("the index %s is invalid: the server refuses to use it", i.name),
 			Rewrite: fmt.Sprintf("REINDEX INDEX CONCURRENTLY %s;\n%s;", i.name, j.out.Text)})
 		return
@@ -162,7 +162,7 @@ func (j *judge) addKeyUsing(r *relation, c *ast.Constraint) {
 			}
 			j.scan(r)
 			if !j.small(r) {
-				j.constraintFinding(r, c, Finding{Hazard: "add-pk-using-index-nullable", claim: claim{claimsScan, leaves(r)},
+				j.constraintFinding(r, c, Finding{Hazard: addPkUsingIndexNullable, claim: claim{claimsScan, leaves(r)},
 					Message: fmt.Sprintf("%s allows NULL: all rows of %s are read while nobody else can read or write it",
 						quoted(name), r.name),
 					Rewrite: eachAlone + j.notNullSteps(r, name) + "\n" + j.out.Text + ";"})
@@ -195,7 +195,7 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	j.foreignKeyTypes(r, to, c)
 	j.foreignKeyIndex(r, to, c)
 	if c.SkipValidation && r.partitioned && (j.options.Major == 0 || j.options.Major < 18) {
-		j.constraintFinding(r, c, Finding{Hazard: "fk-not-valid-on-partitioned", claim: claim{kind: claimsError},
+		j.constraintFinding(r, c, Finding{Hazard: fkNotValidOnPartitioned, claim: claim{kind: claimsError},
 			Message: fmt.Sprintf("%s is partitioned: before PostgreSQL 18 the server refuses NOT VALID for its foreign keys",
 				r.name),
 			Rewrite: j.keysOfPartitions(r, c)})
@@ -214,7 +214,7 @@ func (j *judge) addForeignKey(r *relation, c *ast.Constraint) {
 	if r.partitioned {
 		rewrite, why = j.keysOfPartitions(r, c), "each partition needs a foreign key of its own first"
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "add-fk-without-not-valid", claim: claim{claimsScan, leaves(r)},
+	j.constraintFinding(r, c, Finding{Hazard: addFkWithoutNotValid, claim: claim{claimsScan, leaves(r)},
 		Rewrite: rewrite, NotFixed: why,
 		Message: fmt.Sprintf("writes to %s and %s wait until every row is looked up", r.name, to.name)})
 }
@@ -254,7 +254,7 @@ func (j *judge) foreignKeyTypes(r, to *relation, c *ast.Constraint) {
 			kin(a.typ) == kin(b.typ) && kin(a.typ) == "text" {
 			continue
 		}
-		j.constraintFinding(r, c, Finding{Hazard: "fk-type-mismatch",
+		j.constraintFinding(r, c, Finding{Hazard: fkTypeMismatch,
 			Message: fmt.Sprintf("%s.%s is %s and %s.%s is %s: values that one can hold the other cannot", r.name, quoted(name),
 				a.typ, to.name, quoted(targets[i]), b.typ),
 			Rewrite: j.retypeSlowly(r, a, b.def)})
@@ -277,7 +277,7 @@ func (j *judge) foreignKeyIndex(r, to *relation, c *ast.Constraint) {
 			return
 		}
 	}
-	j.constraintFinding(r, c, Finding{Hazard: "fk-missing-index",
+	j.constraintFinding(r, c, Finding{Hazard: fkMissingIndex,
 		Message: fmt.Sprintf("each DELETE from %s, and each change of its key, reads all of %s, which has no index on (%s)",
 			to.name, r.name, names(columns)),
 		Rewrite: fmt.Sprintf("CREATE INDEX CONCURRENTLY ON %s (%s);", j.written(r), names(columns))})
@@ -292,7 +292,7 @@ func (j *judge) manyForeignKeys(r, to *relation) {
 		total++
 	}
 	if total > 2 && !j.current.alone {
-		j.report(Finding{Hazard: "multiple-foreign-keys-in-one-migration",
+		j.report(Finding{Hazard: multipleForeignKeysInOneMigration,
 			Message: fmt.Sprintf("with this foreign key the transaction locks %d tables against writes at once, until it ends",
 				total)})
 	}
@@ -312,7 +312,7 @@ func (j *judge) validateCommand(r *relation, cmd *ast.AlterTableCmd) {
 		return
 	}
 	if c != nil && c.step == j.step && c.created == j.now {
-		j.report(Finding{Hazard: "not-valid-then-validate-same-transaction", claim: claim{claimsScan, leaves(r)},
+		j.report(Finding{Hazard: notValidThenValidateSameTransaction, claim: claim{claimsScan, leaves(r)},
 			Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("the strong lock with which %s was added is held until all rows of %s are read",
 				quoted(c.name), r.name),
@@ -341,7 +341,7 @@ func (j *judge) dropConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
 			j.because("another foreign key takes its place")
 			return
 		}
-		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s",
+		j.report(Finding{Hazard: dropForeignKey, Evidence: Evidence{j.source(r), fmt.Sprintf("%s is a foreign key to %s",
 			quoted(c.name), c.to.name)},
 			Message: fmt.Sprintf("%s, which the statement does not name, is locked against reads and writes as well as %s",
 				c.to.name, r.name),
@@ -370,12 +370,12 @@ func (j *judge) unknownConstraint(r *relation, cmd *ast.AlterTableCmd) {
 	name := lower(cmd.Name)
 	switch {
 	case strings.HasSuffix(name, "_fkey") || strings.HasPrefix(name, "fk_") || strings.HasSuffix(name, "_fk"):
-		j.report(Finding{Hazard: "drop-foreign-key", Evidence: Evidence{FromText, "its name is that of a foreign key"},
+		j.report(Finding{Hazard: dropForeignKey, Evidence: Evidence{FromText, "its name is that of a foreign key"},
 			Message: fmt.Sprintf("the table that %s references is locked against reads and writes as well as %s",
 				quoted(cmd.Name), r.name)})
 	case strings.HasSuffix(name, "_pkey") || strings.HasSuffix(name, "_key") || strings.HasPrefix(name, "uq_") ||
 		strings.HasPrefix(name, "unique_"):
-		j.report(Finding{Hazard: "drop-unique-or-primary-key", Evidence: Evidence{FromText, "its name is that of a key"},
+		j.report(Finding{Hazard: dropUniqueOrPrimaryKey, Evidence: Evidence{FromText, "its name is that of a key"},
 			Message: fmt.Sprintf("%s may hold duplicates from now on, and INSERT … ON CONFLICT of the code that runs fails",
 				r.name)})
 	default:
@@ -393,7 +393,7 @@ func (j *judge) dropReferences(r *relation, c *constraint, cmd *ast.AlterTableCm
 			}
 			if cmd.Behavior == ast.DropBehavior_DROP_CASCADE {
 				j.lockTree(other, AccessExclusive)
-				j.report(Finding{Hazard: "drop-cascade", Evidence: j.wasThere(other),
+				j.report(Finding{Hazard: dropCascade, Evidence: j.wasThere(other),
 					Message: fmt.Sprintf("the foreign key %s of %s is dropped with it", quoted(k.name), other.name)})
 			}
 		}
@@ -426,8 +426,8 @@ func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
 		j.evidence(FromHistory, "no table has a column of this domain")
 		return
 	}
-	hazard := map[string]string{"O": "alter-domain-set-not-null", "V": "alter-domain-validate",
-		"C": "alter-domain-add-constraint"}[s.Subtype]
+	hazard := map[string]ID{"O": alterDomainSetNotNull, "V": alterDomainValidate,
+		"C": alterDomainAddConstraint}[s.Subtype]
 	f := Finding{Hazard: hazard, Message: "writes to every table with a column of this domain wait until all their rows " +
 		"are read"}
 	if len(tables) > 0 {

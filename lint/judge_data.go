@@ -104,7 +104,7 @@ func (j *judge) lockRows(n *ast.Node, few string) {
 	for _, u := range j.uses(n) {
 		j.lockTree(u.of, RowShare)
 		if few == "" && !j.isNew(u.of) && !j.small(u.of) {
-			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(u.of),
+			j.report(Finding{Hazard: unbatchedDataChange, Evidence: j.wasThere(u.of),
 				Message: fmt.Sprintf("any number of rows of %s stay locked until the transaction ends: writers of those rows wait",
 					u.of.name)})
 		}
@@ -405,7 +405,7 @@ func (j *judge) opaqueBody(reason string, places ...Place) {
 	outer := j.places
 	j.places = places
 	defer func() { j.places = outer }()
-	j.report(Finding{Hazard: "opaque-dynamic-ddl", Verdict: Unknown,
+	j.report(Finding{Hazard: opaqueDynamicDdl, Verdict: Unknown,
 		Message: reason + "; only a rehearsal can tell what it does"})
 }
 
@@ -512,7 +512,7 @@ func (j *judge) change(n *ast.Node, target *ast.RangeVar, verb, few string) {
 	}
 	j.scan(r)
 	rewrite, why := j.batched(r, n, target)
-	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number "+
+	j.report(Finding{Hazard: unbatchedDataChange, Evidence: j.wasThere(r), Message: fmt.Sprintf("%s of any number "+
 		"of rows of %s in one transaction: each stays locked until it ends, and replicas and vacuum fall behind", verb,
 		r.name),
 		Rewrite: rewrite, NotFixed: why})
@@ -524,7 +524,7 @@ func (j *judge) catalogChange(r *relation, verb string) bool {
 	if r.name.Schema != catalogSchema {
 		return false
 	}
-	j.report(Finding{Hazard: "catalog-change", Message: fmt.Sprintf("%s of %s goes behind the server's back: it checks "+
+	j.report(Finding{Hazard: catalogChange, Message: fmt.Sprintf("%s of %s goes behind the server's back: it checks "+
 		"nothing, and what depends on the rows is not told", verb, r.name)})
 	return true
 }
@@ -578,7 +578,7 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 		source.Larg == nil {
 		j.changed(r)
 		if j.repeats && !j.harmless(r) {
-			j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: unbatchedDataChange, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("the loop adds any number of rows to %s in one transaction: vacuum waits for its end, and "+
 					"so does anyone who writes the same rows", r.name)})
 			return
@@ -609,7 +609,7 @@ func (j *judge) insert(n *ast.Node, s *ast.InsertStmt) {
 	}
 	j.scan(many)
 	rewrite, unlike := j.copySlowly(n, many, source)
-	j.report(Finding{Hazard: "unbatched-data-change", Evidence: j.wasThere(many),
+	j.report(Finding{Hazard: unbatchedDataChange, Evidence: j.wasThere(many),
 		Message: fmt.Sprintf("any number of rows of %s are copied to %s in one transaction: vacuum waits for its end, and "+
 			"so does anyone who writes the same rows", many.name, r.name),
 		Rewrite: rewrite, NotFixed: unlike})
@@ -631,7 +631,7 @@ func (j *judge) conflict(r *relation, s *ast.OnConflictClause) {
 	if !slices.ContainsFunc(j.indexesOf(r), func(i *index) bool {
 		return i.unique && len(i.columns) > 0 && slices.Equal(slices.Sorted(slices.Values(i.columns)), columns)
 	}) {
-		j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+		j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
 			"its indexes are known"},
 			Message: fmt.Sprintf("%s has no unique index on %s, which ON CONFLICT needs: the statement fails", r.name,
 				strings.Join(columns, ", "))})

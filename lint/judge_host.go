@@ -13,12 +13,12 @@ import (
 // other servers. Where it is in a body, that is not run for it to be told: it is for anyone who reads the change.
 func (j *judge) hostAccess(n *ast.Node) {
 	if reason := j.reaches(n); reason != "" {
-		j.reportCertain(Finding{Hazard: "host-access", Message: reason})
+		j.reportCertain(Finding{Hazard: hostAccess, Message: reason})
 	}
 	walk(n, func(n *ast.Node) bool {
 		if call := n.GetFuncCall(); call != nil {
 			if reason := j.reachedBy(nameOf(texts(call.Funcname))); reason != "" {
-				j.reportCertain(Finding{Hazard: "host-access", Message: reason})
+				j.reportCertain(Finding{Hazard: hostAccess, Message: reason})
 			}
 		}
 		return true

@@ -17,14 +17,14 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 	j.redundant(r, s)
 	for _, n := range s.IndexParams {
 		if name := n.GetIndexElem().GetName(); name != "" && r.lacks(name) {
-			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
+			j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),
 				"its columns are known"},
 				Message: fmt.Sprintf("%s has no column %s: the statement fails", r.name, quoted(name))})
 		}
 	}
 	for _, n := range append(slices.Clone(s.IndexParams), s.WhereClause) {
 		if name := j.mutable(n); name != "" {
-			j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError},
+			j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError},
 				Message: fmt.Sprintf("what an index is made of must be immutable, and %s is not: the server refuses", name)})
 		}
 	}
@@ -50,7 +50,7 @@ func (j *judge) createIndexStatement(s *ast.IndexStmt) {
 	}
 	rewrite, why := j.concurrentIndex(r, s)
 	j.report(Finding{
-		Hazard: "create-index-not-concurrent", claim: claim{claimsScan, leaves(r)},
+		Hazard: createIndexNotConcurrent, claim: claim{claimsScan, leaves(r)},
 		Message: fmt.Sprintf("writes to %s wait until the index is built", r.name),
 		Rewrite: rewrite, NotFixed: why,
 		Evidence: Evidence{j.source(r), r.name.String() + " was there before this migration"},
@@ -134,14 +134,14 @@ func indexColumns(s *ast.IndexStmt) []string {
 func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 	j.lock(r, ShareUpdateExclusive)
 	if j.inner {
-		j.report(Finding{Hazard: "concurrently-in-transaction", claim: claim{kind: claimsError},
+		j.report(Finding{Hazard: concurrentlyInTransaction, claim: claim{kind: claimsError},
 			Message: "a function's body is part of a transaction, in which an index cannot be built concurrently"})
 		return
 	}
 	if r.partitioned && s.Relation.Inh {
 		rewrite, why := j.indexOfPartitions(r, s)
 		j.report(Finding{
-			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
+			Hazard: concurrentIndexOnPartitionedParent, claim: claim{kind: claimsError},
 			Message: fmt.Sprintf("%s is partitioned: its index cannot be built concurrently as a whole", r.name),
 			Rewrite: rewrite, NotFixed: why,
 			Evidence: Evidence{j.source(r), r.name.String() + " is partitioned"},
@@ -154,7 +154,7 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 	j.scan(r)
 	if s.IfNotExists {
 		j.report(Finding{
-			Hazard: "concurrent-index-if-not-exists",
+			Hazard: concurrentIndexIfNotExists,
 			Message: fmt.Sprintf("if an earlier build of %s was aborted, its invalid remains count as existing, and the "+
 				"statement reports success", quoted(s.Idxname)),
 			Rewrite: fmt.Sprintf("DROP INDEX CONCURRENTLY IF EXISTS %s;\n%s;", j.beside(r, s.Idxname),
@@ -164,7 +164,7 @@ func (j *judge) createIndexConcurrently(r *relation, s *ast.IndexStmt) {
 	}
 	j.shortTimeout(r)
 	if s.Unique {
-		j.report(Finding{Hazard: "unique-index-data-dependent",
+		j.report(Finding{Hazard: uniqueIndexDataDependent,
 			Message: fmt.Sprintf("if rows of %s have the same values, the build fails at its end and leaves an invalid index",
 				r.name),
 			Rewrite: j.countDuplicates(r, s) + "\n" + j.out.Text + ";"})
@@ -206,7 +206,7 @@ func (j *judge) shortTimeout(r *relation) {
 	}
 	if limit, ok := milliseconds(value); ok && limit > 0 && limit < time.Minute {
 		j.report(Finding{
-			Hazard: "concurrent-index-short-lock-timeout",
+			Hazard: concurrentIndexShortLockTimeout,
 			Message: fmt.Sprintf("with lock_timeout = %s the build gives up as soon as any older transaction in the database "+
 				"lives longer, and leaves an invalid index on %s", value, r.name),
 			Rewrite: "-- without the Set of lock_timeout; whimbrel chooses the limit by what the statement waits for\n" +
@@ -253,7 +253,7 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 			columns) &&
 			(i.unique || !s.Unique) && i.name.Object != s.Idxname {
 			j.report(Finding{
-				Hazard:   "redundant-index",
+				Hazard:   redundantIndex,
 				Message:  fmt.Sprintf("%s already has the index %s on (%s)", r.name, i.name, names(columns)),
 				Evidence: Evidence{j.source(r), i.name.String() + " is there"},
 			})
@@ -265,7 +265,7 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 func (j *judge) dropIndexes(s *ast.DropStmt) {
 	if s.Concurrent && len(s.Objects) > 1 {
 		rewrite, why := j.dropConcurrently(s)
-		j.report(Finding{Hazard: "drop-index-concurrently-multiple", claim: claim{kind: claimsError},
+		j.report(Finding{Hazard: dropIndexConcurrentlyMultiple, claim: claim{kind: claimsError},
 			Message: "the server drops only one index at a time concurrently", Rewrite: rewrite, NotFixed: why})
 		return
 	}
@@ -307,13 +307,13 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		j.because("the index goes while reads and writes go on")
 		return
 	case i == nil && s.MissingOk && j.known() != nil:
-		j.report(Finding{Hazard: "drop-index-not-concurrent", Verdict: Unknown,
+		j.report(Finding{Hazard: dropIndexNotConcurrent, Verdict: Unknown,
 			Message: fmt.Sprintf(
 				"no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
 		return
 	case i == nil:
 		rewrite, why := j.dropConcurrently(s)
-		j.report(Finding{Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of the table of %s "+
+		j.report(Finding{Hazard: dropIndexNotConcurrent, Message: fmt.Sprintf("reads and writes of the table of %s "+
 			"wait while the index is dropped", name),
 			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{FromText, "the index is older than the migrations"}})
 		return
@@ -330,7 +330,7 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 	switch {
 	case i.constraint != nil:
 		j.report(Finding{
-			Hazard: "drop-index-backing-constraint", claim: claim{kind: claimsError},
+			Hazard: dropIndexBackingConstraint, claim: claim{kind: claimsError},
 			Message: fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name,
 				quoted(i.constraint.name)),
 			Rewrite:  j.alterTo(i.table, "DROP CONSTRAINT "+quoted(i.constraint.name)),
@@ -338,7 +338,7 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		})
 	case s.Concurrent && i.table.partitioned:
 		j.report(Finding{
-			Hazard: "concurrent-index-on-partitioned-parent", claim: claim{kind: claimsError},
+			Hazard: concurrentIndexOnPartitionedParent, claim: claim{kind: claimsError},
 			Message:  fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
 			Rewrite:  without(j.out.Text, "CONCURRENTLY") + ";",
 			NotFixed: "without CONCURRENTLY the table is locked: choose a quiet time",
@@ -350,7 +350,7 @@ func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
 		j.because("the index was made in the same transaction")
 	default:
 		finding := Finding{
-			Hazard: "drop-index-not-concurrent", Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped",
+			Hazard: dropIndexNotConcurrent, Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped",
 				i.table.name),
 			Evidence: Evidence{j.source(i.table), i.name.String() + " is an index of " + i.table.name.String()},
 		}
@@ -380,7 +380,7 @@ func (j *judge) dropKey(i *index) {
 		i.table.identity == "d" {
 		message += "; UPDATE and DELETE fail, because the table is published and has no replica identity any more"
 	}
-	j.report(Finding{Hazard: "drop-unique-or-primary-key", Message: message,
+	j.report(Finding{Hazard: dropUniqueOrPrimaryKey, Message: message,
 		Evidence: Evidence{j.source(i.table), i.name.String() + " is the only key on these columns"}})
 }
 
@@ -413,7 +413,7 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 	}
 	switch {
 	case concurrently && j.inner:
-		j.report(Finding{Hazard: "concurrently-in-transaction", Message: "a function's body is part of a transaction, in " +
+		j.report(Finding{Hazard: concurrentlyInTransaction, Message: "a function's body is part of a transaction, in " +
 			"which nothing can be rebuilt concurrently", claim: claim{kind: claimsError}})
 	case concurrently:
 		j.because("the index is rebuilt alongside reads and writes")
@@ -422,7 +422,7 @@ func (j *judge) reindexStatement(s *ast.ReindexStmt) {
 		if slices.ContainsFunc(tables, excludes) {
 			rewrite, why = "", "the index of an exclusion constraint cannot be rebuilt concurrently"
 		}
-		j.report(Finding{Hazard: "reindex-not-concurrent", Rewrite: rewrite, NotFixed: why,
+		j.report(Finding{Hazard: reindexNotConcurrent, Rewrite: rewrite, NotFixed: why,
 			Message: "writes wait until the index is built; so do reads, since planning a query looks at every index of its " +
 				"tables"})
 	}
@@ -458,7 +458,7 @@ func hasOption(options []*ast.Node, name string) bool {
 
 func (j *judge) clusterStatement(s *ast.ClusterStmt) {
 	if s.Relation == nil {
-		j.report(Finding{Hazard: "table-rewrite-command", Message: "every table that was ever clustered is rewritten, " +
+		j.report(Finding{Hazard: tableRewriteCommand, Message: "every table that was ever clustered is rewritten, " +
 			"while nobody can read it"})
 		return
 	}
@@ -473,7 +473,7 @@ func (j *judge) writtenAnew(r *relation, command string) {
 		return
 	}
 	j.report(Finding{
-		Hazard: "table-rewrite-command", Message: fmt.Sprintf("%s rewrites %s, while nobody can read or write it",
+		Hazard: tableRewriteCommand, Message: fmt.Sprintf("%s rewrites %s, while nobody can read or write it",
 			command, r.name),
 		claim: claim{claimsRewrite, leaves(r)}, Evidence: Evidence{j.source(r),
 			r.name.String() + " was there before this migration"},
@@ -505,7 +505,7 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 		for _, r := range j.sorted() {
 			all = append(all, leaves(r)...)
 		}
-		j.report(Finding{Hazard: "table-rewrite-command", claim: claim{claimsRewrite, all},
+		j.report(Finding{Hazard: tableRewriteCommand, claim: claim{claimsRewrite, all},
 			Message: "every table of the database is rewritten, while nobody can read or write it",
 			Rewrite: "VACUUM (ANALYZE);"})
 	}
@@ -530,13 +530,13 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 			return
 		}
 		if s.SkipData {
-			j.report(Finding{Hazard: "refresh-matview-not-concurrent", Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: refreshMatviewNotConcurrent, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("%s loses its rows, and anyone who reads it gets an error until it is computed again",
 					r.name)})
 			return
 		}
 		rewrite, why := j.refreshSlowly(r)
-		j.report(Finding{Hazard: "refresh-matview-not-concurrent",
+		j.report(Finding{Hazard: refreshMatviewNotConcurrent,
 			Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
 			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{j.source(r),
 				r.name.String() + " was there before this migration"}})
@@ -554,7 +554,7 @@ func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
 		j.because("readers go on; whether there is the unique index that this needs is not known")
 		return
 	}
-	j.report(Finding{Hazard: "refresh-matview-concurrently-needs-unique-index", claim: claim{kind: claimsError},
+	j.report(Finding{Hazard: refreshMatviewConcurrentlyNeedsUniqueIndex, claim: claim{kind: claimsError},
 		Message: fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently",
 			r.name),
 		Evidence: Evidence{j.source(r), "no index of it is unique"}})

@@ -27,7 +27,7 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 		r := j.relation(s.RuleStmt.Relation)
 		j.lock(r, AccessExclusive)
 		if !j.harmless(r) && s.RuleStmt.Instead {
-			j.report(Finding{Hazard: "rewrite-rule", Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: rewriteRule, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("code that writes %s is told that it did, and something else is done", r.name)})
 		}
 	case *ast.Node_CreateStatsStmt:
@@ -55,14 +55,14 @@ func (j *judge) otherStatement(n *ast.Node) bool {
 			j.publicationStatement(s.AlterPublicationStmt.Pubobjects, s.AlterPublicationStmt.Options, false)
 		}
 	case *ast.Node_DropOwnedStmt:
-		j.report(Finding{Hazard: "drop-owned", Message: "everything that the role owns in this database is lost"})
+		j.report(Finding{Hazard: dropOwned, Message: "everything that the role owns in this database is lost"})
 	case *ast.Node_ReassignOwnedStmt:
-		j.report(Finding{Hazard: "owner-change", Message: "code that runs as the old owner may lose its rights"})
+		j.report(Finding{Hazard: ownerChange, Message: "code that runs as the old owner may lose its rights"})
 	case *ast.Node_DropdbStmt:
-		j.report(Finding{Hazard: "drop-database", Message: fmt.Sprintf("the database %s is lost",
+		j.report(Finding{Hazard: dropDatabase, Message: fmt.Sprintf("the database %s is lost",
 			quoted(s.DropdbStmt.Dbname))})
 	case *ast.Node_DropRoleStmt:
-		j.report(Finding{Hazard: "login-refused", Message: "nobody can log in as the role any more"})
+		j.report(Finding{Hazard: loginRefused, Message: "nobody can log in as the role any more"})
 	case *ast.Node_AlterRoleStmt:
 		j.alterRole(s.AlterRoleStmt.Options)
 	case *ast.Node_AlterDatabaseStmt:
@@ -89,12 +89,12 @@ func (j *judge) createTrigger(s *ast.CreateTrigStmt) {
 			continue
 		}
 		if body.Raises {
-			j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
+			j.report(Finding{Hazard: triggerRefusesWrites, Evidence: j.wasThere(r),
 				Message: fmt.Sprintf("the trigger raises an error whatever happens: code that writes %s fails", r.name)})
 		}
 		for _, column := range body.Assigns {
 			if !r.assumed && len(r.columns) > 0 && r.column(column) == nil {
-				j.report(Finding{Hazard: "trigger-refuses-writes", Evidence: j.wasThere(r),
+				j.report(Finding{Hazard: triggerRefusesWrites, Evidence: j.wasThere(r),
 					Message: fmt.Sprintf(
 						"the trigger's function sets %s, a column that %s does not have: code that writes %[2]s fails", quoted(column),
 						r.name)})
@@ -111,7 +111,7 @@ func (j *judge) createPolicyStatement(s *ast.CreatePolicyStmt) {
 		return
 	}
 	if setting := asked(s.Qual, s.WithCheck); setting != "" && (r.rowSecurity || j.securedLater(r)) {
-		j.report(Finding{Hazard: "policy-needs-setting", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: policyNeedsSetting, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("every statement on %s fails in a session that has not set %s, and code that runs does not",
 				r.name, setting),
 			Rewrite: strings.ReplaceAll(j.out.Text, "'"+setting+"')", "'"+setting+"', true)")})
@@ -120,7 +120,7 @@ func (j *judge) createPolicyStatement(s *ast.CreatePolicyStmt) {
 	if s.Permissive || !r.rowSecurity {
 		return
 	}
-	j.report(Finding{Hazard: "restrictive-policy", Evidence: j.wasThere(r),
+	j.report(Finding{Hazard: restrictivePolicy, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("rows of %s that the policy does not let through are gone for code that runs", r.name)})
 }
 
@@ -164,7 +164,7 @@ func (j *judge) alterRole(options []*ast.Node) {
 			refused = true
 		}
 		if refused {
-			j.report(Finding{Hazard: "login-refused", Message: "the next connection that running code opens may be refused"})
+			j.report(Finding{Hazard: loginRefused, Message: "the next connection that running code opens may be refused"})
 			return
 		}
 	}
@@ -198,7 +198,7 @@ func (j *judge) unpublished(s *ast.AlterPublicationStmt) {
 		}
 	}
 	if len(gone) > 0 {
-		j.report(Finding{Hazard: "unpublish-table", Message: fmt.Sprintf("subscribers get no change of %s any more",
+		j.report(Finding{Hazard: unpublishTable, Message: fmt.Sprintf("subscribers get no change of %s any more",
 			strings.Join(gone, ", "))})
 	}
 }
@@ -240,7 +240,7 @@ func (j *judge) viewStatement(s *ast.ViewStmt) {
 		j.takeColumns(next, s.Query)
 		for i, c := range old.columns {
 			if i >= len(next.columns) || next.columns[i].name != c.name && c.name != "" && next.columns[i].name != "" {
-				j.report(Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(old),
+				j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(old),
 					"its columns are known"},
 					Message: fmt.Sprintf("%s has the column %s, which CREATE OR REPLACE VIEW can neither drop nor move: the "+
 						"statement fails", old.name, quoted(c.name))})
@@ -294,7 +294,7 @@ func (j *judge) grant(s *ast.GrantStmt) {
 			r := j.relation(o.GetRangeVar())
 			return r.public || r.assumed || r.created == 0
 		}) {
-		j.report(Finding{Hazard: "revoke-privilege", Verdict: Unknown, Evidence: Evidence{FromHistory,
+		j.report(Finding{Hazard: revokePrivilege, Verdict: Unknown, Evidence: Evidence{FromHistory,
 			"by default nobody but the owner has rights on a table"},
 			Message: "no migration granted everybody anything on it; if somebody did by hand, code that relies on it fails"})
 		return
@@ -305,7 +305,7 @@ func (j *judge) grant(s *ast.GrantStmt) {
 		j.because("it takes away the right to make new things, which code that runs does not")
 		return
 	}
-	j.report(Finding{Hazard: "revoke-privilege", Message: "code that runs as the role fails where it needs the privilege"})
+	j.report(Finding{Hazard: revokePrivilege, Message: "code that runs as the role fails where it needs the privilege"})
 }
 
 // grantedNew reports whether a privilege is on something that this migration made.
@@ -347,7 +347,7 @@ func (j *judge) alterEnumStatement(s *ast.AlterEnumStmt) {
 		j.because("the type was made by this migration")
 		return
 	}
-	j.report(Finding{Hazard: "rename-enum-value",
+	j.report(Finding{Hazard: renameEnumValue,
 		Message: fmt.Sprintf("code that still writes or compares with '%s' fails", s.OldVal),
 		Rewrite: j.anotherValue(s, t)})
 }
@@ -402,7 +402,7 @@ func (j *judge) newValuesIn(n *ast.Node) {
 		}
 		value := c.GetSval().Sval
 		if by, added := j.tx.values[value]; added {
-			j.report(Finding{Hazard: "enum-value-used-in-transaction", claim: claim{kind: claimsError},
+			j.report(Finding{Hazard: enumValueUsedInTransaction, claim: claim{kind: claimsError},
 				Message: fmt.Sprintf("'%s' is used before line %d, which adds it, is committed: the server refuses", value,
 					j.parsed[by].statement.Start.Line),
 				Rewrite: fmt.Sprintf("-- below a mark with notransaction, or in a migration of its own:\n%s;", j.out.Text)})
@@ -421,17 +421,17 @@ func (j *judge) alterSequence(s *ast.AlterSeqStmt) {
 		d := o.GetDefElem()
 		switch d.GetDefname() {
 		case "restart":
-			j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s starts over at a number that rows may have "+
+			j.report(Finding{Hazard: sequenceRestart, Message: fmt.Sprintf("%s starts over at a number that rows may have "+
 				"already", n),
 				Rewrite: j.behindNumbers(n)})
 		case "as":
 			if t := typeOf(d.Arg.GetTypeName()); t.Name.Object != "int8" {
-				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s ends at the largest %s: if it is past "+
+				j.report(Finding{Hazard: sequenceNarrowing, Message: fmt.Sprintf("%s ends at the largest %s: if it is past "+
 					"that already the statement fails, and if not it will run out", n, t)})
 			}
 		case "maxvalue", "cycle":
 			if d.Arg != nil && text(d.Arg) != "false" {
-				j.report(Finding{Hazard: "sequence-narrowing", Message: fmt.Sprintf("%s may reach its end, or numbers that rows "+
+				j.report(Finding{Hazard: sequenceNarrowing, Message: fmt.Sprintf("%s may reach its end, or numbers that rows "+
 					"have already", n)})
 			}
 		case "owned_by":
@@ -490,7 +490,7 @@ func (j *judge) publicationStatement(objects, options []*ast.Node, all bool) {
 		if r.assumed || len(r.primaryKey()) > 0 || r.identity != "d" && r.identity != "n" || j.isNew(r) {
 			continue
 		}
-		j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r),
+		j.report(Finding{Hazard: publicationWithoutReplicaIdentity, Evidence: Evidence{j.source(r),
 			r.name.String() + " has no primary key"},
 			Message: fmt.Sprintf("%s has no primary key and no other replica identity: every UPDATE and DELETE of it fails "+
 				"from now on", r.name),
@@ -528,7 +528,7 @@ func (j *judge) filtered(objects []*ast.Node) {
 			}
 		}
 		if len(wrong) > 0 {
-			j.report(Finding{Hazard: "publication-without-replica-identity", Evidence: Evidence{j.source(r),
+			j.report(Finding{Hazard: publicationWithoutReplicaIdentity, Evidence: Evidence{j.source(r),
 				"its replica identity is " + strings.Join(identity, ", ")},
 				Message: fmt.Sprintf("%s does not fit the replica identity of %s: every UPDATE and DELETE of it fails from now on",
 					strings.Join(wrong, ", "), r.name)})

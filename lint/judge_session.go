@@ -24,7 +24,7 @@ func (j *judge) sessionStatement(n *ast.Node) bool {
 	case *ast.Node_LockStmt:
 		j.lockStatement(s.LockStmt)
 	case *ast.Node_AlterSystemStmt:
-		j.report(Finding{Hazard: "server-setting", Message: fmt.Sprintf("%s changes for every database of the server, from "+
+		j.report(Finding{Hazard: serverSetting, Message: fmt.Sprintf("%s changes for every database of the server, from "+
 			"the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
 	case *ast.Node_AlterDatabaseSetStmt:
 		j.sessionDefault(s.AlterDatabaseSetStmt.Setstmt)
@@ -61,7 +61,7 @@ func (j *judge) setting(s *ast.VariableSetStmt) {
 // foreign key is checked.
 func (j *judge) triggersOff(name, value string) {
 	if name == "session_replication_role" && lower(value) == "replica" {
-		j.report(Finding{Hazard: "disable-trigger", Message: "no trigger runs until it is set back, and no foreign key is " +
+		j.report(Finding{Hazard: disableTrigger, Message: "no trigger runs until it is set back, and no foreign key is " +
 			"checked: rows may come to refer to nothing"})
 	}
 }
@@ -75,10 +75,10 @@ func (j *judge) effects(n *ast.Node) {
 		}
 		switch name := nameOf(texts(call.Funcname)).Object; name {
 		case "pg_terminate_backend", "pg_cancel_backend":
-			j.report(Finding{Hazard: "ends-other-sessions", Message: fmt.Sprintf("%s() ends what others are doing", name)})
+			j.report(Finding{Hazard: endsOtherSessions, Message: fmt.Sprintf("%s() ends what others are doing", name)})
 			return true
 		case "pg_drop_replication_slot":
-			j.report(Finding{Hazard: "drop-replication-slot",
+			j.report(Finding{Hazard: dropReplicationSlot,
 				Message: "anyone who reads from the slot must begin with a new copy"})
 			return true
 		case "pg_sleep", "pg_sleep_for", "pg_sleep_until":
@@ -99,7 +99,7 @@ func (j *judge) effects(n *ast.Node) {
 		case "setval":
 			sequence := j.find(nameOf(strings.Split(text(call.Args[0]), ".")))
 			if isConstant(call.Args[1]) && (sequence == nil || !j.isNew(sequence)) {
-				j.report(Finding{Hazard: "sequence-restart", Message: fmt.Sprintf("%s goes on at a number that rows may have "+
+				j.report(Finding{Hazard: sequenceRestart, Message: fmt.Sprintf("%s goes on at a number that rows may have "+
 					"already", text(call.Args[0])),
 					Rewrite: j.behindNumbers(nameOf(strings.Split(text(call.Args[0]), ".")))})
 			}
@@ -112,7 +112,7 @@ func (j *judge) effects(n *ast.Node) {
 func (j *judge) sleep() {
 	if r := j.worstHeld(); r != nil && !j.current.alone {
 		h := j.tx.locks[r]
-		j.report(Finding{Hazard: "scan-while-holding-strong-lock",
+		j.report(Finding{Hazard: scanWhileHoldingStrongLock,
 			Message: fmt.Sprintf("the transaction sleeps while it holds %s on %s, which line %d took: %s wait until it ends",
 				h.mode, r.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops())})
 	}
@@ -123,7 +123,7 @@ func (j *judge) sleep() {
 func (j *judge) sessionDefault(s *ast.VariableSetStmt) {
 	name := lower(s.GetName())
 	if slices.Contains(telling, name) {
-		j.report(Finding{Hazard: "session-default-change", Message: fmt.Sprintf("%s is another for connections to come: "+
+		j.report(Finding{Hazard: sessionDefaultChange, Message: fmt.Sprintf("%s is another for connections to come: "+
 			"the same statements of code that runs mean something else, or fail", name)})
 		return
 	}
@@ -148,7 +148,7 @@ func (j *judge) lockStatement(s *ast.LockStmt) {
 		if j.harmless(r) || mode < Share {
 			continue
 		}
-		j.report(Finding{Hazard: "explicit-lock-table", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: explicitLockTable, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("%s to %s wait until the transaction ends", mode.Stops(), r.name)})
 	}
 }
@@ -225,7 +225,7 @@ func computesFromItself(value *ast.Node) bool {
 // after a crash whether it was done.
 func (j *judge) repeated(command string) {
 	if j.current.alone {
-		j.report(Finding{Hazard: "non-idempotent-rerun",
+		j.report(Finding{Hazard: nonIdempotentRerun,
 			Message: fmt.Sprintf("after a crash nobody can tell whether this %s was done: it runs outside a transaction, and "+
 				"a second time with the next run", command)})
 	}
@@ -267,7 +267,7 @@ func (j *judge) underLocks() {
 		return
 	}
 	if slices.ContainsFunc(j.out.Findings,
-		func(f Finding) bool { return f.Hazard == "not-valid-then-validate-same-transaction" }) {
+		func(f Finding) bool { return f.Hazard == notValidThenValidateSameTransaction }) {
 		return
 	}
 	worst := j.worstHeld()
@@ -277,13 +277,13 @@ func (j *judge) underLocks() {
 	h := j.tx.locks[worst]
 	where := fmt.Sprintf("%s on %s, which line %d took", h.mode, worst.name, j.parsed[h.by].statement.Start.Line)
 	if j.out.kind == dataChange {
-		j.report(Finding{Hazard: "backfill-in-ddl-transaction", Message: fmt.Sprintf("rows are changed under %s: %s wait "+
+		j.report(Finding{Hazard: backfillInDdlTransaction, Message: fmt.Sprintf("rows are changed under %s: %s wait "+
 			"until that is done", where, h.mode.Stops()),
 			Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text})
 		return
 	}
 	table := append(slices.Clone(j.out.Effect.Scans), j.out.Effect.Rewrites...)[0]
-	j.report(Finding{Hazard: "scan-while-holding-strong-lock",
+	j.report(Finding{Hazard: scanWhileHoldingStrongLock,
 		Message:  fmt.Sprintf("rows of %s are read under %s: %s wait until that is done", table, where, h.mode.Stops()),
 		Evidence: Evidence{FromText, where}, Rewrite: "-- in a migration of its own\n" + j.out.Text, claim: claim{claimsScan,
 			[]string{table}}})
@@ -314,7 +314,7 @@ func (j *judge) severalTables() {
 		}
 		for r, by := range j.tx.changed {
 			if j.lockedAs(r) == l.Table && by < j.at && l.Mode > j.tx.locks[r].mode {
-				j.report(Finding{Hazard: "lock-upgrade-in-transaction",
+				j.report(Finding{Hazard: lockUpgradeInTransaction,
 					Message: fmt.Sprintf("line %d changed rows of %s, and now the transaction wants %s on it: with a writer that "+
 						"waits for one of those rows it is a deadlock", j.parsed[by].statement.Start.Line, r.name, l.Mode),
 					Rewrite: fmt.Sprintf("-- in a migration of its own, before the change of rows\n%s", j.out.Text)})
@@ -337,7 +337,7 @@ func (j *judge) severalTables() {
 	}
 	h := j.tx.locks[other]
 	// whether code uses both tables the other way round, no file tells
-	j.report(Finding{Hazard: "multi-table-locks-in-one-transaction", Verdict: Unknown,
+	j.report(Finding{Hazard: multiTableLocksInOneTransaction, Verdict: Unknown,
 		Message: fmt.Sprintf("the transaction waits for %s while it holds %s on %s since line %d: %s of %s wait as well, "+
 			"and with code that uses both the other way round it is a deadlock",
 			lock.Table, h.mode, other.name, j.parsed[h.by].statement.Start.Line, h.mode.Stops(), other.name),
@@ -366,12 +366,12 @@ func (j *judge) timeouts() {
 		limit, ok := milliseconds(value)
 		switch {
 		case ok && limit == 0 || lower(value) == "default":
-			j.report(Finding{Hazard: "lock-timeout-disabled",
+			j.report(Finding{Hazard: lockTimeoutDisabled,
 				Message: fmt.Sprintf("the file lifts lock_timeout: while the statement waits for %s, everybody behind it waits "+
 					"too, without end", lock.Table),
 				Rewrite: "-- without the setting of lock_timeout: whimbrel backs off and tries again\n" + j.out.Text})
 		case ok && limit > longTimeout:
-			j.report(Finding{Hazard: "timeout-too-long",
+			j.report(Finding{Hazard: timeoutTooLong,
 				Message: fmt.Sprintf("for up to %s %s of %s wait behind the statement while it waits", limit, lock.Mode.Stops(),
 					lock.Table),
 				Rewrite: "-- without the setting of lock_timeout: whimbrel backs off and tries again\n" + j.out.Text})

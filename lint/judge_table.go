@@ -16,7 +16,7 @@ func (j *judge) createTableStatement(s *ast.CreateStmt) {
 			return
 		}
 		if s.Relation.Relpersistence != "t" {
-			j.report(Finding{Hazard: "creates-what-exists", claim: claim{kind: claimsError}, Evidence: Evidence{j.source(found),
+			j.report(Finding{Hazard: createsWhatExists, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(found),
 				found.name.String() + " is there"},
 				Message: fmt.Sprintf("%s is there already: the statement fails", found.name)})
 			return
@@ -83,7 +83,7 @@ func (j *judge) createPartition(parent *relation, s *ast.CreateStmt) {
 	if j.small(d) {
 		return
 	}
-	j.report(Finding{Hazard: "create-partition-of-scans-default", claim: claim{claimsScan, leaves(d)},
+	j.report(Finding{Hazard: createPartitionOfScansDefault, claim: claim{claimsScan, leaves(d)},
 		Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 		Message: fmt.Sprintf("nobody can read or write %s while all rows of its default partition %s are read", parent.name,
 			d.name),
@@ -112,10 +112,10 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 	case ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY, ast.ObjectType_OBJECT_RULE:
 		j.dropOnTable(s)
 	case ast.ObjectType_OBJECT_EXTENSION:
-		j.report(Finding{Hazard: "drop-extension", Message: "the functions, types and operators of the extension are gone " +
+		j.report(Finding{Hazard: dropExtension, Message: "the functions, types and operators of the extension are gone " +
 			"for the code that runs; with CASCADE, columns as well"})
 	case ast.ObjectType_OBJECT_PUBLICATION:
-		j.report(Finding{Hazard: "drop-publication", Message: "subscribers of the publication stop with an error"})
+		j.report(Finding{Hazard: dropPublication, Message: "subscribers of the publication stop with an error"})
 	case ast.ObjectType_OBJECT_STATISTIC_EXT, ast.ObjectType_OBJECT_COLLATION, ast.ObjectType_OBJECT_EVENT_TRIGGER,
 		ast.ObjectType_OBJECT_TSCONFIGURATION:
 		j.because("no table is locked for long, and no data goes")
@@ -137,7 +137,7 @@ func (j *judge) dropStatement(s *ast.DropStmt) {
 
 func (j *judge) dropCascade(s *ast.DropStmt) {
 	var with []string
-	absent := s.MissingOk && j.known() != nil && drops[s.RemoveType] != ""
+	absent := s.MissingOk && j.known() != nil && drops[s.RemoveType] != (ID{})
 	for _, object := range s.Objects {
 		r := j.find(nameOf(texts(object.GetList().GetItems())))
 		if r == nil {
@@ -164,7 +164,7 @@ func (j *judge) dropCascade(s *ast.DropStmt) {
 		slices.Sort(with)
 		message = "with it goes what the statement does not name: " + join(with)
 	}
-	j.report(Finding{Hazard: "drop-cascade", Message: message, Rewrite: j.dropByName(s)})
+	j.report(Finding{Hazard: dropCascade, Message: message, Rewrite: j.dropByName(s)})
 }
 
 // dropByName drops what rests on tables and views before them; empty where that is not
@@ -173,7 +173,7 @@ func (j *judge) dropByName(s *ast.DropStmt) string {
 	var lines []string
 	for _, object := range s.Objects {
 		r := j.find(nameOf(texts(object.GetList().GetItems())))
-		if r == nil || r.assumed || drops[s.RemoveType] == "" || s.RemoveType == ast.ObjectType_OBJECT_SEQUENCE {
+		if r == nil || r.assumed || drops[s.RemoveType] == (ID{}) || s.RemoveType == ast.ObjectType_OBJECT_SEQUENCE {
 			return ""
 		}
 		for _, v := range j.readers(r, "") {
@@ -193,10 +193,10 @@ func (j *judge) dropByName(s *ast.DropStmt) string {
 }
 
 // drops are the hazards of dropping relations by their kinds.
-var drops = map[ast.ObjectType]string{
-	ast.ObjectType_OBJECT_TABLE: "drop-table", ast.ObjectType_OBJECT_FOREIGN_TABLE: "drop-table",
-	ast.ObjectType_OBJECT_VIEW:    "drop-view",
-	ast.ObjectType_OBJECT_MATVIEW: "drop-view", ast.ObjectType_OBJECT_SEQUENCE: "drop-sequence",
+var drops = map[ast.ObjectType]ID{
+	ast.ObjectType_OBJECT_TABLE: dropTable, ast.ObjectType_OBJECT_FOREIGN_TABLE: dropTable,
+	ast.ObjectType_OBJECT_VIEW:    dropView,
+	ast.ObjectType_OBJECT_MATVIEW: dropView, ast.ObjectType_OBJECT_SEQUENCE: dropSequence,
 }
 
 func (j *judge) dropRelation(s *ast.DropStmt, n Name) {
@@ -329,7 +329,7 @@ func (j *judge) dropSchema(s *ast.DropStmt, name string) {
 		j.maybeAbsent = true
 		defer func() { j.maybeAbsent = false }()
 	}
-	j.report(Finding{Hazard: "drop-schema", Message: fmt.Sprintf("everything in the schema %s is lost, and code that "+
+	j.report(Finding{Hazard: dropSchema, Message: fmt.Sprintf("everything in the schema %s is lost, and code that "+
 		"uses it fails", quoted(name)),
 		Rewrite: fmt.Sprintf("ALTER SCHEMA %s RENAME TO %s; -- drop it when nothing has missed it for a while", quoted(name),
 			quoted(cutTo(name, 56)+"_unused"))})
@@ -356,7 +356,7 @@ func (j *judge) dropFunction(s *ast.DropStmt) {
 			j.because("only triggers call it, and while one does the server refuses to drop it")
 			continue
 		}
-		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n),
+		j.report(Finding{Hazard: dropFunction, Message: fmt.Sprintf("code that still calls %s() fails", n),
 			Evidence: Evidence{FromText, "the function was there before this migration"}})
 	}
 }
@@ -386,7 +386,7 @@ func (j *judge) dropTypes(s *ast.DropStmt) {
 				}
 			}
 		}
-		j.report(Finding{Hazard: "drop-type", Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, "+
+		j.report(Finding{Hazard: dropType, Message: fmt.Sprintf("code that still names the type %s fails; with CASCADE, "+
 			"every column of it is dropped with its data", n)})
 	}
 }
@@ -442,7 +442,7 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 			j.evidence(FromHistory, "the schema is empty")
 			return
 		}
-		j.report(Finding{Hazard: "rename-schema", Message: fmt.Sprintf("code that still names the schema %s fails",
+		j.report(Finding{Hazard: renameSchema, Message: fmt.Sprintf("code that still names the schema %s fails",
 			quoted(s.Subname))})
 	case ast.ObjectType_OBJECT_TYPE, ast.ObjectType_OBJECT_DOMAIN:
 		n := nameOf(texts(s.Object.GetList().GetItems()))
@@ -450,7 +450,7 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 			j.because("the type was made by this migration")
 			return
 		}
-		j.report(Finding{Hazard: "rename-type", Message: fmt.Sprintf("code that still names the type %s, in casts or "+
+		j.report(Finding{Hazard: renameType, Message: fmt.Sprintf("code that still names the type %s, in casts or "+
 			"declarations, fails", n)})
 	case ast.ObjectType_OBJECT_FUNCTION, ast.ObjectType_OBJECT_PROCEDURE:
 		n := j.qualify(nameOf(texts(s.Object.GetObjectWithArgs().GetObjname())))
@@ -458,7 +458,7 @@ func (j *judge) renameStatement(s *ast.RenameStmt) {
 			j.because("the function was made by this migration")
 			return
 		}
-		j.report(Finding{Hazard: "drop-function", Message: fmt.Sprintf("code that still calls %s() fails", n)})
+		j.report(Finding{Hazard: dropFunction, Message: fmt.Sprintf("code that still calls %s() fails", n)})
 	case ast.ObjectType_OBJECT_INDEX, ast.ObjectType_OBJECT_TRIGGER, ast.ObjectType_OBJECT_POLICY,
 		ast.ObjectType_OBJECT_RULE,
 		ast.ObjectType_OBJECT_DOMCONSTRAINT, ast.ObjectType_OBJECT_ROLE:
@@ -494,7 +494,7 @@ func (j *judge) renameRelation(s *ast.RenameStmt) {
 			j.because("the column was made by this migration")
 			return
 		}
-		j.report(Finding{Hazard: "rename-column", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: renameColumn, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("code that still names %s.%s fails from the commit on", r.name, quoted(s.Subname)),
 			Rewrite: j.renameSlowly(r, s)})
 	default:
@@ -502,7 +502,7 @@ func (j *judge) renameRelation(s *ast.RenameStmt) {
 			j.because("the same transaction makes a view of the old name")
 			return
 		}
-		j.report(Finding{Hazard: "rename-table", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: renameTable, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("code that still names %s fails from the commit on", r.name),
 			Rewrite: j.viewInItsPlace(r, Name{r.name.Schema, s.Newname})})
 	}
@@ -557,7 +557,7 @@ func (j *judge) setSchemaStatement(s *ast.AlterObjectSchemaStmt) {
 			j.because("the same transaction makes a view of the old name")
 			return
 		}
-		j.report(Finding{Hazard: "move-table-to-schema", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: moveTableToSchema, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("code that looks for %s in its old schema fails from the commit on", r.name),
 			Rewrite: j.viewInItsPlace(r, Name{s.Newschema, r.name.Object})})
 	default:
@@ -584,14 +584,14 @@ func (j *judge) truncateStatement(s *ast.TruncateStmt) {
 				message = join(others) + " are emptied as well, since they reference it"
 			}
 			if !j.isNew(r) && (r.assumed || len(others) > 0) {
-				j.report(Finding{Hazard: "truncate-cascade", claim: claim{claimsRewrite, emptied}, Message: message,
+				j.report(Finding{Hazard: truncateCascade, claim: claim{claimsRewrite, emptied}, Message: message,
 					Evidence: j.wasThere(r), Rewrite: j.truncateByName(s)})
 			}
 		}
 		if j.harmless(r) {
 			continue
 		}
-		j.report(Finding{Hazard: "truncate", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: truncate, claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
 			Rewrite: j.deleteSlowly(r)})
 	}
@@ -642,7 +642,7 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 		case j.excluded(d, r, s.Bound):
 			j.evidence(j.source(d), fmt.Sprintf("a valid constraint says that %s has no row for the new partition", d.name))
 		case !j.small(d):
-			j.report(Finding{Hazard: "attach-partition-scans-default", claim: claim{claimsScan, leaves(d)},
+			j.report(Finding{Hazard: attachPartitionScansDefault, claim: claim{claimsScan, leaves(d)},
 				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 				Message:  fmt.Sprintf("nobody can read or write the default partition %s while all its rows are read", d.name),
 				Rewrite:  j.excludeFirst(d, r, s.Bound)})
@@ -668,7 +668,7 @@ func (j *judge) attachCommand(r *relation, s *ast.PartitionCmd) {
 			name, check)),
 			j.alterTo(part, "VALIDATE CONSTRAINT "+name), j.out.Text + ";", j.alterTo(part, "DROP CONSTRAINT "+name)}, "\n")
 	}
-	j.report(Finding{Hazard: "attach-partition-scan", claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
+	j.report(Finding{Hazard: attachPartitionScan, claim: claim{claimsScan, leaves(part)}, Evidence: j.wasThere(part),
 		Rewrite: rewrite,
 		Message: fmt.Sprintf("nobody can read or write %s while all its rows are read", part.name)})
 }
@@ -679,7 +679,7 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 	if s.Concurrent {
 		j.lock(part, ShareUpdateExclusive)
 		if d != nil {
-			j.report(Finding{Hazard: "detach-concurrently-with-default", claim: claim{kind: claimsError},
+			j.report(Finding{Hazard: detachConcurrentlyWithDefault, claim: claim{kind: claimsError},
 				Evidence: Evidence{j.source(d), d.name.String() + " is the default partition"},
 				Message:  fmt.Sprintf("%s has a default partition: the server refuses to detach concurrently", r.name),
 				Rewrite:  without(j.out.Text, "CONCURRENTLY") + "; -- with a short lock_timeout"})
@@ -698,7 +698,7 @@ func (j *judge) detachCommand(r *relation, s *ast.PartitionCmd) {
 		return
 	}
 	rewrite, why := j.detachSlowly(r, part)
-	f := Finding{Hazard: "detach-partition-not-concurrent", NotFixed: why, Evidence: j.wasThere(r),
+	f := Finding{Hazard: detachPartitionNotConcurrent, NotFixed: why, Evidence: j.wasThere(r),
 		Message: fmt.Sprintf("nobody can read or write %s, with all its partitions, until the transaction ends", r.name)}
 	if d == nil {
 		f.Rewrite = rewrite

@@ -104,7 +104,7 @@ func nothingToRun() Judgement {
 	return Judgement{
 		Start: at, End: at, Step: 1, Malformed: true, Verdict: Dangerous, Evidence: []Evidence{evidence},
 		Findings: []Finding{{
-			Hazard: "statement-fails", Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
+			Hazard: statementFails, Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
 			Message: "the up part has no statement, and up refuses it: write one, or SELECT 1 if the version is wanted",
 		}},
 	}
@@ -127,7 +127,7 @@ func program(mig migration.Migration) Judgement {
 		evidence := Evidence{FromText, unfit.Remedy}
 		j.Start, j.End, j.Malformed, j.Verdict, j.Evidence = at, at, true, Dangerous, []Evidence{evidence}
 		j.Findings = []Finding{{
-			Hazard: "statement-fails", Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
+			Hazard: statementFails, Severity: Error, Verdict: Dangerous, Evidence: evidence, Start: at, End: at,
 			Message: "the file cannot be run: " + unfit.Message,
 		}}
 	}

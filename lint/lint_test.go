@@ -77,7 +77,7 @@ func TestWhatNoPostgreSQLCanReadIsMalformedAndWhatAnotherVersionMayReadIsUnknown
 			continue
 		}
 		require.Equal(t, lint.Dangerous, s.Verdict, test.statement)
-		require.Equal(t, "statement-fails", s.Findings[len(s.Findings)-1].Hazard, test.statement)
+		require.Equal(t, "statement-fails", s.Findings[len(s.Findings)-1].Hazard.String(), test.statement)
 		if test.line > 0 {
 			at := s.Findings[0].Start
 			require.Equal(t, []int{test.line, test.column}, []int{at.Line, at.Column}, test.statement)

@@ -106,7 +106,7 @@ func (l *Linter) Merge(report Report, run Run) Report {
 // notRehearsed says of a statement that it was not run.
 func (l *Linter) notRehearsed(f *File, j *Judgement, why string) {
 	j.Opaque = true
-	l.add(f, j, Finding{Hazard: "not-rehearsed", Verdict: Unknown, Message: "not rehearsed: " + why})
+	l.add(f, j, Finding{Hazard: notRehearsed, Verdict: Unknown, Message: "not rehearsed: " + why})
 	j.Evidence = append(j.Evidence, Evidence{FromRehearsal, "not rehearsed: " + why})
 }
 
@@ -166,15 +166,15 @@ func (l *Linter) weigh(f *Finding, j Judgement, o Observation) (drop bool, becau
 		return lacks == "", cmp.Or(lacks, refutation(*f, o))
 	}
 	lacks = cmp.Or(lacks, o.unseen())
-	if f.Hazard == "opaque-dynamic-ddl" && len(f.places) == 0 {
+	if f.Hazard == opaqueDynamicDdl && len(f.places) == 0 {
 		lacks = "whether all of it ran is not known"
 	}
 	switch {
 	case f.claim.kind == claimsScan && !f.guessed && len(f.claim.on) > 0:
 		return lacks == "", cmp.Or(lacks, refutation(*f, o))
-	case f.Hazard == "opaque-dynamic-ddl", f.guessed && f.aboutTables():
+	case f.Hazard == opaqueDynamicDdl, f.guessed && f.aboutTables():
 		return lacks == "", cmp.Or(lacks, "it was run, and what it did is known")
-	case f.Hazard == "multi-table-locks-in-one-transaction":
+	case f.Hazard == multiTableLocksInOneTransaction:
 		if lacks = cmp.Or(o.lacks(j.places, nil), o.unseen()); lacks == "" && manyHeld(o) {
 			return false, ""
 		}
@@ -211,7 +211,7 @@ func (l *Linter) resolve(f *File, j *Judgement, o Observation) string {
 			continue
 		}
 		if !slices.ContainsFunc(j.Findings, func(f Finding) bool { return !f.Allowed }) {
-			l.add(f, j, Finding{Hazard: "not-rehearsed", Verdict: Unknown, Message: "not rehearsed: " + lacks})
+			l.add(f, j, Finding{Hazard: notRehearsed, Verdict: Unknown, Message: "not rehearsed: " + lacks})
 		}
 		return lacks
 	}
@@ -259,8 +259,7 @@ func manyHeld(o Observation) bool {
 // aboutTables reports whether the hazard is one of locking, reading, writing or
 // losing tables, which a run shows.
 func (f Finding) aboutTables() bool {
-	h, _ := Lookup(f.Hazard)
-	return f.claim.kind != unobservable || len(h.Locks) > 0
+	return f.claim.kind != unobservable || len(f.Hazard.Record().Locks) > 0
 }
 
 // scanned gives the tables that are gone through: of those that the text tells, the
@@ -338,24 +337,21 @@ func (l *Linter) failed(f *File, j *Judgement, o Observation) {
 		l.notRehearsed(f, j, said+": "+o.Failure.Outside)
 		return
 	}
-	l.add(f, j, Finding{Hazard: "statement-fails", Message: said})
+	l.add(f, j, Finding{Hazard: statementFails, Message: said})
 	j.Opaque = true // whatever the configuration makes of the hazard
 }
 
 // add adds a finding to a statement, unless the configuration turns it off; the file
 // may allow it.
 func (l *Linter) add(file *File, j *Judgement, f Finding) {
-	h, _ := Lookup(f.Hazard)
-	f.Severity, f.Verdict, f.Start, f.End = h.Severity, cmp.Or(f.Verdict, Dangerous), j.Start, j.End
-	if s, ok := l.options.Severities[f.Hazard]; ok {
-		f.Severity = s
-	}
+	f.Severity, f.Verdict = l.options.Severities.of(f.Hazard), cmp.Or(f.Verdict, Dangerous)
+	f.Start, f.End = j.Start, j.End
 	f.Evidence = Evidence{FromRehearsal, "it was seen when it was run"}
-	if f.Hazard == "not-rehearsed" {
+	if f.Hazard == notRehearsed {
 		f.Evidence = Evidence{}
 	}
 	for _, allow := range file.allows {
-		if allow.Hazard == f.Hazard {
+		if allow.Hazard == f.Hazard.String() {
 			f.Allowed, f.Reason = true, allow.Reason
 			file.Unused = slices.DeleteFunc(file.Unused, func(u migration.Allow) bool { return u.Position == allow.Position })
 		}
@@ -374,7 +370,7 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 	}
 	for _, t := range o.Rewritten {
 		if !told(t) && o.Rows[t] > 0 {
-			l.add(f, j, Finding{Hazard: "observed-rewrite", Message: fmt.Sprintf("%s was rewritten while nobody could read "+
+			l.add(f, j, Finding{Hazard: observedRewrite, Message: fmt.Sprintf("%s was rewritten while nobody could read "+
 				"or write it", t)})
 		}
 	}
@@ -382,7 +378,7 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 		t := held.Table
 		read := o.Rows[t] > 0 && o.Read[t] >= o.Rows[t]
 		if held.Mode >= Share && read && (j.kind == definition || opaque) && !told(t) && !slices.Contains(o.Rewritten, t) {
-			l.add(f, j, Finding{Hazard: "observed-scan", Message: fmt.Sprintf("all rows of %s were read under %s: %s wait "+
+			l.add(f, j, Finding{Hazard: observedScan, Message: fmt.Sprintf("all rows of %s were read under %s: %s wait "+
 				"until that is done", t, held.Mode, held.Mode.Stops())})
 		}
 	}
@@ -390,16 +386,16 @@ func (l *Linter) unforeseen(f *File, j *Judgement, o Observation, opaque bool) {
 		return
 	}
 	for _, name := range o.Lost {
-		hazard := "drop-table"
+		hazard := dropTable
 		if strings.HasPrefix(name, "column ") {
-			hazard = "drop-column"
+			hazard = dropColumn
 		}
 		l.add(f, j, Finding{Hazard: hazard, Message: fmt.Sprintf("%s is not there any more; code that still uses it fails",
 			name)})
 	}
 	for t, n := range o.Changed {
 		if o.Rows[t] > 0 && n*2 >= o.Rows[t] {
-			l.add(f, j, Finding{Hazard: "unbatched-data-change", Message: fmt.Sprintf("%d of %d rows of %s were changed in "+
+			l.add(f, j, Finding{Hazard: unbatchedDataChange, Message: fmt.Sprintf("%d of %d rows of %s were changed in "+
 				"one transaction", n, o.Rows[t], t)})
 		}
 	}

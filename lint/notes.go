@@ -1,6 +1,10 @@
 package lint
 
-import "github.com/whimbrel-db/whimbrel/annotation"
+import (
+	"fmt"
+
+	"github.com/whimbrel-db/whimbrel/annotation"
+)
 
 // Notes gives the findings that the files do not allow as platforms show them
 // beside the lines of a change.
@@ -19,7 +23,7 @@ func (r Report) Notes() []annotation.Note {
 }
 
 func note(f File, s Judgement, finding Finding) annotation.Note {
-	h, _ := Lookup(finding.Hazard)
+	h := finding.Hazard.Record()
 	message := finding.Message
 	if finding.Rewrite != "" {
 		message += "\nInstead:\n" + finding.Rewrite
@@ -32,7 +36,7 @@ func note(f File, s Judgement, finding Finding) annotation.Note {
 		level = annotation.Error
 	}
 	return annotation.Note{
-		Level: level, Check: finding.Hazard, Title: h.Title + " (" + finding.Hazard + ")", Message: message + "\n" + h.Link,
+		Level: level, Check: h.ID.String(), Title: fmt.Sprintf("%s (%s)", h.Title, h.ID), Message: message + "\n" + h.Link,
 		Path: f.Path, Line: finding.Start.Line, EndLine: finding.End.Line, Column: finding.Start.Column, Key: s.Text,
 	}
 }

@@ -96,7 +96,7 @@ type Evidence struct {
 
 // Finding is one hazard in one statement.
 type Finding struct {
-	Hazard   string   `json:"hazard"`
+	Hazard   ID       `json:"hazard"`
 	Severity Severity `json:"severity"`
 	// Verdict is Dangerous, or Unknown where what is known does not decide.
 	Verdict Verdict `json:"verdict"`
@@ -214,7 +214,7 @@ func (j *Judgement) settle() {
 		switch {
 		case f.Allowed:
 			if j.Verdict == Safe {
-				j.Evidence = append(j.Evidence, Evidence{FromText, "the file allows " + f.Hazard + ": " + f.Reason})
+				j.Evidence = append(j.Evidence, Evidence{FromText, "the file allows " + f.Hazard.String() + ": " + f.Reason})
 			}
 		case f.Verdict == Dangerous:
 			j.Verdict = Dangerous
@@ -289,7 +289,6 @@ func (j Judgement) MarshalJSON() ([]byte, error) {
 // MarshalJSON gives the finding with its place and the page about its hazard.
 func (f Finding) MarshalJSON() ([]byte, error) {
 	type plain Finding
-	h, _ := Lookup(f.Hazard)
 	return json.Marshal(struct {
 		Line      int `json:"line"`
 		Column    int `json:"column"`
@@ -297,5 +296,5 @@ func (f Finding) MarshalJSON() ([]byte, error) {
 		EndColumn int `json:"end_column"`
 		plain
 		Documentation string `json:"documentation,omitempty"`
-	}{f.Start.Line, f.Start.Column, f.End.Line, f.End.Column, plain(f), h.Link})
+	}{f.Start.Line, f.Start.Column, f.End.Line, f.End.Column, plain(f), f.Hazard.Record().Link})
 }

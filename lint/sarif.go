@@ -12,7 +12,7 @@ func (r Report) SARIF(version string) ([]byte, error) {
 	run := sarifRun{Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "whimbrel", Version: version, URI: "https://github.com/whimbrel-db/whimbrel",
 		Rules: []sarifRule{}}
-	index := map[string]int{}
+	index := map[ID]int{}
 	for _, f := range r.Files {
 		for _, s := range f.Statements {
 			for _, finding := range s.Findings {
@@ -20,9 +20,9 @@ func (r Report) SARIF(version string) ([]byte, error) {
 				if !known {
 					at = len(run.Tool.Driver.Rules)
 					index[finding.Hazard] = at
-					h, _ := Lookup(finding.Hazard)
+					h := finding.Hazard.Record()
 					run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
-						ID: h.ID, Short: sarifText{h.Title}, Full: sarifText{h.Happens}, Help: sarifText{h.Remedy}, URI: h.Link,
+						ID: h.ID.String(), Short: sarifText{h.Title}, Full: sarifText{h.Happens}, Help: sarifText{h.Remedy}, URI: h.Link,
 					})
 				}
 				run.Results = append(run.Results, result(f, finding, at))
@@ -111,7 +111,7 @@ func result(f File, finding Finding, rule int) sarifResult {
 	region := &at.Physical.Region
 	region.StartLine, region.StartColumn = finding.Start.Line, finding.Start.Column
 	region.EndLine, region.EndColumn = finding.End.Line, finding.End.Column
-	out := sarifResult{Rule: finding.Hazard, Index: rule, Level: level(finding), Locations: []sarifLocation{at}}
+	out := sarifResult{Rule: finding.Hazard.String(), Index: rule, Level: level(finding), Locations: []sarifLocation{at}}
 	out.Message.Text = finding.Message
 	if finding.Rewrite != "" {
 		out.Message.Text += "\n\nInstead:\n" + finding.Rewrite

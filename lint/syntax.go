@@ -41,7 +41,7 @@ func (j *judge) unparsed() {
 		return
 	}
 	j.out.Malformed = true
-	f := Finding{Hazard: "statement-fails", claim: claim{kind: claimsError}, Message: "the server refuses: " + said,
+	f := Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Message: "the server refuses: " + said,
 		Evidence: Evidence{FromText, "the grammar of PostgreSQL says so"}}
 	var at *parser.Error
 	if errors.As(j.current.err, &at) && at.Cursorpos > 0 && s.Batch == nil {
@@ -71,7 +71,7 @@ func (j *judge) otherGrammar(words string) string {
 // notEnforced judges a constraint that is not enforced, by the statement without these
 // words.
 func (j *judge) notEnforced(s migration.Statement) {
-	j.report(Finding{Hazard: "not-enforced-constraint", Message: "the constraint is written down and never checked"})
+	j.report(Finding{Hazard: notEnforcedConstraint, Message: "the constraint is written down and never checked"})
 	nodes, err := j.options.Parser.Parse(without(s.Text, "NOT ENFORCED"))
 	if err != nil || len(nodes) != 1 || nodes[0].GetAlterTableStmt() == nil {
 		return

@@ -65,9 +65,9 @@ func (f File) text(b *strings.Builder, style Style, finding Finding) {
 	case finding.Verdict == Unknown:
 		word, paint = "unknown", style.Warning
 	}
-	h, _ := Lookup(finding.Hazard)
+	h := finding.Hazard.Record()
 	fmt.Fprintf(b, "%s:%d:%d: %s %s\n", f.Path, finding.Start.Line, finding.Start.Column, paint(word+":"),
-		style.Strong(h.Title+" ("+finding.Hazard+")"))
+		style.Strong(fmt.Sprintf("%s (%s)", h.Title, h.ID)))
 	f.excerpt(b, style, paint, finding.Start, finding.End)
 	fmt.Fprintf(b, "  %s\n", finding.Message)
 	if finding.Evidence.Reason != "" && finding.Evidence.Source != FromText {

@@ -178,7 +178,7 @@ func (j *judge) alterTypeCommand(r *relation, cmd *ast.AlterTableCmd) {
 	}
 	j.retypeDependents(r, cmd.Name)
 	if c != nil && from.Name.Object != "" && narrower(from, to) {
-		j.report(Finding{Hazard: "alter-column-narrowing", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: alterColumnNarrowing, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("values of %s.%s that are %s need not fit into %s: the statement fails, or cuts them", r.name,
 				quoted(cmd.Name), from, to),
 			Rewrite: j.unfit(r, c, to)})
@@ -212,19 +212,19 @@ func (j *judge) reportRetyping(r *relation, c *column, to Type, cost retyping, w
 		if j.small(r) {
 			return
 		}
-		j.report(Finding{Hazard: "alter-column-type-rewrite", claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: alterColumnTypeRewrite, claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("%s is rewritten, with its indexes, while nobody can read or write it: %s", r.name, why),
 			Rewrite: j.retypeSlowly(r, c, def)})
 	case unclear:
 		j.rewrite(r)
-		j.report(Finding{Hazard: "alter-column-type-rewrite", Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)},
+		j.report(Finding{Hazard: alterColumnTypeRewrite, Verdict: Unknown, claim: claim{claimsRewrite, leaves(r)},
 			Evidence: Evidence{FromText, why},
 			Message: fmt.Sprintf("unless its values stay as they are on disk, %s is rewritten while nobody can read or "+
 				"write it", r.name)})
 	default:
 		j.evidence(j.source(r), why)
 		j.recheck(r, c, to, def)
-		j.report(Finding{Hazard: "alter-column-type-cached-plan", Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: alterColumnTypeCachedPlan, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("prepared statements that give out %s fail once in each session", name)})
 	}
 }
@@ -266,7 +266,7 @@ func (j *judge) recheck(r *relation, c *column, to Type, def *ast.ColumnDef) {
 	}
 	j.scan(r)
 	if !j.small(r) {
-		j.report(Finding{Hazard: "alter-column-type-recheck", claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
+		j.report(Finding{Hazard: alterColumnTypeRecheck, claim: claim{claimsScan, leaves(r)}, Evidence: j.wasThere(r),
 			Message: fmt.Sprintf("nobody can read or write %s while %s", r.name, join(why))})
 	}
 }
@@ -307,7 +307,7 @@ func (j *judge) aroundViews(views []*relation) string {
 // retypeDependents finds what makes the server refuse.
 func (j *judge) retypeDependents(r *relation, column string) {
 	for _, v := range j.readers(r, column) {
-		j.report(Finding{Hazard: "alter-column-type-dependents", claim: claim{kind: claimsError},
+		j.report(Finding{Hazard: alterColumnTypeDependents, claim: claim{kind: claimsError},
 			Evidence: Evidence{j.source(v), v.name.String() + " reads the column"},
 			Message: fmt.Sprintf("the view %s reads %s.%s: the server refuses to change its type", v.name, r.name,
 				quoted(column)),

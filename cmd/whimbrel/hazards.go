@@ -40,7 +40,7 @@ func unknownHazard(id string) string {
 func hazardIDs() []string {
 	var ids []string
 	for _, h := range lint.Hazards() {
-		ids = append(ids, h.ID)
+		ids = append(ids, h.ID.String())
 	}
 	return ids
 }
@@ -53,7 +53,7 @@ func renderHazards(p present.Style) string {
 		if h.Severity == lint.Error {
 			paint = p.Bad
 		}
-		rows = append(rows, []string{h.ID, paint(string(h.Severity)), h.Title})
+		rows = append(rows, []string{h.ID.String(), paint(string(h.Severity)), h.Title})
 	}
 	return strings.TrimRight(present.Table(p, []string{"HAZARD", "SEVERITY", "WHAT"}, rows), "\n")
 }
@@ -61,7 +61,7 @@ func renderHazards(p present.Style) string {
 // renderHazard shows one record.
 func renderHazard(p present.Style, h lint.Hazard) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.Strong(h.ID), h.Title, h.Happens)
+	fmt.Fprintf(&b, "%s  %s\n\n%s\n", p.Strong(h.ID.String()), h.Title, h.Happens)
 	if len(h.Locks) > 0 {
 		var locks []string
 		for _, l := range h.Locks {

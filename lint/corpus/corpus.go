@@ -155,7 +155,7 @@ func certain(r lint.Report) []string {
 	var all []string
 	for _, f := range r.Findings() {
 		if f.Verdict == lint.Dangerous {
-			all = append(all, f.Hazard)
+			all = append(all, f.Hazard.String())
 		}
 	}
 	return all

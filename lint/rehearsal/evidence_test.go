@@ -21,7 +21,7 @@ END $$;`
 func findings(r lint.Report) []string {
 	var all []string
 	for _, f := range r.Findings() {
-		all = append(all, f.Hazard+": "+f.Message)
+		all = append(all, f.Hazard.String()+": "+f.Message)
 	}
 	return all
 }
@@ -34,7 +34,7 @@ func TestOnEmptyTablesEveryFindingOfTheTextIsKept(t *testing.T) {
 		if h.Since > server.Version().Major || h.Until > 0 && h.Until < server.Version().Major {
 			continue
 		}
-		t.Run(h.ID, func(t *testing.T) {
+		t.Run(h.ID.String(), func(t *testing.T) {
 			t.Parallel()
 			before := append(history(h), noRows)
 			result := run(t, on(h), before, []string{h.Bad})
@@ -210,7 +210,7 @@ func TestNothingIsSafeBehindTheEndOfARehearsal(t *testing.T) {
 	require.Len(t, result.Report.Files, 2)
 	for _, j := range result.Report.Files[1].Statements {
 		require.Equal(t, lint.Unknown, j.Verdict)
-		require.Equal(t, "not-rehearsed", j.Findings[0].Hazard)
+		require.Equal(t, "not-rehearsed", j.Findings[0].Hazard.String())
 		require.Contains(t, j.Findings[0].Message, "not rehearsed: the rehearsal ended early")
 	}
 	sarif, err := result.Report.SARIF("1")

@@ -94,7 +94,7 @@ func TestAFixedFileDoesTheSame(t *testing.T) {
 // hazardsOf gives what was found.
 func hazardsOf(findings []lint.Finding) (all []string) {
 	for _, f := range findings {
-		all = append(all, f.Hazard)
+		all = append(all, f.Hazard.String())
 	}
 	return all
 }

@@ -73,7 +73,7 @@ func run(t testing.TB, severities lint.Severities, history, judged []string) reh
 func ids(r lint.Report) []string {
 	var all []string
 	for _, f := range r.Findings() {
-		all = append(all, f.Hazard)
+		all = append(all, f.Hazard.String())
 	}
 	return all
 }

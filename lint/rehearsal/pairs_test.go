@@ -42,7 +42,7 @@ func migrate(t *testing.T, url string, files ...string) {
 func rewriteOf(t *testing.T, hazard string, before []string, statement string) string {
 	t.Helper()
 	for _, f := range text(t, before, statement).Findings() {
-		if f.Hazard == hazard {
+		if f.Hazard.String() == hazard {
 			return f.Rewrite
 		}
 	}
@@ -364,7 +364,7 @@ func TestNoPairIsPrintedThatCouldNotRun(t *testing.T) {
 	} {
 		report := text(t, []string{schema}, statement)
 		i := slices.IndexFunc(report.Findings(), func(f lint.Finding) bool {
-			return f.Hazard == "rename-column" || f.Hazard == "alter-column-type-rewrite"
+			return f.Hazard.String() == "rename-column" || f.Hazard.String() == "alter-column-type-rewrite"
 		})
 		require.GreaterOrEqual(t, i, 0, statement)
 		require.Empty(t, report.Findings()[i].Rewrite, statement)

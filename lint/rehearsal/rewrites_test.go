@@ -155,7 +155,7 @@ func TestEveryRewriteRunsAsItIsPrinted(t *testing.T) {
 					continue
 				}
 				ran++
-				t.Run(name+" "+f.Hazard, func(t *testing.T) {
+				t.Run(name+" "+f.Hazard.String(), func(t *testing.T) {
 					t.Parallel()
 					require.NotContains(t, f.Rewrite, "…")
 					files := append(slices.Clone(before), someRows)
