@@ -34,6 +34,16 @@ type postgres struct{}
 // and a hundred megabytes.
 var parsing sync.Mutex
 
+// grammar is the version that trees have. The parser that is linked in writes no tree that
+// does not name it. To be called by who holds parsing.
+var grammar = sync.OnceValue(func() int32 {
+	result, err := pgquery.Parse("")
+	if err != nil {
+		return 0
+	}
+	return result.Version
+})
+
 // Parse implements Parser.
 func (postgres) Parse(text string) ([]*ast.Node, error) {
 	parsing.Lock()
@@ -64,7 +74,7 @@ func (p postgres) Body(text string) (Body, error) {
 func (postgres) Write(statement *ast.Node) (string, error) {
 	parsing.Lock()
 	defer parsing.Unlock()
-	written, err := pgquery.Deparse(&ast.ParseResult{Stmts: []*ast.RawStmt{{Stmt: statement}}})
+	written, err := pgquery.Deparse(&ast.ParseResult{Version: grammar(), Stmts: []*ast.RawStmt{{Stmt: statement}}})
 	if err != nil {
 		return "", fmt.Errorf("writing a statement: %w", err)
 	}
