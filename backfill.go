@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -231,7 +232,7 @@ func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
 			return interrupted()
 		}
 		if !first && pausing > 0 {
-			if err := pause(ctx, pausing); err != nil {
+			if err := pause.For(ctx, pausing); err != nil {
 				return err
 			}
 		}

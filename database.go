@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/foreign"
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -395,7 +395,7 @@ func (m *Migrator) prepare(ctx context.Context, db *database) error {
 		if refused.Code == duplicateSchema {
 			db.facts.schemaMissing = false // another runner was quicker
 		}
-		if err := pause(ctx, backoff(attempt)); err != nil {
+		if err := pause.For(ctx, pause.Backoff(attempt)); err != nil {
 			return err
 		}
 	}
@@ -507,25 +507,6 @@ func (m *Migrator) logTables(ctx context.Context, db *database, history *relatio
 		return nil, fmt.Errorf("counting the adopted rows: %w", err)
 	}
 	return []Event{TablesAdopted{Table: table, Rows: rows}}, m.logRun(ctx, db, "adopt", fmt.Sprintf("%d rows", rows))
-}
-
-// backoff is how long to wait after the given attempt: it doubles from 20 ms
-// to 2 s, and half of it is chance, so that runners do not march in step.
-func backoff(attempt int) time.Duration {
-	full := min(20*time.Millisecond<<min(attempt-1, 10), 2*time.Second)
-	return full/2 + rand.N(full/2)
-}
-
-// pause waits, or returns early with the reason why the run ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }
 
 // read reads history and journal in one round trip, as far as they are there.

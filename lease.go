@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // lease is the right to change the schema. It is a row that one runner holds
@@ -152,7 +153,7 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if m.stopping() {
 			return nil, nil, interrupted()
 		}
-		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil {
+		if err := pause.For(ctx, min(pause.Backoff(attempt), 500*time.Millisecond)); err != nil {
 			return nil, nil, m.serverError(ctx, "waiting for the lease", err)
 		}
 	}
@@ -502,7 +503,7 @@ FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('applicati
 		if holder == nil && !l.beingGiven() || holder != nil && holder.Token != l.current() {
 			return leaseLost(l.current(), nil)
 		}
-		if err := pause(ctx, min(backoff(attempt), 500*time.Millisecond)); err != nil { // keep ends it, at the latest
+		if err := pause.For(ctx, min(pause.Backoff(attempt), 500*time.Millisecond)); err != nil { // keep ends it, at the latest
 			return err
 		}
 	}
@@ -536,7 +537,7 @@ func (m *Migrator) retire(ctx context.Context, db *database, token int64) error 
 		if err := m.end(ctx, db, token); err != nil {
 			return m.serverError(ctx, "ending an earlier runner's session", err)
 		}
-		if err := pause(ctx, backoff(attempt)); err != nil {
+		if err := pause.For(ctx, pause.Backoff(attempt)); err != nil {
 			return m.serverError(ctx, "waiting for an earlier runner's session to end", err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // Protection is what a database says of itself: whether it is one whose data must not
@@ -183,7 +185,7 @@ func (m *Migrator) runMark(ctx context.Context, db *database, statements []strin
 		if !again || time.Now().After(deadline) {
 			return err
 		}
-		if err := pause(ctx, backoff(attempt)); err != nil {
+		if err := pause.For(ctx, pause.Backoff(attempt)); err != nil {
 			return err
 		}
 	}

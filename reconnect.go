@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // lostConnection reports whether a run may try to reconnect.
@@ -124,7 +126,7 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 				Remedy: "run the same command again: it goes on where this one stopped",
 			}
 		}
-		if err := pause(ctx, backoff(attempt)); err != nil {
+		if err := pause.For(ctx, pause.Backoff(attempt)); err != nil {
 			return r.m.serverError(ctx, "reconnecting", err)
 		}
 		db, err := r.m.connect(ctx)

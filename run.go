@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -524,7 +525,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if !passes || ctx.Err() != nil {
 			return 0, err
 		}
-		wait := backoff(attempt)
+		wait := pause.Backoff(attempt)
 		if time.Since(began)+wait > r.m.config.RetryBudget {
 			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
 		}
@@ -533,7 +534,7 @@ func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64
 		if r.m.stopping() {
 			return 0, interrupted()
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return 0, err
 		}
 		r.attempt.backedOff(time.Since(sent), refused.Message, blockers)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // gauge tells when a backfill should rest: while a replica is behind, while a
@@ -55,7 +57,7 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 		if r.m.stopping() {
 			return interrupted()
 		}
-		if err := pause(ctx, min(20*time.Millisecond+time.Since(began)/4, quietPause)); err != nil {
+		if err := pause.For(ctx, min(20*time.Millisecond+time.Since(began)/4, quietPause)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // watch looks, from a connection of its own, at the queue around the step that
@@ -164,7 +165,7 @@ func (w *watch) look(ctx context.Context) {
 		if conn == nil || conn.IsClosed() {
 			opened, err := w.m.aside(ctx)
 			if err != nil {
-				_ = pause(ctx, backoff(attempt))
+				_ = pause.For(ctx, pause.Backoff(attempt))
 				continue
 			}
 			if conn == nil {
@@ -174,7 +175,7 @@ func (w *watch) look(ctx context.Context) {
 			w.query = w.prepare(ctx, conn)
 		}
 		attempt = 0
-		_ = pause(ctx, every)
+		_ = pause.For(ctx, every)
 		ref, step, began := w.running()
 		every = watchInterval(step)
 		if began.IsZero() || time.Since(began) < watchAfter {

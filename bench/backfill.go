@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // This file is about the third table: users with a document of settings each,
@@ -205,7 +207,7 @@ func (s sizes) latencyBeside(beside work) work {
 		if err := live.start(ctx, url, []string{update, update}); err != nil {
 			return 0, err
 		}
-		err := pause(ctx, s.warmUp)
+		err := pause.For(ctx, s.warmUp)
 		live.mark()
 		if err == nil {
 			_, err = beside(ctx, url, h)
@@ -216,7 +218,7 @@ func (s sizes) latencyBeside(beside work) work {
 }
 
 func waiting(length time.Duration) work {
-	return func(ctx context.Context, _ string, _ history) (float64, error) { return 0, pause(ctx, length) }
+	return func(ctx context.Context, _ string, _ history) (float64, error) { return 0, pause.For(ctx, length) }
 }
 
 // computing keeps a processor busy, and touches nothing.

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -161,7 +162,7 @@ func (t trial) run(ctx context.Context, l *lab) (o observation, err error) {
 // leave, and says how long after that the statement was done.
 func (t trial) collide(ctx context.Context, conn *pgx.Conn, url string, s statement,
 	live *traffic) (time.Duration, error) {
-	if err := pause(ctx, t.warmUp); err != nil {
+	if err := pause.For(ctx, t.warmUp); err != nil {
 		return 0, err
 	}
 	leave, err := t.blocker.block(ctx, conn, s)
@@ -178,20 +179,9 @@ func (t trial) collide(ctx context.Context, conn *pgx.Conn, url string, s statem
 		err := t.by.send(ctx, url, s.sql)
 		ended <- ending{time.Now(), err}
 	}()
-	err = pause(ctx, t.hold)
+	err = pause.For(ctx, t.hold)
 	err = errors.Join(err, leave())
 	left := time.Now()
 	e := <-ended
 	return max(e.at.Sub(left), 0), errors.Join(err, e.err)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

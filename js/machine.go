@@ -9,6 +9,7 @@ import (
 	"github.com/dop251/goja"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // machine is a JavaScript machine in which a script is loaded, for one Run or
@@ -245,12 +246,8 @@ func (m *machine) turn() error {
 func (m *machine) tick() error {
 	next := m.loop.timers[0]
 	if wait := time.Until(next.due); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-m.ctx.Done():
-			m.limit.stop(context.Cause(m.ctx))
+		if err := pause.For(m.ctx, wait); err != nil {
+			m.limit.stop(err)
 			return m.limit.reason()
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/whimbrel-db/whimbrel/internal/pause"
 )
 
 // Delivery says what became of an alert at a sink.
@@ -159,7 +161,7 @@ func (d *dispatcher) close(ctx context.Context) error {
 func (how delivering) deliver(ctx context.Context, route Route, a Alert) Delivery {
 	began := time.Now()
 	delivery := Delivery{Route: route.Name, Alert: a}
-	pause := how.pause
+	longest := how.pause
 	for {
 		delivery.Tries++
 		delivery.Err = how.try(ctx, route.Sink, a)
@@ -168,12 +170,10 @@ func (how delivering) deliver(ctx context.Context, route Route, a Alert) Deliver
 		if delivery.Err == nil || !errors.As(delivery.Err, &passing) || delivery.Tries == how.tries || ctx.Err() != nil {
 			return delivery
 		}
-		wait := min(max(pause/2+rand.N(pause/2+1), passing.wait), longestPause)
-		pause *= 2
-		select {
-		case <-ctx.Done():
+		wait := min(max(longest/2+rand.N(longest/2+1), passing.wait), longestPause)
+		longest *= 2
+		if pause.For(ctx, wait) != nil {
 			return delivery
-		case <-time.After(wait):
 		}
 	}
 }
