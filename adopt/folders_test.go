@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -28,7 +28,7 @@ var node = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	for _, program := range []string{"node", "npm"} {
-		if _, err := testtool.Find(context.Background(), program, map[string]string{"node": "nodejs",
+		if _, err := faults.Program(context.Background(), program, map[string]string{"node": "nodejs",
 			"npm": "npm"}[program]); err != nil {
 			return "", err
 		}

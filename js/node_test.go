@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 	"github.com/whimbrel-db/whimbrel/js"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -34,7 +34,7 @@ func TestScriptsSeeWhatNodesPgShows(t *testing.T) {
 	}
 	b := connect(t)
 	folder := nodePackages(t, "pg")
-	node, err := testtool.Find(t.Context(), "node", "nodejs")
+	node, err := faults.Program(t.Context(), "node", "nodejs")
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node.js"), b.url)
 	command.Stderr = os.Stderr
@@ -81,7 +81,7 @@ func answers(t *testing.T, lines []string) map[string]string {
 // lock file names. npm keeps what it has fetched once.
 func nodePackages(t *testing.T, name string) string {
 	t.Helper()
-	npm, err := testtool.Find(t.Context(), "npm", "npm")
+	npm, err := faults.Program(t.Context(), "npm", "npm")
 	require.NoError(t, err)
 	folder := t.TempDir()
 	require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join("testdata", name))))
@@ -97,7 +97,7 @@ func TestTheDeclarationsFitWhatMigrationsDo(t *testing.T) {
 	t.Parallel()
 	folder := nodePackages(t, "types")
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "whimbrel.d.ts"), []byte(js.Declarations), 0o600))
-	node, err := testtool.Find(t.Context(), "node", "nodejs")
+	node, err := faults.Program(t.Context(), "node", "nodejs")
 	require.NoError(t, err)
 	output, err := exec.CommandContext(t.Context(), node, filepath.Join(folder, "node_modules", "typescript", "bin",
 		"tsc"), "--project", folder).CombinedOutput()

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
 
 func whimbrelVersion(text string) migration.Version { return migration.Version(text) }
@@ -112,7 +112,7 @@ Last
 
 func TestMetricsAreWrittenAsOpenMetrics(t *testing.T) {
 	t.Parallel()
-	text := string(monitor.Measure(history(4)).OpenMetrics(openmetrics.Label{Name: "database", Value: "shop"}))
+	text := string(monitor.Measure(history(4)).OpenMetrics(present.Label{Name: "database", Value: "shop"}))
 	for _, line := range []string{
 		"# TYPE whimbrel_history_attempts counter",
 		`whimbrel_history_attempts_total{database="shop",direction="up",outcome="done"} 3`,

@@ -8,7 +8,6 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
 
 // Text shows the metrics as tables for a terminal, without colours. Times are
@@ -72,72 +71,72 @@ func stamp(at time.Time) string { return at.Format("2006-01-02 15:04:05") }
 
 // OpenMetrics gives the metrics as the text of OpenMetrics 1.0, with labels that
 // are put to every sample.
-func (m Metrics) OpenMetrics(labels ...openmetrics.Label) []byte {
-	return openmetrics.Write(openmetrics.Open, m.Families(), labels...)
+func (m Metrics) OpenMetrics(labels ...present.Label) []byte {
+	return present.Metrics(present.OpenMetrics, m.Families(), labels...)
 }
 
 // Families are the metrics for anyone who writes or serves them. Their names begin
 // with "whimbrel_history_".
-func (m Metrics) Families() []openmetrics.Family {
+func (m Metrics) Families() []present.Family {
 	const prefix = "whimbrel_history_"
-	attempts := openmetrics.Family{Name: prefix + "attempts", Type: openmetrics.Counter,
+	attempts := present.Family{Name: prefix + "attempts", Type: present.Counter,
 		Help: "Attempts to run a migration, as the log of the database has them."}
 	for _, d := range m.Directions {
 		for _, outcome := range []struct {
 			name  string
 			count int
 		}{{"done", d.Succeeded}, {"failed", d.Failed}} {
-			attempts.Samples = append(attempts.Samples, openmetrics.Sample{
-				Labels: []openmetrics.Label{{Name: "direction", Value: string(d.Direction)},
+			attempts.Samples = append(attempts.Samples, present.Sample{
+				Labels: []present.Label{{Name: "direction", Value: string(d.Direction)},
 					{Name: "outcome", Value: outcome.name}}, Value: float64(outcome.count),
 			})
 		}
 	}
-	failures := openmetrics.Family{Name: prefix + "errors", Type: openmetrics.Counter, Help: "Failures by migration."}
+	failures := present.Family{Name: prefix + "errors", Type: present.Counter, Help: "Failures by migration."}
 	for _, e := range m.Errors {
-		failures.Samples = append(failures.Samples, openmetrics.Sample{
-			Labels: []openmetrics.Label{{Name: "version", Value: string(e.Version)}, {Name: "name", Value: e.Name}},
+		failures.Samples = append(failures.Samples, present.Sample{
+			Labels: []present.Label{{Name: "version", Value: string(e.Version)}, {Name: "name", Value: e.Name}},
 			Value:  float64(e.Errors),
 		})
 	}
-	families := []openmetrics.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
-		single(prefix+"retries", openmetrics.Counter, "How often steps backed off and were sent again.", float64(m.Retries)),
-		single(prefix+"backoff_seconds", openmetrics.Counter, "Time in which steps backed off.",
+	families := []present.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
+		single(prefix+"retries", present.Counter, "How often steps backed off and were sent again.", float64(m.Retries)),
+		single(prefix+"backoff_seconds", present.Counter, "Time in which steps backed off.",
 			time.Duration(m.Backoff).Seconds()),
-		single(prefix+"lock_wait_seconds", openmetrics.Counter, "Time that steps waited for locks that they then got.",
+		single(prefix+"lock_wait_seconds", present.Counter, "Time that steps waited for locks that they then got.",
 			time.Duration(m.LockWait).Seconds()),
-		single(prefix+"lease_wait_seconds", openmetrics.Counter, "Time that runs waited for other runners.",
+		single(prefix+"lease_wait_seconds", present.Counter, "Time that runs waited for other runners.",
 			time.Duration(m.LeaseWait).Seconds()),
 	}
 	if m.SuccessRate != Unknown {
-		families = append(families, single(prefix+"success_ratio", openmetrics.Gauge, "Share of attempts that succeeded.",
+		families = append(families, single(prefix+"success_ratio", present.Gauge, "Share of attempts that succeeded.",
 			float64(m.Succeeded)/float64(m.Total)))
 	}
 	if len(m.Recent) > 0 {
-		families = append(families, single(prefix+"last_attempt_timestamp_seconds", openmetrics.Gauge,
+		families = append(families, single(prefix+"last_attempt_timestamp_seconds", present.Gauge,
 			"When the newest attempt ended.", float64(m.Recent[0].At.UnixMilli())/1000))
 	}
 	return families
 }
 
-func single(name string, kind openmetrics.Type, help string, value float64) openmetrics.Family {
-	return openmetrics.Family{Name: name, Type: kind, Help: help, Samples: []openmetrics.Sample{{Value: value}}}
+func single(name string, kind present.MetricType, help string, value float64) present.Family {
+	return present.Family{Name: name, Type: kind, Help: help, Samples: []present.Sample{{Value: value}}}
 }
 
-func (d Durations) family(prefix string, count int) openmetrics.Family {
-	f := openmetrics.Family{Name: prefix + "duration_seconds", Type: openmetrics.Summary,
-		Help: "Duration of the attempts that succeeded."}
+func (d Durations) family(prefix string, count int) present.Family {
+	var samples []present.Sample
 	quantiles := []struct {
 		name  string
 		value whimbrel.Elapsed
 	}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"1", d.Longest}}
 	for _, q := range quantiles {
 		if count > 0 {
-			f.Samples = append(f.Samples, openmetrics.Sample{Labels: []openmetrics.Label{{Name: "quantile", Value: q.name}},
+			samples = append(samples, present.Sample{Labels: []present.Label{{Name: "quantile", Value: q.name}},
 				Value: time.Duration(q.value).Seconds()})
 		}
 	}
-	return openmetrics.Family{Name: f.Name, Type: f.Type, Help: f.Help, Samples: append(f.Samples,
-		openmetrics.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()}, openmetrics.Sample{Suffix: "_count",
-			Value: float64(count)})}
+	return present.Family{Name: prefix + "duration_seconds", Type: present.Summary,
+		Help: "Duration of the attempts that succeeded.", Samples: append(samples,
+			present.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()},
+			present.Sample{Suffix: "_count", Value: float64(count)})}
 }

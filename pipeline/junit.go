@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -30,7 +29,7 @@ func (r Report) JUnit() ([]byte, error) {
 }
 
 // line is a note on one line, its place first.
-func line(n annotation.Note) string {
+func line(n present.Note) string {
 	place := ""
 	switch {
 	case n.Path != "" && n.Line > 0 && n.Column > 0:

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/git"
@@ -44,7 +43,7 @@ type Options struct {
 	Base string
 	// Altered are the settings of the change by which it would be judged otherwise than
 	// what is merged. It is not judged by them unless that was Accepted.
-	Altered  []annotation.Note
+	Altered  []present.Note
 	Accepted bool
 	// Lint says how to judge; its Judge is not used. Rehearse is whether to rehearse.
 	Lint     lint.Options
@@ -78,10 +77,10 @@ type Step struct {
 	Passed bool   `json:"passed"`
 	// Skipped is set where there was nothing to look at, or an earlier step stood in
 	// the way; Message says which.
-	Skipped bool              `json:"skipped,omitempty"`
-	Message string            `json:"message"`
-	Notes   []annotation.Note `json:"notes,omitempty"`
-	Took    whimbrel.Elapsed  `json:"took_ms"`
+	Skipped bool             `json:"skipped,omitempty"`
+	Message string           `json:"message"`
+	Notes   []present.Note   `json:"notes,omitempty"`
+	Took    whimbrel.Elapsed `json:"took_ms"`
 }
 
 // Report is what a change is found to be.
@@ -109,8 +108,8 @@ func (r Report) Failed() string {
 }
 
 // Notes gives those of all steps.
-func (r Report) Notes() []annotation.Note {
-	var all []annotation.Note
+func (r Report) Notes() []present.Note {
+	var all []present.Note
 	for _, s := range r.Steps {
 		all = append(all, s.Notes...)
 	}
@@ -177,7 +176,7 @@ func (j *judge) sandbox() devdb.Furnishing {
 
 // missingRoles gives a note for each role that was found since the last time and is of a
 // file that is new.
-func (j *judge) missingRoles() (notes []annotation.Note) {
+func (j *judge) missingRoles() (notes []present.Note) {
 	j.telling.Lock()
 	defer j.telling.Unlock()
 	for _, m := range j.missing {
@@ -185,7 +184,7 @@ func (j *judge) missingRoles() (notes []annotation.Note) {
 			continue
 		}
 		j.noted[m] = true
-		notes = append(notes, annotation.Note{Level: annotation.Info, Check: devdb.MissingRoleCheck,
+		notes = append(notes, present.Note{Level: present.LevelInfo, Check: devdb.MissingRoleCheck,
 			Title: "a role that nothing creates", Message: m.String(), Path: m.Path, Line: m.Line, Column: m.Column,
 			Key: m.Role})
 	}
@@ -205,7 +204,7 @@ func (j *judge) settings(context.Context) (Step, error) {
 	case j.options.Accepted:
 		s := Step{Passed: true, Message: altered + " of the change, as was accepted"}
 		for _, n := range j.options.Altered {
-			n.Level = annotation.Info
+			n.Level = present.LevelInfo
 			s.Notes = append(s.Notes, n)
 		}
 		return s, nil
@@ -237,8 +236,8 @@ func (j *judge) files(context.Context) (Step, error) {
 	}
 	s := Step{Message: present.Plural(len(problems), "problem") + " in the files"}
 	for _, p := range problems {
-		s.Notes = append(s.Notes, annotation.Note{
-			Level: annotation.Error, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message,
+		s.Notes = append(s.Notes, present.Note{
+			Level: present.LevelError, Check: string(p.Code), Title: "malformed migration", Message: withRemedy(p.Message,
 				p.Remedy),
 			Path: p.Path, Line: p.Position.Line, Column: p.Position.Column, Key: p.Message,
 		})
@@ -248,10 +247,10 @@ func (j *judge) files(context.Context) (Step, error) {
 
 // nothingThere warns of folders without a migration: a wrong folder would be well for
 // ever.
-func (j *judge) nothingThere() (notes []annotation.Note) {
+func (j *judge) nothingThere() (notes []present.Note) {
 	for _, label := range j.options.Labels {
-		notes = append(notes, annotation.Note{
-			Level: annotation.Warning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
+		notes = append(notes, present.Note{
+			Level: present.LevelWarning, Check: "no-migrations", Title: "no migration", Path: label, Key: label,
 			Message: withRemedy("no migration in this folder, so nothing is judged",
 				"set Source.Dir to the folder of the migrations, or write one"),
 		})
@@ -312,7 +311,7 @@ func (j *judge) merged(ctx context.Context) (Step, error) {
 			j.report.New = append(j.report.New, m.Path)
 		}
 	}
-	s.Passed = !slices.ContainsFunc(s.Notes, func(n annotation.Note) bool { return n.Level == annotation.Error })
+	s.Passed = !slices.ContainsFunc(s.Notes, func(n present.Note) bool { return n.Level == present.LevelError })
 	s.Message = fmt.Sprintf("%s since %s; those that are merged are as they were", present.Plural(len(j.report.New),
 		"new migration"),
 		j.options.Base)
@@ -333,14 +332,14 @@ func refused(err error) error {
 
 // judgeChanges says which changes of files are changes of merged migrations.
 // Repeatable ones and hooks are there to be changed.
-func judgeChanges(changes []git.Change, label, base string, squashed map[string]bool) []annotation.Note {
-	var notes []annotation.Note
+func judgeChanges(changes []git.Change, label, base string, squashed map[string]bool) []present.Note {
+	var notes []present.Note
 	for _, c := range changes {
 		version, _, _, err := migration.ParseName(path.Base(c.Name))
 		if err != nil || version.Repeatable() || squashed[string(version.Canonical())] {
 			continue
 		}
-		n := annotation.Note{Level: annotation.Error, Check: "merged-migration-edited",
+		n := present.Note{Level: present.LevelError, Check: "merged-migration-edited",
 			Title: "a merged migration was edited", Path: path.Join(label, c.Name), Line: c.Line, Key: c.Name}
 		n.Message = fmt.Sprintf("%s is merged into %s, so databases may have run it: what they have would not be what the "+
 			"file says\nput the file back as it was, and write a new migration", c.Name, base)
@@ -356,7 +355,7 @@ func judgeChanges(changes []git.Change, label, base string, squashed map[string]
 
 // late finds new migrations that are older than merged ones: where those have run
 // already, these come out of order.
-func (j *judge) late(known []string) []annotation.Note {
+func (j *judge) late(known []string) []present.Note {
 	var newest migration.Version
 	have := map[migration.Version]bool{}
 	for _, name := range known {
@@ -367,17 +366,17 @@ func (j *judge) late(known []string) []annotation.Note {
 			}
 		}
 	}
-	level := annotation.Error
+	level := present.LevelError
 	if policy := j.options.Config.OutOfOrder; policy == whimbrel.ApplyOutOfOrder || policy == whimbrel.SkipOutOfOrder {
-		level = annotation.Warning
+		level = present.LevelWarning
 	}
-	var notes []annotation.Note
+	var notes []present.Note
 	for _, m := range j.options.Config.Migrations {
 		if newest == "" || have[m.Version.Canonical()] || !j.isFresh(m) || m.Version.Repeatable() ||
 			m.Version.Compare(newest) > 0 || len(m.Squashes) > 0 {
 			continue
 		}
-		notes = append(notes, annotation.Note{
+		notes = append(notes, present.Note{
 			Level: level, Check: "migration-out-of-order", Title: "a new migration is older than a merged one", Path: m.Path,
 			Line: 1, Key: string(m.Version),
 			Message: fmt.Sprintf("version %s comes before %s, which is merged into %s and may have run already\n"+
@@ -415,8 +414,8 @@ func (j *judge) applied(ctx context.Context) (Step, error) {
 			continue
 		}
 		s.Passed, s.Message = false, "the history of "+v.Database+" and the files differ"
-		s.Notes = append(s.Notes, annotation.Note{
-			Level: annotation.Error, Check: d.Kind, Title: "applied migration " + string(d.Version),
+		s.Notes = append(s.Notes, present.Note{
+			Level: present.LevelError, Check: d.Kind, Title: "applied migration " + string(d.Version),
 			Message: withRemedy(d.Message, d.Remedy), Path: d.Path, Line: 1, Key: string(d.Version),
 		})
 	}
@@ -517,14 +516,14 @@ func (j *judge) test(ctx context.Context) (Step, error) {
 }
 
 // notesOf gives what a test found; path is that of the migration.
-func notesOf(findings []trial.Finding, path string) []annotation.Note {
-	var notes []annotation.Note
+func notesOf(findings []trial.Finding, path string) []present.Note {
+	var notes []present.Note
 	for _, f := range findings {
-		level := annotation.Warning
+		level := present.LevelWarning
 		if f.Severity == trial.Failure {
-			level = annotation.Error
+			level = present.LevelError
 		}
-		notes = append(notes, annotation.Note{
+		notes = append(notes, present.Note{
 			Level: level, Check: string(f.Check), Title: "test: " + string(f.Check), Message: withRemedy(f.Message, f.Remedy),
 			Path: cmp.Or(f.Path, path), Line: max(f.Line, 1), Column: f.Column, Key: f.Message,
 		})
@@ -544,8 +543,8 @@ func (j *judge) plan(ctx context.Context) (Step, error) {
 	plan, err := m.Plan(ctx, whimbrel.Latest())
 	var own *whimbrel.Error
 	if errors.As(err, &own) && ctx.Err() == nil {
-		return Step{Message: own.Message, Notes: []annotation.Note{{
-			Level: annotation.Error, Check: string(own.Code), Title: "no plan can be made", Message: withRemedy(own.Message,
+		return Step{Message: own.Message, Notes: []present.Note{{
+			Level: present.LevelError, Check: string(own.Code), Title: "no plan can be made", Message: withRemedy(own.Message,
 				own.Remedy), Path: own.Path, Line: own.Line, Key: own.Message,
 		}}}, nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -49,9 +49,9 @@ func TestANewMigrationComesBehindAllThatAreMerged(t *testing.T) {
 	notes := j.late([]string{"1_a.sql", "4_d.sql", "notes.txt"})
 	require.Len(t, notes, 1)
 	require.Equal(t, "migrations/3_c.sql", notes[0].Path)
-	require.Equal(t, annotation.Error, notes[0].Level)
+	require.Equal(t, present.LevelError, notes[0].Level)
 	j.options.Config.OutOfOrder = whimbrel.ApplyOutOfOrder
-	require.Equal(t, annotation.Warning, j.late([]string{"4_d.sql"})[0].Level)
+	require.Equal(t, present.LevelWarning, j.late([]string{"4_d.sql"})[0].Level)
 	require.Empty(t, j.late(nil))
 }
 
@@ -109,15 +109,15 @@ func TestAFolderWithoutAMigrationIsWarnedOf(t *testing.T) {
 
 func TestMarkdownIsNotSteeredByWhatFilesHold(t *testing.T) {
 	t.Parallel()
-	report := Report{Steps: []Step{{Name: Lint, Message: "a|b", Notes: []annotation.Note{
-		{Level: annotation.Error, Title: "<img>", Message: "```\n# big\n````", Path: "a`b.sql", Line: 1},
+	report := Report{Steps: []Step{{Name: Lint, Message: "a|b", Notes: []present.Note{
+		{Level: present.LevelError, Title: "<img>", Message: "```\n# big\n````", Path: "a`b.sql", Line: 1},
 	}}}}
 	text := report.Markdown()
 	require.Contains(t, text, "`a'b.sql:1` &lt;img&gt;")
 	require.Contains(t, text, "`````\n```\n# big\n````\n`````\n")
 	require.Contains(t, text, `a\|b`)
 	for range 3000 {
-		report.Steps[0].Notes = append(report.Steps[0].Notes, annotation.Note{Level: annotation.Error, Message: "more"})
+		report.Steps[0].Notes = append(report.Steps[0].Notes, present.Note{Level: present.LevelError, Message: "more"})
 	}
 	require.Less(t, len(report.Markdown()), 65_536)
 }

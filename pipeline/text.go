@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -27,9 +26,9 @@ func (r Report) Text(style Style) string {
 		for _, n := range s.Notes {
 			paint := style.Warning
 			switch n.Level {
-			case annotation.Error:
+			case present.LevelError:
 				paint = style.Bad
-			case annotation.Info:
+			case present.LevelInfo:
 				paint = style.Faint
 			}
 			fmt.Fprintf(&b, "    %s\n", strings.Replace(line(n), string(n.Level)+":", paint(string(n.Level)+":"), 1))

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/annotation"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/pipeline"
@@ -125,7 +125,7 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 	default:
 		a.say("%s", strings.TrimRight(report.Text(a.style), "\n"))
 		if inGitHub { // whatever is quiet: the platform reads it
-			if _, err := a.out.Write([]byte(annotation.GitHub(report.Notes()))); err != nil {
+			if _, err := a.out.Write([]byte(present.GitHub(report.Notes()))); err != nil {
 				return err
 			}
 		}
@@ -135,7 +135,7 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 		text func() ([]byte, error)
 	}{
 		{flags.junit, report.JUnit},
-		{flags.codeQuality, func() ([]byte, error) { return annotation.GitLab(report.Notes()) }},
+		{flags.codeQuality, func() ([]byte, error) { return present.GitLab(report.Notes()) }},
 		{flags.comment, func() ([]byte, error) { return []byte(report.Markdown()), nil }},
 		{flags.sarif, func() ([]byte, error) {
 			found := lint.Report{}

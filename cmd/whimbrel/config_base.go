@@ -12,9 +12,9 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/annotation"
 	"github.com/whimbrel-db/whimbrel/internal/git"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -29,7 +29,7 @@ var judging = []string{
 // altered gives a note for each setting by which the change would be judged, and which is
 // not as it was where it branched off from the base. A file that git does not have is not
 // of the change.
-func (a *app) altered(ctx context.Context, now config, base string) ([]annotation.Note, error) {
+func (a *app) altered(ctx context.Context, now config, base string) ([]present.Note, error) {
 	if base == "" {
 		return nil, nil
 	}
@@ -49,7 +49,7 @@ type settingsOfBase struct {
 	since    string // the commit at which the change branched off
 }
 
-func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes []annotation.Note, err error) {
+func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes []present.Note, err error) {
 	if b.root, err = git.Root(ctx, a.folder); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 	}
 	was, err := parseConfig(before, text)
 	if err != nil {
-		return []annotation.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s "+
+		return []present.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s "+
 			"cannot be read: %v", before, b.revision, err))}, nil
 	}
 	for _, key := range changedKeys(flatten(was, path.Dir(before)), flatten(now, place)) {
@@ -87,7 +87,7 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 
 // prepared gives a note for each file of sandbox.prepare that the change alters: what is
 // there before the migrations is judged with them. One that cannot be read says so later.
-func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []annotation.Note, err error) {
+func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []present.Note, err error) {
 	place, _ := b.place(now.place)
 	for i, name := range now.Sandbox.Prepare {
 		from := fromRoot(place, name)
@@ -114,7 +114,7 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []anno
 
 // moved gives a note for each folder of migrations whose name leads to another one than it
 // did: a link in its place would make merged migrations new ones, and none be missing.
-func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes []annotation.Note, err error) {
+func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes []present.Note, err error) {
 	here, _ := b.place(a.folder)
 	for _, folder := range a.migrationFolders(now) {
 		relative, err := filepath.Rel(a.folder, a.absolute(folder))
@@ -171,9 +171,9 @@ func (b *settingsOfBase) find(ctx context.Context, a *app, named string) (name s
 	}
 }
 
-func (b *settingsOfBase) note(now config, key, message string) annotation.Note {
-	n := annotation.Note{
-		Level: annotation.Error, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path,
+func (b *settingsOfBase) note(now config, key, message string) present.Note {
+	n := present.Note{
+		Level: present.LevelError, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path,
 		Key:     key,
 		Message: message + "\nhave that merged by itself first, or say --accept-config when somebody has read it",
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
 
 func newMetrics(a *app) *cobra.Command {
@@ -89,11 +89,11 @@ func (a *app) metrics(command *cobra.Command, shown metricsFlags) error {
 }
 
 // labels are what all samples of a database's metrics carry.
-func labels(environment string) []openmetrics.Label {
+func labels(environment string) []present.Label {
 	if environment == "" {
 		return nil
 	}
-	return []openmetrics.Label{{Name: "environment", Value: environment}}
+	return []present.Label{{Name: "environment", Value: environment}}
 }
 
 // print writes a text that is what the command was asked for, even with --quiet.

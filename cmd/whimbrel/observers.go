@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor"
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 	"github.com/whimbrel-db/whimbrel/monitor/alert/service"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 	"github.com/whimbrel-db/whimbrel/monitor/prometheus"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
@@ -207,7 +207,7 @@ func (o *observers) startCounting(log monitor.Historian) error {
 			return nil
 		}
 		return counted.Push(ctx, prometheus.Gateway{URL: gateway, Job: s.Job,
-			Grouping: []openmetrics.Label{{Name: "database", Value: database}}})
+			Grouping: []present.Label{{Name: "database", Value: database}}})
 	})
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
 )
 
 // PoolMode is when PgBouncer gives a server connection to another client.
@@ -46,7 +45,7 @@ func StartBouncer(ctx context.Context, server *devdb.Server, mode PoolMode, pool
 // StartBouncerTo starts one in front of a server, or of a Proxy, that a URL names by
 // host and port.
 func StartBouncerTo(ctx context.Context, server string, mode PoolMode, poolSize int) (*Bouncer, error) {
-	program, err := testtool.Find(ctx, "pgbouncer", "pgbouncer")
+	program, err := Program(ctx, "pgbouncer", "pgbouncer")
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 )
 
 // lonely starts a server for one test.
@@ -273,7 +273,7 @@ func TestTwoCheckoutsWithDifferentFilesAtTheSameTime(t *testing.T) {
 // Go asks the kernel for the time and not the C library, so it is the server
 // whose clock is moved by libfaketime, and this machine that is wrong in its eyes.
 func TestTheClockOfThisMachineAnHourWrong(t *testing.T) {
-	library, err := testtool.FindFile(t.Context(), "/usr/lib/*/faketime/libfaketime.so.1", "libfaketime")
+	library, err := faults.File(t.Context(), "/usr/lib/*/faketime/libfaketime.so.1", "libfaketime")
 	require.NoError(t, err)
 	for name, offset := range map[string]string{"behind": "+3600", "ahead": "-3600"} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,6 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/faults"
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -186,7 +185,7 @@ func sessionPsql(t *sessionTrial) string {
 	if _, err := os.Stat(own); err == nil {
 		return own
 	}
-	found, err := testtool.Find(t.Context(), "psql", "postgresql-client")
+	found, err := faults.Program(t.Context(), "psql", "postgresql-client")
 	require.NoError(t, err)
 	return found
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 )
 
 func TestTheProtocolKeepsItsPromises(t *testing.T) {
@@ -119,7 +119,7 @@ var packages = map[string]string{"gcc": "build-essential"}
 // tool runs a program in a folder and gives back what it printed.
 func tool(t *testing.T, folder, name string, arguments ...string) string {
 	t.Helper()
-	path, err := testtool.Find(t.Context(), name, cmp.Or(packages[name], name))
+	path, err := faults.Program(t.Context(), name, cmp.Or(packages[name], name))
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), path, arguments...)
 	command.Dir = folder

@@ -1,5 +1,6 @@
 // Package present is how whimbrel presents things to people: colours, tables, durations,
-// sizes and counts for a terminal, and reports in Markdown and in JUnit's format. Every
+// sizes and counts for a terminal, reports in Markdown and in JUnit's format, notes as
+// platforms show them beside a change, and metrics as Prometheus reads them. Every
 // package that renders something uses it, so that all commands speak alike.
 package present
 

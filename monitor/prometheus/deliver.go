@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Gateway is a push gateway: https://github.com/prometheus/pushgateway.
@@ -22,7 +22,7 @@ type Gateway struct {
 	Job string // "whimbrel" unless set
 	// Grouping are further labels of the group that a push replaces, such as the
 	// instance. Groups of different databases must differ in one.
-	Grouping []openmetrics.Label
+	Grouping []present.Label
 }
 
 // Push replaces the metrics of the gateway's group by those of the collector. It
@@ -33,11 +33,11 @@ func (c *Collector) Push(ctx context.Context, gateway Gateway) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(c.Text(openmetrics.Classic)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(c.Text(present.PrometheusText)))
 	if err != nil {
 		return errors.New("the URL of the push gateway is malformed")
 	}
-	request.Header.Set("Content-Type", openmetrics.Classic.ContentType())
+	request.Header.Set("Content-Type", present.PrometheusText.ContentType())
 	response, err := http.DefaultClient.Do(request)
 	var quoting *url.Error
 	if errors.As(err, &quoting) {
@@ -106,7 +106,7 @@ func (c *Collector) WriteFile(path string) (err error) {
 			_ = os.Remove(file.Name())
 		}
 	}()
-	_, err = file.Write(c.Text(openmetrics.Classic))
+	_, err = file.Write(c.Text(present.PrometheusText))
 	if err == nil {
 		err = file.Chmod(0o644) // the exporter runs as another user
 	}

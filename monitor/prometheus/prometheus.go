@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 )
 
 // Collector counts what one Migrator does. Its methods may be called
@@ -128,58 +128,58 @@ func (c *Collector) SetHistory(m monitor.Metrics) {
 // ServeHTTP implements http.Handler: it answers a scrape, in OpenMetrics where
 // that is accepted.
 func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	format := openmetrics.Accepted(r.Header.Get("Accept"))
+	format := present.AcceptedFormat(r.Header.Get("Accept"))
 	w.Header().Set("Content-Type", format.ContentType())
 	_, _ = w.Write(c.Text(format)) // who scrapes has gone away: nobody is left to be told
 }
 
 // Text gives all metrics.
-func (c *Collector) Text(format openmetrics.Format) []byte {
+func (c *Collector) Text(format present.MetricFormat) []byte {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	families := slices.Concat(c.migrations(), c.now(), c.lastRun())
 	if c.history != nil {
 		families = append(families, c.history.Families()...)
 	}
-	var common []openmetrics.Label
+	var common []present.Label
 	if c.database != "" {
 		common = append(common, label("database", c.database))
 	}
 	if c.environment != "" {
 		common = append(common, label("environment", c.environment))
 	}
-	return openmetrics.Write(format, families, common...)
+	return present.Metrics(format, families, common...)
 }
 
 // migrations are what has been counted since the program began.
-func (c *Collector) migrations() []openmetrics.Family {
-	durations := openmetrics.Family{Name: "whimbrel_migration_duration_seconds", Type: openmetrics.Histogram,
+func (c *Collector) migrations() []present.Family {
+	durations := present.Family{Name: "whimbrel_migration_duration_seconds", Type: present.Histogram,
 		Help: "Duration of migrations."}
 	for _, how := range sorted(c.durations, func(o outcome) string { return string(o.direction) + " " + o.name }) {
 		durations.Samples = append(durations.Samples, c.durations[how].samples(label("direction", string(how.direction)),
 			label("outcome", how.name))...)
 	}
-	retries := openmetrics.Family{Name: "whimbrel_retries", Type: openmetrics.Counter,
+	retries := present.Family{Name: "whimbrel_retries", Type: present.Counter,
 		Help: "Steps that backed off and were sent again."}
 	for _, state := range sorted(c.retries, func(s string) string { return s }) {
-		retries.Samples = append(retries.Samples, openmetrics.Sample{Labels: []openmetrics.Label{label("sqlstate", state)},
+		retries.Samples = append(retries.Samples, present.Sample{Labels: []present.Label{label("sqlstate", state)},
 			Value: c.retries[state]})
 	}
-	rows := openmetrics.Family{Name: "whimbrel_rows", Type: openmetrics.Counter, Help: "Rows that migrations changed."}
+	rows := present.Family{Name: "whimbrel_rows", Type: present.Counter, Help: "Rows that migrations changed."}
 	for _, direction := range sorted(c.rows, func(d whimbrel.Direction) string { return string(d) }) {
 		rows.Samples = append(rows.Samples,
-			openmetrics.Sample{Labels: []openmetrics.Label{label("direction", string(direction))}, Value: c.rows[direction]})
+			present.Sample{Labels: []present.Label{label("direction", string(direction))}, Value: c.rows[direction]})
 	}
-	lease := openmetrics.Family{
-		Name: "whimbrel_lease_wait_seconds", Type: openmetrics.Counter, Help: "Time spent waiting for another runner.",
-		Samples: []openmetrics.Sample{{Value: c.lease}},
+	lease := present.Family{
+		Name: "whimbrel_lease_wait_seconds", Type: present.Counter, Help: "Time spent waiting for another runner.",
+		Samples: []present.Sample{{Value: c.lease}},
 	}
-	return []openmetrics.Family{durations, retries, rows, lease}
+	return []present.Family{durations, retries, rows, lease}
 }
 
 // now is what is so at this moment.
-func (c *Collector) now() []openmetrics.Family {
-	var families []openmetrics.Family
+func (c *Collector) now() []present.Family {
+	var families []present.Family
 	if c.running != nil {
 		ref := c.running.migration
 		families = append(families, gauge("whimbrel_migration_started_timestamp_seconds",
@@ -193,20 +193,20 @@ func (c *Collector) now() []openmetrics.Family {
 			gauge("whimbrel_backfill_total_keys", "Rows of the backfill's table, as estimated.", float64(c.backfill.Total),
 				label("version", string(c.backfill.Migration.Version))))
 	}
-	resident := openmetrics.Family{Name: "whimbrel_process_resident_memory_bytes", Type: openmetrics.Gauge,
+	resident := present.Family{Name: "whimbrel_process_resident_memory_bytes", Type: present.Gauge,
 		Help: "Memory of the process before and after the newest migration."}
-	heap := openmetrics.Family{Name: "whimbrel_process_heap_bytes", Type: openmetrics.Gauge,
+	heap := present.Family{Name: "whimbrel_process_heap_bytes", Type: present.Gauge,
 		Help: "Heap of the process before and after the newest migration."}
 	for _, when := range sorted(c.memory, func(s string) string { return s }) {
-		labels := []openmetrics.Label{label("when", when)}
-		resident.Samples = append(resident.Samples, openmetrics.Sample{Labels: labels,
+		labels := []present.Label{label("when", when)}
+		resident.Samples = append(resident.Samples, present.Sample{Labels: labels,
 			Value: float64(c.memory[when].Resident)})
-		heap.Samples = append(heap.Samples, openmetrics.Sample{Labels: labels, Value: float64(c.memory[when].Heap)})
+		heap.Samples = append(heap.Samples, present.Sample{Labels: labels, Value: float64(c.memory[when].Heap)})
 	}
 	return append(families, resident, heap)
 }
 
-func (c *Collector) lastRun() []openmetrics.Family {
+func (c *Collector) lastRun() []present.Family {
 	if c.last == nil {
 		return nil
 	}
@@ -215,7 +215,7 @@ func (c *Collector) lastRun() []openmetrics.Family {
 	if c.last.failed {
 		failed = 1
 	}
-	families := []openmetrics.Family{
+	families := []present.Family{
 		gauge("whimbrel_last_run_timestamp_seconds", "When the newest run ended.", seconds(c.last.at), command),
 		gauge("whimbrel_last_run_duration_seconds", "How long the newest run took.", c.last.took.Seconds(), command),
 		gauge("whimbrel_last_run_migrations", "Migrations that the newest run did.", float64(c.last.done), command),
@@ -228,13 +228,13 @@ func (c *Collector) lastRun() []openmetrics.Family {
 	return families
 }
 
-func gauge(name, help string, value float64, labels ...openmetrics.Label) openmetrics.Family {
-	return openmetrics.Family{Name: name, Type: openmetrics.Gauge, Help: help,
-		Samples: []openmetrics.Sample{{Labels: labels, Value: value}}}
+func gauge(name, help string, value float64, labels ...present.Label) present.Family {
+	return present.Family{Name: name, Type: present.Gauge, Help: help,
+		Samples: []present.Sample{{Labels: labels, Value: value}}}
 }
 
-func label(name, value string) openmetrics.Label {
-	return openmetrics.Label{Name: name, Value: value}
+func label(name, value string) present.Label {
+	return present.Label{Name: name, Value: value}
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
@@ -271,8 +271,8 @@ func (h *histogram) add(d time.Duration) {
 	h.sum += d.Seconds()
 }
 
-func (h *histogram) samples(labels ...openmetrics.Label) []openmetrics.Sample {
-	var samples []openmetrics.Sample
+func (h *histogram) samples(labels ...present.Label) []present.Sample {
+	var samples []present.Sample
 	below := 0.0
 	for i, count := range h.counts {
 		below += count
@@ -280,9 +280,9 @@ func (h *histogram) samples(labels ...openmetrics.Label) []openmetrics.Sample {
 		if i < len(bounds) {
 			bound = strconv.FormatFloat(bounds[i], 'g', -1, 64)
 		}
-		samples = append(samples, openmetrics.Sample{Suffix: "_bucket", Labels: append(slices.Clone(labels),
+		samples = append(samples, present.Sample{Suffix: "_bucket", Labels: append(slices.Clone(labels),
 			label("le", bound)), Value: below})
 	}
-	return append(samples, openmetrics.Sample{Suffix: "_sum", Labels: labels, Value: h.sum},
-		openmetrics.Sample{Suffix: "_count", Labels: labels, Value: below})
+	return append(samples, present.Sample{Suffix: "_sum", Labels: labels, Value: h.sum},
+		present.Sample{Suffix: "_count", Labels: labels, Value: below})
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor"
-	"github.com/whimbrel-db/whimbrel/monitor/openmetrics"
 	"github.com/whimbrel-db/whimbrel/monitor/prometheus"
 )
 
@@ -51,7 +51,7 @@ var (
 
 func TestWhatRunsDoIsCounted(t *testing.T) {
 	t.Parallel()
-	text := string(observed(aRun...).Text(openmetrics.Classic))
+	text := string(observed(aRun...).Text(present.PrometheusText))
 	for _, line := range []string{
 		"# TYPE whimbrel_migration_duration_seconds histogram",
 		`whimbrel_migration_duration_seconds_bucket{` + common + `,direction="up",outcome="done",le="0.01"} 0`,
@@ -80,7 +80,7 @@ func TestWhatRunsNowIsShown(t *testing.T) {
 	t.Parallel()
 	c := observed(begin, whimbrel.MigrationStarted{Migration: users}, whimbrel.BatchProgress{Migration: users, Keys: 5,
 		Total: 10})
-	text := string(c.Text(openmetrics.Open))
+	text := string(c.Text(present.OpenMetrics))
 	require.Contains(t, text, `whimbrel_migration_started_timestamp_seconds{`+common+
 		`,version="1",name="users",direction="up"} 1.772366401e+09`)
 	require.Contains(t, text, `whimbrel_backfill_keys{`+common+`,version="1"} 5`)
@@ -88,7 +88,7 @@ func TestWhatRunsNowIsShown(t *testing.T) {
 	c.Observe(monitor.Observation{Record: whimbrel.Record{Time: noon,
 		Event: whimbrel.MigrationFinished{Migration: users}}})
 	c.Observe(monitor.Observation{Record: whimbrel.Record{Time: noon, Event: whimbrel.RunFinished{Command: "up"}}})
-	text = string(c.Text(openmetrics.Open))
+	text = string(c.Text(present.OpenMetrics))
 	require.NotContains(t, text, "backfill")
 	require.Contains(t, text, "whimbrel_last_success_timestamp_seconds")
 }
@@ -155,7 +155,7 @@ func TestAPushGatewayGetsTheMetricsOfItsGroup(t *testing.T) {
 		path    string
 	}{
 		{prometheus.Gateway{URL: s.URL}, "/metrics/job/whimbrel"},
-		{prometheus.Gateway{URL: s.URL + "/base/", Job: "nightly run", Grouping: []openmetrics.Label{{Name: "instance",
+		{prometheus.Gateway{URL: s.URL + "/base/", Job: "nightly run", Grouping: []present.Label{{Name: "instance",
 			Value: "db:5432/shop"}, {Name: "zone", Value: ""}}},
 			"/base/metrics/job/nightly%20run/instance@base64/ZGI6NTQzMi9zaG9w/zone@base64/="},
 	} {
@@ -165,7 +165,7 @@ func TestAPushGatewayGetsTheMetricsOfItsGroup(t *testing.T) {
 		require.Equal(t, test.path, r.URL.EscapedPath())
 		require.Equal(t, "text/plain; version=0.0.4; charset=utf-8", r.Header.Get("Content-Type"))
 		body := <-bodies
-		require.Equal(t, string(c.Text(openmetrics.Classic)), body)
+		require.Equal(t, string(c.Text(present.PrometheusText)), body)
 		wellFormed(t, body)
 	}
 }
@@ -206,7 +206,7 @@ func TestTheTextfileAppearsWholeAndReplacesTheOneBefore(t *testing.T) {
 	require.NoError(t, c.WriteFile(path))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(c.Text(openmetrics.Classic)), string(text))
+	require.Equal(t, string(c.Text(present.PrometheusText)), string(text))
 	open, err := io.ReadAll(before) // anyone who reads at this moment reads the old one to its end
 	require.NoError(t, err)
 	require.Equal(t, old, open)

@@ -1,27 +1,27 @@
-package testtool_test
+package faults_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/whimbrel-db/whimbrel/internal/testtool"
+	"github.com/whimbrel-db/whimbrel/internal/faults"
 )
 
 func TestAProgramThatIsThereIsFound(t *testing.T) {
 	t.Parallel()
-	found, err := testtool.Find(t.Context(), "go", "golang-go")
+	found, err := faults.Program(t.Context(), "go", "golang-go")
 	require.NoError(t, err)
 	require.FileExists(t, found)
-	file, err := testtool.FindFile(t.Context(), found[:len(found)-1]+"?", "golang-go")
+	file, err := faults.File(t.Context(), found[:len(found)-1]+"?", "golang-go")
 	require.NoError(t, err)
 	require.FileExists(t, file)
 }
 
 func TestAProgramThatNobodyHasSaysWhatToInstall(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no apt-get either
-	_, err := testtool.Find(t.Context(), "no-such-program", "no-such-package")
+	_, err := faults.Program(t.Context(), "no-such-program", "no-such-package")
 	require.ErrorContains(t, err, "apt-get install no-such-package")
-	_, err = testtool.FindFile(t.Context(), "/no/such/*.so", "no-such-library")
+	_, err = faults.File(t.Context(), "/no/such/*.so", "no-such-library")
 	require.ErrorContains(t, err, "apt-get install no-such-library")
 }

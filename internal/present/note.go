@@ -1,7 +1,4 @@
-// Package annotation writes what platforms show beside the lines of a change.
-//
-// Everything here is a function from values to values.
-package annotation
+package present
 
 import (
 	"crypto/sha256"
@@ -17,12 +14,13 @@ type Level string
 
 // The levels.
 const (
-	Error   Level = "error"
-	Warning Level = "warning"
-	Info    Level = "info"
+	LevelError   Level = "error"
+	LevelWarning Level = "warning"
+	LevelInfo    Level = "info"
 )
 
-// Note is something to be said about a place in a file.
+// Note is something to be said about a place in a file, which platforms show beside the
+// lines of a change.
 type Note struct {
 	Level Level  `json:"level"`
 	Check string `json:"check"` // the stable id of what found it
@@ -44,7 +42,7 @@ func GitHub(notes []Note) string {
 	var b strings.Builder
 	for _, n := range notes {
 		level := string(n.Level)
-		if n.Level == Info {
+		if n.Level == LevelInfo {
 			level = "notice"
 		}
 		var properties []string
@@ -112,9 +110,9 @@ func issueOf(n Note, seen map[string]int) issue {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", key, seen[key]))
 	i := issue{Description: n.Message, Check: n.Check, Fingerprint: hex.EncodeToString(sum[:16]), Severity: "minor"}
 	switch n.Level {
-	case Error:
+	case LevelError:
 		i.Severity = "critical"
-	case Info:
+	case LevelInfo:
 		i.Severity = "info"
 	}
 	i.Location.Path, i.Location.Lines.Begin, i.Location.Lines.End = path, max(n.Line, 1), n.EndLine

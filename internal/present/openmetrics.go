@@ -1,36 +1,35 @@
-// Package openmetrics writes metrics in the text formats of Prometheus: the
-// classic one, which the push gateway and the node exporter's textfile collector
-// take, and OpenMetrics 1.0. It stands in for Prometheus's client library, which
-// would be a third of whimbrel's size to write a page of text.
-//
-// See https://prometheus.io/docs/instrumenting/exposition_formats/ and
-// https://prometheus.io/docs/specs/om/open_metrics_spec/.
-package openmetrics
+package present
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Type is a metric family's type.
-type Type string
+// Metrics are written in the text formats of Prometheus: the classic one, which the
+// push gateway and the node exporter's textfile collector take, and OpenMetrics 1.0.
+// Prometheus's client library would be a third of whimbrel's size to write a page of text.
+//
+// See https://prometheus.io/docs/instrumenting/exposition_formats/ and
+// https://prometheus.io/docs/specs/om/open_metrics_spec/.
+
+// MetricType is a metric family's type.
+type MetricType string
 
 // The types that are written here.
 const (
-	Counter   Type = "counter"
-	Gauge     Type = "gauge"
-	Summary   Type = "summary"
-	Histogram Type = "histogram"
+	Counter   MetricType = "counter"
+	Gauge     MetricType = "gauge"
+	Summary   MetricType = "summary"
+	Histogram MetricType = "histogram"
 )
 
 // Family is a metric with all its samples. A counter's name does not end in
 // "_total"; its samples get that ending.
 type Family struct {
 	Name    string
-	Type    Type
+	Type    MetricType
 	Help    string
 	Samples []Sample
 }
@@ -46,34 +45,34 @@ type Sample struct {
 // Label is a label of a sample.
 type Label struct{ Name, Value string }
 
-// Format is one of the two text formats.
-type Format int
+// MetricFormat is one of the two text formats.
+type MetricFormat int
 
 // The text formats.
 const (
-	Classic Format = iota // text/plain; version=0.0.4
-	Open                  // OpenMetrics 1.0
+	PrometheusText MetricFormat = iota // text/plain; version=0.0.4
+	OpenMetrics                        // OpenMetrics 1.0
 )
 
 // ContentType is the format's media type.
-func (f Format) ContentType() string {
-	if f == Open {
+func (f MetricFormat) ContentType() string {
+	if f == OpenMetrics {
 		return "application/openmetrics-text; version=1.0.0; charset=utf-8"
 	}
 	return "text/plain; version=0.0.4; charset=utf-8"
 }
 
-// Accepted picks the format for an HTTP request's Accept header.
-func Accepted(accept string) Format {
+// AcceptedFormat picks the format for an HTTP request's Accept header.
+func AcceptedFormat(accept string) MetricFormat {
 	if strings.Contains(accept, "application/openmetrics-text") {
-		return Open
+		return OpenMetrics
 	}
-	return Classic
+	return PrometheusText
 }
 
-// Write gives the families as text, with the labels common to all samples in
+// Metrics gives the families as text, with the labels common to all samples in
 // front of their own. Families without a sample are left out.
-func Write(format Format, families []Family, common ...Label) []byte {
+func Metrics(format MetricFormat, families []Family, common ...Label) []byte {
 	var b bytes.Buffer
 	for _, family := range families {
 		if len(family.Samples) == 0 {
@@ -82,19 +81,19 @@ func Write(format Format, families []Family, common ...Label) []byte {
 		head, ending := family.Name, ""
 		if family.Type == Counter {
 			ending = "_total"
-			if format == Classic {
+			if format == PrometheusText {
 				head += ending
 			}
 		}
-		b.WriteString("# HELP " + head + " " + escape(family.Help, format == Open) + "\n# TYPE " + head + " " +
+		b.WriteString("# HELP " + head + " " + escape(family.Help, format == OpenMetrics) + "\n# TYPE " + head + " " +
 			string(family.Type) + "\n")
 		for _, s := range family.Samples {
 			b.WriteString(family.Name + s.Suffix + ending)
 			writeLabels(&b, slices.Concat(common, s.Labels))
-			b.WriteString(" " + number(s.Value) + "\n")
+			b.WriteString(" " + strconv.FormatFloat(s.Value, 'g', -1, 64) + "\n")
 		}
 	}
-	if format == Open {
+	if format == OpenMetrics {
 		b.WriteString("# EOF\n")
 	}
 	return b.Bytes()
@@ -124,16 +123,4 @@ func escape(text string, quotes bool) string {
 		replacements = append(replacements, `"`, `\"`)
 	}
 	return strings.NewReplacer(replacements...).Replace(text)
-}
-
-func number(value float64) string {
-	switch {
-	case math.IsInf(value, 1):
-		return "+Inf"
-	case math.IsInf(value, -1):
-		return "-Inf"
-	case math.IsNaN(value):
-		return "NaN"
-	}
-	return strconv.FormatFloat(value, 'g', -1, 64)
 }

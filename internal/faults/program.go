@@ -1,8 +1,4 @@
-// Package testtool finds the programs of other projects that tests run: a
-// pooler, a model checker. On Debian-based systems, as root, it installs what is
-// missing; elsewhere its error says what to install. No test goes on without
-// the program that it is about.
-package testtool
+package faults
 
 import (
 	"context"
@@ -22,16 +18,17 @@ var elsewhere = []string{"/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/bi
 // own lock does the same between processes.
 var installing sync.Mutex
 
-// Find gives the path of a program, after installing the Debian package that
-// has it where that is possible. It may be called concurrently, and may take as
-// long as an installation does.
-func Find(ctx context.Context, program, debianPackage string) (string, error) {
+// Program gives the path of a program of another project that a test runs, as a pooler
+// or a model checker. On Debian-based systems, as root, it installs the package that has
+// it where it is missing; elsewhere its error says what to install. It may be called
+// concurrently, and may take as long as an installation does.
+func Program(ctx context.Context, program, debianPackage string) (string, error) {
 	return find(ctx, debianPackage, program, look)
 }
 
-// FindFile is Find for a file that is no program, as a library: one that
+// File is Program for a file that is no program, as a library: one that
 // matches a pattern of path/filepath.
-func FindFile(ctx context.Context, pattern, debianPackage string) (string, error) {
+func File(ctx context.Context, pattern, debianPackage string) (string, error) {
 	return find(ctx, debianPackage, pattern, func(pattern string) (string, error) {
 		found, err := filepath.Glob(pattern)
 		if err == nil && len(found) == 0 {
