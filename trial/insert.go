@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -51,7 +52,7 @@ func (d *database) insertDue(ctx context.Context, place int, wanted func(*set) b
 		if len(again) == len(waiting) {
 			for i, p := range again {
 				d.trial.noteInsert(p.set, insertFailure(p.row.spot, "a row of "+p.set.table+" could not be inserted: "+
-					reason(failures[i])))
+					sandbox.Reason(failures[i])))
 			}
 			return nil
 		}
@@ -69,19 +70,6 @@ type pendingRow struct {
 type notInserted string
 
 func (n notInserted) Error() string { return string(n) }
-
-// reason is what the server said, in one line.
-func reason(err error) string {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) {
-		return err.Error()
-	}
-	text := refused.Message
-	if refused.Detail != "" {
-		text += " (" + strings.TrimSuffix(refused.Detail, ".") + ")"
-	}
-	return text
-}
 
 func insertFailure(at spot, message string) Finding {
 	return Finding{
@@ -214,7 +202,7 @@ func (d *database) insertScript(ctx context.Context, s *set) error {
 		at.Line += strings.Count(before, "\n")
 		at.Column = len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
 	}
-	d.trial.noteInsert(s, insertFailure(at, "the rows could not be inserted: "+reason(err)))
+	d.trial.noteInsert(s, insertFailure(at, "the rows could not be inserted: "+sandbox.Reason(err)))
 	_, err = conn.Exec(ctx, "ROLLBACK").ReadAll()
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 )
 
 // ask runs the queries that are due when so many migrations are applied.
@@ -30,7 +31,7 @@ func (d *database) ask(ctx context.Context, position int) ([]Timing, []Finding, 
 		case errors.As(err, &refused):
 			last := position == len(d.trial.history.migrations) || position == q.to
 			if q.after != "" || d.worked[q] || last {
-				findings = append(findings, q.finding(Failure, "cannot run: %s", reason(err)))
+				findings = append(findings, q.finding(Failure, "cannot run: %s", sandbox.Reason(err)))
 			}
 			continue // its tables are still to come
 		case err != nil:

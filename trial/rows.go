@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 )
 
 // tracked is a row that is looked for.
@@ -211,7 +213,7 @@ func (d *database) checkRow(ctx context.Context, r *tracked, t table, when strin
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(result.Err, &refused):
-		return lost("the row %s cannot be found: %s", r, reason(result.Err)), nil
+		return lost("the row %s cannot be found: %s", r, sandbox.Reason(result.Err)), nil
 	case result.Err != nil:
 		return nil, result.Err
 	case len(result.Rows) == 0:

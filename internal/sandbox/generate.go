@@ -1,4 +1,4 @@
-package trial
+package sandbox
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
@@ -19,7 +21,7 @@ type fillTable struct {
 	Checks    []fillCheck   `json:"checks"`
 	Uniques   [][]int       `json:"uniques"`
 	Partition []int         `json:"partition"` // columns of the partition key
-	Bounds    string        `json:"bounds"`    // of all partitions
+	Bounds    string        `json:"bounds"`    // of all partitions, or of the one that it is
 }
 
 type fillColumn struct {
@@ -31,13 +33,14 @@ type fillColumn struct {
 	Category string   `json:"category"` // of the base: pg_type.typcategory
 	Element  string   `json:"element"`  // of an array
 	Length   int      `json:"length"`   // in characters or bits; 0: any
-	Digits   int      `json:"digits"`   // before the point; 0: any
-	Bounded  bool     `json:"bounded"`  // Digits is known
+	Whole    int      `json:"whole"`    // digits before the point; 0: any
+	Bounded  bool     `json:"bounded"`  // Whole is known
 	NotNull  bool     `json:"not_null"`
 	Default  bool     `json:"default"`
 	Omitted  bool     `json:"omitted"` // its value comes from the table itself
 	Domain   []string `json:"domain"`  // checks of its domains
 	Empty    bool     `json:"-"`       // it refers to nothing
+	Digits   bool     `json:"-"`       // texts are of digits, so that they convert to other types
 
 	candidates []string
 	chosen     int
@@ -54,6 +57,13 @@ type fillCheck struct {
 	Name    string `json:"name"`
 	Columns []int  `json:"columns"`
 	Text    string `json:"text"`
+}
+
+// key reports whether a column is of a unique key, or refers to one.
+func (t fillTable) key(column int) bool {
+	has := func(columns []int) bool { return slices.Contains(columns, column) }
+	return slices.ContainsFunc(t.Uniques, has) ||
+		slices.ContainsFunc(t.Foreign, func(f fillForeign) bool { return has(f.Columns) })
 }
 
 func (t fillTable) column(number int) fillColumn {
@@ -188,6 +198,12 @@ func (c fillColumn) strings() []string {
 	if c.Length > 0 && c.Length < len(c.Name)+12 {
 		word = fmt.Sprintf("right(lpad(to_hex(i), %[1]d, '0'), %[1]d)", min(c.Length, 12))
 	}
+	if c.Digits {
+		word = "i::text"
+		if c.Length > 0 {
+			word = fmt.Sprintf("right(i::text, %d)", c.Length)
+		}
+	}
 	return []string{
 		word, "'user' || i || '@example.com'", "'a' || i", "lpad(i::text, 10, '0')", "'https://example.com/' || i",
 		"md5(i::text)",
@@ -205,10 +221,10 @@ func (c fillColumn) numbers() []string {
 		return []string{"i % 32767"}
 	case c.Base == "integer" || c.Base == "oid":
 		return []string{"i % 2147483647"}
-	case c.Bounded && c.Digits <= 0:
+	case c.Bounded && c.Whole <= 0:
 		return []string{"0"}
-	case c.Bounded && c.Digits < 18:
-		return []string{fmt.Sprintf("i %% 1%s", strings.Repeat("0", c.Digits))}
+	case c.Bounded && c.Whole < 18:
+		return []string{fmt.Sprintf("i %% 1%s", strings.Repeat("0", c.Whole))}
 	}
 	return []string{"i"}
 }
@@ -252,25 +268,22 @@ var byType = map[string][]string{
 }
 
 // fillable reads all tables that can be filled.
-func (d *database) fillable(ctx context.Context) ([]fillTable, error) {
-	rows, err := d.conn.Query(ctx, fillableSQL, d.own)
+func (f Filling) fillable(ctx context.Context, conn *pgx.Conn) ([]fillTable, error) {
+	rows, err := conn.Query(ctx, fillableSQL, append([]string{}, f.Except...), f.Probe)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var tables []fillTable
-	for rows.Next() {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (t fillTable, err error) {
 		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
+		if err := row.Scan(&text); err != nil {
+			return t, err
 		}
-		var t fillTable
-		if err := json.Unmarshal([]byte(text), &t); err != nil {
-			return nil, err
+		err = json.Unmarshal([]byte(text), &t)
+		for i := range t.Columns {
+			t.Columns[i].Digits = f.Probe
 		}
-		tables = append(tables, t)
-	}
-	return tables, rows.Err()
+		return t, err
+	})
 }
 
 const fillableSQL = `
@@ -284,28 +297,31 @@ SELECT json_build_object('oid', c.oid::bigint, 'name', quote_ident(n.nspname) ||
 			'type', format_type(a.atttypid, a.atttypmod), 'base', format_type(y.oid, -1), 'form', y.typtype, 'category', y.typcategory,
 			'element', coalesce(format_type(nullif(y.typelem, 0), NULL), ''),
 			'length', CASE WHEN m.mod > 0 AND y.typname IN ('varchar', 'bpchar') THEN m.mod - 4 WHEN m.mod > 0 AND y.typname IN ('bit', 'varbit') THEN m.mod ELSE 0 END,
-			'digits', CASE WHEN m.mod > 0 AND y.typname = 'numeric' THEN ((m.mod - 4) >> 16 & 65535) - ((m.mod - 4) & 2047) ELSE 0 END,
+			'whole', CASE WHEN m.mod > 0 AND y.typname = 'numeric' THEN ((m.mod - 4) >> 16 & 65535) - ((m.mod - 4) & 2047) ELSE 0 END,
 			'bounded', coalesce(m.mod > 0 AND y.typname = 'numeric', false),
 			'not_null', a.attnotnull OR EXISTS (SELECT FROM pg_type o WHERE o.oid = ANY (b.domains) AND o.typnotnull), 'default', a.atthasdef,
-			'omitted', a.attidentity <> '' OR a.attgenerated <> '' OR coalesce(pg_get_expr(f.adbin, f.adrelid) LIKE 'nextval(%', false),
+			'omitted', a.attgenerated <> '',
 			'domain', (SELECT json_agg(pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE k.contypid = ANY (b.domains))
 		) ORDER BY a.attnum), '[]')
 		FROM pg_attribute a JOIN base b ON b.oid = a.atttypid JOIN pg_type y ON y.oid = b.base
 		CROSS JOIN LATERAL (SELECT coalesce(b.mod, nullif(a.atttypmod, -1)) AS mod) m
-		LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
 	'foreign', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'target', quote_ident(tn.nspname) || '.' || quote_ident(tc.relname),
 			'target_columns', (SELECT json_agg(ta.attname ORDER BY u.place) FROM unnest(k.confkey) WITH ORDINALITY u(number, place) JOIN pg_attribute ta ON ta.attrelid = k.confrelid AND ta.attnum = u.number)) ORDER BY k.conname)
 		FROM pg_constraint k JOIN pg_class tc ON tc.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = tc.relnamespace
-		WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0),
+		WHERE k.conrelid = c.oid AND k.contype = 'f' AND (k.conparentid = 0 OR c.relispartition)),
 	'checks', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'text', pg_get_constraintdef(k.oid)))
 		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'),
 	'uniques', (SELECT json_agg(i.indkey::int2[]) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique),
-	'partition', (SELECT p.partattrs::int2[] FROM pg_partitioned_table p WHERE p.partrelid = c.oid),
-	'bounds', CASE WHEN c.relkind = 'p' THEN (SELECT coalesce(string_agg(pg_get_partition_constraintdef(l.relid), ' '), '') FROM pg_partition_tree(c.oid) l WHERE l.isleaf) ELSE '' END
+	'partition', CASE WHEN c.relispartition THEN (SELECT json_agg(a.attnum) FROM pg_inherits h JOIN pg_partitioned_table p ON p.partrelid = h.inhparent
+			JOIN pg_attribute k ON k.attrelid = p.partrelid AND k.attnum = ANY (p.partattrs::int2[])
+			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = k.attname WHERE h.inhrelid = c.oid)
+		ELSE (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) END,
+	'bounds', CASE WHEN c.relispartition THEN coalesce(pg_get_partition_constraintdef(c.oid), '') WHEN c.relkind = 'p' THEN (SELECT coalesce(string_agg(pg_get_partition_constraintdef(l.relid), ' '), '') FROM pg_partition_tree(c.oid) l WHERE l.isleaf) ELSE '' END
 )::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '` + observerSchema + `')
+WHERE (CASE WHEN $2::bool THEN c.relkind = 'r' ELSE c.relkind IN ('r', 'p') AND NOT c.relispartition END)
+AND c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 AND quote_ident(n.nspname) || '.' || quote_ident(c.relname) <> ALL ($1)
 AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 ORDER BY c.oid`
