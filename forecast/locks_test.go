@@ -17,6 +17,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/forecast"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -393,12 +394,6 @@ func lockable(t *testing.T, conn *pgx.Conn) string {
 	return names
 }
 
-// modes are lock modes as pg_locks calls them.
-var modes = []string{
-	"", "AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
-	"ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock",
-}
-
 // held reads the strongest lock that a session has, or waits for, of each table.
 func held(t *testing.T, conn *pgx.Conn, pid uint32, before map[uint32][]string) map[string]lint.Mode {
 	t.Helper()
@@ -411,7 +406,7 @@ func held(t *testing.T, conn *pgx.Conn, pid uint32, before map[uint32][]string) 
 	_, err = pgx.ForEachRow(rows, []any{&oid, &mode}, func() error {
 		if parts, was := before[oid]; was {
 			name := lint.Name{Schema: parts[0], Object: parts[1]}.String()
-			all[name] = max(all[name], lint.Mode(slices.Index(modes, mode)))
+			all[name] = max(all[name], pgsql.LockModeOf(mode))
 		}
 		return nil
 	})

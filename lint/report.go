@@ -2,9 +2,9 @@ package lint
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -151,61 +151,20 @@ type Lock struct {
 }
 
 // Mode is how a table is locked; a higher one is stronger.
-//
-// See "Table-Level Locks" in PostgreSQL's documentation.
-type Mode int
+type Mode = pgsql.LockMode
 
 // The modes.
 const (
-	NoLock Mode = iota
-	AccessShare
-	RowShare
-	RowExclusive
-	ShareUpdateExclusive
-	Share
-	ShareRowExclusive
-	Exclusive
-	AccessExclusive
+	NoLock               = pgsql.NoLock
+	AccessShare          = pgsql.AccessShare
+	RowShare             = pgsql.RowShare
+	RowExclusive         = pgsql.RowExclusive
+	ShareUpdateExclusive = pgsql.ShareUpdateExclusive
+	Share                = pgsql.Share
+	ShareRowExclusive    = pgsql.ShareRowExclusive
+	Exclusive            = pgsql.Exclusive
+	AccessExclusive      = pgsql.AccessExclusive
 )
-
-var modeNames = [...]string{
-	"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE",
-	"EXCLUSIVE", "ACCESS EXCLUSIVE",
-}
-
-// String gives the mode as PostgreSQL's documentation writes it.
-func (m Mode) String() string {
-	if m < 0 || int(m) >= len(modeNames) {
-		return fmt.Sprintf("mode %d", int(m))
-	}
-	return modeNames[m]
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (m *Mode) UnmarshalText(text []byte) error {
-	i := slices.Index(modeNames[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("invalid lock mode %q", text)
-	}
-	*m = Mode(i)
-	return nil
-}
-
-// Stops says who has to wait for a lock of the mode.
-func (m Mode) Stops() string {
-	switch {
-	case m == AccessExclusive:
-		return "reads and writes"
-	case m >= Share:
-		return "writes"
-	case m == ShareUpdateExclusive:
-		return "other schema changes and vacuum"
-	}
-	return "nobody at ordinary work"
-}
 
 // settle gives a judgement the verdict that its findings and evidence make.
 func (j *Judgement) settle() {

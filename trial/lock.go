@@ -2,28 +2,24 @@ package trial
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
-// lockModes are PostgreSQL's table-level locks, from the weakest; see
-// https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
-var lockModes = []struct{ mode, shown, blocks string }{
-	{"AccessShareLock", "ACCESS SHARE", ""},
-	{"RowShareLock", "ROW SHARE", ""},
-	{"RowExclusiveLock", "ROW EXCLUSIVE", ""},
-	{"ShareUpdateExclusiveLock", "SHARE UPDATE EXCLUSIVE", ""},
-	{"ShareLock", "SHARE", "writers"},
-	{"ShareRowExclusiveLock", "SHARE ROW EXCLUSIVE", "writers"},
-	{"ExclusiveLock", "EXCLUSIVE", "writers"},
-	{"AccessExclusiveLock", "ACCESS EXCLUSIVE", "readers and writers"},
-}
-
-func strength(mode string) int {
-	return slices.IndexFunc(lockModes, func(m struct{ mode, shown, blocks string }) bool { return m.mode == mode })
+// blocks says who has to wait for a lock.
+func blocks(mode pgsql.LockMode) string {
+	switch {
+	case mode == pgsql.AccessExclusive:
+		return "readers and writers"
+	case mode >= pgsql.Share:
+		return "writers"
+	}
+	return ""
 }
 
 // holding is one lock for some time.
@@ -36,41 +32,33 @@ type holding struct {
 // strongest first.
 func locksOf(before relations, observed []observation, samples []sample) []Lock {
 	type best struct {
-		strength int
-		held     time.Duration
+		mode pgsql.LockMode
+		held time.Duration
 	}
 	strongest := map[uint32]best{}
 	for _, h := range append(observedHoldings(observed, samples), sampledHoldings(observed, samples)...) {
 		if _, existed := before[h.Relation]; !existed {
 			continue
 		}
-		known, seen := strongest[h.Relation]
-		switch s := strength(h.Mode); {
-		case !seen || s > known.strength:
-			strongest[h.Relation] = best{s, h.held}
-		case s == known.strength:
-			strongest[h.Relation] = best{s, max(h.held, known.held)}
+		known := strongest[h.Relation]
+		switch mode := pgsql.LockModeOf(h.Mode); {
+		case mode > known.mode:
+			strongest[h.Relation] = best{mode, h.held}
+		case mode == known.mode:
+			strongest[h.Relation] = best{mode, max(h.held, known.held)}
 		}
 	}
-	var locks []Lock
-	for oid, b := range strongest {
-		if b.strength < 0 {
-			continue
-		}
-		m := lockModes[b.strength]
-		locks = append(locks, Lock{Table: before[oid].name, Mode: m.shown, Blocks: m.blocks, Held: whimbrel.Elapsed(b.held)})
-	}
-	slices.SortFunc(locks, func(a, b Lock) int {
-		return cmp.Or(compareModes(b.Mode, a.Mode), strings.Compare(a.Table, b.Table))
+	oids := slices.SortedFunc(maps.Keys(strongest), func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(strongest[b].mode, strongest[a].mode), strings.Compare(before[a].name, before[b].name))
 	})
-	return locks
-}
-
-func compareModes(a, b string) int {
-	place := func(shown string) int {
-		return slices.IndexFunc(lockModes, func(m struct{ mode, shown, blocks string }) bool { return m.shown == shown })
+	var locks []Lock
+	for _, oid := range oids {
+		if b := strongest[oid]; b.mode != pgsql.NoLock {
+			locks = append(locks, Lock{Table: before[oid].name, Mode: b.mode.String(), Blocks: blocks(b.mode),
+				Held: whimbrel.Elapsed(b.held)})
+		}
 	}
-	return cmp.Compare(place(a), place(b))
+	return locks
 }
 
 // observedHoldings are the locks that the trigger saw at the end of a

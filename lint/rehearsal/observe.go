@@ -10,18 +10,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
-
-// modes are lock modes as pg_locks calls them.
-var modes = map[string]lint.Mode{
-	"AccessShareLock": lint.AccessShare, "RowShareLock": lint.RowShare, "RowExclusiveLock": lint.RowExclusive,
-	"ShareUpdateExclusiveLock": lint.ShareUpdateExclusive, "ShareLock": lint.Share,
-	"ShareRowExclusiveLock": lint.ShareRowExclusive,
-	"ExclusiveLock":         lint.Exclusive, "AccessExclusiveLock": lint.AccessExclusive,
-}
 
 // lookAtLocks reads what the session has locked of the tables that were there, and
 // what of it is new since the statement before.
@@ -39,7 +32,7 @@ func (s *stage) lookAtLocks(ctx context.Context, before *picture, o *lint.Observ
 	_, err = pgx.ForEachRow(rows, []any{&oid, &mode}, func() error {
 		if t, was := before.tables[oid]; was {
 			name := t.name.String()
-			strongest[name] = max(strongest[name], modes[mode])
+			strongest[name] = max(strongest[name], pgsql.LockModeOf(mode))
 		}
 		return nil
 	})
