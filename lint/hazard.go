@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
@@ -121,7 +122,7 @@ func (h *Hazard) set(name, value string) {
 		h.Title = value
 	case "lock":
 		mode, on, _ := strings.Cut(value, " on ")
-		h.Locks = append(h.Locks, Lock{on, Mode(slices.Index(modeNames[:], mode))})
+		h.Locks = append(h.Locks, Lock{on, pgsql.LockModeOf(mode)})
 	case "refused":
 		h.Refused = value
 	case "versions":

@@ -63,9 +63,10 @@ func (m LockMode) Stops() string {
 	return "nobody at ordinary work"
 }
 
-// LockModeOf reads a mode as pg_locks calls it: AccessExclusiveLock.
+// LockModeOf reads a mode as the documentation writes it, or as pg_locks does:
+// AccessExclusiveLock. NoLock is any other.
 func LockModeOf(name string) LockMode {
 	return LockMode(max(0, slices.IndexFunc(modeNames[:], func(shown string) bool {
-		return strings.EqualFold(strings.ReplaceAll(shown, " ", "")+"Lock", name)
+		return shown == name || strings.EqualFold(strings.ReplaceAll(shown, " ", "")+"Lock", name)
 	})))
 }
