@@ -14,6 +14,10 @@ type attempt struct {
 	began time.Time   // of the last of them
 	ended bool        // the last of them has
 	mark  Elapsed     // what it had waited for locks when it was sent last
+	// before is how many rows the earlier steps have changed; rows is how many all of
+	// them have, once that is known, before the answer to the record.
+	before, rows int64
+	known        bool
 }
 
 // shownBlockers is how many sessions are kept of those that a step waited for.

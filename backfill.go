@@ -27,20 +27,18 @@ import (
 // in the transaction that does it, behind the statement, when the server has said how
 // many rows it has changed: so the numbers are right whenever the run ends.
 type backfill struct {
-	run     *run
-	planned Planned
-	step    Step
-	batch   migration.Batch
-	call    int // of a script's batches, from 1; 0 for a step of its own
-	// work does one range in one transaction of a worker's run, with after at
+	main  *execution // the first worker
+	batch migration.Batch
+	call  int // of a script's batches, from 1; 0 for a step of its own
+	// work does one range in one transaction of a worker, with after at
 	// its end. It gives the rows changed.
-	work func(ctx context.Context, r *run, k *keys, s span, after message) (rows int64, err error)
+	work func(ctx context.Context, r *execution, k *keys, s span, after message) (rows int64, err error)
 
 	keys  *keys
 	below key // where the first range begins
 
 	mutex    sync.Mutex
-	pass     int
+	number   int // of the pass
 	size     int
 	cursor   key    // of the last range that was given out
 	low      key    // everything up to here is done
@@ -77,11 +75,13 @@ type place struct {
 	Of string `json:"of,omitempty"`
 }
 
-// batches runs a batch step: the statement over all ranges, and again as long
-// as an assertion below it does not hold and a pass changes something.
-func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (rows int64, err error) {
-	statement := s.Body()[0]
-	b := &backfill{run: r, planned: p, step: s, batch: *statement.Batch, work: func(ctx context.Context, r *run, k *keys,
+// batched runs a statement over all ranges, and again as long as an assertion below it
+// does not hold and a pass changes something.
+type batched struct{ *execution }
+
+func (r batched) execute(ctx context.Context) (int64, error) {
+	p, s, statement := r.planned, r.step, r.step.Body()[0]
+	b := &backfill{main: r.execution, batch: *statement.Batch, work: func(ctx context.Context, r *execution, k *keys,
 		at span, after message) (int64, error) {
 		text, original := bind(statement.Text, k.literals(r.db.conn, at.From), k.literals(r.db.conn, at.To))
 		bound := s
@@ -96,39 +96,35 @@ func (r *run) batches(ctx context.Context, p Planned, s Step, last bool, spent f
 		return rows, err
 	}}
 	for {
-		all, changed, err := b.execute(ctx)
+		rows, changed, err := b.pass(ctx)
 		if err != nil {
-			return all, err
+			return rows, err
 		}
-		rows, s.rows = all, all
-		r.counted(all, last)
-		recording := s
-		recording.Kind = StepSQL
-		_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.settle(ctx, p, s, last, spent()) })
+		r.step.rows = rows
+		r.counted(rows)
+		// Makes sure that the assertions hold and records the step, in one transaction, with
+		// the settings that the file has behind its last one.
+		_, err = r.persist(ctx, waitBudget, func() (int64, error) {
+			return r.transaction(ctx, p, s, s.Prelude+1, r.stepOpening(p), r.ending(r.spent()))
+		})
 		var own *Error
 		if err == nil || !errors.As(err, &own) || own.Code != CodeAssertion {
 			return rows, err
 		}
 		// Also where this is the end: when the file or the data has been
 		// corrected, the next run begins with a pass of its own.
-		if again := b.again(ctx); again != nil || changed == 0 {
+		again := b.write(ctx, place{Pass: b.number + 1, Earlier: rows}, tally{rows: rows})
+		if again != nil || changed == 0 {
 			return rows, err
 		}
 	}
 }
 
-// settle makes sure that the assertions hold and records the step, in one
-// transaction, with the settings that the file has behind its last one.
-func (r *run) settle(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
-	_, err := r.transaction(ctx, p, s, s.Prelude+1, r.stepOpening(p), r.stepEnding(p, s, last, earlier))
-	return err
-}
-
-// execute makes one pass, or the rest of one that an earlier run began. It gives how
+// pass makes one pass, or the rest of one that an earlier run began. It gives how
 // many rows were changed by all passes, and by this one, with what earlier runs did.
-func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) {
-	r := b.run
-	err = r.inFilesSession(ctx, b.planned, b.step, func() (err error) {
+func (b *backfill) pass(ctx context.Context) (all, changed int64, err error) {
+	r := b.main
+	err = r.inFilesSession(ctx, r.planned, r.step, func() (err error) {
 		b.keys, err = findKeys(ctx, r.db.conn, b.batch)
 		return err
 	})
@@ -144,7 +140,7 @@ func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) 
 	if b.below, err = b.keys.below(ctx, r.db.conn); err != nil {
 		return 0, 0, err
 	}
-	b.size, b.began, b.gauge = b.batch.Size, time.Now(), &gauge{backfill: b}
+	b.size, b.began, b.gauge = b.batch.Size, time.Now(), &gauge{}
 	if b.below != nil {
 		err = b.workers(ctx)
 	}
@@ -153,7 +149,7 @@ func (b *backfill) execute(ctx context.Context) (all, changed int64, err error) 
 	if err != nil {
 		return all, changed, err
 	}
-	return all, changed, b.write(ctx, r, place{Pass: b.pass, Ended: true, Earlier: b.earlier}, b.total())
+	return all, changed, b.write(ctx, place{Pass: b.number, Ended: true, Earlier: b.earlier}, b.total())
 }
 
 // total is what is done by all workers, with what earlier runs did.
@@ -162,12 +158,6 @@ func (b *backfill) total() (all tally) {
 		all = all.plus(t)
 	}
 	return all
-}
-
-// again begins another pass.
-func (b *backfill) again(ctx context.Context) error {
-	rows := b.total().rows
-	return b.write(ctx, b.run, place{Pass: b.pass + 1, Earlier: rows}, tally{rows: rows})
 }
 
 // workers runs as many workers as are wanted, the first on the run's own
@@ -188,8 +178,8 @@ func (b *backfill) workers(ctx context.Context) error {
 	if workers > 1 {
 		var alone bool
 		var err error
-		if settings, alone, err = b.run.shared(ctx, b.planned, b.step); err != nil {
-			return b.run.m.serverError(ctx, "reading the settings of the session", err)
+		if settings, alone, err = b.main.shared(ctx, b.main.planned, b.main.step); err != nil {
+			return b.main.m.serverError(ctx, "reading the settings of the session", err)
 		}
 		if alone {
 			workers = 1
@@ -198,7 +188,7 @@ func (b *backfill) workers(ctx context.Context) error {
 	for i := 1; i < workers; i++ {
 		all.Go(func() { fail(b.apart(working, i, settings)) })
 	}
-	fail(b.goThrough(working, b.run, 0))
+	fail(b.goThrough(working, b.main, 0))
 	all.Wait()
 	return failed
 }
@@ -206,26 +196,26 @@ func (b *backfill) workers(ctx context.Context) error {
 // apart is a worker with a connection of its own, under the same lease and with the
 // settings of the first.
 func (b *backfill) apart(ctx context.Context, number int, settings string) error {
-	r := *b.run
-	db, err := r.m.connect(ctx)
+	main := b.main
+	db, err := main.m.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.close()
-	db.ready, db.onNotice, r.db = true, b.run.db.onNotice, db
+	db.ready, db.onNotice = true, main.db.onNotice
+	r := &execution{run: &run{command: main.command, db: db}, planned: main.planned, step: main.step,
+		attempt: main.attempt}
 	if err := r.prepareTemplates(ctx); err != nil {
 		return r.m.serverError(ctx, "preparing", err)
 	}
-	if err := r.share(ctx, b.planned, settings); err != nil {
+	if err := r.share(ctx, r.planned, settings); err != nil {
 		return r.m.serverError(ctx, "taking over the settings of the session", err)
 	}
-	return b.goThrough(ctx, &r, number)
+	return b.goThrough(ctx, r, number)
 }
 
 // goThrough does range after range until there are no more.
-func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
-	quick := b.step
-	quick.Kind = StepBatch
+func (b *backfill) goThrough(ctx context.Context, r *execution, number int) error {
 	pausing, _ := time.ParseDuration(b.batch.Pause)
 	for first := true; ; first = false {
 		if r.m.stopping() {
@@ -241,7 +231,7 @@ func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
 			return err
 		}
 		began := time.Now()
-		rows, err := r.persist(ctx, b.planned, quick, func() (int64, error) {
+		rows, err := r.persist(ctx, waitBatches, func() (int64, error) {
 			return b.work(ctx, r, b.keys, *at, message{{statement: ours, counted: func(rows int64) string {
 				return b.noting(r, number, *at, tally{keys, rows}).text
 			}}})
@@ -255,7 +245,7 @@ func (b *backfill) goThrough(ctx context.Context, r *run, number int) error {
 
 // take gives out the next range, once nothing says that the database needs a
 // rest; nil when there are no more.
-func (b *backfill) take(ctx context.Context, r *run) (*span, int64, error) {
+func (b *backfill) take(ctx context.Context, r *execution) (*span, int64, error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	if err := b.gauge.wait(ctx, r); err != nil {
@@ -293,10 +283,10 @@ func (b *backfill) take(ctx context.Context, r *run) (*span, int64, error) {
 }
 
 // noting is the journal's row for a worker, with one more range done.
-func (b *backfill) noting(r *run, number int, at span, done tally) piece {
+func (b *backfill) noting(r *execution, number int, at span, done tally) piece {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	noted := place{Pass: b.pass, Low: b.low, Spans: append(slices.Clone(b.own[number]), at)}
+	noted := place{Pass: b.number, Low: b.low, Spans: append(slices.Clone(b.own[number]), at)}
 	if len(b.out) > 0 && slices.Equal(b.out[0].To, at.To) { // it is the lowest: then low is its end
 		noted.Low, noted.Spans = at.To, noted.Spans[:len(noted.Spans)-1]
 	}
@@ -307,21 +297,19 @@ func (b *backfill) noting(r *run, number int, at span, done tally) piece {
 }
 
 // row writes what the journal keeps of a worker.
-func (b *backfill) row(r *run, number int, p place, done tally) piece {
+func (b *backfill) row(r *execution, number int, p place, done tally) piece {
 	p.Of = b.of()
 	text, _ := json.Marshal(p) // of strings and numbers
-	part := b.step
-	part.Number = b.part(number)
-	return r.journalPart(b.planned, part, b.step.partHash(), string(text), done, b.keys.total)
+	return r.journalPart(r.planned, b.part(number), r.step.partHash(), string(text), done, b.keys.total)
 }
 
 // write is the first worker's row in a transaction of its own, in place of all that the
 // journal had.
-func (b *backfill) write(ctx context.Context, r *run, p place, done tally) error {
-	part, below := b.part(0), b.part(maxWorkers)
-	_, err := r.persist(ctx, b.planned, Step{Number: b.step.Number, Kind: StepSQL}, func() (int64, error) {
-		return send(ctx, r.db.conn.PgConn(), append(r.opening(b.planned),
-			b.row(r, 0, p, done), r.inheritPart(b.planned, part, below), r.forgetParts(b.planned, part+1, below)))
+func (b *backfill) write(ctx context.Context, p place, done tally) error {
+	r, part, below := b.main, b.part(0), b.part(maxWorkers)
+	_, err := r.persist(ctx, waitBudget, func() (int64, error) {
+		return send(ctx, r.db.conn.PgConn(), append(r.opening(r.planned),
+			b.row(r, 0, p, done), r.inheritPart(r.planned, part, below), r.forgetParts(r.planned, part+1, below)))
 	})
 	if err == nil {
 		b.noted = map[int]tally{0: done}
@@ -334,7 +322,7 @@ const maxWorkers = 1000
 
 // part is the number under which the journal keeps a worker's row.
 func (b *backfill) part(number int) int {
-	return partsOfSteps*b.step.Number + maxWorkers*b.call + number
+	return partsOfSteps*b.main.step.Number + maxWorkers*b.call + number
 }
 
 // of tells whether the journal's rows are about these ranges: a script may choose its
@@ -352,7 +340,7 @@ func (b *backfill) finish(number int, at span, keys, rows int64, took time.Durat
 	defer b.mutex.Unlock()
 	b.noted[number] = b.noted[number].plus(tally{keys, rows})
 	b.here += keys
-	b.run.advanced.Add(1)
+	b.main.advanced.Add(1)
 	b.own[number] = append(b.own[number], at)
 	b.advance()
 	b.adapt(keys, took)
@@ -392,7 +380,7 @@ func (b *backfill) adapt(keys int64, took time.Duration) {
 		return // the last of a stretch says little
 	}
 	factor := min(max(float64(batchTarget)/float64(max(took, time.Millisecond)), 0.5), 2)
-	if b.run.watch.stalled() {
+	if b.main.watch.stalled() {
 		factor = 0.5
 	}
 	b.size = min(max(int(float64(b.size)*factor), min(smallestSize, b.batch.Size)), max(largestSize, b.batch.Size))
@@ -406,7 +394,7 @@ func (b *backfill) progress(last bool) {
 	b.told = time.Now()
 	done := b.total()
 	event := BatchProgress{
-		Migration: b.planned.Ref(), Step: b.step.Number, Total: b.keys.total, Size: b.size, Pass: b.pass,
+		Migration: b.main.planned.Ref(), Step: b.main.step.Number, Total: b.keys.total, Size: b.size, Pass: b.number,
 		Keys: done.keys, Rows: done.rows,
 	}
 	if seconds := time.Since(b.began).Seconds(); seconds > 0 {
@@ -415,23 +403,23 @@ func (b *backfill) progress(last bool) {
 	if left := event.Total - event.Keys; left > 0 && event.PerSecond > 0 && !last {
 		event.Left = Elapsed(float64(left) / float64(event.PerSecond) * float64(time.Second))
 	}
-	b.run.m.emit(event)
+	b.main.m.emit(event)
 }
 
 // remember takes over from the journal what an earlier run has done.
 func (b *backfill) remember(ctx context.Context) error {
-	b.pass, b.cursor, b.low, b.out, b.finished, b.ended = 1, nil, nil, nil, nil, false
+	b.number, b.cursor, b.low, b.out, b.finished, b.ended = 1, nil, nil, nil, nil, false
 	b.own, b.noted, b.earlier, b.here = map[int][]span{}, map[int]tally{}, 0, 0
-	r := b.run
+	r := b.main
 	type remembered struct {
 		text string
 		done tally
 	}
 	var parts []remembered
-	err := r.underOurRole(ctx, b.planned, func() error {
+	err := r.underOurRole(ctx, r.planned, func() error {
 		rows, err := r.db.conn.Query(ctx, "SELECT coalesce(cursor, '{}'), keys_done, rows_done FROM "+r.db.tables.journal+
 			" WHERE version = $1 AND direction = $2 AND step >= $3 AND step < $4 AND statement_hash = $5",
-			b.planned.inJournal(), string(b.planned.Direction), b.part(0), b.part(maxWorkers), b.step.partHash())
+			r.planned.inJournal(), string(r.planned.Direction), b.part(0), b.part(maxWorkers), r.step.partHash())
 		if err != nil {
 			return err
 		}
@@ -452,11 +440,11 @@ func (b *backfill) remember(ctx context.Context) error {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			return fmt.Errorf("the journal's cursor %q: %w", text, err)
 		}
-		if p.Pass < b.pass || p.Of != "" && p.Of != b.of() { // an older version's has none
+		if p.Pass < b.number || p.Of != "" && p.Of != b.of() { // an older version's has none
 			continue
 		}
-		if p.Pass > b.pass {
-			b.pass, lows, spans, done, b.earlier, b.ended = p.Pass, nil, nil, tally{}, 0, false
+		if p.Pass > b.number {
+			b.number, lows, spans, done, b.earlier, b.ended = p.Pass, nil, nil, tally{}, 0, false
 		}
 		if p.Low != nil {
 			lows = append(lows, p.Low)
@@ -474,7 +462,7 @@ func (b *backfill) arrange(ctx context.Context, lows []key, spans []span, done t
 	for _, s := range spans {
 		all = append(all, s.From)
 	}
-	order, err := b.keys.sort(ctx, b.run.db.conn, all)
+	order, err := b.keys.sort(ctx, b.main.db.conn, all)
 	if err != nil {
 		return err
 	}
@@ -487,8 +475,7 @@ func (b *backfill) arrange(ctx context.Context, lows []key, spans []span, done t
 	}
 	b.cursor = b.low
 	b.own[0] = slices.Clone(b.finished)
-	return b.write(ctx, b.run, place{Pass: b.pass, Low: b.low, Spans: b.finished, Ended: b.ended, Earlier: b.earlier},
-		done)
+	return b.write(ctx, place{Pass: b.number, Low: b.low, Spans: b.finished, Ended: b.ended, Earlier: b.earlier}, done)
 }
 
 // sort gives the order of keys, as indexes.

@@ -9,18 +9,11 @@ import (
 // database has nothing to do with the files: no later run asks about it again. On a
 // history that is there and empty it says so in the log; one that has rows is an error.
 func (m *Migrator) Begin(ctx context.Context) error {
-	db, err := m.connect(ctx)
+	db, s, err := m.start(ctx, withoutDownMigrations)
 	if err != nil {
 		return err
 	}
 	defer db.close()
-	if err := db.newer(); err != nil {
-		return err
-	}
-	s, err := m.read(ctx, db, withoutDownMigrations)
-	if err != nil {
-		return err
-	}
 	if n := len(s.applied) + len(s.repeated) + len(s.journal.versions()); n > 0 {
 		return &Error{
 			Code: CodeConfiguration, Message: fmt.Sprintf("%s.%s is not an empty history: it has rows of migrations",
@@ -28,8 +21,7 @@ func (m *Migrator) Begin(ctx context.Context) error {
 			Remedy: "see them with Migrator.Status; take one off it with Migrator.Forget(VERSION)",
 		}
 	}
-	r := &run{m: m, db: db}
-	if err := r.writable(); err != nil {
+	if err := m.writable(db); err != nil {
 		return err
 	}
 	if err := m.prepare(ctx, db); err != nil {

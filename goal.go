@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -197,18 +196,11 @@ func (m *Migrator) Plan(ctx context.Context, goal Goal) (Plan, error) {
 	if err := goal.check(); err != nil {
 		return Plan{}, err
 	}
-	db, err := m.connect(ctx)
+	db, s, err := m.start(ctx, goal.need()|andWhichDatabase)
 	if err != nil {
 		return Plan{}, err
 	}
 	defer db.close()
-	if err := db.newer(); err != nil {
-		return Plan{}, err
-	}
-	s, err := m.read(ctx, db, goal.need()|andWhichDatabase)
-	if err != nil {
-		return Plan{}, err
-	}
 	plan, err := s.decide(goal.plan)
 	if err != nil {
 		return plan, err
@@ -242,7 +234,7 @@ func (m *Migrator) Migrate(ctx context.Context, goal Goal) (Result, error) {
 	if err := goal.check(); err != nil {
 		return Result{}, err
 	}
-	r := &run{m: m.ofRun(), advanced: new(atomic.Int64), result: Result{Command: goal.aim.Command, Database: m.database(),
-		Done: []Outcome{}}}
+	r := &run{command: &command{m: m.ofRun(), result: Result{Command: goal.aim.Command, Database: m.database(),
+		Done: []Outcome{}}}}
 	return r.report(ctx, goal)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -147,30 +148,27 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 	}
 	began := time.Now()
 	p, s := *hook, hook.Steps[0]
-	r.attempt = &attempt{}
-	r.attempt.begin(s)
+	e := &execution{run: r, planned: p, step: s, attempt: &attempt{}}
+	e.attempt.begin(s)
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(HookStarted{Hook: p.Migration.Name, Path: p.Migration.Path})
 	after := append(r.tidyAfter(s), r.hookRan(p))
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.transaction(ctx, p, s, 0, r.opening(p), after) })
+	rows, err := e.persist(ctx, waitBudget, func() (int64, error) {
+		return r.transaction(ctx, p, s, 0, r.opening(p), after)
+	})
 	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)),
 		Rows: rows}
-	if err != nil {
-		e := r.explain(ctx, p, s, err)
-		if e.Remedy == "" {
-			e.Remedy = remedy
-		} else {
-			e.Remedy += "; " + remedy
-		}
-		finished.Error = e
-		r.logFailure(p, e, finished.Duration)
+	if err == nil {
+		r.m.emit(finished)
+		return nil
 	}
+	failed := r.explain(ctx, p, s, err)
+	failed.Remedy = strings.TrimPrefix(failed.Remedy+"; "+remedy, "; ")
+	finished.Error = failed
+	r.logFailure(p, failed, finished.Duration, e.attempt)
 	r.m.emit(finished)
-	if finished.Error != nil {
-		return finished.Error
-	}
-	return nil
+	return failed
 }
 
 // What to do about hooks of the run that fail.
@@ -195,14 +193,15 @@ func (r *run) hookRan(p Planned) piece {
 
 // around runs code with the hooks before and after it, in the transaction that
 // is open.
-func (r *run) around(ctx context.Context, p Planned, s Step, work func() error) error {
+func (e *execution) around(ctx context.Context, work func() error) error {
+	s, conn := e.step, e.db.conn.PgConn()
 	run := func(from, to int) error {
 		for i := from; i < to; i++ {
 			var err error
 			if hook := s.Statements[i]; hook.Data != nil || hook.Assert != nil {
-				_, err = stop(ctx, r.db.conn.PgConn(), hook, i)
+				_, err = stop(ctx, conn, hook, i)
 			} else {
-				_, err = send(ctx, r.db.conn.PgConn(), append(message{{text: hook.Text, statement: i}}, r.keepBudget(p, hook)...))
+				_, err = send(ctx, conn, append(message{{text: hook.Text, statement: i}}, e.keepBudget(e.planned, hook)...))
 			}
 			if err != nil {
 				return err

@@ -73,7 +73,8 @@ func indexBuild(s migration.Statement) (build, bool) {
 // kept as the finished work, if an earlier run had begun this step and the
 // index is the one that the statement describes. See "Building Indexes
 // Concurrently" in PostgreSQL's documentation of CREATE INDEX.
-func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done bool, err error) {
+func (r nonTransactional) repairIndex(ctx context.Context, b build) (done bool, err error) {
+	p, s := r.planned, r.step
 	var name string
 	var valid bool
 	err = r.underOurRole(ctx, p, func() error {
@@ -111,7 +112,7 @@ func (r *run) repairIndex(ctx context.Context, p Planned, s Step, b build) (done
 
 // others lists the indexes that the table has before a build whose name the
 // server chooses, so that the new one can be told from them.
-func (r *run) others(ctx context.Context, b build) (list string, err error) {
+func (r nonTransactional) others(ctx context.Context, b build) (list string, err error) {
 	if b.index != "" {
 		return "", nil
 	}
@@ -123,7 +124,7 @@ func (r *run) others(ctx context.Context, b build) (list string, err error) {
 // describes reports whether an index is the one that the statement describes.
 // The server itself says so: the same definition, made on an empty copy of the
 // table in a transaction that is rolled back, reads the same.
-func (r *run) describes(ctx context.Context, b build, index string) (bool, error) {
+func (r nonTransactional) describes(ctx context.Context, b build, index string) (bool, error) {
 	tx, err := r.db.conn.Begin(ctx)
 	if err != nil {
 		return false, err

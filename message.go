@@ -348,8 +348,7 @@ func (r *run) keepBudget(p Planned, s migration.Statement) message {
 		return nil
 	}
 	mentions := strings.Contains(strings.ToLower(s.Text), "lock_timeout")
-	set := slices.ContainsFunc(p.Migration.Settings, func(s migration.Setting) bool { return s.Name == "lock_timeout" })
-	if set || !mentions && s.Command != "RESET" {
+	if p.setsLockTimeout() || !mentions && s.Command != "RESET" {
 		return nil
 	}
 	budget := r.m.config.MaxStall.Milliseconds()

@@ -11,16 +11,26 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
-// alone runs a statement that cannot be in a transaction. The journal says
-// beforehand that it begins; recordAlone says that it is done. A crash in
-// between is cleared up by asking the catalog, or by what the server says to a
-// repetition.
-func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err error) {
-	conn, statement := r.db.conn.PgConn(), s.Body()[0]
+// nonTransactional runs a statement that cannot be in a transaction, and records it in
+// one. The journal says beforehand that it begins. A crash in between is cleared up by
+// asking the catalog, or by what the server says to a repetition.
+type nonTransactional struct{ *execution }
+
+func (r nonTransactional) execute(ctx context.Context) (int64, error) {
+	rows, err := r.persist(ctx, waitFreely, func() (int64, error) { return r.once(ctx) })
+	if err != nil {
+		return 0, err
+	}
+	return r.finish(ctx, rows)
+}
+
+func (r nonTransactional) once(ctx context.Context) (rows int64, err error) {
+	p, s, conn := r.planned, r.step, r.db.conn.PgConn()
+	statement := s.Body()[0]
 	build, isBuild := indexBuild(statement)
 	var others string
 	if isBuild {
-		if valid, err := r.repairIndex(ctx, p, s, build); err != nil || valid {
+		if valid, err := r.repairIndex(ctx, build); err != nil || valid {
 			return 0, err
 		}
 		if others, err = r.others(ctx, build); err != nil {
@@ -29,7 +39,7 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 	}
 	if rebuildsConcurrently(statement) {
 		if s.Started {
-			if err := r.dropCopies(ctx, p, s); err != nil {
+			if err := r.dropCopies(ctx); err != nil {
 				return 0, err
 			}
 		}
@@ -45,44 +55,35 @@ func (r *run) alone(ctx context.Context, p Planned, s Step) (rows int64, err err
 		others))); err != nil {
 		return 0, err
 	}
-	rows, err = r.sendAlone(ctx, s, statement.Text)
+	rows, err = r.sendAlone(ctx, statement.Text)
 	if finalize, pending := pendingDetach(statement.Text, err); pending {
-		rows, err = r.sendAlone(ctx, s, finalize)
+		rows, err = r.sendAlone(ctx, finalize)
 	}
 	if err == nil || s.Started && alreadyDone(statement.Command, err) {
 		return rows, nil
 	}
-	r.cleanUp(p, s, build, isBuild, err)
+	r.cleanUp(build, isBuild, err)
 	return 0, err
 }
 
 // sendAlone sends a statement that no fence protects, if by this machine's
 // clock the lease is still ours.
-func (r *run) sendAlone(ctx context.Context, s Step, text string) (int64, error) {
+func (r nonTransactional) sendAlone(ctx context.Context, text string) (int64, error) {
 	if err := r.lease.held(); err != nil {
 		return 0, err
 	}
-	return send(ctx, r.db.conn.PgConn(), message{{text: text, statement: s.Prelude}})
-}
-
-// recordAlone says in the journal, or in the history, that a statement outside
-// a transaction is done. The settings that the file has behind its last one are run
-// in that transaction.
-func (r *run) recordAlone(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) error {
-	var before message
-	if !last && r.keepsSession(p) && (s.code != nil || mayChangeSession(s.Body()[0])) {
-		before = r.observed(p, s.Body(), nil)
-	}
-	before = append(append(before, r.giveBack(p)...), r.stepOpening(p)...)
-	_, err := r.transaction(ctx, p, s, len(s.Statements)-s.Trailing, before, r.stepEnding(p, s, last, earlier))
-	return err
+	return send(ctx, r.db.conn.PgConn(), message{{text: text, statement: r.step.Prelude}})
 }
 
 // lent are settings of the session that are other while a statement outside a
 // transaction runs. Its waiting makes nobody queue who reads or writes, so it may wait
 // for its locks as long as it takes; and if we are killed, the server notices and ends
-// it. An annotation that sets lock_timeout holds.
+// it. An annotation that sets lock_timeout holds. Behind a pooler there are none: they
+// would reach other clients.
 func (r *run) lent(p Planned) map[string]string {
+	if r.db.facts.behindPool {
+		return nil
+	}
 	values := map[string]string{}
 	if !p.setsLockTimeout() {
 		values["lock_timeout"] = "0"
@@ -93,17 +94,17 @@ func (r *run) lent(p Planned) map[string]string {
 	return values
 }
 
-// borrow puts them in force, and keeps what they were. Behind a pooler a setting of the
-// session would reach other clients, so there is none.
-func (r *run) borrow(p Planned) message {
-	if r.db.facts.behindPool {
-		return nil
-	}
+// wasLent is an expression for what such a setting is in the file's session.
+func wasLent(name string) string {
+	return fmt.Sprintf("coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%s', true), ''), "+
+		"pg_catalog.current_setting('%[1]s'))", name)
+}
+
+// borrow puts them in force, and keeps what they were.
+func (r nonTransactional) borrow(p Planned) message {
 	var calls []string
 	for name, value := range r.lent(p) {
-		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', "+
-			"coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), "+
-			"pg_catalog.current_setting('%[1]s')), false)", name),
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', %s, false)", name, wasLent(name)),
 			r.setConfig(name, value, false))
 	}
 	return asSelect(calls)
@@ -111,14 +112,9 @@ func (r *run) borrow(p Planned) message {
 
 // giveBack undoes borrow, unless the statement itself has put the session back.
 func (r *run) giveBack(p Planned) message {
-	if r.db.facts.behindPool {
-		return nil
-	}
 	var calls []string
 	for name := range r.lent(p) {
-		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', "+
-			"coalesce(nullif(pg_catalog.current_setting('whimbrel.lent_%[1]s', true), ''), "+
-			"pg_catalog.current_setting('%[1]s')), false)", name),
+		calls = append(calls, fmt.Sprintf("pg_catalog.set_config('%s', %s, false)", name, wasLent(name)),
 			fmt.Sprintf("pg_catalog.set_config('whimbrel.lent_%s', '', false)", name))
 	}
 	return asSelect(calls)
@@ -136,24 +132,24 @@ func asSelect(calls []string) message {
 // invalid index that a failed build leaves, and takes back that the step had
 // begun where the server itself said that it came to nothing. It does its best;
 // whatever it cannot do, the next attempt does.
-func (r *run) cleanUp(p Planned, s Step, build build, isBuild bool, failed error) {
+func (r nonTransactional) cleanUp(build build, isBuild bool, failed error) {
 	if r.db.conn.IsClosed() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
-	conn := r.db.conn.PgConn()
+	p, s, conn := r.planned, r.step, r.db.conn.PgConn()
 	_, _ = send(ctx, conn, append(r.giveBack(p), piece{text: "SELECT " + r.setApplicationName(), statement: ours}))
 	var refused *pgconn.PgError
 	if !errors.As(failed, &refused) {
 		return // nobody knows what became of it
 	}
 	if isBuild && r.lease.held() == nil {
-		if _, err := r.repairIndex(ctx, p, s, build); err != nil {
+		if _, err := r.repairIndex(ctx, build); err != nil {
 			return
 		}
 	}
-	if rebuildsConcurrently(s.Body()[0]) && r.lease.held() == nil && r.dropCopies(ctx, p, s) != nil {
+	if rebuildsConcurrently(s.Body()[0]) && r.lease.held() == nil && r.dropCopies(ctx) != nil {
 		return // the journal keeps what to look for
 	}
 	_, _ = send(ctx, conn, append(r.opening(p), r.forgetStep(p, s)))

@@ -64,6 +64,7 @@ type pipeline struct {
 	wire  *pgconn.Pipeline
 	group []Planned
 	sent  []sending // by migration
+	of    *attempt  // at the migration whose answers are read
 	bytes int       // sent and not yet answered
 	ended bool      // the Sync has been sent
 	// together are those that the server has not been asked to answer yet.
@@ -96,9 +97,9 @@ func (t *together) share(waited time.Duration) time.Duration {
 }
 
 // ahead runs a group of migrations as one pipeline. It returns how many of them
-// are done. Any error belongs to the migration behind those. Behind the last
-// group of a run it gives the lease back.
-func (r *run) ahead(ctx context.Context, group []Planned, last bool) (done int, err error) {
+// are done, and the last attempt. Any error belongs to the migration behind those.
+// Behind the last group of a run it gives the lease back.
+func (r *run) ahead(ctx context.Context, group []Planned, last bool) (done int, of *attempt, err error) {
 	p := &pipeline{r: r, wire: r.db.conn.PgConn().StartPipeline(ctx), group: group, last: last}
 	defer p.close()
 	ending := make(chan struct{})
@@ -113,14 +114,15 @@ func (r *run) ahead(ctx context.Context, group []Planned, last bool) (done int, 
 	defer recalling.Wait()
 	defer close(ending)
 	for i, planned := range group {
+		p.of = &attempt{}
 		if r.m.stopping() && i == len(p.sent) {
-			return i, interrupted()
+			return i, p.of, interrupted()
 		}
 		if err := p.fill(i); err != nil {
-			return i, r.m.serverError(ctx, "sending ahead", err)
+			return i, p.of, r.m.serverError(ctx, "sending ahead", err)
 		}
 		if err := p.finish(ctx, i, planned); err != nil {
-			return i, err
+			return i, p.of, err
 		}
 	}
 	if last { // if that went wrong, the end of the run tries again
@@ -128,7 +130,7 @@ func (r *run) ahead(ctx context.Context, group []Planned, last bool) (done int, 
 		r.lease.gave(err == nil)
 		p.release = nil
 	}
-	return len(group), nil
+	return len(group), p.of, nil
 }
 
 // errAgain is the failure of a migration that the pipeline leaves to the ordinary
@@ -174,7 +176,6 @@ func (p *pipeline) send(planned Planned) {
 	if !quick || p.together != nil && p.together.count == aheadFlush {
 		p.ask()
 	}
-	p.r.attempt = &attempt{} // nothing is known yet of what it will wait for
 	m := p.r.whole(planned)
 	p.put(m)
 	if p.together == nil {
@@ -237,7 +238,7 @@ func (r *run) whole(p Planned) message {
 	for i, s := range p.Steps[0].Statements {
 		m = append(append(m, piece{text: s.Text, statement: i}), r.keepBudget(p, s)...)
 	}
-	m = append(append(m, r.tidyAfter(p.Steps[0])...), r.closing(p, 0)...)
+	m = append(append(m, r.tidyAfter(p.Steps[0])...), r.closing(p, 0, &attempt{})...) // what it will wait for is not known
 	return append(m, piece{text: commit, statement: ours})
 }
 
@@ -248,11 +249,9 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(planned.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1, Atomic: true})
-	r.known = false
-	r.attempt = &attempt{}
-	r.attempt.begin(s)
+	p.of.begin(s)
 	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})
-	if err := r.watch.begin(ctx, planned.Ref(), s, r.attempt); err != nil {
+	if err := r.watch.begin(ctx, planned.Ref(), s.Number, waitBudget, p.of); err != nil {
 		return err
 	}
 	rows, err := p.answers(p.sent[i].message)
@@ -263,7 +262,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	}
 	if err != nil {
 		if refused, passes := r.passesByItself(err); passes && ctx.Err() == nil {
-			r.attempt.backedOff(time.Since(began), refused.Message, blockers)
+			p.of.backedOff(time.Since(began), refused.Message, blockers)
 			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code,
 				Reason: r.m.redact(refused.Message)})
 			return errAgain

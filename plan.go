@@ -236,10 +236,11 @@ func (s Step) Summary() string {
 // hash identifies what the step does, so that a resumed run can tell whether
 // the file still says what was done. It is stored, so no variable's value is in
 // it.
-func (s Step) hash() string { return s.hashWith("\n") }
+func (s Step) hash() string { return s.hashAs(s.Kind, "\n") }
 
-// hashWith is the hash as an earlier whimbrel made it of a file with such line ends.
-func (s Step) hashWith(end string) string {
+// hashAs is the hash as a step of a kind, and as an earlier whimbrel made it of a file with
+// such line ends.
+func (s Step) hashAs(kind StepKind, end string) string {
 	sum := sha256.New()
 	write := func(text string) {
 		if end != "\n" {
@@ -247,7 +248,7 @@ func (s Step) hashWith(end string) string {
 		}
 		digest.Write(sum, text)
 	}
-	write(string(s.Kind))
+	write(string(kind))
 	if s.code != nil {
 		write("\x00")
 		write(s.code.Source())
@@ -266,12 +267,8 @@ func (s Step) hashWith(end string) string {
 // isHashed reports whether a hash is the step's, also where an earlier run found that
 // it cannot be in a transaction after all.
 func (s Step) isHashed(hash string) bool {
-	is := func(s Step) bool { return s.hash() == hash || s.hashWith("\r\n") == hash }
-	if is(s) {
-		return true
-	}
-	s.Kind = StepAlone
-	return s.apart && is(s)
+	is := func(kind StepKind) bool { return s.hashAs(kind, "\n") == hash || s.hashAs(kind, "\r\n") == hash }
+	return is(s.Kind) || s.apart && is(StepAlone)
 }
 
 // partHash identifies what is done to each range of a backfill: the statement as it is
@@ -393,10 +390,11 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 		if err != nil {
 			return planned, err
 		}
-		planned.Steps = []Step{{Number: 1, Kind: StepScript, code: code}}
+		kind := StepScript
 		if m.Kind == migration.Func {
-			planned.Steps[0].Kind = StepFunc
+			kind = StepFunc
 		}
+		planned.Steps = []Step{{Number: 1, Kind: kind, code: code}}
 		if err := s.surround(&planned); err != nil {
 			return planned, err
 		}

@@ -347,15 +347,11 @@ func (r *run) planAgain(ctx context.Context, goal Goal, answer error) (state, Pl
 	if answer != nil {
 		return state{}, Plan{}, answer
 	}
-	db, err := r.m.connect(ctx)
-	if err != nil {
-		return state{}, Plan{}, err
-	}
-	r.db = db
-	s, err := r.m.read(ctx, db, goal.need())
+	db, s, err := r.m.start(ctx, goal.need())
 	if err != nil {
 		return s, Plan{}, err
 	}
+	r.db = db
 	planned, err := s.decide(goal.plan)
 	return s, planned, err
 }

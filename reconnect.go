@@ -60,7 +60,8 @@ func lostInVain(last error) error {
 // became of the migrations that were on their way, and gives what is left of
 // the plan. It goes on only while the lease is this runner's; the lease's own
 // clock ends the attempts.
-func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost error) ([]Planned, error) {
+func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost error, of *attempt) (
+	[]Planned, error) {
 	began := time.Now()
 	r.m.emit(ConnectionLost{Migration: left[0].Ref(), Reason: lost.Error()})
 	if err := r.reconnect(ctx, lost); err != nil {
@@ -77,8 +78,8 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 	r.m.emit(Reconnected{Migration: left[0].Ref(), Waited: Elapsed(time.Since(began)), Recorded: recorded})
 	for i, p := range left[:recorded] {
 		rows := int64(unknownRows)
-		if i == 0 && r.known {
-			rows = r.all
+		if i == 0 && of.known {
+			rows = of.rows
 		}
 		r.finished(p, s.took(p, Elapsed(time.Since(began))), rows)
 	}

@@ -201,13 +201,13 @@ func (r *run) setConfig(name, value string, local bool) string {
 // a line of the log. The row's unique key makes anyone who records the same
 // version a second time, by whatever means, fail whole. The time of earlier
 // steps is added to that of this transaction.
-func (r *run) closing(p Planned, earlier Elapsed) message {
+func (r *run) closing(p Planned, earlier Elapsed, of *attempt) message {
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
-	strain := r.attempt.strain()
+	strain := of.strain()
 	head := []string{
 		string(m.Version), name, m.Checksum, action(p), earlier.text(), strconv.Itoa(strain.retries),
-		strain.backoff.text(), strain.lockWait.text(), r.leaseWait(p).text(), r.attempt.story(false),
+		strain.backoff.text(), strain.lockWait.text(), r.leaseWait(p).text(), of.story(false),
 	}
 	out := r.replacedObjects(p)
 	if !p.accept && (!p.Atomic() || len(p.journalled) > 0) {
@@ -236,18 +236,19 @@ func (r *run) closing(p Planned, earlier Elapsed) message {
 
 // recording says that a step is done: in the journal, or, if it is the last, in
 // the history.
-func (r *run) recording(p Planned, s Step, last bool, earlier Elapsed) message {
-	if last {
-		return r.closing(p, earlier)
+func (e *execution) recording(earlier Elapsed) message {
+	p, s := e.planned, e.step
+	if e.last {
+		return e.closing(p, earlier, e.attempt)
 	}
-	record := r.journalStep(p, s, "done", "")
-	if s.Kind == StepSQL && s.code == nil { // its rows are known when its statements are answered
+	record := e.journalStep(p, s, "done", "")
+	if s.Kind == StepSQL { // its rows are known when its statements are answered
 		record.counted = func(rows int64) string {
-			s.rows = rows
-			return r.journalStep(p, s, "done", "").text
+			s.rows += rows
+			return e.journalStep(p, s, "done", "").text
 		}
 	}
-	return append(r.replacedObjects(p), record)
+	return append(e.replacedObjects(p), record)
 }
 
 // accepted stores the checksum and the down migration of an edited file.
@@ -276,12 +277,12 @@ ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.s
 cursor = coalesce(excluded.cursor, j.cursor), finished_at = excluded.finished_at, rows_done = excluded.rows_done,
 token = excluded.token, schema_version = excluded.schema_version, session = excluded.session
 RETURNING %s`,
-			r.db.tables.journal, journalHead, r.journalHead(p, s), q(s.hash()), q(state), q(cursor), finished, s.rows,
+			r.db.tables.journal, journalHead, r.journalHead(p, s.Number), q(s.hash()), q(state), q(cursor), finished, s.rows,
 			r.setApplicationName()), statement: ours}
 }
 
 // journalPart records how far a part of a step is; see backfill.
-func (r *run) journalPart(p Planned, s Step, hash, cursor string, done tally, total int64) piece {
+func (r *run) journalPart(p Planned, part int, hash, cursor string, done tally, total int64) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	return piece{
 		text: fmt.Sprintf(
@@ -290,7 +291,7 @@ ON CONFLICT (version, direction, step) DO UPDATE SET statement_hash = excluded.s
 keys_done = excluded.keys_done, rows_done = excluded.rows_done, rows_total = excluded.rows_total,
 token = excluded.token, schema_version = excluded.schema_version
 RETURNING %s`,
-			r.db.tables.journal, journalHead, r.journalHead(p, s), q(hash), q(cursor), done.keys, done.rows, total,
+			r.db.tables.journal, journalHead, r.journalHead(p, part), q(hash), q(cursor), done.keys, done.rows, total,
 			r.setApplicationName()), statement: ours}
 }
 
@@ -298,11 +299,11 @@ RETURNING %s`,
 // began it; the method gives their values.
 const journalHead = "version, name, direction, step, token, run_by, host, tool_version, schema_version"
 
-func (r *run) journalHead(p Planned, s Step) string {
+func (r *run) journalHead(p Planned, step int) string {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who, m := r.m.identity, p.Migration
 	return fmt.Sprintf("%s, %s, %s, %d, %d, %s, %s, %s, %d", q(p.inJournal()), q(clip(m.Name)), q(string(p.Direction)),
-		s.Number, r.lease.current(),
+		step, r.lease.current(),
 		q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), schemaVersion)
 }
 
@@ -389,14 +390,14 @@ func action(p Planned) string {
 // logFailure appends a failed attempt to the log. It does its best: where the
 // connection is gone there is nothing to write to, and anyone who takes the lease over
 // writes the line, as where that has happened already.
-func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
+func (r *run) logFailure(p Planned, e *Error, took Elapsed, of *attempt) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
 	if r.db.conn.IsClosed() {
 		return
 	}
 	who := r.m.identity
-	strain := r.attempt.strain()
+	strain := of.strain()
 	outcome := "failed"
 	if e.Code == CodeInterrupted {
 		outcome = "stopped"
@@ -411,7 +412,7 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed) {
 		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
 		strain.retries, strain.backoff.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
-		r.attempt.story(true))
+		of.story(true))
 }
 
 // logRun appends a line that is about no migration.

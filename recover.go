@@ -157,7 +157,7 @@ func olderHash(b migration.Batch) string {
 const restarted = 0
 
 // takeUp writes what was decided into the journal and the log, before the first step.
-func (r *run) takeUp(ctx context.Context, p *Planned) error {
+func (r *run) takeUp(ctx context.Context, p *Planned, of *attempt) error {
 	if p.recovery == "" || p.recovery == RecoverDiscard {
 		return nil
 	}
@@ -168,11 +168,11 @@ func (r *run) takeUp(ctx context.Context, p *Planned) error {
 	for _, entry := range p.kept {
 		m = append(m, r.rehash(*p, entry))
 	}
-	s := Step{Kind: StepSQL}
 	m = append(m, r.recovered(*p))
-	_, err := r.persist(ctx, *p, s, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), m) })
+	e := &execution{run: r, planned: *p, attempt: of}
+	_, err := e.persist(ctx, waitBudget, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), m) })
 	if err != nil {
-		return r.explain(ctx, *p, s, err)
+		return r.explain(ctx, *p, e.step, err)
 	}
 	p.recovery = "" // from here on it is a migration that is half done, like any other
 	return nil

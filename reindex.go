@@ -26,7 +26,7 @@ const invalidCopies = `FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON 
 	AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index p WHERE p.relid = i.indrelid AND p.pid <> pg_catalog.pg_backend_pid())`
 
 // copies lists the invalid copies that are there before a rebuild, and not its own.
-func (r *run) copies(ctx context.Context) (list string, err error) {
+func (r nonTransactional) copies(ctx context.Context) (list string, err error) {
 	err = r.db.conn.QueryRow(ctx, "SELECT coalesce(pg_catalog.string_agg(i.indexrelid::text, ' '), '0') "+
 		invalidCopies).Scan(&list)
 	return list, err
@@ -34,13 +34,14 @@ func (r *run) copies(ctx context.Context) (list string, err error) {
 
 // dropCopies removes the invalid copies that an attempt at this step has left:
 // those that were not there when it began, as the journal tells.
-func (r *run) dropCopies(ctx context.Context, p Planned, s Step) error {
+func (r nonTransactional) dropCopies(ctx context.Context) error {
+	p := r.planned
 	var names []string
 	err := r.underOurRole(ctx, p, func() error {
 		rows, err := r.db.conn.Query(ctx, "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "+invalidCopies+
 			" AND EXISTS (SELECT FROM "+r.db.tables.journal+" j WHERE j.version = $1 AND j.direction = $2 AND j.step = $3 AND "+
 			"c.oid::text <> ALL (pg_catalog.string_to_array(j.cursor, ' ')))",
-			p.inJournal(), string(p.Direction), s.Number)
+			p.inJournal(), string(p.Direction), r.step.Number)
 		if err != nil {
 			return err
 		}

@@ -91,14 +91,15 @@ func keeping() []template {
 	}
 }
 
-// stepEnding ends such a transaction: it records what was done, under our own role and
+// ending ends such a transaction: it records what was done, under our own role and
 // settings, and with the last step of a migration its session ends.
-func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message {
+func (e *execution) ending(earlier Elapsed) message {
+	r, p, s := e.run, e.planned, e.step
 	var m message
 	switch {
 	case p.Atomic():
 		m = append(r.unprepared(s), r.tidyAfter(s)...)
-	case last || !r.keepsSession(p):
+	case e.last || !r.keepsSession(p):
 		m = append(r.unprepared(s), r.tidied(s)...)
 	default:
 		m = message{r.noteSession(p)}
@@ -107,7 +108,7 @@ func (r *run) stepEnding(p Planned, s Step, last bool, earlier Elapsed) message 
 		}
 		m = append(m, r.asOurselves(p)...)
 	}
-	return append(m, r.recording(p, s, last, earlier)...)
+	return append(m, e.recording(earlier)...)
 }
 
 // keepsSession reports whether the session is the file's between its steps.
@@ -272,13 +273,6 @@ func (r *run) prelude(ctx context.Context, s Step) error {
 		}
 	}
 	return nil
-}
-
-// leave ends the session of a chain that has not come to its end.
-func (r *run) leave(p Planned) {
-	if !p.Atomic() {
-		r.restore()
-	}
 }
 
 // repeated are the statements with which a transaction behind a pooler begins: what the

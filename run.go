@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel/internal/pause"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -56,30 +55,29 @@ type state struct {
 // plan, before the lease and under it.
 type planner func(state) (Plan, error)
 
-// run is one command at work: a connection, a lease, a batch.
-type run struct {
+// command is what all connections of a command at work have in common.
+type command struct {
 	m       *Migrator
-	db      *database
 	lease   *lease
 	unbegun bool // what was asked for cannot be: no run
 	batch   int
 	watch   *watch
-	first   Ref      // of the migrations of this run
-	attempt *attempt // at the migration that runs
-	// before is how many rows its earlier steps have changed; all is how many it has
-	// changed as a whole, once that is known, before the answer to its record.
-	before, all int64
-	known       bool
-	// spelling is set where the session has lost our prepared statements, as by a
-	// DEALLOCATE ALL: until they are prepared again, they are written out.
-	spelling bool
-	// advanced counts what is done and recorded: migrations, steps and batches, of
-	// all workers.
-	advanced *atomic.Int64
+	first   Ref // of the migrations of this run
+	// advanced counts what is done and recorded: migrations, steps and batches.
+	advanced atomic.Int64
 	result   Result
 	// watchesObjects is set where repeatable migrations have run, whose objects this
 	// run can drop or replace.
 	watchesObjects bool
+}
+
+// run is a command at work over a connection: its own, or one more of a backfill.
+type run struct {
+	*command
+	db *database
+	// spelling is set where the session has lost our prepared statements, as by a
+	// DEALLOCATE ALL: until they are prepared again, they are written out.
+	spelling bool
 }
 
 // reading says what a command needs to know of the down migrations that are stored.
@@ -91,6 +89,20 @@ const (
 	withStoredDownMigrations         // of versions that have no file
 	andWhichDatabase                 // and which database it is
 )
+
+// start connects and reads the state, of tables that this program knows.
+func (m *Migrator) start(ctx context.Context, need reading) (db *database, s state, err error) {
+	if db, err = m.connect(ctx); err != nil {
+		return nil, s, err
+	}
+	if err = db.newer(); err == nil {
+		s, err = m.read(ctx, db, need)
+	}
+	if err != nil {
+		db.close()
+	}
+	return db, s, err
+}
 
 // read gathers the state. It only reads, and needs no table to be there.
 func (m *Migrator) read(ctx context.Context, db *database, need reading) (state, error) {
@@ -160,22 +172,13 @@ func (r *run) report(ctx context.Context, goal Goal) (Result, error) {
 func (r *run) execute(ctx context.Context, goal Goal) error {
 	m := r.m
 	started := RunStarted{Command: r.result.Command, Database: m.database()}
-	db, err := m.connect(ctx)
+	db, s, err := m.start(ctx, goal.need())
 	if err != nil {
 		m.emit(started)
 		return err
 	}
 	r.db = db
 	defer func() { r.db.close() }() // another one, after a lost connection
-	if err := db.newer(); err != nil {
-		m.emit(started)
-		return err
-	}
-	s, err := m.read(ctx, db, goal.need())
-	if err != nil {
-		m.emit(started)
-		return err
-	}
 	r.result.Before = len(s.applied) + len(s.repeated)
 	planned, err := s.decide(goal.plan)
 	if r.unbegun = wrongUse(err); r.unbegun {
@@ -196,7 +199,7 @@ func (r *run) execute(ctx context.Context, goal Goal) error {
 		r.result.skipped(planned)
 		return err
 	}
-	if err := r.writable(); err != nil {
+	if err := m.writable(r.db); err != nil {
 		return err
 	}
 	if err := r.holdsBehindPool(planned); err != nil {
@@ -234,12 +237,12 @@ func wrongUse(err error) bool {
 }
 
 // writable refuses a server that cannot be written to, before anything starts.
-func (r *run) writable() error {
-	if !r.db.facts.Recovery {
+func (m *Migrator) writable(db *database) error {
+	if !db.facts.Recovery {
 		return nil
 	}
 	return &Error{
-		Code: CodeReadOnly, Message: "the server " + r.m.database() +
+		Code: CodeReadOnly, Message: "the server " + m.database() +
 			" is a replica, or still recovering: it cannot be changed",
 		Remedy: "connect to the primary (several hosts with target_session_attrs=read-write find it)",
 	}
@@ -297,13 +300,12 @@ func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool)
 			return err
 		}
 		began := time.Now()
-		r.attempt = &attempt{}
 		group := left[:r.group(left)]
-		done, err := r.runGroup(ctx, group, len(group) == len(left) && nothingFollows)
+		done, of, err := r.runGroup(ctx, group, len(group) == len(left) && nothingFollows)
 		left = left[done:]
 		for onTheWay := len(group) - done; lostConnection(ctx, err); {
 			before, lost := len(left), err
-			left, err = r.resume(ctx, left, onTheWay, lost)
+			left, err = r.resume(ctx, left, onTheWay, lost, of)
 			onTheWay -= before - len(left)
 			if losses.inVain(r.advanced.Load()) && len(left) > 0 && (err == nil || lostConnection(ctx, err)) {
 				err = lostInVain(lost)
@@ -316,7 +318,7 @@ func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool)
 				return e // the next migration had not begun: it did not fail
 			}
 			took := Elapsed(time.Since(began))
-			r.logFailure(left[0], e, took)
+			r.logFailure(left[0], e, took, of)
 			// What was on its way when the connection ended, nobody has answered for.
 			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e, Unknown: r.db.conn.IsClosed()})
 			return e
@@ -325,37 +327,30 @@ func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool)
 	return nil
 }
 
-// runGroup runs migrations and returns how many of them are done; an error
-// belongs to the next one. The last group may give the lease back.
-func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done int, err error) {
+// runGroup runs migrations and returns how many of them are done, and the last attempt;
+// an error belongs to the next one. The last group may give the lease back.
+func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done int, of *attempt, err error) {
+	of = &attempt{}
 	if len(group) > 1 {
-		if done, err = r.ahead(ctx, group, last); !errors.Is(err, errAgain) {
-			return done, err
+		if done, of, err = r.ahead(ctx, group, last); !errors.Is(err, errAgain) {
+			return done, of, err
 		}
 	}
 	began := time.Now()
-	if err := r.takeUp(ctx, &group[done]); err != nil {
-		return done, err
+	if err := r.takeUp(ctx, &group[done], of); err != nil {
+		return done, of, err
 	}
-	rows, err := r.migrate(ctx, group[done])
+	rows, err := r.migrate(ctx, group[done], of)
 	if err != nil {
-		return done, err
+		return done, of, err
 	}
 	r.finished(group[done], Elapsed(time.Since(began)), rows)
-	return done + 1, nil
+	return done + 1, of, nil
 }
 
 // unknownRows are those of a migration that turned out to be recorded, and whose answers
 // are lost.
 const unknownRows = -1
-
-// counted notes how many rows a step has changed, if it is the last one: the answer to
-// its record may be lost.
-func (r *run) counted(rows int64, last bool) {
-	if last {
-		r.all, r.known = r.before+rows, true
-	}
-}
 
 // finished tells that a migration is done and recorded.
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
@@ -371,17 +366,16 @@ func (r *run) finished(p Planned, took Elapsed, rows int64) {
 }
 
 // migrate runs one migration: as one transaction, or as a chain of steps.
-func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
+func (r *run) migrate(ctx context.Context, p Planned, of *attempt) (rows int64, err error) {
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(p.started())
 	if len(p.Steps) == 0 || p.RecordOnly {
-		return 0, r.recordOnly(ctx, p)
+		return 0, r.recordOnly(ctx, p, of)
 	}
-	r.before, r.known = 0, false
 	defer func() {
-		if err != nil {
-			r.leave(p)
+		if err != nil && !p.Atomic() { // the session of a chain
+			r.restore()
 		}
 	}()
 	if err := r.enter(ctx, p); err != nil {
@@ -393,21 +387,22 @@ func (r *run) migrate(ctx context.Context, p Planned) (rows int64, err error) {
 			rows += s.rows
 			continue
 		}
-		r.before = rows
+		of.before = rows
 		if r.m.stopping() {
 			return rows, interrupted().of(p)
 		}
-		began := time.Now()
-		r.attempt.begin(s)
+		of.begin(s)
 		r.m.emit(StepStarted{Migration: p.Ref(), Step: s.Number, StepKind: s.Kind, Summary: s.Summary()})
-		n, err := r.step(ctx, p, s, i == len(p.Steps)-1, earlier)
+		e := &execution{run: r, planned: p, step: s, last: i == len(p.Steps)-1, earlier: earlier, began: time.Now(),
+			attempt: of}
+		n, err := e.execute(ctx)
 		if err != nil {
 			return rows, r.explain(ctx, p, s, err)
 		}
 		rows += n
-		took := Elapsed(time.Since(began))
+		took := Elapsed(time.Since(e.began))
 		earlier += took
-		r.attempt.end(took, n)
+		of.end(took, n)
 		r.advanced.Add(1)
 		r.m.emit(StepFinished{Migration: p.Ref(), Step: s.Number, Duration: took, Rows: n})
 	}
@@ -427,154 +422,11 @@ func (p Planned) started() MigrationStarted {
 }
 
 // recordOnly changes the history without running anything.
-func (r *run) recordOnly(ctx context.Context, p Planned) error {
-	if _, err := send(ctx, r.db.conn.PgConn(), append(r.opening(p), r.closing(p, 0)...)); err != nil {
+func (r *run) recordOnly(ctx context.Context, p Planned, of *attempt) error {
+	if _, err := send(ctx, r.db.conn.PgConn(), append(r.opening(p), r.closing(p, 0, of)...)); err != nil {
 		return r.explain(ctx, p, Step{}, err)
 	}
 	return nil
-}
-
-// step runs one step until it is done, tries again what backed off, and records
-// it. The last step of a migration records the migration.
-func (r *run) step(ctx context.Context, p Planned, s Step, last bool, earlier Elapsed) (int64, error) {
-	began := time.Now()
-	spent := func() Elapsed { return earlier + Elapsed(time.Since(began)) }
-	if s.Done { // the last one, since those behind it were taken out of the file
-		r.counted(s.rows, last)
-		_, err := r.persist(ctx, p, Step{Number: s.Number, Kind: StepSQL},
-			func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-		return s.rows, err
-	}
-	if err := r.prelude(ctx, s); err != nil {
-		return 0, err
-	}
-	if s.Kind == StepAlone {
-		return r.stepAlone(ctx, p, s, last, spent)
-	}
-	if s.Kind == StepBatch {
-		return r.batches(ctx, p, s, last, spent)
-	}
-	after := func() message { return r.stepEnding(p, s, last, earlier) }
-	if s.code != nil && s.inTransaction() {
-		return r.persist(ctx, p, s, func() (int64, error) {
-			var rows int64
-			err := r.inTransaction(ctx, r.opening(p), after(), func() error {
-				return r.around(ctx, p, s, func() (err error) {
-					rows, err = r.runCode(ctx, p, s, true)
-					r.counted(rows, last)
-					return err
-				})
-			})
-			return rows, err
-		})
-	}
-	if s.code != nil {
-		return r.codeApart(ctx, p, s, last, spent)
-	}
-	rows, err := r.persist(ctx, p, s, func() (int64, error) {
-		return r.transaction(ctx, p, s, s.Prelude, r.stepOpening(p),
-			after())
-	})
-	var refused *pgconn.PgError
-	if s.apart && errors.As(err, &refused) && refused.Code == "25001" {
-		// Only the catalog told that it cannot be in a transaction, as with
-		// REINDEX of a partitioned table; the section allows to run it without.
-		s.Kind = StepAlone
-		p.journalled = append(p.journalled, migration.Version(p.inJournal()))
-		return r.stepAlone(ctx, p, s, last, spent)
-	}
-	return rows, err
-}
-
-// stepAlone runs a statement outside a transaction, and records it in one.
-func (r *run) stepAlone(ctx context.Context, p Planned, s Step, last bool, spent func() Elapsed) (int64, error) {
-	rows, err := r.persist(ctx, p, s, func() (int64, error) { return r.alone(ctx, p, s) })
-	if err != nil {
-		return 0, err
-	}
-	s.rows = rows
-	r.counted(rows, last)
-	recording := s
-	recording.Kind = StepSQL // what is left is a transaction, and only that is tried again
-	_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-	return rows, err
-}
-
-// persist sends a step until it succeeds, fails for good, or the retry budget
-// ends. Only what left nothing behind is sent again.
-func (r *run) persist(ctx context.Context, p Planned, s Step, once func() (int64, error)) (int64, error) {
-	began := time.Now()
-	for attempt := 1; ; attempt++ {
-		if err := r.lease.held(); err != nil {
-			return 0, err
-		}
-		if err := r.watch.begin(ctx, p.Ref(), s, r.attempt); err != nil {
-			return 0, err
-		}
-		sent := time.Now()
-		rows, err := once()
-		blockers := r.watch.end()
-		if err == nil {
-			return rows, nil
-		}
-		refused, passes := r.passesByItself(err)
-		if threwOurStatementsAway(err) && !r.spelling {
-			r.spelling = true
-			continue
-		}
-		if !passes || ctx.Err() != nil {
-			return 0, err
-		}
-		wait := pause.Backoff(attempt)
-		if time.Since(began)+wait > r.m.config.RetryBudget {
-			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
-		}
-		r.m.emit(Retrying{Migration: p.Ref(), Step: s.Number, Attempt: attempt, After: Elapsed(wait), SQLState: refused.Code,
-			Reason: r.m.redact(refused.Message)})
-		if r.m.stopping() {
-			return 0, interrupted()
-		}
-		if err := pause.For(ctx, wait); err != nil {
-			return 0, err
-		}
-		r.attempt.backedOff(time.Since(sent), refused.Message, blockers)
-	}
-}
-
-// exhausted is a step that backed off until the retry budget ended.
-type exhausted struct {
-	cause    error
-	attempts int
-	took     time.Duration
-	blockers []Blocker
-}
-
-func (e *exhausted) Error() string { return e.cause.Error() }
-func (e *exhausted) Unwrap() error { return e.cause }
-
-// passesByItself reports whether a failure is one that passes by itself: a lock that
-// could not be had in time, a deadlock, a serialisation failure, or a statement
-// that the watch cancelled for the sake of others.
-func (r *run) passesByItself(err error) (*pgconn.PgError, bool) {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) {
-		return nil, false
-	}
-	switch refused.Code {
-	case "55P03", "40P01", "40001":
-		return refused, true
-	case "57014":
-		return refused, r.watch.cancelled()
-	}
-	return refused, false
-}
-
-// threwOurStatementsAway reports that one of the prepared statements is gone,
-// as after a DEALLOCATE ALL in this migration or an earlier one.
-func threwOurStatementsAway(err error) bool {
-	var f *failure
-	var refused *pgconn.PgError
-	return errors.As(err, &f) && f.statement < 0 && errors.As(err, &refused) && refused.Code == "26000"
 }
 
 func (r *run) notice(ref Ref, n *pgconn.Notice) {

@@ -67,12 +67,31 @@ func (p Planned) storedDown() string {
 	return p.Migration.StoredScript(p.Steps[0].code.Source())
 }
 
-// runCode runs a script or a function. The rows are those of its batches, with what
+// scripted runs a script or a function: in a transaction with its record, or outside one.
+type scripted struct{ *execution }
+
+func (r scripted) execute(ctx context.Context) (int64, error) {
+	if !r.step.inTransaction() {
+		return r.apart(ctx)
+	}
+	return r.persist(ctx, waitBudget, func() (rows int64, err error) {
+		err = r.inTransaction(ctx, r.opening(r.planned), r.ending(r.earlier), func() error {
+			return r.around(ctx, func() (err error) {
+				rows, err = r.code(ctx, true)
+				r.counted(rows)
+				return err
+			})
+		})
+		return rows, err
+	})
+}
+
+// code runs it. The rows are those of its batches, with what
 // earlier runs did of them, and those that its other statements have changed.
-func (r *run) runCode(ctx context.Context, p Planned, s Step, inside bool) (rows int64, err error) {
-	session := &session{run: r, planned: p, step: s, inside: inside}
+func (r scripted) code(ctx context.Context, inside bool) (rows int64, err error) {
+	session := &session{execution: r.execution, inside: inside}
 	defer session.counting()()
-	err = s.code.Run(ctx, p.Direction, session)
+	err = r.step.code.Run(ctx, r.planned.Direction, session)
 	return session.rows + session.changed, err
 }
 
@@ -111,43 +130,40 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 	return err
 }
 
-// codeApart runs a script or function outside a transaction. The journal says
-// beforehand that it begins; after a crash it runs again from its start, and
-// its batches go on where they stopped.
-func (r *run) codeApart(ctx context.Context, p Planned, s Step, last bool,
-	spent func() Elapsed) (rows int64, err error) {
-	begin := func() message {
-		return append(append(r.sessionBudget(p), r.opening(p)...), r.journalStep(p, s, "started", ""))
-	}
-	if _, err := r.persist(ctx, p, s, func() (int64, error) {
+// apart runs it outside a transaction. The journal says beforehand that it begins; after
+// a crash it runs again from its start, and its batches go on where they stopped.
+func (r scripted) apart(ctx context.Context) (rows int64, err error) {
+	p, s := r.planned, r.step
+	_, err = r.persist(ctx, waitBudget, func() (int64, error) {
 		return send(ctx, r.db.conn.PgConn(),
-			begin())
-	}); err != nil {
+			append(append(r.sessionBudget(p), r.opening(p)...), r.journalStep(p, s, "started", "")))
+	})
+	if err == nil {
+		err = r.lease.held()
+	}
+	if err == nil {
+		err = r.watched(ctx)
+	}
+	if err != nil {
 		return 0, err
 	}
-	err = r.lease.held()
-	if err == nil {
-		err = r.watch.begin(ctx, p.Ref(), s, r.attempt)
-	}
-	if err == nil {
-		rows, err = r.runCode(ctx, p, s, false)
-		r.watch.end()
-	}
+	rows, err = r.code(ctx, false)
+	r.watch.end()
 	if err != nil {
 		return rows, err
 	}
-	s.rows = rows
-	r.counted(rows, last)
-	recording := s
-	recording.Kind = StepSQL
-	_, err = r.persist(ctx, p, recording, func() (int64, error) { return 0, r.recordAlone(ctx, p, s, last, spent()) })
-	return rows, err
+	return r.finish(ctx, rows)
+}
+
+// watched has the watch look at the code itself, outside its transactions.
+func (e *execution) watched(ctx context.Context) error {
+	return e.watch.begin(ctx, e.planned.Ref(), e.step.Number, waitBudget, e.attempt)
 }
 
 // sessionBudget puts the stall budget in force for the session, for code that runs
 // outside our transactions, and notes how the session is. Behind a pooler a setting of
 // the session would reach other clients.
-func (r *run) sessionBudget(p Planned) message {
+func (r scripted) sessionBudget(p Planned) message {
 	if r.db.facts.behindPool {
 		return nil
 	}
@@ -175,9 +191,7 @@ func (r *run) restore() {
 
 // session is the Session of one run of a script or function.
 type session struct {
-	run     *run
-	planned Planned
-	step    Step
+	*execution
 	inside  bool  // a transaction of ours
 	batches int   // begun so far
 	rows    int64 // changed by them, with what earlier runs did
@@ -187,7 +201,7 @@ type session struct {
 // counting counts the rows that the code's own statements change, until the function
 // that it returns is called.
 func (s *session) counting() (stop func()) {
-	s.run.db.onComplete = func(tag pgconn.CommandTag) {
+	s.db.onComplete = func(tag pgconn.CommandTag) {
 		if changes(tag) {
 			s.changed += tag.RowsAffected()
 		}
@@ -195,20 +209,20 @@ func (s *session) counting() (stop func()) {
 	return s.notCounting
 }
 
-func (s *session) notCounting() { s.run.db.onComplete = nil }
+func (s *session) notCounting() { s.db.onComplete = nil }
 
 // Conn implements Session.
-func (s *session) Conn() *pgx.Conn { return s.run.db.conn }
+func (s *session) Conn() *pgx.Conn { return s.db.conn }
 
 // Printed implements Session.
 func (s *session) Printed(level, text string) {
-	s.run.m.emit(Printed{Migration: s.planned.Ref(), Level: level, Text: s.run.m.redact(text)})
+	s.m.emit(Printed{Migration: s.planned.Ref(), Level: level, Text: s.m.redact(text)})
 }
 
 // Check implements Session. A text that nothing fences is refused once the lease may be over.
 func (s *session) Check(text string) error {
 	if !s.inside { // no fence protects it
-		if err := s.run.lease.held(); err != nil {
+		if err := s.lease.held(); err != nil {
 			return err
 		}
 	}
@@ -221,7 +235,7 @@ func (s *session) Check(text string) error {
 	}
 	for _, statement := range statements {
 		switch {
-		case s.run.db.facts.behindPool && !s.inside && staysInSession(migration.Statement{Statement: statement}):
+		case s.db.facts.behindPool && !s.inside && staysInSession(migration.Statement{Statement: statement}):
 			return refuse("say SET LOCAL in client.tx(), or run the migration over a direct connection",
 				"behind a transaction pooler %s would reach other clients", statement.Command)
 		case statement.Class == pgsql.TransactionControl && !(s.inside && keepsTransaction(statement.Command)):
@@ -259,22 +273,19 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	if err := s.outside("client.tx()"); err != nil {
 		return err
 	}
-	r := s.run
 	s.inside = true
 	defer func() { s.inside = false }()
-	quick := s.step
-	quick.Kind = StepSQL
 	s.notCounting()
 	defer func() { s.counting() }()
 	before := s.changed
-	_, err := r.persist(ctx, s.planned, quick, func() (int64, error) {
+	_, err := s.persist(ctx, waitBudget, func() (int64, error) {
 		s.changed = before
-		return 0, r.inTransaction(ctx, r.stepOpening(s.planned), r.tidyShared(s.planned, s.step), func() error {
+		return 0, s.inTransaction(ctx, s.stepOpening(s.planned), s.tidyShared(s.planned, s.step), func() error {
 			defer s.counting()()
 			return work(ctx)
 		})
 	})
-	if again := r.watch.begin(ctx, s.planned.Ref(), s.step, r.attempt); err == nil {
+	if again := s.watched(ctx); err == nil {
 		err = again
 	}
 	return err
@@ -290,8 +301,8 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 	s.inside = true
 	defer func() { s.inside = false }()
 	batch.Workers = 1 // a script is one thread
-	fill := &backfill{run: s.run, planned: s.planned, step: s.step, batch: batch, call: s.batches}
-	fill.work = func(ctx context.Context, r *run, _ *keys, span span, after message) (rows int64, err error) {
+	fill := &backfill{main: s.execution, batch: batch, call: s.batches}
+	fill.work = func(ctx context.Context, r *execution, _ *keys, span span, after message) (rows int64, err error) {
 		after = append(append(r.tidyShared(s.planned, s.step), r.asOurselves(s.planned)...), after...)
 		err = r.inTransaction(ctx, r.stepOpening(s.planned), after, func() error {
 			rows, err = work(ctx, span.asRange(fill.keys))
@@ -302,9 +313,9 @@ func (s *session) Batch(ctx context.Context, batch migration.Batch, work func(co
 	}
 	s.notCounting() // the work itself says what it has changed
 	defer func() { s.counting() }()
-	rows, _, err := fill.execute(ctx)
+	rows, _, err := fill.pass(ctx)
 	s.rows += rows
-	if again := s.run.watch.begin(ctx, s.planned.Ref(), s.step, s.run.attempt); err == nil {
+	if again := s.watched(ctx); err == nil {
 		err = again
 	}
 	return err

@@ -12,8 +12,6 @@ import (
 // snapshot is so old that nothing can be cleaned up behind the backfill, and
 // after its WAL forced a checkpoint.
 type gauge struct {
-	backfill *backfill
-
 	marks       []mark // of the WAL, before each of the last batches
 	checkpoints int64  // requested ones, when last looked at
 	wal         int64  // at that time
@@ -40,8 +38,8 @@ const (
 
 // wait returns when the next batch may begin. It asks the server once before
 // each batch.
-func (g *gauge) wait(ctx context.Context, r *run) error {
-	b, began, shown := g.backfill, time.Now(), ""
+func (g *gauge) wait(ctx context.Context, r *execution) error {
+	began, shown := time.Now(), ""
 	for {
 		reason, behind, err := g.reason(ctx, r)
 		if err != nil {
@@ -52,7 +50,7 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 		}
 		if time.Since(began) >= quietPause && reason != shown {
 			shown = reason
-			r.m.emit(BatchPaused{Migration: b.planned.Ref(), Step: b.step.Number, Reason: reason, Behind: behind})
+			r.m.emit(BatchPaused{Migration: r.planned.Ref(), Step: r.step.Number, Reason: reason, Behind: behind})
 		}
 		if r.m.stopping() {
 			return interrupted()
@@ -63,14 +61,14 @@ func (g *gauge) wait(ctx context.Context, r *run) error {
 	}
 	if shown != "" {
 		r.attempt.paused(time.Since(began), shown)
-		r.m.emit(BatchResumed{Migration: b.planned.Ref(), Step: b.step.Number, Paused: Elapsed(time.Since(began))})
+		r.m.emit(BatchResumed{Migration: r.planned.Ref(), Step: r.step.Number, Paused: Elapsed(time.Since(began))})
 	}
 	return nil
 }
 
 // reason says why to wait; empty when there is nothing to wait for. The second
 // result is by how many bytes a replica is behind, if that is it.
-func (g *gauge) reason(ctx context.Context, r *run) (string, int64, error) {
+func (g *gauge) reason(ctx context.Context, r *execution) (string, int64, error) {
 	requested := "(SELECT checkpoints_req FROM pg_catalog.pg_stat_bgwriter)"
 	if r.db.facts.Version >= 170000 {
 		requested = "(SELECT num_requested FROM pg_catalog.pg_stat_checkpointer)"
@@ -79,7 +77,7 @@ func (g *gauge) reason(ctx context.Context, r *run) (string, int64, error) {
 	var wal, replica, snapshot string
 	var position, checkpoints, limit, behind int64
 	var unseen bool
-	err := r.underOurRole(ctx, g.backfill.planned, func() error {
+	err := r.underOurRole(ctx, r.planned, func() error {
 		return r.db.conn.QueryRow(ctx, `
 WITH replica AS (
 	SELECT coalesce(nullif(application_name, ''), client_addr::text, 'pid ' || pid) AS name, replay_lsn,
@@ -101,7 +99,7 @@ SELECT pg_catalog.pg_current_wal_lsn()::text, pg_catalog.pg_wal_lsn_diff(pg_cata
 	}
 	if unseen && !g.told && r.m.config.MaxReplicaLag >= 0 {
 		g.told = true
-		r.m.emit(Notice{Migration: g.backfill.planned.Ref(), Severity: "WARNING",
+		r.m.emit(Notice{Migration: r.planned.Ref(), Severity: "WARNING",
 			Message: "this role cannot see how far the replicas are, so the backfill does not wait for them (grant it " +
 				"pg_monitor)"})
 	}

@@ -34,7 +34,8 @@ type watch struct {
 	mutex    sync.Mutex
 	worker   string // the application_name of the session that works
 	ref      Ref
-	step     Step
+	step     int // its number
+	mode     waitMode
 	attempt  *attempt  // that the step belongs to
 	active   int       // steps, or batches of one, that run
 	began    time.Time // of the oldest of them
@@ -60,9 +61,18 @@ const (
 	watchAfter   = 20 * time.Millisecond
 )
 
-// watchInterval is how long nobody looks at a step.
-func watchInterval(step Step) time.Duration {
-	if step.Kind == StepBatch {
+// waitMode says how long what runs may wait for locks, and so how it is watched.
+type waitMode int
+
+const (
+	waitBudget  waitMode = iota // a transaction, which others wait behind: for the stall budget
+	waitBatches                 // one short transaction after the other
+	waitFreely                  // outside a transaction: as long as it takes, while nobody waits behind it
+)
+
+// interval is how long nobody looks at a step.
+func (m waitMode) interval() time.Duration {
+	if m == waitBatches {
 		return watchBatches
 	}
 	return watchEvery
@@ -87,15 +97,15 @@ func (w *watch) rename(db *database, token int64) {
 
 // begin says that a step runs. For a step that may wait for as long as it
 // takes, it returns only once the queue behind it can be seen.
-func (w *watch) begin(ctx context.Context, ref Ref, step Step, of *attempt) error {
+func (w *watch) begin(ctx context.Context, ref Ref, step int, mode waitMode, of *attempt) error {
 	of.sent()
 	w.mutex.Lock()
 	if w.active++; w.active == 1 {
 		w.began, w.blockers = time.Now(), nil
 	}
-	w.ref, w.step, w.attempt = ref, step, of
+	w.ref, w.step, w.mode, w.attempt = ref, step, mode, of
 	w.mutex.Unlock()
-	if step.Kind != StepAlone {
+	if mode != waitFreely {
 		return nil
 	}
 	select {
@@ -176,8 +186,8 @@ func (w *watch) look(ctx context.Context) {
 		}
 		attempt = 0
 		_ = pause.For(ctx, every)
-		ref, step, began := w.running()
-		every = watchInterval(step)
+		ref, step, mode, began := w.running()
+		every = mode.interval()
 		if began.IsZero() || time.Since(began) < watchAfter {
 			continue
 		}
@@ -195,7 +205,7 @@ func (w *watch) look(ctx context.Context) {
 			if len(q.behind) > 0 {
 				every = watchClosely
 			}
-			w.judge(ctx, conn, q, step)
+			w.judge(ctx, conn, q, mode)
 			told.tell(w.m, ref, step, began, q)
 		}
 	}
@@ -215,10 +225,10 @@ func (w *watch) prepare(ctx context.Context, conn *pgx.Conn) string {
 	return name
 }
 
-func (w *watch) running() (Ref, Step, time.Time) {
+func (w *watch) running() (ref Ref, step int, mode waitMode, began time.Time) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	return w.ref, w.step, w.began
+	return w.ref, w.step, w.mode, w.began
 }
 
 // waited notes that the step was seen waiting for a lock, for as long as nobody
@@ -250,7 +260,7 @@ func (q queue) longest() time.Duration {
 // judge cancels the step if it makes others wait for longer than the budget
 // without getting on itself. What it takes to notice and to cancel is taken off
 // the budget.
-func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
+func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, mode waitMode) {
 	w.mutex.Lock()
 	if len(q.ahead) > 0 {
 		w.blockers = q.ahead
@@ -258,7 +268,7 @@ func (w *watch) judge(ctx context.Context, conn *pgx.Conn, q queue, step Step) {
 	w.stood = w.stood || len(q.behind) > 0
 	w.mutex.Unlock()
 	budget := w.m.config.MaxStall
-	if q.longest() < max(budget-watchInterval(step), budget/2) || !q.waiting && step.Kind != StepAlone {
+	if q.longest() < max(budget-mode.interval(), budget/2) || !q.waiting && mode != waitFreely {
 		return
 	}
 	w.mutex.Lock()
@@ -342,7 +352,7 @@ type teller struct {
 	stalled time.Time // the beginning of the step whose stall was told
 }
 
-func (t *teller) tell(m *Migrator, ref Ref, step Step, began time.Time, q queue) {
+func (t *teller) tell(m *Migrator, ref Ref, step int, began time.Time, q queue) {
 	if len(q.ahead) > 0 {
 		var pids []int
 		for _, b := range q.ahead {
@@ -350,11 +360,11 @@ func (t *teller) tell(m *Migrator, ref Ref, step Step, began time.Time, q queue)
 		}
 		if !slices.Equal(pids, t.ahead) || time.Since(t.at) > 5*time.Second {
 			t.ahead, t.at = pids, time.Now()
-			m.emit(LockWaiting{Migration: ref, Step: step.Number, Blockers: q.ahead, Waited: Elapsed(time.Since(began))})
+			m.emit(LockWaiting{Migration: ref, Step: step, Blockers: q.ahead, Waited: Elapsed(time.Since(began))})
 		}
 	}
 	if q.longest() >= m.config.MaxStall && !t.stalled.Equal(began) {
 		t.stalled = began
-		m.emit(TrafficWaiting{Migration: ref, Step: step.Number, Waiting: q.behind, Longest: Elapsed(q.longest())})
+		m.emit(TrafficWaiting{Migration: ref, Step: step, Waiting: q.behind, Longest: Elapsed(q.longest())})
 	}
 }
