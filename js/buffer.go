@@ -2,12 +2,10 @@ package js
 
 import (
 	stdbytes "bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dop251/goja"
+	"github.com/dop251/goja_nodejs/buffer"
 )
 
 // buffer makes a Buffer of bytes, which it keeps.
@@ -29,7 +27,11 @@ func (m *machine) forPrelude() map[string]any {
 		}
 		panic(m.vm.NewTypeError("a Buffer or Uint8Array is needed"))
 	}
+	module := m.vm.NewObject()
+	_ = module.Set("exports", m.vm.NewObject()) // which never fails for a new object
+	buffer.Require(m.vm, module)
 	return map[string]any{
+		"library": module.Get("exports"),
 		"fits": func(call goja.FunctionCall) goja.Value {
 			m.fits(call.Argument(0).ToFloat())
 			return goja.Undefined()
@@ -49,44 +51,23 @@ func (m *machine) forPrelude() map[string]any {
 // decode gives the bytes that a text represents. As in Node.js, it stops where
 // the text is not in the encoding.
 func decode(text, encoding string) []byte {
-	switch encoding {
-	case "hex":
-		data := make([]byte, len(text)/2)
-		n, _ := hex.Decode(data, []byte(text[:len(text)/2*2]))
-		return data[:n]
-	case "base64", "base64url":
-		text = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "").Replace(text)
-		text, _, _ = strings.Cut(text, "=")
-		data := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
-		n, _ := base64.RawStdEncoding.Decode(data, []byte(text))
-		return data[:n]
-	case "latin1":
-		data := make([]byte, 0, len(text))
-		for _, c := range text {
-			data = append(data, byte(c)) //nolint:gosec // the low byte is what is meant
-		}
-		return data
+	if encoding != "latin1" {
+		return buffer.StringCodecByName(encoding).DecodeAppend(text, nil)
 	}
-	return []byte(text)
+	data := make([]byte, 0, len(text))
+	for _, c := range text {
+		data = append(data, byte(c)) //nolint:gosec // the low byte is what is meant
+	}
+	return data
 }
 
 func encode(data []byte, encoding string) string {
-	switch encoding {
-	case "hex":
-		return hex.EncodeToString(data)
-	case "base64":
-		return base64.StdEncoding.EncodeToString(data)
-	case "base64url":
-		return base64.RawURLEncoding.EncodeToString(data)
-	case "latin1":
-		var b strings.Builder
-		for _, c := range data {
-			b.WriteRune(rune(c))
-		}
-		return b.String()
+	if encoding != "latin1" {
+		return buffer.StringCodecByName(encoding).Encode(data)
 	}
-	if utf8.Valid(data) {
-		return string(data)
+	var b strings.Builder
+	for _, c := range data {
+		b.WriteRune(rune(c))
 	}
-	return string([]rune(string(data))) // what is no UTF-8 becomes U+FFFD
+	return b.String()
 }

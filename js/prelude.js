@@ -1,7 +1,7 @@
 // What of Node.js is easier said in JavaScript. It is called with what Go has
 // for it, and returns what Go wants to know.
 (native) => {
-  const encodings = { utf8: 'utf8', 'utf-8': 'utf8', hex: 'hex', base64: 'base64', base64url: 'base64url', latin1: 'latin1', binary: 'latin1', ascii: 'latin1' };
+  const encodings = { utf8: 'utf8', 'utf-8': 'utf8', hex: 'hex', base64: 'base64', base64url: 'base64Url', latin1: 'latin1', binary: 'latin1', ascii: 'latin1' };
   const encodingOf = (name) => {
     const known = encodings[name === undefined ? 'utf8' : String(name).toLowerCase()];
     if (!known) throw new TypeError('Unknown encoding: ' + name);
@@ -89,6 +89,11 @@
       target.set(part, targetStart);
       return part.length;
     }
+  }
+
+  // goja_nodejs has what reads and writes numbers.
+  for (const [name, method] of Object.entries(native.library.Buffer.prototype)) {
+    if (/^(read|write.)/.test(name)) Object.defineProperty(Buffer.prototype, name, { value: method, configurable: true, writable: true });
   }
 
   // The methods that an interval has in Node's pg.
