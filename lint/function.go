@@ -92,29 +92,6 @@ func (m *model) alterFunction(s *ast.AlterFunctionStmt) {
 	}
 }
 
-func (m *model) renameFunction(o *ast.ObjectWithArgs, to string) {
-	f := m.overload(o)
-	if f == nil {
-		return
-	}
-	for n, overloads := range m.functions {
-		if slices.Contains(overloads, f) {
-			m.functions[n] = slices.DeleteFunc(overloads, func(other *function) bool { return other == f })
-			m.functions[Name{n.Schema, to}] = append(m.functions[Name{n.Schema, to}], f)
-			return
-		}
-	}
-}
-
-func (m *model) dropFunction(o *ast.ObjectWithArgs) {
-	f := m.overload(o)
-	for n, overloads := range m.functions {
-		if f != nil && slices.Contains(overloads, f) {
-			m.functions[n] = slices.DeleteFunc(overloads, func(other *function) bool { return other == f })
-		}
-	}
-}
-
 // createFunctionStatement finds that the server refuses to put a function in the
 // place of another.
 func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
@@ -144,6 +121,7 @@ func (j *judge) createFunctionStatement(s *ast.CreateFunctionStmt) {
 	}
 	j.underIndex(n, s)
 	j.because("a function is only looked at when it is called")
+	j.analysed(s)
 }
 
 // underIndex finds that a function changes by which an index is ordered.
@@ -241,4 +219,47 @@ func (m *model) overloads(name Name, call *ast.FuncCall) []*function {
 		}
 	}
 	return all
+}
+
+func (m *model) createFunction(s *ast.CreateFunctionStmt) {
+	n := m.qualify(nameOf(texts(s.Funcname)))
+	f := &function{volatility: "volatile", language: "sql", created: m.now}
+	for _, o := range s.Options {
+		d := o.GetDefElem()
+		switch d.GetDefname() {
+		case "volatility":
+			f.volatility = text(d.Arg)
+		case "language":
+			f.language = strings.ToLower(text(d.Arg))
+		case "as":
+			if items := d.Arg.GetList().GetItems(); len(items) > 0 {
+				f.body = text(items[0])
+			}
+		}
+	}
+	f.expr = m.bodyExpression(s, f)
+	f.text, _ = m.parser.Write(&ast.Node{Node: &ast.Node_CreateFunctionStmt{CreateFunctionStmt: s}})
+	f.signature(s)
+	m.functions[n] = slices.DeleteFunc(m.functions[n], func(old *function) bool { return slices.Equal(old.args, f.args) })
+	m.functions[n] = append(m.functions[n], f)
+}
+
+// bodyExpression gives the expression of a function in SQL that is one SELECT of
+// an expression and nothing else: the planner writes that in place of the call.
+func (m *model) bodyExpression(s *ast.CreateFunctionStmt, f *function) *ast.Node {
+	if f.language != "sql" {
+		return nil
+	}
+	if r := s.SqlBody.GetReturnStmt(); r != nil {
+		return r.Returnval
+	}
+	trees, err := m.parser.Parse(f.body)
+	if err != nil || len(trees) != 1 {
+		return nil
+	}
+	q := trees[0].GetSelectStmt()
+	if q == nil || len(q.TargetList) != 1 || len(q.FromClause) > 0 || q.WhereClause != nil {
+		return nil
+	}
+	return q.TargetList[0].GetResTarget().GetVal()
 }

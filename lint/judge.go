@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	ast "github.com/pganalyze/pg_query_go/v6"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -150,12 +149,13 @@ func (j *judge) judge(at int) Judgement {
 		j.unparsed()
 	} else {
 		known := j.known()
-		j.statement(j.current.node)
+		effect := j.statement(j.current.node)
 		j.unheardOf(known)
 		j.context()
 		j.localEnds()
 		j.unreadMark()
 		j.remember()
+		effect()
 	}
 	j.finish()
 	return *j.out
@@ -424,7 +424,7 @@ func leaves(r *relation) []string {
 	return all
 }
 
-// remember adds what the statement did to the transaction, and applies it.
+// remember adds what the statement locks to what the transaction holds.
 func (j *judge) remember() {
 	for _, l := range j.out.Effect.Locks {
 		for _, r := range j.relations {
@@ -432,9 +432,6 @@ func (j *judge) remember() {
 				j.tx.locks[r] = held{l.Mode, j.at, j.command()}
 			}
 		}
-	}
-	if j.current.node.GetAlterTableStmt() == nil { // which is applied command by command
-		j.apply(j.current.node)
 	}
 }
 
@@ -485,40 +482,4 @@ func (j *judge) brief() string {
 		return "it takes " + strings.Join(locks, ", ") + ", which stops no ordinary work"
 	}
 	return "it takes " + strings.Join(locks, ", ") + " for a moment, without going through any rows"
-}
-
-// statement judges one statement by its kind.
-func (j *judge) statement(n *ast.Node) {
-	j.hostAccess(n)
-	j.ctes = j.pickWith(withOf(n), nil)
-	switch s := n.GetNode().(type) {
-	case *ast.Node_AlterTableStmt:
-		j.alterTableStatement(s.AlterTableStmt)
-	case *ast.Node_IndexStmt:
-		j.createIndexStatement(s.IndexStmt)
-	case *ast.Node_DropStmt:
-		j.dropStatement(s.DropStmt)
-	case *ast.Node_CreateStmt:
-		j.createTableStatement(s.CreateStmt)
-	case *ast.Node_RenameStmt:
-		j.renameStatement(s.RenameStmt)
-	case *ast.Node_AlterObjectSchemaStmt:
-		j.setSchemaStatement(s.AlterObjectSchemaStmt)
-	case *ast.Node_ReindexStmt:
-		j.reindexStatement(s.ReindexStmt)
-	case *ast.Node_ClusterStmt:
-		j.clusterStatement(s.ClusterStmt)
-	case *ast.Node_VacuumStmt:
-		j.vacuumStatement(s.VacuumStmt)
-	case *ast.Node_RefreshMatViewStmt:
-		j.refreshStatement(s.RefreshMatViewStmt)
-	case *ast.Node_TruncateStmt:
-		j.truncateStatement(s.TruncateStmt)
-	case *ast.Node_AlterDomainStmt:
-		j.alterDomainStatement(s.AlterDomainStmt)
-	default:
-		if !j.dataStatement(n) && !j.sessionStatement(n) && !j.otherStatement(n) {
-			j.opaque("no rule knows this kind of statement")
-		}
-	}
 }

@@ -77,8 +77,7 @@ func (j *judge) notEnforced(s migration.Statement) {
 		return
 	}
 	for _, cmd := range nodes[0].GetAlterTableStmt().Cmds {
-		mode, _ := lockOf(cmd.GetAlterTableCmd())
-		j.lockTree(j.relation(nodes[0].GetAlterTableStmt().Relation), mode)
+		j.lockTree(j.relation(nodes[0].GetAlterTableStmt().Relation), commandOf(cmd.GetAlterTableCmd()).lock)
 	}
 }
 

@@ -380,3 +380,97 @@ func (j *judge) identityCommand(r *relation, cmd *ast.AlterTableCmd) {
 			Rewrite: j.byDefault(r, cmd)})
 	}
 }
+
+// addColumn adds a column with the constraints that are at it.
+func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
+	c := &column{name: def.Colname, typ: typeOf(def.TypeName), def: def, created: m.now,
+		collation: collationOf(def.CollClause)}
+	if base, ok := serials[c.typ.Name.Object]; ok && c.typ.Name.Schema == "" {
+		c.typ, c.serial, c.notNull = Type{Name: Name{catalogSchema, base}}, true, true
+		c.value = nextval
+	}
+	if found := r.column(def.Colname); found != nil {
+		*found = *c // a partition or heir that names its column again
+		c = found
+	} else {
+		r.columns = append(r.columns, c)
+	}
+	for _, n := range def.Constraints {
+		s := n.GetConstraint()
+		switch s.GetContype() {
+		case ast.ConstrType_CONSTR_NOTNULL:
+			c.notNull = true
+		case ast.ConstrType_CONSTR_DEFAULT:
+			c.value = s.RawExpr
+		case ast.ConstrType_CONSTR_IDENTITY:
+			c.identity, c.notNull = s.GeneratedWhen, true
+		case ast.ConstrType_CONSTR_GENERATED:
+			c.generated = true
+		case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
+			m.key(r, s.Contype, s.Conname, []string{c.name})
+		case ast.ConstrType_CONSTR_CHECK:
+			m.check(r, s)
+		case ast.ConstrType_CONSTR_FOREIGN:
+			m.foreign(r, s, []string{c.name})
+		case ast.ConstrType_CONSTR_ATTR_DEFERRED:
+			r.deferred = true
+		}
+	}
+}
+
+func (m *model) addColumnOf(r *relation, cmd *ast.AlterTableCmd) {
+	if def := cmd.Def.GetColumnDef(); !cmd.MissingOk || r.column(def.GetColname()) == nil {
+		m.addColumn(r, def)
+	}
+}
+
+func collationOf(c *ast.CollateClause) string {
+	if c == nil {
+		return ""
+	}
+	return strings.Join(texts(c.Collname), ".")
+}
+
+// nextval replaces the default of a serial column.
+var nextval = &ast.Node{Node: &ast.Node_FuncCall{FuncCall: &ast.FuncCall{
+	Funcname: []*ast.Node{{Node: &ast.Node_String_{String_: &ast.String{Sval: "nextval"}}}},
+}}}
+
+func (m *model) dropColumnOf(r *relation, cmd *ast.AlterTableCmd) {
+	if c := r.column(cmd.Name); c != nil {
+		m.dropColumn(r, c)
+	}
+}
+
+func (m *model) dropColumn(r *relation, c *column) {
+	r.columns = slices.DeleteFunc(r.columns, func(other *column) bool { return other == c })
+	r.dropped++
+	r.constraints = slices.DeleteFunc(r.constraints, func(k *constraint) bool {
+		return slices.Contains(k.columns,
+			c.name)
+	})
+	for name, i := range m.indexes {
+		if i.table == r && i.mentions(c.name) {
+			delete(m.indexes, name)
+		}
+	}
+	for other, keys := range m.references(r) {
+		other.constraints = slices.DeleteFunc(other.constraints, func(k *constraint) bool {
+			return slices.Contains(keys, k) && slices.Contains(k.toColumns, c.name)
+		})
+	}
+}
+
+// mentions reports whether an index needs a column.
+func (i *index) mentions(column string) bool {
+	if slices.Contains(i.columns, column) || slices.Contains(i.include, column) || slices.Contains(columnsIn(i.where),
+		column) {
+		return true
+	}
+	for _, e := range i.expressions {
+		if slices.Contains(columnsIn(e), column) {
+			return true
+		}
+	}
+	return false
+}

@@ -314,3 +314,9 @@ func (j *judge) retypeDependents(r *relation, column string) {
 			Rewrite: j.aroundViews(j.readers(r, column))})
 	}
 }
+
+// retype gives a column the type that a command names.
+func (c *column) retype(cmd *ast.AlterTableCmd) {
+	c.def = cmd.Def.GetColumnDef()
+	c.typ, c.collation = typeOf(c.def.GetTypeName()), collationOf(c.def.GetCollClause())
+}

@@ -8,40 +8,6 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
 
-// dataStatement judges what reads and changes rows, and tells whether it knew the
-// statement.
-func (j *judge) dataStatement(n *ast.Node) bool {
-	switch s := n.GetNode().(type) {
-	case *ast.Node_UpdateStmt:
-		j.update(n, s.UpdateStmt)
-	case *ast.Node_DeleteStmt:
-		j.delete(n, s.DeleteStmt)
-	case *ast.Node_InsertStmt:
-		j.insert(n, s.InsertStmt)
-	case *ast.Node_MergeStmt:
-		j.merge(n, s.MergeStmt)
-	case *ast.Node_SelectStmt:
-		j.read(n, s.SelectStmt)
-	case *ast.Node_CreateTableAsStmt:
-		j.out.kind = reading
-		if s.CreateTableAsStmt.GetInto().GetSkipData() {
-			j.because("it holds no rows until it is refreshed")
-		}
-		j.reads(s.CreateTableAsStmt.Query)
-		if query := s.CreateTableAsStmt.Query.GetSelectStmt(); !s.CreateTableAsStmt.GetInto().GetSkipData() && query != nil {
-			j.scansOf(s.CreateTableAsStmt.Query, query)
-		}
-		j.because("rows are read alongside reads and writes, and what is made is new")
-	case *ast.Node_CopyStmt:
-		j.copyStatement(s.CopyStmt)
-	case *ast.Node_ExplainStmt:
-		return j.dataStatement(s.ExplainStmt.Query)
-	default:
-		return false
-	}
-	return true
-}
-
 // reads locks what a query reads, and notes tables of which it goes through more
 // than a key's worth of rows.
 func (j *judge) reads(query *ast.Node) {
@@ -249,10 +215,7 @@ func (j *judge) body(statement, language, what, function string) {
 			j.guess(nodes[0])
 			continue
 		}
-		j.statement(nodes[0])
-		if nodes[0].GetAlterTableStmt() == nil {
-			j.apply(nodes[0])
-		}
+		j.statement(nodes[0])()
 	}
 }
 
@@ -314,10 +277,7 @@ func (j *judge) sqlBody(statement, what, function string) {
 	j.out.places = append(j.out.places, j.places...)
 	defer func() { j.inner, j.places = false, outer }()
 	for _, n := range inside {
-		j.statement(n)
-		if n.GetAlterTableStmt() == nil {
-			j.apply(n)
-		}
+		j.statement(n)()
 	}
 }
 
@@ -738,4 +698,69 @@ func (j *judge) copyStatement(s *ast.CopyStmt) {
 		j.reads(s.Query)
 	}
 	j.because("it reads, which stops nobody")
+}
+
+func (j *judge) truncateStatement(s *ast.TruncateStmt) {
+	for _, n := range s.Relations {
+		r := j.relation(n.GetRangeVar())
+		j.lockTree(r, AccessExclusive)
+		if s.Behavior == ast.DropBehavior_DROP_CASCADE {
+			var others, emptied []string
+			for other := range j.references(r) {
+				if other != r {
+					j.lockTree(other, AccessExclusive)
+					emptied = append(emptied, leaves(other)...)
+					others = append(others, other.name.String())
+				}
+			}
+			slices.Sort(others)
+			message := "every table that references it is emptied as well"
+			if len(others) > 0 {
+				message = join(others) + " are emptied as well, since they reference it"
+			}
+			if !j.isNew(r) && (r.assumed || len(others) > 0) {
+				j.report(Finding{Hazard: truncateCascade, claim: claim{claimsRewrite, emptied}, Message: message,
+					Evidence: j.wasThere(r), Rewrite: j.truncateByName(s)})
+			}
+		}
+		if j.harmless(r) {
+			continue
+		}
+		j.report(Finding{Hazard: truncate, claim: claim{claimsRewrite, leaves(r)}, Evidence: j.wasThere(r),
+			Message: fmt.Sprintf("all rows of %s are lost, and nobody can read or write it until the transaction ends", r.name),
+			Rewrite: j.deleteSlowly(r)})
+	}
+}
+
+// truncateByName names the tables that CASCADE would empty.
+func (j *judge) truncateByName(s *ast.TruncateStmt) string {
+	var all []*relation
+	for _, n := range s.Relations {
+		r := j.relation(n.GetRangeVar())
+		if r.assumed {
+			return ""
+		}
+		all = append(all, r)
+	}
+	for i := 0; i < len(all); i++ {
+		for other := range j.references(all[i]) {
+			if !slices.Contains(all, other) {
+				all = append(all, other)
+			}
+		}
+	}
+	var written []string
+	for _, r := range all {
+		written = append(written, j.written(r))
+	}
+	slices.Sort(written)
+	return "TRUNCATE " + strings.Join(written, ", ") + ";"
+}
+
+func (j *judge) deleteSlowly(r *relation) string {
+	b, ok := j.batchOf(r)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s\nDELETE FROM %s WHERE %s;", b.mark(), b.table, b.where(""))
 }

@@ -262,106 +262,6 @@ func (j *judge) redundant(r *relation, s *ast.IndexStmt) {
 	}
 }
 
-func (j *judge) dropIndexes(s *ast.DropStmt) {
-	if s.Concurrent && len(s.Objects) > 1 {
-		rewrite, why := j.dropConcurrently(s)
-		j.report(Finding{Hazard: dropIndexConcurrentlyMultiple, claim: claim{kind: claimsError},
-			Message: "the server drops only one index at a time concurrently", Rewrite: rewrite, NotFixed: why})
-		return
-	}
-	for _, object := range s.Objects {
-		j.dropIndex(s, nameOf(texts(object.GetList().GetItems())))
-	}
-}
-
-// dropConcurrently writes a DROP INDEX CONCURRENTLY for each index.
-func (j *judge) dropConcurrently(s *ast.DropStmt) (rewrite, why string) {
-	if s.Behavior == ast.DropBehavior_DROP_CASCADE {
-		return "", "CASCADE is not possible with CONCURRENTLY"
-	}
-	if len(s.Objects) == 1 && !s.Concurrent {
-		return concurrently(j.out.Text, "INDEX") + ";", ""
-	}
-	exists := ""
-	if s.MissingOk {
-		exists = "IF EXISTS "
-	}
-	var lines []string
-	for _, object := range s.Objects {
-		words := texts(object.GetList().GetItems())
-		if i := j.findIndex(nameOf(words)); i != nil && i.table.partitioned {
-			return "", "the index " + i.name.String() + " is that of a partitioned table"
-		}
-		lines = append(lines, "DROP INDEX CONCURRENTLY "+exists+strings.Join(quotedAll(words), ".")+";")
-	}
-	return strings.Join(lines, "\n"), ""
-}
-
-func (j *judge) dropIndex(s *ast.DropStmt, name Name) {
-	i := j.findIndex(name)
-	switch {
-	case i == nil && s.MissingOk && j.complete:
-		j.evidence(FromCatalog, "no index "+name.String())
-		return
-	case i == nil && s.Concurrent:
-		j.because("the index goes while reads and writes go on")
-		return
-	case i == nil && s.MissingOk && j.known() != nil:
-		j.report(Finding{Hazard: dropIndexNotConcurrent, Verdict: Unknown,
-			Message: fmt.Sprintf(
-				"no migration makes %s; if it is there, reads and writes of its table wait while it is dropped", name)})
-		return
-	case i == nil:
-		rewrite, why := j.dropConcurrently(s)
-		j.report(Finding{Hazard: dropIndexNotConcurrent, Message: fmt.Sprintf("reads and writes of the table of %s "+
-			"wait while the index is dropped", name),
-			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{FromText, "the index is older than the migrations"}})
-		return
-	}
-	mode := AccessExclusive
-	if s.Concurrent {
-		mode = ShareUpdateExclusive
-	}
-	j.lockTree(i.table, mode)
-	if j.harmless(i.table) {
-		return
-	}
-	j.dropKey(i)
-	switch {
-	case i.constraint != nil:
-		j.report(Finding{
-			Hazard: dropIndexBackingConstraint, claim: claim{kind: claimsError},
-			Message: fmt.Sprintf("index %s belongs to the constraint %s: the server refuses to drop it", i.name,
-				quoted(i.constraint.name)),
-			Rewrite:  j.alterTo(i.table, "DROP CONSTRAINT "+quoted(i.constraint.name)),
-			Evidence: Evidence{j.source(i.table), "the constraint has the index"},
-		})
-	case s.Concurrent && i.table.partitioned:
-		j.report(Finding{
-			Hazard: concurrentIndexOnPartitionedParent, claim: claim{kind: claimsError},
-			Message:  fmt.Sprintf("%s is partitioned: its index cannot be dropped concurrently", i.table.name),
-			Rewrite:  without(j.out.Text, "CONCURRENTLY") + ";",
-			NotFixed: "without CONCURRENTLY the table is locked: choose a quiet time",
-			Evidence: Evidence{j.source(i.table), i.table.name.String() + " is partitioned"},
-		})
-	case s.Concurrent:
-		j.because("the index goes while reads and writes go on")
-	case i.created == j.now && i.step == j.step:
-		j.because("the index was made in the same transaction")
-	default:
-		finding := Finding{
-			Hazard: dropIndexNotConcurrent, Message: fmt.Sprintf("reads and writes of %s wait while the index is dropped",
-				i.table.name),
-			Evidence: Evidence{j.source(i.table), i.name.String() + " is an index of " + i.table.name.String()},
-		}
-		finding.Rewrite, finding.NotFixed = j.dropConcurrently(s)
-		if i.table.partitioned {
-			finding.Rewrite, finding.NotFixed = "", "an index of a partitioned table cannot be dropped concurrently"
-		}
-		j.report(finding)
-	}
-}
-
 // dropKey finds that a key goes on which ON CONFLICT clauses of running code rely.
 func (j *judge) dropKey(i *index) {
 	if !i.unique || i.created == j.now {
@@ -514,68 +414,6 @@ func (j *judge) vacuumStatement(s *ast.VacuumStmt) {
 	}
 }
 
-func (j *judge) refreshStatement(s *ast.RefreshMatViewStmt) {
-	r := j.relation(s.Relation)
-	if !s.SkipData {
-		for _, u := range r.reads {
-			j.lockRead(u.of)
-			if !j.few(u.of) {
-				j.scan(u.of)
-			}
-		}
-	}
-	if !s.Concurrent {
-		j.lock(r, AccessExclusive)
-		if j.harmless(r) || s.SkipData && j.small(r) {
-			return
-		}
-		if s.SkipData {
-			j.report(Finding{Hazard: refreshMatviewNotConcurrent, Evidence: j.wasThere(r),
-				Message: fmt.Sprintf("%s loses its rows, and anyone who reads it gets an error until it is computed again",
-					r.name)})
-			return
-		}
-		rewrite, why := j.refreshSlowly(r)
-		j.report(Finding{Hazard: refreshMatviewNotConcurrent,
-			Message: fmt.Sprintf("nobody can read %s until it is computed", r.name),
-			Rewrite: rewrite, NotFixed: why, Evidence: Evidence{j.source(r),
-				r.name.String() + " was there before this migration"}})
-		return
-	}
-	j.lock(r, Exclusive)
-	j.out.kind = dataChange
-	for _, i := range j.indexesOf(r) {
-		if i.unique && i.where == nil && len(i.expressions) == 0 {
-			j.because(fmt.Sprintf("readers go on while %s is computed, thanks to its unique index %s", r.name, i.name))
-			return
-		}
-	}
-	if r.assumed {
-		j.because("readers go on; whether there is the unique index that this needs is not known")
-		return
-	}
-	j.report(Finding{Hazard: refreshMatviewConcurrentlyNeedsUniqueIndex, claim: claim{kind: claimsError},
-		Message: fmt.Sprintf("%s has no unique index over all its rows: the server refuses to refresh it concurrently",
-			r.name),
-		Evidence: Evidence{j.source(r), "no index of it is unique"}})
-}
-
-// refreshSlowly is a refresh beside readers, if the view has what that needs.
-func (j *judge) refreshSlowly(r *relation) (rewrite, why string) {
-	unique := slices.ContainsFunc(j.indexesOf(r), func(i *index) bool {
-		return i.unique && i.valid && i.where == nil && len(i.expressions) == 0
-	})
-	switch {
-	case r.empty:
-		return "", "it was never computed, and the first time cannot be concurrent"
-	case !unique && r.assumed:
-		return concurrently(j.out.Text, "VIEW") + ";", "whether it has a unique index is not known"
-	case !unique:
-		return "", "it has no unique index over all rows"
-	}
-	return concurrently(j.out.Text, "VIEW") + ";", ""
-}
-
 // concurrently inserts CONCURRENTLY behind the first occurrence of a keyword.
 func concurrently(statement, keyword string) string {
 	for token := range pgsql.Tokens(statement) {
@@ -610,4 +448,42 @@ func without(statement, keywords string) string {
 		}
 	}
 	return statement
+}
+
+func (m *model) createIndex(s *ast.IndexStmt) {
+	r := m.relation(s.Relation)
+	var columns []string
+	var expressions []*ast.Node
+	words := []string{r.name.Object}
+	for _, p := range s.IndexParams {
+		e := p.GetIndexElem()
+		columns = append(columns, e.GetName())
+		word := e.GetName()
+		if e.GetExpr() != nil {
+			expressions = append(expressions, e.GetExpr())
+			word = "expr"
+			if f := e.GetExpr().GetFuncCall(); f != nil {
+				word = text(f.Funcname[len(f.Funcname)-1])
+			}
+		}
+		words = append(words, word)
+	}
+	name := Name{r.name.Schema, s.Idxname}
+	if s.Idxname == "" {
+		name = m.unusedIndex(r, strings.Join(append(words, "idx"), "_"))
+	} else if m.indexes[name] != nil && s.IfNotExists {
+		return
+	}
+	i := m.index(r, name, columns)
+	i.unique, i.expressions, i.where, i.method, i.only = s.Unique, expressions, s.WhereClause, s.AccessMethod, !s.Relation.Inh
+	i.valid = !(i.only && r.partitioned)
+	for _, p := range s.IndexIncludingParams {
+		i.include = append(i.include, p.GetIndexElem().GetName())
+	}
+}
+
+func (m *model) reindex(s *ast.ReindexStmt) {
+	if i := m.findIndex(nameOfRange(s.Relation)); i != nil {
+		i.valid = true
+	}
 }

@@ -9,38 +9,8 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
 
-// sessionStatement judges settings and explicit locks, and tells whether it knew
-// the statement.
-func (j *judge) sessionStatement(n *ast.Node) bool {
-	switch s := n.GetNode().(type) {
-	case *ast.Node_VariableSetStmt:
-		j.set(s.VariableSetStmt)
-		j.setting(s.VariableSetStmt)
-	case *ast.Node_VariableShowStmt, *ast.Node_DiscardStmt, *ast.Node_ListenStmt, *ast.Node_NotifyStmt,
-		*ast.Node_UnlistenStmt,
-		*ast.Node_CheckPointStmt, *ast.Node_LoadStmt, *ast.Node_ConstraintsSetStmt, *ast.Node_DeallocateStmt, *ast.Node_ClosePortalStmt,
-		*ast.Node_DeclareCursorStmt, *ast.Node_FetchStmt, *ast.Node_TransactionStmt, *ast.Node_PrepareStmt:
-		j.because("it is about the session alone")
-	case *ast.Node_LockStmt:
-		j.lockStatement(s.LockStmt)
-	case *ast.Node_AlterSystemStmt:
-		j.report(Finding{Hazard: serverSetting, Message: fmt.Sprintf("%s changes for every database of the server, from "+
-			"the next reload or restart on", s.AlterSystemStmt.Setstmt.GetName())})
-	case *ast.Node_AlterDatabaseSetStmt:
-		j.sessionDefault(s.AlterDatabaseSetStmt.Setstmt)
-	case *ast.Node_AlterRoleSetStmt:
-		j.sessionDefault(s.AlterRoleSetStmt.Setstmt)
-	case *ast.Node_DoStmt:
-		j.do(s.DoStmt)
-	case *ast.Node_CallStmt:
-		j.call(s.CallStmt)
-	default:
-		return false
-	}
-	return true
-}
-
 func (j *judge) setting(s *ast.VariableSetStmt) {
+	j.set(s) // for what follows in a body as well
 	name := lower(s.Name)
 	if s.Kind == ast.VariableSetKind_VAR_SET_MULTI {
 		return
@@ -381,3 +351,28 @@ func (j *judge) timeouts() {
 
 // longTimeout is a wait that people notice.
 const longTimeout = 5 * time.Second
+
+// set follows search_path, the one setting that changes what names mean.
+func (m *model) set(s *ast.VariableSetStmt) {
+	if s.Name != "search_path" {
+		return
+	}
+	if s.Kind == ast.VariableSetKind_VAR_SET_VALUE {
+		m.setPath(texts(s.Args))
+		return
+	}
+	m.path = []string{public}
+}
+
+func (m *model) setPath(schemas []string) {
+	m.path = nil
+	for _, s := range schemas {
+		s = strings.Trim(strings.TrimSpace(s), `"`)
+		if s != "" && s != "$user" {
+			m.path = append(m.path, s)
+		}
+	}
+	if len(m.path) == 0 {
+		m.path = []string{public}
+	}
+}

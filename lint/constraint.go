@@ -8,7 +8,8 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 )
 
-func (j *judge) addConstraintCommand(r *relation, c *ast.Constraint) {
+func (j *judge) addConstraintCommand(r *relation, cmd *ast.AlterTableCmd) {
+	c := cmd.Def.GetConstraint()
 	if c.Contype == ast.ConstrType_CONSTR_FOREIGN {
 		j.addForeignKey(r, c)
 		return
@@ -400,47 +401,166 @@ func (j *judge) dropReferences(r *relation, c *constraint, cmd *ast.AlterTableCm
 	}
 }
 
-func (j *judge) alterDomainStatement(s *ast.AlterDomainStmt) {
-	t := j.findType(nameOf(texts(s.TypeName)))
-	name := nameOf(texts(s.TypeName))
-	if t != nil && t.created == j.now {
-		j.because("the domain was made by this migration")
-		return
-	}
-	var tables []*relation
-	if t != nil {
-		tables = j.withDomain(t)
-	}
-	scans := s.Subtype == "O" || s.Subtype == "V" || s.Subtype == "C" && !s.Def.GetConstraint().GetSkipValidation()
-	if !scans {
-		j.because("only the catalog changes; no table is locked")
-		return
-	}
-	existing := false
-	for _, r := range tables {
-		j.lock(r, Share)
-		j.scan(r)
-		existing = existing || !j.isNew(r) && !j.small(r)
-	}
-	if t != nil && !existing {
-		j.evidence(FromHistory, "no table has a column of this domain")
-		return
-	}
-	hazard := map[string]ID{"O": alterDomainSetNotNull, "V": alterDomainValidate,
-		"C": alterDomainAddConstraint}[s.Subtype]
-	f := Finding{Hazard: hazard, Message: "writes to every table with a column of this domain wait until all their rows " +
-		"are read"}
-	if len(tables) > 0 {
-		var all []string
-		for _, r := range tables {
-			all = append(all, r.name.String())
+// addConstraint adds a constraint of the table. That of a new table is valid
+// whatever is said.
+func (m *model) addConstraint(r *relation, s *ast.Constraint, newTable bool) {
+	r.deferred = r.deferred || s.Initdeferred
+	switch s.Contype {
+	case ast.ConstrType_CONSTR_PRIMARY, ast.ConstrType_CONSTR_UNIQUE:
+		if s.Indexname != "" {
+			m.keyUsing(r, s)
+			return
 		}
-		f.claim, f.Evidence = claim{claimsScan, leaves(tables[0])}, j.wasThere(tables[0])
-		f.Message = fmt.Sprintf("writes to %s, which have columns of the domain %s, wait until all rows are read", join(all),
-			name)
+		m.key(r, s.Contype, s.Conname, texts(s.Keys))
+	case ast.ConstrType_CONSTR_CHECK:
+		c := m.check(r, s)
+		c.valid = c.valid || newTable
+	case ast.ConstrType_CONSTR_FOREIGN:
+		c := m.foreign(r, s, texts(s.FkAttrs))
+		c.valid = c.valid || newTable
+	case ast.ConstrType_CONSTR_EXCLUSION:
+		var columns []string
+		for _, e := range s.Exclusions {
+			if items := e.GetList().GetItems(); len(items) > 0 {
+				columns = append(columns, items[0].GetIndexElem().GetName())
+			}
+		}
+		c := m.constrain(r, s.Contype, s.Conname, "excl", columns)
+		c.index = m.index(r, m.unusedIndex(r, c.name), columns)
+		c.index.constraint = c
 	}
-	if c := s.Def.GetConstraint(); s.Subtype == "C" && c.GetConname() != "" {
-		f.Rewrite = spotsOf(j.out.Text).append(" NOT VALID") + ";"
+}
+
+func (m *model) addConstraintOf(r *relation, cmd *ast.AlterTableCmd) {
+	s := cmd.Def.GetConstraint()
+	if r.parent == nil || s.Conname == "" || r.constraint(s.Conname) == nil {
+		m.addConstraint(r, s, false)
 	}
-	j.report(f)
+}
+
+func (m *model) constrain(r *relation, kind ast.ConstrType, name, suffix string, columns []string) *constraint {
+	if name == "" {
+		parts := []string{r.name.Object}
+		if kind != ast.ConstrType_CONSTR_PRIMARY {
+			parts = append(parts, columns...)
+		}
+		name = m.unusedConstraint(r, strings.Join(append(parts, suffix), "_"))
+	}
+	c := &constraint{name: name, kind: kind, columns: columns, valid: true, created: m.now, step: m.step}
+	r.constraints = append(r.constraints, c)
+	return c
+}
+
+func (m *model) unusedConstraint(r *relation, name string) string {
+	for n, candidate := 0, name; ; candidate = name + number(n) {
+		if r.constraint(candidate) == nil {
+			return candidate
+		}
+		n++
+	}
+}
+
+func (m *model) check(r *relation, s *ast.Constraint) *constraint {
+	columns := columnsIn(s.RawExpr)
+	slices.Sort(columns)
+	columns = slices.Compact(columns)
+	name := s.Conname
+	if name == "" {
+		name = m.checkName(r, s.RawExpr)
+	}
+	c := m.constrain(r, ast.ConstrType_CONSTR_CHECK, name, "check", columns)
+	c.columns, c.expr, c.valid, c.noInherit = columns, s.RawExpr, !s.SkipValidation, s.IsNoInherit
+	return c
+}
+
+func (m *model) foreign(r *relation, s *ast.Constraint, columns []string) *constraint {
+	c := m.constrain(r, s.Contype, s.Conname, "fkey", columns)
+	c.to, c.toColumns, c.valid = m.relation(s.Pktable), texts(s.PkAttrs), !s.SkipValidation
+	c.onDelete, c.onUpdate = s.FkDelAction, s.FkUpdAction
+	if len(c.toColumns) == 0 {
+		c.toColumns = c.to.primaryKey()
+	}
+	return c
+}
+
+// key adds a primary key or unique constraint with an index of its own.
+func (m *model) key(r *relation, kind ast.ConstrType, name string, columns []string) {
+	suffix := "key"
+	if kind == ast.ConstrType_CONSTR_PRIMARY {
+		suffix = "pkey"
+		for _, name := range columns {
+			if c := r.column(name); c != nil {
+				c.notNull = true
+			}
+		}
+	}
+	c := m.constrain(r, kind, name, suffix, columns)
+	c.index = m.index(r, m.unusedIndex(r, c.name), columns)
+	c.index.unique, c.index.constraint = true, c
+	for _, p := range r.partitions {
+		m.key(p, kind, "", columns)
+	}
+}
+
+// keyUsing adds one that takes over an index, and gives the index its name.
+func (m *model) keyUsing(r *relation, s *ast.Constraint) {
+	name := s.Conname
+	if name == "" {
+		name = s.Indexname
+	}
+	i := m.indexes[Name{r.name.Schema, s.Indexname}]
+	c := m.constrain(r, s.Contype, name, "", nil)
+	if i == nil {
+		return
+	}
+	delete(m.indexes, i.name)
+	i.name.Object, i.constraint = name, c
+	m.indexes[i.name] = i
+	c.index, c.columns = i, i.columns
+	if s.Contype == ast.ConstrType_CONSTR_PRIMARY {
+		for _, name := range i.columns {
+			if c := r.column(name); c != nil {
+				c.notNull = true
+			}
+		}
+	}
+}
+
+func (m *model) unusedIndex(r *relation, name string) Name {
+	for n, candidate := 0, name; ; candidate = name + number(n) {
+		full := Name{r.name.Schema, candidate}
+		if m.indexes[full] == nil && m.relations[full] == nil {
+			return full
+		}
+		n++
+	}
+}
+
+func (m *model) index(r *relation, name Name, columns []string) *index {
+	i := &index{name: name, table: r, columns: columns, valid: true, method: "btree", created: m.now, step: m.step}
+	m.indexes[name] = i
+	return i
+}
+
+func (m *model) validateOf(r *relation, cmd *ast.AlterTableCmd) {
+	if c := r.constraint(cmd.Name); c != nil {
+		c.valid = true
+	}
+}
+
+func (m *model) deferOf(r *relation, cmd *ast.AlterTableCmd) {
+	r.deferred = r.deferred || cmd.Def.GetConstraint().GetInitdeferred()
+}
+
+func (m *model) dropConstraintOf(r *relation, cmd *ast.AlterTableCmd) {
+	if c := r.constraint(cmd.Name); c != nil {
+		m.dropConstraint(r, c)
+	}
+}
+
+func (m *model) dropConstraint(r *relation, c *constraint) {
+	r.constraints = slices.DeleteFunc(r.constraints, func(other *constraint) bool { return other == c })
+	if c.index != nil {
+		delete(m.indexes, c.index.name)
+	}
 }
