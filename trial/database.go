@@ -65,8 +65,7 @@ func (d *database) furnish(ctx context.Context) error {
 	return err
 }
 
-func (d *database) prepare(ctx context.Context) error {
-	var err error
+func (d *database) prepare(ctx context.Context) (err error) {
 	plain := d.config.Copy()
 	plain.DefaultQueryExecMode = pgx.QueryExecModeExec // no cache of plans for tables that change
 	plain.RuntimeParams["timezone"] = "UTC"
@@ -81,12 +80,11 @@ func (d *database) prepare(ctx context.Context) error {
 	if d.gate, err = dial.Open(ctx, aside); err != nil {
 		return err
 	}
-	if len(d.history) > 1 {
-		if _, err := d.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{d.history[0]}.Sanitize()); err != nil {
-			return err
-		}
+	m, err := d.migrator(0, nil)
+	if err != nil {
+		return err
 	}
-	if err := d.createHistory(ctx); err != nil {
+	if err := m.Begin(ctx); err != nil {
 		return err
 	}
 	if err := installObserver(ctx, d.conn, d.history); err != nil {
@@ -106,23 +104,6 @@ func (d *database) prepare(ctx context.Context) error {
 		d.own = append(d.own, name)
 	}
 	return nil
-}
-
-// createHistory lets the engine make its tables, by a migration that does
-// nothing and leaves no record.
-func (d *database) createHistory(ctx context.Context) error {
-	config := d.trial.history.until(0, d.config)
-	nothing := func(context.Context, pgx.Tx) error { return nil }
-	config.Functions = []whimbrel.Function{{Version: "0", Name: "prepare", Up: nothing, Down: nothing}}
-	m, err := whimbrel.New(config)
-	if err != nil {
-		return err
-	}
-	if _, err := m.Up(ctx, whimbrel.UpOptions{}); err != nil {
-		return err
-	}
-	_, err = m.Down(ctx, whimbrel.DownOptions{})
-	return err
 }
 
 // ownTables are the engine's tables.
