@@ -27,7 +27,8 @@ func (r nonTransactional) execute(ctx context.Context) (int64, error) {
 func (r nonTransactional) once(ctx context.Context) (rows int64, err error) {
 	p, s, conn := r.planned, r.step, r.db.conn.PgConn()
 	statement := s.Body()[0]
-	build, isBuild := indexBuild(statement)
+	build, isBuild := pgsql.ReadIndexBuild(statement.Statement)
+	isBuild = isBuild && build.Concurrently
 	var others string
 	if isBuild {
 		if valid, err := r.repairIndex(ctx, build); err != nil || valid {
@@ -132,7 +133,7 @@ func asSelect(calls []string) message {
 // invalid index that a failed build leaves, and takes back that the step had
 // begun where the server itself said that it came to nothing. It does its best;
 // whatever it cannot do, the next attempt does.
-func (r nonTransactional) cleanUp(build build, isBuild bool, failed error) {
+func (r nonTransactional) cleanUp(build pgsql.IndexBuild, isBuild bool, failed error) {
 	if r.db.conn.IsClosed() {
 		return
 	}

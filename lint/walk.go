@@ -12,8 +12,13 @@ func walk(n *ast.Node, visit func(*ast.Node) bool) {
 	if n == nil || n.Node == nil || !visit(n) {
 		return
 	}
+	walkMessage(inner(n).ProtoReflect(), visit)
+}
+
+// inner is the statement, or the part of one, that a node is.
+func inner(n *ast.Node) proto.Message {
 	m := n.ProtoReflect()
-	walkMessage(m.Get(m.WhichOneof(m.Descriptor().Oneofs().Get(0))).Message(), visit)
+	return m.Get(m.WhichOneof(m.Descriptor().Oneofs().Get(0))).Message().Interface()
 }
 
 // walkMessage goes through the fields of a message down to the next nodes.

@@ -61,7 +61,7 @@ FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1)`, append([]uint32{}, v.pending
 		return finding{}, err
 	}
 	c.Steps = v.pending.locks(locks)
-	f := v.pending.tell(judgeCapacity(c))
+	f := v.pending.tellTouched(judgeCapacity(c))
 	f.unseen = append(f.unseen, v.pending.unseen...)
 	return f, nil
 }

@@ -18,8 +18,10 @@ type finding struct {
 	passed bool
 	// unknown is set where too little could be seen to tell. It has not passed then.
 	unknown bool
-	message string
-	remedy  string
+	// advisory is set where it stops a run only if Options.Block names the check.
+	advisory bool
+	message  string
+	remedy   string
 	// unseen lists what the role, or this program, could not see.
 	unseen  []string
 	details Details

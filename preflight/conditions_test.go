@@ -504,6 +504,25 @@ func TestWithoutAPlanWhatIsNotAboutItIsCheckedAllTheSame(t *testing.T) {
 	require.Equal(t, "take it back", traps.Remedy)
 }
 
+// A lean program has no parser: what needs one is unknown there, which is no pass, and
+// stops no run unless that is wanted.
+func TestWithoutAParserWhatStatementsTouchIsUnknownAndStopsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBase(t)
+	b.exec(users)
+	for _, check := range []string{"privileges", "lock_capacity"} {
+		o := b.options(check, "UPDATE users SET name = '';")
+		o.Touches, o.Connection.User = nil, b.role("GRANT ALL ON SCHEMA public TO %[1]s")
+		result := b.run(o)
+		require.True(t, result.Unknown && !result.Passed && !result.Blocking, "%s: %s", check, result.Message)
+		require.Contains(t, result.Message, "what the pending statements touch is not known")
+		require.Contains(t, result.Remedy, "lint.Touches")
+		require.Contains(t, result.Unseen[0], "nothing is given that reads SQL")
+		o.Block = []string{check}
+		require.True(t, b.run(o).Blocking, check)
+	}
+}
+
 func TestThatNoCheckIsLeftIsAnError(t *testing.T) {
 	t.Parallel()
 	b := newBase(t)

@@ -96,10 +96,13 @@ func (v *visit) learn(ctx context.Context) error {
 		"SELECT system_identifier::text FROM pg_catalog.pg_control_system()").Scan(&s.SystemIdentifier)
 	return v.read(ctx, func(tx pgx.Tx) error {
 		var err error
-		v.pending, err = readPending(ctx, tx, v.options.Plan)
+		v.pending, err = readPending(ctx, tx, v.options.Plan, v.options.Touches)
 		if why := v.options.Unplanned; why != nil {
 			v.pending.unplanned = why
 			v.pending.unseen = append(v.pending.unseen, "what is pending: "+v.reason(why))
+		}
+		if why := v.pending.unread; why != nil {
+			v.pending.unseen = append(v.pending.unseen, "what the pending statements touch: "+v.reason(why))
 		}
 		return err
 	})
@@ -139,7 +142,7 @@ func (v *visit) make(ctx context.Context, c check) (Result, error) {
 		f = finding{unknown: true, message: "could not be looked at: " + v.reason(err), remedy: remedyFor(err)}
 	}
 	return Result{
-		Name: c.name, Passed: f.passed && !f.unknown, Blocking: v.options.blocking(c), Unknown: f.unknown,
+		Name: c.name, Passed: f.passed && !f.unknown, Blocking: v.options.blocking(c, f), Unknown: f.unknown,
 		Message: f.message, Remedy: f.remedy, Unseen: f.unseen, Details: f.details, Took: whimbrel.Elapsed(time.Since(began)),
 	}, nil
 }

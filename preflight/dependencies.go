@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -192,8 +193,8 @@ WHERE c.oid = ANY ($1) GROUP BY 1 ORDER BY 1`, v.pending.defined()); err != nil 
 func (p pending) defined() []uint32 {
 	all := []uint32{}
 	for _, t := range p.touches {
-		if slices.Contains([]Effect{Brief, Rewrite, Scan}, t.Effect) && commandIs(t.statement.Command, "ALTER TABLE",
-			"DROP TABLE") {
+		changed := slices.Contains([]pgsql.Effect{pgsql.Brief, pgsql.Rewrite, pgsql.Scan}, t.Effect)
+		if changed && pgsql.CommandIs(t.statement.Command, "ALTER TABLE", "DROP TABLE") {
 			all = append(all, t.relation.Members...)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
 // Drift are the details of schema_changes.
@@ -47,14 +48,14 @@ func (t ownTables) all() []string { return []string{t.history, t.journal, t.log,
 
 // find gives those of the tables that exist, in the order of all, by name.
 func (t ownTables) find(ctx context.Context, tx pgx.Tx) (map[string]relation, error) {
-	var names []mention
+	var names []pgsql.Touch
 	for _, name := range t.all() {
-		names = append(names, mention{schema: t.schema, name: name})
+		names = append(names, pgsql.Touch{Schema: t.schema, Name: name})
 	}
 	relations, err := resolve(ctx, tx, "", names)
 	found := map[string]relation{}
 	for _, r := range relations {
-		found[names[r.Ord-1].name] = r
+		found[names[r.Ord-1].Name] = r
 	}
 	return found, err
 }

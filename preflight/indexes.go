@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -74,26 +74,14 @@ ORDER BY 1`)
 	for _, i := range found {
 		index := InvalidIndex{Name: i.Name, Table: i.Table, Partitioned: i.Partitioned, Size: i.Size}
 		for _, s := range v.pending.statements {
-			if conditionalBuild(s) == i.Relname {
+			// Concurrent builds are repaired by the engine; others leave the index as it is.
+			if b, _ := pgsql.ReadIndexBuild(s.Statement.Statement); b.IfNotExists && !b.Concurrently && b.Index == i.Relname {
 				index.Pending = append(index.Pending, s.place())
 			}
 		}
 		details.Indexes = append(details.Indexes, index)
 	}
 	return judgeIndexes(details), nil
-}
-
-// conditionalBuild gives the name of the index that a CREATE INDEX … IF NOT EXISTS
-// outside whimbrel's own repair would leave as it is; "" for other statements.
-// Concurrent ones are repaired by the engine.
-func conditionalBuild(s statement) string {
-	r := reading{words: significant(s.Text)}
-	at := r.skip(1, "UNIQUE", "INDEX")
-	if r.word(0) != "CREATE" || !strings.HasSuffix(s.Command, "INDEX") || r.word(at) != "IF" {
-		return ""
-	}
-	_, name, _, _ := r.name(r.skip(at, "IF", "NOT", "EXISTS"))
-	return name
 }
 
 func judgeIndexes(details InvalidIndexes) finding {

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
-	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -82,63 +81,6 @@ func TestConnectionsOfARoleDoNotBindASuperuser(t *testing.T) {
 	require.False(t, judgeConnections(c, false, false).passed)
 	require.True(t, judgeConnections(c, true, false).passed)
 	require.NotEmpty(t, judgeConnections(c, true, true).unseen)
-}
-
-// What a statement does to a table, as far as its text tells.
-func TestStatementsNameTheirTablesAndWhatIsDoneToThem(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"ALTER TABLE users ADD COLUMN note text;":                                  "users: brief lock",
-		"ALTER TABLE ONLY app.users ADD COLUMN id2 bigserial;":                     "app.users: rewrite",
-		"ALTER TABLE users ADD COLUMN token uuid DEFAULT gen_random_uuid();":       "users: rewrite",
-		"ALTER TABLE users ADD COLUMN at timestamptz DEFAULT now();":               "users: brief lock",
-		"ALTER TABLE users ALTER COLUMN id TYPE numeric;":                          "users: rewrite",
-		"ALTER TABLE users ALTER COLUMN name SET NOT NULL;":                        "users: scan",
-		"CREATE INDEX CONCURRENTLY i ON users (name);":                             "users: index",
-		"INSERT INTO users SELECT * FROM old;":                                     "users: rows, old: reads",
-		"WITH gone AS (DELETE FROM users RETURNING *) INSERT INTO a TABLE gone;":   "users: rows, a: rows",
-		"UPDATE users u SET name = o.name FROM old o, older WHERE o.id = u.id;":    "users: rows, old: reads, older: reads",
-		"DELETE FROM users USING old WHERE old.id = users.id;":                     "users: rows, old: reads",
-		"TRUNCATE users, \"Old\";":                                                 "users: brief lock, Old: brief lock",
-		"CREATE TABLE a (id int REFERENCES users);":                                "a: brief lock, users: brief lock",
-		"SELECT extract(year FROM at), substring(name FROM 2) FROM users;":         "users: reads",
-		"SELECT 1 WHERE a IS DISTINCT FROM b;":                                     "",
-		"REFRESH MATERIALIZED VIEW CONCURRENTLY totals;":                           "totals: rewrite",
-		"VACUUM FULL users;":                                                       "users: rewrite",
-		"ALTER TABLE users ADD CONSTRAINT c CHECK (age > 0) NOT VALID;":            "users: brief lock",
-		"ALTER TABLE users ADD CONSTRAINT c CHECK (age > 0);":                      "users: scan",
-		"DROP TABLE IF EXISTS users CASCADE;":                                      "users: brief lock",
-		"GRANT SELECT ON TABLE users TO reader;":                                   "users: brief lock",
-		"COMMENT ON COLUMN users.name IS 'x';":                                     "users: brief lock",
-		"SELECT * FROM generate_series(1, 2) g, LATERAL (SELECT * FROM users) u;":  "users: reads",
-		"MERGE INTO users u USING old o ON o.id = u.id WHEN MATCHED THEN DELETE;":  "users: rows, old: reads",
-		"LOCK TABLE users IN SHARE MODE;":                                          "users: brief lock",
-		"CREATE TABLE copy (LIKE users INCLUDING ALL);":                            "copy: brief lock, users: reads",
-		"-- FROM nowhere\nSELECT 'FROM somewhere', $$FROM elsewhere$$ FROM users;": "users: reads",
-	} {
-		statements := parsed(t, text)
-		require.Len(t, statements, 1, text)
-		found, opaque := mentions(statements[0])
-		var all []string
-		for _, m := range found {
-			all = append(all, m.String()+": "+string(m.effect))
-		}
-		require.ElementsMatch(t, strings.Split(want, ", "), strings.Split(strings.Join(all, ", "), ", "), text)
-		require.Empty(t, opaque, text)
-	}
-	_, opaque := mentions(parsed(t, "DO $$ BEGIN PERFORM 1; END $$;")[0])
-	require.Equal(t, "what DO … does", opaque)
-}
-
-func FuzzMentions(f *testing.F) {
-	f.Add("WITH a (b) AS (SELECT 1) SELECT * FROM a, b AS c (d), LATERAL e(1) JOIN f USING (g)")
-	f.Add("ALTER TABLE ONLY")
-	f.Add("GRANT ALL ON")
-	f.Add("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ON")
-	f.Fuzz(func(_ *testing.T, text string) {
-		_, _ = mentions(migration.Statement{Statement: pgsql.Statement{Text: text}})
-		_, _ = creation(migration.Statement{Statement: pgsql.Statement{Text: text}})
-	})
 }
 
 func TestWindowsAreReadAndWritten(t *testing.T) {

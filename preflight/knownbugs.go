@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -63,8 +64,7 @@ func faults() []fault {
 			happens: "a foreign key between partitioned tables may no longer be enforced after a partition was detached",
 			link:    "https://www.postgresql.org/docs/release/17.1/",
 			meets: func(s statement) bool {
-				r := reading{words: significant(s.Text)}
-				return commandIs(s.Command, "ALTER TABLE") && r.has(0, len(r.words), "DETACH")
+				return pgsql.CommandIs(s.Command, "ALTER TABLE") && pgsql.HasKeyword(s.Text, "DETACH")
 			},
 		},
 	}

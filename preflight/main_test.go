@@ -13,6 +13,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
@@ -109,7 +110,7 @@ func (b *base) options(check string, pending ...string) preflight.Options {
 	m := b.migrator(pending...)
 	plan, err := m.Plan(b.t.Context(), whimbrel.Latest())
 	require.NoError(b.t, err)
-	return preflight.Options{Connection: connection, Plan: plan, Verify: m.Verify, Only: []string{check}}
+	return preflight.Options{Connection: connection, Plan: plan, Touches: lint.Touches, Verify: m.Verify, Only: []string{check}}
 }
 
 // run makes one check.

@@ -22,6 +22,8 @@ type pending struct {
 	touches []Touch
 	// unseen are parts of the plan whose doings their text does not tell.
 	unseen []string
+	// unread is why nothing is known of what the statements touch, if so.
+	unread error
 	// unplanned is why nothing is known of what is pending, if so.
 	unplanned error
 }
@@ -29,12 +31,24 @@ type pending struct {
 // tell makes of a finding about what is pending, and of nothing else, one that
 // cannot tell, where it is not known what is pending.
 func (p pending) tell(f finding) finding {
-	if p.unplanned == nil || !f.passed {
+	return f.unless(p.unplanned, "what is pending is not known")
+}
+
+// tellTouched is tell for a finding about what the statements touch. Where this program
+// can never tell that, the finding stops nobody.
+func (p pending) tellTouched(f finding) finding {
+	f.advisory = f.passed && p.unread != nil
+	return p.tell(f.unless(p.unread, "what the pending statements touch is not known"))
+}
+
+// unless makes of a finding that passed one that cannot tell, for a reason.
+func (f finding) unless(why error, message string) finding {
+	if why == nil || !f.passed {
 		return f
 	}
-	f.passed, f.unknown, f.message, f.remedy = false, true, "what is pending is not known", ""
+	f.passed, f.unknown, f.message, f.remedy = false, true, message, ""
 	var own *whimbrel.Error
-	if errors.As(p.unplanned, &own) {
+	if errors.As(why, &own) {
 		f.remedy = own.Remedy
 	}
 	return f
@@ -50,6 +64,7 @@ type statement struct {
 	// asOther is set behind a SET ROLE or a SET search_path, where neither names
 	// nor rights can be told any more.
 	asOther bool
+	touched pgsql.Touched
 }
 
 func (s statement) place() string {
@@ -58,9 +73,9 @@ func (s statement) place() string {
 
 // Touch is a table that a pending statement names.
 type Touch struct {
-	Table  string `json:"table"` // with its schema, quoted where needed
-	Place  string `json:"place"` // path:line
-	Effect Effect `json:"effect"`
+	Table  string       `json:"table"` // with its schema, quoted where needed
+	Place  string       `json:"place"` // path:line
+	Effect pgsql.Effect `json:"effect"`
 	// AtWorst is set where less may happen than Effect says.
 	AtWorst bool `json:"at_worst,omitempty"`
 	// Concurrent is set where writers go on meanwhile.
@@ -69,20 +84,20 @@ type Touch struct {
 
 	relation  relation
 	statement *statement
-	needs     []need
+	needs     []string
 }
 
 // String says what happens where.
 func (t Touch) String() string {
 	what := string(t.Effect)
 	switch {
-	case t.Effect == Rewrite && t.AtWorst:
+	case t.Effect == pgsql.Rewrite && t.AtWorst:
 		what = "rewrite at worst"
-	case t.Effect == Scan && t.AtWorst:
+	case t.Effect == pgsql.Scan && t.AtWorst:
 		what = "scan at worst"
-	case t.Effect == Builds:
+	case t.Effect == pgsql.Builds:
 		what = "index build"
-	case t.Effect == Rows:
+	case t.Effect == pgsql.Rows:
 		what = "changes rows"
 	}
 	if t.Concurrent {
@@ -104,9 +119,9 @@ type relation struct {
 }
 
 // readPending lists a plan's statements and finds in the catalog what they name.
-func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan) (pending, error) {
+func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan, touches Toucher) (pending, error) {
 	p := listPending(plan)
-	var wanted []mention
+	var wanted []pgsql.Touch
 	var of []*statement
 	path := ""
 	flush := func() error {
@@ -120,8 +135,8 @@ func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan) (pending, e
 		for _, r := range relations {
 			m, s := wanted[r.Ord-1], of[r.Ord-1]
 			p.touches = append(p.touches, Touch{
-				Table: r.Table, Place: s.place(), Effect: m.effect, AtWorst: m.atWorst, Concurrent: m.concurrent,
-				Statement: present.OneLine(s.Written(), 80), relation: r, statement: s, needs: m.needs,
+				Table: r.Table, Place: s.place(), Effect: m.Effect, AtWorst: m.AtWorst, Concurrent: m.Concurrent,
+				Statement: present.OneLine(s.Written(), 80), relation: r, statement: s, needs: m.Needs,
 			})
 		}
 		wanted, of = nil, nil
@@ -135,13 +150,15 @@ func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan) (pending, e
 			}
 			path = s.path
 		}
-		found, opaque := mentions(s.Statement)
-		if opaque != "" {
-			p.unseen = append(p.unseen, s.place()+": "+opaque)
+		if s.touched, p.unread = touches(s.Statement); p.unread != nil {
+			break
 		}
-		for _, m := range found {
-			if s.asOther && m.schema == "" {
-				p.unseen = append(p.unseen, s.place()+": which table "+m.name+" is, after SET")
+		if s.touched.Opaque != "" {
+			p.unseen = append(p.unseen, s.place()+": "+s.touched.Opaque)
+		}
+		for _, m := range s.touched.Tables {
+			if s.asOther && m.Schema == "" {
+				p.unseen = append(p.unseen, s.place()+": which table "+m.Name+" is, after SET")
 				continue
 			}
 			wanted, of = append(wanted, m), append(of, s)
@@ -186,21 +203,18 @@ func listPending(plan whimbrel.Plan) pending {
 // leavesSelf reports whether names or rights mean something else after a
 // statement: SET ROLE, SET SESSION AUTHORIZATION, SET search_path.
 func leavesSelf(s migration.Statement) bool {
-	words := significant(s.Text)
-	if len(words) == 0 || !strings.EqualFold(words[0].Text, "SET") {
-		return strings.Contains(strings.ToLower(s.Text), "set_config") && strings.Contains(strings.ToLower(s.Text),
-			"search_path")
-	}
-	return slices.ContainsFunc(words[:min(len(words), 4)], func(t pgsql.Token) bool {
-		w := strings.ToUpper(t.Text)
-		return w == "ROLE" || w == "AUTHORIZATION" || w == "SEARCH_PATH" || w == "SCHEMA"
-	})
+	changes, only := pgsql.SettingChanges(s.Statement)
+	text := strings.ToLower(s.Text)
+	return !only && strings.Contains(text, "set_config") && strings.Contains(text, "search_path") ||
+		slices.ContainsFunc(changes, func(c pgsql.SettingChange) bool {
+			return slices.Contains([]string{"role", "session_authorization", "search_path"}, c.Name)
+		})
 }
 
 // resolve finds relations by name as the server would, under a search_path. What
 // does not exist is left out; so is what belongs to the system. Of an index it
 // gives the table. It takes no lock on what it finds, as regclass would not either.
-func resolve(ctx context.Context, tx pgx.Tx, path string, names []mention) ([]relation, error) {
+func resolve(ctx context.Context, tx pgx.Tx, path string, names []pgsql.Touch) ([]relation, error) {
 	set, arguments := "SET LOCAL search_path TO DEFAULT", []any{}
 	if path != "" {
 		set, arguments = "SELECT pg_catalog.set_config('search_path', $1, true)", []any{path}
@@ -210,7 +224,7 @@ func resolve(ctx context.Context, tx pgx.Tx, path string, names []mention) ([]re
 	}
 	var schemas, tables []string
 	for _, m := range names {
-		schemas, tables = append(schemas, m.schema), append(tables, m.name)
+		schemas, tables = append(schemas, m.Schema), append(tables, m.Name)
 	}
 	return ask[relation](ctx, tx, `
 WITH RECURSIVE named AS (

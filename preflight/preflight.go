@@ -21,6 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // Options say what to check, and against which limits.
@@ -34,6 +36,9 @@ type Options struct {
 	// role may not read the history, or it disagrees with the files. Checks of what
 	// is pending cannot tell then, and the others are made.
 	Unplanned error
+	// Touches says what a statement touches: lint.Touches, which links the parser of SQL.
+	// Without it, and where it fails, checks of that cannot tell, and stop no run.
+	Touches Toucher
 	// Verify compares the history with the files: Migrator.Verify. Where it is
 	// nil the check "history" is not made.
 	Verify func(context.Context) (whimbrel.Verification, error)
@@ -51,6 +56,9 @@ type Options struct {
 	Now time.Time
 }
 
+// Toucher says what a statement touches, or why that cannot be said of any.
+type Toucher func(migration.Statement) (pgsql.Touched, error)
+
 // Everything in WarnOnly stands for all checks.
 const Everything = "all"
 
@@ -66,6 +74,12 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	options.Settings = options.Settings.withDefaults()
 	if options.Now.IsZero() {
 		options.Now = time.Now()
+	}
+	if options.Touches == nil {
+		options.Touches = func(migration.Statement) (pgsql.Touched, error) {
+			return pgsql.Touched{}, &whimbrel.Error{Code: whimbrel.CodeUnsupported,
+				Message: "nothing is given that reads SQL", Remedy: "set Options.Touches to lint.Touches"}
+		}
 	}
 	visit, err := open(ctx, options)
 	if err != nil {
@@ -120,7 +134,7 @@ func (o Options) wants(c check) bool {
 }
 
 // blocking reports whether a check stops a run when it does not pass.
-func (o Options) blocking(c check) bool {
+func (o Options) blocking(c check, f finding) bool {
 	named := func(list []string) bool { return slices.Contains(list, c.name) || slices.Contains(list, Everything) }
-	return (c.blocking || named(o.Block)) && !named(o.WarnOnly)
+	return (c.blocking && !f.advisory || named(o.Block)) && !named(o.WarnOnly)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -50,7 +51,7 @@ func (p *Privileges) lacks(right, object, place string) {
 // wish is a right on a relation or a schema that is to be looked up.
 type wish struct {
 	object uint32
-	right  need
+	right  string
 }
 
 // lookPrivileges asks the catalog what the role may do. Nothing is tried out.
@@ -81,7 +82,7 @@ func lookPrivileges(ctx context.Context, v *visit) (finding, error) {
 			unseen = append(unseen, s.place()+": "+why)
 		}
 	}
-	f := v.pending.tell(judgePrivileges(details))
+	f := v.pending.tellTouched(judgePrivileges(details))
 	f.unseen = append(append(unseen, v.pending.unseen...), f.unseen...)
 	return f, nil
 }
@@ -110,7 +111,7 @@ func (v *visit) missingOnTables(ctx context.Context, tx pgx.Tx, details *Privile
 				continue
 			}
 			if _, known := wishes[w]; !known {
-				objects, rights = append(objects, w.object), append(rights, string(n))
+				objects, rights = append(objects, w.object), append(rights, n)
 			}
 			wishes[w] = append(wishes[w], t)
 		}
@@ -143,22 +144,14 @@ WHERE c.relkind <> 'S' OR w.wanted = 'OWNER'`, append([]uint32{}, objects...), a
 			continue
 		}
 		right := a.Right
-		if right == string(needOwner) || right == string(needMaintain) {
+		if right == pgsql.NeedsOwner || right == pgsql.NeedsMaintain {
 			right = "ownership"
 		}
-		for _, t := range wishes[wish{a.Object, need(a.Right)}] {
+		for _, t := range wishes[wish{a.Object, a.Right}] {
 			details.lacks(right, a.Name, t.Place)
 		}
 	}
 	return nil
-}
-
-// making is a statement that makes an object in a schema or a database.
-type making struct {
-	schema   string // "" for the first of the search_path
-	database bool
-	place    string
-	path     string
 }
 
 // missingForNew looks up whether the role may make what the statements make.
@@ -168,39 +161,33 @@ func (v *visit) missingForNew(ctx context.Context, tx pgx.Tx, details *Privilege
 		if s.asOther {
 			break
 		}
-		m, makes := creation(s.Statement)
-		if !makes || made[m.schema] && m.schema != "" {
+		m := s.touched.Makes
+		if m == nil || made[m.Schema] && m.Schema != "" {
 			continue
 		}
-		m.place, m.path = s.place(), s.path
-		if commandIs(s.Command, "CREATE SCHEMA") {
-			r := reading{words: significant(s.Text)}
-			if _, name, _, ok := r.name(r.skip(2, "IF", "NOT", "EXISTS")); ok {
-				made[name] = true
-			}
-		}
-		if err := v.mayMake(ctx, tx, m, details); err != nil {
+		made[m.Schema] = made[m.Schema] || m.Database
+		if err := v.mayMake(ctx, tx, *m, s.place(), s.path, details); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *visit) mayMake(ctx context.Context, tx pgx.Tx, m making, details *Privileges) error {
+func (v *visit) mayMake(ctx context.Context, tx pgx.Tx, m pgsql.Makes, place, path string, details *Privileges) error {
 	var may bool
-	if m.database {
+	if m.Database {
 		if err := tx.QueryRow(ctx,
 			"SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')").Scan(&may); err != nil {
 			return err
 		}
 		if !may {
-			details.lacks("CREATE", "database "+v.server.Database, m.place)
+			details.lacks("CREATE", "database "+v.server.Database, place)
 		}
 		return nil
 	}
 	set, arguments := "SET LOCAL search_path TO DEFAULT", []any{}
-	if m.path != "" {
-		set, arguments = "SELECT pg_catalog.set_config('search_path', $1, true)", []any{m.path}
+	if path != "" {
+		set, arguments = "SELECT pg_catalog.set_config('search_path', $1, true)", []any{path}
 	}
 	if _, err := tx.Exec(ctx, set, arguments...); err != nil {
 		return err
@@ -208,40 +195,13 @@ func (v *visit) mayMake(ctx context.Context, tx pgx.Tx, m making, details *Privi
 	var schema *string
 	if err := tx.QueryRow(ctx, `SELECT n.nspname::text, coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE'), true)
 		FROM (SELECT CASE WHEN $1 = '' THEN pg_catalog.current_schema()::text ELSE $1::text END AS wanted) w LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.wanted`,
-		m.schema).Scan(&schema, &may); err != nil {
+		m.Schema).Scan(&schema, &may); err != nil {
 		return err
 	}
 	if !may && schema != nil {
-		details.lacks("CREATE", "schema "+*schema, m.place)
+		details.lacks("CREATE", "schema "+*schema, place)
 	}
 	return nil
-}
-
-// creation recognises statements that need CREATE on a schema or on the database.
-func creation(s migration.Statement) (making, bool) {
-	words := significant(s.Text)
-	r := reading{words: words}
-	if r.word(0) != "CREATE" {
-		return making{}, false
-	}
-	at := r.skip(1, "OR", "REPLACE")
-	at = r.skip(at, "GLOBAL", "LOCAL")
-	if w := r.word(at); w == "TEMP" || w == "TEMPORARY" {
-		return making{}, false
-	}
-	at = r.skip(at, "UNLOGGED", "FOREIGN", "UNIQUE", "MATERIALIZED", "RECURSIVE")
-	switch r.word(at) {
-	case "SCHEMA", "EXTENSION", "PUBLICATION":
-		return making{database: true}, true
-	case "INDEX":
-		// An index lies in its table's schema.
-		schema, _, _, _ := r.name(r.find(at, "ON") + 1)
-		return making{schema: schema}, true
-	case "TABLE", "VIEW", "SEQUENCE", "FUNCTION", "PROCEDURE", "TYPE", "DOMAIN", "AGGREGATE":
-		schema, _, _, ok := r.name(r.skip(at+1, "IF", "NOT", "EXISTS"))
-		return making{schema: schema}, ok
-	}
-	return making{}, false
 }
 
 // beyondTables says what right a statement needs that is not looked up.
@@ -256,7 +216,7 @@ func beyondTables(s migration.Statement) string {
 		"ALTER SCHEMA", "DROP SCHEMA", "ALTER DEFAULT PRIVILEGES", "GRANT", "REVOKE", "REASSIGN", "DROP OWNED",
 		"ALTER DOMAIN", "DROP DOMAIN",
 	} {
-		if commandIs(s.Command, command) {
+		if pgsql.CommandIs(s.Command, command) {
 			return "whether the role may " + command
 		}
 	}
@@ -274,7 +234,7 @@ func (v *visit) missingForHistory(ctx context.Context, tx pgx.Tx, details *Privi
 	for _, name := range own.all() {
 		r, exists := found[name]
 		if !exists {
-			if err := v.mayMake(ctx, tx, making{schema: own.schema, place: "whimbrel's own table " + name},
+			if err := v.mayMake(ctx, tx, pgsql.Makes{Schema: own.schema}, "whimbrel's own table "+name, "",
 				details); err != nil {
 				return err
 			}

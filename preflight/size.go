@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -175,9 +176,9 @@ func judgeSize(tables []measured, touches []Touch, settings Settings, free int64
 // room estimates the bytes that a statement takes while it runs.
 func room(t Touch, table Table) int64 {
 	switch t.Effect {
-	case Rewrite:
+	case pgsql.Rewrite:
 		return table.Total
-	case Builds:
+	case pgsql.Builds:
 		if table.IndexCount > 0 {
 			return table.Indexes / int64(table.IndexCount)
 		}

@@ -149,6 +149,7 @@ func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, pl
 	}
 	return preflight.Run(ctx, preflight.Options{
 		Connection: connection, Plan: plan, Unplanned: choice.unplanned, Verify: m.Verify, Table: p.config.Table,
+		Touches:  touches,
 		Settings: p.file.Checks.settings(),
 		Only:     choice.only, Skip: skip,
 		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
+	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
 const lean = false
@@ -36,6 +37,9 @@ func unknownHazard(id string) string {
 	}
 	return fmt.Sprintf("unknown hazard %q; whimbrel lint --list shows all", id)
 }
+
+// touches says what a statement touches, for the checks.
+var touches preflight.Toucher = lint.Touches
 
 func hazardIDs() []string {
 	var ids []string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/otelenv"
+	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -73,6 +74,11 @@ func planDocument(basis whimbrel.Basis, _ judgement) ([]byte, error) {
 
 // problemOfHazard accepts what a build with the parser knows.
 func problemOfHazard(string) string { return "" }
+
+// touches says that checks cannot tell what a statement touches.
+func touches(migration.Statement) (pgsql.Touched, error) {
+	return pgsql.Touched{}, parserPart.lacking("check does not know what statements touch")
+}
 
 func hazardIDs() []string { return nil }
 
