@@ -5,6 +5,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"errors"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +21,7 @@ type file struct {
 	executable bool
 }
 
-func (f file) mode() int64 {
+func (f file) mode() fs.FileMode {
 	if f.executable {
 		return 0o755
 	}
@@ -42,22 +45,14 @@ func tarGz(files []file, date time.Time) ([]byte, error) { return packTar("", fi
 // packTar is tarGz with something before each name.
 func packTar(before string, files []file, date time.Time) ([]byte, error) {
 	var b bytes.Buffer
-	compressed, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	w := tar.NewWriter(compressed)
-	for _, folder := range foldersOf(files) {
-		if err := w.WriteHeader(&tar.Header{
-			Typeflag: tar.TypeDir, Name: before + folder + "/", Mode: 0o755, ModTime: date, Uname: "root", Gname: "root",
-			Format: tar.FormatGNU,
-		}); err != nil {
-			return nil, err
+	w := tar.NewWriter(&b)
+	for _, f := range append(foldersOf(files), sorted(files)...) {
+		kind := byte(tar.TypeReg)
+		if strings.HasSuffix(f.name, "/") {
+			kind = tar.TypeDir
 		}
-	}
-	for _, f := range sorted(files) {
 		if err := w.WriteHeader(&tar.Header{
-			Typeflag: tar.TypeReg, Name: before + f.name, Size: int64(len(f.text)), Mode: f.mode(), ModTime: date,
+			Typeflag: kind, Name: before + f.name, Size: int64(len(f.text)), Mode: int64(f.mode()), ModTime: date,
 			Uname: "root", Gname: "root", Format: tar.FormatGNU,
 		}); err != nil {
 			return nil, err
@@ -69,10 +64,7 @@ func packTar(before string, files []file, date time.Time) ([]byte, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	if err := compressed.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return gzipped(b.Bytes())
 }
 
 // zipped packs files for Windows; it promises what tarGz does.
@@ -81,10 +73,7 @@ func zipped(files []file, date time.Time) ([]byte, error) {
 	w := zip.NewWriter(&b)
 	for _, f := range sorted(files) {
 		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: date.UTC()}
-		header.SetMode(0o644)
-		if f.executable {
-			header.SetMode(0o755)
-		}
+		header.SetMode(f.mode())
 		to, err := w.CreateHeader(header)
 		if err != nil {
 			return nil, err
@@ -93,10 +82,8 @@ func zipped(files []file, date time.Time) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	err := w.Close()
+	return b.Bytes(), err
 }
 
 // gzipped compresses one text, with neither name nor date.
@@ -106,13 +93,9 @@ func gzipped(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(text); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	_, err = w.Write(text)
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
 }
 
 func sorted(files []file) []file {
@@ -120,15 +103,12 @@ func sorted(files []file) []file {
 }
 
 // foldersOf gives all folders that files are in, the outer ones first.
-func foldersOf(files []file) []string {
-	var folders []string
+func foldersOf(files []file) []file {
+	folders := map[string]file{}
 	for _, f := range files {
 		for folder := path.Dir(f.name); folder != "."; folder = path.Dir(folder) {
-			if !slices.Contains(folders, folder) {
-				folders = append(folders, folder)
-			}
+			folders[folder] = file{name: folder + "/", executable: true}
 		}
 	}
-	slices.Sort(folders)
-	return folders
+	return sorted(slices.Collect(maps.Values(folders)))
 }
