@@ -14,6 +14,7 @@ type attempt struct {
 	began time.Time   // of the last of them
 	ended bool        // the last of them has
 	mark  Elapsed     // what it had waited for locks when it was sent last
+	ahead []Blocker   // for whom it was seen to wait since
 	// before is how many rows the earlier steps have changed; rows is how many all of
 	// them have, once that is known, before the answer to the record.
 	before, rows int64
@@ -41,17 +42,16 @@ func (a *attempt) end(took Elapsed, rows int64) {
 
 // sent says that the step is sent to the server, for the first time or again.
 func (a *attempt) sent() {
-	a.change(func(s *StepEntry) { a.mark = s.LockWait })
+	a.change(func(s *StepEntry) { a.mark, a.ahead = s.LockWait, nil })
 }
 
 // backedOff says that the step was stopped to be sent again, and what that cost;
 // for what it waited is part of that.
-func (a *attempt) backedOff(took time.Duration, reason string, blockers []Blocker) {
+func (a *attempt) backedOff(took time.Duration, reason string) {
 	a.change(func(s *StepEntry) {
 		s.Retries++
 		s.Backoff += Elapsed(took)
 		s.Reason, s.LockWait = reason, a.mark
-		s.standing(blockers)
 	})
 }
 
@@ -59,8 +59,18 @@ func (a *attempt) backedOff(took time.Duration, reason string, blockers []Blocke
 func (a *attempt) waited(took time.Duration, blockers []Blocker) {
 	a.change(func(s *StepEntry) {
 		s.LockWait += Elapsed(took)
-		s.standing(blockers)
+		if len(blockers) > 0 {
+			a.ahead = blockers
+			s.standing(blockers)
+		}
 	})
+}
+
+// blockers are those for whom the step was last seen to wait since it was sent.
+func (a *attempt) blockers() []Blocker {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.ahead
 }
 
 // paused says that a backfill waited before its next batch.
@@ -74,9 +84,6 @@ func (a *attempt) paused(took time.Duration, reason string) {
 // standing keeps who stood in the step's way, without the queries, which may
 // hold anything.
 func (s *StepEntry) standing(blockers []Blocker) {
-	if len(blockers) == 0 {
-		return
-	}
 	s.Blockers = nil
 	for _, b := range blockers[:min(len(blockers), shownBlockers)] {
 		b.Query = ""

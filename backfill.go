@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/whimbrel-db/whimbrel/internal/pause"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -104,7 +105,7 @@ func (r batched) execute(ctx context.Context) (int64, error) {
 		r.counted(rows)
 		// Makes sure that the assertions hold and records the step, in one transaction, with
 		// the settings that the file has behind its last one.
-		_, err = r.persist(ctx, waitBudget, func() (int64, error) {
+		_, err = r.persist(ctx, stall.Transactional, func() (int64, error) {
 			return r.transaction(ctx, p, s, s.Prelude+1, r.stepOpening(p), r.ending(r.spent()))
 		})
 		var own *Error
@@ -231,7 +232,7 @@ func (b *backfill) goThrough(ctx context.Context, r *execution, number int) erro
 			return err
 		}
 		began := time.Now()
-		rows, err := r.persist(ctx, waitBatches, func() (int64, error) {
+		rows, err := r.persist(ctx, stall.Batches, func() (int64, error) {
 			return b.work(ctx, r, b.keys, *at, message{{statement: ours, counted: func(rows int64) string {
 				return b.noting(r, number, *at, tally{keys, rows}).text
 			}}})
@@ -307,7 +308,7 @@ func (b *backfill) row(r *execution, number int, p place, done tally) piece {
 // journal had.
 func (b *backfill) write(ctx context.Context, p place, done tally) error {
 	r, part, below := b.main, b.part(0), b.part(maxWorkers)
-	_, err := r.persist(ctx, waitBudget, func() (int64, error) {
+	_, err := r.persist(ctx, stall.Transactional, func() (int64, error) {
 		return send(ctx, r.db.conn.PgConn(), append(r.opening(r.planned),
 			b.row(r, 0, p, done), r.inheritPart(r.planned, part, below), r.forgetParts(r.planned, part+1, below)))
 	})
@@ -380,7 +381,7 @@ func (b *backfill) adapt(keys int64, took time.Duration) {
 		return // the last of a stretch says little
 	}
 	factor := min(max(float64(batchTarget)/float64(max(took, time.Millisecond)), 0.5), 2)
-	if b.main.watch.stalled() {
+	if b.main.watch.Queued() {
 		factor = 0.5
 	}
 	b.size = min(max(int(float64(b.size)*factor), min(smallestSize, b.batch.Size)), max(largestSize, b.batch.Size))

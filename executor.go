@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pause"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -69,7 +70,7 @@ func (e *execution) counted(rows int64) {
 func (e *execution) finish(ctx context.Context, rows int64) (int64, error) {
 	e.step.rows = rows
 	e.counted(rows)
-	_, err := e.persist(ctx, waitBudget, func() (int64, error) { return 0, e.record(ctx) })
+	_, err := e.persist(ctx, stall.Transactional, func() (int64, error) { return 0, e.record(ctx) })
 	return rows, err
 }
 
@@ -89,18 +90,18 @@ func (e *execution) record(ctx context.Context) error {
 
 // persist sends what a step consists of until it succeeds, fails for good, or the retry
 // budget ends. Only what left nothing behind is sent again.
-func (e *execution) persist(ctx context.Context, mode waitMode, once func() (int64, error)) (int64, error) {
+func (e *execution) persist(ctx context.Context, mode stall.Mode, once func() (int64, error)) (int64, error) {
 	began, ref := time.Now(), e.planned.Ref()
 	for attempt := 1; ; attempt++ {
 		if err := e.lease.held(); err != nil {
 			return 0, err
 		}
-		if err := e.watch.begin(ctx, ref, e.step.Number, mode, e.attempt); err != nil {
+		if err := e.watching(ctx, ref, e.step.Number, mode, e.attempt); err != nil {
 			return 0, err
 		}
 		sent := time.Now()
 		rows, err := once()
-		blockers := e.watch.end()
+		e.watch.End()
 		if err == nil {
 			return rows, nil
 		}
@@ -114,7 +115,7 @@ func (e *execution) persist(ctx context.Context, mode waitMode, once func() (int
 		}
 		wait := pause.Backoff(attempt)
 		if time.Since(began)+wait > e.m.config.RetryBudget {
-			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: blockers}
+			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: e.attempt.blockers()}
 		}
 		e.m.emit(Retrying{Migration: ref, Step: e.step.Number, Attempt: attempt, After: Elapsed(wait),
 			SQLState: refused.Code, Reason: e.m.redact(refused.Message)})
@@ -124,7 +125,7 @@ func (e *execution) persist(ctx context.Context, mode waitMode, once func() (int
 		if err := pause.For(ctx, wait); err != nil {
 			return 0, err
 		}
-		e.attempt.backedOff(time.Since(sent), refused.Message, blockers)
+		e.attempt.backedOff(time.Since(sent), refused.Message)
 	}
 }
 
@@ -141,7 +142,7 @@ func (e *exhausted) Unwrap() error { return e.cause }
 
 // passesByItself reports whether a failure is one that passes by itself: a lock that
 // could not be had in time, a deadlock, a serialisation failure, or a statement
-// that the watch cancelled for the sake of others.
+// that the stall monitor cancelled for the sake of others.
 func (r *run) passesByItself(err error) (*pgconn.PgError, bool) {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
@@ -151,7 +152,7 @@ func (r *run) passesByItself(err error) (*pgconn.PgError, bool) {
 	case "55P03", "40P01", "40001":
 		return refused, true
 	case "57014":
-		return refused, r.watch.cancelled()
+		return refused, r.watch.Cancelled()
 	}
 	return refused, false
 }
@@ -169,7 +170,7 @@ type transactional struct{ *execution }
 
 func (t transactional) execute(ctx context.Context) (int64, error) {
 	p, s := t.planned, t.step
-	rows, err := t.persist(ctx, waitBudget, func() (int64, error) {
+	rows, err := t.persist(ctx, stall.Transactional, func() (int64, error) {
 		return t.transaction(ctx, p, s, s.Prelude, t.stepOpening(p), t.ending(t.earlier))
 	})
 	var refused *pgconn.PgError

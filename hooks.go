@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -154,7 +155,7 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(HookStarted{Hook: p.Migration.Name, Path: p.Migration.Path})
 	after := append(r.tidyAfter(s), r.hookRan(p))
-	rows, err := e.persist(ctx, waitBudget, func() (int64, error) {
+	rows, err := e.persist(ctx, stall.Transactional, func() (int64, error) {
 		return r.transaction(ctx, p, s, 0, r.opening(p), after)
 	})
 	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)),

@@ -50,9 +50,8 @@ type lease struct {
 	// waited is how long it was waited for while somebody else held it.
 	waited Elapsed
 
-	stopping sync.Once
-	stop     chan struct{}
-	done     sync.WaitGroup
+	stop context.CancelFunc // ends renewing
+	done sync.WaitGroup
 }
 
 // renewals per lease duration.
@@ -289,8 +288,9 @@ func notNow(err error) bool {
 func (m *Migrator) begin(ctx context.Context, db *database, token int64, previous *Holder,
 	sent time.Time) (*lease, context.Context, error) {
 	leased, cancel := context.WithCancelCause(ctx)
-	l := &lease{migrator: m, tables: db.tables, token: token, cancel: cancel, renewed: sent, stop: make(chan struct{})}
-	l.done.Go(func() { l.keep(leased) })
+	renewing, stop := context.WithCancel(dial.LetFinish(leased))
+	l := &lease{migrator: m, tables: db.tables, token: token, cancel: cancel, renewed: sent, stop: stop}
+	l.done.Go(func() { l.keep(renewing) })
 	if previous != nil {
 		if err := m.retire(leased, db, token); err != nil {
 			// The row stays as it is, so that anyone who comes next retires too.
@@ -307,21 +307,9 @@ func (m *Migrator) begin(ctx context.Context, db *database, token int64, previou
 func (l *lease) keep(ctx context.Context) {
 	var conn *pgx.Conn
 	defer func() { dial.Close(conn) }()
-	ctx = dial.LetFinish(ctx)
 	duration := l.migrator.config.LeaseDuration
-	wait := duration / renewals
 	var failed error // of the last renewal, if it did not work
-	for {
-		timer := time.NewTimer(wait)
-		select {
-		case <-l.stop:
-			timer.Stop()
-			return
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
+	for wait := duration / renewals; pause.For(ctx, wait) == nil; {
 		wait = duration / renewals
 		if l.held() == nil {
 			if failed = l.renew(ctx, &conn); failed != nil {
@@ -399,6 +387,11 @@ func (l *lease) current() int64 {
 	return l.token
 }
 
+// session is what the sessions that work under the lease are called.
+func (l *lease) session() string {
+	return applicationPrefix(l.tables) + strconv.FormatInt(l.current(), 10)
+}
+
 // lose ends the run because the lease is lost or could not be kept.
 func (l *lease) lose(cause error) {
 	l.mutex.Lock()
@@ -439,7 +432,7 @@ func (l *lease) held() error {
 // release gives the lease back and stops renewing. If the server cannot be
 // reached, the lease runs out, or is taken at once since our session is gone.
 func (l *lease) release(db *database) {
-	l.stopping.Do(func() { close(l.stop) })
+	l.stop()
 	l.done.Wait()
 	l.cancel(nil)
 	if l.keepRow || l.given || db.conn.IsClosed() {
@@ -454,7 +447,7 @@ func (l *lease) release(db *database) {
 // inside a transaction proved the lease and goes on to its end, and nobody
 // enters beside it; what has not begun fails at its fence.
 func (l *lease) revoke(ctx context.Context) {
-	l.stopping.Do(func() { close(l.stop) })
+	l.stop()
 	ctx = dial.LetFinish(ctx)
 	conn, err := l.migrator.aside(ctx)
 	if err != nil {

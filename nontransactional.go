@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 )
 
 // nonTransactional runs a statement that cannot be in a transaction, and records it in
@@ -17,7 +18,7 @@ import (
 type nonTransactional struct{ *execution }
 
 func (r nonTransactional) execute(ctx context.Context) (int64, error) {
-	rows, err := r.persist(ctx, waitFreely, func() (int64, error) { return r.once(ctx) })
+	rows, err := r.persist(ctx, stall.NonTransactional, func() (int64, error) { return r.once(ctx) })
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -251,18 +252,18 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 	r.m.emit(MigrationStarted{Migration: planned.Ref(), Steps: 1, Atomic: true})
 	p.of.begin(s)
 	r.m.emit(StepStarted{Migration: planned.Ref(), Step: 1, StepKind: s.Kind, Summary: s.Summary()})
-	if err := r.watch.begin(ctx, planned.Ref(), s.Number, waitBudget, p.of); err != nil {
+	if err := r.watching(ctx, planned.Ref(), s.Number, stall.Transactional, p.of); err != nil {
 		return err
 	}
 	rows, err := p.answers(p.sent[i].message)
 	p.sent[i].message = nil
-	blockers := r.watch.end()
+	r.watch.End()
 	if r.m.stopping() && fenced(err) {
 		return interrupted()
 	}
 	if err != nil {
 		if refused, passes := r.passesByItself(err); passes && ctx.Err() == nil {
-			p.of.backedOff(time.Since(began), refused.Message, blockers)
+			p.of.backedOff(time.Since(began), refused.Message)
 			r.m.emit(Retrying{Migration: planned.Ref(), Step: 1, Attempt: 1, SQLState: refused.Code,
 				Reason: r.m.redact(refused.Message)})
 			return errAgain

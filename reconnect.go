@@ -146,7 +146,6 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 			}
 			return r.m.serverError(ctx, "joining the lease again", err)
 		}
-		r.watch.rename(db, r.lease.current())
 		if err := r.prepareTemplates(ctx); err != nil {
 			return r.m.serverError(ctx, "preparing", err)
 		}

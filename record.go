@@ -344,7 +344,7 @@ func (r *run) forgetStep(p Planned, s Step) piece {
 }
 
 func (r *run) setApplicationName() string {
-	return r.setConfig("application_name", applicationPrefix(r.db.tables)+strconv.FormatInt(r.lease.current(), 10), false)
+	return r.setConfig("application_name", r.lease.session(), false)
 }
 
 // milliseconds are those that JSON shows: the log has the same time in columns

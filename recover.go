@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -170,7 +171,7 @@ func (r *run) takeUp(ctx context.Context, p *Planned, of *attempt) error {
 	}
 	m = append(m, r.recovered(*p))
 	e := &execution{run: r, planned: *p, attempt: of}
-	_, err := e.persist(ctx, waitBudget, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), m) })
+	_, err := e.persist(ctx, stall.Transactional, func() (int64, error) { return send(ctx, r.db.conn.PgConn(), m) })
 	if err != nil {
 		return r.explain(ctx, *p, e.step, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -61,7 +62,7 @@ type command struct {
 	lease   *lease
 	unbegun bool // what was asked for cannot be: no run
 	batch   int
-	watch   *watch
+	watch   *stall.Monitor
 	first   Ref // of the migrations of this run
 	// advanced counts what is done and recorded: migrations, steps and batches.
 	advanced atomic.Int64
@@ -272,8 +273,8 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if plan.whole && len(plan.Migrations) > 0 {
 		return r.together(ctx, plan)
 	}
-	r.watch = r.m.startWatch(ctx, r.db, r.lease.current())
-	defer r.watch.stop()
+	r.watch = r.monitor(ctx)
+	defer r.watch.Stop()
 	if err := r.hook(ctx, plan.Before, beforeFailed); err != nil {
 		return err
 	}

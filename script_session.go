@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
+	"github.com/whimbrel-db/whimbrel/internal/stall"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -74,7 +75,7 @@ func (r scripted) execute(ctx context.Context) (int64, error) {
 	if !r.step.inTransaction() {
 		return r.apart(ctx)
 	}
-	return r.persist(ctx, waitBudget, func() (rows int64, err error) {
+	return r.persist(ctx, stall.Transactional, func() (rows int64, err error) {
 		err = r.inTransaction(ctx, r.opening(r.planned), r.ending(r.earlier), func() error {
 			return r.around(ctx, func() (err error) {
 				rows, err = r.code(ctx, true)
@@ -134,7 +135,7 @@ func (r *run) inTransaction(ctx context.Context, before, after message, work fun
 // a crash it runs again from its start, and its batches go on where they stopped.
 func (r scripted) apart(ctx context.Context) (rows int64, err error) {
 	p, s := r.planned, r.step
-	_, err = r.persist(ctx, waitBudget, func() (int64, error) {
+	_, err = r.persist(ctx, stall.Transactional, func() (int64, error) {
 		return send(ctx, r.db.conn.PgConn(),
 			append(append(r.sessionBudget(p), r.opening(p)...), r.journalStep(p, s, "started", "")))
 	})
@@ -148,16 +149,16 @@ func (r scripted) apart(ctx context.Context) (rows int64, err error) {
 		return 0, err
 	}
 	rows, err = r.code(ctx, false)
-	r.watch.end()
+	r.watch.End()
 	if err != nil {
 		return rows, err
 	}
 	return r.finish(ctx, rows)
 }
 
-// watched has the watch look at the code itself, outside its transactions.
+// watched has the stall monitor look at the code itself, outside its transactions.
 func (e *execution) watched(ctx context.Context) error {
-	return e.watch.begin(ctx, e.planned.Ref(), e.step.Number, waitBudget, e.attempt)
+	return e.watching(ctx, e.planned.Ref(), e.step.Number, stall.Transactional, e.attempt)
 }
 
 // sessionBudget puts the stall budget in force for the session, for code that runs
@@ -278,7 +279,7 @@ func (s *session) Transaction(ctx context.Context, work func(context.Context) er
 	s.notCounting()
 	defer func() { s.counting() }()
 	before := s.changed
-	_, err := s.persist(ctx, waitBudget, func() (int64, error) {
+	_, err := s.persist(ctx, stall.Transactional, func() (int64, error) {
 		s.changed = before
 		return 0, s.inTransaction(ctx, s.stepOpening(s.planned), s.tidyShared(s.planned, s.step), func() error {
 			defer s.counting()()
