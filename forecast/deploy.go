@@ -37,23 +37,18 @@ const (
 	OrderUnknown Order = "unknown"
 )
 
-// Advice says what to do about an order.
-func (o Order) Advice() string {
-	switch o {
-	case Either:
-		return "application and migration can be deployed in either order"
-	case MigrationFirst:
-		return "run the migration, then deploy the application that needs it"
-	case ApplicationFirst:
-		return "deploy the application that can do without it, then run the migration"
-	case Split:
-		return "make two migrations of it: what adds, then the application, then what takes away"
-	case Neither:
-		return "no order is safe while the old version runs: add the new beside the old, deploy an application that uses " +
-			"the new, then drop the old"
-	}
-	return "find out what it does, and decide"
+var advice = map[Order]string{
+	Either:           "application and migration can be deployed in either order",
+	MigrationFirst:   "run the migration, then deploy the application that needs it",
+	ApplicationFirst: "deploy the application that can do without it, then run the migration",
+	Split:            "make two migrations of it: what adds, then the application, then what takes away",
+	Neither: "no order is safe while the old version runs: add the new beside the old, deploy an application that uses " +
+		"the new, then drop the old",
+	OrderUnknown: "find out what it does, and decide",
 }
+
+// Advice says what to do about an order.
+func (o Order) Advice() string { return advice[o] }
 
 // need is what one statement asks of the order, and why.
 type need struct {
@@ -163,22 +158,19 @@ func needsOf(n *ast.Node, made made) []need {
 
 func createNeeds(n *ast.Node, made made) []need {
 	adds := func(what string) []need { return []need{{MigrationFirst, "makes " + what}} }
+	relation := func(r *ast.RangeVar) []need {
+		made[rangeName(r)] = true
+		return adds(rangeName(r))
+	}
 	switch s := n.GetNode().(type) {
 	case *ast.Node_CreateStmt:
-		name := rangeName(s.CreateStmt.Relation)
-		made[name] = true
-		return adds(name)
+		return relation(s.CreateStmt.Relation)
 	case *ast.Node_CreateTableAsStmt:
-		name := rangeName(s.CreateTableAsStmt.Into.GetRel())
-		made[name] = true
-		return adds(name)
+		return relation(s.CreateTableAsStmt.Into.GetRel())
 	case *ast.Node_ViewStmt:
-		name := rangeName(s.ViewStmt.View)
-		made[name] = true
-		return adds(name)
+		return relation(s.ViewStmt.View)
 	case *ast.Node_CreateSeqStmt:
-		made[rangeName(s.CreateSeqStmt.Sequence)] = true
-		return adds(rangeName(s.CreateSeqStmt.Sequence))
+		return relation(s.CreateSeqStmt.Sequence)
 	case *ast.Node_CreateFunctionStmt:
 		return adds("a function: if it takes the place of another, both versions must tolerate it")
 	case *ast.Node_CreateEnumStmt, *ast.Node_CompositeTypeStmt, *ast.Node_CreateDomainStmt, *ast.Node_CreateRangeStmt,

@@ -47,11 +47,7 @@ func (f Forecast) markdownOf(b *strings.Builder, m Migration) {
 		if r.Hazard != "" {
 			hazard = " (`" + r.Hazard + "`)"
 		}
-		place := ""
-		if r.Line > 0 {
-			place = fmt.Sprintf("line %d: ", r.Line)
-		}
-		fmt.Fprintf(b, "- **%s** %s%s%s\n", r.Risk, place, present.Markdown(r.Message), hazard)
+		fmt.Fprintf(b, "- **%s** %s%s%s\n", r.Risk, r.place(), present.Markdown(r.Message), hazard)
 	}
 	for _, reason := range m.Deploy.Reasons {
 		fmt.Fprintf(b, "- **deploy** %s\n", present.Markdown(reason))

@@ -94,12 +94,17 @@ func (f Forecast) writeMigration(b *strings.Builder, style Style, m Migration, d
 	}
 }
 
+// place says which line a reason is about, with a colon; "" for none.
+func (r Reason) place() string {
+	if r.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", r.Line)
+}
+
 // text is a reason with its place and its hazard.
 func (r Reason) text(style Style) string {
-	text := r.Message
-	if r.Line > 0 {
-		text = fmt.Sprintf("line %d: %s", r.Line, text)
-	}
+	text := r.place() + r.Message
 	if r.Hazard != "" {
 		text += style.Faint("  " + r.Hazard)
 	}
