@@ -417,7 +417,7 @@ func commandOf(cmd *ast.AlterTableCmd) command {
 			ofColumn(func(c *column, _ *ast.AlterTableCmd) { c.notNull = false })}
 	case ast.AlterTableType_AT_ColumnDefault:
 		return command{AccessExclusive, tree, named, false, (*judge).dropDefaultCommand,
-			ofColumn(func(c *column, cmd *ast.AlterTableCmd) { c.value = cmd.Def })}
+			ofColumn(func(c *column, cmd *ast.AlterTableCmd) { c.value = defaultOf(cmd.Def) })}
 	case ast.AlterTableType_AT_AddIdentity:
 		return command{AccessExclusive, tree, named, false, (*judge).identityCommand,
 			ofColumn(func(c *column, cmd *ast.AlterTableCmd) { c.identity = cmd.Def.GetConstraint().GetGeneratedWhen() })}

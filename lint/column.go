@@ -34,7 +34,7 @@ func (j *judge) added(def *ast.ColumnDef) added {
 		c := n.GetConstraint()
 		switch c.GetContype() {
 		case ast.ConstrType_CONSTR_DEFAULT:
-			a.value = c.RawExpr
+			a.value = defaultOf(c.RawExpr)
 		case ast.ConstrType_CONSTR_NOTNULL:
 			a.notNull = true
 		case ast.ConstrType_CONSTR_IDENTITY:
@@ -48,9 +48,6 @@ func (j *judge) added(def *ast.ColumnDef) added {
 		case ast.ConstrType_CONSTR_FOREIGN:
 			a.foreign = c
 		}
-	}
-	if c := a.value.GetAConst(); c != nil && c.Isnull {
-		a.value = nil
 	}
 	return a
 }
@@ -401,7 +398,7 @@ func (m *model) addColumn(r *relation, def *ast.ColumnDef) {
 		case ast.ConstrType_CONSTR_NOTNULL:
 			c.notNull = true
 		case ast.ConstrType_CONSTR_DEFAULT:
-			c.value = s.RawExpr
+			c.value = defaultOf(s.RawExpr)
 		case ast.ConstrType_CONSTR_IDENTITY:
 			c.identity, c.notNull = s.GeneratedWhen, true
 		case ast.ConstrType_CONSTR_GENERATED:
@@ -422,6 +419,14 @@ func (m *model) addColumnOf(r *relation, cmd *ast.AlterTableCmd) {
 	if def := cmd.Def.GetColumnDef(); !cmd.MissingOk || r.column(def.GetColname()) == nil {
 		m.addColumn(r, def)
 	}
+}
+
+// defaultOf is the default that an expression makes: NULL is none.
+func defaultOf(n *ast.Node) *ast.Node {
+	if n.GetAConst().GetIsnull() {
+		return nil
+	}
+	return n
 }
 
 func collationOf(c *ast.CollateClause) string {
