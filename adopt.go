@@ -29,7 +29,7 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 		return Plan{}, err
 	}
 	recorded := s.appliedVersions()
-	plan := Plan{whole: true}
+	var plan Plan
 	for _, a := range applied {
 		file, found := s.file(a.Version)
 		if found {
@@ -41,9 +41,8 @@ func planAdopt(s state, applied []Adopted) (Plan, error) {
 		if !found {
 			file = migration.Migration{Version: a.Version, Name: a.Name, Kind: migration.Opaque}
 		}
-		plan.Migrations = append(plan.Migrations, Planned{
-			Migration: file, Direction: Up, RecordOnly: true, adopted: &a, journalled: s.journal.of(a.Version).spellings(),
-		})
+		plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, Action: ActionAdopt, adopted: &a,
+			journalled: s.journal.of(a.Version).spellings()})
 	}
 	return plan, nil
 }

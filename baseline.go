@@ -54,7 +54,7 @@ func planBaseline(s state, options aim) (Plan, error) {
 		if before < 0 {
 			older = append(older, m.Version)
 		}
-		plan.Migrations = append(plan.Migrations, Planned{Migration: m, Direction: Up, RecordOnly: true})
+		plan.Migrations = append(plan.Migrations, Planned{Migration: m, Direction: Up, Action: ActionBaseline})
 	}
 	if len(older) > 0 && len(applied) > 0 && !options.WithOlder {
 		return Plan{}, takesAlong(file, older)
@@ -95,5 +95,5 @@ func planForget(s state, version migration.Version) (Plan, error) {
 		}
 	}
 	gone := migration.Migration{Version: a.Version, Name: a.Name, Checksum: a.Checksum}
-	return Plan{Migrations: []Planned{{Migration: gone, Direction: Down, RecordOnly: true, forgotten: true}}}, nil
+	return Plan{Migrations: []Planned{{Migration: gone, Direction: Down, Action: ActionForget}}}, nil
 }

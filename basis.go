@@ -204,7 +204,7 @@ func (p Planned) asBasis(onlyUp bool) BasisMigration {
 	entry := basisMigration(p.Migration)
 	entry.Steps = p.hashes()
 	if !onlyUp {
-		entry.Direction, entry.RecordOnly = p.Direction, p.RecordOnly
+		entry.Direction, entry.RecordOnly = p.Direction, p.RecordOnly()
 	}
 	return entry
 }

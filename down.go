@@ -108,23 +108,21 @@ func (s state) compileDown(rows []Applied, force bool) ([]Planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !reversible {
-			if !force {
-				return nil, notReversible(a, m)
-			}
-			m.Version = a.Version
-			planned = append(planned, Planned{
-				Migration: m, Direction: Down, RecordOnly: true, Stored: !isFile,
-				journalled: s.journal.of(a.Version).spellings(), unfinished: s.stoppedUp(a),
-			})
-			continue
+		if !reversible && !force {
+			return nil, notReversible(a, m)
 		}
 		m.Version = a.Version // as the history spells it
-		p, err := s.compile(m, Down)
-		if err != nil {
-			return nil, err
+		p := Planned{Migration: m, Direction: Down, Action: ActionForceDown,
+			journalled: s.journal.of(a.Version).spellings()}
+		if reversible {
+			if p, err = s.compile(m, Down); err != nil {
+				return nil, err
+			}
+			if !isFile {
+				p.Source = SourceHistory
+			}
 		}
-		p.Stored, p.unfinished = !isFile, s.stoppedUp(a)
+		p.unfinished = s.stoppedUp(a)
 		planned = append(planned, p)
 	}
 	return planned, nil

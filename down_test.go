@@ -34,7 +34,7 @@ func TestDownWorksFromTheStoredDownMigrationWhenTheFileIsGone(t *testing.T) {
 	older := b.migrator(files{"1_users.sql": simple["1_users.sql"]})
 	plan, err := older.Plan(t.Context(), whimbrel.Back(1))
 	require.NoError(t, err)
-	require.True(t, plan.Migrations[0].Stored)
+	require.Equal(t, whimbrel.SourceHistory, plan.Migrations[0].Source)
 	_, err = older.Down(t.Context(), whimbrel.DownOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "1", b.applied())

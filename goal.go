@@ -29,7 +29,7 @@ type aim struct {
 	Repeatable  bool                `json:"repeatable,omitempty"`
 	Only        bool                `json:"only,omitempty"`
 	WithOlder   bool                `json:"with_older,omitempty"`
-	Action      RecoverAction       `json:"action,omitempty"`
+	Action      Action              `json:"action,omitempty"`
 	Versions    []migration.Version `json:"versions,omitempty"`
 	Adopted     []Adopted           `json:"adopted,omitempty"`
 }
@@ -99,7 +99,7 @@ func Adopt(applied []Adopted) Goal {
 
 // Recover is that a migration that stopped half-way is continued, restarted or discarded;
 // the only one there is where the version is empty.
-func Recover(v migration.Version, action RecoverAction) Goal {
+func Recover(v migration.Version, action Action) Goal {
 	return aimed(aim{Command: "recover", Version: v, Action: action})
 }
 

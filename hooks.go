@@ -23,7 +23,7 @@ import (
 // decide asks a planner, and adds the hooks of the run where anything runs.
 func (s state) decide(plan planner) (Plan, error) {
 	planned, err := plan(s)
-	if err != nil || !slices.ContainsFunc(planned.Migrations, func(p Planned) bool { return !p.RecordOnly }) {
+	if err != nil || !slices.ContainsFunc(planned.Migrations, func(p Planned) bool { return !p.RecordOnly() }) {
 		return planned, err
 	}
 	direction := planned.Migrations[0].Direction
@@ -40,12 +40,9 @@ func (s state) runHook(hook *migration.Migration, direction Direction) (*Planned
 	if err != nil || len(statements) == 0 {
 		return nil, err
 	}
-	p := &Planned{Migration: *hook, Direction: direction, hooked: true}
-	if p.Migration, err = hook.WithVariables(s.variables, false); err != nil {
-		return nil, asError(err, CodeMalformed)
-	}
-	p.Steps = []Step{{Number: 1, Kind: StepSQL, Statements: statements}}
-	return p, nil
+	filled, _ := hook.WithVariables(s.variables, false) // it did not fail above
+	return &Planned{Migration: filled, Direction: direction, Action: Action(hook.Name), Source: SourceFile,
+		Steps: []Step{{Number: 1, Kind: StepSQL, Statements: statements}}}, nil
 }
 
 // hookStatements are those of a hook, each with where it comes from.
@@ -86,7 +83,6 @@ func (s state) surround(p *Planned) error {
 	if err != nil || len(before)+len(after) == 0 {
 		return err
 	}
-	p.hooked = true
 	var settings []migration.Setting
 	for _, hook := range []*migration.Migration{s.hooks.BeforeEach, s.hooks.AfterEach} {
 		if hook != nil {
@@ -187,7 +183,7 @@ func (r *run) hookRan(p Planned) piece {
 		"tool_version, token) VALUES (%s, 'done', %s, %s, "+
 		"extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000, %s, %s, %s, %d) "+
 		"RETURNING %s",
-		r.db.tables.log, q(action(p)), q(p.Migration.Name), q(p.Migration.Checksum), q(clip(who.String())),
+		r.db.tables.log, q(p.Action.logged()), q(p.Migration.Name), q(p.Migration.Checksum), q(clip(who.String())),
 		q(clip(who.host)), q(clip(who.tool)), r.lease.current(),
 		r.setApplicationName()), statement: ours}
 }

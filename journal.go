@@ -120,7 +120,7 @@ func (p *Planned) resume(all journal) error {
 		s.Done, s.Started, s.rows, s.keys, s.total, s.kept = false, false, 0, 0, 0, kept{}
 	}
 	p.kept = nil
-	if p.recovery == RecoverRestart {
+	if p.Action == RecoverRestart {
 		return nil
 	}
 	own := all.toward(p.Direction)

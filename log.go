@@ -154,7 +154,7 @@ func planAccept(s state, versions []migration.Version) (Plan, error) {
 		}
 		if !file.AcceptsChecksum(row.Checksum) {
 			file.Version = row.Version // as the history spells it
-			plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, RecordOnly: true, accept: true})
+			plan.Migrations = append(plan.Migrations, Planned{Migration: file, Direction: Up, Action: ActionAccept})
 		}
 	}
 	return plan, nil

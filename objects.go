@@ -157,7 +157,7 @@ func (r *run) recordObjects(p Planned) piece {
 // created or replaced what a repeatable one defines, which is therefore to run again.
 // What is merely gone needs no note.
 func (r *run) replacedObjects(p Planned) message {
-	if !r.watchesObjects || p.Migration.Version.Repeatable() || p.RecordOnly {
+	if !r.watchesObjects || p.Migration.Version.Repeatable() || p.RecordOnly() {
 		return nil
 	}
 	return message{{statement: ours, text: fmt.Sprintf(`UPDATE %[1]s h SET checksum = '%[2]s' FROM (

@@ -53,7 +53,7 @@ func (r *run) group(plan []Planned) int {
 // canGoAhead reports whether a migration is one transaction in which nothing
 // depends on an answer, and that is small beside what is sent ahead.
 func canGoAhead(p Planned) bool {
-	if p.recovery != "" || !p.Atomic() || p.RecordOnly || len(p.Steps) != 1 {
+	if p.Action.recovers() || !p.Atomic() || p.RecordOnly() || len(p.Steps) != 1 {
 		return false
 	}
 	return p.Steps[0].code == nil && !p.Steps[0].Done && fitsOneMessage(p.Steps[0].Statements, p.stops())

@@ -22,6 +22,64 @@ const (
 	Down Direction = "down"
 )
 
+// Action is what a run does with a migration. The log keeps it; what is half done and
+// recovered, it keeps as "recover".
+type Action string
+
+// The actions. Beside these there are those of RecoverOptions, and the names of hooks.
+const (
+	ActionUp     Action = "up"
+	ActionDown   Action = "down"
+	ActionRepeat Action = "repeat" // a repeatable migration, up
+	// What is only recorded: the history is changed, and nothing runs.
+	ActionBaseline  Action = "baseline"   // as applied
+	ActionAdopt     Action = "adopt"      // as applied by another tool
+	ActionAccept    Action = "accept"     // an edited file's checksum
+	ActionForget    Action = "forget"     // as not applied
+	ActionForceDown Action = "force_down" // as rolled back, without a down migration
+)
+
+// The ways out of a half-done state.
+const (
+	// RecoverContinue goes on where it stopped, also where the file now says something
+	// else than what was done: that is as done.
+	RecoverContinue Action = "continue"
+	// RecoverRestart forgets what is done and runs it from its first step.
+	RecoverRestart Action = "restart"
+	// RecoverDiscard forgets what is done and runs nothing: what is done of it stays in
+	// the database, and the history is as it was.
+	RecoverDiscard Action = "discard"
+)
+
+func (a Action) recovers() bool {
+	return a == RecoverContinue || a == RecoverRestart || a == RecoverDiscard
+}
+
+// logged is how the log names it.
+func (a Action) logged() string {
+	if a.recovers() {
+		return "recover"
+	}
+	return string(a)
+}
+
+// inDirection is what is done with a migration as a rule.
+func inDirection(m migration.Migration, direction Direction) Action {
+	if direction == Up && m.Version.Repeatable() {
+		return ActionRepeat
+	}
+	return Action(direction)
+}
+
+// Source is where the statements that run are from; empty where none do.
+type Source string
+
+// The sources.
+const (
+	SourceFile    Source = "file"
+	SourceHistory Source = "history" // a stored down migration, whose file is not there
+)
+
 // StepKind says how a step runs.
 type StepKind string
 
@@ -87,26 +145,15 @@ type Planned struct {
 	Migration migration.Migration
 	Direction Direction
 	Steps     []Step
-	// RecordOnly is set where the history is changed and nothing runs.
-	RecordOnly bool
-	// Stored is set where the down migration comes from the history, because the
-	// file is not there.
-	Stored bool
-	// accept is set where an edited file's checksum is stored.
-	accept bool
-	// forgotten is set where a version is taken off the history, and nothing else.
-	forgotten bool
-	// hooked is set where hooks are a part of it, or it is one.
-	hooked bool
-	// adopted is set for what another tool has applied.
+	// Action is what somebody decided about what is half done, until the journal says so.
+	Action Action
+	Source Source
+	// adopted is what another tool has applied.
 	adopted *Adopted
 	// journalled are the spellings of the version under which the journal has rows of it.
 	journalled []migration.Version
-	// recovery is set where somebody decided what becomes of what is half done, until the
-	// journal says so; kept are the journal's rows that stand although the file reads
-	// otherwise.
-	recovery RecoverAction
-	kept     []journalEntry
+	// kept are the journal's rows that hold although the file reads otherwise.
+	kept []journalEntry
 	// unfinished is what an earlier run has done of what is rolled back or recovered.
 	unfinished *Unfinished
 	// dependents are repeatable migrations that run again behind this one.
@@ -125,8 +172,6 @@ type Plan struct {
 	Skipped []migration.Migration
 	// Others are histories of other tools that have nothing to do with it.
 	Others []OtherHistory
-	// whole is set where everything is recorded in one transaction.
-	whole bool
 	// restores is set where repeatable migrations are planned again behind all others,
 	// by what is true then: repeats of them at most, and those that have lost what they define.
 	restores bool
@@ -143,6 +188,17 @@ func (p Planned) Ref() Ref {
 	return Ref{Version: p.Migration.Version, Name: p.Migration.Name, Path: p.Migration.Path, Direction: p.Direction}
 }
 
+// RecordOnly reports whether the history is changed and nothing runs.
+func (p Planned) RecordOnly() bool { return p.Source == "" }
+
+// hooked reports whether hooks are a part of it, or it is one.
+func (p Planned) hooked() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool {
+		n := len(s.Statements)
+		return n > 0 && (s.Statements[0].Hook() != nil || s.Statements[n-1].Hook() != nil)
+	})
+}
+
 // Divided reports whether the file's own transaction blocks make the migration several
 // transactions: it is no longer all or nothing.
 func (p Planned) Divided() bool { return p.section().Blocks() && len(p.Steps) > 1 }
@@ -150,7 +206,7 @@ func (p Planned) Divided() bool { return p.section().Blocks() && len(p.Steps) > 
 // Atomic reports whether the migration is one transaction with its record in
 // it. Otherwise it is a chain of steps that the journal keeps.
 func (p Planned) Atomic() bool {
-	return p.RecordOnly || len(p.Steps) == 1 && p.Steps[0].Prelude == 0 && p.Steps[0].inTransaction()
+	return p.RecordOnly() || len(p.Steps) == 1 && p.Steps[0].Prelude == 0 && p.Steps[0].inTransaction()
 }
 
 // Reversible reports whether a migration that is to go up can be undone. Of a script
@@ -327,19 +383,17 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 	}
 	type planned struct {
 		Ref
-		Atomic     bool `json:"atomic"`
-		Divided    bool `json:"divided,omitempty"`
-		RecordOnly bool `json:"record_only,omitempty"`
-		Stored     bool `json:"stored,omitempty"`
-		// Recovery is what becomes of what is half done; Unfinished is what was done of it.
-		Recovery   RecoverAction `json:"recovery,omitempty"`
-		Unfinished *Unfinished   `json:"unfinished,omitempty"`
-		Steps      []step        `json:"steps"`
+		Action     Action      `json:"action"`
+		Source     Source      `json:"source,omitempty"`
+		Atomic     bool        `json:"atomic"`
+		Divided    bool        `json:"divided,omitempty"`
+		Unfinished *Unfinished `json:"unfinished,omitempty"`
+		Steps      []step      `json:"steps"`
 	}
 	show := func(m Planned) *planned {
 		entry := &planned{
-			Ref: m.Ref(), Atomic: m.Atomic(), Divided: m.Divided(), RecordOnly: m.RecordOnly, Stored: m.Stored,
-			Recovery: m.recovery, Unfinished: m.unfinished, Steps: []step{},
+			Ref: m.Ref(), Action: m.Action, Source: m.Source, Atomic: m.Atomic(), Divided: m.Divided(),
+			Unfinished: m.unfinished, Steps: []step{},
 		}
 		for _, s := range m.Steps {
 			shown := step{Number: s.Number, Kind: s.Kind, Done: s.Done, Local: m.Local(s), Statements: []statement{}}
@@ -384,7 +438,7 @@ func (p Plan) MarshalJSON() ([]byte, error) {
 // compile makes the steps of one direction of a migration. A script or function is
 // one step.
 func (s state) compile(m migration.Migration, direction Direction) (Planned, error) {
-	planned := Planned{Migration: m, Direction: direction}
+	planned := Planned{Migration: m, Direction: direction, Action: inDirection(m, direction), Source: SourceFile}
 	if m.Kind != migration.SQL {
 		code, err := s.code(m)
 		if err != nil {

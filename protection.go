@@ -286,15 +286,15 @@ func (p Plan) Loses() string { return p.loses }
 func (p Plan) loss(recorded int) string {
 	for _, one := range p.Migrations {
 		switch {
-		case one.forgotten:
+		case one.Action == ActionForget:
 			return "taken off the history"
 		case one.Direction == Down:
 			return "rolled back"
-		case one.recovery == RecoverRestart || one.recovery == RecoverDiscard:
+		case one.Action == RecoverRestart || one.Action == RecoverDiscard:
 			return "forgotten"
-		case one.accept:
+		case one.Action == ActionAccept:
 			return "accepted as its file is now"
-		case one.RecordOnly && one.adopted == nil && one.recovery == "" && recorded > 0:
+		case one.Action == ActionBaseline && recorded > 0:
 			return "recorded without being run" // and is never run
 		}
 	}

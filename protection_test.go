@@ -217,7 +217,7 @@ var losing = map[string]struct {
 	"a down migration with hooks around it": {reversible, reversible, backwards["down"], "rolled back"},
 }
 
-func recovering(action whimbrel.RecoverAction) func(context.Context, *whimbrel.Migrator) error {
+func recovering(action whimbrel.Action) func(context.Context, *whimbrel.Migrator) error {
 	return func(ctx context.Context, m *whimbrel.Migrator) error {
 		_, err := m.Recover(ctx, whimbrel.RecoverOptions{Action: action})
 		return err

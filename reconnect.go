@@ -105,14 +105,14 @@ func (s state) shows(p Planned) bool {
 	} else if p.Migration.Version.Repeatable() {
 		return !found && p.Direction == Down
 	}
-	if p.recovery == RecoverDiscard {
+	if p.Action == RecoverDiscard {
 		return len(s.journal.of(p.Migration.Version)) == 0
 	}
 	if p.Direction == Down && len(s.journal.of(p.Migration.Version)) > 0 {
 		return false // of what stopped half-way up, the history does not tell that it was rolled back
 	}
 	applied := slices.ContainsFunc(s.applied, func(a Applied) bool { return a.Version.Equal(p.Migration.Version) })
-	return applied == (p.Direction == Up) && !p.accept
+	return applied == (p.Direction == Up) && p.Action != ActionAccept
 }
 
 // reconnect replaces the run's connection and joins it to the lease.

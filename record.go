@@ -163,7 +163,7 @@ func (r *run) begin(p Planned) message {
 		proof.text = comment(p.Ref()) + proof.text
 	}
 	m := message{proof}
-	if p.hooked {
+	if p.hooked() {
 		m = append(m, r.describe(p))
 	}
 	var calls []string
@@ -206,17 +206,17 @@ func (r *run) closing(p Planned, earlier Elapsed, of *attempt) message {
 	name := clip(cmp.Or(m.Name, string(m.Version)))
 	strain := of.strain()
 	head := []string{
-		string(m.Version), name, m.Checksum, action(p), earlier.text(), strconv.Itoa(strain.retries),
+		string(m.Version), name, m.Checksum, p.Action.logged(), earlier.text(), strconv.Itoa(strain.retries),
 		strain.backoff.text(), strain.lockWait.text(), r.leaseWait(p).text(), of.story(false),
 	}
 	out := r.replacedObjects(p)
-	if !p.accept && (!p.Atomic() || len(p.journalled) > 0) {
+	if p.Action != ActionAccept && (!p.Atomic() || len(p.journalled) > 0) {
 		out = append(out, r.forget(p))
 	}
 	switch {
-	case p.accept:
+	case p.Action == ActionAccept:
 		return append(out, piece{text: r.accepted(p), statement: ours})
-	case p.recovery == RecoverDiscard:
+	case p.Action == RecoverDiscard:
 		return append(out, r.recovered(p))
 	case p.Direction == Down:
 		return append(out, r.call("whimbrel_down", head...))
@@ -226,7 +226,7 @@ func (r *run) closing(p Planned, earlier Elapsed, of *attempt) message {
 	}
 	kind := string(m.Kind)
 	switch {
-	case p.RecordOnly:
+	case p.Action == ActionBaseline:
 		kind = "baseline"
 	case len(m.Squashes) > 0:
 		kind = kindOfSquash
@@ -363,30 +363,6 @@ func (r *run) leaseWait(p Planned) Elapsed {
 	return r.lease.waited
 }
 
-// action names what is done, as the log keeps it.
-func action(p Planned) string {
-	switch {
-	case p.accept:
-		return "accept"
-	case p.recovery != "":
-		return "recover"
-	case p.hooked && p.Migration.Version == "":
-		return p.Migration.Name
-	case p.adopted != nil:
-		return "adopt"
-	case p.RecordOnly && p.Direction == Up:
-		return "baseline"
-	case p.forgotten:
-		return "forget"
-	case p.RecordOnly:
-		return "force_down"
-	case p.Direction == Up && p.Migration.Version.Repeatable():
-		return "repeat"
-	default:
-		return string(p.Direction)
-	}
-}
-
 // logFailure appends a failed attempt to the log. It does its best: where the
 // connection is gone there is nothing to write to, and anyone who takes the lease over
 // writes the line, as where that has happened already.
@@ -409,7 +385,7 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed, of *attempt) {
 		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
 		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
-		action(p), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
+		p.Action.logged(), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
 		strain.retries, strain.backoff.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
 		of.story(true))

@@ -12,25 +12,10 @@ import (
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// RecoverAction is what becomes of a migration that is half done.
-type RecoverAction string
-
-// The ways out of a half-done state.
-const (
-	// RecoverContinue goes on where it stopped, also where the file now says something
-	// else than what was done: that is as done.
-	RecoverContinue RecoverAction = "continue"
-	// RecoverRestart forgets what is done and runs it from its first step.
-	RecoverRestart RecoverAction = "restart"
-	// RecoverDiscard forgets what is done and runs nothing: what is done of it stays in
-	// the database, and the history is as it was.
-	RecoverDiscard RecoverAction = "discard"
-)
-
 // RecoverOptions say what becomes of which migration.
 type RecoverOptions struct {
 	Version migration.Version // may be empty where only one is half done
-	Action  RecoverAction
+	Action  Action
 }
 
 // Recover takes up or forgets a migration that stopped half-way, in the direction in
@@ -41,7 +26,7 @@ func (m *Migrator) Recover(ctx context.Context, options RecoverOptions) (Result,
 }
 
 func planRecover(s state, options aim) (Plan, error) {
-	if !slices.Contains([]RecoverAction{RecoverContinue, RecoverRestart, RecoverDiscard}, options.Action) {
+	if !options.Action.recovers() {
 		return Plan{}, &Error{
 			Code: CodeConfiguration, Message: fmt.Sprintf("unknown way to recover %q", options.Action),
 			Remedy: "use continue, restart or discard",
@@ -73,7 +58,7 @@ func planRecover(s state, options aim) (Plan, error) {
 		if p, err = s.afresh(u.Version, u.Direction); err != nil {
 			return Plan{}, err
 		}
-		p.recovery = options.Action
+		p.Action = options.Action
 		err = p.resume(s.journal)
 	}
 	p.unfinished = &u
@@ -115,24 +100,21 @@ func (s state) discarded(u Unfinished) Planned {
 		m = migration.Migration{Name: u.Name, Kind: migration.Opaque}
 	}
 	m.Version = u.Version
-	return Planned{
-		Migration: m, Direction: u.Direction, RecordOnly: true, recovery: RecoverDiscard,
-		journalled: s.journal.of(u.Version).spellings(),
-	}
+	return Planned{Migration: m, Direction: u.Direction, Action: RecoverDiscard,
+		journalled: s.journal.of(u.Version).spellings()}
 }
 
 // keep lets what an earlier run did of a step stand, although the file says something
 // else now. Ranges of another table, or by another key, it cannot go on in.
 func (p *Planned) keep(i int, entry journalEntry) bool {
-	if p.recovery != RecoverContinue {
+	if p.Action != RecoverContinue {
 		return false
 	}
 	_, part := entry.isPart()
 	switch {
 	case !part:
-	case i < 0, p.Steps[i].Kind == StepBatch && !entry.goesThrough(*p.Steps[i].Body()[0].Batch):
-		return false
-	case p.Steps[i].Kind != StepBatch && p.Steps[i].code == nil:
+	case i < 0, p.Steps[i].Kind == StepBatch && !entry.goesThrough(*p.Steps[i].Body()[0].Batch),
+		p.Steps[i].Kind != StepBatch && p.Steps[i].code == nil:
 		return false
 	}
 	if !part && i >= 0 {
@@ -159,11 +141,11 @@ const restarted = 0
 
 // takeUp writes what was decided into the journal and the log, before the first step.
 func (r *run) takeUp(ctx context.Context, p *Planned, of *attempt) error {
-	if p.recovery == "" || p.recovery == RecoverDiscard {
+	if !p.Action.recovers() || p.Action == RecoverDiscard {
 		return nil
 	}
 	m := r.opening(*p)
-	if p.recovery == RecoverRestart {
+	if p.Action == RecoverRestart {
 		m = append(m, r.forgetParts(*p, restarted, 1<<31-1), r.journalStep(*p, Step{Number: restarted}, "started", ""))
 	}
 	for _, entry := range p.kept {
@@ -175,7 +157,7 @@ func (r *run) takeUp(ctx context.Context, p *Planned, of *attempt) error {
 	if err != nil {
 		return r.explain(ctx, *p, e.step, err)
 	}
-	p.recovery = "" // from here on it is a migration that is half done, like any other
+	p.Action = inDirection(p.Migration, p.Direction) // from here on it is a migration that is half done, like any other
 	return nil
 }
 
@@ -204,7 +186,7 @@ func (r *run) rehash(p Planned, e journalEntry) piece {
 // announce says what an earlier run had done of what is rolled back now.
 func (r *run) announce(planned []Planned) {
 	for _, p := range planned {
-		if p.unfinished != nil && p.Direction == Down && p.recovery == "" {
+		if p.unfinished != nil && p.Direction == Down && !p.Action.recovers() {
 			r.m.emit(UndoingUnfinished{Migration: p.Ref(), Unfinished: *p.unfinished})
 		}
 	}
@@ -214,9 +196,9 @@ func (r *run) announce(planned []Planned) {
 func (r *run) recovered(p Planned) piece {
 	q := func(text string) string { return literal(r.db.conn, text) }
 	who, m := r.m.identity, p.Migration
-	what := map[RecoverAction]string{
+	what := map[Action]string{
 		RecoverContinue: "continued", RecoverRestart: "restarted", RecoverDiscard: "discarded",
-	}[p.recovery]
+	}[p.Action]
 	about := StepEntry{Step: 1, Kind: "recover", Summary: what + "; " + p.unfinished.String()}
 	story, _ := json.Marshal([]StepEntry{about}) // of texts and numbers
 	values := []string{"'recover'", "'done'"}

@@ -26,7 +26,7 @@ func (b *bundle) unfinished(f files) []whimbrel.Unfinished {
 }
 
 // recover takes the only unfinished migration up.
-func (b *bundle) recover(f files, action whimbrel.RecoverAction) error {
+func (b *bundle) recover(f files, action whimbrel.Action) error {
 	b.Helper()
 	_, err := b.migrator(f, withScripts).Recover(b.Context(), whimbrel.RecoverOptions{Action: action})
 	return err
@@ -201,7 +201,7 @@ func TestADiscardForgetsAndRunsNothing(t *testing.T) {
 
 func TestWhatIsHalfWayDownRecoversDown(t *testing.T) {
 	t.Parallel()
-	for action, want := range map[whimbrel.RecoverAction]string{
+	for action, want := range map[whimbrel.Action]string{
 		whimbrel.RecoverContinue: "1", whimbrel.RecoverRestart: "1", whimbrel.RecoverDiscard: "1 5",
 	} {
 		t.Run(string(action), func(t *testing.T) {

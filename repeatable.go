@@ -361,7 +361,7 @@ func (s state) compileWithdrawal() ([]Planned, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !p[0].RecordOnly {
+		if !p[0].RecordOnly() {
 			planned = append(planned, p[0])
 		}
 	}

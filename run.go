@@ -270,7 +270,7 @@ func (r *run) migrations(ctx context.Context, plan Plan) error {
 	if len(plan.Migrations) > 0 {
 		r.first = plan.Migrations[0].Ref()
 	}
-	if plan.whole && len(plan.Migrations) > 0 {
+	if len(plan.Migrations) > 0 && plan.Migrations[0].Action == ActionAdopt {
 		return r.together(ctx, plan)
 	}
 	r.watch = r.monitor(ctx)
@@ -357,11 +357,11 @@ const unknownRows = -1
 func (r *run) finished(p Planned, took Elapsed, rows int64) {
 	r.advanced.Add(1)
 	o := Outcome{Ref: p.Ref(), Duration: took, Rows: max(rows, 0), RowsUnknown: rows == unknownRows,
-		RecordOnly: p.RecordOnly}
+		RecordOnly: p.RecordOnly()}
 	r.m.emit(MigrationFinished{Migration: p.Ref(), Duration: took, Rows: o.Rows, RowsUnknown: o.RowsUnknown,
-		RecordOnly: p.RecordOnly})
+		RecordOnly: p.RecordOnly()})
 	r.result.Done = append(r.result.Done, o)
-	if p.Direction == Up && p.recovery != RecoverDiscard {
+	if p.Direction == Up && p.Action != RecoverDiscard {
 		r.result.Batch = r.batch
 	}
 }
@@ -371,7 +371,7 @@ func (r *run) migrate(ctx context.Context, p Planned, of *attempt) (rows int64, 
 	r.db.onNotice = func(n *pgconn.Notice) { r.notice(p.Ref(), n) }
 	defer func() { r.db.onNotice = nil }()
 	r.m.emit(p.started())
-	if len(p.Steps) == 0 || p.RecordOnly {
+	if len(p.Steps) == 0 || p.RecordOnly() {
 		return 0, r.recordOnly(ctx, p, of)
 	}
 	defer func() {

@@ -196,7 +196,7 @@ func isBack(v migration.Version) bool    { return strings.HasPrefix(string(v), "
 func runnable(plan whimbrel.Plan) (sequence []migration.Migration, stopped string) {
 	sequence = Sequence(plan)
 	for i, p := range plan.Migrations {
-		if p.Direction == whimbrel.Up || p.Migration.Kind == migration.SQL || p.RecordOnly {
+		if p.Direction == whimbrel.Up || p.Migration.Kind == migration.SQL || p.RecordOnly() {
 			continue
 		}
 		at := slices.IndexFunc(sequence, func(m migration.Migration) bool { return m.Version == planVersion(i) })

@@ -59,7 +59,7 @@ type need struct {
 // deploy combines what the statements ask for.
 func (t *teller) deploy(p whimbrel.Planned) Deploy {
 	d := Deploy{Order: Either, Reasons: []string{}}
-	if p.RecordOnly {
+	if p.RecordOnly() {
 		return d
 	}
 	if p.Migration.Kind != migration.SQL {

@@ -196,7 +196,8 @@ type teller struct {
 
 func (t *teller) migration(at int, p whimbrel.Planned) Migration {
 	m := Migration{
-		Ref: p.Ref(), Atomic: p.Atomic(), Divided: p.Divided(), RecordOnly: p.RecordOnly, Stored: p.Stored, Steps: []Step{},
+		Ref: p.Ref(), Atomic: p.Atomic(), Divided: p.Divided(), RecordOnly: p.RecordOnly(),
+		Stored: p.Source == whimbrel.SourceHistory, Steps: []Step{},
 	}
 	file := fileOf(t.judged.Report, planVersion(at))
 	observed := observationsOf(t.judged.Observations, planVersion(at))

@@ -50,12 +50,12 @@ func (t *teller) reversal(at int, p whimbrel.Planned) Reversal {
 	case p.Migration.Irreversible:
 		w.Kind, w.Reason = Irreversible, p.Migration.Reason
 		return w
-	case !hasOne || p.RecordOnly && p.Direction == whimbrel.Down:
+	case !hasOne || p.RecordOnly() && p.Direction == whimbrel.Down:
 		w.Kind = Missing
 		return w
 	case p.Direction == whimbrel.Down:
 		version, section = planVersion(at), remaining(p)
-		if p.Stored {
+		if p.Source == whimbrel.SourceHistory {
 			w.Kind = FromHistory
 		}
 	}

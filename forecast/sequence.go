@@ -18,7 +18,7 @@ import (
 func Sequence(plan whimbrel.Plan) []migration.Migration {
 	var all []migration.Migration
 	for i, p := range plan.Migrations {
-		if !p.RecordOnly {
+		if !p.RecordOnly() {
 			all = append(all, written(p.Migration, remaining(p), planVersion(i)))
 		}
 	}
@@ -42,7 +42,7 @@ func finished(plan whimbrel.Plan) []migration.Migration {
 func downMigrations(plan whimbrel.Plan, variables map[string]string) []migration.Migration {
 	var all []migration.Migration
 	for i, p := range slices.Backward(plan.Migrations) {
-		if p.Direction != whimbrel.Up || p.Migration.Kind != migration.SQL || p.RecordOnly || !p.Migration.Reversible() {
+		if p.Direction != whimbrel.Up || p.Migration.Kind != migration.SQL || p.RecordOnly() || !p.Migration.Reversible() {
 			continue
 		}
 		if m, err := p.Migration.WithVariables(variables, true); err == nil {

@@ -172,7 +172,7 @@ func readPending(ctx context.Context, tx pgx.Tx, plan whimbrel.Plan, touches Tou
 func listPending(plan whimbrel.Plan) pending {
 	var p pending
 	for _, planned := range plan.Migrations {
-		if planned.RecordOnly {
+		if planned.RecordOnly() {
 			continue
 		}
 		path, asOther := "", false

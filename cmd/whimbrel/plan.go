@@ -310,12 +310,12 @@ func renderPlanned(p present.Style, m whimbrel.Planned, width int, statements bo
 		about += ", not all or nothing"
 	}
 	switch {
-	case m.RecordOnly:
+	case m.RecordOnly():
 		about = "only the record changes, nothing runs"
 	case m.Atomic():
 		about = "one transaction: " + m.Steps[0].Summary()
 	}
-	if m.Stored {
+	if m.Source == whimbrel.SourceHistory {
 		about += "; by the down section that was stored, as the file is not there"
 	}
 	fmt.Fprintf(&b, "%s %s  %s\n", arrow, name, p.Faint(about))

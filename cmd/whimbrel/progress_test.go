@@ -166,7 +166,7 @@ SELECT true;
 	}
 	script := migration.Migration{Version: "20240118000000", Name: "script", Path: "migrations/20240118000000_script.ts"}
 	plan := whimbrel.Plan{Migrations: []whimbrel.Planned{
-		{Migration: parsed, Direction: whimbrel.Up, Steps: []whimbrel.Step{
+		{Migration: parsed, Direction: whimbrel.Up, Source: whimbrel.SourceFile, Steps: []whimbrel.Step{
 			step(1, whimbrel.StepSQL, 0, 1), step(2, whimbrel.StepBatch, 1, 2), step(3, whimbrel.StepAlone, 2, 3), step(4,
 				whimbrel.StepBatch, 3, 6),
 		}},

@@ -17,8 +17,7 @@ import (
 func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
 	plan whimbrel.Plan) error {
 	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool {
-		return !p.RecordOnly ||
-			p.Direction == whimbrel.Down
+		return !p.RecordOnly() || p.Direction == whimbrel.Down
 	})
 	if recordsOnly && plan.Loses() == "" {
 		return nil

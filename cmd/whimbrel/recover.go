@@ -15,7 +15,7 @@ import (
 
 func newRecover(a *app) *cobra.Command {
 	flags := &runFlags{}
-	chosen := map[whimbrel.RecoverAction]*bool{}
+	chosen := map[whimbrel.Action]*bool{}
 	command := &cobra.Command{
 		Use:   "recover [VERSION]",
 		Short: "Show half-done migrations; continue, restart or discard one",
@@ -51,7 +51,7 @@ whimbrel down.`,
 	}
 	flags.add(command)
 	for _, action := range []struct {
-		action whimbrel.RecoverAction
+		action whimbrel.Action
 		usage  string
 	}{
 		{whimbrel.RecoverContinue, "go on where it stopped; what was done stays done"},
@@ -65,7 +65,7 @@ whimbrel down.`,
 }
 
 // recoverOptions are what the arguments and flags say.
-func recoverOptions(args []string, chosen map[whimbrel.RecoverAction]*bool) (
+func recoverOptions(args []string, chosen map[whimbrel.Action]*bool) (
 	options whimbrel.RecoverOptions, err error,
 ) {
 	for action, is := range chosen {
@@ -212,7 +212,7 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 }
 
 // question asks for one choice.
-func question(u whimbrel.Unfinished, action whimbrel.RecoverAction) string {
+func question(u whimbrel.Unfinished, action whimbrel.Action) string {
 	name := title(u.Version, u.Name)
 	switch action {
 	case whimbrel.RecoverContinue:

@@ -271,7 +271,7 @@ func up(ctx context.Context, m *whimbrel.Migrator) error {
 }
 
 // recovers is a command that takes what is half done up, or forgets it.
-func recovers(action whimbrel.RecoverAction) func(context.Context, *whimbrel.Migrator) error {
+func recovers(action whimbrel.Action) func(context.Context, *whimbrel.Migrator) error {
 	return func(ctx context.Context, m *whimbrel.Migrator) error {
 		_, err := m.Recover(ctx, whimbrel.RecoverOptions{Version: "5", Action: action})
 		return err
