@@ -33,8 +33,8 @@ func (s state) isForHistory(statement migration.Statement) bool {
 	if statement.Command != "INSERT" && statement.Command != "CREATE TABLE" {
 		return false
 	}
-	words := firstWords(statement.Text, 6)
-	if len(words) < 4 || !isAnyOf(words[1], "INTO", "TABLE") || isAnyOf(words[2], "IF") {
+	words := pgsql.FirstWords(statement.Text, 6)
+	if len(words) < 4 || !pgsql.IsAnyOf(words[1], "INTO", "TABLE") || pgsql.IsAnyOf(words[2], "IF") {
 		return false
 	}
 	table := "public." + pgsql.Identifier(words[2])
@@ -45,12 +45,12 @@ func (s state) isForHistory(statement migration.Statement) bool {
 	switch {
 	case table != s.history:
 		return false
-	case isAnyOf(words[1], "TABLE"):
+	case pgsql.IsAnyOf(words[1], "TABLE"):
 		return true
 	case len(words) <= columns || words[columns] != "(":
 		return false
 	}
-	list := firstWords(statement.Text, 64)[columns:]
+	list := pgsql.FirstWords(statement.Text, 64)[columns:]
 	end := slices.Index(list, ")")
 	isName := func(word string) bool { return pgsql.Identifier(word) == "name" }
 	return end > 0 && !slices.ContainsFunc(list[:end], isName)

@@ -39,7 +39,7 @@ func (r nonTransactional) once(ctx context.Context) (rows int64, err error) {
 			return 0, err
 		}
 	}
-	if rebuildsConcurrently(statement) {
+	if pgsql.RebuildsConcurrently(statement.Statement) {
 		if s.Started {
 			if err := r.dropCopies(ctx); err != nil {
 				return 0, err
@@ -151,7 +151,7 @@ func (r nonTransactional) cleanUp(build pgsql.IndexBuild, isBuild bool, failed e
 			return
 		}
 	}
-	if rebuildsConcurrently(s.Body()[0]) && r.lease.held() == nil && r.dropCopies(ctx) != nil {
+	if pgsql.RebuildsConcurrently(s.Body()[0].Statement) && r.lease.held() == nil && r.dropCopies(ctx) != nil {
 		return // the journal keeps what to look for
 	}
 	_, _ = send(ctx, conn, append(r.opening(p), r.forgetStep(p, s)))
@@ -165,19 +165,7 @@ func pendingDetach(text string, err error) (finalize string, pending bool) {
 	if !errors.As(err, &refused) || refused.Code != "55000" {
 		return "", false
 	}
-	var detach, last pgsql.Token
-	for token := range pgsql.Tokens(text) {
-		if token.Kind == pgsql.Word && strings.EqualFold(token.Text, "DETACH") {
-			detach = token
-		}
-		if token.Kind > pgsql.BlockComment {
-			last = token
-		}
-	}
-	if detach.Text == "" || !strings.EqualFold(last.Text, "CONCURRENTLY") {
-		return "", false
-	}
-	return text[:last.Offset] + "FINALIZE", true
+	return pgsql.FinalizeDetach(text)
 }
 
 // alreadyDone reports whether the server refuses a repetition because the

@@ -185,34 +185,21 @@ func changesSearchPath(s migration.Statement) bool {
 // createdBy reads what a statement creates: a relation or a type that is not temporary,
 // without IF NOT EXISTS or OR REPLACE.
 func createdBy(statement string) (c creation, creates bool) {
-	words := firstWords(statement, 8)
+	words := pgsql.FirstWords(statement, 8)
 	i := 1
-	for i < len(words) && isAnyOf(words[i], "UNLOGGED", "FOREIGN", "MATERIALIZED") { // as a table or a view may be
+	for i < len(words) && pgsql.IsAnyOf(words[i], "UNLOGGED", "FOREIGN", "MATERIALIZED") { // as a table or a view may be
 		i++
 	}
-	if len(words) < i+2 || !isAnyOf(words[0], "CREATE") || isAnyOf(words[i+1], "IF") ||
-		!isAnyOf(words[i], "TABLE", "VIEW", "SEQUENCE", "TYPE", "DOMAIN") {
+	if len(words) < i+2 || !pgsql.IsAnyOf(words[0], "CREATE") || pgsql.IsAnyOf(words[i+1], "IF") ||
+		!pgsql.IsAnyOf(words[i], "TABLE", "VIEW", "SEQUENCE", "TYPE", "DOMAIN") {
 		return c, false
 	}
-	c.isType = isAnyOf(words[i], "TYPE", "DOMAIN")
+	c.isType = pgsql.IsAnyOf(words[i], "TYPE", "DOMAIN")
 	c.name = pgsql.Identifier(words[i+1])
 	if len(words) > i+3 && words[i+2] == "." {
 		c.schema, c.name = c.name, pgsql.Identifier(words[i+3])
 	}
 	return c, true
-}
-
-// firstWords are the first tokens of a statement that mean something.
-func firstWords(statement string, most int) (words []string) {
-	for token := range pgsql.Tokens(statement) {
-		if token.Kind <= pgsql.BlockComment {
-			continue
-		}
-		if words = append(words, token.Text); len(words) == most {
-			break
-		}
-	}
-	return words
 }
 
 // existing keeps the creations whose objects are there already.

@@ -197,29 +197,10 @@ func (p *pipeline) ask() {
 	}
 }
 
-// makesOnlyNew reports whether a step does nothing but make empty tables,
-// sequences, types and functions: it locks nothing that was there before, thus
-// waits for nobody, and reads no rows.
+// makesOnlyNew reports whether a step locks nothing that was there before, thus waits for
+// nobody, and reads no rows.
 func makesOnlyNew(s Step) bool {
-	return !slices.ContainsFunc(s.Statements, func(s migration.Statement) bool {
-		switch {
-		case s.Class != pgsql.Definition:
-			return true
-		case s.Command == "CREATE TYPE", s.Command == "CREATE FUNCTION", s.Command == "CREATE SEQUENCE":
-			return false
-		}
-		return s.Command != "CREATE TABLE" || mayTouchSession(s) || standsOnAnother(s)
-	})
-}
-
-// standsOnAnother reports whether a new table refers to one that is there.
-func standsOnAnother(table migration.Statement) bool {
-	for token := range pgsql.Tokens(table.Text) {
-		if isAnyOf(token.Text, "REFERENCES", "LIKE", "INHERITS", "OF") {
-			return true
-		}
-	}
-	return false
+	return !slices.ContainsFunc(s.Statements, func(s migration.Statement) bool { return !pgsql.MakesOnlyNew(s.Statement) })
 }
 
 func (p *pipeline) put(m message) {

@@ -497,28 +497,13 @@ func (s state) compile(m migration.Migration, direction Direction) (Planned, err
 // runnable refuses what the engine cannot run, before anything is touched.
 func runnable(m migration.Migration, statement migration.Statement) error {
 	switch {
-	case statement.Command == "COPY" && statement.Class == pgsql.Query && copiesToClient(statement.Text):
+	case statement.Command == "COPY" && statement.Class == pgsql.Query && pgsql.HasPhrase(statement.Text, "TO", "STDOUT"):
 		return malformed(m, statement.Start, CodeMalformed,
 			"COPY … TO STDOUT has nowhere to go in a migration", "remove the statement")
 	case statement.Assert != nil && statement.Class == pgsql.Alone:
 		return malformed(m, statement.Start, CodeMalformed, "an Assert needs a query", "write a SELECT below it")
 	}
 	return nil
-}
-
-func copiesToClient(text string) bool {
-	previous := ""
-	for token := range pgsql.Tokens(text) {
-		if token.Kind != pgsql.Word {
-			continue
-		}
-		word := strings.ToUpper(token.Text)
-		if previous == "TO" && word == "STDOUT" {
-			return true
-		}
-		previous = word
-	}
-	return false
 }
 
 func malformed(m migration.Migration, at migration.Position, code Code, message, remedy string) error {

@@ -3,21 +3,9 @@ package whimbrel
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/whimbrel-db/whimbrel/internal/pgsql"
-	"github.com/whimbrel-db/whimbrel/migration"
 )
-
-// rebuildsConcurrently recognises a REINDEX … CONCURRENTLY. Where that fails it
-// leaves invalid indexes whose names end in _ccnew or _ccold, which only cost
-// time and space. See "Rebuilding Indexes Concurrently" in PostgreSQL's
-// documentation of REINDEX.
-func rebuildsConcurrently(s migration.Statement) bool {
-	return s.Class == pgsql.Alone && strings.HasPrefix(s.Command, "REINDEX")
-}
 
 // invalidCopies finds what such failures leave, except where somebody is at
 // work on the table at this moment.

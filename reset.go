@@ -129,7 +129,7 @@ func (r *run) unprepared(s Step) (m message) {
 		return nil
 	}
 	for _, statement := range s.Statements {
-		if name := prepares(statement); name != "" {
+		if name := pgsql.Prepares(statement.Statement); name != "" {
 			m = append(m, piece{text: "DEALLOCATE " + pgx.Identifier{name}.Sanitize(), statement: ours})
 		}
 	}
@@ -421,39 +421,8 @@ func (r *run) tidyAfter(s Step) message {
 	return tidy(s.Statements)
 }
 
-// mayTouchSession reports whether a statement can change settings or the role,
-// make a temporary object, or run a function that could. Of definitions, only
-// those are trusted that run no function of the user's, or, as the building of
-// an index, take back what it sets. Event triggers are not considered here.
+// mayTouchSession reports whether a statement may leave the session another one. Event
+// triggers are not considered here.
 func mayTouchSession(s migration.Statement) bool {
-	trusted := s.Command == "CREATE TABLE" || s.Command == "CREATE INDEX" || s.Command == "CREATE TYPE" ||
-		s.Command == "CREATE FUNCTION" || s.Command == "CREATE SEQUENCE" || s.Command == "CREATE TRIGGER" ||
-		s.Command == "COMMENT" || s.Command == "GRANT" || s.Command == "REVOKE" ||
-		strings.HasPrefix(s.Command, "DROP ")
-	if s.Class != pgsql.Definition || !trusted || s.Data != nil || s.Assert != nil {
-		return true
-	}
-	if s.Command != "CREATE TABLE" && s.Command != "CREATE SEQUENCE" {
-		return false
-	}
-	if strings.Contains(strings.ToLower(s.Text), "pg_temp") {
-		return true
-	}
-	previous := ""
-	for token := range pgsql.Tokens(s.Text) {
-		switch {
-		case isAnyOf(token.Text, "TEMP", "TEMPORARY", "VALUES"),
-			isAnyOf(token.Text, "AS") && !isAnyOf(previous, "ALWAYS", "DEFAULT"): // CREATE TABLE … AS
-			return true
-		}
-		if token.Kind > pgsql.BlockComment {
-			previous = token.Text
-		}
-	}
-	return false
-}
-
-// isAnyOf reports whether a token is one of some keywords, in any case.
-func isAnyOf(text string, keywords ...string) bool {
-	return slices.ContainsFunc(keywords, func(keyword string) bool { return strings.EqualFold(text, keyword) })
+	return s.Assert != nil || pgsql.MayTouchSession(s.Statement)
 }

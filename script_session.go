@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -239,7 +238,7 @@ func (s *session) Check(text string) error {
 		case s.db.facts.behindPool && !s.inside && staysInSession(migration.Statement{Statement: statement}):
 			return refuse("say SET LOCAL in client.tx(), or run the migration over a direct connection",
 				"behind a transaction pooler %s would reach other clients", statement.Command)
-		case statement.Class == pgsql.TransactionControl && !(s.inside && keepsTransaction(statement.Command)):
+		case statement.Class == pgsql.TransactionControl && !(s.inside && pgsql.CommandIs(statement.Command, "SAVEPOINT", "RELEASE", "ROLLBACK TO")):
 			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; "+
 				"outside one, use client.tx()",
 				"%s is not allowed in a migration", statement.Command)
@@ -250,13 +249,6 @@ func (s *session) Check(text string) error {
 		}
 	}
 	return nil
-}
-
-// keepsTransaction reports whether a statement of transaction control leaves
-// the transaction itself open.
-func keepsTransaction(command string) bool {
-	return strings.HasPrefix(command, "SAVEPOINT") || strings.HasPrefix(command, "RELEASE") || strings.HasPrefix(command,
-		"ROLLBACK TO")
 }
 
 func (s *session) outside(what string) error {

@@ -129,7 +129,7 @@ func (r *run) noteSession(p Planned) piece {
 	var gone []string
 	for _, s := range p.Steps {
 		for _, statement := range s.Statements {
-			if name, atCommit := temporary(statement); atCommit {
+			if name, atCommit := pgsql.Temporary(statement.Statement); atCommit {
 				gone = append(gone, name)
 			}
 		}
@@ -142,71 +142,6 @@ func (r *run) noteSession(p Planned) piece {
 		"pg_catalog.pg_class "+
 		"WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'S') AND relname <> ALL "+
 		"(ARRAY[%s]::text[])) END))::text, '{}'), true)", r.quoted(gone)), statement: ours}
-}
-
-// temporary gives the name of the table, view or sequence that a statement makes for
-// the session, and whether that ends with the transaction; empty where it makes none.
-func temporary(s migration.Statement) (name string, atCommit bool) {
-	if s.Class != pgsql.Definition {
-		return "", false
-	}
-	var words []pgsql.Token
-	for token := range pgsql.Tokens(s.Text) {
-		if token.Kind > pgsql.BlockComment {
-			words = append(words, token)
-		}
-	}
-	is := false
-	for i, token := range words {
-		switch {
-		case isAnyOf(token.Text, "TEMP", "TEMPORARY", "PG_TEMP", `"pg_temp"`):
-			is = true
-		case isAnyOf(token.Text, "COMMIT") && i+1 < len(words) && isAnyOf(words[i+1].Text, "DROP"):
-			atCommit = true
-		case name != "" || token.Kind != pgsql.Word && token.Kind != pgsql.QuotedIdentifier:
-		case isAnyOf(token.Text, "CREATE", "LOCAL", "GLOBAL", "OR", "REPLACE", "RECURSIVE", "TABLE", "VIEW", "SEQUENCE",
-			"IF", "NOT", "EXISTS", "SELECT", "UNLOGGED"):
-		case strings.HasPrefix(s.Command, "CREATE"):
-			name = pgsql.Identifier(token.Text)
-		// SELECT … INTO TEMP
-		case i > 0 && (isAnyOf(words[i-1].Text, "TEMP", "TEMPORARY") || is && isAnyOf(words[i-1].Text, "TABLE", ".")):
-			name = pgsql.Identifier(token.Text)
-		}
-	}
-	if !is {
-		return "", false
-	}
-	return name, atCommit
-}
-
-// prepares gives the name of what a statement prepares for the session, if it does.
-func prepares(s migration.Statement) string {
-	words := 0
-	for token := range pgsql.Tokens(s.Text) {
-		switch {
-		case s.Command != "PREPARE":
-			return ""
-		case token.Kind <= pgsql.BlockComment:
-		case words == 1:
-			return pgsql.Identifier(token.Text)
-		default:
-			words++
-		}
-	}
-	return ""
-}
-
-// speaksOf reports whether a statement names something.
-func speaksOf(s migration.Statement, name string) bool {
-	for token := range pgsql.Tokens(s.Text) {
-		switch {
-		case (token.Kind == pgsql.Word || token.Kind == pgsql.QuotedIdentifier) && pgsql.Identifier(token.Text) == name,
-			token.Kind >= pgsql.String && token.Kind <= pgsql.DollarString && strings.Contains(strings.ToLower(token.Text),
-				name):
-			return true
-		}
-	}
-	return false
 }
 
 // explained refuses to go on in a new session where that would not be what the steps
@@ -252,10 +187,10 @@ func (p Planned) explained() error {
 func (p Planned) needs(name string, behind int) (Step, int, bool) {
 	for _, s := range p.Steps {
 		for i, statement := range s.Statements {
-			if s.Number <= behind || !speaksOf(statement, name) {
+			if s.Number <= behind || !pgsql.Names(statement.Text, name) {
 				continue
 			}
-			made, _ := temporary(statement)
+			made, _ := pgsql.Temporary(statement.Statement)
 			return s, i, made != name
 		}
 	}
@@ -343,7 +278,7 @@ func (r *run) shared(ctx context.Context, p Planned, s Step) (settings string, a
 		", ARRAY(SELECT relname::text FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())").Scan(
 		&settings, &temporary)
 	for _, statement := range s.Body() {
-		alone = alone || slices.ContainsFunc(temporary, func(name string) bool { return speaksOf(statement, name) })
+		alone = alone || slices.ContainsFunc(temporary, func(name string) bool { return pgsql.Names(statement.Text, name) })
 	}
 	return settings, alone, err
 }

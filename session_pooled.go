@@ -50,9 +50,9 @@ func (p Planned) holdsBehindPool() error {
 				}
 			}
 			note(statement, s.hook, set)
-			if name, atCommit := temporary(statement); name != "" && !atCommit {
+			if name, atCommit := pgsql.Temporary(statement.Statement); name != "" && !atCommit {
 				made[name] = s.Number
-			} else if name := prepares(statement); name != "" {
+			} else if name := pgsql.Prepares(statement.Statement); name != "" {
 				made[name] = s.Number
 			} else if (s.Number < len(p.Steps) || s.Kind == StepAlone) && setsForSession(statement) || s.Kind == StepAlone &&
 				setsInside(statement) {
@@ -78,7 +78,7 @@ func (p Planned) missesBehindPool(s Step, i int, set map[string]bool, made map[s
 				"connection")
 	}
 	for name, number := range made {
-		if number < s.Number && speaksOf(statement, name) {
+		if number < s.Number && pgsql.Names(statement.Text, name) {
 			return p.refusedBehindPool(s, i, fmt.Sprintf("%q was made for the session by step %d, and is gone with its "+
 				"transaction", name, number),
 				"make a temporary table an ordinary one, and prepare a statement where it is executed; or run the migration over "+
@@ -142,7 +142,7 @@ func setsForSession(s migration.Statement) bool {
 func setsInside(s migration.Statement) bool {
 	return s.Command == "DO" && slices.ContainsFunc(settingInside().FindAllStringSubmatch(s.Text, -1),
 		func(found []string) bool {
-			return !isAnyOf(found[1], "LOCAL", "CONSTRAINTS", "TRANSACTION")
+			return !pgsql.IsAnyOf(found[1], "LOCAL", "CONSTRAINTS", "TRANSACTION")
 		})
 }
 

@@ -233,17 +233,7 @@ func isServerWide(s migration.Statement) bool {
 	case len(words) > 1 && slices.Contains([]string{"CREATE", "ALTER", "DROP"}, words[0]):
 		return slices.Contains([]string{"ROLE", "USER", "GROUP"}, words[1]) && !(len(words) > 2 && words[2] == "MAPPING")
 	case s.Command == "GRANT", s.Command == "REVOKE":
-		return !mentionsOn(s.Text)
-	}
-	return false
-}
-
-// mentionsOn tells rights on something from the membership in a role.
-func mentionsOn(text string) bool {
-	for token := range pgsql.Tokens(text) {
-		if token.Kind == pgsql.Word && strings.EqualFold(token.Text, "ON") {
-			return true
-		}
+		return !pgsql.HasKeyword(s.Text, "ON") // rights on something, not membership in a role
 	}
 	return false
 }
