@@ -12,9 +12,9 @@ import (
 // Adopted is a migration that another tool has applied.
 type Adopted struct {
 	Version migration.Version
-	Name    string    // for what has no file
-	At      time.Time // when that tool applied it; zero where it does not say
-	Took    Elapsed   // 0 where it does not say
+	Name    string        // for what has no file
+	At      time.Time     // when that tool applied it; zero where it does not say
+	Took    time.Duration // 0 where it does not say
 }
 
 // Adopt records what another tool has applied, in the order given and without
@@ -64,7 +64,7 @@ func (r *run) together(ctx context.Context, plan Plan) error {
 		return r.m.serverError(ctx, "recording what was adopted", err)
 	}
 	for _, p := range plan.Migrations {
-		r.finished(p, Elapsed(time.Since(began)), 0)
+		r.finished(p, time.Since(began), 0)
 	}
 	return nil
 }
@@ -83,6 +83,6 @@ func (r *run) adopting(p Planned) string {
 VALUES (%s, %s, %s, %s, least(round(%s), 2147483647)::integer, %s, 'adopted', %d))
 INSERT INTO %s (action, outcome, version, name, checksum, duration_ms, batch_number, run_by, host, tool_version, token)
 VALUES ('adopt', 'done', %[2]s, %[3]s, %[4]s, %[6]s, %[8]d, %[10]s, %[11]s, %[12]s, %[13]d)`,
-		r.db.tables.history, version, name, checksum, at, p.adopted.Took.text(), q(p.storedDown()), r.batch,
+		r.db.tables.history, version, name, checksum, at, milliseconds(p.adopted.Took), q(p.storedDown()), r.batch,
 		r.db.tables.log, q(clip(who.String())), q(clip(who.host)), q(clip(who.tool)), r.lease.current())
 }

@@ -10,11 +10,11 @@ import (
 // outcome: its steps, and what each of them waited for.
 type attempt struct {
 	mutex sync.Mutex
-	steps []StepEntry // those of this run, in their order
-	began time.Time   // of the last of them
-	ended bool        // the last of them has
-	mark  Elapsed     // what it had waited for locks when it was sent last
-	ahead []Blocker   // for whom it was seen to wait since
+	steps []StepEntry   // those of this run, in their order
+	began time.Time     // of the last of them
+	ended bool          // the last of them has
+	mark  time.Duration // what it had waited for locks when it was sent last
+	ahead []Blocker     // for whom it was seen to wait since
 	// before is how many rows the earlier steps have changed; rows is how many all of
 	// them have, once that is known, before the answer to the record.
 	before, rows int64
@@ -36,7 +36,7 @@ func (a *attempt) begin(s Step) {
 }
 
 // end says that the step is done.
-func (a *attempt) end(took Elapsed, rows int64) {
+func (a *attempt) end(took time.Duration, rows int64) {
 	a.change(func(s *StepEntry) { s.Duration, s.Rows, a.ended = took, rows, true })
 }
 
@@ -50,7 +50,7 @@ func (a *attempt) sent() {
 func (a *attempt) backedOff(took time.Duration, reason string) {
 	a.change(func(s *StepEntry) {
 		s.Retries++
-		s.Backoff += Elapsed(took)
+		s.Backoff += took
 		s.Reason, s.LockWait = reason, a.mark
 	})
 }
@@ -58,7 +58,7 @@ func (a *attempt) backedOff(took time.Duration, reason string) {
 // waited says that the step was seen waiting for a lock.
 func (a *attempt) waited(took time.Duration, blockers []Blocker) {
 	a.change(func(s *StepEntry) {
-		s.LockWait += Elapsed(took)
+		s.LockWait += took
 		if len(blockers) > 0 {
 			a.ahead = blockers
 			s.standing(blockers)
@@ -76,7 +76,7 @@ func (a *attempt) blockers() []Blocker {
 // paused says that a backfill waited before its next batch.
 func (a *attempt) paused(took time.Duration, reason string) {
 	a.change(func(s *StepEntry) {
-		s.Paused += Elapsed(took)
+		s.Paused += took
 		s.PausedFor = reason
 	})
 }
@@ -103,7 +103,7 @@ func (a *attempt) change(how func(*StepEntry)) {
 // strain is what all steps together waited.
 type strain struct {
 	retries           int
-	backoff, lockWait Elapsed
+	backoff, lockWait time.Duration
 }
 
 func (a *attempt) strain() strain {
@@ -130,7 +130,7 @@ func (a *attempt) story(failed bool) string {
 	}
 	told := append([]StepEntry(nil), a.steps...)
 	if last := &told[len(told)-1]; failed && !a.ended {
-		last.Duration, last.Failed = Elapsed(time.Since(a.began)), true
+		last.Duration, last.Failed = time.Since(a.began), true
 	}
 	text, err := json.Marshal(told)
 	if err != nil {

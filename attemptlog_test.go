@@ -87,7 +87,7 @@ func TestTheLogKeepsForHowLongAStepOutsideATransactionWaited(t *testing.T) {
 	require.LessOrEqual(t, e.LockWait, e.Steps[1].Duration)
 	require.Equal(t, whimbrel.StepAlone, e.Steps[1].Kind)
 	require.Equal(t, int(holder.PgConn().PID()), e.Steps[1].Blockers[0].PID)
-	var sum whimbrel.Elapsed
+	var sum time.Duration
 	for _, s := range e.Steps {
 		require.Positive(t, s.Duration)
 		sum += s.Duration

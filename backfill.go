@@ -402,7 +402,7 @@ func (b *backfill) progress(last bool) {
 		event.PerSecond = int64(float64(b.here) / seconds)
 	}
 	if left := event.Total - event.Keys; left > 0 && event.PerSecond > 0 && !last {
-		event.Left = Elapsed(float64(left) / float64(event.PerSecond) * float64(time.Second))
+		event.Left = time.Duration(float64(left) / float64(event.PerSecond) * float64(time.Second))
 	}
 	b.main.m.emit(event)
 }

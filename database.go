@@ -568,7 +568,7 @@ func scanApplied(rows pgx.Rows) ([]Applied, error) {
 	var milliseconds int64
 	_, err := pgx.ForEachRow(rows, []any{&a.ID, &a.Version, &a.Name, &at, &milliseconds, &a.Checksum, &a.Batch,
 		&a.Reversible, &a.Kind}, func() error {
-		a.ExecutedAt, a.Duration = at.Time, Elapsed(time.Duration(milliseconds)*time.Millisecond)
+		a.ExecutedAt, a.Duration = at.Time, time.Duration(milliseconds)*time.Millisecond
 		applied = append(applied, a)
 		return nil
 	})

@@ -3,9 +3,9 @@ package whimbrel
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -52,25 +52,6 @@ type Event interface {
 	sealed()
 }
 
-// Elapsed is a duration that JSON shows in milliseconds, with microseconds as
-// its decimals.
-type Elapsed time.Duration
-
-// MarshalJSON gives milliseconds.
-func (e Elapsed) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(time.Duration(e).Microseconds())/1000, 'f', -1, 64), nil
-}
-
-// UnmarshalJSON reads milliseconds.
-func (e *Elapsed) UnmarshalJSON(text []byte) error {
-	milliseconds, err := strconv.ParseFloat(string(text), 64)
-	if err != nil {
-		return err
-	}
-	*e = Elapsed(milliseconds * float64(time.Millisecond))
-	return nil
-}
-
 // Ref names a migration in one direction.
 type Ref struct {
 	Version   migration.Version `json:"version"`
@@ -81,13 +62,19 @@ type Ref struct {
 
 // Blocker is a session that is in the way of a lock.
 type Blocker struct {
-	PID         int     `json:"pid"`
-	Application string  `json:"application,omitempty"`
-	User        string  `json:"user,omitempty"`
-	State       string  `json:"state,omitempty"` // as in pg_stat_activity
-	Query       string  `json:"query,omitempty"` // shortened
-	Age         Elapsed `json:"age_ms"`          // of its transaction
+	PID         int           `json:"pid"`
+	Application string        `json:"application,omitempty"`
+	User        string        `json:"user,omitempty"`
+	State       string        `json:"state,omitempty"` // as in pg_stat_activity
+	Query       string        `json:"query,omitempty"` // shortened
+	Age         time.Duration `json:"age_ms"`          // of its transaction
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (b Blocker) MarshalJSON() ([]byte, error) { return millis.Marshal(&b) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (b *Blocker) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, b) }
 
 // RunStarted opens every run.
 type RunStarted struct {
@@ -133,14 +120,17 @@ type ProtectionNoted struct {
 // LeaseWaiting says that another runner holds the lease. It comes again when
 // the holder changes, and every few seconds.
 type LeaseWaiting struct {
-	Holder Holder  `json:"holder"`
-	Waited Elapsed `json:"waited_ms"`
+	Holder Holder        `json:"holder"`
+	Waited time.Duration `json:"waited_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (l LeaseWaiting) MarshalJSON() ([]byte, error) { return millis.Marshal(&l) }
 
 // LeaseTaken says that this runner may begin.
 type LeaseTaken struct {
-	Token  int64   `json:"token"`
-	Waited Elapsed `json:"waited_ms"`
+	Token  int64         `json:"token"`
+	Waited time.Duration `json:"waited_ms"`
 	// TakenFrom is the holder whose lease had run out or who was gone. Recorded is how
 	// many migrations that run had recorded, and Last the last of them: whatever else it
 	// had begun, outside of what Unfinished lists, came to nothing.
@@ -148,6 +138,9 @@ type LeaseTaken struct {
 	Recorded  int     `json:"recorded,omitempty"`
 	Last      *Ref    `json:"last,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (l LeaseTaken) MarshalJSON() ([]byte, error) { return millis.Marshal(&l) }
 
 // HookStarted says that a hook of the run begins. Those of each migration are
 // part of it, and have no events of their own.
@@ -158,12 +151,15 @@ type HookStarted struct {
 
 // HookFinished follows HookStarted.
 type HookFinished struct {
-	Hook     string  `json:"hook"`
-	Path     string  `json:"path,omitempty"`
-	Duration Elapsed `json:"duration_ms"`
-	Rows     int64   `json:"rows"`
-	Error    *Error  `json:"error,omitempty"` // the run then ends with it
+	Hook     string        `json:"hook"`
+	Path     string        `json:"path,omitempty"`
+	Duration time.Duration `json:"duration_ms"`
+	Rows     int64         `json:"rows"`
+	Error    *Error        `json:"error,omitempty"` // the run then ends with it
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (h HookFinished) MarshalJSON() ([]byte, error) { return millis.Marshal(&h) }
 
 // UndoingUnfinished says, before anything runs, that a migration which is to be
 // rolled back had stopped half-way up, and what is done of it.
@@ -196,31 +192,40 @@ type StepStarted struct {
 
 // LockWaiting says who blocks the running step.
 type LockWaiting struct {
-	Migration Ref       `json:"migration"`
-	Step      int       `json:"step"`
-	Blockers  []Blocker `json:"blockers"`
-	Waited    Elapsed   `json:"waited_ms"` // since the step was sent
+	Migration Ref           `json:"migration"`
+	Step      int           `json:"step"`
+	Blockers  []Blocker     `json:"blockers"`
+	Waited    time.Duration `json:"waited_ms"` // since the step was sent
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (l LockWaiting) MarshalJSON() ([]byte, error) { return millis.Marshal(&l) }
 
 // TrafficWaiting says that others have been waiting behind the running step for
 // longer than the stall budget.
 type TrafficWaiting struct {
-	Migration Ref       `json:"migration"`
-	Step      int       `json:"step"`
-	Waiting   []Blocker `json:"waiting"` // Age is for how long each has been running its query
-	Longest   Elapsed   `json:"longest_ms"`
+	Migration Ref           `json:"migration"`
+	Step      int           `json:"step"`
+	Waiting   []Blocker     `json:"waiting"` // Age is for how long each has been running its query
+	Longest   time.Duration `json:"longest_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (t TrafficWaiting) MarshalJSON() ([]byte, error) { return millis.Marshal(&t) }
 
 // Retrying says that a step backed off (from a lock, a deadlock, a serialisation
 // failure) and will be sent again.
 type Retrying struct {
-	Migration Ref     `json:"migration"`
-	Step      int     `json:"step"`
-	Attempt   int     `json:"attempt"`  // the one that failed, from 1
-	After     Elapsed `json:"after_ms"` // the pause before the next
-	SQLState  string  `json:"sqlstate"`
-	Reason    string  `json:"reason"`
+	Migration Ref           `json:"migration"`
+	Step      int           `json:"step"`
+	Attempt   int           `json:"attempt"`  // the one that failed, from 1
+	After     time.Duration `json:"after_ms"` // the pause before the next
+	SQLState  string        `json:"sqlstate"`
+	Reason    string        `json:"reason"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Retrying) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
 
 // ConnectionLost says that the connection broke while a migration ran. The run
 // reconnects, asks what became of the migration, and goes on.
@@ -231,11 +236,14 @@ type ConnectionLost struct {
 
 // Reconnected follows ConnectionLost.
 type Reconnected struct {
-	Migration Ref     `json:"migration"`
-	Waited    Elapsed `json:"waited_ms"`
+	Migration Ref           `json:"migration"`
+	Waited    time.Duration `json:"waited_ms"`
 	// Recorded is how many migrations turned out to be done, this one first.
 	Recorded int `json:"recorded"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Reconnected) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
 
 // ObjectsLost says that what a repeatable migration defines is not there, or was
 // replaced by another migration. It runs again: in this run, or with the next up.
@@ -278,10 +286,13 @@ type BatchProgress struct {
 	Rows      int64 `json:"rows"`       // changed, as the server counts them, with those of earlier runs
 	PerSecond int64 `json:"per_second"` // keys in this run
 	// Left is how long the rest will take at that pace; 0 if nobody knows.
-	Left Elapsed `json:"left_ms"`
-	Size int     `json:"size"` // of the next batch
-	Pass int     `json:"pass"` // from 1; more where an assertion did not hold yet
+	Left time.Duration `json:"left_ms"`
+	Size int           `json:"size"` // of the next batch
+	Pass int           `json:"pass"` // from 1; more where an assertion did not hold yet
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (b BatchProgress) MarshalJSON() ([]byte, error) { return millis.Marshal(&b) }
 
 // BatchPaused says why a backfill waits before its next batch. It comes again
 // when the reason changes.
@@ -295,24 +306,30 @@ type BatchPaused struct {
 
 // BatchResumed says that a backfill goes on after a pause.
 type BatchResumed struct {
-	Migration Ref     `json:"migration"`
-	Step      int     `json:"step"`
-	Paused    Elapsed `json:"paused_ms"`
+	Migration Ref           `json:"migration"`
+	Step      int           `json:"step"`
+	Paused    time.Duration `json:"paused_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (b BatchResumed) MarshalJSON() ([]byte, error) { return millis.Marshal(&b) }
 
 // StepFinished closes a step.
 type StepFinished struct {
-	Migration Ref     `json:"migration"`
-	Step      int     `json:"step"`
-	Duration  Elapsed `json:"duration_ms"`
-	Rows      int64   `json:"rows"` // changed, as the server counts them
+	Migration Ref           `json:"migration"`
+	Step      int           `json:"step"`
+	Duration  time.Duration `json:"duration_ms"`
+	Rows      int64         `json:"rows"` // changed, as the server counts them
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s StepFinished) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
 
 // MigrationFinished closes a migration that is done and recorded.
 type MigrationFinished struct {
-	Migration Ref     `json:"migration"`
-	Duration  Elapsed `json:"duration_ms"`
-	Rows      int64   `json:"rows"` // of all its steps, with those that an earlier run did
+	Migration Ref           `json:"migration"`
+	Duration  time.Duration `json:"duration_ms"`
+	Rows      int64         `json:"rows"` // of all its steps, with those that an earlier run did
 	// RowsUnknown is set where it turned out to be recorded after the connection was
 	// lost, and with it the answer that had the number.
 	RowsUnknown bool `json:"rows_unknown,omitempty"`
@@ -320,23 +337,32 @@ type MigrationFinished struct {
 	RecordOnly bool `json:"record_only,omitempty"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (m MigrationFinished) MarshalJSON() ([]byte, error) { return millis.Marshal(&m) }
+
 // Failed says that a migration failed and what is left of it.
 type Failed struct {
-	Migration Ref     `json:"migration"`
-	Duration  Elapsed `json:"duration_ms"`
-	Error     *Error  `json:"error"`
+	Migration Ref           `json:"migration"`
+	Duration  time.Duration `json:"duration_ms"`
+	Error     *Error        `json:"error"`
 	// Unknown is set where the connection was lost and could not be had again: whether
 	// what was on its way is done, only the database knows.
 	Unknown bool `json:"outcome_unknown,omitempty"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (f Failed) MarshalJSON() ([]byte, error) { return millis.Marshal(&f) }
+
 // RunFinished closes every run, failed or not.
 type RunFinished struct {
-	Command  string  `json:"command"`
-	Duration Elapsed `json:"duration_ms"`
-	Done     int     `json:"done"` // migrations done
-	Error    *Error  `json:"error,omitempty"`
+	Command  string        `json:"command"`
+	Duration time.Duration `json:"duration_ms"`
+	Done     int           `json:"done"` // migrations done
+	Error    *Error        `json:"error,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r RunFinished) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
 
 // Kind implements Event.
 func (RunStarted) Kind() string { return "run_started" }

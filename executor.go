@@ -25,10 +25,10 @@ type execution struct {
 	*run
 	planned Planned
 	step    Step
-	last    bool      // the step that records the migration
-	earlier Elapsed   // what the steps before it took
-	began   time.Time // the step
-	attempt *attempt  // at the migration
+	last    bool          // the step that records the migration
+	earlier time.Duration // what the steps before it took
+	began   time.Time     // the step
+	attempt *attempt      // at the migration
 }
 
 func (e *execution) executor() executor {
@@ -56,7 +56,7 @@ func (e *execution) execute(ctx context.Context) (int64, error) {
 }
 
 // spent is what the migration has taken so far.
-func (e *execution) spent() Elapsed { return e.earlier + Elapsed(time.Since(e.began)) }
+func (e *execution) spent() time.Duration { return e.earlier + time.Since(e.began) }
 
 // counted notes how many rows the step has changed, if it is the last one: the answer to
 // its record may be lost.
@@ -117,7 +117,7 @@ func (e *execution) persist(ctx context.Context, mode stall.Mode, once func() (i
 		if time.Since(began)+wait > e.m.config.RetryBudget {
 			return 0, &exhausted{cause: err, attempts: attempt, took: time.Since(began), blockers: e.attempt.blockers()}
 		}
-		e.m.emit(Retrying{Migration: ref, Step: e.step.Number, Attempt: attempt, After: Elapsed(wait),
+		e.m.emit(Retrying{Migration: ref, Step: e.step.Number, Attempt: attempt, After: wait,
 			SQLState: refused.Code, Reason: e.m.redact(refused.Message)})
 		if e.m.stopping() {
 			return 0, interrupted()

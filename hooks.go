@@ -154,7 +154,7 @@ func (r *run) hook(ctx context.Context, hook *Planned, remedy string) error {
 	rows, err := e.persist(ctx, stall.Transactional, func() (int64, error) {
 		return r.transaction(ctx, p, s, 0, r.opening(p), after)
 	})
-	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: Elapsed(time.Since(began)),
+	finished := HookFinished{Hook: p.Migration.Name, Path: p.Migration.Path, Duration: time.Since(began),
 		Rows: rows}
 	if err == nil {
 		r.m.emit(finished)

@@ -48,7 +48,7 @@ type lease struct {
 	// history was read: then the history is still what was read.
 	unchanged bool
 	// waited is how long it was waited for while somebody else held it.
-	waited Elapsed
+	waited time.Duration
 
 	stop context.CancelFunc // ends renewing
 	done sync.WaitGroup
@@ -121,9 +121,9 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 			if err == nil {
 				l.unchanged = previous == nil && db.free != nil && token == *db.free+1
 				if attempt > 1 {
-					l.waited = Elapsed(time.Since(began))
+					l.waited = time.Since(began)
 				}
-				taken := LeaseTaken{Token: token, Waited: Elapsed(time.Since(began)), TakenFrom: previous}
+				taken := LeaseTaken{Token: token, Waited: time.Since(began), TakenFrom: previous}
 				if previous != nil {
 					taken.Recorded, taken.Last = m.recordedBy(leased, db, *previous)
 				}
@@ -141,7 +141,7 @@ func (m *Migrator) take(ctx context.Context, db *database) (*lease, context.Cont
 		if holder.Token != 0 && (holder.Token != shown.Token || holder.State != shown.State ||
 			time.Since(told) > 5*time.Second) {
 			shown, told = *holder, time.Now()
-			m.emit(LeaseWaiting{Holder: *holder, Waited: Elapsed(time.Since(began))})
+			m.emit(LeaseWaiting{Holder: *holder, Waited: time.Since(began)})
 		}
 		if m.config.LockWait < 0 || time.Since(began) > m.config.LockWait {
 			return nil, nil, leaseHeld(holder, time.Since(began))

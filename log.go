@@ -103,7 +103,9 @@ func scanEntry(row pgx.CollectableRow) (LogEntry, error) {
 	if err != nil {
 		return e, err
 	}
-	elapsed := func(milliseconds float64) Elapsed { return Elapsed(milliseconds * float64(time.Millisecond)) }
+	elapsed := func(milliseconds float64) time.Duration {
+		return time.Duration(milliseconds * float64(time.Millisecond))
+	}
 	e.Duration, e.Backoff, e.LockWait, e.LeaseWait = elapsed(took), elapsed(backoff), elapsed(lockWait), elapsed(leaseWait)
 	if steps == "" || json.Unmarshal([]byte(steps), &e.Steps) != nil { // what somebody else wrote there is none of ours
 		e.Steps = nil

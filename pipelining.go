@@ -254,7 +254,7 @@ func (p *pipeline) finish(ctx context.Context, i int, planned Planned) error {
 		}
 		return r.explain(ctx, planned, s, err)
 	}
-	took := Elapsed(p.sent[i].with.share(time.Since(began)))
+	took := p.sent[i].with.share(time.Since(began))
 	r.m.emit(StepFinished{Migration: planned.Ref(), Step: 1, Duration: took, Rows: rows})
 	r.finished(planned, took, rows)
 	return nil

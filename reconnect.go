@@ -75,13 +75,13 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 	for recorded < onTheWay && s.shows(left[recorded]) {
 		recorded++
 	}
-	r.m.emit(Reconnected{Migration: left[0].Ref(), Waited: Elapsed(time.Since(began)), Recorded: recorded})
+	r.m.emit(Reconnected{Migration: left[0].Ref(), Waited: time.Since(began), Recorded: recorded})
 	for i, p := range left[:recorded] {
 		rows := int64(unknownRows)
 		if i == 0 && of.known {
 			rows = of.rows
 		}
-		r.finished(p, s.took(p, Elapsed(time.Since(began))), rows)
+		r.finished(p, s.took(p, time.Since(began)), rows)
 	}
 	left = left[recorded:]
 	if len(left) == 0 {
@@ -91,7 +91,7 @@ func (r *run) resume(ctx context.Context, left []Planned, onTheWay int, lost err
 }
 
 // took is how long a migration took by its record; otherwise where that has no time.
-func (s state) took(p Planned, otherwise Elapsed) Elapsed {
+func (s state) took(p Planned, otherwise time.Duration) time.Duration {
 	if row, found := s.appliedVersions()[p.Migration.Version.Canonical()]; found && p.Direction == Up {
 		return row.Duration
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 )
 
 // This file writes the bookkeeping that goes into the same transaction as what
@@ -201,13 +203,13 @@ func (r *run) setConfig(name, value string, local bool) string {
 // a line of the log. The row's unique key makes anyone who records the same
 // version a second time, by whatever means, fail whole. The time of earlier
 // steps is added to that of this transaction.
-func (r *run) closing(p Planned, earlier Elapsed, of *attempt) message {
+func (r *run) closing(p Planned, earlier time.Duration, of *attempt) message {
 	m := p.Migration
 	name := clip(cmp.Or(m.Name, string(m.Version)))
 	strain := of.strain()
 	head := []string{
-		string(m.Version), name, m.Checksum, p.Action.logged(), earlier.text(), strconv.Itoa(strain.retries),
-		strain.backoff.text(), strain.lockWait.text(), r.leaseWait(p).text(), of.story(false),
+		string(m.Version), name, m.Checksum, p.Action.logged(), milliseconds(earlier), strconv.Itoa(strain.retries),
+		milliseconds(strain.backoff), milliseconds(strain.lockWait), milliseconds(r.leaseWait(p)), of.story(false),
 	}
 	out := r.replacedObjects(p)
 	if p.Action != ActionAccept && (!p.Atomic() || len(p.journalled) > 0) {
@@ -236,7 +238,7 @@ func (r *run) closing(p Planned, earlier Elapsed, of *attempt) message {
 
 // recording says that a step is done: in the journal, or, if it is the last, in
 // the history.
-func (e *execution) recording(earlier Elapsed) message {
+func (e *execution) recording(earlier time.Duration) message {
 	p, s := e.planned, e.step
 	if e.last {
 		return e.closing(p, earlier, e.attempt)
@@ -347,16 +349,13 @@ func (r *run) setApplicationName() string {
 	return r.setConfig("application_name", r.lease.session(), false)
 }
 
-// milliseconds are those that JSON shows: the log has the same time in columns
-// and in JSON.
-func (e Elapsed) milliseconds() float64 { return float64(time.Duration(e).Microseconds()) / 1000 }
-
-// text is the milliseconds as a number of SQL.
-func (e Elapsed) text() string { return strconv.FormatFloat(e.milliseconds(), 'f', 3, 64) }
+// milliseconds is a duration as a number of SQL: the log has the same time in columns and
+// in JSON.
+func milliseconds(d time.Duration) string { return strconv.FormatFloat(millis.Of(d), 'f', 3, 64) }
 
 // leaseWait is how long the run waited for the lease, where the migration is the
 // first of the run: the log's sums are those of what was waited.
-func (r *run) leaseWait(p Planned) Elapsed {
+func (r *run) leaseWait(p Planned) time.Duration {
 	if r.first != p.Ref() {
 		return 0
 	}
@@ -366,7 +365,7 @@ func (r *run) leaseWait(p Planned) Elapsed {
 // logFailure appends a failed attempt to the log. It does its best: where the
 // connection is gone there is nothing to write to, and anyone who takes the lease over
 // writes the line, as where that has happened already.
-func (r *run) logFailure(p Planned, e *Error, took Elapsed, of *attempt) {
+func (r *run) logFailure(p Planned, e *Error, took time.Duration, of *attempt) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
 	defer cancel()
 	if r.db.conn.IsClosed() {
@@ -385,9 +384,9 @@ func (r *run) logFailure(p Planned, e *Error, took Elapsed, of *attempt) {
 		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
 		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
-		p.Action.logged(), string(p.Migration.Version), clip(p.Migration.Name), r.batch, took.milliseconds(), p.Migration.Checksum,
+		p.Action.logged(), string(p.Migration.Version), clip(p.Migration.Name), r.batch, millis.Of(took), p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
-		strain.retries, strain.backoff.milliseconds(), strain.lockWait.milliseconds(), r.leaseWait(p).milliseconds(),
+		strain.retries, millis.Of(strain.backoff), millis.Of(strain.lockWait), millis.Of(r.leaseWait(p)),
 		of.story(true))
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -93,7 +94,7 @@ func keeping() []template {
 
 // ending ends such a transaction: it records what was done, under our own role and
 // settings, and with the last step of a migration its session ends.
-func (e *execution) ending(earlier Elapsed) message {
+func (e *execution) ending(earlier time.Duration) message {
 	r, p, s := e.run, e.planned, e.step
 	var m message
 	switch {

@@ -3,31 +3,44 @@ package whimbrel
 import (
 	"time"
 
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // Result is what a run did.
 type Result struct {
-	Command  string    `json:"command"`
-	Database string    `json:"database"` // user@host:port/name
-	Done     []Outcome `json:"done"`     // in order; empty when there was nothing to do
-	Batch    int       `json:"batch,omitempty"`
-	Duration Elapsed   `json:"duration_ms"`
+	Command  string        `json:"command"`
+	Database string        `json:"database"` // user@host:port/name
+	Done     []Outcome     `json:"done"`     // in order; empty when there was nothing to do
+	Batch    int           `json:"batch,omitempty"`
+	Duration time.Duration `json:"duration_ms"`
 	// Before is how many migrations the history had when the run began.
 	Before int `json:"applied_before"`
 	// Skipped are pending versions that the out-of-order policy left alone.
 	Skipped []Ref `json:"skipped,omitempty"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (r Result) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Result) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, r) }
+
 // Outcome is one migration of a Result.
 type Outcome struct {
 	Ref
-	Duration Elapsed `json:"duration_ms"`
-	Rows     int64   `json:"rows"`
+	Duration time.Duration `json:"duration_ms"`
+	Rows     int64         `json:"rows"`
 	// RowsUnknown is as in MigrationFinished.
 	RowsUnknown bool `json:"rows_unknown,omitempty"`
 	RecordOnly  bool `json:"record_only,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (o Outcome) MarshalJSON() ([]byte, error) { return millis.Marshal(&o) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (o *Outcome) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, o) }
 
 // Status is what the database and the files say, side by side. Getting it only
 // reads.
@@ -57,7 +70,7 @@ type Applied struct {
 	Version    migration.Version `json:"version"`
 	Name       string            `json:"name"`
 	ExecutedAt time.Time         `json:"executed_at"`
-	Duration   Elapsed           `json:"duration_ms"`
+	Duration   time.Duration     `json:"duration_ms"`
 	Checksum   string            `json:"checksum,omitempty"`
 	Batch      int               `json:"batch,omitempty"`
 	Kind       string            `json:"kind,omitempty"`
@@ -76,6 +89,12 @@ type Applied struct {
 	// was recorded without running, and its text names nothing.
 	ObjectsUnknown bool `json:"objects_unknown,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (a Applied) MarshalJSON() ([]byte, error) { return millis.Marshal(&a) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (a *Applied) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, a) }
 
 // Pending is a migration that is not applied.
 type Pending struct {
@@ -137,7 +156,7 @@ type LogEntry struct {
 	Version  migration.Version `json:"version"`
 	Name     string            `json:"name"`
 	Batch    int               `json:"batch,omitempty"`
-	Duration Elapsed           `json:"duration_ms"`
+	Duration time.Duration     `json:"duration_ms"`
 	Error    string            `json:"error,omitempty"`
 	SQLState string            `json:"sqlstate,omitempty"`
 	By       string            `json:"by"`
@@ -149,39 +168,51 @@ type LogEntry struct {
 	Token int64 `json:"token,omitempty"`
 	// Retries is how often a step backed off and was sent again. Backoff is the time
 	// of those tries and of the pauses behind them.
-	Retries int     `json:"retries"`
-	Backoff Elapsed `json:"backoff_ms"`
+	Retries int           `json:"retries"`
+	Backoff time.Duration `json:"backoff_ms"`
 	// LockWait is for how long steps outside a transaction, and all but the last
 	// of the others, were seen waiting for a lock that they then got.
-	LockWait Elapsed `json:"lock_wait_ms"`
+	LockWait time.Duration `json:"lock_wait_ms"`
 	// LeaseWait is for how long the run had waited for another runner; it is
 	// with the first migration of the run.
-	LeaseWait Elapsed `json:"lease_wait_ms"`
+	LeaseWait time.Duration `json:"lease_wait_ms"`
 	// Steps are those that began in this attempt. None are kept of a migration
 	// that is one step and waited for nothing.
 	Steps []StepEntry `json:"steps,omitempty"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (l LogEntry) MarshalJSON() ([]byte, error) { return millis.Marshal(&l) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (l *LogEntry) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, l) }
+
 // StepEntry is what the log keeps of a step of one attempt.
 type StepEntry struct {
-	Step     int      `json:"step"` // from 1
-	Kind     StepKind `json:"step_kind"`
-	Summary  string   `json:"summary"`
-	Duration Elapsed  `json:"duration_ms"`
+	Step     int           `json:"step"` // from 1
+	Kind     StepKind      `json:"step_kind"`
+	Summary  string        `json:"summary"`
+	Duration time.Duration `json:"duration_ms"`
 	// Rows are those it changed; not known of the step that records the attempt.
-	Rows     int64   `json:"rows,omitempty"`
-	Failed   bool    `json:"failed,omitempty"`
-	Retries  int     `json:"retries,omitempty"`
-	Backoff  Elapsed `json:"backoff_ms,omitempty"`
-	LockWait Elapsed `json:"lock_wait_ms,omitempty"`
-	Reason   string  `json:"reason,omitempty"` // why it backed off, the last time
+	Rows     int64         `json:"rows,omitempty"`
+	Failed   bool          `json:"failed,omitempty"`
+	Retries  int           `json:"retries,omitempty"`
+	Backoff  time.Duration `json:"backoff_ms,omitempty"`
+	LockWait time.Duration `json:"lock_wait_ms,omitempty"`
+	Reason   string        `json:"reason,omitempty"` // why it backed off, the last time
 	// Paused is for how long a backfill waited for replicas and the like, PausedFor
 	// why, the last time.
-	Paused    Elapsed `json:"paused_ms,omitempty"`
-	PausedFor string  `json:"paused_for,omitempty"`
+	Paused    time.Duration `json:"paused_ms,omitempty"`
+	PausedFor string        `json:"paused_for,omitempty"`
 	// Blockers are who stood in its way, the last time; without their queries.
 	Blockers []Blocker `json:"blockers,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s StepEntry) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *StepEntry) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, s) }
 
 // UpOptions narrow an Up. The zero value applies everything that is pending.
 type UpOptions struct {

@@ -157,7 +157,7 @@ func (r *run) report(ctx context.Context, goal Goal) (Result, error) {
 	if errors.As(err, &declined) { // before anything began
 		return r.result, declined.cause
 	}
-	r.result.Duration = Elapsed(time.Since(began))
+	r.result.Duration = time.Since(began)
 	finished := RunFinished{Command: r.result.Command, Duration: r.result.Duration, Done: len(r.result.Done)}
 	if err == nil {
 		r.m.emit(finished)
@@ -318,7 +318,7 @@ func (r *run) inGroups(ctx context.Context, left []Planned, nothingFollows bool)
 			if e.Code == CodeInterrupted && e.Version == "" {
 				return e // the next migration had not begun: it did not fail
 			}
-			took := Elapsed(time.Since(began))
+			took := time.Since(began)
 			r.logFailure(left[0], e, took, of)
 			// What was on its way when the connection ended, nobody has answered for.
 			r.m.emit(Failed{Migration: left[0].Ref(), Duration: took, Error: e, Unknown: r.db.conn.IsClosed()})
@@ -345,7 +345,7 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 	if err != nil {
 		return done, of, err
 	}
-	r.finished(group[done], Elapsed(time.Since(began)), rows)
+	r.finished(group[done], time.Since(began), rows)
 	return done + 1, of, nil
 }
 
@@ -354,7 +354,7 @@ func (r *run) runGroup(ctx context.Context, group []Planned, last bool) (done in
 const unknownRows = -1
 
 // finished tells that a migration is done and recorded.
-func (r *run) finished(p Planned, took Elapsed, rows int64) {
+func (r *run) finished(p Planned, took time.Duration, rows int64) {
 	r.advanced.Add(1)
 	o := Outcome{Ref: p.Ref(), Duration: took, Rows: max(rows, 0), RowsUnknown: rows == unknownRows,
 		RecordOnly: p.RecordOnly()}
@@ -382,7 +382,7 @@ func (r *run) migrate(ctx context.Context, p Planned, of *attempt) (rows int64, 
 	if err := r.enter(ctx, p); err != nil {
 		return 0, r.explain(ctx, p, p.Steps[0], err)
 	}
-	var earlier Elapsed
+	var earlier time.Duration
 	for i, s := range p.Steps {
 		if s.Done && i < len(p.Steps)-1 {
 			rows += s.rows
@@ -401,7 +401,7 @@ func (r *run) migrate(ctx context.Context, p Planned, of *attempt) (rows int64, 
 			return rows, r.explain(ctx, p, s, err)
 		}
 		rows += n
-		took := Elapsed(time.Since(e.began))
+		took := time.Since(e.began)
 		earlier += took
 		of.end(took, n)
 		r.advanced.Add(1)

@@ -23,11 +23,11 @@ func (r *run) watching(ctx context.Context, ref Ref, step int, mode stall.Mode, 
 		ahead := m.blockers(seen.Ahead)
 		of.waited(seen.Waited, ahead)
 		if seen.Blocked {
-			m.emit(LockWaiting{Migration: ref, Step: step, Blockers: ahead, Waited: Elapsed(seen.Running)})
+			m.emit(LockWaiting{Migration: ref, Step: step, Blockers: ahead, Waited: seen.Running})
 		}
 		if seen.Stalled {
 			m.emit(TrafficWaiting{Migration: ref, Step: step, Waiting: m.blockers(seen.Behind),
-				Longest: Elapsed(seen.Longest())})
+				Longest: seen.Longest()})
 		}
 	}})
 	if errors.Is(err, stall.ErrBlind) {
@@ -43,7 +43,7 @@ func (r *run) watching(ctx context.Context, ref Ref, step int, mode stall.Mode, 
 // blockers are sessions as they may be shown.
 func (m *Migrator) blockers(sessions []stall.Session) (all []Blocker) {
 	for _, s := range sessions {
-		all = append(all, Blocker{s.PID, s.Application, s.User, s.State, shorten(m.redact(s.Query)), Elapsed(s.Age)})
+		all = append(all, Blocker{s.PID, s.Application, s.User, s.State, shorten(m.redact(s.Query)), s.Age})
 	}
 	return all
 }

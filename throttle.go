@@ -61,7 +61,7 @@ func (g *gauge) wait(ctx context.Context, r *execution) error {
 	}
 	if shown != "" {
 		r.attempt.paused(time.Since(began), shown)
-		r.m.emit(BatchResumed{Migration: r.planned.Ref(), Step: r.step.Number, Paused: Elapsed(time.Since(began))})
+		r.m.emit(BatchResumed{Migration: r.planned.Ref(), Step: r.step.Number, Paused: time.Since(began)})
 	}
 	return nil
 }

@@ -128,13 +128,13 @@ func (f Finding) Adopted(table Table, options Options) ([]whimbrel.Adopted, erro
 	for _, m := range applied {
 		adopted = append(adopted, whimbrel.Adopted{
 			Version: m.File.Migration.Version, Name: m.File.Migration.Name, At: m.Record.At,
-			Took: whimbrel.Elapsed(m.Record.Took),
+			Took: m.Record.Took,
 		})
 	}
 	versions := f.versions()
 	for _, r := range f.Unknown {
 		adopted = append(adopted, whimbrel.Adopted{
-			Version: versions(r), Name: r.Name, At: r.At, Took: whimbrel.Elapsed(r.Took),
+			Version: versions(r), Name: r.Name, At: r.At, Took: r.Took,
 		})
 	}
 	return adopted, nil

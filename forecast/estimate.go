@@ -8,6 +8,7 @@ import (
 	ast "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
@@ -17,17 +18,23 @@ import (
 type Estimate struct {
 	// Known is false where there is nothing to go by; About is then what the parts
 	// take of which something is known.
-	Known bool             `json:"known"`
-	About whimbrel.Elapsed `json:"about_ms"`
-	Basis string           `json:"basis,omitempty"`
+	Known bool          `json:"known"`
+	About time.Duration `json:"about_ms"`
+	Basis string        `json:"basis,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (e Estimate) MarshalJSON() ([]byte, error) { return millis.Marshal(&e) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *Estimate) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, e) }
 
 // moment is what takes no time worth speaking of.
 var moment = Estimate{Known: true}
 
 // brief is up to how long a lock that is held counts as held briefly: the stall
 // budget that the engine has unless it is told otherwise.
-const brief = whimbrel.Elapsed(whimbrel.DefaultMaxStall)
+const brief = whimbrel.DefaultMaxStall
 
 // plus is the time for one thing after the other.
 func (e Estimate) plus(next Estimate) Estimate {
@@ -115,7 +122,7 @@ func (t *teller) assumed(s Statement, names []string) Estimate {
 			paces = append(paces, text)
 		}
 	}
-	e := Estimate{Known: true, About: whimbrel.Elapsed(sum), Basis: "assumed: " + strings.Join(paces, "; ")}
+	e := Estimate{Known: true, About: sum, Basis: "assumed: " + strings.Join(paces, "; ")}
 	if s.concurrent() {
 		e.About *= 2
 		e.Basis += ", twice, as it goes on concurrently; and as long as transactions that are open take to end"
@@ -148,7 +155,7 @@ func (t *teller) measured(s Statement, o *lint.Observation, names []string) (Est
 	each := o.Milliseconds / float64(seen)
 	about := max(time.Duration(each*float64(s.Rows)*float64(time.Millisecond)).Round(time.Millisecond), least)
 	return Estimate{
-		Known: true, About: whimbrel.Elapsed(about),
+		Known: true, About: about,
 		Basis: fmt.Sprintf("measured: %.2g µs a row on %s rows in the rehearsal; on disk no less than %s", each*1000,
 			roughCount(seen), roughly(least)),
 	}, true

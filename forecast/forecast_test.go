@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -118,7 +119,7 @@ func TestBatchesAndWhatRunsByItselfHoldNothingForLong(t *testing.T) {
 	require.Positive(t, m.Disk)
 	require.Equal(t, forecast.Brief, m.Steps[1].Locks[0].Hold)
 	require.EqualValues(t, 200000, m.Steps[1].Statements[0].Rows)
-	require.Greater(t, m.Steps[1].Duration.About, whimbrel.Elapsed(1e9), "200,000 rows are not changed in no time")
+	require.Greater(t, m.Steps[1].Duration.About, time.Duration(1e9), "200,000 rows are not changed in no time")
 }
 
 func TestPartitionsAreAddedUp(t *testing.T) {

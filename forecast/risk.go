@@ -56,10 +56,10 @@ type Reason struct {
 
 // A lock that stops work for longer than this is a high risk; from the stall budget
 // on it is a medium one.
-const tooLong = whimbrel.Elapsed(time.Second)
+const tooLong = time.Second
 
 // aLongTime is how long a migration may run without being one to sit beside.
-const aLongTime = whimbrel.Elapsed(10 * time.Minute)
+const aLongTime = 10 * time.Minute
 
 // assess gives a migration its risk, with the reasons, the gravest first.
 func (m *Migration) assess(facts Facts) {

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/lint"
 )
 
@@ -27,7 +26,7 @@ type Facts struct {
 	Complete bool
 	// Oldest is how long the oldest transaction has been open, of those that can be
 	// seen; concurrent builds wait for it.
-	Oldest whimbrel.Elapsed
+	Oldest time.Duration
 	// Unseen lists what could not be seen, and why.
 	Unseen []string
 }
@@ -177,7 +176,7 @@ func (f *Facts) read(ctx context.Context, tx pgx.Tx, by sizes) error {
 		return err
 	}
 	f.Server, _, _ = strings.Cut(f.Server, " ")
-	f.Oldest = whimbrel.Elapsed(oldest * float64(time.Second))
+	f.Oldest = time.Duration(oldest * float64(time.Second))
 	if !sees && len(f.Unseen) < 2 {
 		f.Unseen = append(f.Unseen, "how long transactions of other roles have been open: that needs pg_read_all_stats (or "+
 			"pg_monitor)")

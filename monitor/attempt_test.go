@@ -85,7 +85,7 @@ func TestAfterFiftyRunsInProcessesOfTheirOwnTheMetricsAreWhatSQLSays(t *testing.
 	require.Equal(t, b.text("SELECT round(100.0 * count(*) FILTER (WHERE outcome = 'done') / count(*), 2)"+ran),
 		m.SuccessRate.String())
 	for _, figure := range []struct {
-		value whimbrel.Elapsed
+		value time.Duration
 		query string
 	}{
 		{m.Durations.Average, "avg(duration_ms)"},

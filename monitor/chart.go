@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -61,8 +61,8 @@ func Chart(attempts []Attempt, options ChartOptions) string {
 	return b.String()
 }
 
-func longest(attempts []Attempt) whimbrel.Elapsed {
-	var most whimbrel.Elapsed
+func longest(attempts []Attempt) time.Duration {
+	var most time.Duration
 	for _, a := range attempts {
 		most = max(most, a.Duration)
 	}
@@ -92,19 +92,19 @@ func (o ChartOptions) axis() string {
 }
 
 // scale labels the top and the middle line.
-func (o ChartOptions) scale(top whimbrel.Elapsed, row int) string {
+func (o ChartOptions) scale(top time.Duration, row int) string {
 	switch {
 	case row == o.Height:
 		return present.Duration(top)
 	case o.Height >= 4 && row == o.Height/2:
-		return present.Duration(top * whimbrel.Elapsed(row) / whimbrel.Elapsed(o.Height))
+		return present.Duration(top * time.Duration(row) / time.Duration(o.Height))
 	}
 	return ""
 }
 
 // block is what one bar has in one row, of which the lowest is 1. Whatever ran
 // at all shows as a sliver.
-func (o ChartOptions) block(d, top whimbrel.Elapsed, row int) rune {
+func (o ChartOptions) block(d, top time.Duration, row int) rune {
 	blocks := []rune(" ▁▂▃▄▅▆▇█")
 	if o.ASCII {
 		blocks = []rune(" .:#")

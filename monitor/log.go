@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 )
 
 // LogFormat says how logs are written.
@@ -210,8 +211,8 @@ func of(ref whimbrel.Ref) []slog.Attr {
 		slog.String("direction", string(ref.Direction))}
 }
 
-func milliseconds(key string, e whimbrel.Elapsed) slog.Attr {
-	return slog.Float64(key, float64(time.Duration(e).Microseconds())/1000)
+func milliseconds(key string, e time.Duration) slog.Attr {
+	return slog.Float64(key, millis.Of(e))
 }
 
 func used(key string, memory *Memory) []slog.Attr {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -22,12 +23,12 @@ type Metrics struct {
 	// Durations are those of the attempts that succeeded.
 	Durations Durations `json:"durations"`
 	// Retries and Backoff are what all attempts together spent backing off.
-	Retries int              `json:"retries"`
-	Backoff whimbrel.Elapsed `json:"backoff_ms"`
+	Retries int           `json:"retries"`
+	Backoff time.Duration `json:"backoff_ms"`
 	// LockWait and LeaseWait are what they waited for locks that they then got, and
 	// for other runners.
-	LockWait  whimbrel.Elapsed `json:"lock_wait_ms"`
-	LeaseWait whimbrel.Elapsed `json:"lease_wait_ms"`
+	LockWait  time.Duration `json:"lock_wait_ms"`
+	LeaseWait time.Duration `json:"lease_wait_ms"`
 	// Directions has the same counts for each direction that was taken.
 	Directions []DirectionCount `json:"directions"`
 	// Errors has the migrations that ever failed, the most frequent first.
@@ -38,17 +39,26 @@ type Metrics struct {
 	Recent []Attempt `json:"recent"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (m Metrics) MarshalJSON() ([]byte, error) { return millis.Marshal(&m) }
+
 // Durations describe a set of durations; all are 0 where it is empty. The
 // percentiles interpolate as PostgreSQL's percentile_cont does.
 type Durations struct {
-	Total   whimbrel.Elapsed `json:"total_ms"`
-	Average whimbrel.Elapsed `json:"average_ms"`
-	P50     whimbrel.Elapsed `json:"p50_ms"`
-	P90     whimbrel.Elapsed `json:"p90_ms"`
-	P95     whimbrel.Elapsed `json:"p95_ms"`
-	P99     whimbrel.Elapsed `json:"p99_ms"`
-	Longest whimbrel.Elapsed `json:"longest_ms"`
+	Total   time.Duration `json:"total_ms"`
+	Average time.Duration `json:"average_ms"`
+	P50     time.Duration `json:"p50_ms"`
+	P90     time.Duration `json:"p90_ms"`
+	P95     time.Duration `json:"p95_ms"`
+	P99     time.Duration `json:"p99_ms"`
+	Longest time.Duration `json:"longest_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (d Durations) MarshalJSON() ([]byte, error) { return millis.Marshal(&d) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (d *Durations) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, d) }
 
 // DirectionCount counts the attempts in one direction.
 type DirectionCount struct {
@@ -193,20 +203,20 @@ func describe(durations []time.Duration) Durations {
 		total += d
 	}
 	return Durations{
-		Total: whimbrel.Elapsed(total), Average: whimbrel.Elapsed(total / time.Duration(len(durations))),
+		Total: total, Average: time.Duration(total / time.Duration(len(durations))),
 		P50: percentile(durations, 50), P90: percentile(durations, 90), P95: percentile(durations, 95),
 		P99:     percentile(durations, 99),
-		Longest: whimbrel.Elapsed(durations[len(durations)-1]),
+		Longest: durations[len(durations)-1],
 	}
 }
 
 // percentile interpolates between the two durations next to the rank.
-func percentile(sorted []time.Duration, percent int) whimbrel.Elapsed {
+func percentile(sorted []time.Duration, percent int) time.Duration {
 	rank := percent * (len(sorted) - 1)
 	below, rest := rank/100, rank%100
 	if rest == 0 {
-		return whimbrel.Elapsed(sorted[below])
+		return sorted[below]
 	}
 	step := float64(sorted[below+1]-sorted[below]) * float64(rest) / 100
-	return whimbrel.Elapsed(sorted[below] + time.Duration(step))
+	return sorted[below] + time.Duration(step)
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -127,7 +126,7 @@ func (d Durations) family(prefix string, count int) present.Family {
 	var samples []present.Sample
 	quantiles := []struct {
 		name  string
-		value whimbrel.Elapsed
+		value time.Duration
 	}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"1", d.Longest}}
 	for _, q := range quantiles {
 		if count > 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/git"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/lint"
@@ -77,11 +78,17 @@ type Step struct {
 	Passed bool   `json:"passed"`
 	// Skipped is set where there was nothing to look at, or an earlier step stood in
 	// the way; Message says which.
-	Skipped bool             `json:"skipped,omitempty"`
-	Message string           `json:"message"`
-	Notes   []present.Note   `json:"notes,omitempty"`
-	Took    whimbrel.Elapsed `json:"took_ms"`
+	Skipped bool           `json:"skipped,omitempty"`
+	Message string         `json:"message"`
+	Notes   []present.Note `json:"notes,omitempty"`
+	Took    time.Duration  `json:"took_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s Step) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Step) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, s) }
 
 // Report is what a change is found to be.
 type Report struct {
@@ -134,7 +141,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 			return j.report, err
 		}
 		s.Notes = append(s.Notes, j.missingRoles()...)
-		s.Name, s.Took = step.name, whimbrel.Elapsed(time.Since(began))
+		s.Name, s.Took = step.name, time.Since(began)
 		j.report.Steps = append(j.report.Steps, s)
 		if !s.Passed && (step.name == Files || step.name == Settings && !s.Skipped) {
 			break

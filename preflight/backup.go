@@ -11,17 +11,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Backups are the details of backup_status.
 type Backups struct {
-	MaxAge whimbrel.Elapsed `json:"max_age_ms"`
+	MaxAge time.Duration `json:"max_age_ms"`
 	// Answers are of those that were asked, in their order; the last one decided,
 	// if it could tell.
 	Answers []Answer `json:"answers"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (b Backups) MarshalJSON() ([]byte, error) { return millis.Marshal(&b) }
 
 // Answer is what a source said.
 type Answer struct {
@@ -85,7 +88,7 @@ func lookBackup(ctx context.Context, v *visit) (finding, error) {
 // judgeBackup passes where the first source that can tell knows of a backup that
 // is young enough, and does not say that backups fail.
 func judgeBackup(answers []Answer, limit time.Duration, now time.Time) finding {
-	f := finding{details: Backups{MaxAge: whimbrel.Elapsed(limit), Answers: answers}}
+	f := finding{details: Backups{MaxAge: limit, Answers: answers}}
 	for _, a := range answers {
 		if !a.Told {
 			f.unseen = append(f.unseen, fmt.Sprintf("what %s knows: %s", a.Source, a.Note))

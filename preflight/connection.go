@@ -143,7 +143,7 @@ func (v *visit) make(ctx context.Context, c check) (Result, error) {
 	}
 	return Result{
 		Name: c.name, Passed: f.passed && !f.unknown, Blocking: v.options.blocking(c, f), Unknown: f.unknown,
-		Message: f.message, Remedy: f.remedy, Unseen: f.unseen, Details: f.details, Took: whimbrel.Elapsed(time.Since(began)),
+		Message: f.message, Remedy: f.remedy, Unseen: f.unseen, Details: f.details, Took: time.Since(began),
 	}, nil
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
@@ -38,13 +38,19 @@ type Application struct {
 
 // Replica is a standby that streams from this server.
 type Replica struct {
-	Name string           `json:"name"`
-	Mode string           `json:"mode"`   // sync_state: async, sync, …
-	Lag  whimbrel.Elapsed `json:"lag_ms"` // replay_lag; 0 where it is idle
+	Name string        `json:"name"`
+	Mode string        `json:"mode"`   // sync_state: async, sync, …
+	Lag  time.Duration `json:"lag_ms"` // replay_lag; 0 where it is idle
 	// Behind is how many bytes of WAL it has yet to replay; -1 where that cannot be seen.
 	Behind int64 `json:"behind_bytes"`
 	hidden bool  // the role may not see how it is
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Replica) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Replica) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, r) }
 
 // Slot is a logical replication slot.
 type Slot struct {
@@ -162,7 +168,7 @@ ORDER BY 1`)
 		return err
 	}
 	for _, r := range replicas {
-		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, whimbrel.Elapsed(duration(r.Lag)), r.Behind,
+		details.Replicas = append(details.Replicas, Replica{r.Name, r.Mode, duration(r.Lag), r.Behind,
 			r.Hidden})
 	}
 	if details.Slots, err = ask[Slot](ctx, tx, `

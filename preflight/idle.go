@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -16,10 +16,13 @@ import (
 type Idle struct {
 	// Timeout is idle_in_transaction_session_timeout for sessions without a setting
 	// of their own; 0 is never.
-	Timeout whimbrel.Elapsed `json:"timeout_ms"`
+	Timeout time.Duration `json:"timeout_ms"`
 	// Exceptions are roles and databases with one of their own: "role app: 0".
 	Exceptions []string `json:"exceptions"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (i Idle) MarshalJSON() ([]byte, error) { return millis.Marshal(&i) }
 
 // Lines gives the exceptions.
 func (i Idle) Lines() []string { return i.Exceptions }
@@ -48,7 +51,7 @@ WHERE c.setting LIKE 'idle\_in\_transaction\_session\_timeout=%' AND (s.setdatab
 	if err != nil {
 		return finding{}, err
 	}
-	details.Timeout = whimbrel.Elapsed(time.Duration(configured) * time.Millisecond)
+	details.Timeout = time.Duration(configured) * time.Millisecond
 	if details.Exceptions == nil {
 		details.Exceptions = []string{}
 	}

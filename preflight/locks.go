@@ -9,19 +9,25 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
 // Sessions are the details of table_locks.
 type Sessions struct {
 	// Limit is the age that was allowed.
-	Limit whimbrel.Elapsed `json:"limit_ms"`
+	Limit time.Duration `json:"limit_ms"`
 	// Old are the sessions and prepared transactions that were older, the oldest first.
 	Old []Session `json:"old"`
 	// Holders are others that hold locks on tables of what is pending.
 	Holders []Session `json:"holders"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s Sessions) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Sessions) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, s) }
 
 // Session is a session of this database, or a prepared transaction, whose PID is 0.
 type Session struct {
@@ -34,12 +40,18 @@ type Session struct {
 	State string `json:"state,omitempty"`
 	// Transaction is how long the transaction has been open, Running how long the
 	// query has; 0 where there is none or it cannot be seen.
-	Transaction whimbrel.Elapsed `json:"transaction_ms"`
-	Running     whimbrel.Elapsed `json:"query_ms"`
-	Query       string           `json:"query,omitempty"`
+	Transaction time.Duration `json:"transaction_ms"`
+	Running     time.Duration `json:"query_ms"`
+	Query       string        `json:"query,omitempty"`
 	// Locks are those on tables of what is pending: "AccessShareLock on public.users".
 	Locks []string `json:"locks,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s Session) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Session) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, s) }
 
 // Lines gives a line for each session, and what to know about it.
 func (s Sessions) Lines() []string {
@@ -143,7 +155,7 @@ FROM pg_catalog.pg_prepared_xacts p WHERE p.database = pg_catalog.current_databa
 
 // judgeLocks passes where nothing has been open for longer than the limit.
 func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, limit time.Duration) finding {
-	details := Sessions{Limit: whimbrel.Elapsed(limit), Old: []Session{}, Holders: []Session{}}
+	details := Sessions{Limit: limit, Old: []Session{}, Holders: []Session{}}
 	hidden := 0
 	for _, a := range sessions {
 		session := a.session(locks, tables)
@@ -191,7 +203,7 @@ func (a activity) session(locks []held, tables map[uint32]string) Session {
 	s := Session{
 		PID: a.PID, Prepared: a.Prepared, Application: a.Application, User: a.Username, Client: a.Client, State: a.State,
 		Query:       a.Query,
-		Transaction: whimbrel.Elapsed(duration(a.Transaction)), Running: whimbrel.Elapsed(duration(a.Running)),
+		Transaction: duration(a.Transaction), Running: duration(a.Running),
 	}
 	if a.Hidden {
 		s.Query = ""

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -31,10 +31,16 @@ type Result struct {
 	Message string `json:"message"`
 	Remedy  string `json:"remedy,omitempty"`
 	// Unseen lists what could not be seen.
-	Unseen  []string         `json:"unseen,omitempty"`
-	Details Details          `json:"details,omitempty"`
-	Took    whimbrel.Elapsed `json:"took_ms"`
+	Unseen  []string      `json:"unseen,omitempty"`
+	Details Details       `json:"details,omitempty"`
+	Took    time.Duration `json:"took_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Result) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Result) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, r) }
 
 // Details are what a check read, as one of this package's types. JSON gives all
 // of it; Lines are for people.

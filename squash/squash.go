@@ -19,6 +19,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -56,10 +57,16 @@ type Baseline struct {
 	Kept    []Rows `json:"kept"`
 	Dropped []Rows `json:"dropped"`
 	// Rest is how many newer migrations were run on both databases for the proof.
-	Rest     int              `json:"rest"`
-	Server   string           `json:"server"` // PostgreSQL's version
-	Duration whimbrel.Elapsed `json:"duration_ms"`
+	Rest     int           `json:"rest"`
+	Server   string        `json:"server"` // PostgreSQL's version
+	Duration time.Duration `json:"duration_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (b Baseline) MarshalJSON() ([]byte, error) { return millis.Marshal(&b) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (b *Baseline) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, b) }
 
 // Rows is a table and how many rows it has.
 type Rows struct {
@@ -82,7 +89,7 @@ func Run(ctx context.Context, options Options) (Baseline, error) {
 	w := &work{options: options, members: members, rest: rest}
 	defer w.close()
 	b, err := w.squash(ctx)
-	b.Duration = whimbrel.Elapsed(time.Since(began))
+	b.Duration = time.Since(began)
 	return b, err
 }
 

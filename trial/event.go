@@ -2,8 +2,10 @@ package trial
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 )
 
 // Listener hears how a trial goes on.
@@ -38,9 +40,12 @@ type Tested struct {
 
 // Finished closes a trial.
 type Finished struct {
-	Summary  Summary          `json:"summary"`
-	Duration whimbrel.Elapsed `json:"duration_ms"`
+	Summary  Summary       `json:"summary"`
+	Duration time.Duration `json:"duration_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (f Finished) MarshalJSON() ([]byte, error) { return millis.Marshal(&f) }
 
 // Kind implements Event.
 func (Started) Kind() string { return "trial_started" }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 )
 
@@ -55,7 +54,7 @@ func locksOf(before relations, observed []observation, samples []sample) []Lock 
 	for _, oid := range oids {
 		if b := strongest[oid]; b.mode != pgsql.NoLock {
 			locks = append(locks, Lock{Table: before[oid].name, Mode: b.mode.String(), Blocks: blocks(b.mode),
-				Held: whimbrel.Elapsed(b.held)})
+				Held: b.held})
 		}
 	}
 	return locks

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
 )
@@ -38,7 +37,7 @@ func (d *database) ask(ctx context.Context, position int) ([]Timing, []Finding, 
 			return nil, nil, err
 		}
 		d.worked[q] = true
-		timings = append(timings, Timing{Name: q.name, Median: whimbrel.Elapsed(median), Limit: whimbrel.Elapsed(q.limit),
+		timings = append(timings, Timing{Name: q.name, Median: median, Limit: q.limit,
 			Runs: q.runs, Rows: len(result.Rows)})
 		if median > q.limit {
 			slow, err := d.slow(ctx, q, median)

@@ -6,22 +6,29 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/schema"
 )
 
 // Report is what a trial found. It can be written as JSON and read back.
 type Report struct {
-	Server     string           `json:"server"` // PostgreSQL's version
-	StartedAt  time.Time        `json:"started_at"`
-	Duration   whimbrel.Elapsed `json:"duration_ms"`
-	Summary    Summary          `json:"summary"`
-	Migrations []Result         `json:"migrations"` // those that were to be tested, in order
+	Server     string        `json:"server"` // PostgreSQL's version
+	StartedAt  time.Time     `json:"started_at"`
+	Duration   time.Duration `json:"duration_ms"`
+	Summary    Summary       `json:"summary"`
+	Migrations []Result      `json:"migrations"` // those that were to be tested, in order
 	// Findings are about none of these migrations: rows that could not be
 	// inserted before one that is not tested, tables that could not be filled.
 	Findings []Finding `json:"findings,omitempty"`
 	Kept     []Kept    `json:"kept,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Report) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Report) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, r) }
 
 // Summary counts results.
 type Summary struct {
@@ -55,14 +62,20 @@ type Result struct {
 	Path    string            `json:"path,omitempty"`
 	Status  Status            `json:"status"`
 	// Reason is why it is irreversible, or was not run.
-	Reason   string           `json:"reason,omitempty"`
-	Findings []Finding        `json:"findings,omitempty"`
-	Up       *Measure         `json:"up,omitempty"`
-	Down     *Measure         `json:"down,omitempty"`
-	Queries  []Timing         `json:"queries,omitempty"`
-	Rows     int              `json:"rows,omitempty"` // given rows that were looked for
-	Duration whimbrel.Elapsed `json:"duration_ms"`    // of the whole test
+	Reason   string        `json:"reason,omitempty"`
+	Findings []Finding     `json:"findings,omitempty"`
+	Up       *Measure      `json:"up,omitempty"`
+	Down     *Measure      `json:"down,omitempty"`
+	Queries  []Timing      `json:"queries,omitempty"`
+	Rows     int           `json:"rows,omitempty"` // given rows that were looked for
+	Duration time.Duration `json:"duration_ms"`    // of the whole test
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r Result) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Result) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, r) }
 
 // Severity says whether a finding fails its migration.
 type Severity string
@@ -109,8 +122,8 @@ type Finding struct {
 
 // Measure is what one direction cost, at its first run.
 type Measure struct {
-	Duration whimbrel.Elapsed `json:"duration_ms"`
-	Rows     int64            `json:"rows"` // changed, as the server counts them
+	Duration time.Duration `json:"duration_ms"`
+	Rows     int64         `json:"rows"` // changed, as the server counts them
 	// Locks are on tables that existed before, the strongest on each.
 	Locks []Lock `json:"locks,omitempty"`
 	// Rewritten are tables that existed before and got new files, which TRUNCATE does as well.
@@ -119,14 +132,26 @@ type Measure struct {
 	Scanned []Scan `json:"scanned,omitempty"`
 }
 
+// MarshalJSON writes durations in milliseconds.
+func (m Measure) MarshalJSON() ([]byte, error) { return millis.Marshal(&m) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (m *Measure) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, m) }
+
 // Lock is the strongest lock that was held on a table.
 type Lock struct {
-	Table string           `json:"table"`
-	Mode  string           `json:"mode"`    // as in PostgreSQL's documentation: "ACCESS EXCLUSIVE"
-	Held  whimbrel.Elapsed `json:"held_ms"` // at most, up to the end of the transaction
+	Table string        `json:"table"`
+	Mode  string        `json:"mode"`    // as in PostgreSQL's documentation: "ACCESS EXCLUSIVE"
+	Held  time.Duration `json:"held_ms"` // at most, up to the end of the transaction
 	// Blocks is who has to wait meanwhile: "readers and writers", "writers" or "".
 	Blocks string `json:"blocks,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (l Lock) MarshalJSON() ([]byte, error) { return millis.Marshal(&l) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (l *Lock) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, l) }
 
 // Scan is how a table was read as a whole.
 type Scan struct {
@@ -137,12 +162,18 @@ type Scan struct {
 
 // Timing is how long a query took.
 type Timing struct {
-	Name   string           `json:"name"`
-	Median whimbrel.Elapsed `json:"median_ms"`
-	Limit  whimbrel.Elapsed `json:"limit_ms"`
-	Runs   int              `json:"runs"`
-	Rows   int              `json:"rows"`
+	Name   string        `json:"name"`
+	Median time.Duration `json:"median_ms"`
+	Limit  time.Duration `json:"limit_ms"`
+	Runs   int           `json:"runs"`
+	Rows   int           `json:"rows"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (t Timing) MarshalJSON() ([]byte, error) { return millis.Marshal(&t) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (t *Timing) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, t) }
 
 // Kept is a database that was left for a look.
 type Kept struct {

@@ -8,13 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
 // mixed has one migration of each outcome.
 func mixed() trial.Report {
-	ms := func(n float64) whimbrel.Elapsed { return whimbrel.Elapsed(n * float64(time.Millisecond)) }
+	ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 	return trial.Report{
 		Server: "15.18", StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Duration: ms(1234),
 		Summary: trial.Summary{Tested: 3, Passed: 1, Failed: 1, Irreversible: 1, NotRun: 1, Warnings: 1,

@@ -123,7 +123,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	report = t.report(report)
 	report.Server, report.Kept = host.version(), host.kept()
 	err = cmp.Or(err, host.close())
-	report.Duration = whimbrel.Elapsed(time.Since(began))
+	report.Duration = time.Since(began)
 	t.emit(Finished{Summary: report.Summary, Duration: report.Duration})
 	return report, err
 }

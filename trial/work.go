@@ -155,7 +155,7 @@ func (w *worker) one(ctx context.Context, index int) error {
 		return fmt.Errorf("testing %s: %w", m.Version, err)
 	}
 	p.result.conclude()
-	p.result.Duration = whimbrel.Elapsed(time.Since(began))
+	p.result.Duration = time.Since(began)
 	w.record(index, p.result)
 	if p.intact {
 		return nil

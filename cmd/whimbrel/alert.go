@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 )
@@ -49,12 +49,15 @@ const (
 
 // deliveryJSON is what alert test prints of a sink with --json.
 type deliveryJSON struct {
-	Sink      string           `json:"sink"`
-	Delivered bool             `json:"delivered"`
-	Took      whimbrel.Elapsed `json:"took_ms"`
-	Tries     int              `json:"tries"`
-	Error     string           `json:"error,omitempty"`
+	Sink      string        `json:"sink"`
+	Delivered bool          `json:"delivered"`
+	Took      time.Duration `json:"took_ms"`
+	Tries     int           `json:"tries"`
+	Error     string        `json:"error,omitempty"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (d deliveryJSON) MarshalJSON() ([]byte, error) { return millis.Marshal(&d) }
 
 // deliveriesJSON is what alert test prints with --json.
 type deliveriesJSON struct {
@@ -100,7 +103,7 @@ func (a *app) tryAlerts(ctx context.Context) error {
 }
 
 func deliveryOf(d alert.Delivery) deliveryJSON {
-	one := deliveryJSON{Sink: d.Route, Delivered: d.Err == nil, Took: whimbrel.Elapsed(d.Took), Tries: d.Tries}
+	one := deliveryJSON{Sink: d.Route, Delivered: d.Err == nil, Took: d.Took, Tries: d.Tries}
 	if d.Err != nil {
 		one.Error = d.Err.Error()
 	}

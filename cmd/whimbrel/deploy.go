@@ -99,7 +99,7 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 	d := &deployment{}
 	err = a.deploySteps(ctx, p, flags, d, func(v *drift.Options) { v.Expected = expected })
 	finish()
-	d.Took = whimbrel.Elapsed(time.Since(began))
+	d.Took = time.Since(began)
 	d.conclude(err)
 	if err == nil && d.Outcome == differing {
 		err = differenceError{}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/preflight"
@@ -20,8 +22,11 @@ type deployment struct {
 	Run      *whimbrel.Result  `json:"run,omitempty"`
 	Verified *verified         `json:"verified,omitempty"`
 	Error    *whimbrel.Error   `json:"error,omitempty"`
-	Took     whimbrel.Elapsed  `json:"took_ms"`
+	Took     time.Duration     `json:"took_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (d deployment) MarshalJSON() ([]byte, error) { return millis.Marshal(&d) }
 
 // outcome is how a deployment ended.
 type outcome string

@@ -194,7 +194,7 @@ func tookText(e whimbrel.LogEntry) string {
 }
 
 // waitedText is a time that is worth telling.
-func waitedText(e whimbrel.Elapsed) string {
+func waitedText(e time.Duration) string {
 	if e == 0 {
 		return ""
 	}

@@ -300,7 +300,7 @@ func (p *presenter) finished(event whimbrel.MigrationFinished, filled bool) stri
 }
 
 // line says that something is done, and how long it took.
-func (p *presenter) line(name string, took whimbrel.Elapsed, remark string) string {
+func (p *presenter) line(name string, took time.Duration, remark string) string {
 	return strings.TrimRight(fmt.Sprintf("%s %s  %8s  %s", p.style.Good("✓"), present.Pad(name, p.width),
 		present.Duration(took), p.style.Faint(remark)), " ")
 }

@@ -32,7 +32,7 @@ func golden(t *testing.T, name, text string) {
 // now is the present of the renderings.
 var now = time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 
-func elapsed(d time.Duration) whimbrel.Elapsed { return whimbrel.Elapsed(d) }
+func elapsed(d time.Duration) time.Duration { return time.Duration(d) }
 
 var users = whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql",
 	Direction: whimbrel.Up}

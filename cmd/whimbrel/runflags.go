@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/monitor"
 )
 
@@ -172,6 +173,9 @@ type resultJSON struct {
 	Event string `json:"event"`
 	whimbrel.Result
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (r resultJSON) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
 
 // listen sets the Listener of a project: the terminal, or the stream of events,
 // and everybody else who is to hear of the run. The function that it gives back must be

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/squash"
 )
@@ -70,6 +71,9 @@ type squashed struct {
 	Deleted bool     `json:"deleted"`
 	DryRun  bool     `json:"dry_run"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s squashed) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
 
 // squash makes a baseline and puts it in the place of its members.
 func (a *app) squash(ctx context.Context, flags *squashFlags) error {

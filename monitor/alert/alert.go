@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -102,17 +103,23 @@ type Alert struct {
 	Time     time.Time `json:"time"`
 	Since    time.Time `json:"since"` // when it began
 
-	Environment string           `json:"environment,omitempty"`
-	Database    string           `json:"database,omitempty"` // user@host:port/name
-	Command     string           `json:"command,omitempty"`
-	Runner      string           `json:"runner,omitempty"` // who runs it, and where
-	Link        string           `json:"link,omitempty"`   // to the pipeline's run
-	Migration   *whimbrel.Ref    `json:"migration,omitempty"`
-	Step        int              `json:"step,omitempty"`
-	Duration    whimbrel.Elapsed `json:"duration_ms"` // since Since
-	Error       *Failure         `json:"error,omitempty"`
-	Blockers    []Session        `json:"blockers,omitempty"` // who blocks it
+	Environment string        `json:"environment,omitempty"`
+	Database    string        `json:"database,omitempty"` // user@host:port/name
+	Command     string        `json:"command,omitempty"`
+	Runner      string        `json:"runner,omitempty"` // who runs it, and where
+	Link        string        `json:"link,omitempty"`   // to the pipeline's run
+	Migration   *whimbrel.Ref `json:"migration,omitempty"`
+	Step        int           `json:"step,omitempty"`
+	Duration    time.Duration `json:"duration_ms"` // since Since
+	Error       *Failure      `json:"error,omitempty"`
+	Blockers    []Session     `json:"blockers,omitempty"` // who blocks it
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (a Alert) MarshalJSON() ([]byte, error) { return millis.Marshal(&a) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (a *Alert) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, a) }
 
 // Failure is what failed, and where.
 type Failure struct {
@@ -133,12 +140,18 @@ func failureOf(e *whimbrel.Error) *Failure {
 
 // Session is another session of the database, without its query.
 type Session struct {
-	PID         int              `json:"pid"`
-	Application string           `json:"application,omitempty"`
-	User        string           `json:"user,omitempty"`
-	State       string           `json:"state,omitempty"`
-	Age         whimbrel.Elapsed `json:"age_ms"`
+	PID         int           `json:"pid"`
+	Application string        `json:"application,omitempty"`
+	User        string        `json:"user,omitempty"`
+	State       string        `json:"state,omitempty"`
+	Age         time.Duration `json:"age_ms"`
 }
+
+// MarshalJSON writes durations in milliseconds.
+func (s Session) MarshalJSON() ([]byte, error) { return millis.Marshal(&s) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Session) UnmarshalJSON(text []byte) error { return millis.Unmarshal(text, s) }
 
 func sessionsOf(blockers []whimbrel.Blocker) []Session {
 	var sessions []Session

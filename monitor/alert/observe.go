@@ -211,7 +211,7 @@ func resolved(a Alert, now time.Time, message string) Alert {
 	if a.Since.IsZero() {
 		a.Since = now
 	}
-	a.Duration = whimbrel.Elapsed(now.Sub(a.Since))
+	a.Duration = now.Sub(a.Since)
 	return a
 }
 

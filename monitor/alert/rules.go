@@ -154,7 +154,7 @@ func (r *rules) raise(c *condition, now time.Time) Alert {
 	a := c.alert
 	a.ID, a.Status, a.Time, a.Since = newID(), Firing, now, c.since
 	a.Severity = c.levels[c.raised-1].severity
-	a.Duration = whimbrel.Elapsed(now.Sub(c.since))
+	a.Duration = now.Sub(c.since)
 	a.Title, a.Message = c.tell(now.Sub(c.since))
 	return a
 }

@@ -51,8 +51,8 @@ func (s story) play(limits Limits) []Alert {
 	return alerts
 }
 
-func minutes(n float64) whimbrel.Elapsed {
-	return whimbrel.Elapsed(n * float64(time.Minute))
+func minutes(n float64) time.Duration {
+	return time.Duration(n * float64(time.Minute))
 }
 
 func TestAlerts(t *testing.T) {

@@ -275,8 +275,8 @@ func blockers(sessions []whimbrel.Blocker) []attribute.KeyValue {
 		attribute.StringSlice("whimbrel.applications", applications)}
 }
 
-func elapsed(key string, e whimbrel.Elapsed) attribute.KeyValue {
-	return attribute.Float64(key+"_seconds", time.Duration(e).Seconds())
+func elapsed(key string, e time.Duration) attribute.KeyValue {
+	return attribute.Float64(key+"_seconds", e.Seconds())
 }
 
 func title(ref whimbrel.Ref) string {
