@@ -3,6 +3,8 @@ package whimbrel
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Opening is a connection that is being opened, and the first look at the
@@ -66,3 +68,6 @@ func (o *Opening) take(ctx context.Context, m *Migrator) (db *database, there bo
 	}
 	return o.db, true, o.err
 }
+
+// Connection is how the Migrator connects: a copy.
+func (m *Migrator) Connection() *pgx.ConnConfig { return m.connection.Copy() }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // besideTheirs is the history's name where the other tool's table has the usual
@@ -80,7 +80,7 @@ func (f *adoptFlags) add(command *cobra.Command) {
 
 func (f *adoptFlags) check() error {
 	if f.from != "" && !slices.Contains(adopt.Tools(), f.from) {
-		return unknownFormat(f.from, adopt.Tools())
+		return project.UnknownFormat(f.from, adopt.Tools())
 	}
 	if !slices.Contains([]string{"", string(adopt.Applied), string(adopt.Pending)}, f.unfinished) {
 		return usage("write applied or pending", "--unfinished: %q is neither", f.unfinished)
@@ -95,15 +95,15 @@ func (f *adoptFlags) options() adopt.Options {
 
 // adoption is one adopt at work.
 type adoption struct {
-	project
+	*project.Project
 	app     *app
 	flags   *adoptFlags
 	sources []migration.Source
 	table   adopt.Table    // the other tool's
 	theirs  format.Project // its files
 	report  adopt.Report
-	written []string // by --convert
-	kept    settled  // in whimbrel.yaml
+	written []string     // by --convert
+	kept    project.Edit // in whimbrel.yaml
 }
 
 func (a *app) adopt(ctx context.Context, flags *adoptFlags) error {
@@ -114,11 +114,15 @@ func (a *app) adopt(ctx context.Context, flags *adoptFlags) error {
 	if err != nil {
 		return err
 	}
-	d := &adoption{project: p, app: a, flags: flags, sources: a.sources(a.inUsualFolder(p.file))}
-	if err := a.openDatabase(ctx, &d.project); err != nil {
+	d := &adoption{Project: p, app: a, flags: flags, sources: p.SourcesToAdopt()}
+	if err := p.Reach(ctx); err != nil {
 		return err
 	}
-	conn, err := connectTo(ctx, d.config)
+	m, err := whimbrel.New(p.Config)
+	if err != nil {
+		return err
+	}
+	conn, err := connectTo(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -139,8 +143,8 @@ func (d *adoption) find(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	looksLike := format.Detect(d.sources...)
-	if named := cmp.Or(d.app.flags.files, d.file.Format); named != "" {
-		if err := knownFormat(named); err != nil {
+	if named := d.NamedFormat(); named != "" {
+		if err := project.KnownFormat(named); err != nil {
 			return err
 		}
 		f, _ := format.Named(named)
@@ -149,27 +153,25 @@ func (d *adoption) find(ctx context.Context, conn *pgx.Conn) error {
 	if d.table, err = adopt.Choose(tables, d.flags.from, d.flags.theirTable, looksLike); err != nil {
 		return err
 	}
-	f, _ := format.Named(cmp.Or(d.app.flags.files, d.file.Format, d.table.Tool))
+	f, _ := format.Named(cmp.Or(d.NamedFormat(), d.table.Tool))
 	if d.theirs, err = f.Read(d.sources...); err != nil {
 		return err
 	}
-	d.app.remember(d.theirs)
-	d.migrations = d.theirs.Migrations()
-	d.config.Migrations, d.config.Variables = d.migrations, d.app.values(d.file)
+	d.Take(d.theirs)
 	return nil
 }
 
 // chooseHistory keeps whimbrel's history apart from the other tool's table.
 func (d *adoption) chooseHistory() error {
-	name := cmp.Or(d.config.Table, whimbrel.DefaultTable)
+	name := cmp.Or(d.Table, whimbrel.DefaultTable)
 	if name != d.table.Name && name != d.table.String() {
 		return nil
 	}
-	if d.config.Table != "" {
+	if d.Table != "" {
 		return usage("give it another name, as in --table "+besideTheirs,
-			"%s is the table of %s: whimbrel's history cannot be in it", d.config.Table, d.theirs.Format.Tool)
+			"%s is the table of %s: whimbrel's history cannot be in it", d.Table, d.theirs.Format.Tool)
 	}
-	d.config.Table = besideTheirs
+	d.Table = besideTheirs
 	return nil
 }
 
@@ -179,7 +181,7 @@ func (d *adoption) record(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	m, err := whimbrel.New(d.config)
+	m, err := whimbrel.New(d.Config)
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,7 @@ func (d *adoption) record(ctx context.Context, conn *pgx.Conn) error {
 	for _, file := range files {
 		d.written = append(d.written, file.Name)
 	}
-	d.kept, err = d.app.settle(d.file, d.toSettle())
+	d.kept, err = d.File.Add(d.toSettle())
 	return err
 }
 
@@ -211,7 +213,7 @@ func (d *adoption) converted() (files []format.Written, err error) {
 		return nil, nil
 	}
 	own, _ := format.Named(format.Own)
-	for _, m := range d.migrations {
+	for _, m := range d.Migrations {
 		if m.Unfit != nil {
 			problem := *m.Unfit
 			problem.Remedy = "adopt the folder without --convert, or: " + problem.Remedy
@@ -237,20 +239,20 @@ func (d *adoption) converted() (files []format.Written, err error) {
 
 // toSettle are the lines of whimbrel.yaml without which the next command would
 // not find what this one found.
-func (d *adoption) toSettle() []setting {
-	var lines []setting
+func (d *adoption) toSettle() []project.Setting {
+	var lines []project.Setting
 	dirs := d.flags.convert
 	if dirs == "" && len(d.sources) == 1 {
 		dirs = d.sources[0].Label
 	}
 	if dirs != "" {
-		lines = append(lines, setting{"migrations", d.app.besideFile(d.file, dirs)})
+		lines = append(lines, project.Setting{Key: "migrations", Value: d.BesideFile(dirs)})
 	}
 	if d.flags.convert == "" {
-		lines = append(lines, setting{"format", d.theirs.Format.Name})
+		lines = append(lines, project.Setting{Key: "format", Value: d.theirs.Format.Name})
 	}
-	if d.config.Table != "" && d.config.Table != d.target.table {
-		lines = append(lines, setting{"table", d.config.Table})
+	if d.Table != "" && d.Table != d.Database.Table {
+		lines = append(lines, project.Setting{Key: "table", Value: d.Table})
 	}
 	return lines
 }
@@ -269,32 +271,10 @@ func (d *adoption) finish(err error) error {
 	return err
 }
 
-// inUsualFolder is the configuration with the folder in which other tools keep
-// their migrations, where nobody says which folder it is and there is none of
-// the usual name.
-func (a *app) inUsualFolder(file config) config {
-	if len(a.flags.dirs) > 0 || len(file.Migrations) > 0 {
-		return file
-	}
-	for _, dir := range []string{"migrations", "db/migrations", "db/migration", "sql", "prisma/migrations", "drizzle",
-		"src/main/resources/db/migration"} {
-		if info, err := os.Stat(a.absolute(dir)); err == nil && info.IsDir() {
-			file.Migrations, file.place = folders{dir}, a.folder
-			break
-		}
-	}
-	return file
-}
-
-// connectTo opens a connection as the engine's are opened.
-func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
-	connection, err := connectionOf(config)
-	if err != nil {
-		_, refused := whimbrel.New(config) // which has the words for it
-		return nil, refused
-	}
-	connection = connection.Copy()
-	connection.DefaultQueryExecMode = pgx.QueryExecModeExec
+// connectTo opens a connection as the engine's are opened, which has the words for what is
+// refused.
+func connectTo(ctx context.Context, m *whimbrel.Migrator) (*pgx.Conn, error) {
+	connection := m.Connection()
 	connection.RuntimeParams["application_name"] = "whimbrel adopt"
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -302,10 +282,8 @@ func connectTo(ctx context.Context, config whimbrel.Config) (*pgx.Conn, error) {
 	if err == nil {
 		return conn, nil
 	}
-	if m, refused := whimbrel.New(config); refused == nil { // which has the words for what is refused
-		if _, refused = m.Status(ctx); refused != nil {
-			return nil, refused
-		}
+	if _, refused := m.Status(ctx); refused != nil {
+		return nil, refused
 	}
 	return nil, &whimbrel.Error{Code: whimbrel.CodeConnection, Message: fmt.Sprintf("cannot connect to %s:%d: %v",
 		connection.Host, connection.Port, err),

@@ -8,6 +8,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // adoptionJSON is what adopt prints with --json.
@@ -24,9 +25,9 @@ type adoptionJSON struct {
 	Unfit   []unfitJSON `json:"unfit,omitempty"`
 	Remarks []string    `json:"remarks,omitempty"`
 	// Recorded is how many rows of the history are new.
-	Recorded int      `json:"recorded"`
-	Written  []string `json:"written,omitempty"`
-	Config   *settled `json:"config,omitempty"`
+	Recorded int           `json:"recorded"`
+	Written  []string      `json:"written,omitempty"`
+	Config   *project.Edit `json:"config,omitempty"`
 }
 
 // adopted is a migration in it.
@@ -72,7 +73,7 @@ func (d *adoption) describe() adoptionJSON {
 	for _, r := range d.report.Unknown {
 		out.Unknown = append(out.Unknown, r.Key)
 	}
-	for _, m := range d.migrations {
+	for _, m := range d.Migrations {
 		if m.Unfit != nil {
 			out.Unfit = append(out.Unfit, unfitJSON{m.Path, m.Unfit.Error()})
 		}
@@ -97,8 +98,8 @@ func containsFile(all []adopt.Matched, m adopt.Matched) bool {
 }
 
 func (d *adoption) historyName() string {
-	if d.config.Table != "" {
-		return d.config.Table
+	if d.Table != "" {
+		return d.Table
 	}
 	return whimbrel.DefaultTable
 }
@@ -111,7 +112,7 @@ func (d *adoption) render() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s\n\n", p.Strong(tool), p.Faint("history in "+d.table.String()+", files in "+
-		labelsOf(d.sources)))
+		project.Labels(d.sources)))
 	fmt.Fprintf(&b, "Applied  %d\nPending  %d\n", len(d.report.Applied), len(d.report.Pending))
 	if assumed := d.report.Assumed(); assumed > 0 {
 		b.WriteString(p.Faint(fmt.Sprintf("%s keeps the newest version only: that the %s before it ran is an assumption",
@@ -158,7 +159,7 @@ func (d *adoption) renderDone() string {
 	if len(d.written) > 0 {
 		fmt.Fprintf(&b, "%s %s written to %s\n", p.Good("✓"), present.Plural(len(d.written), "file"), d.flags.convert)
 	}
-	b.WriteString(d.kept.render(p))
+	b.WriteString(renderEdit(p, d.kept))
 	if len(d.report.Pending) > 0 {
 		fmt.Fprintf(&b, "\nNext:\n  whimbrel up    # runs the %d pending\n", len(d.report.Pending))
 	}
@@ -195,4 +196,17 @@ func titled(title, table string) string {
 		return ""
 	}
 	return "\n" + title + "\n" + table
+}
+
+// renderEdit says what became of whimbrel.yaml.
+func renderEdit(p present.Style, s project.Edit) string {
+	var b strings.Builder
+	if len(s.Added) > 0 {
+		fmt.Fprintf(&b, "%s %s: %s\n", p.Good("✓"), s.Path, strings.Join(s.Added, ", "))
+	}
+	if len(s.Differing) > 0 {
+		fmt.Fprintf(&b, "%s %s says otherwise, and was left alone; what was adopted needs: %s\n", p.Warning("!"), s.Path,
+			strings.Join(s.Differing, ", "))
+	}
+	return b.String()
 }

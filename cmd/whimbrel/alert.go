@@ -10,6 +10,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 func newAlert(a *app) *cobra.Command {
@@ -66,20 +67,20 @@ type deliveriesJSON struct {
 
 // tryAlerts sends a sample to each sink, and tells of each as soon as it is known.
 func (a *app) tryAlerts(ctx context.Context) error {
-	file, err := a.config()
+	p, err := a.project()
 	if err != nil {
 		return err
 	}
 	environment := a.flags.env
-	if _, ok := file.Environments[environment]; !ok && environment != "" {
-		return usage(file.environmentsRemedy(environment), "unknown environment %q", environment)
+	if _, ok := p.File.Environments[environment]; !ok && environment != "" {
+		return usage(p.File.EnvironmentsRemedy(environment), "unknown environment %q", environment)
 	}
-	routes, err := a.routes(file, environment, true)
+	routes, err := p.Routes(environment, true)
 	if err != nil {
 		return err
 	}
 	if len(routes) == 0 {
-		return usage("write alerts: with sinks: into "+configName+"; docs/monitoring.md has an example of each kind",
+		return usage("write alerts: with sinks: into "+project.Name+"; docs/monitoring.md has an example of each kind",
 			"no alert sink")
 	}
 	found, failed := deliveriesJSON{Sinks: []deliveryJSON{}}, false

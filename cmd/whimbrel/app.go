@@ -1,11 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/whimbrel-db/whimbrel"
@@ -14,6 +15,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/redact"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // globalFlags are those that every command has.
@@ -37,10 +39,9 @@ type app struct {
 	interruption *interruption
 	// failing is what a command knew about the failure that ended it.
 	failing *failing
-	// foreign is the tool in whose format the migrations are; "" for whimbrel's own.
-	foreign string
-	// defaults are values of variables that another tool would give them.
-	defaults map[string]string
+	// observers are those of a run beside the terminal; nil where nothing runs.
+	observers *project.Observers
+	command   string // that they hear of
 	// furnishing is what throw-away databases have beforehand, if a command has read it.
 	furnishing devdb.Furnishing
 	// loaded are the migrations that were read last.
@@ -99,30 +100,43 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// config reads the project's whimbrel.yaml, if it has one.
-func (a *app) config() (config, error) {
-	return loadConfig(a.flags.configPath, a.folder, cmp.Or(a.variable("HOME"), a.variable("USERPROFILE")),
-		a.variable("SUDO_UID"))
+// project reads the project's whimbrel.yaml, if it has one.
+func (a *app) project() (*project.Project, error) {
+	variables := map[string]string{}
+	for _, pair := range a.flags.set {
+		name, value, _ := strings.Cut(pair, "=") // checkSet says what is wrong with it
+		variables[name] = value
+	}
+	return project.Open(a.flags.configPath, project.Options{
+		Environment: a.flags.env, DatabaseURL: a.flags.databaseURL, Dev: a.flags.dev, Folders: a.flags.dirs,
+		Hooks: a.flags.hooks, Subfolders: a.flags.subfolders, Format: a.flags.files, Variables: variables,
+		Table: a.flags.table, ToolVersion: build().Version, Scripts: scriptRuntime, Hazard: problemOfHazard,
+		Folder: a.folder, Lookup: a.lookup, Notify: a.noticed, Redactor: a.redactor,
+	})
 }
 
-// migrationFolders are the folders of the migrations: as the flags name them,
-// or the file, or "migrations" beside the file.
-func (a *app) migrationFolders(file config) []string {
-	if len(a.flags.dirs) > 0 {
-		return a.flags.dirs
+// noticed shows what is worth knowing about the way to the project.
+func (a *app) noticed(n project.Notice) {
+	text := commandLine(n.Text)
+	switch {
+	case n.About == project.AboutAddress:
+		a.remark(text)
+	case n.About == project.AboutServer:
+		a.note("%s", text)
+	case a.flags.json:
+	case n.About == project.AboutUnread:
+		a.note("%s %s", a.errStyle.Warning("!"), text)
+	default:
+		a.note("%s", a.errStyle.Faint(text))
 	}
-	named := file.Migrations
-	if len(named) == 0 {
-		named = folders{"migrations"}
+}
+
+// remark notes something once.
+func (a *app) remark(text string) {
+	if !a.remarks[text] {
+		a.remarks[text] = true
+		a.note("note: %s", text)
 	}
-	var dirs []string
-	for _, dir := range named {
-		if !filepath.IsAbs(dir) {
-			dir = shownPath(a.folder, filepath.Join(file.place, dir))
-		}
-		dirs = append(dirs, dir)
-	}
-	return dirs
 }
 
 // absolute is a path as the operating system needs it.
@@ -134,70 +148,44 @@ func (a *app) absolute(path string) string {
 }
 
 // load reads the project's migrations.
-func (a *app) load(file config) (migrations []migration.Migration, err error) {
-	migrations, err = a.loadFrom(a.sources(file), file)
-	a.loaded = migrations
-	return migrations, err
+func (a *app) load(p *project.Project) error {
+	err := p.ReadMigrations()
+	a.loaded = p.Migrations
+	return err
 }
 
-// sources are the folders of the migrations.
-func (a *app) sources(file config) (sources []migration.Source) {
-	for _, dir := range a.migrationFolders(file) {
-		sources = append(sources, migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".",
-			Label: filepath.ToSlash(dir), Subfolders: file.Subfolders || a.flags.subfolders})
+// openFolder reads configuration and migrations, for a command that needs no database.
+func (a *app) openFolder() (*project.Project, error) {
+	p, err := a.project()
+	if err == nil {
+		err = a.load(p)
 	}
-	return sources
+	if err == nil {
+		err = a.checkSet(p)
+	}
+	return p, err
 }
 
-// hooks reads the hooks in the folder that the flag or the file names.
-func (a *app) hooks(file config) (migration.Hooks, error) {
-	dir := a.flags.hooks
-	if dir == "" && file.Hooks != "" {
-		if dir = file.Hooks; !filepath.IsAbs(dir) {
-			dir = shownPath(a.folder, filepath.Join(file.place, dir))
+// checkSet refuses a --set that no migration asks for: a slip.
+func (a *app) checkSet(p *project.Project) error {
+	for _, pair := range a.flags.set {
+		if name, _, found := strings.Cut(pair, "="); !found || name == "" {
+			return usage("write it as --set NAME=VALUE", "--set %s has no name or no value", pair)
 		}
 	}
-	if dir == "" {
-		return migration.Hooks{}, nil
-	}
-	return migration.LoadHooks(migration.Source{FS: migration.Folder(a.absolute(dir)), Dir: ".",
-		Label: filepath.ToSlash(dir)})
-}
-
-// project is what most commands need: the migrations and the Config of the
-// database, without a listener.
-type project struct {
-	file       config
-	migrations []migration.Migration
-	target     target
-	config     whimbrel.Config
-	observers  *observers // of a command that changes the database; nil otherwise
-}
-
-// settings are what the engine is told, all but the database.
-func (a *app) settings(file config, migrations []migration.Migration) whimbrel.Config {
-	return whimbrel.Config{
-		Project: whimbrel.Project{Migrations: migrations, Variables: a.values(file), Scripts: file.Scripts.runtime()},
-		Target:  whimbrel.Target{Table: a.flags.table},
-		Policy: whimbrel.Policy{
-			OutOfOrder: file.OutOfOrder, MaxStall: file.MaxStall, MaxReplicaLag: file.MaxReplicaLag,
-			RetryBudget: file.orNothing("retry_budget", file.RetryBudget, whimbrel.NoRetry),
-			LockWait:    file.orNothing("lock_wait", file.LockWait, whimbrel.NoWait),
-		},
-		ToolVersion: build().Version,
-	}
+	return p.CheckVariables()
 }
 
 // openAhead does as open does, and connects meanwhile, for a command whose first
 // deed is to ask the database. The Config has that connection; run gives it up.
-func (a *app) openAhead(ctx context.Context) (project, error) {
-	return a.openWith(ctx, func(p project) error {
-		if p.target.embedded { // which first must be started
+func (a *app) openAhead(ctx context.Context) (*project.Project, error) {
+	return a.openWith(ctx, func(p *project.Project) error {
+		if p.Database.Embedded { // which first must be started
 			return nil
 		}
-		err := a.configure(&p)
+		err := p.Reach(ctx)
 		if err == nil {
-			a.opening, err = whimbrel.Open(ctx, p.config.Target)
+			a.opening, err = whimbrel.Open(ctx, p.Target)
 		}
 		return err
 	})
@@ -205,90 +193,82 @@ func (a *app) openAhead(ctx context.Context) (project, error) {
 
 // open reads configuration and migrations, in this order, and starts the
 // development server where it is meant.
-func (a *app) open(ctx context.Context) (project, error) {
-	return a.openWith(ctx, func(project) error { return nil })
+func (a *app) open(ctx context.Context) (*project.Project, error) {
+	return a.openWith(ctx, func(*project.Project) error { return nil })
 }
 
 // openWith begins something once it is known which database is meant.
-func (a *app) openWith(ctx context.Context, begin func(project) error) (project, error) {
+func (a *app) openWith(ctx context.Context, begin func(*project.Project) error) (*project.Project, error) {
 	p, err := a.openFile()
-	if err != nil {
-		return p, err
+	for _, step := range []func() error{
+		func() error { return begin(p) }, func() error { return a.load(p) }, func() error { return p.ReadHooks() },
+		func() error { return a.checkSet(p) }, func() error { return p.Reach(ctx) },
+	} {
+		if err != nil {
+			return p, err
+		}
+		err = step()
 	}
-	if err := begin(p); err != nil {
-		return p, err
-	}
-	if p.migrations, err = a.load(p.file); err != nil {
-		return p, err
-	}
-	hooks, err := a.hooks(p.file)
-	if err != nil {
-		return p, err
-	}
-	if err := a.checkSet(hooks.All(), p.migrations); err != nil {
-		return p, err
-	}
-	if err := a.openDatabase(ctx, &p); err != nil {
-		return p, err
-	}
-	p.config.Hooks, p.config.Opening = hooks, a.opening
-	return p, nil
+	p.Opening = a.opening
+	return p, err
 }
 
 // openFile reads the configuration, and finds out which database is meant.
-func (a *app) openFile() (project, error) {
-	p := project{}
-	var err error
-	if p.file, err = a.config(); err != nil {
-		return p, err
+func (a *app) openFile() (*project.Project, error) {
+	p, err := a.project()
+	if err == nil {
+		err = a.unwrapPG()
 	}
-	if err := a.unwrapPG(); err != nil {
-		return p, err
+	if err == nil {
+		err = p.ChooseDatabase()
 	}
-	if p.target, err = resolveTarget(a.flags, p.file, a.lookup); err != nil {
-		return p, err
-	}
-	a.redactor.Connection(p.target.conninfo)
-	a.remark(p.target.remarks...)
-	if bare, around := dial.Unwrap(p.target.conninfo); around != "" {
-		p.target.conninfo = bare
-		a.redactor.Connection(bare)
-		a.remark(leftOut(p.target.source, around))
-	}
-	return p, nil
+	return p, err
 }
 
-// openDatabase says how the engine gets to the database.
-func (a *app) openDatabase(ctx context.Context, p *project) (err error) {
-	if p.target.embedded {
-		if p.target.conninfo, err = a.startEmbedded(ctx, p.file, p.target.major); err != nil {
+// unwrapPG takes off what is around PG* variables, for the driver and for programs that
+// are started.
+func (a *app) unwrapPG() error {
+	for _, name := range dial.PGVariables {
+		bare, around := dial.UnwrapVariable(name, os.Getenv(name))
+		if around == "" {
+			continue
+		}
+		a.remark(dial.LeftOut(name, around))
+		a.redactor.Password(map[bool]string{true: bare}[name == "PGPASSWORD"])
+		if err := os.Setenv(name, bare); err != nil {
 			return err
 		}
-		a.redactor.Connection(p.target.conninfo)
 	}
-	return a.configure(p)
-}
-
-// configure makes the Config of what is known.
-func (a *app) configure(p *project) error {
-	p.config = a.settings(p.file, p.migrations)
-	if err := p.target.configure(&p.config); err != nil {
-		return err
-	}
-	p.config.Table = cmp.Or(p.config.Table, p.file.Table)
 	return nil
 }
 
 // openRecords does as open does, but for the migrations: what has happened to a
 // database, and who is at work on it, is asked for in the night, from wherever.
-func (a *app) openRecords(ctx context.Context) (project, *whimbrel.Migrator, error) {
+func (a *app) openRecords(ctx context.Context) (*project.Project, *whimbrel.Migrator, error) {
 	p, err := a.openFile()
+	if err == nil {
+		err = p.Reach(ctx)
+	}
 	if err != nil {
 		return p, nil, err
 	}
-	if err := a.openDatabase(ctx, &p); err != nil {
-		return p, nil, err
-	}
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := whimbrel.New(p.Config)
 	return p, migrator, err
+}
+
+// sandbox reads what throw-away databases have beforehand.
+func (a *app) sandbox(p *project.Project) (devdb.Furnishing, error) {
+	f, err := p.Furnishing()
+	f.Missing = a.missingRole
+	if err == nil {
+		a.furnishing, a.needsSuperuser = f, p.File.Sandbox.Superuser
+	}
+	return f, err
+}
+
+// missingRole notes a role that a migration names and nothing creates.
+func (a *app) missingRole(m devdb.MissingRole) {
+	a.wallsMutex.Lock() // servers may be furnished at once
+	defer a.wallsMutex.Unlock()
+	a.remark(fmt.Sprintf("%s: %s:%d:%d: %s", devdb.MissingRoleCheck, m.Path, m.Line, m.Column, m))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel/adopt/format"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
@@ -16,11 +17,11 @@ import (
 // them, or none where it is refused. In the folder may be nothing, or what an earlier
 // try has put there; it need not be there. Until then the files lie in a hidden folder
 // on the same file system.
-func (a *app) beside(work func() error, dir string, files []format.Written) error {
-	if len(files) == 0 {
+func (a *app) beside(work func() error, dir string, written []format.Written) error {
+	if len(written) == 0 {
 		return work()
 	}
-	if err := a.vacantBut(dir, files); err != nil {
+	if err := a.vacantBut(dir, written); err != nil {
 		return err
 	}
 	above := filepath.Dir(a.absolute(dir))
@@ -29,10 +30,10 @@ func (a *app) beside(work func() error, dir string, files []format.Written) erro
 	}
 	hidden, err := os.MkdirTemp(above, ".whimbrel-")
 	if err != nil {
-		return cannotWrite(dir, err)
+		return files.CannotWrite(dir, err)
 	}
 	defer func() { _ = os.RemoveAll(hidden) }()
-	s := stage{app: a, dir: dir, parts: filepath.Join(hidden, "files"), files: files}
+	s := stage{app: a, dir: dir, parts: filepath.Join(hidden, "files"), files: written}
 	if err := s.write(); err != nil {
 		return err
 	}
@@ -52,10 +53,10 @@ type stage struct {
 
 func (s stage) write() error {
 	if err := os.Mkdir(s.parts, 0o755); err != nil {
-		return cannotWrite(s.dir, err)
+		return files.CannotWrite(s.dir, err)
 	}
 	for _, file := range s.files {
-		if err := writeNew(filepath.Join(s.parts, file.Name), filepath.Join(s.dir, file.Name), file.Text); err != nil {
+		if err := files.WriteNew(filepath.Join(s.parts, file.Name), filepath.Join(s.dir, file.Name), file.Text); err != nil {
 			return err
 		}
 	}
@@ -67,11 +68,11 @@ func (s stage) write() error {
 func (s stage) publish() error {
 	final := s.app.absolute(s.dir)
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
-		return cannotWrite(s.dir, err)
+		return files.CannotWrite(s.dir, err)
 	}
 	if !isFolder(final) {
 		if err := os.Rename(s.parts, final); err != nil {
-			return cannotWrite(s.dir, err)
+			return files.CannotWrite(s.dir, err)
 		}
 		return nil
 	}
@@ -80,7 +81,7 @@ func (s stage) publish() error {
 	}
 	for _, file := range s.files {
 		if err := os.Rename(filepath.Join(s.parts, file.Name), filepath.Join(final, file.Name)); err != nil {
-			return cannotWrite(filepath.Join(s.dir, file.Name), err)
+			return files.CannotWrite(filepath.Join(s.dir, file.Name), err)
 		}
 	}
 	return nil
@@ -95,17 +96,17 @@ func isFolder(path string) bool {
 func (a *app) vacant(dir string) error { return a.vacantBut(dir, nil) }
 
 // vacantBut refuses a folder in which there is something else than these files.
-func (a *app) vacantBut(dir string, files []format.Written) error {
+func (a *app) vacantBut(dir string, written []format.Written) error {
 	entries, err := os.ReadDir(a.absolute(dir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return cannotWrite(dir, err)
+		return files.CannotWrite(dir, err)
 	}
 	for _, entry := range entries {
-		same := slices.ContainsFunc(files, func(f format.Written) bool {
+		same := slices.ContainsFunc(written, func(f format.Written) bool {
 			if f.Name != entry.Name() {
 				return false
 			}
-			text, err := readFile(filepath.Join(a.absolute(dir), f.Name), mostMade)
+			text, err := files.Read(filepath.Join(a.absolute(dir), f.Name), files.MostMade)
 			return err == nil && plaintext.LF(string(text)) == plaintext.LF(f.Text)
 		})
 		if !same && !strings.HasPrefix(entry.Name(), ".") {

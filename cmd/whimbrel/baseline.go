@@ -74,7 +74,7 @@ func (a *app) beginHistory(command *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}

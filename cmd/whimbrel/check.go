@@ -9,8 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 func newCheck(a *app) *cobra.Command {
@@ -45,7 +47,7 @@ The checks:
 			if err != nil {
 				return err
 			}
-			migrator, err := whimbrel.New(p.config)
+			migrator, err := whimbrel.New(p.Config)
 			if err != nil {
 				return err
 			}
@@ -124,7 +126,7 @@ func (c checkChoice) check() error {
 		if slices.Contains(known, name) {
 			continue
 		}
-		remedy := didYouMean("", name, known)
+		remedy := plaintext.DidYouMean("", name, known)
 		if remedy == "" {
 			remedy = "the checks are " + strings.Join(known, ", ")
 		}
@@ -134,24 +136,17 @@ func (c checkChoice) check() error {
 }
 
 // preflight makes the checks for a plan.
-func (a *app) preflight(ctx context.Context, p project, m *whimbrel.Migrator, plan whimbrel.Plan,
+func (a *app) preflight(ctx context.Context, p *project.Project, m *whimbrel.Migrator, plan whimbrel.Plan,
 	choice checkChoice) (preflight.Report, error) {
 	if err := choice.check(); err != nil {
 		return preflight.Report{}, err
 	}
-	connection, err := connectionOf(p.config)
-	if err != nil {
-		return preflight.Report{}, err // the Migrator has read it before
+	options := p.Checks()
+	options.Connection, options.Verify, options.Plan, options.Unplanned = m.Connection(), m.Verify, plan, choice.unplanned
+	options.WarnOnly = slices.Concat(choice.warnOnly, options.WarnOnly)
+	if options.Only = choice.only; len(choice.only) > 0 {
+		options.Skip = nil
 	}
-	skip := slices.Clone(choice.skip)
-	if len(choice.only) == 0 {
-		skip = append(skip, p.file.Checks.Skip...)
-	}
-	return preflight.Run(ctx, preflight.Options{
-		Connection: connection, Plan: plan, Unplanned: choice.unplanned, Verify: m.Verify, Table: p.config.Table,
-		Touches:  touches,
-		Settings: p.file.Checks.settings(),
-		Only:     choice.only, Skip: skip,
-		WarnOnly: append(slices.Clone(choice.warnOnly), p.file.Checks.WarnOnly...), Block: p.file.Checks.Block,
-	})
+	options.Skip, options.Touches = slices.Concat(choice.skip, options.Skip), touches
+	return preflight.Run(ctx, options)
 }

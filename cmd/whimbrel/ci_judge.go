@@ -5,12 +5,15 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/pipeline"
+	"github.com/whimbrel-db/whimbrel/project"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
@@ -44,56 +47,56 @@ func (a *app) ci(ctx context.Context, flags *ciFlags) error {
 
 // ciOptions says what is to be judged.
 func (a *app) ciOptions(ctx context.Context, flags *ciFlags) (options pipeline.Options, err error) {
-	file, err := a.config()
+	p, err := a.project()
 	if err != nil {
 		return options, err
 	}
 	options = pipeline.Options{Base: a.base(flags.base), Accepted: flags.acceptConfig}
-	if options.Altered, err = a.altered(ctx, file, options.Base); err != nil || len(options.Altered) > 0 &&
+	if options.Altered, err = p.Altered(ctx, options.Base); err != nil || len(options.Altered) > 0 &&
 		!options.Accepted {
 		return options, err
 	}
-	migrations, loading := a.load(file)
-	if err := a.withhold(&file, migrations, flags.scriptEnv); err != nil {
+	loading := a.load(p)
+	if err := a.withhold(p, flags.scriptEnv); err != nil {
 		return options, err
 	}
 	if loading != nil && len(migration.Problems(loading)) == 0 {
 		return options, loading
 	}
 	if loading == nil {
-		if err := a.checkSet(migrations); err != nil {
+		if err := a.checkSet(p); err != nil {
 			return options, err
 		}
-		loading = compileScripts(ctx, file.Scripts.runtime(), migrations)
+		loading = compileScripts(ctx, p.Scripts, p.Migrations)
 	}
-	options.Config, options.Loading = a.settings(file, migrations), loading
-	options.Lint = lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion}
-	options.Rehearse = !flags.noRehearsal && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
+	options.Config, options.Loading = p.Config, loading
+	options.Lint = lint.Options{Severities: ofHazards(p), Major: p.File.Lint.PGVersion}
+	options.Rehearse = !flags.noRehearsal && (p.File.Lint.Rehearsal == nil || *p.File.Lint.Rehearsal)
 	options.Timeout = flags.timeout
 	options.Target = a.flags.env != "" || a.flags.databaseURL != "" || a.flags.dev
 	options.Progress = func(message string) { a.note("%s", a.errStyle.Faint(message)) }
-	for _, folder := range a.migrationFolders(file) {
+	for _, folder := range p.Folders() {
 		options.Folders, options.Labels = append(options.Folders, a.absolute(folder)), append(options.Labels,
 			filepath.ToSlash(folder))
 	}
 	if options.Target && loading == nil {
-		p, err := a.open(ctx)
+		target, err := a.open(ctx)
 		if err != nil {
 			return options, err
 		}
-		options.Config = p.config
-		options.Config.Scripts = file.Scripts.runtime() // which see less here
+		options.Config = target.Config
+		options.Config.Scripts = p.Scripts // which see less here
 	}
-	if options.Sandbox, err = a.sandbox(file); err != nil {
+	if options.Sandbox, err = a.sandbox(p); err != nil {
 		return options, err
 	}
 	options.Sandbox.Missing = nil // the report says it
 	if !flags.noTest {
-		options.Trial = &trial.Options{Jobs: 1, Major: file.Lint.PGVersion, Progress: options.Progress}
+		options.Trial = &trial.Options{Jobs: 1, Major: p.File.Lint.PGVersion, Progress: options.Progress}
 		if options.Trial.Connection, err = a.rehearsalServer(ctx); err != nil {
 			return options, err
 		}
-		err = a.findTests(options.Trial, flags.tests, file)
+		err = a.findTests(options.Trial, flags.tests, p)
 	}
 	return options, err
 }
@@ -153,7 +156,7 @@ func (a *app) reportCI(report pipeline.Report, flags *ciFlags) error {
 			err = a.writeReport(wanted.name, string(text))
 		}
 		if err != nil {
-			return cannotWrite(wanted.name, err)
+			return files.CannotWrite(wanted.name, err)
 		}
 	}
 	return a.stepSummary(report.Markdown())
@@ -168,4 +171,28 @@ func spokenReport(r pipeline.Report) pipeline.Report {
 		}
 	}
 	return r
+}
+
+// withhold leaves scripts only those variables of the environment that the caller names:
+// the change wrote them, and says what they print.
+func (a *app) withhold(p *project.Project, named []string) error {
+	var unseen []string
+	for _, name := range p.File.Scripts.Environment {
+		if _, set := a.lookup(name); set && !slices.Contains(named, name) {
+			unseen = append(unseen, name)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(p.File.Scripts.Environment, name) {
+			return usage("add it to scripts.environment in whimbrel.yaml", "--script-env: scripts may not see %s", name)
+		}
+	}
+	p.File.Scripts.Environment = named
+	p.Scripts = scriptRuntime(p.File.Scripts)
+	if len(unseen) > 0 && slices.ContainsFunc(p.Migrations,
+		func(m migration.Migration) bool { return m.Kind == migration.Script }) {
+		a.note("%s scripts see no variable of the environment here (%s): --script-env NAME lets them see one",
+			a.errStyle.Warning("!"), strings.Join(unseen, ", "))
+	}
+	return nil
 }

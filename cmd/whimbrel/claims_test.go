@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // claiming are how each command is run to see what it claims when it fails. None of
@@ -143,7 +144,7 @@ func TestWhatFailsClaimsNoSuccess(t *testing.T) {
 // cleared gives the session as if nothing had happened in it yet.
 func (s *session) cleared() *session {
 	s.exec("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC")
-	for _, name := range []string{"migrations", configName, "exported"} {
+	for _, name := range []string{"migrations", project.Name, "exported"} {
 		require.NoError(s.t, os.RemoveAll(filepath.Join(s.env.folder, name)))
 	}
 	require.NoError(s.t, os.Mkdir(filepath.Join(s.env.folder, "migrations"), 0o755))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
@@ -112,33 +113,32 @@ func (a *app) create(draft migration.Draft) (string, error) {
 			return "", err
 		}
 	}
-	file, err := a.config()
+	p, err := a.project()
 	if err != nil {
 		return "", err
 	}
-	dirs := a.migrationFolders(file)
+	dirs := p.Folders()
 	if len(dirs) > 1 {
 		return "", usage("name one with --dir", "there are several folders of migrations")
 	}
 	if err := os.MkdirAll(a.absolute(dirs[0]), 0o755); err != nil {
-		return "", cannotWrite(dirs[0], err)
+		return "", files.CannotWrite(dirs[0], err)
 	}
-	existing, err := a.load(file)
-	if err != nil {
+	if err := a.load(p); err != nil {
 		return "", err
 	}
-	if a.foreign != "" {
-		return "", usage("write the file as "+a.foreign+" has it, or convert the folder with `whimbrel adopt --convert "+
+	if p.Tool != "" {
+		return "", usage("write the file as "+p.Tool+" has it, or convert the folder with `whimbrel adopt --convert "+
 			"FOLDER`",
-			"the migrations in %s are in the format of %s, and create writes whimbrel's own", dirs[0], a.foreign)
+			"the migrations in %s are in the format of %s, and create writes whimbrel's own", dirs[0], p.Tool)
 	}
-	draft.Version, draft.Author = migration.NextVersion(existing, draft.Date), a.author()
+	draft.Version, draft.Author = migration.NextVersion(p.Migrations, draft.Date), a.author()
 	base, content, err := migration.Template(draft)
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dirs[0], base)
-	if err := writeNew(a.absolute(path), path, content); err != nil {
+	if err := files.WriteNew(a.absolute(path), path, content); err != nil {
 		return "", err
 	}
 	if script {
@@ -153,7 +153,7 @@ const declarationsName = "whimbrel.d.ts"
 // declare writes it into a folder of migrations, unless it is there.
 func (a *app) declare(dir, types string) error {
 	path := filepath.Join(dir, declarationsName)
-	err := writeNew(a.absolute(path), path, types)
+	err := files.WriteNew(a.absolute(path), path, types)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

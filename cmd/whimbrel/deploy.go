@@ -14,8 +14,10 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/drift"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // deployFlags are the flags of deploy.
@@ -86,15 +88,15 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 	if err != nil {
 		return err
 	}
-	flags.apply(&p.config)
-	p.config.Stop, p.config.Protect = a.interruption.gently(), a.protectedAs(ctx, p)
-	ctx, release := withGrace(ctx, p.config.Stop, flags.grace)
+	flags.apply(&p.Config)
+	p.Config.Stop, p.Config.Protect = a.interruption.gently(), p.ProtectedAs(ctx)
+	ctx, release := withGrace(ctx, p.Config.Stop, flags.grace)
 	defer release()
-	finish, err := a.listen(ctx, &p)
+	finish, err := a.listen(ctx, p)
 	if err != nil {
 		return err
 	}
-	p.observers.command = "deploy"
+	a.command = "deploy"
 	began := time.Now()
 	d := &deployment{}
 	err = a.deploySteps(ctx, p, flags, d, func(v *drift.Options) { v.Expected = expected })
@@ -112,27 +114,27 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 // names it: a pipeline that forgets --env would start one, and report a deployment.
 func (a *app) meantForDeployment() error {
 	p, err := a.openFile()
-	if err == nil && p.target.embedded && !a.flags.dev && a.flags.env == "" {
+	if err == nil && p.Database.Embedded && !a.flags.dev && a.flags.env == "" {
 		err = usage("name the database with --env; --dev deploys to the development server",
-			"default_environment is %q, the development server", p.target.environment)
+			"default_environment is %q, the development server", p.Database.Environment)
 	}
 	return err
 }
 
 // deploySteps goes through the steps, and notes in d how far it came.
-func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d *deployment,
+func (a *app) deploySteps(ctx context.Context, p *project.Project, flags *deployFlags, d *deployment,
 	verifying func(*drift.Options)) error {
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}
-	if d.Database, err = a.awaitDatabase(ctx, migrator, p.config.Stop, flags.wait); err != nil {
+	if d.Database, err = a.awaitDatabase(ctx, migrator, p.Config.Stop, flags.wait); err != nil {
 		return err
 	}
 	if err := a.deployChecks(ctx, p, migrator, flags, d); err != nil {
 		return err
 	}
-	furnishing, err := a.sandbox(p.file) // before anything runs
+	furnishing, err := a.sandbox(p) // before anything runs
 	if err != nil {
 		return err
 	}
@@ -141,8 +143,7 @@ func (a *app) deploySteps(ctx context.Context, p project, flags *deployFlags, d 
 	if err != nil {
 		return err
 	}
-	options := drift.Options{Project: p.config.Project, Target: p.config.Target, Policy: p.config.Policy,
-		Stop: p.config.Stop, Sandbox: furnishing,
+	options := drift.Options{Project: p.Project, Target: p.Target, Policy: p.Policy, Stop: p.Stop, Sandbox: furnishing,
 		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) }}
 	verifying(&options)
 	v, err := a.verified(ctx, p, options, flags.schema != "" || flags.replay)
@@ -191,7 +192,7 @@ func late(err error) bool {
 
 // deployChecks makes the checks where anything is pending. While another runner is
 // at work, what it has not finished is no reason to refuse: its end is awaited.
-func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator, flags *deployFlags,
+func (a *app) deployChecks(ctx context.Context, p *project.Project, m *whimbrel.Migrator, flags *deployFlags,
 	d *deployment) error {
 	for began := time.Now(); ; {
 		plan, err := m.Plan(ctx, whimbrel.Latest())
@@ -211,11 +212,11 @@ func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator,
 			return nil
 		}
 		status, failed := m.Status(ctx)
-		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(p.config.LockWait, whimbrel.DefaultLockWait) {
+		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(p.Config.LockWait, whimbrel.DefaultLockWait) {
 			select {
 			case <-time.After(250 * time.Millisecond):
 				continue
-			case <-p.config.Stop:
+			case <-p.Config.Stop:
 			case <-ctx.Done():
 			}
 		}
@@ -223,7 +224,7 @@ func (a *app) deployChecks(ctx context.Context, p project, m *whimbrel.Migrator,
 			return err
 		}
 		a.tellChecks(*d.Checks)
-		p.observers.refused(d.Database, blocked)
+		a.observers.Refused("deploy", *d.Checks)
 		return stopped(blocked)
 	}
 }
@@ -253,7 +254,7 @@ func (a *app) writeReports(d *deployment, file string) error {
 	text := d.markdown()
 	if file != "" {
 		if err := a.writeReport(file, text); err != nil {
-			return cannotWrite(file, err)
+			return files.CannotWrite(file, err)
 		}
 	}
 	return a.stepSummary(text)
@@ -268,7 +269,7 @@ func (a *app) stepSummary(text string) error {
 	}
 	file, err := os.OpenFile(a.absolute(name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		return cannotWrite(name, err)
+		return files.CannotWrite(name, err)
 	}
 	_, err = file.WriteString(a.redactor.Clean(text) + "\n")
 	return errors.Join(err, file.Close())

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/present"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 func newDev(a *app) *cobra.Command {
@@ -36,7 +35,7 @@ folder .whimbrel beside whimbrel.yaml, or in the working folder. Commands with
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.PersistentFlags().IntVar(&major, "pg-version", 0,
-		fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", oldestMajor, newestMajor))
+		fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", project.OldestMajor, project.NewestMajor))
 	command.AddCommand(
 		newDevStart(a, &major), newDevStop(a, &major), newDevStatus(a, &major),
 		newDevURL(a, &major), newDevPsql(a, &major), newDevReset(a, &major),
@@ -44,53 +43,15 @@ folder .whimbrel beside whimbrel.yaml, or in the working folder. Commands with
 	return command
 }
 
-// development names the project's development server, without starting it.
-func (a *app) development(file config, major int) (*devdb.Project, error) {
-	if major == 0 {
-		major = file.Environments[cmp.Or(a.flags.env, file.DefaultEnvironment)].PGVersion
-	}
-	if major != 0 && !knownMajor(major) {
-		return nil, usage("use one of "+majorsText(), "no development server with PostgreSQL %d", major)
-	}
-	return devdb.OpenProject(filepath.Join(file.place, ".whimbrel"), devdb.ProjectOptions{
-		Major: major, Progress: func(message string) { a.note("%s", message) },
-	}), nil
-}
-
-// startEmbedded makes sure that the development server runs, and gives the URL
-// of the project's database on it.
-func (a *app) startEmbedded(ctx context.Context, file config, major int) (string, error) {
-	server, err := a.development(file, major)
-	if err != nil {
-		return "", err
-	}
-	url, err := server.URL(ctx, "")
-	return url, devError(err)
-}
-
-// devError gives an error of the development server the form of ours.
-func devError(err error) error {
-	if err == nil {
-		return nil
-	}
-	message, remedy := devdb.Explain(err)
-	return &whimbrel.Error{
-		Code: whimbrel.CodeConnection, Message: "the development server: " + message,
-		Remedy: cmp.Or(remedy, "see whimbrel dev status; begin again with whimbrel dev reset; "+
-			"or give another database with --database-url"),
-		Err: err,
-	}
-}
-
 // onServer runs do with the project's development server.
 func (a *app) onServer(major *int, do func(context.Context, *devdb.Project) error) func(*cobra.Command,
 	[]string) error {
 	return func(command *cobra.Command, _ []string) error {
-		file, err := a.config()
+		p, err := a.project()
 		if err != nil {
 			return err
 		}
-		server, err := a.development(file, *major)
+		server, err := p.DevServer(*major)
 		if err != nil {
 			return err
 		}
@@ -137,12 +98,12 @@ type devURL struct {
 func (a *app) printURL(ctx context.Context, server *devdb.Project, overTCP bool) error {
 	url, err := server.URL(ctx, "")
 	if err != nil {
-		return devError(err)
+		return project.DevServerError(err)
 	}
 	if overTCP {
 		status, err := server.Status(ctx)
 		if err != nil {
-			return devError(err)
+			return project.DevServerError(err)
 		}
 		url = status.TCPURL
 	}
@@ -163,7 +124,7 @@ func newDevStop(a *app, major *int) *cobra.Command {
 		Args:    arguments(0, 0, ""),
 		RunE: a.onServer(major, func(ctx context.Context, server *devdb.Project) error {
 			if err := server.Stop(ctx); err != nil {
-				return devError(err)
+				return project.DevServerError(err)
 			}
 			return a.devStatus(ctx, server)
 		}),
@@ -192,7 +153,7 @@ func newDevReset(a *app, major *int) *cobra.Command {
 				return err
 			}
 			if err := server.Reset(ctx); err != nil {
-				return devError(err)
+				return project.DevServerError(err)
 			}
 			return a.devStatus(ctx, server)
 		}),
@@ -206,7 +167,7 @@ func newDevPsql(a *app, major *int) *cobra.Command {
 		Use: "psql [-- ARGUMENTS]", Short: "Open psql on the project's database, starting the server where needed",
 		Example: "  whimbrel dev psql\n  whimbrel dev psql -- -c 'SELECT 1'",
 		RunE: func(command *cobra.Command, args []string) error {
-			file, err := a.config()
+			p, err := a.project()
 			if err != nil {
 				return err
 			}
@@ -215,9 +176,13 @@ func newDevPsql(a *app, major *int) *cobra.Command {
 				return usage("install PostgreSQL's client, or connect with any other to the URL of whimbrel dev url",
 					"psql is not on this machine's PATH")
 			}
-			url, err := a.startEmbedded(command.Context(), file, *major)
+			server, err := p.DevServer(*major)
 			if err != nil {
 				return err
+			}
+			url, err := server.URL(command.Context(), "")
+			if err != nil {
+				return project.DevServerError(err)
 			}
 			return a.psql(program, url, args)
 		},
@@ -228,7 +193,7 @@ func newDevPsql(a *app, major *int) *cobra.Command {
 func (a *app) psql(program, url string, args []string) error {
 	connection, err := pgx.ParseConfig(url)
 	if err != nil {
-		return devError(err)
+		return project.DevServerError(err)
 	}
 	a.interruption.gently()
 	psql := exec.Command(program, args...)
@@ -272,7 +237,7 @@ type devDatabase struct {
 func (a *app) devStatus(ctx context.Context, server *devdb.Project) error {
 	status, err := server.Status(ctx)
 	if err != nil {
-		return devError(err)
+		return project.DevServerError(err)
 	}
 	a.redactor.Connection(status.TCPURL)
 	if a.flags.json {

@@ -21,6 +21,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/docs"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // keyRow is a row of docs/configuration.md: a key, what may stand there, the
@@ -55,12 +56,12 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	t.Parallel()
 	rows := keyRows(t)
 	builder := schemaBuilder{rows: maps.Clone(rows)}
-	schema := builder.object("", reflect.TypeFor[config]())
+	schema := builder.object("", reflect.TypeFor[project.File]())
 	require.Empty(t, builder.missing, "docs/configuration.md has no row for them")
 	require.Empty(t, builder.wrong, "docs/configuration.md says something else of their values")
 	require.Empty(t, slices.Collect(maps.Keys(builder.rows)), "there are no such keys any more")
 	schema["$schema"] = "http://json-schema.org/draft-07/schema#"
-	schema["title"] = configName
+	schema["title"] = project.Name
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -149,6 +150,7 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 	if of.Kind() == reflect.Pointer || !reflect.PointerTo(of).Implements(nodeReader) {
 		return nil, ""
 	}
+	const name = `^[A-Za-z_][A-Za-z0-9_]*$`
 	text := map[string]any{"type": "string"}
 	list := func(of map[string]any) map[string]any { return map[string]any{"type": "array", "items": of} }
 	either := func(of map[string]any) map[string]any {
@@ -157,26 +159,26 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 	object := func(names, values map[string]any) map[string]any {
 		return map[string]any{"type": "object", "propertyNames": names, "additionalProperties": values}
 	}
-	switch of {
-	case reflect.TypeFor[folders]():
+	switch of.Name() {
+	case "folders":
 		return either(text), "path, or a list"
-	case reflect.TypeFor[prepareFiles]():
+	case "prepareFiles":
 		return either(text), "path, or a list"
-	case reflect.TypeFor[objectNames]():
+	case "objectNames":
 		return either(text), "name, or a list"
-	case reflect.TypeFor[byteSize]():
-		return map[string]any{"type": "string", "pattern": sizePattern().String()}, "size"
-	case reflect.TypeFor[variableNames]():
-		return list(map[string]any{"type": "string", "pattern": variableName().String()}), "list of names"
-	case reflect.TypeFor[values]():
-		return object(map[string]any{"pattern": variableName().String()}, map[string]any{"type": []any{"string", "number",
+	case "byteSize":
+		return map[string]any{"type": "string", "pattern": `^([0-9]{1,9})\s*(kB|KB|KiB|MB|MiB|GB|GiB)$`}, "size"
+	case "variableNames":
+		return list(map[string]any{"type": "string", "pattern": name}), "list of names"
+	case "values":
+		return object(map[string]any{"pattern": name}, map[string]any{"type": []any{"string", "number",
 			"boolean"}}), "names and values"
-	case reflect.TypeFor[severities]():
+	case "severities":
 		return object(map[string]any{"enum": hazardIDs()}, map[string]any{"enum": []any{"off", "warn", "error"}}),
 			"hazards and severities"
-	case reflect.TypeFor[checkNames]():
+	case "checkNames":
 		return either(map[string]any{"enum": append(preflight.Names(), preflight.Everything)}), "check, or a list"
-	case reflect.TypeFor[weeklyWindow]():
+	case "weeklyWindow":
 		return text, "window"
 	}
 	panic("tell ownReader what a " + of.Name() + " accepts")
@@ -187,7 +189,7 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 func TestInitShowsEveryKeyWithItsDefault(t *testing.T) {
 	t.Parallel()
 	shown := regexp.MustCompile(`(?m)^#( {2,}[^ ]|[^ \n])`).ReplaceAllString(configTemplate([]string{"db"}), "$1")
-	_, err := parseConfig(configName, []byte(shown))
+	_, err := parseConfig(project.Name, []byte(shown))
 	require.NoError(t, err, shown)
 	require.NoError(t, check(checker(t), shown))
 	var all, document map[string]any
@@ -236,8 +238,8 @@ func checker(t *testing.T) *jsonschema.Schema {
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(docs.Schema))
 	require.NoError(t, err)
 	compiler := jsonschema.NewCompiler()
-	require.NoError(t, compiler.AddResource(configName, document))
-	schema, err := compiler.Compile(configName)
+	require.NoError(t, compiler.AddResource(project.Name, document))
+	schema, err := compiler.Compile(project.Name)
 	require.NoError(t, err)
 	return schema
 }
@@ -257,13 +259,13 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 	right := []string{configTemplate([]string{"db"})}
 	for _, page := range readPages(t) {
 		for _, block := range page.Blocks {
-			if block.Language == "yaml" && (block.File == configName || slices.Contains(block.Words, "configuration")) {
+			if block.Language == "yaml" && (block.File == project.Name || slices.Contains(block.Words, "configuration")) {
 				right = append(right, block.Text)
 			}
 		}
 	}
 	require.Greater(t, len(right), 2)
-	examples, err := filepath.Glob("../../examples/*/" + configName)
+	examples, err := filepath.Glob("../../examples/*/" + project.Name)
 	require.NoError(t, err)
 	for _, path := range examples {
 		text, err := os.ReadFile(path)
@@ -271,7 +273,7 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 		right = append(right, string(text))
 	}
 	for _, text := range right {
-		_, err := parseConfig(configName, []byte(text))
+		_, err := parseConfig(project.Name, []byte(text))
 		require.NoError(t, err, text)
 		require.NoError(t, check(schema, text), text)
 	}
@@ -280,7 +282,7 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 		"environments: {a: {ulr: x}}\n", "checks: {skip: [nothing]}\n", "lint: {hazards: {none: warn}}\n",
 		"checks: {backups: [{kind: tape}]}\n",
 	} {
-		_, err := parseConfig(configName, []byte(text))
+		_, err := parseConfig(project.Name, []byte(text))
 		require.Error(t, err, text)
 		require.Error(t, check(schema, text), text)
 	}

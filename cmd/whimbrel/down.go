@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/project"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
@@ -116,8 +117,8 @@ func sensibleNumber(flag string, n int) error {
 		return usage(remedy, "--%s must not be negative", flag)
 	case n == 0:
 		return usage(remedy, "--%s must not be 0", flag)
-	case flag == "pg-version" && !knownMajor(n):
-		return usage("write one of "+majorsText(), "--%s: there is no PostgreSQL %d to work with", flag, n)
+	case flag == "pg-version" && !project.KnownMajor(n):
+		return usage("write one of "+project.Majors(), "--%s: there is no PostgreSQL %d to work with", flag, n)
 	case flag == "at-scale" && n > trial.MostRows:
 		return usage(fmt.Sprintf("write at most %d", trial.MostRows), "--%s: %d rows cannot be made", flag, n)
 	}

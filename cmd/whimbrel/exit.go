@@ -12,6 +12,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/adopt"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // The exit statuses of the program. They are stable.
@@ -24,9 +25,6 @@ const (
 	exitDifferences = 5
 	exitInterrupted = 130
 )
-
-// codeUsage is the code of errors in flags and arguments.
-const codeUsage whimbrel.Code = "usage"
 
 // codeRefused is the code of what a check before production stopped.
 const codeRefused whimbrel.Code = "refused"
@@ -50,7 +48,7 @@ var exits = []exitRow{
 		status: exitWrongUse, meaning: "wrong use: flags, configuration, malformed files",
 		then: "nothing was tried: correct the flags or the files",
 		codes: append([]whimbrel.Code{
-			codeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
+			project.CodeUsage, whimbrel.CodeConfiguration, whimbrel.CodeMalformed, whimbrel.CodeEmpty,
 			whimbrel.CodeUnsupported, whimbrel.CodeUnknownVersion, adopt.CodeNotFound,
 		}, ofFiles...),
 	},
@@ -176,5 +174,5 @@ func told(err error) bool {
 
 // usage is an error in flags or arguments.
 func usage(remedy, format string, args ...any) error {
-	return &whimbrel.Error{Code: codeUsage, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+	return &whimbrel.Error{Code: project.CodeUsage, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 }

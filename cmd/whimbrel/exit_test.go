@@ -10,6 +10,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 func TestExitStatusOfErrors(t *testing.T) {
@@ -26,7 +27,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 		{code(whimbrel.CodeConnection), 1},
 		{code(whimbrel.CodeLockTimeout), 1},
 		{code(whimbrel.CodeLeaseLost), 1},
-		{code(codeUsage), 2},
+		{code(project.CodeUsage), 2},
 		{code(whimbrel.CodeConfiguration), 2},
 		{code(whimbrel.CodeMalformed), 2},
 		{code(whimbrel.CodeEmpty), 2},

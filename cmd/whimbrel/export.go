@@ -13,6 +13,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/adopt/format"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 	"github.com/whimbrel-db/whimbrel/internal/present"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // exportFlags are those of export.
@@ -71,7 +72,7 @@ func (f *exportFlags) check() error {
 	case f.to == "":
 		return usage("say which by --to "+exportFormats()[0], "which tool is it for?")
 	case !slices.Contains(exportFormats(), f.to):
-		return unknownFormat(f.to, exportFormats())
+		return project.UnknownFormat(f.to, exportFormats())
 	case f.theirTable != "" && !f.history:
 		return usage("add --history", "--their-table is for --history")
 	}
@@ -112,15 +113,14 @@ func (a *app) export(ctx context.Context, flags *exportFlags, dir string) error 
 
 // exportFiles needs no database.
 func (a *app) exportFiles(to format.Format, out *exportJSON) error {
-	file, err := a.config()
+	p, err := a.project()
 	if err != nil {
 		return err
 	}
-	migrations, err := a.load(file)
-	if err != nil {
+	if err := a.load(p); err != nil {
 		return err
 	}
-	exported, err := adopt.Export(to, migrations, nil)
+	exported, err := adopt.Export(to, p.Migrations, nil)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 	if err != nil {
 		return err
 	}
-	m, err := whimbrel.New(p.config)
+	m, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}
@@ -163,11 +163,11 @@ func (a *app) exportWithHistory(ctx context.Context, flags *exportFlags, to form
 				Remedy:  "use the checkout that has it"}
 		}
 	}
-	exported, err := adopt.Export(to, p.migrations, status.Applied)
+	exported, err := adopt.Export(to, p.Migrations, status.Applied)
 	if err != nil {
 		return err
 	}
-	conn, err := connectTo(ctx, p.config)
+	conn, err := connectTo(ctx, m)
 	if err != nil {
 		return err
 	}

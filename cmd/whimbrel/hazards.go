@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/lint"
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 const lean = false
@@ -21,10 +23,10 @@ func problemOfHazard(id string) string {
 	return unknownHazard(id)
 }
 
-// ofHazards gives severities to the linter.
-func (s severities) ofHazards() lint.Severities {
+// ofHazards gives the severities of a project to the linter.
+func ofHazards(p *project.Project) lint.Severities {
 	given := lint.Severities{}
-	for id, severity := range s {
+	for id, severity := range p.File.Lint.Hazards {
 		given[id] = lint.Severity(severity)
 	}
 	return given
@@ -32,7 +34,7 @@ func (s severities) ofHazards() lint.Severities {
 
 // unknownHazard says that there is none of that name, and which may be meant.
 func unknownHazard(id string) string {
-	if near := didYouMean("", id, hazardIDs()); near != "" {
+	if near := plaintext.DidYouMean("", id, hazardIDs()); near != "" {
 		return fmt.Sprintf("unknown hazard %q; %s", id, near)
 	}
 	return fmt.Sprintf("unknown hazard %q; whimbrel lint --list shows all", id)

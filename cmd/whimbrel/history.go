@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
@@ -120,7 +121,7 @@ func oneOf(flag, value string, known []string) error {
 	if value == "" || slices.Contains(known, value) {
 		return nil
 	}
-	remedy := didYouMean("", value, known)
+	remedy := plaintext.DidYouMean("", value, known)
 	if remedy == "" {
 		remedy = "write one of " + strings.Join(known, ", ")
 	}

@@ -12,7 +12,9 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 func newInit(a *app) *cobra.Command {
@@ -81,7 +83,7 @@ func (a *app) prepare(scripts bool) (created []string, err error) {
 			continue
 		}
 		if err := os.MkdirAll(a.absolute(dir), 0o755); err != nil {
-			return created, cannotWrite(dir, err)
+			return created, files.CannotWrite(dir, err)
 		}
 		created = append(created, strings.TrimRight(dir, "/")+"/")
 	}
@@ -90,9 +92,9 @@ func (a *app) prepare(scripts bool) (created []string, err error) {
 			return created, err
 		}
 	}
-	err = writeNew(a.absolute(configName), configName, configTemplate(dirs))
+	err = files.WriteNew(a.absolute(project.Name), project.Name, configTemplate(dirs))
 	if err == nil {
-		created = append(created, configName)
+		created = append(created, project.Name)
 	} else if !errors.Is(err, fs.ErrExist) {
 		return created, err
 	}
@@ -108,25 +110,25 @@ func (a *app) foldersToPrepare() ([]string, error) {
 	if len(a.flags.dirs) > 0 {
 		return a.flags.dirs, nil
 	}
-	if _, err := os.Stat(a.absolute(configName)); err != nil {
+	if _, err := os.Stat(a.absolute(project.Name)); err != nil {
 		return []string{"migrations"}, nil
 	}
-	file, err := loadConfig("", a.folder, "", a.variable("SUDO_UID"))
+	p, err := project.Open("", project.Options{Folder: a.folder, Lookup: a.lookup, Hazard: problemOfHazard})
 	if err != nil {
 		return nil, err
 	}
-	return a.migrationFolders(file), nil
+	return p.Folders(), nil
 }
 
 // declareIn writes the types for scripts into folders, also over older ones.
 func (a *app) declareIn(dirs, created []string, types string) ([]string, error) {
 	for _, dir := range dirs {
 		path := filepath.Join(dir, declarationsName)
-		if text, err := readFile(a.absolute(path), mostConfig); err == nil && plaintext.LF(string(text)) == types {
+		if text, err := files.Read(a.absolute(path), files.MostConfig); err == nil && plaintext.LF(string(text)) == types {
 			continue
 		}
-		if err := overwrite(a.absolute(path), []byte(types)); err != nil {
-			return created, cannotWrite(path, err)
+		if err := files.Overwrite(a.absolute(path), []byte(types)); err != nil {
+			return created, files.CannotWrite(path, err)
 		}
 		created = append(created, path)
 	}
@@ -136,9 +138,9 @@ func (a *app) declareIn(dirs, created []string, types string) ([]string, error) 
 // ignore adds the development server's folder to a .gitignore.
 func ignore(path string) (added bool, err error) {
 	const entry = ".whimbrel/"
-	text, err := readFile(path, mostConfig)
+	text, err := files.Read(path, files.MostConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, cannotWrite(filepath.Base(path), err)
+		return false, files.CannotWrite(filepath.Base(path), err)
 	}
 	with := plaintext.LF(string(text))
 	for _, written := range []string{entry, "/" + entry, ".whimbrel", "/.whimbrel", "**/" + entry} {
@@ -149,8 +151,8 @@ func ignore(path string) (added bool, err error) {
 	if with != "" && !strings.HasSuffix(with, "\n") {
 		with += "\n"
 	}
-	if err := overwrite(path, []byte(plaintext.Like(with+entry+"\n", string(text)))); err != nil {
-		return false, cannotWrite(filepath.Base(path), err)
+	if err := files.Overwrite(path, []byte(plaintext.Like(with+entry+"\n", string(text)))); err != nil {
+		return false, files.CannotWrite(filepath.Base(path), err)
 	}
 	return true, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/otelenv"
 	"github.com/whimbrel-db/whimbrel/internal/pgsql"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // A lean build answers here in place of all that it leaves out: scripts, telemetry,
@@ -20,7 +21,7 @@ import (
 
 const lean = true
 
-func (s scriptLimits) runtime() whimbrel.Runtime { return noScripts{} }
+func scriptRuntime(project.ScriptLimits) whimbrel.Runtime { return noScripts{} }
 
 // noScripts refuses scripts that are about to run.
 type noScripts struct{}
@@ -38,10 +39,10 @@ func declarations() (string, error) {
 
 // startTelemetry reports that there is no telemetry to those who configured it. It is
 // no reason not to migrate.
-func (o *observers) startTelemetry(context.Context) {
+func startTelemetry(_ context.Context, o *project.Observers, _ *project.Project) {
 	if otelenv.Any() {
 		e := telemetryPart.lacking("the OTEL_* variables have no effect")
-		o.problem(fmt.Errorf("%w; %s", e, e.Remedy))
+		o.Problem(fmt.Errorf("%w; %s", e, e.Remedy))
 	}
 }
 
@@ -54,7 +55,7 @@ func (a *app) ci(context.Context, *ciFlags) error {
 }
 
 // study says that a plan is not judged; its steps can be listed nevertheless.
-func (a *app) study(_ context.Context, _ project, _ *whimbrel.Migrator, _ whimbrel.Plan,
+func (a *app) study(_ context.Context, _ *project.Project, _ *whimbrel.Migrator, _ whimbrel.Plan,
 	flags *planFlags) (judgement, error) {
 	switch {
 	case flags.rehearse:

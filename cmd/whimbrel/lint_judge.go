@@ -15,6 +15,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/devdb"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/internal/sandbox"
@@ -84,35 +85,37 @@ type lintee struct {
 	options    lint.Options
 	applied    map[migration.Version]bool // by the database, if one was asked
 	scripts    whimbrel.Runtime
+	tool       string // in whose format they are; "" for whimbrel's own
 	sandbox    devdb.Furnishing
 	rehearse   bool
 }
 
 // lintee finds out what is to be judged.
 func (a *app) lintee(ctx context.Context, flags *lintFlags, files []string) (lintee, error) {
-	file, err := a.config()
+	p, err := a.project()
 	if err != nil {
 		return lintee{}, err
 	}
-	l := lintee{scripts: file.Scripts.runtime()}
-	l.options = lint.Options{Severities: file.Lint.Hazards.ofHazards(), Major: file.Lint.PGVersion, Down: flags.down}
+	l := lintee{scripts: p.Scripts}
+	l.options = lint.Options{Severities: ofHazards(p), Major: p.File.Lint.PGVersion, Down: flags.down}
 	if flags.major != 0 {
 		l.options.Major = flags.major
 	}
-	l.rehearse = !flags.noRehearsal && !flags.down && (file.Lint.Rehearsal == nil || *file.Lint.Rehearsal)
-	if l.sandbox, err = a.sandbox(file); err != nil {
+	l.rehearse = !flags.noRehearsal && !flags.down && (p.File.Lint.Rehearsal == nil || *p.File.Lint.Rehearsal)
+	if l.sandbox, err = a.sandbox(p); err != nil {
 		return l, err
 	}
-	if l.migrations, err = a.load(file); err != nil {
+	if err := a.load(p); err != nil {
 		return l, err
 	}
-	if err := a.checkSet(l.migrations); err != nil {
+	if err := a.checkSet(p); err != nil {
 		return l, err
 	}
-	if err := compileScripts(ctx, l.scripts, l.migrations); err != nil {
+	if err := compileScripts(ctx, l.scripts, p.Migrations); err != nil {
 		return l, err
 	}
-	if l.migrations, err = migration.AsRun(l.migrations, a.values(file)); err != nil {
+	l.tool = p.Tool
+	if l.migrations, err = migration.AsRun(p.Migrations, p.Variables); err != nil {
 		return l, err
 	}
 	chosen, err := a.chosen(ctx, flags, files, l.migrations)
@@ -165,7 +168,7 @@ func (a *app) chosen(ctx context.Context, flags *lintFlags, files []string,
 // leaveApplied asks the database, if one is configured, which files have run there and
 // must not be rewritten. One that cannot be asked is no reason not to work offline.
 func (a *app) leaveApplied(ctx context.Context, l *lintee) {
-	if p, err := a.openFile(); err != nil || p.target.conninfo == "" {
+	if p, err := a.openFile(); err != nil || p.Database.URL == "" {
 		return
 	}
 	if _, err := a.askWhatIsApplied(ctx, l); err != nil {
@@ -174,38 +177,34 @@ func (a *app) leaveApplied(ctx context.Context, l *lintee) {
 }
 
 // askWhatIsApplied asks the database for its history.
-func (a *app) askWhatIsApplied(ctx context.Context, l *lintee) (project, error) {
+func (a *app) askWhatIsApplied(ctx context.Context, l *lintee) (*whimbrel.Migrator, error) {
 	p, err := a.open(ctx)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	status, err := migrator.Status(ctx)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	l.applied = map[migration.Version]bool{}
 	for _, applied := range status.Applied {
 		l.applied[applied.Version.Canonical()] = true
 	}
 	l.migrations = whimbrel.Recognised(l.migrations, status.Applied)
-	return p, nil
+	return migrator, nil
 }
 
 // askWhatIsPending asks the database for its history and its schema.
 func (a *app) askWhatIsPending(ctx context.Context, l *lintee) error {
-	p, err := a.askWhatIsApplied(ctx, l)
+	migrator, err := a.askWhatIsApplied(ctx, l)
 	if err != nil {
 		return err
 	}
-	connection, err := connectionOf(p.config)
-	if err != nil {
-		return err // the Migrator has read it before
-	}
-	conn, err := dial.Open(ctx, connection)
+	conn, err := dial.Open(ctx, migrator.Connection())
 	if err != nil {
 		return fmt.Errorf("reading the schema: %w", err)
 	}
@@ -290,7 +289,7 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 	text = append([]byte(strings.TrimRight(string(text), "\n")), '\n')
 	if flags.output != "" {
 		if err := a.writeReport(flags.output, string(text)); err != nil {
-			return cannotWrite(flags.output, err)
+			return files.CannotWrite(flags.output, err)
 		}
 		a.note("%s and %s, written to %s", present.Plural(report.Count(lint.Error), "error"),
 			present.Plural(report.Count(lint.Warn),
@@ -306,9 +305,9 @@ func (a *app) showLint(report lint.Report, flags *lintFlags) error {
 
 // fix rewrites files, after having shown what would change.
 func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
-	if a.foreign != "" {
+	if l.tool != "" {
 		return usage("convert the folder with `whimbrel adopt --convert FOLDER`",
-			"the migrations are in the format of %s, and --fix writes whimbrel's own", a.foreign)
+			"the migrations are in the format of %s, and --fix writes whimbrel's own", l.tool)
 	}
 	linter, err := lint.New(l.options)
 	if err != nil {
@@ -339,7 +338,7 @@ func (a *app) fix(ctx context.Context, l lintee, flags *lintFlags) error {
 	}
 	for _, f := range changed {
 		if err := replaceFile(a.absolute(filepath.FromSlash(f.Path)), f.Before, f.After); err != nil {
-			return cannotWrite(f.Path, err)
+			return files.CannotWrite(f.Path, err)
 		}
 	}
 	a.say("%s rewritten.%s", present.Plural(len(changed), "file"), leftToPeople(left))
@@ -368,17 +367,17 @@ func leftToPeople(n int) string {
 // replaceFile puts a text in the place of another, whole or not at all. A byte-order
 // mark stays, and so do line ends.
 func replaceFile(name, before, after string) error {
-	text, err := readFile(name, migration.MaxSize)
+	text, err := files.Read(name, migration.MaxSize)
 	if err != nil {
 		return err
 	}
-	content, marked := strings.CutPrefix(string(text), byteOrderMark)
+	content, marked := strings.CutPrefix(string(text), files.ByteOrderMark)
 	if plaintext.LF(content) != before {
 		return errors.New("it was edited meanwhile")
 	}
 	after = plaintext.Like(after, content)
 	if marked {
-		after = byteOrderMark + after
+		after = files.ByteOrderMark + after
 	}
-	return overwrite(name, []byte(after))
+	return files.Overwrite(name, []byte(after))
 }

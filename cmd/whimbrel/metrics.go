@@ -78,7 +78,7 @@ func (a *app) metrics(command *cobra.Command, shown metricsFlags) error {
 	case a.flags.json:
 		a.object(measured)
 	case shown.open:
-		a.print(string(measured.OpenMetrics(labels(p.target.environment)...)))
+		a.print(string(measured.OpenMetrics(labels(p.Database.Environment)...)))
 	case shown.chart:
 		ascii := a.variable("TERM") == "dumb" || a.variable("LC_ALL") == "C"
 		a.print(monitor.Chart(attempts, monitor.ChartOptions{Width: a.outWidth, ASCII: ascii}))

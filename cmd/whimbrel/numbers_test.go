@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // nonsense is what no number or duration may end in: a number that went around, or that
@@ -104,7 +105,7 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 // numbers are the keys of whimbrel.yaml that are numbers, durations or sizes.
 func numbers(of reflect.Type, above string) (keys map[string]string) {
 	keys = map[string]string{}
-	kinds := map[reflect.Type]string{reflect.TypeFor[time.Duration](): "duration", reflect.TypeFor[byteSize](): "size"}
+	kinds := map[reflect.Type]string{reflect.TypeFor[time.Duration](): "duration", reflect.TypeOf(project.ScriptLimits{}.Memory): "size"}
 	for i := range of.NumField() {
 		f := of.Field(i)
 		key := f.Tag.Get("yaml")
@@ -154,7 +155,7 @@ func inConfig(key, value string) string {
 
 func TestNumbersInTheConfigurationAreRefusedAtTheirPlace(t *testing.T) {
 	t.Parallel()
-	keys := numbers(reflect.TypeFor[config](), "")
+	keys := numbers(reflect.TypeFor[project.File](), "")
 	require.Greater(t, len(keys), 20)
 	// What 0 says where it is allowed is in docs/configuration.md.
 	for key, kind := range keys {
@@ -182,7 +183,7 @@ func TestNumbersInTheConfigurationAreRefusedAtTheirPlace(t *testing.T) {
 func TestHugeNumbersInTheConfigurationWorkOrAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, sound)
-	for key, kind := range numbers(reflect.TypeFor[config](), "") {
+	for key, kind := range numbers(reflect.TypeFor[project.File](), "") {
 		value := map[string]string{
 			"duration": time.Duration(math.MaxInt64).String(), "size": "999999999GB", "number": fmt.Sprint(math.MaxInt),
 			"fraction": "1e300",

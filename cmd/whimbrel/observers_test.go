@@ -17,6 +17,7 @@ import (
 
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 	"github.com/whimbrel-db/whimbrel/monitor/alert/service"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // gated is a migration that runs until the test opens its gate.
@@ -25,7 +26,7 @@ const gated = `DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_s
 // configure writes the session's whimbrel.yaml.
 func (s *session) configure(text string) {
 	s.t.Helper()
-	require.NoError(s.t, os.WriteFile(filepath.Join(s.env.folder, configName), []byte(text), 0o644))
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.env.folder, project.Name), []byte(text), 0o644))
 }
 
 // exec runs a statement on the session's database.
@@ -228,7 +229,7 @@ func TestTheSinksInTheDocumentationCanBeOpened(t *testing.T) {
 	}
 	_, config, _ := strings.Cut(string(text), "```yaml\n")
 	config, _, _ = strings.Cut(config, "```")
-	_, err = parseConfig(configName, []byte("environments: {production: {embedded: true}}\n"+config))
+	_, err = parseConfig(project.Name, []byte("environments: {production: {embedded: true}}\n"+config))
 	require.NoError(t, err)
 }
 

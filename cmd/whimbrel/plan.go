@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/files"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 )
 
@@ -103,8 +105,8 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, goal whimbrel.Goa
 	if err != nil {
 		return err
 	}
-	flags.apply(&p.config)
-	migrator, err := whimbrel.New(p.config)
+	flags.apply(&p.Config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}
@@ -124,7 +126,7 @@ func (a *app) judgePlan(ctx context.Context, flags *planFlags, goal whimbrel.Goa
 			err = a.writeReport(flags.out, string(text))
 		}
 		if err != nil {
-			return cannotWrite(flags.out, err)
+			return files.CannotWrite(flags.out, err)
 		}
 	}
 	a.showPlan(flags, plan, told)
@@ -191,7 +193,7 @@ func goalOf(args []string, limit int, how whimbrel.Rollback) (goal whimbrel.Goal
 		version, err := versionOf(rest[0])
 		return whimbrel.Version(version, how), err
 	}
-	remedy := didYouMean("whimbrel plan ", what, []string{"up", "down", "redo", "to"})
+	remedy := plaintext.DidYouMean("whimbrel plan ", what, []string{"up", "down", "redo", "to"})
 	if remedy == "" {
 		remedy = "write up, down, redo or to"
 	}
@@ -204,8 +206,8 @@ func (a *app) plan(ctx context.Context, flags *runFlags, goal whimbrel.Goal) err
 	if err != nil {
 		return err
 	}
-	flags.apply(&p.config)
-	migrator, err := whimbrel.New(p.config)
+	flags.apply(&p.Config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/whimbrel-db/whimbrel/forecast"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // foretold is a forecast as a judgement.
@@ -28,26 +29,23 @@ func planDocument(basis whimbrel.Basis, told judgement) ([]byte, error) {
 }
 
 // study makes the forecast of a plan.
-func (a *app) study(ctx context.Context, p project, migrator *whimbrel.Migrator, plan whimbrel.Plan,
+func (a *app) study(ctx context.Context, p *project.Project, migrator *whimbrel.Migrator, plan whimbrel.Plan,
 	flags *planFlags) (judgement, error) {
-	connection, err := connectionOf(p.config)
-	if err != nil {
-		return nil, err
-	}
 	options := forecast.Options{
-		Connection: connection, Rehearse: flags.rehearse, Variables: p.config.Variables, Scripts: p.config.Scripts,
-		Severities: p.file.Lint.Hazards.ofHazards(),
+		Connection: migrator.Connection(), Rehearse: flags.rehearse, Variables: p.Config.Variables, Scripts: p.Config.Scripts,
+		Severities: ofHazards(p),
 		Progress:   func(message string) { a.note("%s", message) },
 	}
 	if flags.rehearse {
-		if options.Sandbox, err = a.sandbox(p.file); err != nil {
+		var err error
+		if options.Sandbox, err = a.sandbox(p); err != nil {
 			return nil, err
 		}
 		status, err := migrator.Status(ctx)
 		if err != nil {
 			return nil, err
 		}
-		options.History, options.WithoutFiles = applied(status, p.migrations)
+		options.History, options.WithoutFiles = applied(status, p.Migrations)
 	}
 	told, err := forecast.Study(ctx, plan, options)
 	if err != nil {

@@ -59,7 +59,7 @@ func (a *app) protectionStatus(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	shown := protectionJSON{Protection: found, Environment: a.protectedAs(command.Context(), p)}
+	shown := protectionJSON{Protection: found, Environment: p.ProtectedAs(command.Context())}
 	if a.flags.json {
 		a.object(shown)
 		return nil
@@ -122,11 +122,7 @@ question only, no matter who runs them. The log notes who marked it.`,
 			if err != nil {
 				return err
 			}
-			connection, err := connectionOf(p.config)
-			if err != nil {
-				return err
-			}
-			name := cmp.Or(a.protectedAs(command.Context(), p), p.target.environment, connection.Database)
+			name := cmp.Or(p.ProtectedAs(command.Context()), p.Database.Environment, migrator.Connection().Database)
 			marked, err := migrator.Protect(command.Context(), name)
 			if err != nil {
 				return err

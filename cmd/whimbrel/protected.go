@@ -9,12 +9,13 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/preflight"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // permit is before every change of a protected database: it makes the checks,
 // shows what would run, and asks. Where only the history would change, it asks if
 // something is lost by that, as the engine sees it.
-func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
+func (a *app) permit(ctx context.Context, p *project.Project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
 	plan whimbrel.Plan) error {
 	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool {
 		return !p.RecordOnly() || p.Direction == whimbrel.Down
@@ -34,7 +35,7 @@ func (a *app) permit(ctx context.Context, p project, m *whimbrel.Migrator, flags
 	}
 	a.tellChecks(report)
 	if blocked := report.Blocked(); len(blocked) > 0 {
-		p.observers.refused(report.Database, blocked)
+		a.observers.Refused(a.command, report)
 		return stopped(blocked)
 	}
 	if !flags.yes && a.inTerminal && !a.flags.json {
@@ -73,4 +74,17 @@ func stopped(blocked []preflight.Result) error {
 		Detail: strings.Join(lines, "\n"),
 		Remedy: "fix this, then run the command again; --skip-check " + names[0] + " goes on without it",
 	}
+}
+
+// protectedBy says, for people, what a database is protected by.
+func (a *app) protectedBy(p *project.Project, by whimbrel.Protection) string {
+	switch {
+	case p.Database.Protected:
+		return p.Database.Source + " is protected"
+	case by.Since.IsZero() && by.Name != "":
+		return "this is the database of environment " + by.Name + ", which is protected"
+	case by.Name != "":
+		return "this database is protected (as " + by.Name + ", since " + clock(by.Since) + ")"
+	}
+	return "this database is protected"
 }

@@ -93,7 +93,7 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 	if err != nil {
 		return err
 	}
-	migrator, err := whimbrel.New(p.config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 		return err
 	}
 	if len(found) == 0 && version != "" {
-		if err := a.refuseUnknown(ctx, migrator, p.config.Migrations, version); err != nil {
+		if err := a.refuseUnknown(ctx, migrator, p.Config.Migrations, version); err != nil {
 			return err
 		}
 	}
@@ -191,8 +191,8 @@ func (a *app) recover(command *cobra.Command, flags *runFlags, options whimbrel.
 	if err != nil {
 		return err
 	}
-	flags.apply(&p.config)
-	migrator, err := whimbrel.New(p.config)
+	flags.apply(&p.Config)
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return err
 	}

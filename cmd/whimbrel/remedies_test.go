@@ -14,7 +14,7 @@ import (
 )
 
 // speaking are the packages whose errors reach users of the library and of the program.
-var speaking = []string{".", "adopt", "drift", "forecast", "migration", "pipeline", "squash", "trial"}
+var speaking = []string{".", "adopt", "drift", "forecast", "migration", "pipeline", "project", "squash", "trial"}
 
 var (
 	flagOrCommand = regexp.MustCompile("(^|[ (])--[a-z][a-z-]+\\b|`whimbrel [a-z]")

@@ -57,8 +57,8 @@ Exit statuses:
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "print more")
 	_ = root.RegisterFlagCompletionFunc("env", func(*cobra.Command, []string, string) ([]string,
 		cobra.ShellCompDirective) {
-		file, _ := a.config() // a shell has no place for an error
-		return file.names(), cobra.ShellCompDirectiveNoFileComp
+		p, _ := a.project() // a shell has no place for an error
+		return p.File.Names(), cobra.ShellCompDirectiveNoFileComp
 	})
 	addGroup(root, "Every day:", newCreate(a), newPlan(a), newUp(a), newDown(a), newStatus(a))
 	addGroup(root, "Before production:", newLint(a), newTest(a), newCI(a))

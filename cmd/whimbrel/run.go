@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 )
 
 // run executes one command line and gives the exit status. It blocks until
@@ -66,7 +67,7 @@ func asUsage(root, command *cobra.Command, err error) error {
 		return usage("say it; see "+command.CommandPath()+" --help", "%s is missing", flags)
 	}
 	if parts := strings.Split(first, `"`); len(parts) > 1 {
-		if near := didYouMean(root.Name()+" ", parts[1], names(root)); near != "" {
+		if near := plaintext.DidYouMean(root.Name()+" ", parts[1], names(root)); near != "" {
 			remedy = near
 		}
 	}
@@ -91,7 +92,7 @@ func flagError(command *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		var flags []string
 		command.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
-		if near := didYouMean("--", unknown.GetSpecifiedName(), flags); near != "" && unknown.GetSpecifiedName() != "" {
+		if near := plaintext.DidYouMean("--", unknown.GetSpecifiedName(), flags); near != "" && unknown.GetSpecifiedName() != "" {
 			remedy = near
 		}
 	}
@@ -128,7 +129,7 @@ func arguments(least, most int, form string) cobra.PositionalArgs {
 		case len(args) < least:
 			return usage(remedy, "%s needs %s", command.CommandPath(), form)
 		case len(args) > most && command.HasSubCommands():
-			if near := didYouMean(command.CommandPath()+" ", args[0], names(command)); near != "" {
+			if near := plaintext.DidYouMean(command.CommandPath()+" ", args[0], names(command)); near != "" {
 				remedy = near
 			}
 			return usage(remedy, "unknown command %q for %q", args[0], command.CommandPath())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/monitor"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // streams marks the commands whose --json output is a stream of events.
@@ -126,13 +128,13 @@ func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal
 	if err != nil {
 		return err
 	}
-	flags.apply(&p.config)
-	p.config.Stop = a.interruption.stop
-	finish, err := a.listen(ctx, &p)
+	flags.apply(&p.Config)
+	p.Config.Stop = a.interruption.stop
+	finish, err := a.listen(ctx, p)
 	if err != nil {
 		return err
 	}
-	p.observers.command = command.Name()
+	a.command = command.Name()
 	migrator, err := a.askingMigrator(ctx, p, flags)
 	if err != nil {
 		finish()
@@ -158,13 +160,14 @@ func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal
 
 // askingMigrator gives the engine of a project, which asks before it changes a protected
 // database.
-func (a *app) askingMigrator(ctx context.Context, p project, flags *runFlags) (migrator *whimbrel.Migrator, err error) {
-	p.config.Protect = a.protectedAs(ctx, p)
-	p.config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
+func (a *app) askingMigrator(ctx context.Context, p *project.Project, flags *runFlags) (migrator *whimbrel.Migrator, err error) {
+	config := p.Config
+	config.Protect = p.ProtectedAs(ctx)
+	config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
 		defer a.interruption.gently()
 		return a.permit(ctx, p, migrator, flags, by, plan)
 	}
-	migrator, err = whimbrel.New(p.config)
+	migrator, err = whimbrel.New(config)
 	return migrator, err
 }
 
@@ -180,34 +183,58 @@ func (r resultJSON) MarshalJSON() ([]byte, error) { return millis.Marshal(&r) }
 // listen sets the Listener of a project: the terminal, or the stream of events,
 // and everybody else who is to hear of the run. The function that it gives back must be
 // called when the run is over.
-func (a *app) listen(ctx context.Context, p *project) (finish func(), err error) {
-	if p.observers, err = a.observe(ctx, p); err != nil {
+func (a *app) listen(ctx context.Context, p *project.Project) (finish func(), err error) {
+	if err := a.observe(ctx, p); err != nil {
+		a.endObserving()
 		return nil, err
 	}
 	defer func() {
-		if hear := p.config.Listener; hear != nil {
-			p.config.Listener = func(r whimbrel.Record) { hear(spokenRecord(r)) }
+		if hear := p.Config.Listener; hear != nil {
+			p.Config.Listener = func(r whimbrel.Record) { hear(spokenRecord(r)) }
 		}
 	}()
 	if a.flags.json {
-		p.config.Listener = monitor.Listen(p.observers.before(func(o monitor.Observation) { a.object(o) })...)
-		return p.observers.close, nil
+		p.Config.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { a.object(o) })...)
+		return a.endObserving, nil
 	}
 	out := a.out
 	if a.flags.quiet {
 		out = io.Discard
 	}
-	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !p.observers.onTerminal
-	shown := &presenter{style: a.style, verbose: a.flags.verbose, migrations: p.migrations, terminal: live,
+	live := a.outTerminal && !a.flags.quiet && a.variable("TERM") != "dumb" && !a.logsToTerminal()
+	shown := &presenter{style: a.style, verbose: a.flags.verbose, migrations: p.Migrations, terminal: live,
 		columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
-	p.config.Listener = screen.hear
-	if len(p.observers.all) > 0 { // who listens alone needs nothing of package monitor
-		p.config.Listener = monitor.Listen(p.observers.before(func(o monitor.Observation) { screen.hear(o.Record) })...)
+	p.Config.Listener = screen.hear
+	if len(a.observers.All()) > 0 { // who listens alone needs nothing of package monitor
+		p.Config.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { screen.hear(o.Record) })...)
 	}
 	return func() {
 		screen.close()
 		a.failing = shown.failing
-		p.observers.close()
+		a.endObserving()
 	}, nil
+}
+
+// observe starts whoever else is configured to hear of a run of the project.
+func (a *app) observe(ctx context.Context, p *project.Project) (err error) {
+	if a.observers, err = p.Observe(ctx, a.err); err == nil {
+		startTelemetry(ctx, a.observers, p)
+	}
+	return err
+}
+
+// logsToTerminal reports whether a log is written there: no live line fits between.
+func (a *app) logsToTerminal() bool { return a.observers.OnTerminal && a.errTerminal }
+
+// endObserving says what could not be told. --quiet does not silence it: it is a failure, of
+// another thing.
+func (a *app) endObserving() {
+	problems, _ := a.observers.Close().(interface{ Unwrap() []error })
+	if problems == nil {
+		return
+	}
+	for _, problem := range problems.Unwrap() {
+		_, _ = fmt.Fprintln(a.err, a.errStyle.Warning("! "+problem.Error()))
+	}
 }

@@ -5,13 +5,12 @@ package main
 import (
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/js"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
-// runtime runs scripts within their limits.
-func (s scriptLimits) runtime() whimbrel.Runtime { return js.New(s.options()) }
-
-func (s scriptLimits) options() js.Options {
-	return js.Options{Environment: s.Environment, Memory: int64(s.Memory), Compute: s.Compute}
+// scriptRuntime runs scripts within limits.
+func scriptRuntime(l project.ScriptLimits) whimbrel.Runtime {
+	return js.New(js.Options{Environment: l.Environment, Memory: int64(l.Memory), Compute: l.Compute})
 }
 
 // declarations are the types of what scripts get, for editors.

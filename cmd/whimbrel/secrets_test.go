@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // hidden are what nobody may see: each is a piece of a password, a token, or a value.
@@ -170,7 +171,7 @@ func (s *session) showsNoSecret(command string) {
 	s.t.Helper()
 	all := map[string]string{"stdout": s.out.String(), "stderr": s.err.String()}
 	require.NoError(s.t, filepath.WalkDir(s.env.folder, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() == configName {
+		if err != nil || entry.IsDir() || entry.Name() == project.Name {
 			return err
 		}
 		text, err := os.ReadFile(path)

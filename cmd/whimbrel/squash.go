@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/millis"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/squash"
@@ -82,23 +83,15 @@ func (a *app) squash(ctx context.Context, flags *squashFlags) error {
 	if err != nil {
 		return err
 	}
-	file, err := a.config()
+	p, err := a.openFolder()
 	if err != nil {
-		return err
-	}
-	migrations, err := a.load(file)
-	if err != nil {
-		return err
-	}
-	if err := a.checkSet(migrations); err != nil {
 		return err
 	}
 	options := flags.options
-	if options.Sandbox, err = a.sandbox(file); err != nil {
+	if options.Sandbox, err = a.sandbox(p); err != nil {
 		return err
 	}
-	settings := a.settings(file, migrations)
-	options.To, options.Project, options.Policy = version, settings.Project, settings.Policy
+	options.To, options.Project, options.Policy = version, p.Project, p.Policy
 	options.Stop = a.interruption.gently()
 	if a.errTerminal && !a.flags.json {
 		options.Progress = func(message string) { a.note("%s", a.errStyle.Faint(message)) }
@@ -144,25 +137,25 @@ func (a *app) agreed(ctx context.Context, flags *squashFlags, done squashed) err
 func (a *app) replaceSquashed(done *squashed) error {
 	path := a.absolute(filepath.FromSlash(done.Path))
 	draft := filepath.Join(filepath.Dir(path), "_"+filepath.Base(path))
-	if err := overwrite(draft, []byte(done.Text)); err != nil {
-		return cannotWrite(done.Path, err)
+	if err := files.Overwrite(draft, []byte(done.Text)); err != nil {
+		return files.CannotWrite(done.Path, err)
 	}
 	for _, member := range done.Members {
 		old := a.absolute(filepath.FromSlash(member))
 		if done.Deleted {
 			if err := os.Remove(old); err != nil {
-				return cannotWrite(member, err)
+				return files.CannotWrite(member, err)
 			}
 			continue
 		}
 		archive := filepath.Join(filepath.Dir(old), archiveName)
-		done.Archive = filepath.ToSlash(shownPath(a.folder, archive))
+		done.Archive = filepath.ToSlash(files.Shown(a.folder, archive))
 		if err := moveInto(archive, old); err != nil {
-			return cannotWrite(member, err)
+			return files.CannotWrite(member, err)
 		}
 	}
 	if err := os.Rename(draft, path); err != nil {
-		return cannotWrite(done.Path, err)
+		return files.CannotWrite(done.Path, err)
 	}
 	return nil
 }

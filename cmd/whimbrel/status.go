@@ -37,8 +37,8 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			if err != nil {
 				return err
 			}
-			p.config.Tags = flags.tags
-			migrator, err := whimbrel.New(p.config)
+			p.Config.Tags = flags.tags
+			migrator, err := whimbrel.New(p.Config)
 			if err != nil {
 				return err
 			}

@@ -7,22 +7,21 @@ import (
 	"fmt"
 
 	"github.com/whimbrel-db/whimbrel/monitor/telemetry"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // startTelemetry begins what the OTEL_* variables ask for. What is wrong with them
 // is said, and no reason not to migrate.
-func (o *observers) startTelemetry(ctx context.Context) {
+func startTelemetry(ctx context.Context, o *project.Observers, p *project.Project) {
 	if !telemetry.Enabled() {
 		return
 	}
 	traced, err := telemetry.Start(ctx, telemetry.Options{
-		Version: build().Version, Environment: o.in, Literals: o.file.Telemetry.Literals, Report: o.problem,
+		Version: build().Version, Environment: p.Database.Environment, Literals: p.File.Telemetry.Literals,
+		Report: o.Problem,
 	})
 	if err != nil {
-		o.problem(fmt.Errorf("telemetry: %w", err))
+		o.Problem(fmt.Errorf("telemetry: %w", err))
 	}
-	if observer := traced.Observer(); observer != nil {
-		o.all = append(o.all, observer)
-	}
-	o.endings = append(o.endings, traced.Close)
+	o.Add(traced.Observer(), traced.Close)
 }

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/whimbrel-db/whimbrel/internal/dial"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
+	"github.com/whimbrel-db/whimbrel/project"
 	"github.com/whimbrel-db/whimbrel/trial"
 )
 
@@ -65,24 +67,16 @@ its own and touches no other. A failure ends in status 1.`,
 // test runs the tester and shows its report.
 func (a *app) test(ctx context.Context, flags *testFlags) error {
 	options := flags.options
-	file, err := a.config()
+	p, err := a.openFolder()
 	if err != nil {
 		return err
 	}
-	migrations, err := a.load(file)
-	if err != nil {
+	if err := compileScripts(ctx, p.Scripts, p.Migrations); err != nil {
 		return err
 	}
-	if err := a.checkSet(migrations); err != nil {
-		return err
-	}
-	if err := compileScripts(ctx, file.Scripts.runtime(), migrations); err != nil {
-		return err
-	}
-	settings := a.settings(file, migrations)
-	options.Project, options.Policy, options.Table = settings.Project, settings.Policy, settings.Table
+	options.Project, options.Policy, options.Table = p.Project, p.Policy, p.Table
 	options.Stop = a.interruption.gently()
-	if options.Sandbox, err = a.sandbox(file); err != nil {
+	if options.Sandbox, err = a.sandbox(p); err != nil {
 		return err
 	}
 	if options.Connection, err = a.rehearsalServer(ctx); err != nil {
@@ -91,10 +85,10 @@ func (a *app) test(ctx context.Context, flags *testFlags) error {
 	if options.Connection == nil && options.Keep {
 		a.tellOfWalls(onDevelopmentServer)
 	}
-	if err := a.findTests(&options, flags.tests, file); err != nil {
+	if err := a.findTests(&options, flags.tests, p); err != nil {
 		return err
 	}
-	options.Repository, options.KeepIn = a.folder, filepath.Join(file.place, ".whimbrel")
+	options.Repository, options.KeepIn = a.folder, filepath.Join(p.File.Place, ".whimbrel")
 	options.Progress = func(message string) { a.note("%s", message) }
 	options.Listener = a.testing()
 	report, err := trial.Run(ctx, options)
@@ -113,8 +107,10 @@ func (a *app) testServer() (*pgx.ConnConfig, error) {
 		return nil, err
 	}
 	var remarks []string
-	connection, err := trial.FromEnvironment(unwrapping(a.lookup, dial.UnwrapVariable, &remarks))
-	a.remark(remarks...)
+	connection, err := trial.FromEnvironment(dial.Unwrapping(a.lookup, dial.UnwrapVariable, &remarks))
+	for _, remark := range remarks {
+		a.remark(remark)
+	}
 	if err != nil || connection == nil {
 		return nil, err
 	}
@@ -124,10 +120,10 @@ func (a *app) testServer() (*pgx.ConnConfig, error) {
 
 // findTests opens the folder of rows and queries: the one that was named, or
 // the usual one if it is there.
-func (a *app) findTests(options *trial.Options, named string, file config) error {
+func (a *app) findTests(options *trial.Options, named string, p *project.Project) error {
 	folder := named
 	if folder == "" {
-		folder = shownPath(a.folder, filepath.Join(file.place, "tests"))
+		folder = files.Shown(a.folder, filepath.Join(p.File.Place, "tests"))
 	}
 	info, err := os.Stat(a.absolute(folder))
 	if err == nil && info.IsDir() {
@@ -165,7 +161,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 	}
 	if flags.markdown != "" {
 		if err := a.writeReport(flags.markdown, report.Markdown()); err != nil {
-			return cannotWrite(flags.markdown, err)
+			return files.CannotWrite(flags.markdown, err)
 		}
 	}
 	if flags.junit == "" {
@@ -176,7 +172,7 @@ func (a *app) reportTests(flags *testFlags, report trial.Report) error {
 		err = a.writeReport(flags.junit, string(text))
 	}
 	if err != nil {
-		return cannotWrite(flags.junit, err)
+		return files.CannotWrite(flags.junit, err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 )
 
 func newUp(a *app) *cobra.Command {
@@ -68,7 +69,7 @@ func (a *app) keptPlan(path string, flags *pflag.FlagSet) (whimbrel.Plan, error)
 				"--plan and --%s contradict each other: the plan says that itself", name)
 		}
 	}
-	text, err := readFile(a.absolute(path), mostMade)
+	text, err := files.Read(a.absolute(path), files.MostMade)
 	if err != nil {
 		return whimbrel.Plan{}, usage("make a plan with: whimbrel plan --out plan.json", "the plan cannot be read: %v", err)
 	}

@@ -12,9 +12,11 @@ import (
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/drift"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/present"
 	"github.com/whimbrel-db/whimbrel/migration"
 	"github.com/whimbrel-db/whimbrel/monitor"
+	"github.com/whimbrel-db/whimbrel/project"
 )
 
 // verifyFlags are the flags of verify.
@@ -83,13 +85,12 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 	if err := a.accept(ctx, p, flags.accept, flags.yes); err != nil {
 		return err
 	}
-	furnishing, err := a.sandbox(p.file)
+	furnishing, err := a.sandbox(p)
 	if err != nil {
 		return err
 	}
 	v, err := a.verified(ctx, p, drift.Options{
-		Project: p.config.Project, Target: p.config.Target, Policy: p.config.Policy,
-		Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
+		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
 		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, !flags.historyOnly)
 	if err != nil {
@@ -119,8 +120,8 @@ func (v verified) differs() bool {
 }
 
 // verified compares a project's history, and its schema where that is wanted.
-func (a *app) verified(ctx context.Context, p project, options drift.Options, withSchema bool) (v verified, err error) {
-	migrator, err := whimbrel.New(p.config)
+func (a *app) verified(ctx context.Context, p *project.Project, options drift.Options, withSchema bool) (v verified, err error) {
+	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return v, err
 	}
@@ -150,10 +151,10 @@ func (a *app) expectedSchema(name string) (*drift.Expected, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := readFile(a.absolute(name), mostMade)
+	text, err := files.Read(a.absolute(name), files.MostMade)
 	if err != nil {
 		return nil, usage("write it with whimbrel verify --write-schema "+name, "the schema cannot be read: %s: %v", name,
-			reasonOf(err))
+			files.Reason(err))
 	}
 	var s drift.Expected
 	if err := json.Unmarshal(text, &s); err != nil {
@@ -164,26 +165,17 @@ func (a *app) expectedSchema(name string) (*drift.Expected, error) {
 
 // writeSchema writes what all migrations make to a file.
 func (a *app) writeSchema(ctx context.Context, name string) error {
-	file, err := a.config()
+	p, err := a.openFolder()
 	if err != nil {
 		return err
 	}
-	migrations, err := a.load(file)
+	furnishing, err := a.sandbox(p)
 	if err != nil {
 		return err
 	}
-	if err := a.checkSet(migrations); err != nil {
-		return err
-	}
-	furnishing, err := a.sandbox(file)
-	if err != nil {
-		return err
-	}
-	settings := a.settings(file, migrations)
 	made, err := drift.Expect(ctx, drift.Options{
-		Project: settings.Project, Target: settings.Target, Policy: settings.Policy,
-		Sandbox: furnishing, Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
-	}, file.Lint.PGVersion)
+		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing, Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
+	}, p.File.Lint.PGVersion)
 	if err != nil {
 		return err
 	}
@@ -192,15 +184,15 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 		err = a.writeReport(name, string(text)+"\n")
 	}
 	if err != nil {
-		return cannotWrite(name, err)
+		return files.CannotWrite(name, err)
 	}
-	a.say("%s of %s, written to %s", present.Plural(len(made.Objects), "object"), present.Plural(len(migrations),
+	a.say("%s of %s, written to %s", present.Plural(len(made.Objects), "object"), present.Plural(len(p.Migrations),
 		"migration"), name)
 	return nil
 }
 
 // accept stores the checksums of edited files. Who is told of runs is told of it.
-func (a *app) accept(ctx context.Context, p project, texts []string, yes bool) error {
+func (a *app) accept(ctx context.Context, p *project.Project, texts []string, yes bool) error {
 	var versions []migration.Version
 	for _, text := range texts {
 		version, err := versionOf(text)
@@ -212,13 +204,13 @@ func (a *app) accept(ctx context.Context, p project, texts []string, yes bool) e
 	if len(versions) == 0 {
 		return nil
 	}
-	observers, err := a.observe(ctx, &p)
-	if err != nil {
+	defer a.endObserving()
+	if err := a.observe(ctx, p); err != nil {
 		return err
 	}
-	defer observers.close()
-	p.config.Listener = monitor.Listen(observers.all...)
-	migrator, err := a.askingMigrator(ctx, p, recording(yes))
+	heard := *p
+	heard.Listener = monitor.Listen(a.observers.All()...)
+	migrator, err := a.askingMigrator(ctx, &heard, recording(yes))
 	if err != nil {
 		return err
 	}

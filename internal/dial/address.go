@@ -318,3 +318,24 @@ func refuseParameters(parameters map[string]string) error {
 	return &AddressError{"the address has parameters that are not PostgreSQL's: " + strings.Join(names, ", "),
 		strings.Join(instead, "; ")}
 }
+
+// Unwrapping looks variables up, takes off what is around their values, and adds to the
+// remarks what that was.
+func Unwrapping(lookup func(string) (string, bool), strip func(name, value string) (bare, around string),
+	remarks *[]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, set := lookup(name)
+		bare, around := strip(name, value)
+		if around != "" {
+			*remarks = append(*remarks, LeftOut(name, around))
+		} else if _, more := Unwrap(bare); more != "" {
+			*remarks = append(*remarks, name+" has "+more+" around its value, which is taken for a part of it")
+		}
+		return bare, set
+	}
+}
+
+// LeftOut says of what something was around the value, which is taken off.
+func LeftOut(what, around string) string {
+	return what + " had " + around + " around its value, which is left out"
+}

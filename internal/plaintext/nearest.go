@@ -47,3 +47,11 @@ func distance(a, b string) int {
 	}
 	return row[len(t)]
 }
+
+// DidYouMean is a sentence for a remedy, or "" when nothing is near.
+func DidYouMean(prefix, word string, candidates []string) string {
+	if near := Nearest(word, candidates); near != "" {
+		return "did you mean " + prefix + near + "?"
+	}
+	return ""
+}

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 )
 
 // A whimbrel.yaml names commands that are run. One that was found, and not named, may be
@@ -28,13 +29,13 @@ func believe(path, shown, sudo string) error {
 	}
 	return &whimbrel.Error{
 		Code: whimbrel.CodeConfiguration, Path: shown, Message: whose + ", so nothing of it is run",
-		Remedy: "read it, and say that it is meant: --config " + shown + "; or make it yours alone, with chown or chmod",
+		Remedy: "read it, and say that it is meant: give Load its path, " + shown + "; or make it yours alone, with chown or chmod",
 	}
 }
 
 func cannotRead(shown string, err error) error {
-	return usage("create one with whimbrel init, or omit --config",
-		"the configuration file cannot be read: %s: %v", shown, reasonOf(err))
+	return usage("create one, or give Load no path",
+		"the configuration file cannot be read: %s: %v", shown, files.Reason(err))
 }
 
 // strangers says who else has a file in hand; "" where nobody has. A link is looked at as

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"context"
@@ -11,36 +11,38 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
 )
 
-// protectedAs is the name under which whimbrel.yaml protects the database of a project:
+// ProtectedAs is the name under which whimbrel.yaml protects the database of a project:
 // that of the environment that was asked for, or of a protected one that has the same
 // host, port and database; "" where it does not. Nothing is connected to: hosts are
 // compared as they resolve. What the database says of itself, the engine asks it.
-func (a *app) protectedAs(ctx context.Context, p project) string {
-	if p.target.protected {
-		return p.target.environment
+func (p *Project) ProtectedAs(ctx context.Context) string {
+	if p.Database.Protected {
+		return p.Database.Environment
 	}
-	if p.target.embedded {
+	if p.Database.Embedded {
 		return ""
 	}
-	here, err := connectionOf(p.config)
+	here, err := p.Connection, error(nil)
+	if here == nil {
+		here, err = dial.Parse(p.DatabaseURL)
+	}
 	if err != nil {
 		return "" // the engine has the words for it
 	}
-	for _, name := range p.file.names() {
-		base := p.file.Environments[name]
+	for _, name := range p.File.Names() {
+		base := p.File.Environments[name]
 		if !base.Protected || base.Embedded {
 			continue
 		}
-		url, _, err := expandAddress(base.URL, a.lookup)
+		url, _, err := expandAddress(base.URL, p.options.Lookup)
 		if err != nil {
 			continue // this place does not know that environment's address
 		}
 		url, _ = dial.Unwrap(url)
-		a.redactor.Connection(url)
+		p.options.secret(url)
 		if there, err := dial.Parse(url); err == nil && sameDatabase(ctx, here, there) {
 			return name
 		}
@@ -135,17 +137,4 @@ func ownAddresses() (all []netip.Addr) {
 		}
 	}
 	return all
-}
-
-// protectedBy says, for people, what a database is protected by.
-func (a *app) protectedBy(p project, by whimbrel.Protection) string {
-	switch {
-	case p.target.protected:
-		return p.target.source + " is protected"
-	case by.Since.IsZero() && by.Name != "":
-		return "this is the database of environment " + by.Name + ", which is protected"
-	case by.Name != "":
-		return "this database is protected (as " + by.Name + ", since " + clock(by.Since) + ")"
-	}
-	return "this database is protected"
 }

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"log/slog"
@@ -12,9 +12,9 @@ import (
 	"github.com/whimbrel-db/whimbrel/monitor/alert"
 )
 
-// alertSettings say who is told of what, while a migration runs and when it fails.
-type alertSettings struct {
-	Sinks       []alertSink   `yaml:"sinks"`
+// Alerts say who is told of what, while a migration runs and when it fails.
+type Alerts struct {
+	Sinks       []Sink        `yaml:"sinks"`
 	SlowMedium  time.Duration `yaml:"slow_medium"`
 	SlowHigh    time.Duration `yaml:"slow_high"`
 	LockWait    time.Duration `yaml:"lock_wait"`
@@ -25,8 +25,8 @@ type alertSettings struct {
 	Grace       time.Duration `yaml:"grace"`
 }
 
-// alertSink is where alerts go.
-type alertSink struct {
+// Sink is where alerts go.
+type Sink struct {
 	Name         string   `yaml:"name"`
 	URL          string   `yaml:"url"`
 	Secret       string   `yaml:"secret"`
@@ -34,27 +34,27 @@ type alertSink struct {
 	Environments []string `yaml:"environments"`
 }
 
-// logSettings are about structured logs; without a format there are none.
-type logSettings struct {
+// Log are about structured logs; without a format there are none.
+type Log struct {
 	Format monitor.LogFormat `yaml:"format"`
 	Level  string            `yaml:"level"`
 	File   string            `yaml:"file"`
 }
 
-// metricSettings say where Prometheus finds what a run counted.
-type metricSettings struct {
+// Metrics say where Prometheus finds what a run counted.
+type Metrics struct {
 	Pushgateway string `yaml:"pushgateway"`
 	Job         string `yaml:"job"`
 	Textfile    string `yaml:"textfile"`
 }
 
-// telemetrySettings refine OpenTelemetry, which the OTEL_* variables switch on.
-type telemetrySettings struct {
+// Telemetry refine OpenTelemetry, which the OTEL_* variables switch on.
+type Telemetry struct {
 	Literals bool `yaml:"literals"`
 }
 
 // limits are the file's; where it says 0s, that alert is switched off.
-func (c config) limits() alert.Limits {
+func (c File) limits() alert.Limits {
 	off := func(key string, value time.Duration) time.Duration {
 		if value == 0 && c.at("alerts", key) != nil {
 			return -1
@@ -70,7 +70,7 @@ func (c config) limits() alert.Limits {
 }
 
 // level is the least that is logged; slog.LevelInfo unless the file says more.
-func (s logSettings) level() (slog.Level, error) {
+func (s Log) level() (slog.Level, error) {
 	var level slog.Level
 	if s.Level == "" {
 		return slog.LevelInfo, nil
@@ -80,7 +80,7 @@ func (s logSettings) level() (slog.Level, error) {
 
 // checkMonitor refuses what can be read of alerts, logs and metrics and makes no
 // sense, at its place.
-func (c config) checkMonitor() error {
+func (c File) checkMonitor() error {
 	durations := reflect.ValueOf(c.Alerts)
 	for i := range durations.NumField() {
 		key := durations.Type().Field(i).Tag.Get("yaml")
@@ -114,7 +114,7 @@ func (c config) checkMonitor() error {
 	return nil
 }
 
-func (c config) checkSink(number string, sink alertSink) error {
+func (c File) checkSink(number string, sink Sink) error {
 	at := func(key ...string) []string { return append([]string{"alerts", "sinks", number}, key...) }
 	if sink.URL == "" {
 		return c.wrong(c.at(at()...), "write url: https://…, exec:/path/to/program or slack://…; docs/monitoring.md has "+
@@ -127,7 +127,7 @@ func (c config) checkSink(number string, sink alertSink) error {
 	}
 	for i, name := range sink.Environments {
 		if _, ok := c.Environments[name]; !ok {
-			return c.wrong(c.at(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
+			return c.wrong(c.at(at("environments", strconv.Itoa(i))...), c.EnvironmentsRemedy(name),
 				"alerts.sinks: unknown environment %q", name)
 		}
 	}
@@ -135,7 +135,7 @@ func (c config) checkSink(number string, sink alertSink) error {
 }
 
 // expanded is a value of the file with its ${NAME}s replaced.
-func (c config) expanded(value string, lookup func(string) (string, bool), path ...string) (string, error) {
+func (c File) expanded(value string, lookup func(string) (string, bool), path ...string) (string, error) {
 	text, err := expand(value, lookup)
 	if err != nil {
 		return "", c.wrong(c.at(path...), "set it, or give a default as in ${NAME:-default}; ${NAME:-} leaves it away",
@@ -147,7 +147,7 @@ func (c config) expanded(value string, lookup func(string) (string, bool), path 
 // targets are the sinks that hear of an environment, with what the environment's
 // variables say; all of them with everywhere. One whose url comes out empty is
 // left away. places has where each is in the file.
-func (c config) targets(environment string, everywhere bool,
+func (c File) targets(environment string, everywhere bool,
 	lookup func(string) (string, bool)) (targets []alert.Target, places []string, err error) {
 	for i, sink := range c.Alerts.Sinks {
 		number := strconv.Itoa(i)

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"reflect"
@@ -14,7 +14,7 @@ var notJudging = []string{"retry_budget", "lock_wait", "max_replica_lag", "alert
 
 func TestEveryKeyJudgesOrDoesNot(t *testing.T) {
 	t.Parallel()
-	of := reflect.TypeFor[config]()
+	of := reflect.TypeFor[File]()
 	for i := range of.NumField() {
 		if key := of.Field(i).Tag.Get("yaml"); key != "" {
 			require.NotEqual(t, slices.Contains(judging, key), slices.Contains(notJudging, key),
@@ -90,9 +90,9 @@ func TestWhatAlteredAJudgeIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			was, err := parseConfig("was", []byte(test.was))
+			was, err := Parse("was", []byte(test.was), nil)
 			require.NoError(t, err)
-			now, err := parseConfig("now", []byte(test.now))
+			now, err := Parse("now", []byte(test.now), nil)
 			require.NoError(t, err)
 			require.Equal(t, test.keys, changedKeys(flatten(was, test.wasPlace), flatten(now, test.nowPlace)))
 			require.Equal(t, test.keys, changedKeys(flatten(now, test.nowPlace), flatten(was, test.wasPlace)),

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"slices"
@@ -6,8 +6,8 @@ import (
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
 
-// lintSettings say how migrations are judged.
-type lintSettings struct {
+// Lint says how migrations are judged.
+type Lint struct {
 	Hazards   severities `yaml:"hazards"`
 	PGVersion int        `yaml:"pg_version"`
 	// Rehearsal is whether migrations are run on a throw-away server; nil: they are.
@@ -15,9 +15,9 @@ type lintSettings struct {
 }
 
 // checkLint refuses versions that nobody knows.
-func (c config) checkLint() error {
-	if at := c.at("lint", "pg_version"); at != nil && !knownMajor(c.Lint.PGVersion) {
-		return c.wrong(at, "write one of "+majorsText(), "lint.pg_version: there is no PostgreSQL %d to judge for",
+func (c File) checkLint() error {
+	if at := c.at("lint", "pg_version"); at != nil && !KnownMajor(c.Lint.PGVersion) {
+		return c.wrong(at, "write one of "+Majors(), "lint.pg_version: there is no PostgreSQL %d to judge for",
 			c.Lint.PGVersion)
 	}
 	return nil
@@ -34,12 +34,23 @@ func (s *severities) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
 	}
 	*s = severities{}
 	for _, e := range entries {
-		if problem := problemOfHazard(e.Name); problem != "" {
-			r.Wrong(e.Key, "", "%s", problem)
-		}
 		(*s)[e.Name], _ = r.Scalar(e.Value)
 		if !slices.Contains([]string{"off", "warn", "error"}, (*s)[e.Name]) {
 			r.Wrong(e.Value, "write off, warn or error", "%s: invalid severity %q", e.Name, yamlpos.Written(e.Value))
+		}
+	}
+}
+
+// checkHazards refuses names that no hazard has. problem says what is wrong with one.
+func (c File) checkHazards(problem func(id string) string) {
+	at := c.at("lint", "hazards")
+	if problem == nil || at == nil {
+		return
+	}
+	entries, _ := c.yaml.Entries(at)
+	for _, e := range entries {
+		if wrong := problem(e.Name); wrong != "" {
+			c.yaml.Wrong(e.Key, "", "lint.hazards: %s", wrong)
 		}
 	}
 }

@@ -1,14 +1,12 @@
-package main
+package project
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/whimbrel-db/whimbrel"
 	"github.com/whimbrel-db/whimbrel/internal/dial"
-	"github.com/whimbrel-db/whimbrel/internal/redact"
 )
 
 // variables are a process's environment variables.
@@ -19,66 +17,72 @@ func (v variables) lookup(name string) (string, bool) {
 	return value, ok
 }
 
+// choose chooses a database as it is said by options, file and environment.
+func choose(o Options, file File, set variables) (Database, error) {
+	o.Lookup = set.lookup
+	return o.choose(file)
+}
+
 func TestTheFirstDatabaseThatIsGivenCounts(t *testing.T) {
 	t.Parallel()
-	file, err := parseConfig(configName, []byte(`
+	file, err := Parse(Name, []byte(`
 environments:
   mine: {embedded: true, pg_version: 17, table: t}
   production: {url: "postgres://${NAME}@file/app"}
-`))
+`), nil)
 	require.NoError(t, err)
 	withDefault := file
 	withDefault.DefaultEnvironment = "production"
 	all := variables{"DATABASE_URL": "postgres://url", "DB_HOST": "db", "PGHOST": "pg", "NAME": "n"}
 
 	for name, test := range map[string]struct {
-		flags globalFlags
-		file  config
-		set   variables
-		want  target
+		options Options
+		file    File
+		set     variables
+		want    Database
 	}{
 		"the flag before everything": {
-			globalFlags{databaseURL: "postgres://flag", env: "production"}, withDefault, all,
-			target{conninfo: "postgres://flag", source: "--database-url"},
+			Options{DatabaseURL: "postgres://flag", Environment: "production"}, withDefault, all,
+			Database{URL: "postgres://flag", Source: "Options.DatabaseURL"},
 		},
 		"the development server before everything": {
-			globalFlags{dev: true, env: "production"}, withDefault, all, target{embedded: true, source: "--dev"},
+			Options{Dev: true, Environment: "production"}, withDefault, all, Database{Embedded: true, Source: "Options.Dev"},
 		},
 		"the development server as its environment says": {
-			globalFlags{dev: true, env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "--dev"},
+			Options{Dev: true, Environment: "mine"}, file, all, Database{Embedded: true, major: 17, Table: "t", Source: "Options.Dev"},
 		},
 		"the environment by name": {
-			globalFlags{env: "production"}, file, all, target{conninfo: "postgres://n@file/app",
-				source: "environment production", environment: "production"},
+			Options{Environment: "production"}, file, all, Database{URL: "postgres://n@file/app",
+				Source: "environment production", Environment: "production"},
 		},
 		"an embedded environment": {
-			globalFlags{env: "mine"}, file, all, target{embedded: true, major: 17, table: "t", source: "environment mine",
-				environment: "mine"},
+			Options{Environment: "mine"}, file, all, Database{Embedded: true, major: 17, Table: "t", Source: "environment mine",
+				Environment: "mine"},
 		},
 		"the default environment before variables": {
-			globalFlags{}, withDefault, all, target{conninfo: "postgres://n@file/app", source: "environment production",
-				environment: "production"},
+			Options{}, withDefault, all, Database{URL: "postgres://n@file/app", Source: "environment production",
+				Environment: "production"},
 		},
-		"DATABASE_URL before DB_HOST": {globalFlags{}, file, all, target{conninfo: "postgres://url", source: "DATABASE_URL"}},
+		"DATABASE_URL before DB_HOST": {Options{}, file, all, Database{URL: "postgres://url", Source: "DATABASE_URL"}},
 		"DB_HOST before PGHOST": {
-			globalFlags{}, file, variables{"DB_HOST": "db", "PGHOST": "pg"},
-			target{conninfo: "host='db' port='5432' dbname='myapp' user='postgres'", source: "DB_HOST"},
+			Options{}, file, variables{"DB_HOST": "db", "PGHOST": "pg"},
+			Database{URL: "host='db' port='5432' dbname='myapp' user='postgres'", Source: "DB_HOST"},
 		},
 		"any of DB_* is enough": {
-			globalFlags{}, file, variables{"DB_PASSWORD": `it's \ odd`},
-			target{conninfo: `host='localhost' port='5432' dbname='myapp' user='postgres' password='it\'s \\ odd'`,
-				source: "DB_PASSWORD"},
+			Options{}, file, variables{"DB_PASSWORD": `it's \ odd`},
+			Database{URL: `host='localhost' port='5432' dbname='myapp' user='postgres' password='it\'s \\ odd'`,
+				Source: "DB_PASSWORD"},
 		},
-		"PG* last": {globalFlags{}, file, variables{"PGDATABASE": "pg"},
-			target{viaPG: true, source: "PGDATABASE"}},
-		"an empty value is none": {globalFlags{}, file, variables{"DATABASE_URL": "", "PGSERVICE": "x"},
-			target{viaPG: true, source: "PGSERVICE"}},
-		"without a file, DB_* too": {globalFlags{}, config{}, variables{"DB_NAME": "x"},
-			target{conninfo: "host='localhost' port='5432' dbname='x' user='postgres'", source: "DB_NAME"}},
+		"PG* last": {Options{}, file, variables{"PGDATABASE": "pg"},
+			Database{viaPG: true, Source: "PGDATABASE"}},
+		"an empty value is none": {Options{}, file, variables{"DATABASE_URL": "", "PGSERVICE": "x"},
+			Database{viaPG: true, Source: "PGSERVICE"}},
+		"without a file, DB_* too": {Options{}, File{}, variables{"DB_NAME": "x"},
+			Database{URL: "host='localhost' port='5432' dbname='x' user='postgres'", Source: "DB_NAME"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := resolveTarget(test.flags, test.file, test.set.lookup)
+			got, err := choose(test.options, test.file, test.set)
 			require.NoError(t, err)
 			require.Equal(t, test.want, got)
 		})
@@ -93,12 +97,12 @@ func TestWithoutADatabaseAllWaysAreListed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := resolveTarget(globalFlags{}, config{}, set.lookup)
+			_, err := choose(Options{}, File{}, set)
 			var e *whimbrel.Error
 			require.ErrorAs(t, err, &e)
-			require.Equal(t, exitWrongUse, exitStatus(err))
-			for _, way := range []string{"--database-url", "--env", "whimbrel.yaml", "DATABASE_URL", "DB_HOST", "PGHOST",
-				"--dev"} {
+			require.Equal(t, CodeUsage, e.Code)
+			for _, way := range []string{"Options.DatabaseURL", "Options.Environment", "whimbrel.yaml", "DATABASE_URL", "DB_HOST", "PGHOST",
+				"Options.Dev"} {
 				require.Contains(t, e.Remedy, way)
 			}
 		})
@@ -147,15 +151,4 @@ func TestExpandReadsTheEnvironment(t *testing.T) {
 		require.NotContains(t, err.Error(), "50%")
 		require.Regexp(t, "RAW|BAD|NONE|EMPTY", err.Error())
 	}
-}
-
-func TestRedactorKnowsJSON(t *testing.T) {
-	t.Parallel()
-	r := &redact.Redactor{}
-	r.Connection(`host=h password='a<b&"c\\d'`)
-	a := &app{redactor: r}
-	var out strings.Builder
-	a.out = r.Writer(&out)
-	a.object(map[string]string{"error": `the password a<b&"c\d is wrong`})
-	require.JSONEq(t, `{"error":"the password xxxxx is wrong"}`, out.String())
 }

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"log/slog"
@@ -15,7 +15,7 @@ import (
 
 func TestConfigReadsAlertsLogsAndMetrics(t *testing.T) {
 	t.Parallel()
-	c, err := parseConfig(configName, []byte(`
+	c, err := Parse(Name, []byte(`
 environments:
   production: {url: postgres://db/app}
 alerts:
@@ -38,17 +38,17 @@ alerts:
 log: {format: json, level: warn, file: events.log}
 metrics: {pushgateway: http://push:9091, job: shop, textfile: /x/whimbrel.prom}
 telemetry: {literals: true}
-`))
+`), nil)
 	require.NoError(t, err)
 	require.Equal(t, alert.Limits{SlowMedium: 2 * time.Minute, SlowHigh: -1, Lock: 30 * time.Second, Lease: time.Minute,
 		Traffic: 2 * time.Second, Still: 3 * time.Minute}, c.limits())
-	require.Equal(t, alert.Limits{}, config{}.limits(), "what is not said has its default")
+	require.Equal(t, alert.Limits{}, File{}.limits(), "what is not said has its default")
 	require.Equal(t, 10*time.Second, c.Alerts.Grace)
-	require.Equal(t, logSettings{Format: monitor.LogJSON, Level: "warn", File: "events.log"}, c.Log)
+	require.Equal(t, Log{Format: monitor.LogJSON, Level: "warn", File: "events.log"}, c.Log)
 	level, err := c.Log.level()
 	require.NoError(t, err)
 	require.Equal(t, slog.LevelWarn, level)
-	require.Equal(t, metricSettings{Pushgateway: "http://push:9091", Job: "shop", Textfile: "/x/whimbrel.prom"}, c.Metrics)
+	require.Equal(t, Metrics{Pushgateway: "http://push:9091", Job: "shop", Textfile: "/x/whimbrel.prom"}, c.Metrics)
 	require.True(t, c.Telemetry.Literals)
 
 	lookup := variables{"TOKEN": "a/b/c", "SECRET": "whsec_x"}.lookup
@@ -108,13 +108,12 @@ func TestErrorsAboutAlertsLogsAndMetricsNameTheirPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := parseConfig(configName, []byte(test.text))
+			_, err := Parse(Name, []byte(test.text), nil)
 			var e *whimbrel.Error
 			require.ErrorAs(t, err, &e)
 			require.Equal(t, [2]int{test.line, test.column}, [2]int{e.Line, e.Column}, e.Error())
 			require.Contains(t, e.Message, test.message)
 			require.Contains(t, e.Remedy, test.remedy)
-			require.Equal(t, exitWrongUse, exitStatus(err))
 		})
 	}
 }

@@ -1,10 +1,9 @@
-package main
+package project
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,45 +14,46 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 )
 
-// configName is the file that describes a project.
-const configName = "whimbrel.yaml"
+// Name is what the file that describes a project is called.
+const Name = "whimbrel.yaml"
 
-// config is a whimbrel.yaml. Its zero value is that of a project without one.
-type config struct {
-	Migrations         folders              `yaml:"migrations"`
-	Subfolders         bool                 `yaml:"subfolders"`
-	Hooks              string               `yaml:"hooks"`
-	Format             string               `yaml:"format"`
-	Variables          values               `yaml:"variables"`
-	Table              string               `yaml:"table"`
-	OutOfOrder         whimbrel.OutOfOrder  `yaml:"out_of_order"`
-	MaxStall           time.Duration        `yaml:"max_stall"`
-	RetryBudget        time.Duration        `yaml:"retry_budget"`
-	LockWait           time.Duration        `yaml:"lock_wait"`
-	MaxReplicaLag      time.Duration        `yaml:"max_replica_lag"`
-	Scripts            scriptLimits         `yaml:"scripts"`
-	Checks             checkSettings        `yaml:"checks"`
-	Lint               lintSettings         `yaml:"lint"`
-	Sandbox            sandboxSettings      `yaml:"sandbox"`
-	Alerts             alertSettings        `yaml:"alerts"`
-	Log                logSettings          `yaml:"log"`
-	Metrics            metricSettings       `yaml:"metrics"`
-	Telemetry          telemetrySettings    `yaml:"telemetry"`
-	DefaultEnvironment string               `yaml:"default_environment"`
-	Environments       map[string]namedBase `yaml:"environments"`
+// File is a whimbrel.yaml. Its zero value is that of a project without one.
+type File struct {
+	Migrations         folders                `yaml:"migrations"`
+	Subfolders         bool                   `yaml:"subfolders"`
+	Hooks              string                 `yaml:"hooks"`
+	Format             string                 `yaml:"format"`
+	Variables          values                 `yaml:"variables"`
+	Table              string                 `yaml:"table"`
+	OutOfOrder         whimbrel.OutOfOrder    `yaml:"out_of_order"`
+	MaxStall           time.Duration          `yaml:"max_stall"`
+	RetryBudget        time.Duration          `yaml:"retry_budget"`
+	LockWait           time.Duration          `yaml:"lock_wait"`
+	MaxReplicaLag      time.Duration          `yaml:"max_replica_lag"`
+	Scripts            ScriptLimits           `yaml:"scripts"`
+	Checks             Checks                 `yaml:"checks"`
+	Lint               Lint                   `yaml:"lint"`
+	Sandbox            Sandbox                `yaml:"sandbox"`
+	Alerts             Alerts                 `yaml:"alerts"`
+	Log                Log                    `yaml:"log"`
+	Metrics            Metrics                `yaml:"metrics"`
+	Telemetry          Telemetry              `yaml:"telemetry"`
+	DefaultEnvironment string                 `yaml:"default_environment"`
+	Environments       map[string]Environment `yaml:"environments"`
 
-	path  string          // as shown in errors; "" when there is no file
-	place string          // the folder of the file, absolute
+	Path  string          // as people write it; "" where there is no file
+	Place string          // the folder of the file, absolute
 	name  string          // of the file in its folder; "" when there is none
 	yaml  *yamlpos.Reader // nil when there is no file
 }
 
-// namedBase is one of a config's environments: a database with a name.
-type namedBase struct {
+// Environment is one of a config's environments: a database with a name.
+type Environment struct {
 	URL       string `yaml:"url"`
 	Embedded  bool   `yaml:"embedded"`
 	Table     string `yaml:"table"`
@@ -64,8 +64,8 @@ type namedBase struct {
 	Protected bool `yaml:"protected"`
 }
 
-// scriptLimits are what migrations in JavaScript and TypeScript may do.
-type scriptLimits struct {
+// ScriptLimits are what migrations in JavaScript and TypeScript may do: see js.Options.
+type ScriptLimits struct {
 	Environment variableNames `yaml:"environment"`
 	Memory      byteSize      `yaml:"memory"`
 	Compute     time.Duration `yaml:"compute"`
@@ -117,39 +117,40 @@ func (f *folders) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
 	*f = texts(r, n, "write the path of a folder, or a list of paths")
 }
 
-// loadConfig reads the file at explicit, or the one that findConfig finds, or none. One
+// readFile reads the file at explicit, or the one that findFile finds, or none. One
 // that was found is believed only if it is the user's own, or that of the user for whom
 // sudo works. Every error names file, line and column.
-func loadConfig(explicit, folder, home, sudo string) (config, error) {
+func (o Options) readFile(explicit string) (File, error) {
+	folder := o.Folder
 	path := explicit
 	if path == "" {
-		if path = findConfig(folder, home); path == "" {
-			return config{place: folder}, nil
+		if path = findFile(folder, cmp.Or(o.variable("HOME"), o.variable("USERPROFILE"))); path == "" {
+			return File{Place: folder}, nil
 		}
-		if err := believe(path, shownPath(folder, path), sudo); err != nil {
-			return config{}, err
+		if err := believe(path, files.Shown(folder, path), o.variable("SUDO_UID")); err != nil {
+			return File{}, err
 		}
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(folder, path)
 	}
-	text, err := readFile(path, mostConfig)
+	text, err := files.Read(path, files.MostConfig)
 	if err != nil {
-		return config{}, cannotRead(shownPath(folder, path), err)
+		return File{}, cannotRead(files.Shown(folder, path), err)
 	}
-	c, err := parseConfig(shownPath(folder, path), text)
-	c.place, c.name = filepath.Dir(path), filepath.Base(path)
+	c, err := Parse(files.Shown(folder, path), text, o.Hazard)
+	c.Place, c.name = filepath.Dir(path), filepath.Base(path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		c.place, c.name = folder, "" // a pipe or /dev/null lies in no project
+		c.Place, c.name = folder, "" // a pipe or /dev/null lies in no project
 	}
 	return c, err
 }
 
-// findConfig looks for a whimbrel.yaml in folder and above it, up to the root
+// findFile looks for a whimbrel.yaml in folder and above it, up to the root
 // of the repository or the home folder. It gives "" when there is none.
-func findConfig(folder, home string) string {
+func findFile(folder, home string) string {
 	for {
-		path := filepath.Join(folder, configName)
+		path := filepath.Join(folder, Name)
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			return path
 		}
@@ -162,9 +163,9 @@ func findConfig(folder, home string) string {
 	}
 }
 
-// parseConfig reads a whimbrel.yaml. path is only for errors.
-func parseConfig(path string, text []byte) (c config, err error) {
-	c.path = path
+// Parse reads the text of a whimbrel.yaml. path is only for errors; hazard is Options.Hazard.
+func Parse(path string, text []byte, hazard func(id string) string) (c File, err error) {
+	c.Path = path
 	if c.yaml, err = yamlpos.Parse(path, []byte(plaintext.LF(string(text)))); err != nil {
 		return c, err
 	}
@@ -173,6 +174,7 @@ func parseConfig(path string, text []byte) (c config, err error) {
 		return c, nil
 	case 1:
 		c.yaml.Decode(documents[0], &c)
+		c.checkHazards(hazard)
 	default:
 		return c, c.wrong(documents[1], "use only one of them", "the file holds more than one document")
 	}
@@ -180,13 +182,13 @@ func parseConfig(path string, text []byte) (c config, err error) {
 }
 
 // check refuses values that can be read and make no sense.
-func (c config) check() error {
+func (c File) check() error {
 	policies := []whimbrel.OutOfOrder{"", whimbrel.RefuseOutOfOrder, whimbrel.ApplyOutOfOrder, whimbrel.SkipOutOfOrder}
 	if !slices.Contains(policies, c.OutOfOrder) {
 		return c.wrong(c.at("out_of_order"), "write refuse, apply or skip", "out_of_order: unknown policy %q",
 			c.OutOfOrder)
 	}
-	if err := knownFormat(c.Format); err != nil {
+	if err := KnownFormat(c.Format); err != nil {
 		return c.wrong(c.at("format"), err.Remedy, "format: %s", err.Message)
 	}
 	if c.RetryBudget < 0 {
@@ -203,11 +205,11 @@ func (c config) check() error {
 			"max_stall: a stall budget of %s cannot be kept", stall)
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
-		return c.wrong(c.at("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
+		return c.wrong(c.at("default_environment"), c.EnvironmentsRemedy(c.DefaultEnvironment),
 			"default_environment: unknown environment %q", c.DefaultEnvironment)
 	}
 	if at := c.at("max_replica_lag"); c.MaxReplicaLag < 0 {
-		return c.wrong(at, "write 0s or a positive duration, as in 5s; --ignore-replicas leaves replicas out of account",
+		return c.wrong(at, "write 0s or a positive duration, as in 5s; Config.MaxReplicaLag leaves replicas out of account",
 			"max_replica_lag: must not be negative")
 	}
 	if at := c.at("scripts", "memory"); at != nil && c.Scripts.Memory < 16<<20 {
@@ -219,7 +221,7 @@ func (c config) check() error {
 	if err := errors.Join(c.checkChecks(), c.checkLint(), c.checkMonitor()); err != nil {
 		return err
 	}
-	for _, name := range c.names() {
+	for _, name := range c.Names() {
 		if err := c.checkEnvironment(name, c.Environments[name]); err != nil {
 			return err
 		}
@@ -227,7 +229,7 @@ func (c config) check() error {
 	return nil
 }
 
-func (c config) checkEnvironment(name string, base namedBase) error {
+func (c File) checkEnvironment(name string, base Environment) error {
 	at := func(key string) yamlpos.Node { return c.at("environments", name, key) }
 	switch {
 	case base.URL != "" && base.Embedded:
@@ -238,15 +240,15 @@ func (c config) checkEnvironment(name string, base namedBase) error {
 	case at("pg_version") != nil && !base.Embedded:
 		return c.wrong(at("pg_version"), "remove it, or write embedded: true",
 			"environment %q: pg_version is for embedded servers", name)
-	case at("pg_version") != nil && !knownMajor(base.PGVersion):
-		return c.wrong(at("pg_version"), "write one of "+majorsText(), "environment %q: pg_version: no embedded "+
+	case at("pg_version") != nil && !KnownMajor(base.PGVersion):
+		return c.wrong(at("pg_version"), "write one of "+Majors(), "environment %q: pg_version: no embedded "+
 			"PostgreSQL %d", name, base.PGVersion)
 	}
 	return nil
 }
 
-// names are the environments' names, sorted.
-func (c config) names() []string {
+// Names are the environments' names, sorted.
+func (c File) Names() []string {
 	var names []string
 	for name := range c.Environments {
 		names = append(names, name)
@@ -255,20 +257,21 @@ func (c config) names() []string {
 	return names
 }
 
-func (c config) environmentsRemedy(wanted string) string {
-	names := c.names()
+// EnvironmentsRemedy says which environment may be meant by a name that none has.
+func (c File) EnvironmentsRemedy(wanted string) string {
+	names := c.Names()
 	if len(names) == 0 {
 		return "add it below environments:"
 	}
-	if near := didYouMean("", wanted, names); near != "" {
+	if near := plaintext.DidYouMean("", wanted, names); near != "" {
 		return near
 	}
 	return "use one of " + strings.Join(names, ", ")
 }
 
 // wrong is an error at a place of the file; nil is the file as a whole.
-func (c config) wrong(at yamlpos.Node, remedy, format string, args ...any) error {
-	place := yamlpos.Place{Path: c.path}
+func (c File) wrong(at yamlpos.Node, remedy, format string, args ...any) error {
+	place := yamlpos.Place{Path: c.Path}
 	if at != nil {
 		place = c.yaml.Place(at)
 	}
@@ -276,7 +279,7 @@ func (c config) wrong(at yamlpos.Node, remedy, format string, args ...any) error
 }
 
 // at is the value of a key, or nil. A key of a list is a number.
-func (c config) at(path ...string) yamlpos.Node {
+func (c File) at(path ...string) yamlpos.Node {
 	if c.yaml == nil {
 		return nil
 	}
@@ -285,7 +288,7 @@ func (c config) at(path ...string) yamlpos.Node {
 
 // orNothing is a duration of the file. To the engine 0 means the default; where
 // the file says 0, nothing is meant, which the engine writes in another way.
-func (c config) orNothing(key string, value, nothing time.Duration) time.Duration {
+func (c File) orNothing(key string, value, nothing time.Duration) time.Duration {
 	if value == 0 && c.at(key) != nil {
 		return nothing
 	}
@@ -293,33 +296,16 @@ func (c config) orNothing(key string, value, nothing time.Duration) time.Duratio
 }
 
 // The major versions of PostgreSQL that the embedded server may have.
-const oldestMajor, newestMajor = 14, 18
+const OldestMajor, NewestMajor = 14, 18
 
-func knownMajor(major int) bool { return major >= oldestMajor && major <= newestMajor }
+// KnownMajor reports whether there is an embedded server of that version.
+func KnownMajor(major int) bool { return major >= OldestMajor && major <= NewestMajor }
 
-func majorsText() string {
+// Majors lists the versions that there are.
+func Majors() string {
 	var all []string
-	for major := oldestMajor; major <= newestMajor; major++ {
+	for major := OldestMajor; major <= NewestMajor; major++ {
 		all = append(all, strconv.Itoa(major))
 	}
 	return strings.Join(all, ", ")
-}
-
-// shownPath is path as its reader would write it: relative to his folder where
-// that is shorter.
-func shownPath(folder, path string) string {
-	relative, err := filepath.Rel(folder, path)
-	if err != nil || strings.HasPrefix(relative, filepath.Join("..", "..", "..")) {
-		return path
-	}
-	return relative
-}
-
-// reasonOf is a file system's error without the operation and the path.
-func reasonOf(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"errors"
@@ -12,13 +12,14 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/whimbrel-db/whimbrel/devdb"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/migration"
 )
 
-// sandboxSettings say what throw-away databases have before the first migration.
-type sandboxSettings struct {
+// Sandbox say what throw-away databases have before the first migration.
+type Sandbox struct {
 	Prepare    prepareFiles `yaml:"prepare"`
 	Roles      objectNames  `yaml:"roles"`
 	Extensions objectNames  `yaml:"extensions"`
@@ -54,9 +55,10 @@ func texts(r *yamlpos.Reader, n yamlpos.Node, remedy string) (all []string) {
 	return all
 }
 
-// sandbox reads what the file says of throw-away databases.
-func (a *app) sandbox(file config) (devdb.Furnishing, error) {
-	f := devdb.Furnishing{Roles: file.Sandbox.Roles, Extensions: file.Sandbox.Extensions, Missing: a.missingRole}
+// Furnishing reads what the file says of throw-away databases.
+func (p *Project) Furnishing() (devdb.Furnishing, error) {
+	file := p.File
+	f := devdb.Furnishing{Roles: file.Sandbox.Roles, Extensions: file.Sandbox.Extensions}
 	for i, name := range file.Sandbox.Prepare {
 		text, err := file.readPrepare(name)
 		if err != nil {
@@ -64,13 +66,12 @@ func (a *app) sandbox(file config) (devdb.Furnishing, error) {
 			if at == nil {
 				at = file.at("sandbox", "prepare")
 			}
-			return f, file.wrong(at, "name a file of SQL in the project, by its path from "+configName,
-				"sandbox.prepare: %s: %v", name, reasonOf(err))
+			return f, file.wrong(at, "name a file of SQL in the project, by its path from "+Name,
+				"sandbox.prepare: %s: %v", name, files.Reason(err))
 		}
-		path := filepath.ToSlash(shownPath(a.folder, filepath.Join(file.place, name)))
+		path := filepath.ToSlash(p.options.beside(file, name))
 		f.Prepare = append(f.Prepare, devdb.File{Path: path, Text: text})
 	}
-	a.furnishing, a.needsSuperuser = f, file.Sandbox.Superuser
 	return f, nil
 }
 
@@ -78,9 +79,9 @@ func (a *app) sandbox(file config) (devdb.Furnishing, error) {
 var errOutside = errors.New("it is outside of the project")
 
 // readPrepare reads a file of SQL of the project, whose links lead nowhere else.
-func (c config) readPrepare(name string) (string, error) {
+func (c File) readPrepare(name string) (string, error) {
 	root := c.root()
-	inside, err := filepath.Rel(root, filepath.Join(c.place, name))
+	inside, err := filepath.Rel(root, filepath.Join(c.Place, name))
 	if filepath.IsAbs(name) || err != nil || !filepath.IsLocal(inside) {
 		return "", errOutside
 	}
@@ -96,25 +97,18 @@ func (c config) readPrepare(name string) (string, error) {
 	if err == nil && len(text) > migration.MaxSize {
 		err = fmt.Errorf("it is larger than %d MiB", migration.MaxSize>>20)
 	}
-	return plaintext.LF(strings.TrimPrefix(string(text), byteOrderMark)), err
+	return plaintext.LF(strings.TrimPrefix(string(text), files.ByteOrderMark)), err
 }
 
 // root is the folder of the project: of the repository in which whimbrel.yaml is, or else
 // its own.
-func (c config) root() string {
-	for folder := c.place; ; folder = filepath.Dir(folder) {
+func (c File) root() string {
+	for folder := c.Place; ; folder = filepath.Dir(folder) {
 		if _, err := os.Stat(filepath.Join(folder, ".git")); err == nil {
 			return folder
 		}
 		if folder == filepath.Dir(folder) {
-			return c.place
+			return c.Place
 		}
 	}
-}
-
-// missingRole notes a role that a migration names and nothing creates.
-func (a *app) missingRole(m devdb.MissingRole) {
-	a.wallsMutex.Lock() // servers may be furnished at once
-	defer a.wallsMutex.Unlock()
-	a.remark(fmt.Sprintf("%s: %s:%d:%d: %s", devdb.MissingRoleCheck, m.Path, m.Line, m.Column, m))
 }

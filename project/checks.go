@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"cmp"
@@ -9,21 +9,22 @@ import (
 	"time"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/yamlpos"
 	"github.com/whimbrel-db/whimbrel/preflight"
 )
 
-// checkSettings are the limits of the checks before production, and which of
+// Checks are the limits of the checks before production, and which of
 // them stop a run. What is left away has the default of package preflight.
-type checkSettings struct {
+type Checks struct {
 	MaxTransactionAge            time.Duration  `yaml:"max_transaction_age"`
 	BigTable                     byteSize       `yaml:"big_table"`
 	MaxBigTables                 int            `yaml:"max_big_tables"`
-	FreeDisk                     *checkSource   `yaml:"free_disk"`
+	FreeDisk                     *CheckSource   `yaml:"free_disk"`
 	MaxConnectionsPerApplication int            `yaml:"max_connections_per_application"`
 	MaxReplicaLag                time.Duration  `yaml:"max_replica_lag"`
 	MaxBackupAge                 time.Duration  `yaml:"max_backup_age"`
-	Backups                      []checkSource  `yaml:"backups"`
+	Backups                      []CheckSource  `yaml:"backups"`
 	Windows                      []weeklyWindow `yaml:"windows"`
 	TimeZone                     string         `yaml:"time_zone"`
 	SpareConnections             int            `yaml:"spare_connections"`
@@ -35,8 +36,8 @@ type checkSettings struct {
 	Block                        checkNames     `yaml:"block"`
 }
 
-// checkSource is who tells of backups or of free disk.
-type checkSource struct {
+// CheckSource is who tells of backups or of free disk.
+type CheckSource struct {
 	Kind    preflight.Kind `yaml:"kind"`
 	Stanza  string         `yaml:"stanza"`
 	Command []string       `yaml:"command"`
@@ -45,7 +46,7 @@ type checkSource struct {
 }
 
 // settings are what package preflight is told.
-func (c checkSettings) settings() preflight.Settings {
+func (c Checks) settings() preflight.Settings {
 	s := preflight.Settings{
 		MaxTransactionAge: c.MaxTransactionAge,
 		BigTable:          int64(c.BigTable), MaxBigTables: c.MaxBigTables,
@@ -66,9 +67,16 @@ func (c checkSettings) settings() preflight.Settings {
 	return s
 }
 
+// Checks are those before production that the file asks for. Whose database and which plan
+// they are made for is the caller's to say.
+func (p *Project) Checks() preflight.Options {
+	c := p.File.Checks
+	return preflight.Options{Table: p.Table, Settings: c.settings(), Skip: c.Skip, WarnOnly: c.WarnOnly, Block: c.Block}
+}
+
 // checkChecks refuses limits that make no sense, at their line. A limit of 0 is
 // none of preflight's, for which it replaces the default.
-func (c config) checkChecks() error {
+func (c File) checkChecks() error {
 	limits := reflect.ValueOf(c.Checks)
 	for i := range limits.NumField() {
 		key := limits.Type().Field(i).Tag.Get("yaml")
@@ -95,7 +103,7 @@ func (c *checkNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
 	r.OneOrEach(n, func(n yamlpos.Node) {
 		name, _ := r.Scalar(n)
 		if known := append(preflight.Names(), preflight.Everything); !slices.Contains(known, name) {
-			r.Wrong(n, cmp.Or(didYouMean("", name, known), "the checks are "+strings.Join(known, ", ")), "unknown check %q",
+			r.Wrong(n, cmp.Or(plaintext.DidYouMean("", name, known), "the checks are "+strings.Join(known, ", ")), "unknown check %q",
 				yamlpos.Written(n))
 			return
 		}

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/whimbrel-db/whimbrel"
+	"github.com/whimbrel-db/whimbrel/internal/files"
 	"github.com/whimbrel-db/whimbrel/internal/git"
 	"github.com/whimbrel-db/whimbrel/internal/plaintext"
 	"github.com/whimbrel-db/whimbrel/internal/present"
-	"github.com/whimbrel-db/whimbrel/migration"
 )
 
 // judging are the keys of whimbrel.yaml by which a change is judged, or which decide what
@@ -26,15 +26,15 @@ var judging = []string{
 	"scripts", "checks", "lint", "sandbox", "default_environment", "environments",
 }
 
-// altered gives a note for each setting by which the change would be judged, and which is
-// not as it was where it branched off from the base. A file that git does not have is not
-// of the change.
-func (a *app) altered(ctx context.Context, now config, base string) ([]present.Note, error) {
+// Altered gives a note for each setting by which a change would be judged, and which is
+// not as it was where it branched off from the base, a revision of git. A file that git
+// does not have is not of the change.
+func (p *Project) Altered(ctx context.Context, base string) ([]present.Note, error) {
 	if base == "" {
 		return nil, nil
 	}
 	b := settingsOfBase{revision: base}
-	notes, err := b.altered(ctx, a, now)
+	notes, err := b.altered(ctx, p)
 	var said *git.Error
 	if errors.As(err, &said) {
 		return nil, &whimbrel.Error{Code: whimbrel.CodeConfiguration, Message: said.Message, Remedy: said.Remedy}
@@ -49,14 +49,15 @@ type settingsOfBase struct {
 	since    string // the commit at which the change branched off
 }
 
-func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes []present.Note, err error) {
-	if b.root, err = git.Root(ctx, a.folder); err != nil {
+func (b *settingsOfBase) altered(ctx context.Context, p *Project) (notes []present.Note, err error) {
+	now := p.File
+	if b.root, err = git.Root(ctx, p.options.Folder); err != nil {
 		return nil, err
 	}
-	if b.since, err = git.MergeBase(ctx, a.folder, b.revision); err != nil {
+	if b.since, err = git.MergeBase(ctx, p.options.Folder, b.revision); err != nil {
 		return nil, err
 	}
-	place, inside := b.place(now.place)
+	place, inside := b.place(now.Place)
 	if now.name != "" {
 		if !inside {
 			return nil, nil
@@ -65,11 +66,11 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 			return nil, err
 		}
 	}
-	before, text, err := b.find(ctx, a, path.Join(place, now.name))
+	before, text, err := b.find(ctx, p, path.Join(place, now.name))
 	if err != nil {
 		return nil, err
 	}
-	was, err := parseConfig(before, text)
+	was, err := Parse(before, text, p.options.Hazard)
 	if err != nil {
 		return []present.Note{b.note(now, "", fmt.Sprintf("what the change has altered is unknown, since %s of %s "+
 			"cannot be read: %v", before, b.revision, err))}, nil
@@ -77,7 +78,7 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 	for _, key := range changedKeys(flatten(was, path.Dir(before)), flatten(now, place)) {
 		notes = append(notes, b.note(now, key, key+" is not what it is in "+b.revision))
 	}
-	moved, err := b.moved(ctx, a, now)
+	moved, err := b.moved(ctx, p)
 	if err != nil {
 		return notes, err
 	}
@@ -87,8 +88,8 @@ func (b *settingsOfBase) altered(ctx context.Context, a *app, now config) (notes
 
 // prepared gives a note for each file of sandbox.prepare that the change alters: what is
 // there before the migrations is judged with them. One that cannot be read says so later.
-func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []present.Note, err error) {
-	place, _ := b.place(now.place)
+func (b *settingsOfBase) prepared(ctx context.Context, now File) (notes []present.Note, err error) {
+	place, _ := b.place(now.Place)
 	for i, name := range now.Sandbox.Prepare {
 		from := fromRoot(place, name)
 		if ignored, err := git.Ignored(ctx, b.root, from); ignored || err != nil {
@@ -99,7 +100,7 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []pres
 			return notes, err
 		}
 		is, reading := now.readPrepare(name)
-		if reading == nil && plaintext.LF(strings.TrimPrefix(string(was), byteOrderMark)) != is {
+		if reading == nil && plaintext.LF(strings.TrimPrefix(string(was), files.ByteOrderMark)) != is {
 			key := fmt.Sprintf("sandbox.prepare.%d", i)
 			if now.at(strings.Split(key, ".")...) == nil { // it is no list
 				key = "sandbox.prepare"
@@ -114,12 +115,12 @@ func (b *settingsOfBase) prepared(ctx context.Context, now config) (notes []pres
 
 // moved gives a note for each folder of migrations whose name leads to another one than it
 // did: a link in its place would make merged migrations new ones, and none be missing.
-func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes []present.Note, err error) {
-	here, _ := b.place(a.folder)
-	for _, folder := range a.migrationFolders(now) {
-		relative, err := filepath.Rel(a.folder, a.absolute(folder))
+func (b *settingsOfBase) moved(ctx context.Context, p *Project) (notes []present.Note, err error) {
+	here, _ := b.place(p.options.Folder)
+	for _, folder := range p.Folders() {
+		relative, err := filepath.Rel(p.options.Folder, p.options.absolute(folder))
 		name := path.Join(here, filepath.ToSlash(relative)) // links in it are those of the change
-		leads, still := b.place(a.absolute(folder))
+		leads, still := b.place(p.options.absolute(folder))
 		if err != nil || strings.HasPrefix(name, "../") || still && leads == name {
 			continue
 		}
@@ -134,7 +135,7 @@ func (b *settingsOfBase) moved(ctx context.Context, a *app, now config) (notes [
 			}
 		}
 		if was != "" && was != is {
-			notes = append(notes, b.note(now, "migrations", filepath.ToSlash(folder)+" does not lead where it does in "+
+			notes = append(notes, b.note(p.File, "migrations", filepath.ToSlash(folder)+" does not lead where it does in "+
 				b.revision))
 		}
 	}
@@ -153,32 +154,32 @@ func (b *settingsOfBase) place(folder string) (from string, inside bool) {
 
 // find gives the whimbrel.yaml that the base has: the one of that name, if it was named, or
 // the nearest. Where it has none, that is an empty one in the working folder.
-func (b *settingsOfBase) find(ctx context.Context, a *app, named string) (name string, text []byte, err error) {
-	folder, _ := b.place(a.folder)
-	if a.flags.configPath != "" {
+func (b *settingsOfBase) find(ctx context.Context, p *Project, named string) (name string, text []byte, err error) {
+	folder, _ := b.place(p.options.Folder)
+	if p.named {
 		text, _, err = git.File(ctx, b.root, b.since, named)
 		return named, text, err
 	}
 	for at := folder; ; at = path.Dir(at) {
-		name = path.Join(at, configName)
+		name = path.Join(at, Name)
 		text, found, err := git.File(ctx, b.root, b.since, name)
 		if found || err != nil {
 			return name, text, err
 		}
 		if at == "." || at == "/" {
-			return path.Join(folder, configName), nil, nil
+			return path.Join(folder, Name), nil, nil
 		}
 	}
 }
 
-func (b *settingsOfBase) note(now config, key, message string) present.Note {
+func (b *settingsOfBase) note(now File, key, message string) present.Note {
 	n := present.Note{
-		Level: present.LevelError, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.path,
+		Level: present.LevelError, Check: "judge-altered", Title: "the change alters how it is judged", Path: now.Path,
 		Key:     key,
-		Message: message + "\nhave that merged by itself first, or say --accept-config when somebody has read it",
+		Message: message + "\nhave that merged by itself first, or accept it (Options.Accepted) when somebody has read it",
 	}
 	if n.Path == "" {
-		n.Path = configName
+		n.Path = Name
 	}
 	if at := now.at(strings.Split(key, ".")...); at != nil {
 		place := now.yaml.Place(at)
@@ -189,7 +190,7 @@ func (b *settingsOfBase) note(now config, key, message string) present.Note {
 
 // flatten gives the judging settings of a file whose folder has a path from the root of
 // the repository, by their keys. Folders are given by their paths from there too.
-func flatten(c config, place string) map[string]string {
+func flatten(c File, place string) map[string]string {
 	if len(c.Migrations) == 0 {
 		c.Migrations = folders{"migrations"}
 	}
@@ -284,27 +285,4 @@ func changedKeys(was, now map[string]string) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
 		return slices.ContainsFunc(keys, func(other string) bool { return strings.HasPrefix(other, key+".") })
 	})
-}
-
-// withhold leaves scripts only those variables of the environment that the caller names:
-// the change wrote them, and says what they print.
-func (a *app) withhold(file *config, migrations []migration.Migration, named []string) error {
-	var unseen []string
-	for _, name := range file.Scripts.Environment {
-		if _, set := a.lookup(name); set && !slices.Contains(named, name) {
-			unseen = append(unseen, name)
-		}
-	}
-	for _, name := range named {
-		if !slices.Contains(file.Scripts.Environment, name) {
-			return usage("add it to scripts.environment in whimbrel.yaml", "--script-env: scripts may not see %s", name)
-		}
-	}
-	file.Scripts.Environment = named
-	if len(unseen) > 0 && slices.ContainsFunc(migrations,
-		func(m migration.Migration) bool { return m.Kind == migration.Script }) {
-		a.note("%s scripts see no variable of the environment here (%s): --script-env NAME lets them see one",
-			a.errStyle.Warning("!"), strings.Join(unseen, ", "))
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"fmt"
@@ -52,28 +52,8 @@ func expandAddress(template string, lookup func(string) (string, bool)) (address
 	if strings.Contains(template, "://") || reference().FindString(template) == template {
 		strip = dial.UnwrapVariable
 	}
-	address, err = expand(template, unwrapping(lookup, strip, &remarks))
+	address, err = expand(template, dial.Unwrapping(lookup, strip, &remarks))
 	return address, remarks, err
-}
-
-// unwrapping looks variables up, takes off what is around their values, and adds to the
-// remarks what that was.
-func unwrapping(lookup func(string) (string, bool), strip func(name, value string) (bare, around string),
-	remarks *[]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		value, set := lookup(name)
-		bare, around := strip(name, value)
-		if around != "" {
-			*remarks = append(*remarks, leftOut(name, around))
-		} else if _, more := dial.Unwrap(bare); more != "" {
-			*remarks = append(*remarks, name+" has "+more+" around its value, which is taken for a part of it")
-		}
-		return bare, set
-	}
-}
-
-func leftOut(what, around string) string {
-	return what + " had " + around + " around its value, which is left out"
 }
 
 // userinfo is where user and password are in a URL: from the slashes to the

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 
 func TestConfigReadsEveryKey(t *testing.T) {
 	t.Parallel()
-	c, err := parseConfig("whimbrel.yaml", []byte(`
+	c, err := Parse("whimbrel.yaml", []byte(`
 migrations: [db/one, db/two]
 table: ops.history
 out_of_order: apply
@@ -34,7 +34,7 @@ environments:
   there:
     url: postgres://app@db/app
     table: there_migrations
-`))
+`), nil)
 	require.NoError(t, err)
 	require.Equal(t, folders{"db/one", "db/two"}, c.Migrations)
 	require.Equal(t, "ops.history", c.Table)
@@ -43,10 +43,10 @@ environments:
 	require.Equal(t, time.Hour, c.RetryBudget)
 	require.Equal(t, 30*time.Second, c.LockWait)
 	require.Equal(t, 5*time.Second, c.MaxReplicaLag)
-	require.Equal(t, scriptLimits{Environment: variableNames{"REGION", "_tenant2"}, Memory: 1 << 30,
+	require.Equal(t, ScriptLimits{Environment: variableNames{"REGION", "_tenant2"}, Memory: 1 << 30,
 		Compute: 90 * time.Second}, c.Scripts)
 	require.Equal(t, "here", c.DefaultEnvironment)
-	require.Equal(t, map[string]namedBase{
+	require.Equal(t, map[string]Environment{
 		"here":  {Embedded: true, PGVersion: 16},
 		"there": {URL: "postgres://app@db/app", Table: "there_migrations"},
 	}, c.Environments)
@@ -56,19 +56,19 @@ environments:
 func TestAConfigurationThatIsNoFileBelongsToTheWorkingFolder(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	c, err := loadConfig(os.DevNull, folder, "", "")
+	c, err := Options{Folder: folder, Lookup: variables{}.lookup}.readFile(os.DevNull)
 	require.NoError(t, err)
-	require.Equal(t, folder, c.place)
+	require.Equal(t, folder, c.Place)
 }
 
 func TestConfigMayBeEmptyOrOneFolder(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "# nothing\n", "---\n"} {
-		c, err := parseConfig("whimbrel.yaml", []byte(text))
+		c, err := Parse("whimbrel.yaml", []byte(text), nil)
 		require.NoError(t, err, "%q", text)
 		require.Empty(t, c.Migrations)
 	}
-	c, err := parseConfig("whimbrel.yaml", []byte("migrations: db\n"))
+	c, err := Parse("whimbrel.yaml", []byte("migrations: db\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, folders{"db"}, c.Migrations)
 }
@@ -112,7 +112,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 		"a version that is not there": {"environments:\n  a:\n    embedded: true\n    pg_version: 9\n", 4, 17,
 			"no embedded PostgreSQL 9", "14, 15, 16, 17, 18"},
 		"a replica that must be ahead": {"max_replica_lag: -1s\n", 1, 18, "max_replica_lag: must not be negative",
-			"--ignore-replicas"},
+			"Config.MaxReplicaLag"},
 		"an unknown key of scripts": {"scripts:\n  envronment: [A]\n", 2, 3, `unknown key "envronment"`,
 			"did you mean environment?"},
 		"variables that are no list": {"scripts:\n  environment: A\n", 2, 16, "scripts.environment: a list is expected",
@@ -130,7 +130,7 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := parseConfig("whimbrel.yaml", []byte(test.text))
+			_, err := Parse("whimbrel.yaml", []byte(test.text), nil)
 			require.Error(t, err)
 			var e *whimbrel.Error
 			require.ErrorAs(t, err, &e)
@@ -141,7 +141,6 @@ func TestConfigErrorsNameTheirPlace(t *testing.T) {
 			if test.line > 0 {
 				require.Equal(t, [2]int{test.line, test.column}, [2]int{e.Line, e.Column}, e.Error())
 			}
-			require.Equal(t, exitWrongUse, exitStatus(err))
 		})
 	}
 }
@@ -154,7 +153,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte("? {}\n: - -\n"))
 	f.Add([]byte("environments: {a: {embedded: true, pg_version: 99}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_, err := parseConfig("whimbrel.yaml", text)
+		_, err := Parse("whimbrel.yaml", text, nil)
 		var own *whimbrel.Error
 		if err != nil && !errors.As(err, &own) {
 			t.Fatalf("a foreign error: %v", err)
@@ -167,60 +166,27 @@ func TestConfigIsFoundUpToTheRootOfTheRepository(t *testing.T) {
 	root := t.TempDir()
 	deep := filepath.Join(root, "repository", "a", "b")
 	require.NoError(t, os.MkdirAll(deep, 0o755))
-	outside := filepath.Join(root, configName)
+	outside := filepath.Join(root, Name)
 	require.NoError(t, os.WriteFile(outside, nil, 0o644))
-	require.Equal(t, outside, findConfig(deep, ""))
+	require.Equal(t, outside, findFile(deep, ""))
 
-	require.Empty(t, findConfig(deep, filepath.Join(root, "repository")), "the home folder is the last one")
+	require.Empty(t, findFile(deep, filepath.Join(root, "repository")), "the home folder is the last one")
 	require.NoError(t, os.Mkdir(filepath.Join(root, "repository", ".git"), 0o755))
-	require.Empty(t, findConfig(deep, ""), "so is the root of the repository")
+	require.Empty(t, findFile(deep, ""), "so is the root of the repository")
 
-	inside := filepath.Join(root, "repository", configName)
+	inside := filepath.Join(root, "repository", Name)
 	require.NoError(t, os.WriteFile(inside, nil, 0o644))
-	require.Equal(t, inside, findConfig(deep, ""))
-	near := filepath.Join(deep, configName)
+	require.Equal(t, inside, findFile(deep, ""))
+	near := filepath.Join(deep, Name)
 	require.NoError(t, os.WriteFile(near, nil, 0o644))
-	require.Equal(t, near, findConfig(deep, ""))
-}
-
-func TestTheConfigThatInitWritesCanBeRead(t *testing.T) {
-	t.Parallel()
-	for _, dir := range []string{"migrations", "db: #1", "- x"} {
-		c, err := parseConfig(configName, []byte(configTemplate([]string{dir})))
-		require.NoError(t, err)
-		require.Equal(t, folders{dir}, c.Migrations)
-		require.Equal(t, []string{"development", "production"}, c.names())
-	}
-}
-
-func TestIgnoreAddsOneLine(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct{ before, after string }{
-		"an empty file":              {"", ".whimbrel/\n"},
-		"a file with other lines":    {"/bin/\n", "/bin/\n.whimbrel/\n"},
-		"a file without a last line": {"/bin/", "/bin/\n.whimbrel/\n"},
-		"a file that has it":         {"/.whimbrel/\n", "/.whimbrel/\n"},
-		"a file with CRLF":           {".whimbrel\r\n", ".whimbrel\r\n"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), ".gitignore")
-			require.NoError(t, os.WriteFile(path, []byte(test.before), 0o644))
-			added, err := ignore(path)
-			require.NoError(t, err)
-			require.Equal(t, test.before != test.after, added)
-			text, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.Equal(t, test.after, string(text))
-		})
-	}
+	require.Equal(t, near, findFile(deep, ""))
 }
 
 func TestZeroInTheFileMeansNothing(t *testing.T) {
 	t.Parallel()
-	c, err := parseConfig(configName, []byte("lock_wait: 0s\nretry_budget: 0s\n"))
+	c, err := Parse(Name, []byte("lock_wait: 0s\nretry_budget: 0s\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, time.Duration(-1), c.orNothing("lock_wait", c.LockWait, -1))
 	require.Equal(t, time.Nanosecond, c.orNothing("retry_budget", c.RetryBudget, time.Nanosecond))
-	require.Zero(t, config{}.orNothing("lock_wait", 0, -1))
+	require.Zero(t, File{}.orNothing("lock_wait", 0, -1))
 }
