@@ -22,6 +22,8 @@ func TestTheEngineDependsOnTheDriverAlone(t *testing.T) {
 		"github.com/whimbrel-db/whimbrel/internal/dial", "github.com/whimbrel-db/whimbrel/internal/digest",
 		"github.com/whimbrel-db/whimbrel/internal/foreign", "github.com/whimbrel-db/whimbrel/internal/pgsql",
 		"github.com/whimbrel-db/whimbrel/internal/plaintext", "github.com/whimbrel-db/whimbrel/internal/redact",
+		"github.com/whimbrel-db/whimbrel/internal/millis", "github.com/whimbrel-db/whimbrel/internal/pause",
+		"github.com/whimbrel-db/whimbrel/internal/stall",
 	}
 	for _, path := range strings.Fields(string(out)) {
 		require.True(t, slices.ContainsFunc(allowed, func(prefix string) bool { return strings.HasPrefix(path, prefix) }),
