@@ -180,7 +180,7 @@ func (b Blocker) String() string {
 	if b.Application != "" {
 		text += " " + b.Application
 	}
-	return fmt.Sprintf("%s (%s for %s): %s", text, b.State, time.Duration(b.Age).Round(time.Second), b.Query)
+	return fmt.Sprintf("%s (%s for %s): %s", text, b.State, b.Age.Round(time.Second), b.Query)
 }
 
 // widest is how many characters of a line an excerpt shows.

@@ -42,7 +42,7 @@ func Export(to format.Format, migrations []migration.Migration, applied []whimbr
 		}
 		row, found := rows[m.Version.Canonical()]
 		out = append(out, Exported{Migration: m, Files: files, Applied: found, At: row.ExecutedAt,
-			Took: time.Duration(row.Duration)})
+			Took: row.Duration})
 	}
 	return out, errors.Join(problems...)
 }

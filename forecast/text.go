@@ -322,7 +322,7 @@ func (e Estimate) String() string {
 		return "an unknown time, at least about " + roughly(e.About)
 	case !e.Known:
 		return "an unknown time"
-	case time.Duration(e.About) < 10*time.Millisecond:
+	case e.About < 10*time.Millisecond:
 		return "a moment"
 	}
 	return "about " + roughly(e.About)

@@ -238,7 +238,7 @@ func sessions(blockers []whimbrel.Blocker) []string {
 	var all []string
 	for _, b := range blockers {
 		all = append(all, fmt.Sprintf("pid %d %s %s %s", b.PID, b.Application, b.State,
-			time.Duration(b.Age).Round(time.Millisecond)))
+			b.Age.Round(time.Millisecond)))
 	}
 	return all
 }

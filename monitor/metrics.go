@@ -133,7 +133,7 @@ func Measure(attempts []Attempt) Metrics {
 			continue
 		}
 		m.Succeeded++
-		durations = append(durations, time.Duration(a.Duration))
+		durations = append(durations, a.Duration)
 	}
 	m.SuccessRate = share(m.Succeeded, m.Succeeded+m.Failed)
 	m.Durations = describe(durations)
@@ -203,7 +203,7 @@ func describe(durations []time.Duration) Durations {
 		total += d
 	}
 	return Durations{
-		Total: total, Average: time.Duration(total / time.Duration(len(durations))),
+		Total: total, Average: total / time.Duration(len(durations)),
 		P50: percentile(durations, 50), P90: percentile(durations, 90), P95: percentile(durations, 95),
 		P99:     percentile(durations, 99),
 		Longest: durations[len(durations)-1],

@@ -27,11 +27,11 @@ func history(n int) []monitor.Attempt {
 		a := monitor.Attempt{LogEntry: whimbrel.LogEntry{
 			ID: int64(i), At: noon.Add(time.Duration(i) * time.Minute), Action: "up", Outcome: "done",
 			Version: migration.Version(fmt.Sprint(i)), Name: fmt.Sprintf("m%d", i),
-			Duration: time.Duration(time.Duration(i) * time.Second), By: "ann@host pid 7",
+			Duration: time.Duration(i) * time.Second, By: "ann@host pid 7",
 		}}
 		if i%4 == 0 {
 			a.Outcome, a.Error, a.SQLState, a.Version, a.Name = "failed", "1_m1.sql:2:3: syntax error\nat \"x\"", "42601", "4", "m4"
-			a.Retries, a.Backoff, a.LeaseWait = 2, time.Duration(200*time.Millisecond), time.Duration(3*time.Second)
+			a.Retries, a.Backoff, a.LeaseWait = 2, 200*time.Millisecond, 3*time.Second
 		}
 		attempts = append(attempts, a)
 	}
@@ -45,9 +45,9 @@ func TestMetricsAreAboutWhatRan(t *testing.T) {
 	m := monitor.Measure(attempts)
 	require.Equal(t, 8, m.Total)
 	require.Equal(t, "75.00", m.SuccessRate.String())
-	require.Equal(t, time.Duration(4*time.Second), m.Durations.Average) // of 1, 2, 3, 5, 6 and 7
-	require.Equal(t, time.Duration(4*time.Second), m.Durations.P50)
-	require.Equal(t, time.Duration(7*time.Second), m.Durations.Longest)
+	require.Equal(t, 4*time.Second, m.Durations.Average) // of 1, 2, 3, 5, 6 and 7
+	require.Equal(t, 4*time.Second, m.Durations.P50)
+	require.Equal(t, 7*time.Second, m.Durations.Longest)
 	require.Equal(t, 4, m.Retries)
 	require.Len(t, m.Errors, 1)
 	require.Equal(t, 2, m.Errors[0].Errors)

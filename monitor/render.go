@@ -101,11 +101,11 @@ func (m Metrics) Families() []present.Family {
 	families := []present.Family{attempts, failures, m.Durations.family(prefix, m.Succeeded),
 		single(prefix+"retries", present.Counter, "How often steps backed off and were sent again.", float64(m.Retries)),
 		single(prefix+"backoff_seconds", present.Counter, "Time in which steps backed off.",
-			time.Duration(m.Backoff).Seconds()),
+			m.Backoff.Seconds()),
 		single(prefix+"lock_wait_seconds", present.Counter, "Time that steps waited for locks that they then got.",
-			time.Duration(m.LockWait).Seconds()),
+			m.LockWait.Seconds()),
 		single(prefix+"lease_wait_seconds", present.Counter, "Time that runs waited for other runners.",
-			time.Duration(m.LeaseWait).Seconds()),
+			m.LeaseWait.Seconds()),
 	}
 	if m.SuccessRate != Unknown {
 		families = append(families, single(prefix+"success_ratio", present.Gauge, "Share of attempts that succeeded.",
@@ -131,11 +131,11 @@ func (d Durations) family(prefix string, count int) present.Family {
 	for _, q := range quantiles {
 		if count > 0 {
 			samples = append(samples, present.Sample{Labels: []present.Label{{Name: "quantile", Value: q.name}},
-				Value: time.Duration(q.value).Seconds()})
+				Value: q.value.Seconds()})
 		}
 	}
 	return present.Family{Name: prefix + "duration_seconds", Type: present.Summary,
 		Help: "Duration of the attempts that succeeded.", Samples: append(samples,
-			present.Sample{Suffix: "_sum", Value: time.Duration(d.Total).Seconds()},
+			present.Sample{Suffix: "_sum", Value: d.Total.Seconds()},
 			present.Sample{Suffix: "_count", Value: float64(count)})}
 }

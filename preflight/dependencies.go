@@ -223,7 +223,7 @@ func judgeDependencies(applications []counted, details Dependents, settings Sett
 		}
 	}
 	for _, r := range details.Replicas {
-		if time.Duration(r.Lag) > settings.MaxReplicaLag {
+		if r.Lag > settings.MaxReplicaLag {
 			late = append(late, fmt.Sprintf("replica %s is %s behind", r.Name, present.Duration(r.Lag)))
 		}
 		if r.Behind < 0 {

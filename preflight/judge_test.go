@@ -60,8 +60,8 @@ func TestReplicasThatAreLateOrCannotBeSeenDoNotPass(t *testing.T) {
 	judge := func(r Replica) finding {
 		return judgeDependencies(nil, Dependents{Replicas: []Replica{r}}, Defaults())
 	}
-	require.True(t, judge(Replica{Name: "b", Mode: "async", Lag: time.Duration(time.Minute), Behind: 10}).passed)
-	late := judge(Replica{Name: "b", Mode: "async", Lag: time.Duration(61 * time.Second), Behind: 10})
+	require.True(t, judge(Replica{Name: "b", Mode: "async", Lag: time.Minute, Behind: 10}).passed)
+	late := judge(Replica{Name: "b", Mode: "async", Lag: 61 * time.Second, Behind: 10})
 	require.False(t, late.passed)
 	require.Equal(t, "replica b is 1 min 1 s behind", late.message)
 	// One that takes a base backup, or only receives WAL, replays nothing.

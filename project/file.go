@@ -295,8 +295,11 @@ func (c File) orNothing(key string, value, nothing time.Duration) time.Duration 
 	return value
 }
 
-// The major versions of PostgreSQL that the embedded server may have.
-const OldestMajor, NewestMajor = 14, 18
+// OldestMajor and NewestMajor are the major versions of PostgreSQL that the embedded server may have.
+const (
+	OldestMajor = 14
+	NewestMajor = 18
+)
 
 // KnownMajor reports whether there is an embedded server of that version.
 func KnownMajor(major int) bool { return major >= OldestMajor && major <= NewestMajor }

@@ -28,7 +28,7 @@ func TestALockIsHeldSinceTheLastSampleWithoutIt(t *testing.T) {
 			sessionLock{7, strong}),
 		holds(150, sessionLock{8, alone}), holds(180, sessionLock{8, alone}), holds(190),
 	}
-	ms := func(n int) time.Duration { return time.Duration(time.Duration(n) * time.Millisecond) }
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	require.Equal(t, []Lock{
 		{Table: "a", Mode: "ACCESS EXCLUSIVE", Held: ms(40), Blocks: "readers and writers"},
 		{Table: "b", Mode: "SHARE", Held: ms(35), Blocks: "writers"}, // never sampled: taken after the last sample

@@ -53,9 +53,9 @@ func TestLocksRewritesAndScansOfTablesThatExistedBeforeAreMeasured(t *testing.T)
 	require.Equal(t, "SHARE UPDATE EXCLUSIVE blocks ", lockOf(up(5), "public.a"))
 	require.NotEmpty(t, up(5).Scanned, "building an index reads the table, also outside a transaction")
 
-	require.Less(t, time.Duration(up(4).Locks[0].Held), time.Duration(up(4).Duration)-100*time.Millisecond,
+	require.Less(t, up(4).Locks[0].Held, up(4).Duration-100*time.Millisecond,
 		"the lock was taken at the end")
-	require.Greater(t, time.Duration(up(6).Locks[0].Held), 150*time.Millisecond, "the lock was taken at the beginning")
+	require.Greater(t, up(6).Locks[0].Held, 150*time.Millisecond, "the lock was taken at the beginning")
 
 	require.EqualValues(t, 500, up(7).Rows)
 	require.Equal(t, "ROW EXCLUSIVE blocks ", lockOf(up(7), "public.a"))

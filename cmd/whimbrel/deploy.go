@@ -89,8 +89,8 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 		return err
 	}
 	flags.apply(&p.Config)
-	p.Config.Stop, p.Config.Protect = a.interruption.gently(), p.ProtectedAs(ctx)
-	ctx, release := withGrace(ctx, p.Config.Stop, flags.grace)
+	p.Stop, p.Config.Protect = a.interruption.gently(), p.ProtectedAs(ctx)
+	ctx, release := withGrace(ctx, p.Stop, flags.grace)
 	defer release()
 	finish, err := a.listen(ctx, p)
 	if err != nil {
@@ -128,7 +128,7 @@ func (a *app) deploySteps(ctx context.Context, p *project.Project, flags *deploy
 	if err != nil {
 		return err
 	}
-	if d.Database, err = a.awaitDatabase(ctx, migrator, p.Config.Stop, flags.wait); err != nil {
+	if d.Database, err = a.awaitDatabase(ctx, migrator, p.Stop, flags.wait); err != nil {
 		return err
 	}
 	if err := a.deployChecks(ctx, p, migrator, flags, d); err != nil {
@@ -212,11 +212,11 @@ func (a *app) deployChecks(ctx context.Context, p *project.Project, m *whimbrel.
 			return nil
 		}
 		status, failed := m.Status(ctx)
-		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(p.Config.LockWait, whimbrel.DefaultLockWait) {
+		if failed == nil && status.Holder != nil && time.Since(began) < cmp.Or(p.LockWait, whimbrel.DefaultLockWait) {
 			select {
 			case <-time.After(250 * time.Millisecond):
 				continue
-			case <-p.Config.Stop:
+			case <-p.Stop:
 			case <-ctx.Done():
 			}
 		}

@@ -189,7 +189,7 @@ func ownReader(of reflect.Type) (schema map[string]any, label string) {
 func TestInitShowsEveryKeyWithItsDefault(t *testing.T) {
 	t.Parallel()
 	shown := regexp.MustCompile(`(?m)^#( {2,}[^ ]|[^ \n])`).ReplaceAllString(configTemplate([]string{"db"}), "$1")
-	_, err := parseConfig(project.Name, []byte(shown))
+	_, err := parseConfig([]byte(shown))
 	require.NoError(t, err, shown)
 	require.NoError(t, check(checker(t), shown))
 	var all, document map[string]any
@@ -273,7 +273,7 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 		right = append(right, string(text))
 	}
 	for _, text := range right {
-		_, err := parseConfig(project.Name, []byte(text))
+		_, err := parseConfig([]byte(text))
 		require.NoError(t, err, text)
 		require.NoError(t, check(schema, text), text)
 	}
@@ -282,7 +282,7 @@ func TestTheSchemaAgreesWithTheReader(t *testing.T) {
 		"environments: {a: {ulr: x}}\n", "checks: {skip: [nothing]}\n", "lint: {hazards: {none: warn}}\n",
 		"checks: {backups: [{kind: tape}]}\n",
 	} {
-		_, err := parseConfig(project.Name, []byte(text))
+		_, err := parseConfig([]byte(text))
 		require.Error(t, err, text)
 		require.Error(t, check(schema, text), text)
 	}

@@ -21,14 +21,14 @@ func (v variables) lookup(name string) (string, bool) {
 }
 
 // parseConfig reads a whimbrel.yaml as the program does.
-func parseConfig(path string, text []byte) (project.File, error) {
-	return project.Parse(path, text, problemOfHazard)
+func parseConfig(text []byte) (project.File, error) {
+	return project.Parse(project.Name, text, problemOfHazard)
 }
 
 func TestTheConfigThatInitWritesCanBeRead(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"migrations", "db: #1", "- x"} {
-		c, err := parseConfig(project.Name, []byte(configTemplate([]string{dir})))
+		c, err := parseConfig([]byte(configTemplate([]string{dir})))
 		require.NoError(t, err)
 		require.EqualValues(t, []string{dir}, c.Migrations)
 		require.Equal(t, []string{"development", "production"}, c.Names())

@@ -168,7 +168,7 @@ func TestNumbersInTheConfigurationAreRefusedAtTheirPlace(t *testing.T) {
 			text := inConfig(key, value)
 			var own *whimbrel.Error
 			var err error
-			require.NotPanics(t, func() { _, err = parseConfig("whimbrel.yaml", []byte(text)) }, text)
+			require.NotPanics(t, func() { _, err = parseConfig([]byte(text)) }, text)
 			require.ErrorAs(t, err, &own, text)
 			require.Equal(t, whimbrel.CodeConfiguration, own.Code, text)
 			require.Equal(t, strings.Count(key, ".")+1, own.Line, "%s: %v", text, own)

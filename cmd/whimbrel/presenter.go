@@ -122,7 +122,7 @@ func (p *presenter) hearMigration(record whimbrel.Record) []string {
 		p.current = nil
 		return []string{p.finished(event, filled)}
 	case whimbrel.Failed:
-		p.failing = &failing{migration: event.Migration, after: time.Duration(event.Duration), unknown: event.Unknown}
+		p.failing = &failing{migration: event.Migration, after: event.Duration, unknown: event.Unknown}
 		if c := p.current; c != nil {
 			p.failing.steps, p.failing.done, p.failing.kind, p.failing.filling = c.started.Steps, c.done, c.step.StepKind, c.filling
 		}
@@ -172,7 +172,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 		return p.hearFilling(record)
 	case whimbrel.StepFinished:
 		current.done, current.filling = max(current.done, event.Step), nil
-		long := time.Duration(event.Duration) >= longStep
+		long := event.Duration >= longStep
 		if current.started.Steps > 1 && (p.verbose || long) {
 			return []string{p.style.Faint(fmt.Sprintf("  · step %d of %d  %s  %s",
 				event.Step, current.started.Steps, current.step.Summary, present.Duration(event.Duration)))}
@@ -185,7 +185,7 @@ func (p *presenter) hearStep(record whimbrel.Record) []string {
 	case whimbrel.Retrying:
 		current.attempt = event.Attempt + 1
 		// A busy lock makes many short attempts; one line says enough.
-		if event.Attempt > 1 && time.Duration(event.After) < longStep && !p.verbose {
+		if event.Attempt > 1 && event.After < longStep && !p.verbose {
 			return nil
 		}
 		if !p.verbose && !current.filling.retryIsNews(record.Time) {

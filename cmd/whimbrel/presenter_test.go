@@ -45,14 +45,14 @@ func aRun() []moment {
 	back.Direction = whimbrel.Down
 	eve := whimbrel.Holder{By: "eve@far pid 7", Since: now.Add(-time.Minute)}
 	psql := whimbrel.Blocker{PID: 123, Application: "psql", State: "idle in transaction",
-		Query: "UPDATE users\n SET x = 1", Age: elapsed(12 * time.Second)}
+		Query: "UPDATE users\n SET x = 1", Age: 12 * time.Second}
 	const ms, s = time.Millisecond, time.Second
 	return []moment{
 		{0, whimbrel.RunStarted{Command: "up", Database: "app@db:5432/shop", Planned: 2}},
 		{0, whimbrel.SchemaCreated{Schema: "app"}},
 		{0, whimbrel.TablesAdopted{Table: "public.schema_migrations", Rows: 14}},
 		{1 * ms, whimbrel.LeaseWaiting{Holder: eve}},
-		{2 * s, whimbrel.LeaseWaiting{Holder: eve, Waited: elapsed(2 * s)}},
+		{2 * s, whimbrel.LeaseWaiting{Holder: eve, Waited: 2 * s}},
 		{3 * s, whimbrel.LeaseTaken{Token: 8, TakenFrom: &whimbrel.Holder{By: "eve@far pid 7", State: "gone"}}},
 		{3 * s, whimbrel.MigrationStarted{Migration: users, Steps: 1}},
 		{3 * s, whimbrel.StepStarted{Migration: users, Step: 1, StepKind: whimbrel.StepSQL, Summary: "CREATE TABLE"}},
@@ -60,21 +60,21 @@ func aRun() []moment {
 			Hint: "a hint"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql},
-			Waited: elapsed(50 * ms)}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 1, After: elapsed(200 * ms), SQLState: "55P03",
+			Waited: 50 * ms}},
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 1, After: 200 * ms, SQLState: "55P03",
 			Reason: "canceling statement due to lock timeout"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql}}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: elapsed(300 * ms), SQLState: "55P03",
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 2, After: 300 * ms, SQLState: "55P03",
 			Reason: "again"}},
-		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: elapsed(2 * s), SQLState: "55P03",
+		{3 * s, whimbrel.Retrying{Migration: users, Step: 1, Attempt: 3, After: 2 * s, SQLState: "55P03",
 			Reason: "and again"}},
 		{3 * s, whimbrel.LockWaiting{Migration: users, Step: 1, Blockers: []whimbrel.Blocker{psql, {PID: 5}, {PID: 6}}}},
-		{3 * s, whimbrel.TrafficWaiting{Migration: users, Step: 1, Longest: elapsed(120 * ms), Waiting: []whimbrel.Blocker{
-			{PID: 8, Application: "web", State: "active", Query: "SELECT 1", Age: elapsed(120 * ms)}, {PID: 9}}}},
+		{3 * s, whimbrel.TrafficWaiting{Migration: users, Step: 1, Longest: 120 * ms, Waiting: []whimbrel.Blocker{
+			{PID: 8, Application: "web", State: "active", Query: "SELECT 1", Age: 120 * ms}, {PID: 9}}}},
 		{3 * s, whimbrel.ConnectionLost{Migration: users, Reason: "terminating connection"}},
-		{4 * s, whimbrel.Reconnected{Migration: users, Waited: elapsed(s)}},
-		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: elapsed(s), Rows: 3}},
-		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: elapsed(12 * ms), Rows: 3}},
+		{4 * s, whimbrel.Reconnected{Migration: users, Waited: s}},
+		{4 * s, whimbrel.StepFinished{Migration: users, Step: 1, Duration: s, Rows: 3}},
+		{4 * s, whimbrel.MigrationFinished{Migration: users, Duration: 12 * ms, Rows: 3}},
 		{4 * s, whimbrel.MigrationStarted{Migration: index, Steps: 4, Done: 1}},
 		{4 * s, whimbrel.ObjectsLost{Migration: whimbrel.Ref{Version: "R__names", Name: "names"},
 			Objects: []string{"view public.names"}, Repeats: true}},
@@ -83,16 +83,16 @@ func aRun() []moment {
 		{4 * s, whimbrel.IndexRepaired{Migration: index, Index: "users_name", Action: "kept_valid"}},
 		{4 * s, whimbrel.StepStarted{Migration: index, Step: 2, StepKind: whimbrel.StepAlone,
 			Summary: "CREATE INDEX CONCURRENTLY"}},
-		{9 * s, whimbrel.StepFinished{Migration: index, Step: 2, Duration: elapsed(5 * s)}},
+		{9 * s, whimbrel.StepFinished{Migration: index, Step: 2, Duration: 5 * s}},
 		{9 * s, whimbrel.StepStarted{Migration: index, Step: 3, StepKind: whimbrel.StepSQL, Summary: "COMMENT"}},
-		{9 * s, whimbrel.StepFinished{Migration: index, Step: 3, Duration: elapsed(3 * ms)}},
+		{9 * s, whimbrel.StepFinished{Migration: index, Step: 3, Duration: 3 * ms}},
 		{9 * s, whimbrel.StepStarted{Migration: index, Step: 4, StepKind: whimbrel.StepSQL, Summary: "UPDATE"}},
-		{9 * s, whimbrel.Failed{Migration: index, Duration: elapsed(5 * s), Error: &whimbrel.Error{}}},
-		{9 * s, whimbrel.MigrationFinished{Migration: back, Duration: elapsed(3 * ms)}},
+		{9 * s, whimbrel.Failed{Migration: index, Duration: 5 * s, Error: &whimbrel.Error{}}},
+		{9 * s, whimbrel.MigrationFinished{Migration: back, Duration: 3 * ms}},
 		{9 * s, whimbrel.MigrationFinished{Migration: back, RecordOnly: true}},
 		{9 * s, whimbrel.MigrationFinished{Migration: index, RecordOnly: true}},
 		{9 * s, whimbrel.MigrationFinished{Migration: whimbrel.Ref{Version: "20240117000000", Name: "fill_users",
-			Direction: whimbrel.Up}, Duration: elapsed(s), RowsUnknown: true}},
+			Direction: whimbrel.Up}, Duration: s, RowsUnknown: true}},
 		{9 * s, whimbrel.RunFinished{Command: "up"}},
 	}
 }
@@ -154,7 +154,7 @@ func TestSummaries(t *testing.T) {
 	t.Parallel()
 	up, down := whimbrel.Outcome{Ref: users}, whimbrel.Outcome{Ref: users}
 	down.Direction = whimbrel.Down
-	took := elapsed(230 * time.Millisecond)
+	took := 230 * time.Millisecond
 	for want, result := range map[string]whimbrel.Result{
 		"2 migrations in 230 ms, batch 1": {Command: "up", Done: []whimbrel.Outcome{up, up},
 			Batch: 1, Duration: took},

@@ -94,7 +94,7 @@ func (f *filling) about(counts, rate bool) []string {
 	if rate && f.progress.PerSecond > 0 {
 		parts = append(parts, present.Count(f.progress.PerSecond)+" rows/s")
 	}
-	if left := time.Duration(f.progress.Left); left > 0 {
+	if left := f.progress.Left; left > 0 {
 		parts = append(parts, present.Duration(max(left.Round(time.Second), time.Second))+" left")
 	}
 	if f.progress.Pass > 1 {

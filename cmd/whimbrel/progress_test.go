@@ -17,7 +17,7 @@ var fill = whimbrel.Ref{Version: "20240117000000", Name: "move_settings",
 
 func progress(keys, total int64, left time.Duration, pass int) whimbrel.BatchProgress {
 	return whimbrel.BatchProgress{Migration: fill, Step: 2, Keys: keys, Total: total, Rows: keys, PerSecond: 51_200,
-		Left: elapsed(left), Size: 1000, Pass: pass}
+		Left: left, Size: 1000, Pass: pass}
 }
 
 // aFilling is a backfill that takes three quarters of a minute.
@@ -27,7 +27,7 @@ func aFilling() []moment {
 		return whimbrel.BatchPaused{Migration: fill, Step: 2, Reason: reason}
 	}
 	backoff := func(attempt int) whimbrel.Retrying {
-		return whimbrel.Retrying{Migration: fill, Step: 2, Attempt: attempt, After: elapsed(50 * time.Millisecond),
+		return whimbrel.Retrying{Migration: fill, Step: 2, Attempt: attempt, After: 50 * time.Millisecond,
 			Reason: "lock timeout"}
 	}
 	return []moment{
@@ -45,14 +45,14 @@ func aFilling() []moment {
 		{14 * s, paused("replica west is 120 kB of WAL behind")},
 		{15 * s, paused("replica west is 400 kB of WAL behind")},
 		{16 * s, paused("the amount of WAL forced a checkpoint")},
-		{17 * s, whimbrel.BatchResumed{Migration: fill, Step: 2, Paused: elapsed(3 * s)}},
+		{17 * s, whimbrel.BatchResumed{Migration: fill, Step: 2, Paused: 3 * s}},
 		{21 * s, progress(1_003_000, 1_000_000, 0, 1)},
 		{40 * s, progress(700, 1_000_000, 19*s, 2)},
-		{41 * s, whimbrel.StepFinished{Migration: fill, Step: 2, Duration: elapsed(41 * s), Rows: 1_003_000}},
+		{41 * s, whimbrel.StepFinished{Migration: fill, Step: 2, Duration: 41 * s, Rows: 1_003_000}},
 		{41 * s, whimbrel.Printed{Migration: fill, Level: "log", Text: "two\nlines"}},
 		{41 * s, whimbrel.Printed{Migration: fill, Level: "warn", Text: "a warning"}},
 		{41 * s, whimbrel.Printed{Migration: fill, Level: "error", Text: "an error"}},
-		{42 * s, whimbrel.MigrationFinished{Migration: fill, Duration: elapsed(42 * s), Rows: 1_003_000}},
+		{42 * s, whimbrel.MigrationFinished{Migration: fill, Duration: 42 * s, Rows: 1_003_000}},
 	}
 }
 
@@ -126,7 +126,7 @@ func TestTheLiveLineOfABackfillSaysWhatIsKnown(t *testing.T) {
 
 func TestWhatIsLeftOfABackfillIsSaid(t *testing.T) {
 	t.Parallel()
-	failed := whimbrel.Failed{Migration: fill, Duration: elapsed(10 * time.Second)}
+	failed := whimbrel.Failed{Migration: fill, Duration: 10 * time.Second}
 	started := func(steps int, kind whimbrel.StepKind) []moment {
 		return []moment{{0, whimbrel.MigrationStarted{Migration: fill, Steps: steps}},
 			{0, whimbrel.StepStarted{Migration: fill, Step: 1, StepKind: kind}}}

@@ -102,7 +102,7 @@ func (a *app) showUnfinished(ctx context.Context, version migration.Version) err
 		return err
 	}
 	if len(found) == 0 && version != "" {
-		if err := a.refuseUnknown(ctx, migrator, p.Config.Migrations, version); err != nil {
+		if err := a.refuseUnknown(ctx, migrator, p.Migrations, version); err != nil {
 			return err
 		}
 	}

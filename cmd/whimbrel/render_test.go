@@ -32,8 +32,6 @@ func golden(t *testing.T, name, text string) {
 // now is the present of the renderings.
 var now = time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 
-func elapsed(d time.Duration) time.Duration { return time.Duration(d) }
-
 var users = whimbrel.Ref{Version: "20240115120000", Name: "add_users", Path: "migrations/20240115120000_add_users.sql",
 	Direction: whimbrel.Up}
 
@@ -47,7 +45,7 @@ func aStatus() whimbrel.Status {
 		status.Applied = append(status.Applied, whimbrel.Applied{
 			Version: migration.Version("2024010100000" + string(rune('0'+i))), Name: name,
 			ExecutedAt: now.Add(-time.Duration(7-i) * 13 * time.Hour),
-			Duration:   elapsed(time.Duration(i*i*i) * 17 * time.Millisecond),
+			Duration:   time.Duration(i*i*i) * 17 * time.Millisecond,
 		})
 	}
 	status.Applied[0].Changed, status.Applied[0].RollingBack, status.Applied[6].Missing = true, true, true
@@ -92,7 +90,7 @@ func TestHistoryReadsWell(t *testing.T) {
 	t.Parallel()
 	golden(t, "history.txt", renderHistory(present.Style{}, []whimbrel.LogEntry{
 		{At: now.Add(-50 * time.Hour), Action: "up", Outcome: "done", Version: users.Version, Name: users.Name,
-			Duration: elapsed(1500 * time.Millisecond), By: "ann@laptop pid 3"},
+			Duration: 1500 * time.Millisecond, By: "ann@laptop pid 3"},
 		{At: now.Add(-time.Second), Action: "down", Outcome: "failed", Version: "2", Name: "x", By: "bob@ci pid 4",
 			Error: "relation \"x\"\n does not exist"},
 	}, now)+"\n"+renderHistory(present.Style{}, nil, now))

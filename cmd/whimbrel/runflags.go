@@ -129,7 +129,7 @@ func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal
 		return err
 	}
 	flags.apply(&p.Config)
-	p.Config.Stop = a.interruption.stop
+	p.Stop = a.interruption.stop
 	finish, err := a.listen(ctx, p)
 	if err != nil {
 		return err
@@ -189,12 +189,12 @@ func (a *app) listen(ctx context.Context, p *project.Project) (finish func(), er
 		return nil, err
 	}
 	defer func() {
-		if hear := p.Config.Listener; hear != nil {
-			p.Config.Listener = func(r whimbrel.Record) { hear(spokenRecord(r)) }
+		if hear := p.Listener; hear != nil {
+			p.Listener = func(r whimbrel.Record) { hear(spokenRecord(r)) }
 		}
 	}()
 	if a.flags.json {
-		p.Config.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { a.object(o) })...)
+		p.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { a.object(o) })...)
 		return a.endObserving, nil
 	}
 	out := a.out
@@ -205,9 +205,9 @@ func (a *app) listen(ctx context.Context, p *project.Project) (finish func(), er
 	shown := &presenter{style: a.style, verbose: a.flags.verbose, migrations: p.Migrations, terminal: live,
 		columns: a.outWidth}
 	screen := newScreen(shown, out, live, a.outWidth)
-	p.Config.Listener = screen.hear
+	p.Listener = screen.hear
 	if len(a.observers.All()) > 0 { // who listens alone needs nothing of package monitor
-		p.Config.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { screen.hear(o.Record) })...)
+		p.Listener = monitor.Listen(a.observers.All(func(o monitor.Observation) { screen.hear(o.Record) })...)
 	}
 	return func() {
 		screen.close()

@@ -37,7 +37,7 @@ It only reads: it works for a role that may not write, and on a replica.`,
 			if err != nil {
 				return err
 			}
-			p.Config.Tags = flags.tags
+			p.Tags = flags.tags
 			migrator, err := whimbrel.New(p.Config)
 			if err != nil {
 				return err

@@ -46,7 +46,7 @@ func progress(r whimbrel.Record) {
 	case whimbrel.BatchProgress:
 		fmt.Println(e.Keys, "of about", e.Total, "keys")
 	case whimbrel.MigrationFinished:
-		fmt.Println(e.Migration.Version, e.Migration.Name, "done in", time.Duration(e.Duration).Round(time.Millisecond))
+		fmt.Println(e.Migration.Version, e.Migration.Name, "done in", e.Duration.Round(time.Millisecond))
 	}
 }
 

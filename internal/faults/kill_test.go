@@ -38,11 +38,11 @@ func TestAKilledRunIsFinishedByTheNextOneWithoutRepairAndWithoutWaiting(t *testi
 					outcomes.add("nothing was left to do")
 					return
 				}
-				require.Less(t, time.Duration(taken.Waited), 10*time.Second, "the lease holds for 30 s, but its holder is gone")
+				require.Less(t, taken.Waited, 10*time.Second, "the lease holds for 30 s, but its holder is gone")
 				outcomes.add("continued")
 				mutex.Lock()
 				defer mutex.Unlock()
-				waits = append(waits, time.Duration(taken.Waited))
+				waits = append(waits, taken.Waited)
 			})
 		}
 	})

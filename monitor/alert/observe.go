@@ -50,11 +50,11 @@ func (r *rules) within(now time.Time, event whimbrel.Event) []Alert {
 	case whimbrel.StepFinished:
 		return r.end(now, Lock, Traffic, Still)
 	case whimbrel.LockWaiting:
-		c := r.waitsForLock(now.Add(-time.Duration(e.Waited)), e.Migration, e.Step)
+		c := r.waitsForLock(now.Add(-e.Waited), e.Migration, e.Step)
 		c.seen, c.alert.Blockers = now, sessionsOf(e.Blockers)
 	case whimbrel.Retrying:
 		if e.SQLState == lockNotAvailable {
-			r.waitsForLock(now, e.Migration, e.Step).seen = now.Add(time.Duration(e.After))
+			r.waitsForLock(now, e.Migration, e.Step).seen = now.Add(e.After)
 		}
 		return r.end(now, Traffic)
 	case whimbrel.TrafficWaiting:
@@ -98,7 +98,7 @@ func (r *rules) runs(now time.Time, e whimbrel.MigrationStarted) {
 }
 
 func (r *rules) waitsForLease(now time.Time, e whimbrel.LeaseWaiting) {
-	c := r.begin(Lease, now.Add(-time.Duration(e.Waited)), string(Lease), levels(level{r.limits.Lease, Medium}))
+	c := r.begin(Lease, now.Add(-e.Waited), string(Lease), levels(level{r.limits.Lease, Medium}))
 	holder := e.Holder
 	c.alert.Remedy = "see the holder with `whimbrel lock`"
 	c.over = "The lease was had"
@@ -125,7 +125,7 @@ func (r *rules) waitsForLock(since time.Time, ref whimbrel.Ref, step int) *condi
 
 func (r *rules) letsOthersWait(now time.Time, e whimbrel.TrafficWaiting) {
 	ref, step := e.Migration, e.Step
-	c := r.begin(Traffic, now.Add(-time.Duration(e.Longest)), keyOf(ref, Traffic), levels(level{r.limits.Traffic, High}))
+	c := r.begin(Traffic, now.Add(-e.Longest), keyOf(ref, Traffic), levels(level{r.limits.Traffic, High}))
 	c.alert.Migration, c.alert.Step = &ref, step
 	c.alert.Remedy = "stop the run if that cannot be borne: the step is rolled back"
 	c.over = "The step holds nobody up any longer"
@@ -158,7 +158,7 @@ func (r *rules) failure(now time.Time, e whimbrel.Failed) Alert {
 	a := r.about(Failed, keyOf(e.Migration, Failed))
 	ref := e.Migration
 	a.ID, a.Status, a.Type, a.Severity = newID(), Firing, Error, Critical
-	a.Migration, a.Duration, a.Time, a.Since = &ref, e.Duration, now, now.Add(-time.Duration(e.Duration))
+	a.Migration, a.Duration, a.Time, a.Since = &ref, e.Duration, now, now.Add(-e.Duration)
 	a.Title = fmt.Sprintf("Migration %s failed", name(ref))
 	a.Message = fmt.Sprintf("Migration %s (%s) failed after %s.", name(ref), ref.Direction,
 		present.Duration(e.Duration))
@@ -240,7 +240,7 @@ func (r *rules) finished(now time.Time, e whimbrel.RunFinished) []Alert {
 func (r *rules) runFailed(now time.Time, e whimbrel.RunFinished) Alert {
 	a := r.about(Failed, "run/"+e.Command)
 	a.ID, a.Status, a.Type, a.Severity = newID(), Firing, Error, Critical
-	a.Time, a.Since, a.Duration = now, now.Add(-time.Duration(e.Duration)), e.Duration
+	a.Time, a.Since, a.Duration = now, now.Add(-e.Duration), e.Duration
 	a.Error, a.Remedy = failureOf(e.Error), e.Error.Remedy
 	a.Title = fmt.Sprintf("whimbrel %s failed", e.Command)
 	a.Message = fmt.Sprintf("whimbrel %s failed: %s", e.Command, e.Error.Error())

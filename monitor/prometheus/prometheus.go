@@ -72,7 +72,7 @@ func (c *Collector) Observe(o monitor.Observation) {
 	case whimbrel.RunStarted:
 		c.database = e.Database
 	case whimbrel.LeaseTaken:
-		c.lease += time.Duration(e.Waited).Seconds()
+		c.lease += e.Waited.Seconds()
 	case whimbrel.MigrationStarted:
 		c.running = &running{e.Migration, o.Time}
 		c.remember("before", o.Before)
@@ -82,16 +82,16 @@ func (c *Collector) Observe(o monitor.Observation) {
 		c.backfill = &e
 	case whimbrel.MigrationFinished:
 		c.rows[e.Migration.Direction] += float64(e.Rows)
-		c.ended(o, outcome{e.Migration.Direction, "done"}, time.Duration(e.Duration))
+		c.ended(o, outcome{e.Migration.Direction, "done"}, e.Duration)
 	case whimbrel.Failed:
 		how := "failed"
 		if stopped(e.Error) {
 			how = "stopped"
 		}
-		c.ended(o, outcome{e.Migration.Direction, how}, time.Duration(e.Duration))
+		c.ended(o, outcome{e.Migration.Direction, how}, e.Duration)
 	case whimbrel.RunFinished:
 		c.running = nil
-		c.last = &last{e.Command, o.Time, time.Duration(e.Duration), e.Done, e.Error != nil && !stopped(e.Error)}
+		c.last = &last{e.Command, o.Time, e.Duration, e.Done, e.Error != nil && !stopped(e.Error)}
 		if e.Error == nil {
 			c.succeeded = o.Time
 		}

@@ -40,12 +40,12 @@ func observed(events ...whimbrel.Event) *prometheus.Collector {
 var (
 	users = whimbrel.Ref{Version: "1", Name: "users", Direction: whimbrel.Up}
 	begin = whimbrel.RunStarted{Command: "up", Database: `ann@db:5432/"shop"`}
-	aRun  = []whimbrel.Event{begin, whimbrel.LeaseTaken{Waited: time.Duration(2 * time.Second)},
+	aRun  = []whimbrel.Event{begin, whimbrel.LeaseTaken{Waited: 2 * time.Second},
 		whimbrel.MigrationStarted{Migration: users}, whimbrel.Retrying{SQLState: "55P03"},
 		whimbrel.Retrying{SQLState: "55P03"}, whimbrel.MigrationFinished{Migration: users,
-			Duration: time.Duration(20 * time.Millisecond), Rows: 3}, whimbrel.MigrationStarted{Migration: users},
-		whimbrel.Failed{Migration: users, Duration: time.Duration(2 * time.Hour)}, whimbrel.RunFinished{Command: "up",
-			Duration: time.Duration(7 * time.Second), Done: 1, Error: &whimbrel.Error{Code: whimbrel.CodeStatement}}}
+			Duration: 20 * time.Millisecond, Rows: 3}, whimbrel.MigrationStarted{Migration: users},
+		whimbrel.Failed{Migration: users, Duration: 2 * time.Hour}, whimbrel.RunFinished{Command: "up",
+			Duration: 7 * time.Second, Done: 1, Error: &whimbrel.Error{Code: whimbrel.CodeStatement}}}
 	common = `database="ann@db:5432/\"shop\"",environment="production"`
 )
 

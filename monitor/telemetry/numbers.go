@@ -60,19 +60,19 @@ func (n *numbers) observe(o monitor.Observation) {
 	case whimbrel.RunStarted:
 		n.server, n.options = server(e.Database), map[optionKey]metric.MeasurementOption{}
 	case whimbrel.LeaseTaken:
-		n.lease.Record(ctx, time.Duration(e.Waited).Seconds())
+		n.lease.Record(ctx, e.Waited.Seconds())
 	case whimbrel.Retrying:
 		n.retries.Add(ctx, 1, metric.WithAttributes(semconv.DBResponseStatusCode(e.SQLState)))
 	case whimbrel.StepStarted:
 		n.summary, n.began = operation(e), o.Time
 	case whimbrel.StepFinished:
-		n.operations.Record(ctx, time.Duration(e.Duration).Seconds(), n.operation())
+		n.operations.Record(ctx, e.Duration.Seconds(), n.operation())
 		n.began = time.Time{}
 	case whimbrel.MigrationStarted:
 		n.remember(ctx, "before", o.Before)
 	case whimbrel.MigrationFinished:
 		n.remember(ctx, "after", o.After)
-		n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), n.migration(e.Migration.Direction))
+		n.migrations.Record(ctx, e.Duration.Seconds(), n.migration(e.Migration.Direction))
 		if e.Rows > 0 {
 			n.rows.Add(ctx, e.Rows, n.migration(e.Migration.Direction))
 		}
@@ -130,7 +130,7 @@ func (n *numbers) failed(ctx context.Context, at time.Time, e whimbrel.Failed) {
 	} else if e.Error != nil {
 		what = append(what, semconv.ErrorTypeKey.String(errorType(e.Error)))
 	}
-	n.migrations.Record(ctx, time.Duration(e.Duration).Seconds(), metric.WithAttributes(slices.Concat(n.server, what,
+	n.migrations.Record(ctx, e.Duration.Seconds(), metric.WithAttributes(slices.Concat(n.server, what,
 		[]attribute.KeyValue{
 			attribute.String("whimbrel.direction", string(e.Migration.Direction)), attribute.String("whimbrel.outcome", outcome),
 		})...))
