@@ -229,7 +229,7 @@ func TestTheSinksInTheDocumentationCanBeOpened(t *testing.T) {
 	}
 	_, config, _ := strings.Cut(string(text), "```yaml\n")
 	config, _, _ = strings.Cut(config, "```")
-	_, err = parseConfig([]byte("environments: {production: {embedded: true}}\n"+config))
+	_, err = parseConfig([]byte("environments: {production: {embedded: true}}\n" + config))
 	require.NoError(t, err)
 }
 
