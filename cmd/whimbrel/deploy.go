@@ -234,10 +234,8 @@ func (a *app) deployChecks(ctx context.Context, p *project.Project, m *whimbrel.
 func (a *app) showDeployment(d *deployment) {
 	if a.flags.json {
 		if d.Error == nil {
-			a.object(struct {
-				Event string `json:"event"`
-				*deployment
-			}{"deployment", d})
+			d.Event = "deployment"
+			a.object(d)
 		}
 		return
 	}

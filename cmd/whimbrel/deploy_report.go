@@ -16,6 +16,7 @@ import (
 
 // deployment is what a deploy did, as far as it came.
 type deployment struct {
+	Event    string            `json:"event,omitempty"` // where it is a line of a stream
 	Outcome  outcome           `json:"outcome"`
 	Database string            `json:"database"`
 	Checks   *preflight.Report `json:"checks,omitempty"`

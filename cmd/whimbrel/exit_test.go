@@ -70,7 +70,8 @@ func TestEveryCodeHasOneExitStatus(t *testing.T) {
 	}
 	found := map[string]bool{}
 	for folder, some := range map[string]string{
-		"../..": "lease_held", "../../migration": "bad_name", "../../adopt": "contradiction", ".": "usage",
+		"../..": "lease_held", "../../migration": "bad_name", "../../adopt": "contradiction", "../../project": "usage",
+		".": "refused",
 	} {
 		codes := append(constants(t, folder, "Code"), constants(t, folder, "code")...)
 		require.Contains(t, codes, some)

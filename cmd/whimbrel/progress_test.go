@@ -170,8 +170,10 @@ SELECT true;
 			step(1, whimbrel.StepSQL, 0, 1), step(2, whimbrel.StepBatch, 1, 2), step(3, whimbrel.StepAlone, 2, 3), step(4,
 				whimbrel.StepBatch, 3, 6),
 		}},
-		{Migration: script, Direction: whimbrel.Up, Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepScript}}},
-		{Migration: script, Direction: whimbrel.Down, Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepFunc}}},
+		{Migration: script, Direction: whimbrel.Up, Source: whimbrel.SourceFile,
+			Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepScript}}},
+		{Migration: script, Direction: whimbrel.Down, Source: whimbrel.SourceFile,
+			Steps: []whimbrel.Step{{Number: 1, Kind: whimbrel.StepFunc}}},
 	}}
 	plan.Migrations[0].Steps[0].Done, plan.Migrations[0].Steps[1].Started = true, true
 	golden(t, "plan.txt", renderPlan(present.Style{}, plan, false)+"\n"+renderPlan(present.Style{}, plan, true))
