@@ -160,7 +160,7 @@ func judgeLocks(sessions []activity, locks []held, tables map[uint32]string, lim
 	for _, a := range sessions {
 		session := a.session(locks, tables)
 		plainVacuum := a.Kind == "autovacuum worker" && !strings.Contains(a.Query, "to prevent wraparound")
-		old := !plainVacuum && (session.Transaction > limit || time.Duration(session.Running) > limit &&
+		old := !plainVacuum && (session.Transaction > limit || session.Running > limit &&
 			session.Transaction > 0)
 		switch {
 		case old:

@@ -89,7 +89,7 @@ func (a *app) deploy(ctx context.Context, flags *deployFlags) error {
 		return err
 	}
 	flags.apply(&p.Config)
-	p.Stop, p.Config.Protect = a.interruption.gently(), p.ProtectedAs(ctx)
+	p.Stop, p.Protect = a.interruption.gently(), p.ProtectedAs(ctx)
 	ctx, release := withGrace(ctx, p.Stop, flags.grace)
 	defer release()
 	finish, err := a.listen(ctx, p)

@@ -32,7 +32,7 @@ func planDocument(basis whimbrel.Basis, told judgement) ([]byte, error) {
 func (a *app) study(ctx context.Context, p *project.Project, migrator *whimbrel.Migrator, plan whimbrel.Plan,
 	flags *planFlags) (judgement, error) {
 	options := forecast.Options{
-		Connection: migrator.Connection(), Rehearse: flags.rehearse, Variables: p.Variables, Scripts: p.Config.Scripts,
+		Connection: migrator.Connection(), Rehearse: flags.rehearse, Variables: p.Variables, Scripts: p.Scripts,
 		Severities: ofHazards(p),
 		Progress:   func(message string) { a.note("%s", message) },
 	}
