@@ -9,6 +9,13 @@ func (id ID) String() string { return id.name }
 // MarshalText implements encoding.TextMarshaler.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.name), nil }
 
+// UnmarshalText implements encoding.TextUnmarshaler. A name that is not known is kept: what
+// is read may have been written by another version.
+func (id *ID) UnmarshalText(text []byte) error {
+	id.name = string(text)
+	return nil
+}
+
 // The hazards, of which hazards/*.md holds the records.
 var (
 	createIndexNotConcurrent                   = ID{"create-index-not-concurrent"}
