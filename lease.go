@@ -496,7 +496,8 @@ FROM own WHERE l.id = own.id RETURNING l.token, pg_catalog.set_config('applicati
 		if holder == nil && !l.beingGiven() || holder != nil && holder.Token != l.current() {
 			return leaseLost(l.current(), nil)
 		}
-		if err := pause.For(ctx, min(pause.Backoff(attempt), 500*time.Millisecond)); err != nil { // keep ends it, at the latest
+		// keep ends it, at the latest
+		if err := pause.For(ctx, min(pause.Backoff(attempt), 500*time.Millisecond)); err != nil {
 			return err
 		}
 	}

@@ -384,7 +384,8 @@ func (r *run) logFailure(p Planned, e *Error, took time.Duration, of *attempt) {
 		`', $2, $3, $4::integer, $5::double precision, $6, $7, nullif($8, ''), $9, $10, $11, $12::bigint, $13::integer,
 			$14::double precision, $15::double precision, $16::double precision, nullif($17, '')::jsonb
 		FROM `+r.db.tables.lock+` WHERE id = 1 AND token = $12::bigint`,
-		p.Action.logged(), string(p.Migration.Version), clip(p.Migration.Name), r.batch, millis.Of(took), p.Migration.Checksum,
+		p.Action.logged(), string(p.Migration.Version), clip(p.Migration.Name), r.batch, millis.Of(took),
+		p.Migration.Checksum,
 		e.Error(), e.SQLState, clip(who.String()), clip(who.host), clip(who.tool), r.lease.current(),
 		strain.retries, millis.Of(strain.backoff), millis.Of(strain.lockWait), millis.Of(r.leaseWait(p)),
 		of.story(true))

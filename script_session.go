@@ -238,7 +238,8 @@ func (s *session) Check(text string) error {
 		case s.db.facts.behindPool && !s.inside && staysInSession(migration.Statement{Statement: statement}):
 			return refuse("say SET LOCAL in client.tx(), or run the migration over a direct connection",
 				"behind a transaction pooler %s would reach other clients", statement.Command)
-		case statement.Class == pgsql.TransactionControl && !(s.inside && pgsql.CommandIs(statement.Command, "SAVEPOINT", "RELEASE", "ROLLBACK TO")):
+		case statement.Class == pgsql.TransactionControl && !(s.inside && pgsql.CommandIs(statement.Command, "SAVEPOINT",
+			"RELEASE", "ROLLBACK TO")):
 			return refuse("leave it out: whimbrel opens and commits the transaction in which the migration is recorded; "+
 				"outside one, use client.tx()",
 				"%s is not allowed in a migration", statement.Command)

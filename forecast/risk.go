@@ -121,7 +121,8 @@ func (m *Migration) findingReasons() []Reason {
 	for _, step := range m.Steps {
 		for _, s := range step.Statements {
 			for _, f := range s.Findings {
-				all = append(all, Reason{Risk: riskOf(f, step), Line: f.Start.Line, Hazard: f.Hazard.String(), Message: explained(f, step)})
+				all = append(all, Reason{Risk: riskOf(f, step), Line: f.Start.Line, Hazard: f.Hazard.String(),
+					Message: explained(f, step)})
 			}
 			if s.Opaque && s.Verdict == lint.Unknown && len(s.Findings) == 0 {
 				all = append(all, Reason{Risk: Medium, Line: s.Line, Message: why(s)})

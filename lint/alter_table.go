@@ -111,7 +111,8 @@ func (j *judge) buildsKey(r *relation, cmd *ast.AlterTableCmd) bool {
 
 // missing finds that a command is about a column that the table does not have.
 func (j *judge) missing(r *relation, cmd *ast.AlterTableCmd) bool {
-	if !commandOf(cmd).named || cmd.MissingOk || r.assumed || len(r.columns) == 0 || r.column(cmd.Name) != nil || cmd.Name == "" {
+	if !commandOf(cmd).named || cmd.MissingOk || r.assumed || len(r.columns) == 0 || r.column(cmd.Name) != nil ||
+		cmd.Name == "" {
 		return false
 	}
 	j.report(Finding{Hazard: statementFails, claim: claim{kind: claimsError}, Evidence: Evidence{j.source(r),

@@ -78,7 +78,8 @@ func TestStatementsWhoseTextDoesNotTellAllSaySo(t *testing.T) {
 		"DO $$ BEGIN PERFORM 1; END $$;": "what DO … does",
 		"CALL app.tidy(1);":              "what CALL app.tidy does",
 		"EXECUTE later;":                 "what EXECUTE later does",
-		"CREATE TABEL users (id int);":   "what the statement does: parsing with PostgreSQL's grammar: syntax error at or near \"TABEL\"",
+		"CREATE TABEL users (id int);": "what the statement does: parsing with PostgreSQL's grammar: syntax error at or " +
+			"near \"TABEL\"",
 	} {
 		require.Equal(t, want, touched(t, text).Opaque, text)
 	}

@@ -24,7 +24,8 @@ type Variable struct {
 
 var (
 	variableName = plaintext.Pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	reference    = plaintext.Pattern(`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
+	reference    = plaintext.Pattern(
+		`\$\{(?:([A-Za-z_][A-Za-z0-9_]*)|'([A-Za-z_][A-Za-z0-9_]*)'|"([A-Za-z_][A-Za-z0-9_]*)")\}`)
 )
 
 // IsVariable reports whether a text can be the name of a variable: letters,

@@ -110,7 +110,8 @@ func (b *base) options(check string, pending ...string) preflight.Options {
 	m := b.migrator(pending...)
 	plan, err := m.Plan(b.t.Context(), whimbrel.Latest())
 	require.NoError(b.t, err)
-	return preflight.Options{Connection: connection, Plan: plan, Touches: lint.Touches, Verify: m.Verify, Only: []string{check}}
+	return preflight.Options{Connection: connection, Plan: plan, Touches: lint.Touches, Verify: m.Verify,
+		Only: []string{check}}
 }
 
 // run makes one check.

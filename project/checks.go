@@ -103,7 +103,8 @@ func (c *checkNames) ReadYAML(r *yamlpos.Reader, n yamlpos.Node) {
 	r.OneOrEach(n, func(n yamlpos.Node) {
 		name, _ := r.Scalar(n)
 		if known := append(preflight.Names(), preflight.Everything); !slices.Contains(known, name) {
-			r.Wrong(n, cmp.Or(plaintext.DidYouMean("", name, known), "the checks are "+strings.Join(known, ", ")), "unknown check %q",
+			r.Wrong(n, cmp.Or(plaintext.DidYouMean("", name, known), "the checks are "+strings.Join(known, ", ")),
+				"unknown check %q",
 				yamlpos.Written(n))
 			return
 		}

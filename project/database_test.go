@@ -49,7 +49,8 @@ environments:
 			Options{Dev: true, Environment: "production"}, withDefault, all, Database{Embedded: true, Source: "Options.Dev"},
 		},
 		"the development server as its environment says": {
-			Options{Dev: true, Environment: "mine"}, file, all, Database{Embedded: true, major: 17, Table: "t", Source: "Options.Dev"},
+			Options{Dev: true, Environment: "mine"}, file, all, Database{Embedded: true, major: 17, Table: "t",
+				Source: "Options.Dev"},
 		},
 		"the environment by name": {
 			Options{Environment: "production"}, file, all, Database{URL: "postgres://n@file/app",
@@ -101,7 +102,8 @@ func TestWithoutADatabaseAllWaysAreListed(t *testing.T) {
 			var e *whimbrel.Error
 			require.ErrorAs(t, err, &e)
 			require.Equal(t, CodeUsage, e.Code)
-			for _, way := range []string{"Options.DatabaseURL", "Options.Environment", "whimbrel.yaml", "DATABASE_URL", "DB_HOST", "PGHOST",
+			for _, way := range []string{"Options.DatabaseURL", "Options.Environment", "whimbrel.yaml", "DATABASE_URL",
+				"DB_HOST", "PGHOST",
 				"Options.Dev"} {
 				require.Contains(t, e.Remedy, way)
 			}

@@ -29,7 +29,8 @@ func believe(path, shown, sudo string) error {
 	}
 	return &whimbrel.Error{
 		Code: whimbrel.CodeConfiguration, Path: shown, Message: whose + ", so nothing of it is run",
-		Remedy: "read it, and say that it is meant: give Load its path, " + shown + "; or make it yours alone, with chown or chmod",
+		Remedy: "read it, and say that it is meant: give Load its path, " + shown +
+			"; or make it yours alone, with chown or chmod",
 	}
 }
 

@@ -138,7 +138,8 @@ type history struct {
 func newHistory(options Options) (history, error) {
 	config := whimbrel.Config{Project: options.Project, Policy: options.Policy}
 	config.AcceptMarks, config.OnProtected = true, nil
-	config.Hooks = migration.Hooks{}                                                     // they are of whole runs, which these are not
+	// they are of whole runs, which these are not
+	config.Hooks = migration.Hooks{}
 	config.Target = whimbrel.Target{DatabaseURL: "host=localhost", Table: options.Table} // never connected to
 	if _, err := whimbrel.New(config); err != nil {
 		return history{}, err

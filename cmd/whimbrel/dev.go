@@ -35,7 +35,8 @@ folder .whimbrel beside whimbrel.yaml, or in the working folder. Commands with
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.PersistentFlags().IntVar(&major, "pg-version", 0,
-		fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", project.OldestMajor, project.NewestMajor))
+		fmt.Sprintf("the major `VERSION` of PostgreSQL, %d to %d (default the newest at hand)", project.OldestMajor,
+			project.NewestMajor))
 	command.AddCommand(
 		newDevStart(a, &major), newDevStop(a, &major), newDevStatus(a, &major),
 		newDevURL(a, &major), newDevPsql(a, &major), newDevReset(a, &major),

@@ -105,7 +105,8 @@ func TestHugeNumbersWorkOrAreRefused(t *testing.T) {
 // numbers are the keys of whimbrel.yaml that are numbers, durations or sizes.
 func numbers(of reflect.Type, above string) (keys map[string]string) {
 	keys = map[string]string{}
-	kinds := map[reflect.Type]string{reflect.TypeFor[time.Duration](): "duration", reflect.TypeOf(project.ScriptLimits{}.Memory): "size"}
+	kinds := map[reflect.Type]string{reflect.TypeFor[time.Duration](): "duration",
+		reflect.TypeOf(project.ScriptLimits{}.Memory): "size"}
 	for i := range of.NumField() {
 		f := of.Field(i)
 		key := f.Tag.Get("yaml")

@@ -15,7 +15,8 @@ import (
 // permit is before every change of a protected database: it makes the checks,
 // shows what would run, and asks. Where only the history would change, it asks if
 // something is lost by that, as the engine sees it.
-func (a *app) permit(ctx context.Context, p *project.Project, m *whimbrel.Migrator, flags *runFlags, by whimbrel.Protection,
+func (a *app) permit(ctx context.Context, p *project.Project, m *whimbrel.Migrator, flags *runFlags,
+	by whimbrel.Protection,
 	plan whimbrel.Plan) error {
 	recordsOnly := !slices.ContainsFunc(plan.Migrations, func(p whimbrel.Planned) bool {
 		return !p.RecordOnly() || p.Direction == whimbrel.Down

@@ -92,7 +92,8 @@ func flagError(command *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		var flags []string
 		command.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
-		if near := plaintext.DidYouMean("--", unknown.GetSpecifiedName(), flags); near != "" && unknown.GetSpecifiedName() != "" {
+		if near := plaintext.DidYouMean("--", unknown.GetSpecifiedName(), flags); near != "" &&
+			unknown.GetSpecifiedName() != "" {
 			remedy = near
 		}
 	}

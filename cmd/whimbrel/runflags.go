@@ -160,7 +160,8 @@ func (a *app) change(command *cobra.Command, flags *runFlags, goal whimbrel.Goal
 
 // askingMigrator gives the engine of a project, which asks before it changes a protected
 // database.
-func (a *app) askingMigrator(ctx context.Context, p *project.Project, flags *runFlags) (migrator *whimbrel.Migrator, err error) {
+func (a *app) askingMigrator(ctx context.Context, p *project.Project,
+	flags *runFlags) (migrator *whimbrel.Migrator, err error) {
 	config := p.Config
 	config.Protect = p.ProtectedAs(ctx)
 	config.OnProtected = func(ctx context.Context, by whimbrel.Protection, plan whimbrel.Plan) error {
@@ -216,7 +217,7 @@ func (a *app) listen(ctx context.Context, p *project.Project) (finish func(), er
 	}, nil
 }
 
-// observe starts whoever else is configured to hear of a run of the project.
+// observe starts what else is configured to hear of a run of the project: alerts, metrics, traces.
 func (a *app) observe(ctx context.Context, p *project.Project) (err error) {
 	if a.observers, err = p.Observe(ctx, a.err); err == nil {
 		startTelemetry(ctx, a.observers, p)

@@ -90,8 +90,9 @@ func (a *app) verify(ctx context.Context, flags *verifyFlags) error {
 		return err
 	}
 	v, err := a.verified(ctx, p, drift.Options{
-		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing, Expected: expected, Privileges: flags.privileges,
-		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
+		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing, Expected: expected,
+		Privileges: flags.privileges,
+		Progress:   func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, !flags.historyOnly)
 	if err != nil {
 		return err
@@ -120,7 +121,8 @@ func (v verified) differs() bool {
 }
 
 // verified compares a project's history, and its schema where that is wanted.
-func (a *app) verified(ctx context.Context, p *project.Project, options drift.Options, withSchema bool) (v verified, err error) {
+func (a *app) verified(ctx context.Context, p *project.Project, options drift.Options,
+	withSchema bool) (v verified, err error) {
 	migrator, err := whimbrel.New(p.Config)
 	if err != nil {
 		return v, err
@@ -174,7 +176,8 @@ func (a *app) writeSchema(ctx context.Context, name string) error {
 		return err
 	}
 	made, err := drift.Expect(ctx, drift.Options{
-		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing, Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
+		Project: p.Project, Target: p.Target, Policy: p.Policy, Sandbox: furnishing,
+		Progress: func(message string) { a.note("%s", a.errStyle.Faint(message)) },
 	}, p.File.Lint.PGVersion)
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ func TestGitHubCommandsAreOneLineEachHoweverOddTheText(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "::error file=a/b.sql,line=1,endLine=2,col=3,title=100%25%3A a%2Cb::50%25%0Anext\n",
 		present.GitHub([]present.Note{
-			{Level: present.LevelError, Title: "100%: a,b", Message: "50%\nnext", Path: "a/b.sql", Line: 1, EndLine: 2, Column: 3},
+			{Level: present.LevelError, Title: "100%: a,b", Message: "50%\nnext", Path: "a/b.sql", Line: 1, EndLine: 2,
+				Column: 3},
 		}))
 	require.Equal(t, "::notice file=b.sql::whole file\n::warning ::nowhere\n", present.GitHub([]present.Note{
 		{Level: present.LevelInfo, Message: "whole file", Path: "b.sql"}, {Level: present.LevelWarning, Message: "nowhere"},

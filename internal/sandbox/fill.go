@@ -333,7 +333,8 @@ func (f *filling) insert(rows int) string {
 	if len(names) == 0 { // the table gives its columns their values
 		return fmt.Sprintf("INSERT INTO %s SELECT FROM %s ON CONFLICT DO NOTHING", f.table.Name, from[0])
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING", f.table.Name,
+	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s ON CONFLICT DO NOTHING",
+		f.table.Name,
 		strings.Join(names, ", "), strings.Join(values, ", "), strings.Join(from, " "))
 }
 

@@ -290,34 +290,45 @@ const fillableSQL = `
 WITH RECURSIVE base AS ( -- what domains stand for
 	SELECT oid, oid AS base, NULL::int4 AS mod, ARRAY[]::oid[] AS domains FROM pg_type WHERE typtype <> 'd'
 	UNION ALL
-	SELECT t.oid, b.base, coalesce(b.mod, nullif(t.typtypmod, -1)), b.domains || t.oid FROM pg_type t JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd'
+	SELECT t.oid, b.base, coalesce(b.mod, nullif(t.typtypmod, -1)), b.domains || t.oid FROM pg_type t
+		JOIN base b ON b.oid = t.typbasetype WHERE t.typtype = 'd'
 )
 SELECT json_build_object('oid', c.oid::bigint, 'name', quote_ident(n.nspname) || '.' || quote_ident(c.relname),
 	'columns', (SELECT coalesce(json_agg(json_build_object('number', a.attnum, 'name', a.attname,
-			'type', format_type(a.atttypid, a.atttypmod), 'base', format_type(y.oid, -1), 'form', y.typtype, 'category', y.typcategory,
+			'type', format_type(a.atttypid, a.atttypmod), 'base', format_type(y.oid, -1), 'form', y.typtype, 'category',
+				y.typcategory,
 			'element', coalesce(format_type(nullif(y.typelem, 0), NULL), ''),
-			'length', CASE WHEN m.mod > 0 AND y.typname IN ('varchar', 'bpchar') THEN m.mod - 4 WHEN m.mod > 0 AND y.typname IN ('bit', 'varbit') THEN m.mod ELSE 0 END,
-			'whole', CASE WHEN m.mod > 0 AND y.typname = 'numeric' THEN ((m.mod - 4) >> 16 & 65535) - ((m.mod - 4) & 2047) ELSE 0 END,
+			'length', CASE WHEN m.mod > 0 AND y.typname IN ('varchar', 'bpchar') THEN m.mod - 4 WHEN m.mod > 0
+				AND y.typname IN ('bit', 'varbit') THEN m.mod ELSE 0 END,
+			'whole', CASE WHEN m.mod > 0 AND y.typname = 'numeric' THEN ((m.mod - 4) >> 16 & 65535) - ((m.mod - 4) & 2047) ELSE 0
+				END,
 			'bounded', coalesce(m.mod > 0 AND y.typname = 'numeric', false),
-			'not_null', a.attnotnull OR EXISTS (SELECT FROM pg_type o WHERE o.oid = ANY (b.domains) AND o.typnotnull), 'default', a.atthasdef,
+			'not_null', a.attnotnull OR EXISTS (SELECT FROM pg_type o WHERE o.oid = ANY (b.domains) AND o.typnotnull), 'default',
+				a.atthasdef,
 			'omitted', a.attgenerated <> '',
 			'domain', (SELECT json_agg(pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE k.contypid = ANY (b.domains))
 		) ORDER BY a.attnum), '[]')
 		FROM pg_attribute a JOIN base b ON b.oid = a.atttypid JOIN pg_type y ON y.oid = b.base
 		CROSS JOIN LATERAL (SELECT coalesce(b.mod, nullif(a.atttypmod, -1)) AS mod) m
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-	'foreign', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'target', quote_ident(tn.nspname) || '.' || quote_ident(tc.relname),
-			'target_columns', (SELECT json_agg(ta.attname ORDER BY u.place) FROM unnest(k.confkey) WITH ORDINALITY u(number, place) JOIN pg_attribute ta ON ta.attrelid = k.confrelid AND ta.attnum = u.number)) ORDER BY k.conname)
+	'foreign', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'target',
+		quote_ident(tn.nspname) || '.' || quote_ident(tc.relname),
+			'target_columns', (SELECT json_agg(ta.attname ORDER BY u.place) FROM unnest(k.confkey) WITH ORDINALITY u(number,
+				place) JOIN pg_attribute ta ON ta.attrelid = k.confrelid AND ta.attnum = u.number)) ORDER BY k.conname)
 		FROM pg_constraint k JOIN pg_class tc ON tc.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = tc.relnamespace
 		WHERE k.conrelid = c.oid AND k.contype = 'f' AND (k.conparentid = 0 OR c.relispartition)),
-	'checks', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'text', pg_get_constraintdef(k.oid)))
+	'checks', (SELECT json_agg(json_build_object('name', k.conname, 'columns', k.conkey, 'text',
+		pg_get_constraintdef(k.oid)))
 		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'c'),
 	'uniques', (SELECT json_agg(i.indkey::int2[]) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique),
-	'partition', CASE WHEN c.relispartition THEN (SELECT json_agg(a.attnum) FROM pg_inherits h JOIN pg_partitioned_table p ON p.partrelid = h.inhparent
+	'partition', CASE WHEN c.relispartition THEN (SELECT json_agg(a.attnum) FROM pg_inherits h
+		JOIN pg_partitioned_table p ON p.partrelid = h.inhparent
 			JOIN pg_attribute k ON k.attrelid = p.partrelid AND k.attnum = ANY (p.partattrs::int2[])
 			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = k.attname WHERE h.inhrelid = c.oid)
 		ELSE (SELECT to_json(p.partattrs::int2[]) FROM pg_partitioned_table p WHERE p.partrelid = c.oid) END,
-	'bounds', CASE WHEN c.relispartition THEN coalesce(pg_get_partition_constraintdef(c.oid), '') WHEN c.relkind = 'p' THEN (SELECT coalesce(string_agg(pg_get_partition_constraintdef(l.relid), ' '), '') FROM pg_partition_tree(c.oid) l WHERE l.isleaf) ELSE '' END
+	'bounds', CASE WHEN c.relispartition THEN coalesce(pg_get_partition_constraintdef(c.oid),
+		'') WHEN c.relkind = 'p' THEN (SELECT coalesce(string_agg(pg_get_partition_constraintdef(l.relid), ' '), '')
+		FROM pg_partition_tree(c.oid) l WHERE l.isleaf) ELSE '' END
 )::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (CASE WHEN $2::bool THEN c.relkind = 'r' ELSE c.relkind IN ('r', 'p') AND NOT c.relispartition END)

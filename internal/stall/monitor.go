@@ -255,7 +255,8 @@ func (m *Monitor) judge(q *queue, step Step, began time.Time) (cancel bool) {
 	if len(q.Ahead) > 0 && (!same || time.Since(m.at) > 5*time.Second) {
 		m.blockers, m.at, q.Blocked = q.Ahead, time.Now(), true
 	}
-	cancel = longest >= max(budget-step.Mode.interval(), budget/2) && (q.waiting || step.Mode == NonTransactional) && !m.began.IsZero()
+	cancel = longest >= max(budget-step.Mode.interval(), budget/2) && (q.waiting || step.Mode == NonTransactional) &&
+		!m.began.IsZero()
 	if cancel {
 		m.cancels = time.Now()
 	}

@@ -143,7 +143,8 @@ func TestWhoIsCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			watched(t, func(t *testing.T, m *Monitor, s *scene) {
 				test.step.Notify = ignore
-				s.set(queue{worker: 7, waiting: test.waiting, Sight: Sight{Behind: []Session{{PID: 8, Age: test.behind}, {PID: 9}}}})
+				s.set(queue{worker: 7, waiting: test.waiting, Sight: Sight{Behind: []Session{{PID: 8, Age: test.behind},
+					{PID: 9}}}})
 				require.NoError(t, m.Begin(t.Context(), test.step))
 				after(300 * time.Millisecond)
 				require.Equal(t, test.want, m.Cancelled())

@@ -33,7 +33,8 @@ func (c *Collector) Push(ctx context.Context, gateway Gateway) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(c.Text(present.PrometheusText)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, address,
+		bytes.NewReader(c.Text(present.PrometheusText)))
 	if err != nil {
 		return errors.New("the URL of the push gateway is malformed")
 	}
