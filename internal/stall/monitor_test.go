@@ -3,7 +3,9 @@ package stall
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scene is a server whose queues a test sets.
+// scene is a server whose queues a test sets. The monitor looks at it in a goroutine of its own, and a
+// clock that goes on orders nothing between the two: all is read and written under the mutex.
 type scene struct {
 	mutex     sync.Mutex
 	now       []queue
-	looks     []time.Time
+	looks     int
 	cancelled []int
 	worker    string // that was asked for last
 	lost      bool
@@ -25,13 +28,52 @@ type scene struct {
 func (s *scene) set(queues ...queue) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.now, s.looks = queues, nil
+	s.now, s.looks = queues, 0
+}
+
+// at sets the session at work.
+func (s *scene) at(worker string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.named = worker
+}
+
+func (s *scene) current() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.named
+}
+
+// looked gives how often it was looked at since the queues were set.
+func (s *scene) looked() int {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.looks
+}
+
+func (s *scene) askedFor() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.worker
+}
+
+// victims gives the sessions that were cancelled.
+func (s *scene) victims() []int {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.cancelled)
+}
+
+func (s *scene) lose() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.lost = true
 }
 
 func (s *scene) queues(_ context.Context, worker string) ([]queue, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.worker, s.looks = worker, append(s.looks, time.Now())
+	s.worker, s.looks = worker, s.looks+1
 	if s.lost {
 		return nil, errors.New("lost")
 	}
@@ -48,12 +90,15 @@ func (s *scene) close() {}
 
 // heard is what was told of a step.
 type heard struct {
+	mutex            sync.Mutex
 	waited           time.Duration
 	blocked, stalled int
 }
 
 func (h *heard) step() Step {
 	return Step{Notify: func(s Sight) {
+		h.mutex.Lock()
+		defer h.mutex.Unlock()
 		h.waited += s.Waited
 		if s.Blocked {
 			h.blocked++
@@ -62,6 +107,12 @@ func (h *heard) step() Step {
 			h.stalled++
 		}
 	}}
+}
+
+func (h *heard) soFar() (waited time.Duration, blocked, stalled int) {
+	h.mutex.Lock()
+	defer h.mutex.Unlock()
+	return h.waited, h.blocked, h.stalled
 }
 
 func ignore(Sight) {}
@@ -74,7 +125,7 @@ func watched(t *testing.T, test func(*testing.T, *Monitor, *scene)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{named: "worker"}
 		m := start(t.Context(), Config{
-			Budget: 100 * time.Millisecond, Patience: time.Minute, Worker: func() string { return s.named },
+			Budget: 100 * time.Millisecond, Patience: time.Minute, Worker: s.current,
 		}, func(context.Context) (server, error) { return s, nil })
 		defer m.Stop()
 		test(t, m, s)
@@ -90,18 +141,18 @@ func after(d time.Duration) {
 func TestNobodyLooksWhileNothingRuns(t *testing.T) {
 	watched(t, func(t *testing.T, m *Monitor, s *scene) {
 		after(time.Hour)
-		require.Empty(t, s.looks)
+		require.Zero(t, s.looked())
 		require.NoError(t, m.Begin(t.Context(), Step{Notify: ignore}))
 		after(time.Second)
-		require.InDelta(t, 50, len(s.looks), 2)
-		require.Equal(t, "worker", s.worker)
-		s.named = "another"
+		require.InDelta(t, 50, s.looked(), 2)
+		require.Equal(t, "worker", s.askedFor())
+		s.at("another")
 		after(time.Second)
-		require.Equal(t, "another", s.worker)
+		require.Equal(t, "another", s.askedFor())
 		m.End()
 		s.set()
 		after(time.Hour)
-		require.Empty(t, s.looks)
+		require.Zero(t, s.looked())
 	})
 }
 
@@ -111,10 +162,10 @@ func TestABatchIsLookedAtLessOftenAndAQueueMoreOften(t *testing.T) {
 		after(2 * time.Second)
 		s.set()
 		after(2 * time.Second)
-		require.Len(t, s.looks, 10)
+		require.Equal(t, 10, s.looked())
 		s.set(queue{worker: 7, Sight: Sight{Behind: []Session{{PID: 8}}}})
 		after(2 * time.Second)
-		require.Greater(t, len(s.looks), 350)
+		require.Greater(t, s.looked(), 350)
 		require.True(t, m.Queued())
 		s.set()
 		after(time.Second)
@@ -150,13 +201,13 @@ func TestWhoIsCancelled(t *testing.T) {
 				require.Equal(t, test.want, m.Cancelled())
 				m.End()
 				if !test.want {
-					require.Empty(t, s.cancelled)
+					require.Empty(t, s.victims())
 					return
 				}
-				require.Contains(t, s.cancelled, 7)
-				count := len(s.cancelled)
+				require.Contains(t, s.victims(), 7)
+				count := len(s.victims())
 				after(2 * time.Second)
-				require.Len(t, s.cancelled, count, "nothing runs any more")
+				require.Len(t, s.victims(), count, "nothing runs any more")
 				require.False(t, m.Cancelled())
 			})
 		})
@@ -170,22 +221,25 @@ func TestWhatIsSeenIsToldButNotAtEveryLook(t *testing.T) {
 		s.set(queue{worker: 7, waiting: true, Sight: Sight{Ahead: blocker}})
 		require.NoError(t, m.Begin(t.Context(), h.step()))
 		after(4 * time.Second)
-		require.Equal(t, 1, h.blocked)
-		require.InDelta(t, 4*time.Second, h.waited, float64(interval))
+		waited, blocked, _ := h.soFar()
+		require.Equal(t, 1, blocked)
+		require.InDelta(t, 4*time.Second, waited, float64(interval))
 		s.set(queue{worker: 7, waiting: true, Sight: Sight{Ahead: []Session{{PID: 6}}}})
 		after(time.Second)
-		require.Equal(t, 2, h.blocked, "another blocker is told at once")
+		_, blocked, _ = h.soFar()
+		require.Equal(t, 2, blocked, "another blocker is told at once")
 		after(5 * time.Second)
-		require.Equal(t, 3, h.blocked, "and the same again after a while")
-		require.Zero(t, h.stalled)
+		waited, blocked, stalled := h.soFar()
+		require.Equal(t, 3, blocked, "and the same again after a while")
+		require.Zero(t, stalled)
 		m.End()
 
-		waited := h.waited
 		s.set(queue{worker: 7, Sight: Sight{Behind: []Session{{PID: 8, Age: time.Second}}}})
 		require.NoError(t, m.Begin(t.Context(), h.step()))
 		after(4 * time.Second)
-		require.Equal(t, 1, h.stalled)
-		require.Equal(t, waited, h.waited, "who is at work does not wait")
+		waitedSince, _, stalled := h.soFar()
+		require.Equal(t, 1, stalled)
+		require.Equal(t, waited, waitedSince, "who is at work does not wait")
 	})
 }
 
@@ -197,7 +251,7 @@ func TestOfSeveralBatchesTheOldestCounts(t *testing.T) {
 		}
 		m.End()
 		after(time.Second)
-		require.NotEmpty(t, s.looks, "one of them still runs")
+		require.NotZero(t, s.looked(), "one of them still runs")
 	})
 }
 
@@ -236,19 +290,16 @@ func TestALostConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		servers := []*scene{{}, {}}
-		opened := 0
+		var opened atomic.Int32
 		m := start(t.Context(), Config{Worker: nobody}, func(context.Context) (server, error) {
-			opened++
-			return servers[opened-1], nil
+			return servers[opened.Add(1)-1], nil
 		})
 		defer m.Stop()
 		require.NoError(t, m.Begin(t.Context(), Step{Notify: ignore}))
 		after(time.Second)
-		servers[0].mutex.Lock()
-		servers[0].lost = true
-		servers[0].mutex.Unlock()
+		servers[0].lose()
 		after(time.Second)
-		require.Equal(t, 2, opened)
-		require.NotEmpty(t, servers[1].looks)
+		require.EqualValues(t, 2, opened.Load())
+		require.NotZero(t, servers[1].looked())
 	})
 }
