@@ -97,17 +97,7 @@ func (o Options) choose(file File) (Database, error) {
 
 // database is that of one of the file's environments.
 func (c File) database(name string, lookup func(string) (string, bool)) (Database, error) {
-	base, ok := c.Environments[name]
-	if !ok && c.Path == "" {
-		return Database{}, usage("write one, or give Load its path",
-			"no %s that could say what environment %q is", Name, name)
-	}
-	if !ok {
-		return Database{}, &whimbrel.Error{
-			Code: whimbrel.CodeConfiguration, Path: c.Path,
-			Message: "unknown environment \"" + name + "\"", Remedy: c.EnvironmentsRemedy(name),
-		}
-	}
+	base := c.Environments[name]
 	d := Database{Embedded: base.Embedded, major: base.PGVersion, Table: base.Table, Source: "environment " + name,
 		Environment: name, Protected: base.Protected}
 	if base.Embedded {

@@ -1,6 +1,8 @@
 package project
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -152,5 +154,31 @@ func TestExpandReadsTheEnvironment(t *testing.T) {
 		require.NotContains(t, err.Error(), "a/b", "the value may be a secret")
 		require.NotContains(t, err.Error(), "50%")
 		require.Regexp(t, "RAW|BAD|NONE|EMPTY", err.Error())
+	}
+}
+
+func TestAnUnknownEnvironmentIsAnErrorWhateverElseNamesTheDatabase(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	path := filepath.Join(folder, Name)
+	require.NoError(t, os.WriteFile(path, []byte("environments: {prod: {url: 'postgres://x'}}\n"), 0o600))
+	for name, o := range map[string]Options{
+		"by itself":                        {},
+		"beside the development server":    {Dev: true},
+		"beside the address of a database": {DatabaseURL: "postgres://nobody@nowhere/x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o.Folder, o.Lookup, o.Environment = folder, variables{}.lookup, "prud"
+			_, err := Open(path, o)
+			var e *whimbrel.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, []string{`unknown environment "prud"`, "did you mean prod?", Name},
+				[]string{e.Message, e.Remedy, e.Path})
+			require.ErrorIs(t, err, whimbrel.CodeConfiguration)
+			o.Environment = "prod"
+			_, err = Open(path, o)
+			require.NoError(t, err)
+		})
 	}
 }

@@ -205,7 +205,7 @@ func (c File) check() error {
 			"max_stall: a stall budget of %s cannot be kept", stall)
 	}
 	if _, ok := c.Environments[c.DefaultEnvironment]; !ok && c.DefaultEnvironment != "" {
-		return c.wrong(c.at("default_environment"), c.EnvironmentsRemedy(c.DefaultEnvironment),
+		return c.wrong(c.at("default_environment"), c.environmentsRemedy(c.DefaultEnvironment),
 			"default_environment: unknown environment %q", c.DefaultEnvironment)
 	}
 	if at := c.at("max_replica_lag"); c.MaxReplicaLag < 0 {
@@ -257,8 +257,20 @@ func (c File) Names() []string {
 	return names
 }
 
-// EnvironmentsRemedy says which environment may be meant by a name that none has.
-func (c File) EnvironmentsRemedy(wanted string) string {
+// checkChosen refuses the name of an environment that the file does not have, whatever the command would
+// have asked the environment for: who slips there means another database or other values than they get.
+func (c File) checkChosen(name string) error {
+	if _, ok := c.Environments[name]; ok || name == "" {
+		return nil
+	}
+	if c.Path == "" {
+		return usage("write one, or give Load its path", "no %s that could say what environment %q is", Name, name)
+	}
+	return c.wrong(nil, c.environmentsRemedy(name), "unknown environment %q", name)
+}
+
+// environmentsRemedy says which environment may be meant by a name that none has.
+func (c File) environmentsRemedy(wanted string) string {
 	names := c.Names()
 	if len(names) == 0 {
 		return "add it below environments:"

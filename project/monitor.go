@@ -127,7 +127,7 @@ func (c File) checkSink(number string, sink Sink) error {
 	}
 	for i, name := range sink.Environments {
 		if _, ok := c.Environments[name]; !ok {
-			return c.wrong(c.at(at("environments", strconv.Itoa(i))...), c.EnvironmentsRemedy(name),
+			return c.wrong(c.at(at("environments", strconv.Itoa(i))...), c.environmentsRemedy(name),
 				"alerts.sinks: unknown environment %q", name)
 		}
 	}

@@ -155,6 +155,9 @@ func Open(path string, o Options) (*Project, error) {
 	}
 	o.Redactor = cmp.Or(o.Redactor, &redact.Redactor{})
 	file, err := o.readFile(path)
+	if err == nil {
+		err = file.checkChosen(o.Environment)
+	}
 	p := &Project{File: file, options: o, named: path != ""}
 	if err != nil {
 		return p, err

@@ -72,9 +72,6 @@ func (a *app) tryAlerts(ctx context.Context) error {
 		return err
 	}
 	environment := a.flags.env
-	if _, ok := p.File.Environments[environment]; !ok && environment != "" {
-		return usage(p.File.EnvironmentsRemedy(environment), "unknown environment %q", environment)
-	}
 	routes, err := p.Routes(environment, true)
 	if err != nil {
 		return err
