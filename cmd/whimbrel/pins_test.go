@@ -17,7 +17,7 @@ var foreignProgram = regexp.MustCompile(`(?m)^\s*-?\s*(?:uses:|image:|FROM)\s+(\
 // A digest of a commit or of an image. A tag can be moved to another one, a digest cannot.
 var pinned = regexp.MustCompile(`@(?:[0-9a-f]{40}|sha256:[0-9a-f]{64})$`)
 
-// unpinned gives what a text names without a digest; what a template fills in is no name.
+// unpinned gives the actions and images of a text that have no digest, except those that a template fills in.
 func unpinned(text string) (names []string) {
 	for _, match := range foreignProgram.FindAllStringSubmatch(text, -1) {
 		name := strings.Trim(match[1], `"'`)
